@@ -1,0 +1,28 @@
+"""The contract of a discriminator: encode once, judge often."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from toolbox.interfaces.records import Condition
+
+
+class Discriminator(nn.Module, ABC):
+    """Images to real-or-fake logits.
+
+    Splitting the work lets one encoding be judged under several conditions (none, matched, mismatched).
+    """
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Features of images (N, 3, H, W) in [-1, 1]; the first axis stays N."""
+
+    @abstractmethod
+    def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
+        """Logits (N,), higher = more real, of encoded images under a condition."""
+
+    def forward(self, images: Tensor, condition: Condition | None = None) -> Tensor:
+        """Logits (N,) of images under a condition."""
+        return self.judge(self.encode(images), condition)

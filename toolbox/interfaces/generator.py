@@ -1,0 +1,62 @@
+"""The contract of an image generator."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.interfaces.records import Condition, Sample
+
+
+class Generator(nn.Module, ABC):
+    """Latents (and a condition) to images.
+
+    A subclass sets the attributes below in its constructor and writes :meth:`forward`; all else has a default.
+
+    Attributes:
+        latent_dim: numbers in one latent vector.
+        image_size: height = width of the images, in pixels.
+        n_conditions: rows of the table that ``condition.weights`` or ``condition.labels`` choose from; 0 = unconditional.
+        feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps.
+    """
+
+    latent_dim: int
+    image_size: int
+    n_conditions: int = 0
+    feature_layers: tuple[str, ...] = ()
+
+    @abstractmethod
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        """Images (N, 3, H, W), RGB in [-1, 1], from latents (N, latent_dim)."""
+
+    def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        """(n, latent_dim) draws of the prior, here N(0, I), on the CPU: a function of ``rng`` alone."""
+        return torch.randn(n, self.latent_dim, generator=rng)
+
+    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
+        """Images with all that was known or made on the way. ``rng`` feeds whatever noise the network adds."""
+        condition = Condition() if condition is None else condition
+        return Sample(images=self(latents, condition), condition=condition, latents=latents)
+
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Intermediate activations {layer: (N, C, h, w)} for names out of ``feature_layers``."""
+        raise NotImplementedError(f"{type(self).__name__} has no feature taps (feature_layers is empty)")
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0, condition: Condition | None = None, truncation: float = 1.0) -> Tensor:
+        """(n, 3, H, W) images; image i depends on (seed, i) only, so any batch size draws the same set.
+
+        ``truncation`` in (0, 1] multiplies the latents. A generator with ``n_conditions`` and no ``condition`` given
+        draws labels uniformly.
+        """
+        device = next(self.parameters()).device
+        rngs = [torch.Generator().manual_seed(seed * 1_000_003 + i) for i in range(n)]
+        latents = torch.cat([self.sample_latents(1, rng) for rng in rngs]) * truncation
+        if condition is None and self.n_conditions:
+            labels = torch.cat([torch.randint(self.n_conditions, (1,), generator=rng) for rng in rngs])
+            condition = Condition(labels=labels)
+        condition = None if condition is None else condition.to(device)
+        return self(latents.to(device), condition)

@@ -1,0 +1,57 @@
+"""The contract of a metric: declared sufficient statistics that add up across processes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from toolbox.interfaces.records import Sample
+
+
+class Metric(ABC):
+    """Feed it real and generated Samples in any order and in any batches; ask for the value once.
+
+    ``update_real`` / ``update_fake`` may be called on every process with its own share; ``state`` returns named tensors,
+    ``merge`` folds another process's state in, so that two processes give the value of one.
+
+    Attributes:
+        needs: what must be fed: any of 'real', 'fake', 'labels', 'pairs', 'weights'.
+        higher_is_better: direction.
+        unit: '' when the number has none.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("real", "fake")
+    higher_is_better: ClassVar[bool] = False
+    unit: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Name with protocol, such as ``fid[toy-clip,2k]``: numbers under different names are not comparable."""
+
+    def update_real(self, sample: Sample) -> None:
+        """Take in real images."""
+
+    @abstractmethod
+    def update_fake(self, sample: Sample) -> None:
+        """Take in generated images."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float]:
+        """{'' : value, 'std': spread, ...}: the empty key is the metric itself, others are appended to its name.
+
+        Raises:
+            ValueError: when too few images were fed, naming how many are needed.
+        """
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """The sufficient statistics, as named tensors."""
+
+    @abstractmethod
+    def merge(self, state: dict[str, Any]) -> None:
+        """Fold in the statistics of another process (or shard)."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget the fakes (and what was not cached of the reals)."""

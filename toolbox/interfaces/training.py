@@ -1,0 +1,145 @@
+"""What training needs: objectives (loss terms), conditioners (what to draw) and the turn they look at."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.interfaces.generator import Generator
+from toolbox.interfaces.records import Condition, Sample
+
+
+@runtime_checkable
+class Turn(Protocol):
+    """What one phase of an iteration sees.
+
+    Attributes:
+        player: name of the player that moves.
+        iteration: 0-based.
+        kimg: thousands of real images shown before this iteration.
+        rng: CPU generator, a function of (seed, iteration, phase): draw from it and a resumed run draws the same.
+        real: the real batch, its condition completed by the conditioner.
+        fake: the generated batch; carries gradients to the generator if the generator moves.
+    """
+
+    player: str
+    iteration: int
+    kimg: float
+    rng: torch.Generator
+
+    @property
+    def real(self) -> Sample: ...
+
+    @property
+    def fake(self) -> Sample: ...
+
+    def moves(self, network: str) -> bool:
+        """Whether the player that moves owns this network."""
+        ...
+
+    def network(self, name: str) -> nn.Module:
+        """A network of the game."""
+        ...
+
+    def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
+        """Logits (N,): augments, encodes once a turn, judges under ``condition`` (default: the sample's own)."""
+        ...
+
+    def generate(self, network: str) -> Sample:
+        """What another generator makes of the same latents and condition."""
+        ...
+
+    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """``compute()`` once a turn; later calls with this key get the same value."""
+        ...
+
+    def frozen(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """``compute()`` once an iteration, without gradients: for what only frozen networks compute."""
+        ...
+
+
+class Objective(nn.Module, ABC):
+    """A loss term of the game, or several that belong together.
+
+    Attributes:
+        weight: factor of the loss; schedules are the game's business (config ``weight=dict(ramp=2000, to=1.0)``).
+        formulas: {network: one line of mathematics}, shown by ``toolbox explain``.
+        trains: network whose player the objective's own parameters join; None when it has none.
+    """
+
+    formulas: Mapping[str, str] = {}
+    trains: str | None = None
+
+    @abstractmethod
+    def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
+        """{network: loss of the turn in which this network moves}.
+
+        ``{'discriminator': self.discriminator_loss, 'generator': self.generator_loss}`` for an adversarial term.
+        A loss is a scalar tensor.
+        """
+
+    def log(self) -> dict[str, Tensor]:
+        """Scalars worth logging, still on the device, detached. Cleared by whoever reads them."""
+        return {}
+
+
+class Conditioner(nn.Module, ABC):
+    """Decides what generated images are asked to be, and completes what is known of real ones.
+
+    What it learns or stores is in buffers and parameters, so a checkpoint (and a release) holds it.
+    """
+
+    def prepare(self, dataset: Any, game: Any) -> None:
+        """Once, before the first iteration of a run; never on resume. ``dataset`` is the training set."""
+
+    def real(self, sample: Sample) -> Condition:
+        """The full condition of a real batch. Default: as the data gives it."""
+        return sample.condition
+
+    @abstractmethod
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        """Conditions of n images to generate, a function of ``rng`` (and of ``labels`` (n,), when given)."""
+
+    def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
+        """Moving state (prototypes, banks). ``real`` is the iteration's whole real batch."""
+
+    def names(self) -> list[str]:
+        """What each row of ``condition.weights`` (or each label) is called."""
+        return []
+
+
+class Augment(nn.Module, ABC):
+    """Differentiable augmentation of what discriminators see."""
+
+    @abstractmethod
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Images (N, 3, H, W) in, the same shape out; every draw comes from ``rng``."""
+
+
+class FeatureExtractor(nn.Module, ABC):
+    """A frozen network that maps images to vectors, for clustering and for metrics.
+
+    Attributes:
+        name: short, goes into protocol names (``toy-clip``, ``inception-tf``).
+        n_features: length of a vector.
+    """
+
+    name: str
+    n_features: int
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (N, n_features) float32 of images (N, 3, H, W) in [-1, 1]; does its own resizing and scaling."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest of weights and preprocessing: two extractors that agree on it give the same features."""
+
+
+def is_generator(network: nn.Module) -> bool:
+    """Whether a network of the game makes images."""
+    return isinstance(network, Generator)
