@@ -1,0 +1,197 @@
+"""Finding plugins and loading them one by one, so that a broken one is reported and harms nothing else."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+from toolbox import builtin, hookspecs
+from toolbox.catalog import Catalog, near_miss
+
+DISABLE_VARIABLE = "TOOLBOX_DISABLE_PLUGINS"  # comma list of plugin names; '*' leaves only the built-in one
+
+
+@dataclass
+class PluginRecord:
+    """What became of one plugin. ``state``: loaded, failed, disabled or skipped (written for a newer API)."""
+
+    name: str
+    state: str
+    version: str = ""
+    distribution: str = ""
+    source: str = ""
+    reason: str = ""
+    title: str = ""
+    paper: str = ""
+    summary: str = ""
+    hooks: list[str] = field(default_factory=list)
+    components: dict[str, list[str]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for ``--json``."""
+        return asdict(self)
+
+
+class PluginHost:
+    """Loads the built-in plugin, the installed ones and single files, and keeps what each brought.
+
+    Attributes:
+        catalog: all components.
+        records: one PluginRecord each, in loading order.
+    """
+
+    def __init__(self, disabled: Iterable[str] = ()) -> None:
+        self.catalog = Catalog()
+        self.records: list[PluginRecord] = []
+        self._disabled = set(disabled)
+        self._manager = pluggy.PluginManager("toolbox")
+        self._manager.add_hookspecs(hookspecs)
+
+    @property
+    def hook(self) -> Any:
+        """pluggy's caller of hooks."""
+        return self._manager.hook
+
+    def load_installed(self) -> None:
+        """Built-in components first, then every entry point of the group ``toolbox.plugins``."""
+        self._register(builtin, PluginRecord("toolbox", "loaded", _version("generative-toolbox"), "generative-toolbox", "built in"))
+        for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda p: p.name):
+            distribution = point.dist.name if point.dist else ""
+            version = point.dist.version if point.dist else ""
+            record = PluginRecord(point.name, "loaded", version, distribution, point.value)
+            if self._has(point.name):
+                continue  # an editable install can list its entry point twice
+            if self._is_disabled(point.name):
+                record.state, record.reason = "disabled", f"switched off by {DISABLE_VARIABLE}"
+                self.records.append(record)
+                continue
+            self._load(point.load, record)
+
+    def load_file(self, path: str | Path) -> PluginRecord:
+        """A single Python file (or module name) as a plugin, while it is being written."""
+        file = Path(path)
+        record = PluginRecord(file.stem, "loaded", source=str(path))
+        if self._has(record.name):
+            return next(r for r in self.records if r.name == record.name)
+        self._load(lambda: _import_file(file), record)
+        return record
+
+    def problems(self) -> list[PluginRecord]:
+        """Plugins that failed or were skipped."""
+        return [record for record in self.records if record.state in ("failed", "skipped")]
+
+    def check(self) -> list[str]:
+        """Import every component and check its interface; one line for each fault."""
+        faults = [f"plugin {record.name}: {record.state}: {record.reason}" for record in self.problems()]
+        for entry in self.catalog.entries():
+            try:
+                entry.load()
+            except Exception as error:  # a third party's module may raise anything; it is reported, not swallowed
+                faults.append(f"{entry.plugin}: {entry.kind} {entry.name}: {type(error).__name__}: {error}")
+        return faults
+
+    def configs(self) -> dict[str, Path]:
+        """{'<plugin>/<config>': file} of every loaded plugin."""
+        found: dict[str, Path] = {}
+        for name, plugin in self._loaded():
+            implementation = getattr(plugin, "configs", None)
+            if implementation is not None:
+                found.update({f"{name}/{key}": Path(value) for key, value in implementation().items()})
+        return found
+
+    def _loaded(self) -> Iterator[tuple[str, Any]]:
+        for record in self.records:
+            if record.state == "loaded":
+                yield record.name, self._manager.get_plugin(record.name)
+
+    def _has(self, name: str) -> bool:
+        return any(record.name == name for record in self.records)
+
+    def _is_disabled(self, name: str) -> bool:
+        return "*" in self._disabled or name in self._disabled
+
+    def _load(self, importer: Any, record: PluginRecord) -> None:
+        try:
+            plugin = importer()
+        except Exception as error:  # isolation: whatever a plugin raises on import stays its own problem
+            record.state, record.reason = "failed", f"{type(error).__name__}: {error}"
+            self.records.append(record)
+            return
+        self._register(plugin, record)
+
+    def _register(self, plugin: Any, record: PluginRecord) -> None:
+        self.records.append(record)
+        try:
+            self._manager.register(plugin, name=record.name)
+            self._refuse_unknown_hooks(plugin)
+            self._describe(plugin, record)
+            if record.state == "loaded" and hasattr(plugin, "register_components"):
+                plugin.register_components(
+                    register=lambda kind, name, address: self.catalog.add(kind, name, address, record.name))
+        except Exception as error:
+            record.state, record.reason = "failed", f"{type(error).__name__}: {error}"
+        if record.state != "loaded":
+            self.catalog.remove_plugin(record.name)
+            if self._manager.has_plugin(record.name):
+                self._manager.unregister(name=record.name)
+        for entry in self.catalog.entries(plugin=record.name):
+            record.components.setdefault(entry.kind, []).append(entry.name)
+
+    def _refuse_unknown_hooks(self, plugin: Any) -> None:
+        # pluggy accepts a misspelt hook name and never calls it.
+        known = [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "toolbox_spec")]
+        for name in dir(plugin):
+            if hasattr(getattr(plugin, name, None), "toolbox_impl") and name not in known:
+                raise ValueError(f"hook {name!r} does not exist{near_miss(name, known)}; hooks: {', '.join(known)}")
+
+    def _describe(self, plugin: Any, record: PluginRecord) -> None:
+        record.hooks = sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
+        info = plugin.plugin_info() if hasattr(plugin, "plugin_info") else {}
+        record.title, record.paper = info.get("title", ""), info.get("paper", "")
+        record.summary = info.get("summary", "")
+        wanted = int(info.get("api_version", hookspecs.PLUGIN_API_VERSION))
+        if wanted > hookspecs.PLUGIN_API_VERSION:
+            record.state = "skipped"
+            record.reason = f"written for plugin API {wanted}, this toolbox has {hookspecs.PLUGIN_API_VERSION}: upgrade it"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _import_file(path: Path) -> Any:
+    if path.suffix != ".py":
+        return importlib.import_module(str(path))
+    if not path.is_file():
+        raise FileNotFoundError(f"plugin file {str(path)!r} does not exist")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def disabled_by_environment() -> set[str]:
+    """Plugin names that the environment switches off."""
+    return {name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()}
+
+
+@functools.cache
+def host() -> PluginHost:
+    """The plugins of this process, loaded at the first call."""
+    found = PluginHost(disabled_by_environment())
+    found.load_installed()
+    return found

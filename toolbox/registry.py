@@ -1,0 +1,122 @@
+"""Building components from configs: mmengine registries whose shelves are filled by the catalog, on demand.
+
+One typed, parentless registry per interface (mmengine allows a root only one child a scope), and one child each of
+mmengine's own roots, so that its Runner finds our hooks, loops and data sets under ``default_scope='toolbox'``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine import registry as roots
+from mmengine.registry import Registry
+
+from toolbox.catalog import KINDS, CatalogError, near_miss
+from toolbox.plugins import host
+
+_ROOTS = {"model": "MODELS", "dataset": "DATASETS", "data_sampler": "DATA_SAMPLERS", "transform": "TRANSFORMS",
+          "hook": "HOOKS", "loop": "LOOPS", "optim_wrapper": "OPTIM_WRAPPERS",
+          "optim_constructor": "OPTIM_WRAPPER_CONSTRUCTORS"}
+
+
+class CatalogRegistry(Registry):
+    """A registry that imports a component the first time its name is asked for, and checks its interface then."""
+
+    def __init__(self, kind: str, parent: Registry | None = None) -> None:
+        build_func = parent.build_func if parent is not None else None
+        super().__init__(kind, build_func=build_func, parent=parent, scope="toolbox")
+        self.kind = kind
+
+    def get(self, key: str) -> type | None:
+        name = key.removeprefix("toolbox.")
+        if name not in self._module_dict and name in host().catalog:
+            entry = host().catalog.find(name)
+            if entry.kind == self.kind:
+                self._module_dict[name] = entry.load()
+        if self.parent is None and name not in self._module_dict and "." not in name:
+            host().catalog.find(name, self.kind)  # raises, with the near miss
+        return super().get(key)  # type: ignore[no-any-return]
+
+
+REGISTRIES: dict[str, CatalogRegistry] = {
+    kind: CatalogRegistry(kind, getattr(roots, _ROOTS[kind]) if kind in _ROOTS else None) for kind in KINDS}
+
+GENERATORS = REGISTRIES["generator"]
+DISCRIMINATORS = REGISTRIES["discriminator"]
+PROMPT_LEARNERS = REGISTRIES["prompt_learner"]
+CLUSTERERS = REGISTRIES["clusterer"]
+METRICS = REGISTRIES["metric"]
+OBJECTIVES = REGISTRIES["objective"]
+CONDITIONERS = REGISTRIES["conditioner"]
+
+
+class BuildError(Exception):
+    """A component that could not be built; the message says which, where in the config, and why."""
+
+
+def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -> Any:
+    """Build what a config ``dict(type='Name', ...)`` describes; anything but such a dict is returned as it is.
+
+    Args:
+        config: the dict, or an object already built.
+        kind: the kind that is needed here, checked; None = any.
+        where: path of the config key, for the error message.
+        **extra: arguments that only the caller knows; the config may not name them too.
+
+    Raises:
+        BuildError: for an unknown name (with the near miss), an unknown argument, or whatever the constructor raised.
+    """
+    if not isinstance(config, Mapping):
+        return config
+    arguments = dict(config)
+    place = f"{where}: " if where else ""
+    if "type" not in arguments:
+        raise BuildError(f"{place}a component needs a 'type', got only {sorted(arguments)}")
+    name = arguments.pop("type")
+    component = _component(name, kind, place)
+    both = set(arguments) & set(extra)
+    if both:
+        raise BuildError(f"{place}{name}: {sorted(both)} is filled in by the toolbox and may not be set here")
+    _check_arguments(component, name, arguments, place)
+    try:
+        return component(**arguments, **extra)
+    except BuildError:
+        raise
+    except Exception as error:
+        raise BuildError(f"{place}cannot build {name}: {type(error).__name__}: {error}") from error
+
+
+def _component(name: Any, kind: str | None, place: str) -> Any:
+    if not isinstance(name, str):
+        return name
+    try:
+        entry = host().catalog.find(name, kind)
+        found = REGISTRIES[entry.kind].get(name)
+    except (CatalogError, TypeError) as error:
+        if "." in name and isinstance(error, CatalogError):
+            return _dotted(name, place)
+        raise BuildError(f"{place}{error}") from error
+    return found
+
+
+def _dotted(name: str, place: str) -> Any:
+    """``type='torch.nn.Linear'``: any importable class."""
+    from mmengine.utils import get_object_from_string
+
+    found = get_object_from_string(name)
+    if found is None:
+        raise BuildError(f"{place}cannot import {name!r}")
+    return found
+
+
+def _check_arguments(component: Any, name: str, arguments: Mapping[str, Any], place: str) -> None:
+    import inspect
+
+    parameters = inspect.signature(component).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    for key in arguments:
+        if key not in parameters:
+            raise BuildError(f"{place}{name} has no argument {key!r}{near_miss(key, parameters)}; "
+                             f"it has: {', '.join(parameters)}")
