@@ -1,0 +1,19 @@
+"""What the scripts beside this file share: they run the `toolbox` command of this checkout, installed or not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def launch(command: str) -> None:
+    """Run ``toolbox COMMAND`` with this script's arguments, and exit with its status."""
+    sys.path.insert(0, str(ROOT))
+    from toolbox.checkout import use_checkout
+
+    use_checkout(ROOT)
+    from toolbox.cli.main import main
+
+    sys.exit(main([command, *sys.argv[1:]]))
