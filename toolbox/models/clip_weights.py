@@ -1,0 +1,191 @@
+"""Which CLIP to build and where its weights come from: open_clip names, configuration files, tags, a user's file."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.guard import import_torchvision
+
+_OPENAI_KEYS = {"input_resolution", "context_length", "vocab_size"}  # entries that only OpenAI's own files carry
+_WRAPPERS = ("state_dict", "model_state_dict")
+
+
+def _near(name: str, allowed: list[str]) -> str:
+    match = difflib.get_close_matches(name, allowed, n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def architecture_config(architecture: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Configuration in open_clip's layout, and a name for messages.
+
+    Args:
+        architecture: an open_clip name ('ViT-B-32-quickgelu'), a ``.json`` file in open_clip's model_configs layout
+            (``embed_dim``, ``vision_cfg``, ``text_cfg``), or that layout as a dict.
+
+    Raises:
+        ValueError: unknown name (the near match is named) or a configuration without its three parts.
+        FileNotFoundError: a ``.json`` path that is not there.
+    """
+    if isinstance(architecture, Mapping):
+        config, name = copy.deepcopy(dict(architecture)), "custom"
+    elif str(architecture).endswith(".json"):
+        config, name = json.loads(Path(architecture).read_text(encoding="utf-8")), Path(architecture).stem
+    else:
+        config, name = _named_config(str(architecture)), str(architecture)
+    missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
+    if missing:
+        raise ValueError(f"architecture: the configuration {name!r} lacks {missing}; it has {sorted(config)}")
+    return config, name
+
+
+def _named_config(name: str) -> dict[str, Any]:
+    import_torchvision()
+    import open_clip
+
+    config = open_clip.get_model_config(name)
+    if config is None:
+        known = open_clip.list_models()
+        raise ValueError(f"architecture={name!r} is not an open_clip model{_near(name, known)} "
+                         f"See open_clip.list_models() ({len(known)} names), or give a .json file or a dict.")
+    return config
+
+
+def build_model(config: Mapping[str, Any]) -> nn.Module:
+    """The open_clip network of a configuration, randomly initialised, in float32, in eval mode; never downloads."""
+    import_torchvision()
+    from open_clip.coca_model import CoCa
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    config = copy.deepcopy(dict(config))
+    if "timm_model_name" in config["vision_cfg"]:
+        config["vision_cfg"]["timm_model_pretrained"] = False
+    separate_text = config.pop("custom_text", False)
+    if "hf_model_name" in config["text_cfg"]:
+        config["text_cfg"]["hf_model_pretrained"], separate_text = False, True
+    kind = CoCa if "multimodal_cfg" in config else CustomTextCLIP if separate_text else CLIP
+    return kind(**config).eval()
+
+
+def find_weights(weights: str | os.PathLike[str], name: str, quick_gelu: bool, download: bool) -> tuple[Path, dict[str, Any]]:
+    """File that holds the weights, and what open_clip knows of their preprocessing ({} for a user's file).
+
+    Args:
+        weights: a file, or a tag of open_clip for architecture ``name``.
+        quick_gelu: whether the architecture has quick-GELU activations; tags say what they were trained with.
+        download: allow fetching a tag's weights. Without it only the local cache is looked at.
+
+    Raises:
+        FileNotFoundError: neither a file nor a tag; or a tag whose weights are not on this machine.
+        ValueError: the tag's weights were trained with the other activation (the quick-GELU trap).
+    """
+    path = Path(weights)
+    if path.is_file():
+        return path, {}
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+    known = get_pretrained_cfg(name, str(weights))
+    if not known:
+        tags = list_pretrained_tags_by_model(name)
+        raise FileNotFoundError(f"weights={str(weights)!r}: no such file, and no open_clip tag of {name!r}"
+                                f"{_near(str(weights), tags)} Known tags: {', '.join(tags) or 'none'}.")
+    if bool(known.get("quick_gelu", False)) != quick_gelu:
+        raise ValueError(_wrong_activation(f"weights={str(weights)!r}", name, quick_gelu))
+    return _cached_or_fetched(known, str(weights), name, download), known
+
+
+def _wrong_activation(what: str, name: str, quick_gelu: bool) -> str:
+    twin = name.removesuffix("-quickgelu") if quick_gelu else f"{name}-quickgelu"
+    trained, built = ("GELU", "quick-GELU") if quick_gelu else ("quick-GELU", "GELU")
+    return (f"{what} was trained with {trained} activations, but architecture={name!r} uses {built}: features would be "
+            f"silently wrong. Use architecture={twin!r} (or set quick_gelu={not quick_gelu} in a configuration of your own).")
+
+
+def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: bool) -> Path:
+    from open_clip.pretrained import download_pretrained
+
+    if download and os.environ.get("HF_HUB_OFFLINE", "0") in ("0", ""):
+        return Path(download_pretrained(dict(known)))
+    path = _from_cache(known)
+    if path is None:
+        why = "HF_HUB_OFFLINE is set" if download else "download=False"
+        raise FileNotFoundError(f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set download=True where "
+                                f"there is a network, or give the path of a file ({known.get('hf_hub') or known.get('url')}).")
+    return path
+
+
+def _from_cache(known: Mapping[str, Any]) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    repository, filename = os.path.split(known.get("hf_hub", ""))
+    for candidate in [filename] if filename else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]:
+        found = try_to_load_from_cache(repository, candidate) if repository else None
+        if isinstance(found, str):
+            return Path(found)
+    url_file = Path("~/.cache/clip").expanduser() / os.path.basename(known.get("url", "") or "none")
+    return url_file if url_file.is_file() else None
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """Tensors of a file: safetensors, or a PyTorch file read with ``weights_only=True`` (no code in it runs).
+
+    Raises:
+        ValueError: TorchScript archives, files that need unpickling code, and files that hold no state dict.
+    """
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on what is inside
+        raise ValueError(f"weights={str(path)!r} cannot be read safely ({str(error).splitlines()[0]}). Files with code inside "
+                         "(TorchScript, such as OpenAI's own .pt files) are refused: give a safetensors file or a plain state dict.") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f"weights={str(path)!r} holds {type(content).__name__}, not a state dict of tensors")
+    return {key.removeprefix("module."): value for key, value in content.items()}
+
+
+def load_strictly(model: nn.Module, state: dict[str, Tensor], source: str, name: str, quick_gelu: bool) -> None:
+    """Load every tensor or none: keys and shapes must agree; OpenAI's layout must meet quick-GELU activations.
+
+    Raises:
+        ValueError: listing missing, unexpected and misshapen entries; or the wrong activation.
+    """
+    if _is_openai(state, source):
+        if not quick_gelu:
+            raise ValueError(_wrong_activation(f"weights={source!r} (OpenAI's)", name, quick_gelu))
+        state = {key: value for key, value in state.items() if key not in _OPENAI_KEYS}
+    wanted = model.state_dict()
+    if "text.positional_embedding" in wanted and "positional_embedding" in state:
+        from open_clip.model import convert_to_custom_text_state_dict
+
+        state = convert_to_custom_text_state_dict(state)
+    problems = _differences(wanted, state)
+    if problems:
+        raise ValueError(f"weights={source!r} do not fit architecture={name!r}: {'; '.join(problems)}. Name the architecture they "
+                         "were trained with; nothing was loaded.")
+    model.load_state_dict(state, strict=True)
+
+
+def _is_openai(state: Mapping[str, Tensor], source: str) -> bool:
+    return bool(_OPENAI_KEYS & set(state)) or "openai" in Path(source).name.lower()
+
+
+def _differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    shapes = [f"{key} is {tuple(state[key].shape)}, needs {tuple(wanted[key].shape)}"
+              for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    groups = {"missing": sorted(set(wanted) - set(state)), "unexpected": sorted(set(state) - set(wanted)), "shape": shapes}
+    return [f"{label}: {', '.join(items[:5])}{f' and {len(items) - 5} more' if len(items) > 5 else ''}"
+            for label, items in groups.items() if items]
