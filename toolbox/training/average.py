@@ -1,0 +1,62 @@
+"""Averaged copies of networks: what is sampled from and evaluated."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+class Average(nn.Module):
+    """Exponential moving average of a network.
+
+    Either a constant ``decay`` (BigGAN: 0.9999, a plain copy before ``start``, floating buffers averaged too), or
+    StyleGAN2's half-life: decay = 0.5^(batch / (1000 min(half_life_kimg, rampup * kimg))).
+
+    Args:
+        network: the network to follow; copied now, before its first forward pass.
+        decay: weight of the old value, in [0, 1).
+        start: iterations during which the average is a plain copy.
+        half_life_kimg: thousands of real images; replaces ``decay``.
+        rampup: the half-life is at most this share of the images seen; None = no ramp.
+        average_buffers: average floating buffers (BatchNorm statistics) instead of copying them.
+    """
+
+    def __init__(self, network: nn.Module, decay: float = 0.999, start: int = 0, half_life_kimg: float | None = None,
+                 rampup: float | None = None, average_buffers: bool = True) -> None:
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise ValueError(f"average: decay={decay} must be in [0, 1)")
+        self.module = copy.deepcopy(network).requires_grad_(False).eval()
+        self.decay, self.start = decay, start
+        self.half_life_kimg, self.rampup, self.average_buffers = half_life_kimg, rampup, average_buffers
+
+    def train(self, mode: bool = True) -> Average:
+        """Stays in eval mode: it is never trained."""
+        return super().train(False)
+
+    def decay_at(self, iteration: int, kimg: float, batch: int) -> float:
+        """Weight of the old value at this iteration."""
+        if self.half_life_kimg is None:
+            return 0.0 if iteration < self.start else self.decay
+        half_life = self.half_life_kimg if self.rampup is None else min(self.half_life_kimg, self.rampup * kimg)
+        return float(0.5 ** (batch / max(half_life * 1000, 1e-8)))
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, iteration: int, kimg: float, batch: int) -> None:
+        """Move the average towards the network's present weights."""
+        decay = self.decay_at(iteration, kimg, batch)
+        moving = dict(network.named_parameters())
+        self._lerp(dict(self.module.named_parameters()), moving, decay)
+        buffers, own = dict(network.named_buffers()), dict(self.module.named_buffers())
+        floating = {k: v for k, v in buffers.items() if v.is_floating_point() and self.average_buffers}
+        self._lerp({k: own[k] for k in floating}, floating, decay)
+        for name, value in buffers.items():
+            if name not in floating:
+                own[name].copy_(value)
+
+    @staticmethod
+    def _lerp(averaged: dict[str, Tensor], moving: dict[str, Tensor], decay: float) -> None:
+        if averaged:
+            torch._foreach_lerp_(list(averaged.values()), [moving[name] for name in averaged], 1.0 - decay)

@@ -1,0 +1,100 @@
+"""Conditioners that need no paper: none, and plain class labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolbox.interfaces import Condition, Conditioner, Sample
+
+
+class NoConditions(Conditioner):
+    """Unconditional generation."""
+
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        """Nothing is asked of the images."""
+        return Condition()
+
+
+class ClassConditions(Conditioner):
+    """Generated images show a class, drawn uniformly; unlabelled real ones get the label of a classifier.
+
+    Args:
+        class_names: names of the classes, in the order of the data set's labels; checked against it.
+        classifier: name of a trained network of the game that labels unlabelled images (argmax), before the first
+            iteration; None = hidden labels stay -1.
+    """
+
+    def __init__(self, class_names: Sequence[str], classifier: str | None = None) -> None:
+        super().__init__()
+        self.class_names = list(class_names)
+        self.classifier = classifier
+        self.register_buffer("labels", torch.zeros(0, dtype=torch.int64))  # (len(dataset),) given or predicted
+
+    def prepare(self, dataset: Any, game: Any) -> None:
+        """Check the classes; label what is unlabelled.
+
+        Raises:
+            ValueError: when the data set's classes are not ``class_names``.
+        """
+        check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
+        labels = torch.as_tensor(np.array(dataset.visible_labels))
+        if self.classifier is not None:
+            labels = fill_labels(labels, dataset.source, game.network(self.classifier, averaged=True), game.device)
+        self.labels = labels.to(game.device)
+
+    def real(self, sample: Sample) -> Condition:
+        """Given labels, and the classifier's where they are hidden."""
+        if not len(self.labels) or sample.index is None:
+            return sample.condition
+        return sample.condition.replace(labels=self.labels[sample.index])  # type: ignore[no-any-return]
+
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        """Classes uniform over all."""
+        drawn = torch.randint(len(self.class_names), (n,), generator=rng) if labels is None else labels
+        return Condition(labels=drawn)
+
+    def names(self) -> list[str]:
+        """The class names."""
+        return self.class_names
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        key = f"{prefix}labels"  # its length is the data set's: take the saved one's
+        if key in state_dict:
+            self.labels = torch.zeros_like(state_dict[key], device=self.labels.device)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def check_classes(configured: Sequence[str], found: Sequence[str], argument: str) -> None:
+    """Raise ValueError if a config's class names are not the data set's."""
+    if len(configured) != len(found):
+        raise ValueError(f"{argument} names {len(configured)} classes, the data set has {len(found)}: {', '.join(found)}")
+    different = [(a, b) for a, b in zip(configured, found, strict=True) if _plain(a) != _plain(b)]
+    if different:
+        raise ValueError(f"{argument} has {different[0][0]!r} where the data set has {different[0][1]!r}; "
+                         f"its classes are: {', '.join(found)}")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", " ").strip()
+
+
+@torch.no_grad()
+def fill_labels(labels: Tensor, source: Any, classifier: torch.nn.Module, device: torch.device, batch: int = 256) -> Tensor:
+    """Labels (N,) with every -1 replaced by the classifier's argmax on the unaugmented image."""
+    filled = labels.clone()
+    hidden = torch.nonzero(labels < 0).flatten()
+    classifier.eval()
+    for rows in hidden.split(batch):
+        images = torch.stack([to_tensor(source.image(int(i))) for i in rows]).to(device)
+        filled[rows] = classifier(images).argmax(1).cpu()
+    return filled
+
+
+def to_tensor(image: np.ndarray) -> Tensor:
+    """uint8 (H, W, 3) to float32 (3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 127.5 - 1

@@ -1,0 +1,249 @@
+"""The one model that every paper trains with: players take turns minimising their objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapperDict
+from torch import Tensor, nn
+
+from toolbox.catalog import near_miss
+from toolbox.interfaces import Augment, Condition, Generator, Sample
+from toolbox.registry import build
+from toolbox.training.average import Average
+from toolbox.training.conditioners import NoConditions
+from toolbox.training.networks import build_networks
+from toolbox.training.phases import Phase, PlanError, Step, Weight, plan
+from toolbox.training.randomness import mix, rng_for, seeded
+from toolbox.training.turn import GameTurn
+
+
+class NotFinite(RuntimeError):
+    """A loss became NaN or infinite; found before the optimiser stepped on it."""
+
+
+class Game(BaseModel):
+    """Networks, the players that move them, and the loss terms they minimise.
+
+    Args:
+        networks: {name: config}. A config may hold, beside the component's own arguments, ``uses`` ({argument: name of
+            another network}, borrowed), ``weights`` (where it comes from) and ``frozen``.
+        players: {player: names of the networks one optimiser moves}. A network of no player is frozen.
+        phases: the optimiser steps of an iteration, in order (see :class:`Phase`).
+        objectives: {name: config}; ``weight`` in a config is a number or a ramp (see :class:`Weight`); None removes one.
+        conditioner: draws the conditions of generated images; None = unconditional.
+        augment: what discriminators see; ``discriminators`` in its config names those it applies to (default all).
+        average: {network: arguments of :class:`Average`}.
+        fakes: 'fresh' (each turn generates its own) or 'shared' (one generated batch an iteration).
+        generator: name of the network that makes the fakes.
+        seed: of every draw.
+        log_every: iterations between two readings of the losses (each reading waits for the device).
+    """
+
+    def __init__(self, networks: Mapping[str, Any], players: Mapping[str, Sequence[str]], phases: Sequence[Mapping[str, Any]],
+                 objectives: Mapping[str, Any], conditioner: Any = None, augment: Any = None,
+                 average: Mapping[str, Any] | None = None, fakes: str = "fresh", generator: str = "generator",
+                 seed: int = 0, log_every: int = 10, data_preprocessor: Any = None) -> None:
+        super().__init__(data_preprocessor)
+        if fakes not in ("fresh", "shared"):
+            raise PlanError(f"fakes={fakes!r} must be 'fresh' or 'shared'")
+        self.seed, self.fakes, self.generator, self.log_every = seed, fakes, generator, log_every
+        self.players = {name: list(members) for name, members in players.items()}
+        self.networks, self.from_outside = build_networks(networks, self.players, seed)
+        self.conditioner = NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
+        objective_configs = {name: dict(config) for name, config in objectives.items() if config is not None}
+        self.weights = {name: Weight.read(config.pop("weight", 1.0), name) for name, config in objective_configs.items()}
+        with seeded(seed, "objectives"):
+            self.objectives = nn.ModuleDict({name: build(config, "objective", f"model.objectives.{name}")
+                                             for name, config in sorted(objective_configs.items())})
+        self.steps: list[Step] = plan([Phase(**dict(phase)) for phase in phases], self.players, dict(self.objectives))
+        self.repeats = max(step.phase.repeat for step in self.steps)
+        self.augment, self._augmented = self._build_augment(augment)
+        self.average = nn.ModuleDict({name: Average(self.network(name), **dict(arguments))
+                                      for name, arguments in (average or {}).items() if arguments is not None})
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._now, self._seen = 0, 0
+        self._trained = {player: self._parameters_of(player) for player in self.players}
+
+    # -- one iteration ---------------------------------------------------------------------------------------------
+
+    def train_step(self, data: Any, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
+        """Every phase once: the iteration, as the config's ``phases`` spell it."""
+        self._now, self._seen = int(self.iteration), int(self.images_seen)
+        torch.manual_seed(mix(self.seed, "iteration", self._now))  # for whatever draws from the global generator
+        batch = self.read(data)
+        shared: dict[Any, Any] = {}
+        for number, (step, part) in enumerate(self._moves()):
+            rows = _part(len(batch), part, step.phase.repeat, self.repeats)
+            turn = GameTurn(self, step.phase.player, batch[rows], self._now, number, shared)
+            with self.only(step.phase.player):
+                loss = self.loss(step, turn)
+                optim_wrapper[step.phase.player].update_params(loss)
+        for name, average in self.average.items():
+            average.update(self.network(name), self._now, self.kimg, len(batch))
+        self.conditioner.after_iteration(self, batch, rng_for(self.seed, "after", self._now))
+        self.iteration += 1
+        self.images_seen += len(batch)
+        return self._read_log()
+
+    def loss(self, step: Step, turn: GameTurn) -> Tensor:
+        """Weighted sum of a step's terms, checked to be finite before anything steps on it."""
+        total = torch.zeros((), device=self.device)
+        for name, network in step.terms:
+            weight = self.weights[name].at(self._now, self.kimg)
+            term = self.objectives[name].losses()[network](turn)
+            self._note(f"{name}/{network}", term)
+            total = total + weight * step.phase.every * term
+        if not torch.isfinite(total):
+            self._name_the_culprit(step)
+        return total
+
+    def read(self, data: Any) -> Sample:
+        """A collated batch as a Sample on the game's device, its condition completed by the conditioner."""
+        known = dict(data)
+        images = known.pop("images", None)
+        if images is None:
+            raise PlanError(f"the data set gives {sorted(data)}, a game needs 'images' (N, 3, H, W)")
+        condition = Condition(labels=known.pop("labels", None), text=known.pop("text", None), mask=known.pop("mask", None))
+        sample = Sample(images, condition, index=known.pop("index", None), extras=known).to(self.device)
+        with torch.no_grad():
+            return sample.replace(condition=self.conditioner.real(sample))  # type: ignore[no-any-return]
+
+    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Condition]:
+        """Latents (n, latent_dim) and conditions of n images, on the game's device."""
+        generator = self.network(self.generator)
+        assert isinstance(generator, Generator)
+        return generator.sample_latents(n, rng).to(self.device), self.conditioner.sample(n, rng).to(self.device)
+
+    def prepare(self, dataset: Any) -> None:
+        """Once before the first iteration; never on resume."""
+        with seeded(self.seed, "prepare"), torch.no_grad():
+            self.conditioner.prepare(dataset, self)
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def network(self, name: str, averaged: bool = False) -> nn.Module:
+        """A network by name, or its averaged copy where there is one."""
+        if name not in self.networks:
+            raise PlanError(f"the game has no network {name!r}{near_miss(name, self.networks)}; "
+                            f"networks: {', '.join(self.networks)}")
+        if averaged and name in self.average:
+            return self.average[name].module  # type: ignore[return-value]
+        return self.networks[name]
+
+    def augment_of(self, discriminator: str) -> Augment | None:
+        """The augmentation that a discriminator sees its images through."""
+        return self.augment if self._augmented is None or discriminator in self._augmented else None
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of real images shown before this iteration."""
+        return self._seen / 1000
+
+    @property
+    def device(self) -> torch.device:
+        """Where the game is played."""
+        return self.iteration.device  # type: ignore[return-value]
+
+    @contextmanager
+    def only(self, player: str) -> Iterator[None]:
+        """Gradients reach the parameters of this player alone."""
+        for name, parameters in self._trained.items():
+            for parameter in parameters:
+                parameter.requires_grad_(name == player)
+        yield
+
+    @contextmanager
+    def batchnorm_tracking(self, on: bool) -> Iterator[None]:
+        """BatchNorm's running statistics of the generator follow its own turns only (StudioGAN's habit)."""
+        norms = [] if on else [m for m in self.network(self.generator).modules()
+                               if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+        for norm in norms:
+            norm.track_running_stats = False
+        try:
+            yield
+        finally:
+            for norm in norms:
+                norm.track_running_stats = True
+
+    def trained_parameters(self, player: str) -> list[nn.Parameter]:
+        """What one optimiser moves: the player's networks, and the objectives' own parts that join them."""
+        return self._trained[player]
+
+    def train(self, mode: bool = True) -> Game:
+        """Training mode for what moves; frozen networks stay in eval mode."""
+        super().train(mode)
+        moving = {name for members in self.players.values() for name in members}
+        for name, network in self.networks.items():
+            if name not in moving:
+                network.eval()
+        return self
+
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
+        """Images for latents: mmengine's entry; training goes through :meth:`train_step`."""
+        return self.network(self.generator, averaged=True)(inputs, data_samples)
+
+    # -- internals -------------------------------------------------------------------------------------------------
+
+    def _moves(self) -> Iterator[tuple[Step, int]]:
+        for step in self.steps:
+            if self._now % step.phase.every == 0:
+                for part in range(step.phase.repeat):
+                    yield step, part
+
+    def _parameters_of(self, player: str) -> list[nn.Parameter]:
+        members = self.players[player]
+        modules = [self.networks[name] for name in members]
+        modules += [objective for objective in self.objectives.values() if objective.trains in members]
+        found = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
+        if not found:
+            raise PlanError(f"player {player!r} has nothing to move: its networks {members} have no trainable parameters "
+                            "(is one of them built with frozen=True?)")
+        return list(found.values())
+
+    def _build_augment(self, config: Any) -> tuple[Augment | None, set[str] | None]:
+        if config is None:
+            return None, None
+        arguments = dict(config)
+        names = arguments.pop("discriminators", None)
+        for name in names or ():
+            self.network(name)
+        return build(arguments, "augment", "model.augment"), None if names is None else set(names)
+
+    def _note(self, name: str, value: Tensor) -> None:
+        self._sums[name] = self._sums.get(name, 0) + value.detach()
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    def _read_log(self) -> dict[str, Tensor]:
+        if self._now % self.log_every and self._now:
+            return {}
+        for name, objective in self.objectives.items():
+            for key, value in objective.log().items():
+                self._note(f"{name}/{key}", value)
+        values = {name: total / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, {}
+        return values
+
+    def _name_the_culprit(self, step: Step) -> None:
+        bad = [f"{name} (of {network})" for name, network in step.terms
+               if not torch.isfinite(self._sums[f"{name}/{network}"])]
+        raise NotFinite(f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
+                        f"{', '.join(bad) or 'the sum of the terms'}. No step was taken. Usual cures: a lower learning rate, "
+                        "a lower weight of that term, betas=(0.0, 0.99)")
+
+
+def _part(n: int, part: int, repeat: int, repeats: int) -> slice:
+    """Rows of the part-th of ``repeats`` equal parts; a phase that moves once sees the last part."""
+    if n % repeats:
+        raise PlanError(f"a batch of {n} images cannot be split into {repeats} equal parts (phases repeat {repeats} times): "
+                        f"set train_dataloader.batch_size to a multiple of {repeats}")
+    size = n // repeats
+    index = part if repeat > 1 else repeats - 1
+    return slice(index * size, (index + 1) * size)

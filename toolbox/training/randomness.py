@@ -1,0 +1,29 @@
+"""Randomness as a function, not a state: every draw comes from (seed, what it is for, when)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def mix(seed: int, *keys: str | int) -> int:
+    """A 63-bit seed out of a seed and any names and counts; different keys give unrelated seeds."""
+    text = "/".join(str(key) for key in (seed, *keys))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def rng_for(seed: int, *keys: str | int) -> torch.Generator:
+    """A fresh CPU generator for these keys."""
+    return torch.Generator().manual_seed(mix(seed, *keys))
+
+
+@contextmanager
+def seeded(seed: int, *keys: str | int) -> Iterator[None]:
+    """Run a block under its own seed of torch's global generators, and give their state back after it."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(mix(seed, *keys))
+        yield

@@ -1,0 +1,109 @@
+"""What one phase of an iteration sees. Everything is computed when first asked for, and kept for the turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from toolbox.interfaces import Condition, Sample, concatenate
+from toolbox.training.randomness import rng_for
+
+if TYPE_CHECKING:
+    from toolbox.training.game import Game
+
+
+class GameTurn:
+    """Implements :class:`toolbox.interfaces.Turn` for a Game.
+
+    Args:
+        game: whose turn it is.
+        player: the player that moves.
+        real: the real images of this turn, conditions completed.
+        iteration: 0-based.
+        step: which optimiser step of the iteration this is.
+        shared: values that live for the iteration: what only frozen networks compute, and shared fakes.
+    """
+
+    def __init__(self, game: Game, player: str, real: Sample, iteration: int, step: int, shared: dict[Any, Any]) -> None:
+        self.player = player
+        self.iteration = iteration
+        self.kimg = game.kimg
+        self.rng = rng_for(game.seed, "turn", iteration, step)
+        self._game = game
+        self._real = real
+        self._step = step
+        self._shared = shared
+        self._kept: dict[Any, Any] = {}
+
+    @property
+    def real(self) -> Sample:
+        """The real batch."""
+        return self._real
+
+    @property
+    def fake(self) -> Sample:
+        """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
+        if self._game.fakes == "shared":
+            whole = self._keep(self._shared, "fake", lambda: self._draw("shared", with_gradient=True))
+            return whole if self.moves(self._game.generator) else whole.detach()
+        return self.once("fake", lambda: self._draw(self._step, with_gradient=self.moves(self._game.generator)))
+
+    def moves(self, network: str) -> bool:
+        """Whether the player that moves owns this network."""
+        return network in self._game.players[self.player]
+
+    def network(self, name: str) -> nn.Module:
+        """A network of the game."""
+        return self._game.network(name)
+
+    def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
+        """Logits (N,) of a sample; it is augmented and encoded once a turn, however often it is judged."""
+        network = self._game.network(discriminator)
+        features = self.once(("encoded", discriminator, id(sample)), lambda: network.encode(self._augmented(discriminator, sample)))
+        self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
+        return network.judge(features, sample.condition if condition is None else condition)  # type: ignore[no-any-return]
+
+    def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
+        """Logits of both in one pass: text prompts and the like are encoded once for the two."""
+        both = Sample(torch.cat([real.images, fake.images]), concatenate([_judged(real.condition), _judged(fake.condition)]))
+        logits = self.score(discriminator, both)
+        return logits[: len(real)], logits[len(real):]
+
+    def generate(self, network: str) -> Sample:
+        """What another generator makes of the fake batch's latents and condition."""
+        assert self.fake.latents is not None
+        return self.once(("generate", network), lambda: self.network(network).generate(self.fake.latents, self.fake.condition, self.rng))
+
+    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """``compute()`` once a turn."""
+        return self._keep(self._kept, key, compute)
+
+    def frozen(self, key: Any, compute: Callable[[], Any]) -> Any:
+        """``compute()`` once an iteration and part of the batch, without gradients."""
+        with torch.no_grad():
+            return self._keep(self._shared, ("frozen", key, len(self._real), id(self._real.images)), compute)
+
+    @staticmethod
+    def _keep(store: dict[Any, Any], key: Any, compute: Callable[[], Any]) -> Any:
+        if key not in store:
+            store[key] = compute()
+        return store[key]
+
+    def _draw(self, step: int | str, with_gradient: bool) -> Sample:
+        game = self._game
+        rng = rng_for(game.seed, "fake", self.iteration, step)
+        latents, condition = game.draw(len(self._real), rng)
+        with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
+            return game.network(game.generator).generate(latents, condition, rng)  # type: ignore[no-any-return]
+
+    def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
+        augment = self._game.augment_of(discriminator)
+        return sample.images if augment is None else augment(sample.images, self.rng)
+
+
+def _judged(condition: Condition) -> Condition:
+    """What discriminators look at: the fields that real and fake conditions share."""
+    return condition.replace(extra={})  # type: ignore[no-any-return]
