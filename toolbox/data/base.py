@@ -1,0 +1,152 @@
+"""What every data set of the toolbox is: images by number, and what is known about them."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from toolbox.data.pictures import resize, resize_name
+
+Image = NDArray[np.uint8]  # (H, W, 3) RGB
+SPLITS = ("train", "test")
+
+
+class DataError(ValueError):
+    """A data set that is missing, torn or not what was asked for; the message names the file and the remedy."""
+
+
+class ImageSet(Dataset[dict[str, Any]], ABC):
+    """N square RGB images of one size with their true classes: the evaluation side's view of the data.
+
+    Training reads a :class:`toolbox.data.Stream` of it, which hides what a split hides.
+
+    Attributes:
+        labels: (N,) int64 true class of each image.
+        classes: names, by class number; fit for prompts (blanks, no underscores).
+        image_size: height = width in pixels.
+        title: name for people; of shipped data it ends in '(embedded)'.
+        embedded: whether the data is shipped with the toolbox. Results on it must say so.
+        notice: one sentence when this is not the data that was asked for, else ''.
+        factors: {name: (N,) int64} known intra-class factors, for evaluation only.
+        factor_names: {name: what each value is called}.
+        captions: N lists of texts, or None.
+        license: licence of the images, as far as known.
+
+    Raises:
+        DataError: when labels, classes, factors and captions do not fit together.
+    """
+
+    embedded: bool = False
+    notice: str = ""
+
+    def __init__(self, labels: ArrayLike, classes: Sequence[str], image_size: int, title: str, *,
+                 factors: Mapping[str, ArrayLike] | None = None,
+                 factor_names: Mapping[str, Sequence[str]] | None = None,
+                 captions: Sequence[Sequence[str]] | None = None, license: str = "") -> None:
+        self.labels = np.asarray(labels, dtype=np.int64)
+        self.classes = list(classes)
+        self.image_size = image_size
+        self.title = title
+        self.factors = {name: np.asarray(values, dtype=np.int64) for name, values in (factors or {}).items()}
+        self.factor_names = {name: list(names) for name, names in (factor_names or {}).items()}
+        self.captions = None if captions is None else [list(texts) for texts in captions]
+        self.license = license
+        self._check()
+
+    def _check(self) -> None:
+        n, top = len(self.labels), len(self.classes)
+        if n and not (0 <= self.labels.min() and self.labels.max() < top):
+            raise DataError(f"{self.title}: labels run from {self.labels.min()} to {self.labels.max()}, but there are "
+                            f"{top} class names (labels must be 0 to {top - 1})")
+        lengths = {f"factor {name!r}": len(values) for name, values in self.factors.items()}
+        if self.captions is not None:
+            lengths["captions"] = len(self.captions)
+        for what, length in lengths.items():
+            if length != n:
+                raise DataError(f"{self.title}: {what} has {length} entries for {n} images; it needs one for each")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def image(self, i: int) -> Image:
+        """Image number i, uint8 (image_size, image_size, 3) RGB. The caller may write to it."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest: two sets that agree on it hold the same images and labels in the same order."""
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """dict(images (3, H, W) in [-1, 1], labels = the true class, index)."""
+        return {"images": to_tensor(self.image(i)), "labels": int(self.labels[i]), "index": int(i)}
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(classes,) images of each class."""
+        return np.bincount(self.labels, minlength=len(self.classes))
+
+
+class ArraySet(ImageSet):
+    """Images held in memory: uint8 (N, H, W, 3), or (N, H, W) for grey ones."""
+
+    def __init__(self, images: Image, labels: ArrayLike, classes: Sequence[str], image_size: int | None = None,
+                 title: str = "array", **known: Any) -> None:
+        if images.dtype != np.uint8 or images.ndim not in (3, 4):
+            raise DataError(f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} {images.shape}")
+        super().__init__(labels, classes, image_size or images.shape[1], title, **known)
+        if len(images) != len(self.labels):
+            raise DataError(f"{title}: {len(images)} images but {len(self.labels)} labels")
+        self._images = images
+
+    def image(self, i: int) -> Image:
+        image = self._images[i]
+        rgb = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image.copy()
+        return resize(rgb, self.image_size)
+
+    def fingerprint(self) -> str:
+        return digest(np.ascontiguousarray(self._images), self.labels, self.classes, self.image_size,
+                      resize_name(self._images.shape[1:3], self.image_size))
+
+
+def to_tensor(image: Image) -> Tensor:
+    """float32 (3, H, W) = x / 127.5 - 1 of a uint8 (H, W, 3) image."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(127.5).sub_(1.0)
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: the inverse of :func:`to_tensor`."""
+    return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
+
+
+def digest(*parts: Any) -> str:
+    """Hex SHA-256 of arrays (with dtype and shape) and plain values (by repr)."""
+    sha = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            sha.update(f"{part.dtype.str}{part.shape}".encode())
+            sha.update(part.tobytes())
+        else:
+            sha.update(repr(part).encode())
+        sha.update(b"\0")
+    return sha.hexdigest()
+
+
+def chosen_split(split: str = "train", train: bool | None = None) -> str:
+    """'train' or 'test'; ``train`` (torchvision's word for it) overrules ``split``.
+
+    Raises:
+        ValueError: for another word.
+    """
+    if train is not None:
+        return "train" if train else "test"
+    if split not in SPLITS:
+        raise ValueError(f"split={split!r}: it is 'train' or 'test'")
+    return split
