@@ -22,7 +22,7 @@ class SourceDistribution(metadata.Distribution):
         """The content of a metadata file; None for those that a checkout does not have."""
         if filename == "METADATA":
             about = self._config["metadata"]
-            return f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about.get('version', '0')} (not installed)\n"
+            return f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about.get('version', '0')}\n"
         if filename == "entry_points.txt" and self._config.has_section("options.entry_points"):
             groups = self._config["options.entry_points"].items()
             return "".join(f"[{group}]\n{lines.strip()}\n" for group, lines in groups)
@@ -59,7 +59,7 @@ def use_checkout(root: Path) -> None:
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     if not any(isinstance(finder, SourceFinder) for finder in sys.meta_path):
-        sys.meta_path.append(SourceFinder(folders))  # type: ignore[arg-type]
+        sys.meta_path.append(SourceFinder(folders))
 
 
 def _same_name(one: str, other: str) -> bool:

@@ -47,8 +47,8 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (default: .venv)")
-    parser.add_argument("--extra", action="append", default=[], help="extra of setup.cfg to install too: test, lint, dev")
-    parser.add_argument("--torch-index", default="", help="package index that has another build of torch, such as a CPU one")
+    parser.add_argument("--extra", action="append", default=[], help="extra of setup.cfg to install too, such as test")
+    parser.add_argument("--torch-index", default="", help="package index with another build of torch, such as CPU")
     return parser.parse_args()
 
 
