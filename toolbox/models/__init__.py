@@ -1,0 +1,1 @@
+"""The base networks that several papers build on, one file a family."""

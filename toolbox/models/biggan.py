@@ -1,0 +1,326 @@
+"""BigGAN in the layout of PyTorch-StudioGAN ('big_resnet'): its published weights load by name.
+
+Brock, Donahue, Simonyan: Large Scale GAN Training for High Fidelity Natural Image Synthesis, ICLR 2019, appendix B.
+StudioGAN: Kang, Shin, Park 2022. At 32 px and 96 channels the generator has 9,416,196 parameters, the discriminator
+2,415,170 (10 classes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from toolbox.interfaces import Condition, Discriminator, Generator
+from toolbox.models.conditions import check_labels, check_weights, embed
+from toolbox.models.layers import (
+    DownsampleConv2d,
+    SelfAttention,
+    UpsampleConv2d,
+    initialise,
+    near,
+    spectral_norm,
+    upsample,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Channel multipliers of one image size, and after how many blocks the attention sits.
+
+    ``generator``: at 4x4 and after each up-block. ``discriminator``: after each block; ``down``: which of them halve.
+    """
+
+    generator: tuple[int, ...]
+    generator_attention: int
+    discriminator: tuple[int, ...]
+    down: tuple[bool, ...]
+    discriminator_attention: int
+
+
+PLANS = {
+    16: Plan((4, 4, 4), 1, (2, 2, 2), (True, False, False), 1),
+    32: Plan((4, 4, 4, 4), 2, (2, 2, 2, 2), (True, True, False, False), 1),
+    64: Plan((16, 8, 4, 2, 1), 3, (1, 2, 4, 8, 16), (True, True, True, True, False), 1),
+}
+
+
+def plan_for(image_size: int) -> Plan:
+    """The plan of an image size.
+
+    Raises:
+        ValueError: for a size without one.
+    """
+    if image_size not in PLANS:
+        raise ValueError(f"image_size={image_size!r} has no BigGAN plan; choose from {sorted(PLANS)}")
+    return PLANS[image_size]
+
+
+class ConditionalBatchNorm(nn.Module):
+    """y = BN(x) (1 + gain(c)) + bias(c), gain and bias linear in the condition c (BigGAN, section 3)."""
+
+    def __init__(self, channels: int, condition_dim: int, eps: float) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(channels, eps=eps, affine=False)
+        self.gain = spectral_norm(nn.Linear(condition_dim, channels, bias=False))
+        self.bias = spectral_norm(nn.Linear(condition_dim, channels, bias=False))
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """x (N, channels, H, W), c (N, condition_dim)."""
+        gain, bias = (1 + self.gain(c))[:, :, None, None], self.bias(c)[:, :, None, None]
+        return torch.addcmul(bias, self.bn(x), gain)
+
+
+class GeneratorBlock(nn.Module):
+    """cBN, ReLU, x2, conv3x3, cBN, ReLU, conv3x3; plus the x2 and conv1x1 skip."""
+
+    def __init__(self, inputs: int, outputs: int, condition_dim: int, bn_eps: float) -> None:
+        super().__init__()
+        self.bn1 = ConditionalBatchNorm(inputs, condition_dim, bn_eps)
+        self.bn2 = ConditionalBatchNorm(outputs, condition_dim, bn_eps)
+        self.conv2d0 = spectral_norm(nn.Conv2d(inputs, outputs, 1))
+        self.conv2d1 = spectral_norm(UpsampleConv2d(inputs, outputs, 3, padding=1))
+        self.conv2d2 = spectral_norm(nn.Conv2d(outputs, outputs, 3, padding=1))
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, 2H, 2W) under the condition c (N, condition_dim)."""
+        main = self.conv2d1(F.relu(self.bn1(x, c)))
+        main = self.conv2d2(F.relu(self.bn2(main, c)))
+        return main + upsample(self.conv2d0(x))  # a 1x1 convolution and nearest x2 commute
+
+
+class BigGANGenerator(Generator):
+    """StudioGAN's BigGAN generator, conditioned on labels or on soft rows over a table of embeddings.
+
+    The latent is cut in equal chunks: the first feeds the 4x4 start, block b sees (embedding, chunk b).
+
+    Args:
+        channels: width unit (96 in the CIFAR configurations); the blocks have 4 x channels at 32 px.
+        n_conditions: rows of the shared table (classes, or clusters of all classes); 0 = unconditional.
+        image_size: 16, 32 or 64.
+        latent_dim: must be divisible by the number of blocks + 1.
+        embedding_dim: width of the shared table.
+        attention: self-attention at half the image size (StudioGAN's place at 32 px).
+        groups: class of each of the ``n_conditions`` rows, for ``residual_class``.
+        residual_class: row = class part (``shared_class``) + own part (``shared``); helps with few labels.
+        init: 'orthogonal' or 'normal' (N(0, 0.02)).
+        bn_eps: epsilon of every BatchNorm.
+
+    ``feature_layers``: '4x4', '8x8', ...: the activations after everything done at that resolution, before the output
+    layer.
+
+    Raises:
+        ValueError: for sizes that do not fit each other, naming the argument.
+    """
+
+    def __init__(self, channels: int = 96, n_conditions: int = 10, image_size: int = 32, latent_dim: int = 80,
+                 embedding_dim: int = 128, attention: bool = True, groups: Sequence[int] | None = None,
+                 residual_class: bool = False, init: str = "orthogonal", bn_eps: float = 1e-4) -> None:
+        super().__init__()
+        plan = plan_for(image_size)
+        widths = [channels * factor for factor in plan.generator]
+        n_blocks = len(widths) - 1
+        _check_divides(latent_dim, n_blocks + 1)
+        self.image_size, self.latent_dim, self.n_conditions = image_size, latent_dim, n_conditions
+        self.chunk = latent_dim // (n_blocks + 1)
+        self.feature_layers = tuple(f"{4 << i}x{4 << i}" for i in range(n_blocks + 1))
+        self.linear0 = spectral_norm(nn.Linear(self.chunk, widths[0] * 16))
+        self._build_table(n_conditions, embedding_dim, groups, residual_class)
+        condition_dim = self.chunk + (embedding_dim if n_conditions else 0)
+        blocks: list[nn.Module] = []
+        for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
+            blocks.append(GeneratorBlock(inputs, outputs, condition_dim, bn_eps))
+            if attention and number == plan.generator_attention:
+                blocks.append(SelfAttention(outputs))
+        self.blocks = _nested(blocks)
+        self.bn4 = nn.BatchNorm2d(widths[-1], eps=bn_eps)
+        self.conv2d5 = spectral_norm(nn.Conv2d(widths[-1], 3, 3, padding=1))
+        initialise(self, init)
+
+    def _build_table(self, n_conditions: int, embedding_dim: int, groups: Sequence[int] | None, residual: bool) -> None:
+        self.shared_class: nn.Embedding | None = None
+        if n_conditions:
+            self.shared = nn.Embedding(n_conditions, embedding_dim)
+        if groups is not None and len(groups) != n_conditions:
+            raise ValueError(f"groups has {len(groups)} entries, n_conditions is {n_conditions}: give one class a row")
+        if not residual:
+            return
+        if groups is None:
+            raise ValueError("residual_class=True needs groups: the class of each row, such as [0, 0, 1, 1]")
+        self.groups: Tensor
+        self.register_buffer("groups", torch.as_tensor(list(groups), dtype=torch.long), persistent=False)
+        self.shared_class = nn.Embedding(max(groups) + 1, embedding_dim)
+
+    def table(self) -> Tensor:
+        """(n_conditions, embedding_dim): the embedding of every row."""
+        if self.shared_class is None:
+            return self.shared.weight
+        return self.shared.weight + self.shared_class.weight[self.groups]
+
+    def embed(self, condition: Condition | None) -> Tensor:
+        """(N, embedding_dim): ``weights @ table``, else the rows of ``labels``; linear in the weights.
+
+        Raises:
+            ValueError: when the condition has neither, or does not fit the table.
+        """
+        return embed(self.table(), condition, type(self).__name__)
+
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        """Images (N, 3, size, size) in [-1, 1] from latents (N, latent_dim)."""
+        return self.forward_embedded(latents, self.embed(condition) if self.n_conditions else None)
+
+    def forward_embedded(self, latents: Tensor, embedding: Tensor | None) -> Tensor:
+        """Images from latents and any embedding (N, embedding_dim), whether the table has it or not."""
+        return torch.tanh(self.conv2d5(F.relu(self.bn4(self._body(latents, embedding)))))
+
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str]) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``.
+
+        Raises:
+            ValueError: for a name that is not among them.
+        """
+        for layer in layers:
+            if layer not in self.feature_layers:
+                raise ValueError(f"layers: {layer!r} is not a feature layer; choose from {list(self.feature_layers)}"
+                                 f"{near(layer, self.feature_layers)}")
+        embedding = self.embed(condition) if self.n_conditions else None
+        taps: dict[str, Tensor] = {}
+        self._body(latents, embedding, taps)
+        return {layer: taps[layer] for layer in layers}
+
+    def _body(self, latents: Tensor, embedding: Tensor | None, taps: dict[str, Tensor] | None = None) -> Tensor:
+        """Activations before the output layer; ``taps`` is filled with the last ones at each resolution."""
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
+        chunks = iter(latents.split(self.chunk, dim=1))
+        x = self.linear0(next(chunks)).view(len(latents), -1, 4, 4)
+        if taps is not None:
+            taps["4x4"] = x
+        for block in _unnested(self.blocks):
+            if isinstance(block, GeneratorBlock):
+                z = next(chunks)
+                x = block(x, z if embedding is None else torch.cat([embedding, z], dim=1))
+            else:
+                x = block(x)
+            if taps is not None:
+                taps[f"{x.shape[2]}x{x.shape[3]}"] = x
+        return x
+
+
+class DiscriminatorBlock(nn.Module):
+    """ReLU, conv3x3, ReLU, conv3x3, mean 2x2; plus the skip. The first block of a network has no ReLU in front.
+
+    ``inplace_skip``: the skip starts from the activated input, as it does where the ReLU is done in place.
+    """
+
+    def __init__(self, inputs: int, outputs: int, down: bool, first: bool, inplace_skip: bool) -> None:
+        super().__init__()
+        self.down, self.first, self.inplace_skip = down, first, inplace_skip
+        if down or inputs != outputs:
+            self.conv2d0 = spectral_norm(nn.Conv2d(inputs, outputs, 1))
+        self.conv2d1 = spectral_norm(nn.Conv2d(inputs, outputs, 3, padding=1))
+        last = DownsampleConv2d if down else nn.Conv2d
+        self.conv2d2 = spectral_norm(last(outputs, outputs, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H', W'), H' = H/2 if ``down``."""
+        active = x if self.first else F.relu(x)
+        main = self.conv2d2(F.relu(self.conv2d1(active)))
+        return main + self._skip(active if self.inplace_skip else x)
+
+    def _skip(self, x: Tensor) -> Tensor:
+        if self.down:
+            x = F.avg_pool2d(x, 2)  # before the 1x1 convolution: they commute
+        return self.conv2d0(x) if hasattr(self, "conv2d0") else x
+
+
+class BigGANDiscriminator(Discriminator):
+    """StudioGAN's BigGAN discriminator: sum pooling, linear score plus projection on the label (Miyato & Koyama 2018).
+
+        D(x, y) = linear1(h) + <embedding[y], h>,   h = sum over positions of relu(features)
+
+    Args:
+        channels: width unit (96 in the CIFAR configurations); the blocks have 2 x channels at 32 px.
+        n_conditions: number of classes; 0 = unconditional.
+        image_size: 16, 32 or 64.
+        attention: self-attention after the first block.
+        inplace_skip: read the skip path as the reference runs it: its ReLU is in place, so that the skip of every block
+            but the first starts from the activated input. Published weights were trained so. False = the clean block.
+        init: 'orthogonal' or 'normal' (N(0, 0.02)).
+    """
+
+    def __init__(self, channels: int = 96, n_conditions: int = 10, image_size: int = 32, attention: bool = True,
+                 inplace_skip: bool = True, init: str = "orthogonal") -> None:
+        super().__init__()
+        plan = plan_for(image_size)
+        self.image_size, self.n_conditions = image_size, n_conditions
+        widths = [3, *(channels * factor for factor in plan.discriminator)]
+        blocks: list[nn.Module] = []
+        for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
+            down = plan.down[number - 1]
+            blocks.append(DiscriminatorBlock(inputs, outputs, down, number == 1, inplace_skip))
+            if attention and number == plan.discriminator_attention:
+                blocks.append(SelfAttention(outputs))
+        self.blocks = _nested(blocks)
+        self.linear1 = spectral_norm(nn.Linear(widths[-1], 1))
+        if n_conditions:
+            self.embedding = spectral_norm(nn.Embedding(n_conditions, widths[-1]))
+        initialise(self, init)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """h (N, C): features of images (N, 3, size, size), summed over positions."""
+        if images.shape[1:] != (3, self.image_size, self.image_size):
+            raise ValueError(f"images have shape {tuple(images.shape)}, expected (N, 3, {self.image_size}, "
+                             f"{self.image_size}): image_size of the discriminator and of the data must agree")
+        x = images
+        for block in _unnested(self.blocks):
+            x = block(x)
+        return F.relu(x).sum(dim=(2, 3))
+
+    def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
+        """Logits (N,) of h (N, C). Labels of -1, or no condition at all, leave only the unconditional part.
+
+        ``condition.labels`` count before ``condition.weights`` (a soft choice among the classes).
+
+        Raises:
+            ValueError: for a condition that does not fit the classes.
+        """
+        score = self.linear1(features).squeeze(1)
+        if condition is None or not self.n_conditions:
+            return score
+        return score + (self._projection(condition) * features).sum(dim=1)
+
+    def _projection(self, condition: Condition) -> Tensor:
+        """(N, C) rows of the embedding; zero where the label is hidden."""
+        name = type(self).__name__
+        if condition.labels is not None:
+            check_labels(condition.labels, self.n_conditions, name, hidden=True)
+            rows = self.embedding(condition.labels.clamp(min=0))
+            return rows * (condition.labels >= 0).unsqueeze(1)
+        if condition.weights is not None:
+            check_weights(condition.weights, self.n_conditions, name)
+            rows = torch.arange(self.n_conditions, device=condition.weights.device)
+            return condition.weights.to(self.linear1.bias.dtype) @ self.embedding(rows)
+        raise ValueError(f"{name} judges under {self.n_conditions} classes: give condition.labels (N,), or "
+                         f"condition=None for the unconditional score")
+
+
+def _nested(blocks: list[nn.Module]) -> nn.ModuleList:
+    """StudioGAN's names are blocks.N.0."""
+    return nn.ModuleList(nn.ModuleList([block]) for block in blocks)
+
+
+def _unnested(blocks: nn.ModuleList) -> Iterator[nn.Module]:
+    for stage in blocks:
+        yield from stage.children()
+
+
+def _check_divides(latent_dim: int, chunks: int) -> None:
+    if latent_dim < chunks or latent_dim % chunks:
+        below = max(latent_dim // chunks, 1) * chunks
+        raise ValueError(f"latent_dim={latent_dim} cannot be cut into {chunks} equal chunks (blocks + 1); "
+                         f"take {below} or {below + chunks}")

@@ -1,0 +1,42 @@
+"""Reading a Condition: labels or soft rows over a table of embeddings."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from toolbox.interfaces import Condition
+
+
+def check_weights(weights: Tensor, n_conditions: int, network: str) -> None:
+    """Raise unless ``weights`` is (N, n_conditions)."""
+    if weights.ndim != 2 or weights.shape[1] != n_conditions:
+        raise ValueError(f"{network}: condition.weights has shape {tuple(weights.shape)}, expected "
+                         f"(N, {n_conditions}); n_conditions must be the number of rows that the conditioner makes")
+
+
+def check_labels(labels: Tensor, n_conditions: int, network: str, hidden: bool) -> None:
+    """Raise for labels outside 0..n_conditions-1 (-1 too where ``hidden``); not on a GPU, which it would wait for."""
+    lowest = -1 if hidden else 0
+    if labels.is_cuda or not labels.numel():
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < lowest or high >= n_conditions:
+        hint = "" if hidden else " and that hidden labels (-1) were replaced"
+        raise ValueError(f"{network}: condition.labels run from {low} to {high}, allowed is "
+                         f"{lowest}..{n_conditions - 1}; check n_conditions{hint}")
+
+
+def embed(table: Tensor, condition: Condition | None, network: str) -> Tensor:
+    """Rows (N, d) of a table (S, d): ``weights @ table``, or the rows of ``labels``. Linear in the weights.
+
+    Raises:
+        ValueError: when the condition has neither, or does not fit the table.
+    """
+    if condition is not None and condition.weights is not None:
+        check_weights(condition.weights, len(table), network)
+        return condition.weights.to(table.dtype) @ table
+    if condition is not None and condition.labels is not None:
+        check_labels(condition.labels, len(table), network, hidden=False)
+        return table[condition.labels]
+    raise ValueError(f"{network} has {len(table)} conditions and got none: give condition.labels (N,) or "
+                     f"condition.weights (N, {len(table)})")
