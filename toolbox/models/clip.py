@@ -97,8 +97,8 @@ class Clip(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        """Scalar factor of cosine similarities in the contrastive loss: 1 / temperature (already exponentiated)."""
-        return self.model.logit_scale.exp()
+        """Scalar: natural logarithm of the factor of cosine similarities in the contrastive loss (log 1/temperature)."""
+        return self.model.logit_scale
 
     # images
 
