@@ -20,7 +20,7 @@ class Metric(ABC):
         unit: '' when the number has none.
     """
 
-    needs: ClassVar[tuple[str, ...]] = ("real", "fake")
+    needs: tuple[str, ...] = ("real", "fake")
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
 

@@ -49,6 +49,10 @@ class Turn(Protocol):
         """Logits (N,): augments, encodes once a turn, judges under ``condition`` (default: the sample's own)."""
         ...
 
+    def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
+        """Logits of both from one joint pass, for discriminators whose condition is costly to encode."""
+        ...
+
     def generate(self, network: str) -> Sample:
         """What another generator makes of the same latents and condition."""
         ...

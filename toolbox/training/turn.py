@@ -48,7 +48,7 @@ class GameTurn:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         if self._game.fakes == "shared":
             whole = self._keep(self._shared, "fake", lambda: self._draw("shared", with_gradient=True))
-            return whole if self.moves(self._game.generator) else whole.detach()
+            return whole if self.moves(self._game.generator) else self.once("fake", whole.detach)
         return self.once("fake", lambda: self._draw(self._step, with_gradient=self.moves(self._game.generator)))
 
     def moves(self, network: str) -> bool:

@@ -1,0 +1,163 @@
+"""Finding, reading and checking configs."""
+
+from __future__ import annotations
+
+import ast
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolbox.catalog import near_miss
+from toolbox.plugins import host
+
+#: Top-level keys of a config. A helper variable of a config file starts with an underscore.
+KEYS: dict[str, str] = {
+    "title": "one line that says what the config is for",
+    "model": "the game",
+    "train_dataloader": "training data, mmengine's form",
+    "optim_wrapper": "one optimiser a player",
+    "param_scheduler": "learning-rate schedules, mmengine's form",
+    "train_cfg": "dict(max_iters=...)",
+    "evaluation": "what is measured at the end: metrics by name, n_fake, batch_size, bn, real",
+    "before": "{stage: config} of games played before this one",
+    "stages": "names out of 'before', in the order they are played",
+    "hooks": "{name: hook}; None removes one",
+    "quick": "overrides of --quick",
+    "seed": "of every draw",
+    "deterministic": "deterministic algorithms only",
+    "threads": "CPU threads of torch; 0 = torch's choice",
+    "plugins": "plugin files to load",
+    "work_dir": "where the run is kept; default runs/<config>",
+    "load_from": "checkpoint to start from",
+    "default_scope": "mmengine's",
+    "default_hooks": "mmengine's",
+    "env_cfg": "mmengine's",
+    "log_processor": "mmengine's",
+    "log_level": "mmengine's",
+    "visualizer": "mmengine's",
+    "launcher": "mmengine's",
+    "experiment_name": "mmengine's",
+}
+
+
+class ConfigError(ValueError):
+    """A config that cannot be used; the message names the key and what is allowed."""
+
+
+def find_config(name: str | Path) -> Path:
+    """The file of a config: a path, or ``<plugin>/<config>``.
+
+    Raises:
+        ConfigError: when there is none, with near misses, or the plugin to install.
+    """
+    path = Path(name)
+    if path.suffix == ".py" and path.is_file():
+        return path
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    known = host().configs()
+    key = str(name).removesuffix(".py")
+    if key in known:
+        return known[key]
+    raise ConfigError(_not_found(str(name), key, known))
+
+
+def _not_found(name: str, key: str, known: Mapping[str, Path]) -> str:
+    plugin = key.split("/")[0] if "/" in key else ""
+    records = {record.name: record for record in host().records}
+    if plugin in records and records[plugin].state != "loaded":
+        record = records[plugin]
+        return f"config {name!r}: plugin {plugin!r} is {record.state}: {record.reason}"
+    folder = Path(name).parent
+    siblings = [str(p) for p in folder.glob("*.py")] if folder.is_dir() else []
+    hint = near_miss(name, siblings) or near_miss(key, known)
+    if not hint and plugin and not folder.is_dir() and plugin not in records:
+        hint = f"; no plugin {plugin!r} is installed (pip install toolbox-{plugin}; see 'toolbox plugins')"
+    return f"config {name!r} is neither a file nor '<plugin>/<config>'{hint} ('toolbox configs' lists them)"
+
+
+def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any] | None = None) -> Any:
+    """A resolved, checked config (an ``mmengine.Config``).
+
+    Args:
+        name: a path, or ``<plugin>/<config>``.
+        quick: apply the config's ``quick`` block.
+        options: overrides by dotted key, applied last.
+
+    Raises:
+        ConfigError: for a file that is not there or does not parse, an unknown key (with the near miss), or ``quick``
+            where the config has no such block.
+    """
+    config = _read(find_config(name))
+    for key in [key for key in config if key.startswith("_")]:
+        config.pop(key)
+    for plugin in config.get("plugins") or ():
+        host().load_file(plugin)
+    overrides = config.pop("quick", None)
+    if quick:
+        if not overrides:
+            raise ConfigError(f"config {str(name)!r} has no 'quick' block")
+        config.merge_from_dict(dict(overrides))
+    _check_options(config, options or {})
+    config.merge_from_dict(dict(options or {}))
+    check_keys(config)
+    config.setdefault("default_scope", "toolbox")
+    return config
+
+
+def check_keys(config: Mapping[str, Any]) -> None:
+    """Raise ConfigError for an unknown top-level key."""
+    for key in config:
+        if key not in KEYS:
+            raise ConfigError(f"unknown top-level key {key!r}{near_miss(key, KEYS)}; "
+                              f"a helper variable must start with an underscore. Known: {', '.join(KEYS)}")
+
+
+def _check_options(config: Any, options: Mapping[str, Any]) -> None:
+    """An override must name a place that exists, or a new key of an existing dict."""
+    for dotted in options:
+        place: Any = config
+        *way, _ = dotted.split(".")
+        for depth, part in enumerate(way):
+            if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):
+                place = place[int(part)]
+            elif isinstance(place, Mapping) and part in place:
+                place = place[part]
+            else:
+                have = list(place) if isinstance(place, Mapping) else []
+                raise ConfigError(f"--cfg-options {dotted}: there is no {'.'.join(way[: depth + 1])!r}{near_miss(part, have)}")
+
+
+def _read(path: Path) -> Any:
+    from mmengine import Config
+
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            return Config.fromfile(_with_plain_bases(path, Path(scratch)))
+    except ConfigError:
+        raise
+    except Exception as error:  # a config is Python: it may raise anything
+        raise ConfigError(f"config {str(path)!r} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _with_plain_bases(path: Path, scratch: Path) -> str:
+    """The file, or a copy of it in which ``<plugin>/<config>`` bases are replaced by paths (mmengine cannot do that)."""
+    text = path.read_text()
+    node = next((n for n in ast.parse(text).body if isinstance(n, ast.Assign)
+                 and any(isinstance(t, ast.Name) and t.id == "_base_" for t in n.targets)), None)
+    if node is None:
+        return str(path)
+    value = ast.literal_eval(node.value)
+    bases = [value] if isinstance(value, str) else list(value)
+    files = [path.parent / base if (path.parent / base).is_file() else find_config(base) for base in bases]
+    plain = [_with_plain_bases(file, scratch) for file in files]
+    if all((path.parent / base).is_file() and Path(p) == path.parent / base for base, p in zip(bases, plain, strict=True)):
+        return str(path)
+    lines = text.splitlines(keepends=True)
+    end = node.end_lineno or node.lineno
+    copied = "".join(lines[: node.lineno - 1]) + f"_base_ = {[str(Path(p).resolve()) for p in plain]!r}\n" + "".join(lines[end:])
+    target = scratch / str(len(list(scratch.iterdir()))) / path.name
+    target.parent.mkdir()
+    target.write_text(copied)
+    return str(target)

@@ -1,0 +1,81 @@
+"""The training loop: mmengine's, but it starts its data stream at the right place and stops when asked to."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mmengine.runner import BaseLoop
+
+
+class GameLoop(BaseLoop):
+    """Iterations of a game until ``max_iters``.
+
+    mmengine's own loop replays the loader from its first batch on resume, decoding every image again; here the sampler is
+    told where to start. Ctrl-C (or SIGTERM) finishes the iteration, lets the hooks save, and stops; a second one stops at
+    once.
+
+    Args:
+        runner, dataloader: mmengine's.
+        max_iters: iterations in all.
+    """
+
+    def __init__(self, runner: Any, dataloader: Any, max_iters: int) -> None:
+        super().__init__(runner, dataloader)
+        self._max_iters, self._iter, self._epoch = int(max_iters), 0, 0
+        self.stop_training = False
+        self.stopped_by: str | None = None
+
+    max_epochs = property(lambda self: 1)
+    max_iters = property(lambda self: self._max_iters)
+    epoch = property(lambda self: self._epoch)
+    iter = property(lambda self: self._iter)
+
+    def run(self) -> Any:
+        """Train; returns the model."""
+        game = getattr(self.runner.model, "module", self.runner.model)
+        if self._iter == 0:
+            game.prepare(self.dataloader.dataset)
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        with self._stop_on_signals():
+            batches = self._stream()
+            self.runner.model.train()
+            while self._iter < self._max_iters and not self.stop_training:
+                self._iterate(next(batches))
+        self.runner.call_hook("after_train_epoch")
+        self.runner.call_hook("after_train")
+        return self.runner.model
+
+    def _iterate(self, batch: Any) -> None:
+        self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=batch)
+        outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
+        self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=batch, outputs=outputs)
+        self._iter += 1
+
+    def _stream(self) -> Iterator[Any]:
+        sampler = self.dataloader.sampler
+        if hasattr(sampler, "start"):
+            sampler.start = self._iter * self.dataloader.batch_size
+        while True:
+            yield from self.dataloader
+
+    @contextmanager
+    def _stop_on_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: Any) -> None:
+        if self.stop_training:
+            raise KeyboardInterrupt
+        self.stop_training, self.stopped_by = True, signal.Signals(number).name

@@ -1,0 +1,327 @@
+"""A run: stages in order, each an mmengine Runner around a Game, then evaluation and report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolbox.config import KEYS, ConfigError, load_config
+from toolbox.registry import build
+from toolbox.training import checkpoints as files
+from toolbox.training.hooks import game_of, use_safe_loader
+from toolbox.training.randomness import mix
+
+MAIN = "main"
+_OURS = {"title", "evaluation", "before", "stages", "hooks", "seed", "deterministic", "threads", "plugins"}
+
+
+def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, resume: bool = False,
+          options: Mapping[str, Any] | None = None, evaluate: bool = True, report: bool = True) -> Path:
+    """Train what a config describes, all its stages, then measure it and write the report.
+
+    Args:
+        config: a config's name or path, or a loaded one.
+        work_dir: the run's folder; default ``runs/<config>`` (``runs/<config>-quick``).
+        quick: the config's small version.
+        resume: continue from the newest checkpoint of the folder; stages that are done are skipped.
+        options: overrides by dotted key.
+        evaluate, report: whether to do these at the end.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
+    """
+    if not hasattr(config, "filename"):
+        name = Path(str(config)).stem
+        config = load_config(config, quick, options)
+        config.setdefault("work_dir", f"runs/{name}-quick" if quick else f"runs/{name}")
+    folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
+    config.work_dir = str(folder)
+    if not resume and files.latest_checkpoint(folder) is not None:
+        raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
+    _begin(config, folder)
+    for stage in [*config.get("stages", ()), MAIN]:
+        if not _is_done(config, stage):
+            if not _run_stage(config, stage, resume):
+                return folder  # interrupted: what follows is for --resume
+    if evaluate and config.get("evaluation"):
+        from toolbox.training.evaluation import evaluate_run
+
+        evaluate_run(folder)
+    if report:
+        from toolbox.training.pictures import draw_pictures
+        from toolbox.visual.report import write_report
+
+        draw_pictures(folder)
+        write_report(folder)
+    return folder
+
+
+def stage_folder(config: Any, stage: str) -> Path:
+    """The main game lives in the run's folder, earlier stages in ``stages/<name>`` below it."""
+    folder = Path(config.work_dir)
+    return folder if stage == MAIN else folder / "stages" / stage
+
+
+def stage_config(config: Any, stage: str) -> Any:
+    """The config of one game: the run's own, or that of an earlier stage with what it inherits.
+
+    Raises:
+        ConfigError: for a stage that ``before`` does not describe.
+    """
+    from mmengine import Config
+
+    plain = config.to_dict()
+    before = plain.pop("before", None) or {}
+    if stage != MAIN:
+        if before.get(stage) is None:
+            raise ConfigError(f"stages names {stage!r}, 'before' describes {', '.join(before) or 'none'}")
+        inherited = {key: plain[key] for key in plain if key not in ("model", "evaluation", "param_scheduler", "load_from", "title")}
+        merged = Config(inherited)
+        merged.merge_from_dict({k: v for k, v in before[stage].items() if k in ("hooks", "train_cfg", "train_dataloader")})
+        plain = {**merged.to_dict(), **{k: v for k, v in before[stage].items() if k not in ("hooks", "train_cfg", "train_dataloader")}}
+    plain["work_dir"] = str(stage_folder(config, stage))
+    plain.pop("stages", None)
+    return Config(plain)
+
+
+def resolve_weights(config: Any, model: dict[str, Any], deferred: bool = False) -> dict[str, Any]:
+    """Replace ``weights=dict(stage=...)`` by the stage's checkpoint; ``deferred`` leaves the filling to a checkpoint."""
+    networks = {}
+    for name, network in model["networks"].items():
+        network = dict(network) if network is not None else None
+        weights = network.get("weights") if network else None
+        if isinstance(weights, Mapping) and "stage" in weights:
+            assert network is not None
+            folder = stage_folder(config, weights["stage"])
+            path = None if deferred else files.latest_checkpoint(folder)
+            if path is None and not deferred:
+                raise ConfigError(f"model.networks.{name}.weights: stage {weights['stage']!r} has no checkpoint in {folder}; "
+                                  f"is it in 'stages'? stages={list(config.get('stages', ()))}")
+            network["weights"] = dict(checkpoint=str(path) if path else None, network=weights.get("network", name))
+        networks[name] = network
+    return {**model, "networks": networks}
+
+
+def build_game(config: Any, deferred: bool = False) -> Any:
+    """The Game of a stage's (or the main) config."""
+    model = resolve_weights(config, dict(config.model), deferred)
+    model["seed"] = config.get("seed", 0)
+    return build(model, "model", "model")
+
+
+def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
+    """mmengine's Runner for one stage.
+
+    Raises:
+        ConfigError: when the loader's batch cannot be split as the phases ask.
+    """
+    from mmengine.runner import Runner
+
+    own = stage_config(config, stage)
+    use_safe_loader()
+    _set_threads(own)
+    folder = Path(own.work_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    seed = own.get("seed", 0)
+    _check_iterations(own)
+    loader = build_loader(own, seed)
+    own.model = fill_from_data(own.model, loader.dataset)
+    game = build({**resolve_weights(config, own.model), "seed": seed}, "model", "model")
+    _check_batch(own, game)
+    arguments = {key: own[key] for key in own if key in KEYS and key not in _OURS and key not in ("model", "work_dir")}
+    arguments["train_dataloader"] = loader
+    arguments["train_cfg"] = {"type": "GameLoop", **arguments["train_cfg"]}
+    arguments["optim_wrapper"] = {"constructor": "PlayerOptimizers", **arguments["optim_wrapper"]}
+    name = f"{folder.name}-{stage}-{os.getpid()}-{time.monotonic_ns()}"  # mmengine's singletons are keyed by it
+    arguments["experiment_name"] = name
+    _quiet_logger(name, folder)
+    runner = Runner(
+        model=game, **_defaults(arguments), randomness=dict(seed=mix(seed, "runner") % 2**31, deterministic=own.get("deterministic", False)),
+        custom_hooks=[_hook(key, hook) for key, hook in sorted((own.get("hooks") or {}).items()) if hook is not None],
+        work_dir=str(folder), resume=resume and files.latest_checkpoint(folder) is not None, cfg=own)
+    return runner
+
+
+def build_loader(config: Any, seed: int) -> Any:
+    """The training loader of a stage's config: a seeded stream of items, stacked."""
+    from mmengine.runner import Runner
+
+    arguments = dict(config.train_dataloader)
+    arguments["dataset"] = build(arguments["dataset"], "dataset", "train_dataloader.dataset")
+    arguments.setdefault("num_workers", 0)
+    arguments.setdefault("collate_fn", dict(type="default_collate"))  # mmengine's default gives lists
+    arguments["sampler"] = {"type": "StreamSampler", "batch_size": arguments["batch_size"], **arguments.get("sampler", {}),
+                            "seed": mix(seed, "data")}
+    arguments["sampler"] = build(arguments["sampler"], "data_sampler", "train_dataloader.sampler", dataset=arguments["dataset"])
+    return Runner.build_dataloader(arguments)
+
+
+def fill_from_data(model: Any, stream: Any) -> Any:
+    """Replace ``'data:classes'`` (names), ``'data:n_classes'`` and ``'data:n_classes*5'`` by what the data set has."""
+    classes = list(stream.source.classes) if hasattr(stream, "source") else []
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: fill(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [fill(item) for item in value]
+        if not isinstance(value, str) or not value.startswith("data:"):
+            return value
+        if value == "data:classes":
+            return classes
+        match = re.fullmatch(r"data:n_classes(?:\*(\d+))?", value)
+        if match is None:
+            raise ConfigError(f"{value!r} is not known; known: 'data:classes', 'data:n_classes', 'data:n_classes*<number>'")
+        return len(classes) * int(match.group(1) or 1)
+
+    return fill(model)
+
+
+def _hook(name: str, config: Any) -> Any:
+    return build(config, "hook", f"hooks.{name}")
+
+
+def _defaults(arguments: dict[str, Any]) -> dict[str, Any]:
+    quiet = dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook"), runtime_info=dict(type="RuntimeInfoHook"),
+                 param_scheduler=dict(type="ParamSchedulerHook"), logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False))
+    arguments.setdefault("log_processor", dict(by_epoch=False))  # the default counts epochs, silently
+    arguments["default_hooks"] = {**quiet, **arguments.get("default_hooks", {})}
+    return arguments
+
+
+def _run_stage(config: Any, stage: str, resume: bool) -> bool:
+    """Play one game to its end; False when it was interrupted."""
+    runner = build_runner(config, stage, resume)
+    if stage == MAIN:
+        _describe_data(runner, Path(config.work_dir))
+        config.model = runner.cfg.model
+        files.write_text(config.pretty_text, Path(config.work_dir) / "config.py")
+    runner.train()
+    loop = runner.train_loop
+    if loop.stopped_by:
+        say(f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. Continue with --resume --work-dir {config.work_dir}")
+        return False
+    files.write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json")
+    return True
+
+
+def _is_done(config: Any, stage: str) -> bool:
+    """A finished stage says so; one whose checkpoint has gone is played again."""
+    folder = stage_folder(config, stage)
+    done = folder / "done.json"
+    if not done.is_file() or files.latest_checkpoint(folder) is None:
+        return False
+    wanted = int(stage_config(config, stage).train_cfg["max_iters"])
+    return int(json.loads(done.read_text())["iterations"]) >= wanted
+
+
+def _begin(config: Any, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_text(config.pretty_text, folder / "config.py")
+    files.write_text(json.dumps(environment(config), indent=2), folder / "environment.json")
+
+
+def environment(config: Any) -> dict[str, Any]:
+    """What a run was made with: versions, machine, git state, seed, command."""
+    from importlib import metadata
+
+    versions = {}
+    for name in ("torch", "torchvision", "mmengine", "open_clip_torch", "numpy", "generative-toolbox"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return dict(python=platform.python_version(), platform=platform.platform(), device=device, versions=versions, git=_git_state(),
+                seed=config.get("seed", 0), command=" ".join(sys.argv), started=time.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _git_state() -> str:
+    folder = Path(__file__).parent
+    try:
+        answer = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return answer.stdout.strip() or "not a git checkout"
+
+
+def _describe_data(runner: Any, folder: Path) -> None:
+    """Say what the run learns from, first thing, and keep it with the run."""
+    stream = runner.train_dataloader.dataset
+    facts = data_facts(stream)
+    path = folder / "environment.json"
+    record = {**json.loads(path.read_text()), "data": facts}
+    files.write_text(json.dumps(record, indent=2), path)
+    facts["notices"] = [n for n in [facts["notice"], *notices(game_of(runner))] if n]
+    files.write_text(json.dumps({**record, "data": facts}, indent=2), path)
+    for notice in facts["notices"]:
+        say(notice)
+    labelled = f", {facts['labelled']:,} labelled" if facts["labelled"] < facts["n"] else ""
+    say(f"data: {facts['title']}: {facts['n']:,} images{labelled}, {len(facts['classes'])} classes")
+
+
+def notices(game: Any) -> list[str]:
+    """What parts of a game say of themselves (a stand-in for weights that could not be had)."""
+    return list(dict.fromkeys(str(module.notice) for module in game.modules() if getattr(module, "notice", "")))
+
+
+def data_facts(stream: Any) -> dict[str, Any]:
+    """Title, size and fingerprint of a training stream's source."""
+    source = stream.source
+    visible = stream.visible_labels
+    return dict(title=source.title, embedded=bool(source.embedded), notice=getattr(source, "notice", "") or "",
+                fingerprint=source.fingerprint(), n=len(stream), labelled=int((visible >= 0).sum()), classes=list(source.classes))
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal (on the first process); also in the run's log."""
+    from mmengine.dist import is_main_process
+    from tqdm import tqdm
+
+    if is_main_process():
+        tqdm.write(text)
+
+
+def _quiet_logger(name: str, folder: Path) -> None:
+    """mmengine prints some 90 lines at start: they go to the run's log file, warnings to the terminal."""
+    from mmengine.logging import MMLogger
+
+    logger = MMLogger.get_instance(name, logger_name="toolbox", log_file=str(folder / "log.txt"), log_level="INFO", file_mode="a")
+    for handler in logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setLevel(logging.ERROR)
+
+
+def _set_threads(config: Any) -> None:
+    if config.get("threads"):
+        torch.set_num_threads(int(config.threads))
+
+
+def _check_iterations(config: Any) -> None:
+    if "train_cfg" not in config or int(config.train_cfg.get("max_iters", 0)) < 1:
+        raise ConfigError("train_cfg=dict(max_iters=...) must say how many iterations to train, 1 or more")
+
+
+def _check_batch(config: Any, game: Any) -> None:
+    batch = int(config.train_dataloader["batch_size"])
+    if batch % game.repeats:
+        raise ConfigError(f"train_dataloader.batch_size={batch} must be a multiple of {game.repeats}: "
+                          f"the phases repeat up to {game.repeats} times and split the batch")
+
+
+__all__ = ["build_game", "build_runner", "data_facts", "environment", "game_of", "resolve_weights", "say", "stage_config",
+           "stage_folder", "train"]
