@@ -1,0 +1,118 @@
+"""Metrics that read a classifier's logits: Inception Score, and accuracy on generated images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from toolbox.interfaces import FeatureExtractor
+from toolbox.metrics.base import BankMetric
+from toolbox.metrics.functional.accuracy import accuracy_scores
+from toolbox.metrics.functional.inception_score import SplitRule, inception_score
+from toolbox.metrics.probe import Probe, train_probe
+
+
+class LogitMetric(BankMetric):
+    """A metric of logits: the extractor's output itself, or a probe's on its features.
+
+    Args:
+        extractor: gives logits (a classifier such as :class:`~toolbox.metrics.probe.ProbeClassifier`, or the Inception
+            network's ``logits_unbiased``), or features when ``probe`` is set; or the config of one.
+        n_fake: how many generated images; None: as many as are fed.
+        probe: train a linear classifier on the real images' features and true labels.
+    """
+
+    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None,
+                 probe: bool = False) -> None:
+        super().__init__(extractor, n_fake)
+        self.probe = self.uses_real = probe
+        self._trained: Probe | None = None
+
+    def options(self) -> list[str]:
+        return ["probe"] if self.probe else []
+
+    def logits(self) -> np.ndarray:
+        """(N, C) of the generated images, in the order of their index."""
+        features = self.fake.features
+        return self._fitted().logits(features) if self.probe else features
+
+    def details(self) -> dict[str, Any]:
+        accuracy = {"probe_train_accuracy": self._fitted().train_accuracy} if self.probe else {}
+        return {**super().details(), **accuracy}
+
+    def reset(self) -> None:
+        super().reset()
+        if not self._cached:
+            self._trained = None
+
+    def _fitted(self) -> Probe:
+        if self._trained is None:
+            if (self.real.labels < 0).any():
+                raise ValueError(f"{self.title}: a probe is trained on true labels, and some real images have none")
+            self._trained = train_probe(self.real.features, self.real.labels)
+        return self._trained
+
+
+class InceptionScore(LogitMetric):
+    """exp(mean KL(p(c|x) || p(c))), mean over splits; from 1 to the number of classes, higher is better.
+
+    Args:
+        extractor: see :class:`LogitMetric`. For the usual score the Inception network's ``logits_unbiased``.
+        n_fake: how many generated images; None: as many as are fed. The score rises with it.
+        probe: train a classifier on the real images: a score of the data set's own classes.
+        splits: number of parts.
+        rule: how N is cut into parts: 'boundaries', 'drop' or 'ceil'.
+        shuffle_seed: of the order before splitting; None keeps the order of the index.
+
+    ``compute`` gives the mean ('') and the standard deviation over splits ('std').
+    """
+
+    title = "is"
+    needs = ("fake",)
+    higher_is_better = True
+
+    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, probe: bool = False,
+                 splits: int = 10, rule: SplitRule = "boundaries", shuffle_seed: int | None = 2020) -> None:
+        super().__init__(extractor, n_fake, probe)
+        if probe:
+            self.needs = ("real", "fake")
+        self.splits, self.rule, self.shuffle_seed = splits, rule, shuffle_seed
+
+    def options(self) -> list[str]:
+        return [*super().options(), *([f"{self.splits}splits"] if self.splits != 10 else []),
+                *([self.rule] if self.rule != "boundaries" else []),
+                *(["unshuffled"] if self.shuffle_seed is None else [])]
+
+    def compute(self) -> dict[str, float]:
+        self._check_ready()
+        mean, std = inception_score(self.logits(), self.splits, self.rule, self.shuffle_seed)
+        return {"": mean, "std": std}
+
+
+class ClassifierAccuracy(LogitMetric):
+    """How often a classifier sees in a generated image the class it was asked to show; [0, 1], higher is better.
+
+    Args:
+        extractor: see :class:`LogitMetric`. It should not be the classifier that the generator was trained with.
+        n_fake: how many generated images; None: as many as are fed.
+        probe: train a linear classifier on the real images' features and true labels (default); False when the
+            extractor gives logits.
+
+    ``compute`` gives top-1 ('') and the mean over classes ('balanced').
+    """
+
+    title = "classifier-accuracy"
+    needs = ("real", "fake", "labels")
+    higher_is_better = True
+
+    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None,
+                 probe: bool = True) -> None:
+        super().__init__(extractor, n_fake, probe)
+        if not probe:
+            self.needs = ("fake", "labels")
+
+    def compute(self) -> dict[str, float]:
+        self._check_ready()
+        scores = accuracy_scores(self.logits(), self.fake.labels, top=1)
+        return {"": scores["top1"], "balanced": scores["balanced"]}

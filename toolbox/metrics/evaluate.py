@@ -1,0 +1,161 @@
+"""One pass over real and generated images for many metrics."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample
+from toolbox.metrics.base import ExtractorMetric, FeatureMetric
+from toolbox.metrics.features import feature_key, from_bytes, with_features
+from toolbox.metrics.reference import ReferenceCache, reference_description
+from toolbox.metrics.statistics import KINDS, Statistics
+
+Sampler = Callable[[Tensor], Sample]
+Device = str | torch.device
+
+
+class RealImages(Protocol):
+    """What is asked of a data set: 8-bit images, true labels, and a fingerprint of its content."""
+
+    labels: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def image(self, i: int) -> np.ndarray: ...
+
+    def fingerprint(self) -> str: ...
+
+
+def evaluate(sampler: Sampler, real_set: RealImages, metrics: Sequence[Metric], n_fake: int, batch_size: int = 64,
+             seed: int = 0, cache_dir: str | Path | None = None, device: Device = "cpu",
+             record: str | Path | None = None) -> dict[str, float]:
+    """Compute metrics of generated against real images; every network sees every image once.
+
+    Args:
+        sampler: index (n,) int64 -> Sample of n images; image i must depend on i (and its own seed) alone, so that the
+            batch size does not change the set.
+        real_set: the real images, all of them.
+        metrics: reset first; a metric with its own ``n_fake`` takes the first so many images.
+        n_fake: how many images the other metrics take.
+        batch_size: images at a time; changes nothing but speed and rounding.
+        seed: of the sampler, for the record.
+        cache_dir: folder of cached statistics of real images; None: computed anew.
+        device: where extractors run.
+        record: file to which one JSON line a metric is appended.
+
+    Returns:
+        {name: value}; further values of a metric under ``name.key`` (``kid[tiny,2k].std``).
+
+    Raises:
+        ValueError: when two metrics have one name, the sampler returns another number of images, or a metric cannot
+            be computed from what it was fed.
+    """
+    for metric in metrics:
+        metric.reset()
+        if isinstance(metric, ExtractorMetric):
+            metric.extractor.to(device).eval()
+    feed_real(real_set, metrics, batch_size, cache_dir, device)
+    feed_fake(sampler, metrics, n_fake, batch_size, device)
+    results: dict[str, dict[str, float]] = {}
+    for metric in metrics:
+        if metric.name in results:
+            raise ValueError(f"two metrics are named {metric.name!r}: leave one out, or let an option tell them apart")
+        results[metric.name] = metric.compute()
+    if record is not None:
+        _append_records(Path(record), metrics, results, real_set, seed)
+    return {f"{name}.{key}" if key else name: value for name, values in results.items()
+            for key, value in values.items()}
+
+
+def feed_real(real_set: RealImages, metrics: Sequence[Metric], batch_size: int = 64,
+              cache_dir: str | Path | None = None, device: Device = "cpu") -> None:
+    """Give metrics the statistics of real images: from the cache where they are stored, else computed in one pass."""
+    cache = None if cache_dir is None else ReferenceCache(cache_dir)
+    users = [metric for metric in metrics if isinstance(metric, FeatureMetric) and metric.uses_real]
+    others = [metric for metric in metrics if not isinstance(metric, FeatureMetric) and "real" in metric.needs]
+    extractors = _distinct(users)
+    known = {key: {} if cache is None else cache.load(reference_description(real_set.fingerprint(), extractor),
+                                                      _kinds(users, key)) for key, extractor in extractors.items()}
+    fresh = {key: {kind: KINDS[kind](extractor.n_features) for kind in _kinds(users, key) if kind not in known[key]}
+             for key, extractor in extractors.items()}
+    _pass_over(real_set, {key: (extractors[key], part) for key, part in fresh.items() if part}, others,
+               batch_size, device)
+    for key, part in fresh.items():
+        if cache is not None and part:
+            cache.save(reference_description(real_set.fingerprint(), extractors[key]), part)
+    for metric in users:
+        key = feature_key(metric.extractor)
+        metric.use_reference({**known[key], **fresh[key]}[metric.real.kind])
+
+
+def feed_fake(sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_size: int = 64,
+              device: Device = "cpu") -> None:
+    """Generate images 0, 1, ... and give them to the metrics, features computed once."""
+    limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
+    extractors = list(_distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)]).values())
+    for start in range(0, max(limits, default=0), batch_size):
+        index = torch.arange(start, min(start + batch_size, max(limits)))
+        with torch.no_grad():
+            sample = sampler(index)
+        if len(sample) != len(index):
+            raise ValueError(f"sampler returned {len(sample)} images for {len(index)} indices")
+        sample = with_features(sample.replace(index=index).to(device), extractors)
+        for metric, limit in zip(metrics, limits, strict=True):
+            if limit > start:
+                metric.update_fake(sample if limit >= start + len(index) else sample[:limit - start])
+
+
+def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
+    """All real images in order, as Samples with their labels and index."""
+    for start in range(0, len(real_set), batch_size):
+        rows = range(start, min(start + batch_size, len(real_set)))
+        pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
+        labels = torch.from_numpy(np.asarray(real_set.labels[rows.start:rows.stop], dtype=np.int64))
+        yield Sample(from_bytes(pixels), Condition(labels=labels), index=torch.tensor(rows)).to(device)
+
+
+def _pass_over(real_set: RealImages, wanted: dict[str, tuple[FeatureExtractor, dict[str, Statistics]]],
+               others: Sequence[Metric], batch_size: int, device: Device) -> None:
+    if not wanted and not others:
+        return
+    extractors = [extractor for extractor, _ in wanted.values()]
+    for sample in real_batches(real_set, batch_size, device):
+        sample = with_features(sample, extractors)
+        for key, (_, part) in wanted.items():
+            for statistics in part.values():
+                statistics.update(sample.extras[key], sample.condition.labels, sample.index)
+        for metric in others:
+            metric.update_real(sample)
+
+
+def _distinct(metrics: Sequence[ExtractorMetric]) -> dict[str, FeatureExtractor]:
+    return {feature_key(metric.extractor): metric.extractor for metric in metrics}
+
+
+def _kinds(metrics: Sequence[FeatureMetric], key: str) -> list[str]:
+    return sorted({metric.real.kind for metric in metrics if feature_key(metric.extractor) == key})
+
+
+def _append_records(path: Path, metrics: Sequence[Metric], results: dict[str, dict[str, float]],
+                    real_set: RealImages, seed: int) -> None:
+    """What one needs to know to trust or repeat a number, one JSON line for each metric."""
+    common = {"data": {"title": getattr(real_set, "title", type(real_set).__name__), "n": len(real_set),
+                       "fingerprint": real_set.fingerprint(), "embedded": getattr(real_set, "embedded", None)},
+              "seed": seed, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+              "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        for metric in metrics:
+            details: dict[str, Any] = metric.details() if isinstance(metric, ExtractorMetric) else {}
+            line = {"metric": metric.name, "value": results[metric.name].get(""), "values": results[metric.name],
+                    "higher_is_better": metric.higher_is_better, **details, **common}
+            file.write(json.dumps(line) + "\n")

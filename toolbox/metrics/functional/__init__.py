@@ -1,0 +1,19 @@
+"""The metrics as functions of arrays: numpy in, floats out, float64 inside. Usable without the rest of the toolbox."""
+
+from toolbox.metrics.functional.accuracy import accuracy_scores
+from toolbox.metrics.functional.clustering import (
+    adjusted_mutual_information,
+    adjusted_rand_index,
+    agreement_per_class,
+    contingency_matrix,
+    purity,
+)
+from toolbox.metrics.functional.frechet import few_sample_distance, frechet_distance, frechet_from_features
+from toolbox.metrics.functional.inception_score import inception_score
+from toolbox.metrics.functional.kid import kernel_distance, subset_indices, subset_kernel_distances
+from toolbox.metrics.functional.precision_recall import neighbour_radii, precision_recall
+
+__all__ = ["accuracy_scores", "adjusted_mutual_information", "adjusted_rand_index", "agreement_per_class",
+           "contingency_matrix", "few_sample_distance", "frechet_distance", "frechet_from_features",
+           "inception_score", "kernel_distance", "neighbour_radii", "precision_recall", "purity",
+           "subset_indices", "subset_kernel_distances"]

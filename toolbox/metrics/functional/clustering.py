@@ -1,0 +1,138 @@
+"""Agreement of clusters with a known partition, from the contingency matrix.
+
+Sources: adjusted Rand index, Hubert and Arabie 1985; adjusted mutual information, Vinh et al. 2010 (arithmetic mean).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from toolbox.metrics.functional.checks import Floats, Integers, as_labels
+
+LARGEST_EXACT = 5_000_000  # above it the expected mutual information is computed on divided counts
+
+
+def contingency_matrix(truth: ArrayLike, clusters: ArrayLike, shape: tuple[int, int] | None = None) -> Integers:
+    """Counts (R, K) of truth class i in cluster j, int64: matrices of parts add up.
+
+    Args:
+        truth, clusters: (n,) whole numbers from 0.
+        shape: (R, K); default: just large enough.
+    """
+    rows, columns = as_labels(truth, "truth"), as_labels(clusters, "clusters")
+    if len(rows) != len(columns):
+        raise ValueError(f"truth has {len(rows)} labels and clusters has {len(columns)}: they must pair up")
+    if shape is None:
+        shape = (int(rows.max(initial=-1)) + 1, int(columns.max(initial=-1)) + 1)
+    return np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def adjusted_rand_index(contingency: ArrayLike) -> float:
+    """Chance-corrected share of pairs on which two partitions agree; 1 = the same partition, 0 = chance.
+
+    Computed in whole numbers without bound, since squares of pixel counts overflow 64 bits.
+    """
+    c = _checked(contingency)
+    n = int(c.sum())
+    squares = _sum_of_squares(c.ravel())
+    rows, columns = _sum_of_squares(c.sum(axis=1)), _sum_of_squares(c.sum(axis=0))
+    tp, fp, fn = squares - n, columns - squares, rows - squares
+    tn = n * n - rows - columns + squares
+    if fp == fn == 0:
+        return 1.0
+    return 2 * (tp * tn - fn * fp) / ((tp + fn) * (fn + tn) + (tp + fp) * (fp + tn))
+
+
+def adjusted_mutual_information(contingency: ArrayLike, count_divisor: int | None = None) -> float:
+    """(MI - E[MI]) / ((H(truth) + H(clusters)) / 2 - E[MI]); 1 = the same partition, about 0 = chance.
+
+    Args:
+        contingency: (R, K) counts.
+        count_divisor: counts are floor-divided by it first. None: 1 up to five million counts, 1000 above (there the
+            exact expectation is out of reach; KLiSH's code does the same).
+    """
+    c = _checked(contingency)
+    if count_divisor is None:
+        count_divisor = 1 if c.sum() <= LARGEST_EXACT else 1000
+    c = c // count_divisor
+    c = c[c.sum(axis=1) > 0][:, c.sum(axis=0) > 0]
+    if 1 in c.shape or c.size == 0:
+        return 1.0 if max(c.shape, default=0) <= 1 else 0.0
+    rows, columns = c.sum(axis=1), c.sum(axis=0)
+    expected = _expected_mutual_information(rows, columns)
+    normaliser = (_entropy(rows) + _entropy(columns)) / 2 - expected
+    normaliser = math.copysign(max(abs(normaliser), np.finfo(np.float64).eps), normaliser)
+    return float((_mutual_information(c) - expected) / normaliser)
+
+
+def purity(contingency: ArrayLike) -> float:
+    """Share of items that belong to the most frequent truth class of their cluster, (0, 1]."""
+    c = _checked(contingency)
+    return float(c.max(axis=0).sum() / c.sum())
+
+
+def agreement_per_class(clusters: ArrayLike, factor: ArrayLike, classes: ArrayLike) -> float:
+    """Mean over classes of the adjusted mutual information between clusters and a known factor inside the class.
+
+    A class in which the factor does not vary tells nothing and is left out.
+
+    Args:
+        clusters, factor, classes: (n,) whole numbers: the cluster, the factor's value and the class of each image.
+
+    Raises:
+        ValueError: when the factor varies in no class.
+    """
+    found, known, labels = (as_labels(v, n) for v, n in
+                            ((clusters, "clusters"), (factor, "factor"), (classes, "classes")))
+    inside = [labels == c for c in np.unique(labels) if len(np.unique(known[labels == c])) > 1]
+    if not inside:
+        raise ValueError("factor has one value in every class: there is nothing for clusters to agree with")
+    return float(np.mean([adjusted_mutual_information(contingency_matrix(known[i], found[i])) for i in inside]))
+
+
+def _checked(contingency: ArrayLike) -> Integers:
+    c = np.asarray(contingency)
+    if c.ndim != 2 or not np.issubdtype(c.dtype, np.integer):
+        raise ValueError(f"contingency has shape {c.shape} and type {c.dtype}: expected whole numbers (R, K)")
+    if c.size == 0 or c.sum() == 0 or c.min() < 0:
+        raise ValueError("contingency must hold counts >= 0, and not only zeros")
+    return c.astype(np.int64)
+
+
+def _sum_of_squares(counts: Integers) -> int:
+    return sum(int(count) ** 2 for count in counts)
+
+
+def _entropy(counts: Integers) -> float:
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log(p)).sum())
+
+
+def _mutual_information(c: Integers) -> float:
+    """sum_ij c/n log(n c / (a_i b_j)); logarithms apart, since the products overflow."""
+    i, j = np.nonzero(c)
+    counts, n = c[i, j].astype(np.float64), float(c.sum())
+    logs = np.log(n) + np.log(counts) - np.log(c.sum(axis=1)[i]) - np.log(c.sum(axis=0)[j])
+    return float((counts / n * logs).sum())
+
+
+def _expected_mutual_information(rows: Integers, columns: Integers) -> float:
+    """Mean of MI over random tables with these margins (Vinh et al. 2010, eq. 24a): hypergeometric cell counts."""
+    return float(sum(_expected_cell(int(a), int(b), int(rows.sum())) for a in rows for b in columns))
+
+
+def _expected_cell(a: int, b: int, n: int) -> float:
+    counts = np.arange(max(1, a + b - n), min(a, b) + 1, dtype=np.float64)
+    margins = _log_factorial(np.array([a, b, n - a, n - b, n], dtype=np.float64))
+    log_p = (margins[:4].sum() - margins[4] - _log_factorial(counts) - _log_factorial(a - counts)
+             - _log_factorial(b - counts) - _log_factorial(n - a - b + counts))
+    return float((counts / n * np.log(n * counts / (float(a) * b)) * np.exp(log_p)).sum())
+
+
+def _log_factorial(values: Floats) -> Floats:
+    import torch
+
+    return np.asarray(torch.lgamma(torch.from_numpy(values) + 1))

@@ -1,0 +1,48 @@
+"""KID: kernel distance between feature sets (Binkowski et al. 2018)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toolbox.interfaces import FeatureExtractor
+from toolbox.metrics.base import BankMetric
+from toolbox.metrics.functional.kid import subset_indices, subset_kernel_distances
+
+
+class KID(BankMetric):
+    """Mean over subsets of the unbiased squared MMD under (x.y/D + 1)^3; about 0 upwards (may be < 0), lower is better.
+
+    Unlike FID its expectation does not depend on the number of images.
+
+    Args:
+        extractor: a FeatureExtractor, or the config of one.
+        n_fake: how many generated images; None: as many as are fed.
+        subsets: how many are drawn.
+        subset_size: images in each; a smaller set than that is an error, since a silently smaller subset would be
+            another protocol.
+        seed: of the subsets; 2020 draws those of torch-fidelity.
+
+    ``compute`` gives the mean ('') and the standard deviation over subsets ('std').
+    """
+
+    title = "kid"
+
+    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, subsets: int = 100,
+                 subset_size: int = 1000, seed: int = 2020) -> None:
+        super().__init__(extractor, n_fake)
+        if subsets < 1 or subset_size < 2:
+            raise ValueError(f"subsets={subsets}, subset_size={subset_size}: at least 1 subset of 2 images")
+        self.subsets, self.subset_size, self.seed = subsets, subset_size, seed
+
+    def options(self) -> list[str]:
+        usual = (self.subsets, self.subset_size) == (100, 1000)
+        return [] if usual else [f"{self.subsets}x{self.subset_size}"]
+
+    def compute(self) -> dict[str, float]:
+        self._check_ready()
+        indices = subset_indices(self.real.n, self.fake.n, self.subsets, self.subset_size, self.seed)
+        values = subset_kernel_distances(self.real.features, self.fake.features, indices)
+        return {"": float(values.mean()), "std": float(values.std())}
+
+    def details(self) -> dict[str, Any]:
+        return {**super().details(), "subset_seed": self.seed}

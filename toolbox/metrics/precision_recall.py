@@ -1,0 +1,49 @@
+"""Precision, recall, density and coverage (Kynkaanniemi et al. 2019; Naeem et al. 2020)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from toolbox.interfaces import FeatureExtractor
+from toolbox.metrics.base import BankMetric, short_count
+from toolbox.metrics.functional.precision_recall import precision_recall
+
+
+class PrecisionRecall(BankMetric):
+    """Four shares of one neighbour search; all higher is better.
+
+    Args:
+        extractor: a FeatureExtractor, or the config of one.
+        n_fake: how many generated images; None: as many as are fed.
+        n_real: how many real images, drawn from those fed by a fixed seed; None: all. Part of the protocol.
+        k: neighbours that make the ball of an image.
+        seed: of the drawn reals.
+
+    ``compute`` gives 'precision', 'recall' and 'coverage' in [0, 1] and 'density' in [0, inf). There is no single
+    value under the empty key.
+    """
+
+    title = "precision-recall"
+    higher_is_better = True
+
+    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None,
+                 n_real: int | None = None, k: int = 3, seed: int = 0) -> None:
+        super().__init__(extractor, n_fake)
+        self.n_real, self.k, self.seed = n_real, k, seed
+
+    def options(self) -> list[str]:
+        return [*([f"real{short_count(self.n_real)}"] if self.n_real else []), *([f"k{self.k}"] if self.k != 3 else [])]
+
+    def compute(self) -> dict[str, float]:
+        self._check_ready()
+        return precision_recall(self._drawn_reals(), self.fake.features, self.k)
+
+    def _drawn_reals(self) -> np.ndarray:
+        features = self.real.features
+        if self.n_real is None:
+            return features
+        if self.n_real > len(features):
+            raise ValueError(f"n_real={self.n_real}: {len(features)} real images were fed; feed more, or lower n_real")
+        return features[np.random.RandomState(self.seed).permutation(len(features))[:self.n_real]]
