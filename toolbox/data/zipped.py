@@ -10,22 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from toolbox.data.base import DataError, Image, ImageSet, digest
-from toolbox.data.pictures import RESIZE, SUFFIXES, Color, decode, encode_png, resize
+from toolbox.data.base import DataError, Image
+from toolbox.data.files import FileSet, check_class_count
+from toolbox.data.pictures import SUFFIXES, Color, encode_png
 
 INDEX = "dataset.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first day: the same input gives the same bytes
+_FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of the zip format: equal content gives equal bytes
 
 
-class ZippedImages(ImageSet):
+class ZippedImages(FileSet):
     """Images of a zip file or folder with a ``dataset.json`` = ``{"labels": [[path, class], ...]}``.
 
     Further keys that the toolbox writes and understands, all optional, lists in the order of ``labels``:
-    ``classes`` (names), ``factors`` and ``split`` (``{"names": [...], "values": [...]}``, factors one level down by
-    name), ``captions`` (lists of texts), ``title``, ``license``. With ``"labels": null`` or no index all images are
-    one class.
+    ``classes`` (names), ``split`` and, one level down by name, ``factors`` (``{"names": [...], "values": [...]}``),
+    ``captions`` (lists of texts), ``title``, ``license``. With ``"labels": null`` or no index all images are one class.
 
     Args:
         path: the zip file or the folder.
@@ -43,43 +41,19 @@ class ZippedImages(ImageSet):
     def __init__(self, path: str | Path, split: str | None = None, train: bool | None = None,
                  image_size: int | None = None, classes: int | None = None, background: Color | None = None,
                  cache: bool = False) -> None:
-        self.path = Path(path)
-        self._archive = Archive(self.path)
-        self._background = background
+        path = Path(path)
+        self._archive = Archive(path)
         index = _read_index(self._archive)
-        rows = _rows_of(index, split if train is None else ("train" if train else "test"), self.path)
-        self._names = [index["labels"][i][0] for i in rows]
-        self._resizes = image_size is not None
-        super().__init__(**_known(index, rows, self.path), image_size=image_size or self._first_size())
-        if classes is not None and len(self.classes) != classes:
-            raise DataError(f"{self.path} has {len(self.classes)} classes, not {classes}: {', '.join(self.classes[:12])}")
-        self._cache: dict[int, Image] | None = {} if cache else None
+        rows = _rows_of(index, split if train is None else ("train" if train else "test"), path)
+        known = _known(index, rows, path)
+        check_class_count(str(path), known["classes"], classes)
+        super().__init__(path, image_size=image_size, background=background, cache=cache, **known)
 
-    def _first_size(self) -> int:
-        return min(self._decode(0).shape[:2])
+    def _read(self, name: str) -> bytes:
+        return self._archive.read(name)
 
-    def _decode(self, i: int) -> Image:
-        name = self._names[i]
-        try:
-            return decode(self._archive.read(name), f"{self.path}: {name}", self._background)
-        except ValueError as error:
-            raise DataError(str(error)) from None
-
-    def image(self, i: int) -> Image:
-        if self._cache is not None and i in self._cache:
-            return self._cache[i].copy()
-        image = self._decode(i)
-        if not self._resizes and image.shape[:2] != (self.image_size, self.image_size):
-            raise DataError(f"{self.path}: {self._names[i]} is {image.shape[1]} x {image.shape[0]}, the first image "
-                            f"gave {self.image_size}: set image_size to resize all")
-        image = resize(image, self.image_size)
-        if self._cache is not None:
-            self._cache[i] = image.copy()
-        return image
-
-    def fingerprint(self) -> str:
-        checks = [self._archive.checksum(name) for name in self._names]
-        return digest(self._names, checks, self.labels, self.classes, self.image_size, self._background, RESIZE)
+    def _checksum(self, name: str) -> int:
+        return self._archive.checksum(name)
 
 
 class Archive:
@@ -90,16 +64,16 @@ class Archive:
         if not path.exists():
             raise DataError(f"{path} is missing: give the zip file, or the folder that holds {INDEX}")
         self._zip: tuple[int, zipfile.ZipFile] | None = None
-        self._sizes = self._list()
+        self._checksums = self._list()
 
     @property
     def names(self) -> list[str]:
         """All members, sorted."""
-        return sorted(self._sizes)
+        return sorted(self._checksums)
 
     def checksum(self, name: str) -> int:
-        """CRC-32 of a zip's member (its own); the size of a folder's file (reading them all would take too long)."""
-        return self._sizes[name]
+        """CRC-32 of a zip's member (its own); size of a folder's file (reading them all would take too long)."""
+        return self._checksums[name]
 
     def read(self, name: str) -> bytes:
         """Bytes of a member.
@@ -121,6 +95,7 @@ class Archive:
         return {member.filename: member.CRC for member in self._open().infolist() if not member.is_dir()}
 
     def _open(self) -> zipfile.ZipFile:
+        # A forked child shares the file offset of its parent's handle: the two would read each other's bytes.
         if self._zip is None or self._zip[0] != os.getpid():
             try:
                 self._zip = (os.getpid(), zipfile.ZipFile(self.path))
@@ -134,16 +109,19 @@ class Archive:
 
 def _read_index(archive: Archive) -> dict[str, Any]:
     """The content of ``dataset.json``, checked; ``labels`` is always a list of (path, class)."""
-    pictures = [name for name in archive.names if name.lower().endswith(SUFFIXES)]
     index: dict[str, Any] = {}
     if INDEX in archive.names:
         try:
             index = json.loads(archive.read(INDEX))
         except ValueError as error:
             raise DataError(f"{archive.path}: {INDEX} is torn ({error}); write it anew") from None
+    if not isinstance(index, dict):
+        raise DataError(f'{archive.path}: {INDEX} must be {{"labels": ...}}, not a {type(index).__name__}')
     if not index.get("labels"):
-        index["labels"] = [(name, 0) for name in pictures]
+        index["labels"] = [(name, 0) for name in archive.names if name.lower().endswith(SUFFIXES)]
     _check_labels(archive, index["labels"])
+    for name, factor in _factors(index).items():
+        _check_factor(archive.path, name, factor, len(index["labels"]))
     return index
 
 
@@ -151,10 +129,9 @@ def _check_labels(archive: Archive, labels: Any) -> None:
     try:
         names = [str(name) for name, label in labels if int(label) >= 0]
     except (TypeError, ValueError):
-        raise DataError(f'{archive.path}: "labels" of {INDEX} must be [[path, class number], ...] with classes from 0'
-                        ) from None
+        names = []
     if len(names) != len(labels):
-        raise DataError(f"{archive.path}: {INDEX} has {len(labels) - len(names)} negative class numbers")
+        raise DataError(f'{archive.path}: "labels" of {INDEX} must be [[path, class number], ...], classes from 0')
     if not names:
         raise DataError(f"{archive.path} holds no images ({', '.join(SUFFIXES)})")
     missing = sorted(set(names) - set(archive.names))
@@ -162,11 +139,26 @@ def _check_labels(archive: Archive, labels: Any) -> None:
         raise DataError(f"{archive.path}: {len(missing)} images that {INDEX} lists are missing, the first is {missing[0]}")
 
 
+def _factors(index: Mapping[str, Any]) -> dict[str, Any]:
+    split = {"split": index["split"]} if index.get("split") else {}
+    return {**(index.get("factors") or {}), **split}
+
+
+def _check_factor(path: Path, name: str, factor: Any, n: int) -> None:
+    try:
+        fits = len(factor["values"]) == n and all(0 <= value < len(factor["names"]) for value in factor["values"])
+    except (TypeError, KeyError):
+        fits = False
+    if not fits:
+        raise DataError(f'{path}: {name!r} of {INDEX} must be {{"names": [...], "values": [one index into names for '
+                        f'each of the {n} images]}}')
+
+
 def _rows_of(index: Mapping[str, Any], split: str | None, path: Path) -> list[int]:
     everything = range(len(index["labels"]))
     if split is None:
         return list(everything)
-    if "split" not in index:
+    if not index.get("split"):
         raise DataError(f"{path}: {INDEX} has no key 'split', so it has no {split!r} part: leave split out for all "
                         f"images, or give one file for each part")
     names, values = index["split"]["names"], index["split"]["values"]
@@ -176,11 +168,14 @@ def _rows_of(index: Mapping[str, Any], split: str | None, path: Path) -> list[in
 
 
 def _known(index: Mapping[str, Any], rows: Sequence[int], path: Path) -> dict[str, Any]:
-    """Constructor arguments of ImageSet that the index holds, for some rows of it."""
+    """Constructor arguments of FileSet that the index holds, for some rows of it."""
     labels = [int(label) for _, label in index["labels"]]
     factors = index.get("factors") or {}
     captions = index.get("captions")
+    if captions is not None and len(captions) != len(labels):
+        raise DataError(f"{path}: {INDEX} has {len(captions)} captions for {len(labels)} images")
     return {
+        "names": [index["labels"][i][0] for i in rows],
         "labels": [labels[i] for i in rows],
         "classes": index.get("classes") or [f"class {i}" for i in range(max(labels) + 1)],
         "title": index.get("title") or path.stem,
@@ -207,7 +202,7 @@ def write_zip(path: str | Path, images: Iterable[tuple[str, Image]], index: Mapp
 
 
 def _write(archive: zipfile.ZipFile, name: str, data: bytes, compression: int) -> None:
-    member = zipfile.ZipInfo(name, _EPOCH)
+    member = zipfile.ZipInfo(name, _FIRST_DAY)
     member.compress_type = compression
     member.external_attr = 0o644 << 16
     member.create_system = 3

@@ -1,0 +1,239 @@
+"""CIFAR-10 and CIFAR-100, from whatever form they lie in."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolbox.data.base import ArraySet, DataError, Image, ImageSet, chosen_split
+from toolbox.data.files import check_class_count
+from toolbox.data.folder import ImageFolder
+from toolbox.data.pickles import load_arrays
+
+_URL = "https://www.cs.toronto.edu/~kriz/"
+_ROW = 3 * 32 * 32
+_LARGEST = 2**29  # bytes; the largest published file has 155 MB
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How one of the two sets is published."""
+
+    title: str
+    root: str
+    folder: str
+    archive: str
+    md5: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    meta: str
+    label_key: str
+    names_key: str
+    n_classes: int
+
+    def files(self, split: str) -> tuple[str, ...]:
+        return self.train if split == "train" else self.test
+
+
+_TEN = _Layout("CIFAR-10", "data/cifar10", "cifar-10-batches-py", "cifar-10-python.tar.gz",
+               "c58f30108f718f92721af3b95e74349a", tuple(f"data_batch_{i}" for i in range(1, 6)), ("test_batch",), "batches.meta",
+               "labels", "label_names", 10)
+_HUNDRED = _Layout("CIFAR-100", "data/cifar100", "cifar-100-python", "cifar-100-python.tar.gz",
+                   "eb9058c3a382ffc7106e4002c42a8d85", ("train",), ("test",), "meta", "fine_labels", "fine_label_names", 100)
+
+
+class Cifar(ImageSet):
+    """What CIFAR-10 and CIFAR-100 share: finds the data, or its replacement, and then is what was found.
+
+    Looked for under ``root``, in this order: the published python pickles (in their folder, or directly), the published
+    ``.tar.gz`` (extracted, its members checked), ``train/<class>/*.png`` with ``test/<class>/*.png``; then the download.
+
+    Args:
+        root: where to look, and where to download to; None: data/cifar10 or data/cifar100.
+        split: 'train' (50,000 images) or 'test' (10,000).
+        train: torchvision's word for it; overrules ``split``.
+        image_size: pixels, 32 as published.
+        download: fetch the archive when nothing is found (needs a network).
+        fallback: config of the data set to use when nothing is found and nothing can be fetched; it gets this ``split``
+            and ``image_size`` unless it names its own. The result says so: ``notice``, ``title`` and ``embedded``.
+
+    Raises:
+        DataError: when a file is torn or missing beside others, for a wrong number of classes, and when nothing is
+            found without a fallback.
+    """
+
+    _layout: _Layout
+
+    def __init__(self, root: str | Path | None = None, split: str = "train", train: bool | None = None,
+                 image_size: int = 32, download: bool = False,
+                 fallback: Mapping[str, Any] | ImageSet | None = None) -> None:
+        split, root = chosen_split(split, train), Path(root or self._layout.root)
+        found, tried = _find(root, self._layout, split, image_size), "download is off"
+        if found is None and download:
+            tried = _download(root, self._layout)
+            found = _find(root, self._layout, split, image_size)
+        if found is None:
+            missing = f"{self._layout.title} not found in {root} and {tried}"
+            found = _replacement(fallback, split, image_size, missing)
+            self.notice = f"{missing}: using {found.title}"
+        self._source, self.embedded = found, found.embedded
+        super().__init__(found.labels, found.classes, found.image_size, found.title, factors=found.factors,
+                         factor_names=found.factor_names, captions=found.captions, license=found.license)
+
+    def image(self, i: int) -> Image:
+        return self._source.image(i)
+
+    def fingerprint(self) -> str:
+        return self._source.fingerprint()
+
+
+class CIFAR10(Cifar):
+    """CIFAR-10 (Krizhevsky 2009): 10 classes, 32 x 32. Arguments: see :class:`Cifar`."""
+
+    _layout = _TEN
+
+
+class CIFAR100(Cifar):
+    """CIFAR-100 (Krizhevsky 2009): 100 classes, 32 x 32; factor 'superclass' (20). Arguments: see :class:`Cifar`."""
+
+    _layout = _HUNDRED
+
+
+def _replacement(fallback: Mapping[str, Any] | ImageSet | None, split: str, image_size: int, missing: str) -> ImageSet:
+    if fallback is None:
+        raise DataError(f"{missing}: put the extracted archive, the archive, or train/<class>/*.png there, set download=True "
+                        f"where there is a network, or name a fallback data set")
+    if isinstance(fallback, Mapping):
+        from toolbox.registry import build
+
+        return build({"split": split, "image_size": image_size, **fallback}, "dataset")  # type: ignore[no-any-return]
+    return fallback
+
+
+def _find(root: Path, layout: _Layout, split: str, image_size: int) -> ImageSet | None:
+    folder = _pickle_folder(root, layout)
+    if folder is None and (root / layout.archive).is_file():
+        _extract(root / layout.archive, layout)
+        folder = root / layout.folder
+    if folder is not None:
+        return _read_pickles(folder, layout, split, image_size)
+    if (root / "train").is_dir():
+        return ImageFolder(root, split, image_size=image_size, classes=layout.n_classes, title=layout.title)
+    return None
+
+
+def _pickle_folder(root: Path, layout: _Layout) -> Path | None:
+    """Where the pickles lie. A folder that lacks some of them counts only when there is no archive to fill it from."""
+    wanted = {*layout.train, *layout.test, layout.meta}
+    for folder in (root / layout.folder, root):
+        present = {name for name in wanted if (folder / name).is_file()}
+        if present == wanted or (present and not (root / layout.archive).is_file()):
+            return folder
+    return None
+
+
+def _read_pickles(folder: Path, layout: _Layout, split: str, image_size: int) -> ImageSet:
+    missing = [name for name in (*layout.files(split), layout.meta) if not (folder / name).is_file()]
+    if missing:
+        raise DataError(f"{folder} lacks {', '.join(missing)}: the {layout.title} there is incomplete; extract "
+                        f"{layout.archive} anew, or put it beside and remove the folder")
+    meta = load_arrays(folder / layout.meta)
+    names = [_name(name) for name in meta.get(layout.names_key, [])]
+    check_class_count(f"{layout.title} in {folder / layout.meta}", names, layout.n_classes)
+    paths = [folder / name for name in layout.files(split)]
+    parts = [load_arrays(path) for path in paths]
+    images = [_images(part, path) for part, path in zip(parts, paths, strict=True)]
+    labels = [_labels(part, layout, path) for part, path in zip(parts, paths, strict=True)]
+    return ArraySet(np.concatenate(images), np.concatenate(labels), names, image_size, layout.title,
+                    **_superclasses(meta, parts))
+
+
+def _images(part: Mapping[str, Any], path: Path) -> Image:
+    """(N, 32, 32, 3) from rows of 1024 red, 1024 green and 1024 blue values."""
+    data = part.get("data")
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != _ROW:
+        shape = f"{data.dtype} {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise DataError(f"{path} is torn: 'data' must be uint8 (N, {_ROW}), it is {shape}; fetch it anew")
+    return np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def _labels(part: Mapping[str, Any], layout: _Layout, path: Path) -> np.ndarray:
+    key, n_classes = layout.label_key, layout.n_classes
+    if key not in part:
+        raise DataError(f"{path} has no {key!r} (it has {', '.join(sorted(part))}): it is a batch of another data set")
+    labels = np.asarray(part[key])
+    if labels.ndim != 1 or not np.isin(labels, np.arange(n_classes)).all():
+        raise DataError(f"{path} is torn: {key!r} must be class numbers 0 to {n_classes - 1}; fetch it anew")
+    if len(labels) != len(part["data"]):
+        raise DataError(f"{path} is torn: {len(part['data'])} images but {len(labels)} labels; fetch it anew")
+    return labels.astype(np.int64)
+
+
+def _superclasses(meta: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    names = [_name(name) for name in meta.get("coarse_label_names", [])]
+    if not names or any("coarse_labels" not in part for part in parts):
+        return {}
+    values = np.concatenate([np.asarray(part["coarse_labels"]) for part in parts])
+    return {"factors": {"superclass": values}, "factor_names": {"superclass": names}}
+
+
+def _name(name: str | bytes) -> str:
+    return (name.decode("latin1") if isinstance(name, bytes) else str(name)).replace("_", " ")
+
+
+def _extract(archive: Path, layout: _Layout) -> None:
+    """The pickles of the archive, and nothing else of it, each written whole or not at all."""
+    target = archive.parent / layout.folder
+    wanted = {f"{layout.folder}/{name}": target / name for name in (*layout.train, *layout.test, layout.meta)}
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.isreg() and member.name in wanted:
+                    _write_member(tar, member, wanted.pop(member.name))
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{archive} is torn or cannot be extracted ({error}): fetch it anew, or free the disk") from None
+    if wanted:
+        raise DataError(f"{archive} lacks {', '.join(sorted(wanted))}: it is not {layout.title}'s archive, or torn")
+
+
+def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    if member.size > _LARGEST:
+        raise tarfile.TarError(f"{member.name} claims {member.size} bytes")
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(tar.extractfile(member).read())  # type: ignore[union-attr]
+    os.replace(part, path)
+
+
+def _download(root: Path, layout: _Layout) -> str:
+    """Fetch the archive, md5 checked. Returns why not, for the notice, when there is no network."""
+    from toolbox.guard import import_torchvision
+
+    import_torchvision()
+    from torchvision.datasets.utils import download_url
+
+    if not _reachable(_URL):
+        return "no network"
+    try:
+        download_url(_URL + layout.archive, str(root), layout.archive, layout.md5)
+    except (OSError, RuntimeError) as error:
+        return f"the download failed ({error})"
+    return "the download did not help"
+
+
+def _reachable(url: str, seconds: float = 8.0) -> bool:
+    # torchvision's own download waits for minutes where packets are dropped.
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds):
+            return True
+    except OSError:
+        return False

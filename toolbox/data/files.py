@@ -1,0 +1,78 @@
+"""What the readers of picture files share: decoding on demand, one size, an optional memory cache."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from toolbox.data.base import DataError, Image, ImageSet, digest
+from toolbox.data.pictures import RESIZE, Color, decode, resize
+
+
+class FileSet(ImageSet):
+    """Images in named files, decoded when asked for.
+
+    Args:
+        path: the folder or archive, named in errors.
+        names: the file of each image.
+        labels, classes, title: see :class:`ImageSet`.
+        image_size: pixels, resized to; None: as the first image is, and the others must agree.
+        background: what lies under transparent pixels; None refuses them.
+        cache: keep decoded images in memory, uint8 (each loader worker keeps its own).
+        known: further attributes of :class:`ImageSet`.
+    """
+
+    def __init__(self, path: Path, names: Sequence[str], labels: ArrayLike, classes: Sequence[str], title: str,
+                 image_size: int | None, background: Color | None, cache: bool, **known: Any) -> None:
+        self.path, self._names, self._background = path, list(names), background
+        self._cache: dict[int, Image] | None = {} if cache else None
+        self._native = image_size is None
+        super().__init__(labels, classes, image_size or min(self._decode(0).shape[:2]), title, **known)
+
+    @abstractmethod
+    def _read(self, name: str) -> bytes | Path:
+        """The file's bytes, or where it lies."""
+
+    @abstractmethod
+    def _checksum(self, name: str) -> int:
+        """Something cheap that changes with the file's content."""
+
+    def _decode(self, i: int) -> Image:
+        name = self._names[i]
+        try:
+            return decode(self._read(name), f"{self.path}: {name}", self._background)
+        except FileNotFoundError:
+            raise DataError(f"{self.path}: {name} has gone since the data set was opened") from None
+        except DataError:
+            raise
+        except ValueError as error:
+            raise DataError(str(error)) from None
+
+    def image(self, i: int) -> Image:
+        if self._cache is None:
+            return self._sized(i)
+        if i not in self._cache:
+            self._cache[i] = self._sized(i)
+        return self._cache[i].copy()
+
+    def _sized(self, i: int) -> Image:
+        image = self._decode(i)
+        if self._native and image.shape[:2] != (self.image_size, self.image_size):
+            raise DataError(f"{self.path}: {self._names[i]} is {image.shape[1]} x {image.shape[0]}, not "
+                            f"{self.image_size} x {self.image_size} as the first image gave: set image_size to resize all")
+        return resize(image, self.image_size)
+
+    def fingerprint(self) -> str:
+        checks = [self._checksum(name) for name in self._names]
+        return digest(self._names, checks, self.labels, self.classes, self.image_size, self._background, RESIZE)
+
+
+def check_class_count(title: str, names: Sequence[str], wanted: int | None) -> None:
+    """Raise DataError unless there are ``wanted`` classes (None: any number)."""
+    if wanted is not None and len(names) != wanted:
+        listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        raise DataError(f"{title} has {len(names)} classes, not {wanted}: {listed}")

@@ -1,0 +1,114 @@
+"""Views of a data set: some of its images, or coarser classes whose members are known."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from toolbox.data.base import DataError, Image, ImageSet, digest
+
+
+class MissingClass(DataError):
+    """A class that the data set does not have, or that has no images where some are needed."""
+
+
+class Subset(ImageSet):
+    """Images ``indices`` of a data set, in that order; everything known about them comes along.
+
+    Args:
+        source: the data set.
+        indices: (n,) image numbers.
+        given: attributes of :class:`ImageSet` that differ from the source's.
+    """
+
+    def __init__(self, source: ImageSet, indices: ArrayLike, **given: Any) -> None:
+        self.source, self.indices = source, np.asarray(indices, dtype=np.int64)
+        if len(self.indices) and not 0 <= self.indices.min() <= self.indices.max() < len(source):
+            raise IndexError(f"indices must lie in 0 to {len(source) - 1} ({source.title}), they run from "
+                             f"{self.indices.min()} to {self.indices.max()}")
+        self.embedded, self.notice = source.embedded, source.notice
+        captions = None if source.captions is None else [source.captions[i] for i in self.indices]
+        known: dict[str, Any] = dict(
+            labels=source.labels[self.indices], classes=source.classes, image_size=source.image_size, title=source.title,
+            factors={name: values[self.indices] for name, values in source.factors.items()},
+            factor_names=source.factor_names, captions=captions, license=source.license)
+        super().__init__(**{**known, **given})
+
+    def image(self, i: int) -> Image:
+        return self.source.image(int(self.indices[i]))
+
+    def fingerprint(self) -> str:
+        return digest(self.source.fingerprint(), self.indices, self.labels, self.classes)
+
+
+class RelabelledSet(Subset):
+    """Coarse classes made of the source's classes, which become the known intra-class factor 'fine'.
+
+    Images whose class is in no group are left out. Coarse classes are numbered by sorted name: config files do not keep
+    the order of a dict.
+
+    Args:
+        source: the data set, or its config.
+        groups: {coarse class: [classes of the source]}.
+        split: filled into the source's config, if given.
+
+    Raises:
+        MissingClass: for a name that is no class of the source (near miss named) or has no images.
+        DataError: for a class in two groups, or an empty group.
+    """
+
+    def __init__(self, source: ImageSet | Mapping[str, Any], groups: Mapping[str, Sequence[str]],
+                 split: str | None = None) -> None:
+        source = _built(source, split)
+        coarse = sorted(groups)
+        fine = [name for group in coarse for name in groups[group]]
+        _check_groups(source, groups, fine)
+        group_of = {source.classes.index(name): coarse.index(group) for group in coarse for name in groups[group]}
+        fine_of = {source.classes.index(name): number for number, name in enumerate(fine)}
+        indices = np.flatnonzero(np.isin(source.labels, list(group_of)))
+        kept = source.labels[indices]
+        factors = {name: values[indices] for name, values in source.factors.items()}
+        super().__init__(source, indices, labels=[group_of[int(label)] for label in kept], classes=coarse,
+                         factors={**factors, "fine": np.array([fine_of[int(label)] for label in kept], dtype=np.int64)},
+                         factor_names={**source.factor_names, "fine": fine},
+                         title=f"{source.title}, {len(coarse)} coarse classes")
+
+
+def _built(source: ImageSet | Mapping[str, Any], split: str | None) -> ImageSet:
+    if not isinstance(source, Mapping):
+        return source
+    from toolbox.registry import build
+
+    given = {} if split is None else {"split": split}
+    return build({**source, **given}, "dataset")  # type: ignore[no-any-return]
+
+
+def _check_groups(source: ImageSet, groups: Mapping[str, Sequence[str]], fine: Sequence[str]) -> None:
+    empty = [group for group, names in groups.items() if not names]
+    if empty or not groups:
+        raise DataError(f"groups: {empty[0]!r} is empty" if empty else "groups is empty: name at least one class")
+    for name in fine:
+        class_number(source, name)
+    twice = [name for name in fine if fine.count(name) > 1]
+    if twice:
+        raise DataError(f"groups: class {twice[0]!r} is in more than one group")
+
+
+def class_number(source: ImageSet, name: str) -> int:
+    """The number of a class that has images.
+
+    Raises:
+        MissingClass: when there is none, with the near miss.
+    """
+    if name not in source.classes:
+        near = difflib.get_close_matches(name.lower(), source.classes, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise MissingClass(f"{source.title} has no class {name!r}{hint} It has: {', '.join(source.classes)}")
+    number = source.classes.index(name)
+    if not (source.labels == number).any():
+        raise MissingClass(f"class {name!r} of {source.title} has no images: leave it out, or add some")
+    return number

@@ -1,0 +1,148 @@
+"""Semi-supervised splits: which labels training may see, saved as an index file that belongs to one data set."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolbox.data.base import DataError, ImageSet
+from toolbox.data.relabelled import MissingClass
+
+UNLABELLED = ("rest", "all", "none")
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which images are labelled, and which are seen without their label.
+
+    Attributes:
+        labelled, unlabelled: sorted image numbers, int64.
+        options: how it was drawn: labelled_per_class or labelled_fraction, unlabelled, seed.
+        fingerprint: of the data set that the numbers refer to.
+    """
+
+    labelled: NDArray[np.int64]
+    unlabelled: NDArray[np.int64]
+    options: Mapping[str, Any]
+    fingerprint: str
+
+    def save(self, path: str | Path) -> None:
+        """Write the index file, JSON, whole or not at all."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"format": _FORMAT, "options": dict(self.options), "fingerprint": self.fingerprint,
+                   "labelled": self.labelled.tolist(), "unlabelled": self.unlabelled.tolist()}
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.write_text(json.dumps(content), encoding="utf-8")
+        os.replace(part, path)
+
+
+def draw_split(source: ImageSet, labelled_per_class: int | None = None, labelled_fraction: float | None = None,
+               unlabelled: str = "rest", seed: int = 0) -> Split:
+    """A class-balanced split: of each class in order, the first n images of a seeded permutation are labelled.
+
+    Args:
+        source: the data set; its true labels are read.
+        labelled_per_class: n, the same for all classes.
+        labelled_fraction: instead of it, the share of each class's images, in (0, 1]; rounded.
+        unlabelled: 'rest' = all other images; 'all' = every image, labelled ones too (FixMatch's habit); 'none'.
+        seed: of numpy's PCG64.
+
+    Raises:
+        MissingClass: when a class has too few images, or none would be labelled; it names the class.
+        ValueError: for options that make no sense.
+    """
+    _check_options(labelled_per_class, labelled_fraction, unlabelled)
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for label, name in enumerate(source.classes):
+        members = np.flatnonzero(source.labels == label)
+        n = _number_labelled(source.title, name, len(members), labelled_per_class, labelled_fraction)
+        chosen.append(rng.permutation(members)[:n])
+    labelled = np.sort(np.concatenate(chosen))
+    everything = np.arange(len(source))
+    hidden = {"rest": np.setdiff1d(everything, labelled), "all": everything, "none": everything[:0]}[unlabelled]
+    options = {"labelled_per_class": labelled_per_class, "labelled_fraction": labelled_fraction,
+               "unlabelled": unlabelled, "seed": seed}
+    return Split(labelled, hidden, options, source.fingerprint())
+
+
+def _check_options(per_class: int | None, fraction: float | None, unlabelled: str) -> None:
+    if (per_class is None) == (fraction is None):
+        raise ValueError("a split needs either labelled_per_class or labelled_fraction (one of them)")
+    if per_class is not None and per_class < 1:
+        raise ValueError(f"labelled_per_class={per_class}: it must be at least 1")
+    if fraction is not None and not 0 < fraction <= 1:
+        raise ValueError(f"labelled_fraction={fraction}: it must lie in (0, 1]")
+    if unlabelled not in UNLABELLED:
+        raise ValueError(f"unlabelled={unlabelled!r}: it is one of {', '.join(map(repr, UNLABELLED))}")
+
+
+def _number_labelled(title: str, name: str, members: int, per_class: int | None, fraction: float | None) -> int:
+    n = per_class if per_class is not None else round(float(fraction or 0) * members)
+    if members == 0 or n == 0:
+        why = "the class has no images" if members == 0 else f"labelled_fraction={fraction} of its {members} is none"
+        raise MissingClass(f"{title}: class {name!r} would have no labelled images ({why}); label more, or leave it out")
+    if n > members:
+        raise MissingClass(f"{title}: class {name!r} has {members} images, fewer than labelled_per_class={n}")
+    return n
+
+
+def load_split(path: str | Path, source: ImageSet) -> Split:
+    """Read an index file and verify that it belongs to this data set.
+
+    Raises:
+        DataError: when the file is missing, torn, or of other data.
+        MissingClass: when a class has no labelled image in it.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        labelled, hidden = (np.array(content[key], dtype=np.int64) for key in ("labelled", "unlabelled"))
+        split = Split(labelled, hidden, content["options"], content["fingerprint"])
+    except FileNotFoundError:
+        raise DataError(f"split file {path} is missing") from None
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise DataError(f"split file {path} is torn ({type(error).__name__}: {error}); remove it to draw it anew") from None
+    _check_split(split, source, path)
+    return split
+
+
+def _check_split(split: Split, source: ImageSet, path: Path) -> None:
+    if split.fingerprint != source.fingerprint():
+        raise DataError(f"split file {path} was drawn for other data (fingerprint {split.fingerprint[:12]}, {source.title} "
+                        f"has {source.fingerprint()[:12]}): give the data it was drawn for, or another file name")
+    for numbers in (split.labelled, split.unlabelled):
+        if numbers.ndim != 1 or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(source)):
+            raise DataError(f"split file {path} names images that {source.title} does not have; remove it to draw it anew")
+    present = np.unique(source.labels[split.labelled])
+    for label, name in enumerate(source.classes):
+        if label not in present:
+            raise MissingClass(f"split file {path}: class {name!r} of {source.title} has no labelled images")
+
+
+def make_split(source: ImageSet, file: str | Path | None = None, **options: Any) -> Split:
+    """:func:`draw_split`, kept in ``file``: written when it is not there, read and verified when it is.
+
+    Raises:
+        DataError: also when the file was drawn with other options.
+    """
+    if file is None or not Path(file).exists():
+        split = draw_split(source, **options)
+        if file is not None:
+            split.save(file)
+        return split
+    split = load_split(file, source)
+    differing = [f"{key}={split.options.get(key)!r}, not {value!r}" for key, value in options.items()
+                 if split.options.get(key) != value]
+    if differing:
+        raise DataError(f"split file {file} was drawn with {'; '.join(differing)}: give another file name, or remove it")
+    return split
