@@ -21,6 +21,7 @@ from toolbox.models.layers import (
     DownsampleConv2d,
     SelfAttention,
     UpsampleConv2d,
+    fast_layout,
     initialise,
     near,
     spectral_norm,
@@ -197,7 +198,7 @@ class BigGANGenerator(Generator):
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
         chunks = iter(latents.split(self.chunk, dim=1))
-        x = self.linear0(next(chunks)).view(len(latents), -1, 4, 4)
+        x = fast_layout(self.linear0(next(chunks)).view(len(latents), -1, 4, 4))
         if taps is not None:
             taps["4x4"] = x
         for block in _unnested(self.blocks):
@@ -276,7 +277,7 @@ class BigGANDiscriminator(Discriminator):
         if images.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(f"images have shape {tuple(images.shape)}, expected (N, 3, {self.image_size}, "
                              f"{self.image_size}): image_size of the discriminator and of the data must agree")
-        x = images
+        x = fast_layout(images)
         for block in _unnested(self.blocks):
             x = block(x)
         return F.relu(x).sum(dim=(2, 3))

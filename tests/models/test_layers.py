@@ -1,0 +1,52 @@
+"""Resampling convolutions equal the two operations that they merge; attention starts as the identity."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from toolbox.models.layers import DownsampleConv2d, SelfAttention, UpsampleConv2d, initialise, settle, spectral_norm
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_upsample_convolution(layout: torch.memory_format) -> None:
+    layer, x = UpsampleConv2d(3, 5, 3, padding=1), torch.randn(2, 3, 4, 6).contiguous(memory_format=layout)
+    expected = F.conv2d(F.interpolate(x, scale_factor=2), layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_downsample_convolution(layout: torch.memory_format) -> None:
+    layer, x = DownsampleConv2d(3, 5, 3, padding=1), torch.randn(2, 3, 4, 6).contiguous(memory_format=layout)
+    expected = F.avg_pool2d(F.conv2d(x, layer.weight, layer.bias, padding=1), 2)
+    torch.testing.assert_close(layer(x), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [UpsampleConv2d, DownsampleConv2d])
+def test_resampling_gradients(kind: type[torch.nn.Conv2d]) -> None:
+    layer, x = kind(1, 2, 3, padding=1).double(), torch.randn(1, 1, 2, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(layer, (x,))
+
+
+def test_attention_starts_as_the_identity_and_mixes_positions() -> None:
+    layer, x = SelfAttention(8), torch.randn(1, 8, 4, 4)
+    assert torch.equal(layer(x), x)
+    torch.nn.init.ones_(layer.sigma)
+    changed = x.clone()
+    changed[..., 0, 0] += 1
+    assert ((layer(changed) - layer(x)).abs()[..., 3, 3] > 0).any()
+
+
+@torch.no_grad()
+def test_settled_spectral_norm_is_the_top_singular_value() -> None:
+    layer = spectral_norm(torch.nn.Linear(6, 4)).eval()
+    settle(layer, iterations=200)
+    layer(torch.zeros(1, 6))
+    sigma = torch.linalg.svdvals(layer.weight_orig)[0]
+    torch.testing.assert_close(layer.weight, layer.weight_orig / sigma)
+
+
+def test_unknown_initialiser() -> None:
+    with pytest.raises(ValueError, match=r"init='orthogonl' is not known.*did you mean 'orthogonal'"):
+        initialise(torch.nn.Linear(2, 2), "orthogonl")
