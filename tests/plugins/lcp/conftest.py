@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
+
+from toolbox.data.base import ArraySet
+from toolbox.interfaces import FeatureExtractor
 
 
 def make_mixture(modes: int, each: int = 60, width: int = 32, spread: float = 0.3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -29,3 +36,64 @@ def mixture():
 def purity():
     """:func:`compute_purity`."""
     return compute_purity
+
+
+class PooledPixels(FeatureExtractor):
+    """Pixels averaged over a 4 x 4 grid: a feature space in which colours and shapes are apart."""
+
+    def __init__(self, cells: int = 4) -> None:
+        super().__init__()
+        self.name, self.cells, self.n_features = f"pooled-{cells}", cells, 3 * cells * cells
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.nn.functional.adaptive_avg_pool2d(images * 0.5 + 0.5, self.cells).flatten(1)
+
+    def fingerprint(self) -> str:
+        return f"pooled pixels {self.cells}"
+
+
+class Coloured(ArraySet):
+    """Noisy 8 px images: class = top or bottom half lit, factor 'colour' = red or blue."""
+
+    def __init__(self, each: int = 12, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        labels, colour = np.repeat([0, 1], 2 * each), np.tile(np.repeat([0, 1], each), 2)
+        images = rng.integers(0, 40, size=(4 * each, 8, 8, 3), dtype=np.uint8)
+        for i, (y, c) in enumerate(zip(labels, colour, strict=True)):
+            images[i, 4 * y:4 * y + 4, :, 2 * c] += 180
+        super().__init__(images, labels, ["top half", "bottom half"], title="coloured halves", factors={"colour": colour},
+                         factor_names={"colour": ["red", "blue"]})
+
+
+class FixedStream:
+    """What a conditioner reads of a training stream: the set, and the labels that the split shows."""
+
+    def __init__(self, source: ArraySet, hidden: list[int] | None = None) -> None:
+        self.source = source
+        self.visible_labels = source.labels.copy()
+        self.visible_labels[hidden or []] = -1
+
+
+class FakeGame:
+    """What a conditioner asks of a game."""
+
+    def __init__(self, **networks: torch.nn.Module) -> None:
+        self.networks, self.device = networks, torch.device("cpu")
+
+    def network(self, name: str, averaged: bool = False) -> torch.nn.Module:
+        return self.networks[name]
+
+
+class HalfClassifier(torch.nn.Module):
+    """Logits of :class:`Coloured`'s classes, read off the pixels."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        halves = images.mean(dim=1).unflatten(1, (2, 4)).mean(dim=(2, 3))
+        return 20 * halves
+
+
+@pytest.fixture
+def lcp_parts():
+    """The classes above."""
+    return SimpleNamespace(PooledPixels=PooledPixels, Coloured=Coloured, FixedStream=FixedStream, FakeGame=FakeGame,
+                           HalfClassifier=HalfClassifier)

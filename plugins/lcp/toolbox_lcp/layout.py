@@ -1,0 +1,96 @@
+"""Where each cluster stands: classes with k_y clusters each, laid out flat over S = sum k_y rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from toolbox.catalog import near_miss
+
+
+class ClusterLayout:
+    """Rows of the flat table: cluster i of class y is row ``offsets[y] + i``.
+
+    Args:
+        class_names: names of the C classes.
+        clusters: k_y, one number for all classes or {class name: number}. Unknown in the paper.
+
+    Attributes:
+        sizes: k_y of each class.
+        offsets: first row of each class.
+        total: S, number of rows.
+        width: K = max k_y.
+
+    Raises:
+        ValueError: for no classes, an unknown class name, a missing class, or a number below 1.
+    """
+
+    def __init__(self, class_names: Sequence[str], clusters: int | Mapping[str, int] = 5) -> None:
+        if not class_names:
+            raise ValueError("class_names is empty: give the names of the classes, in the order of the labels")
+        self.class_names = [str(name) for name in class_names]
+        self.sizes = self._read(clusters)
+        self.offsets = [sum(self.sizes[:y]) for y in range(len(self.sizes))]
+        self.total, self.width = sum(self.sizes), max(self.sizes)
+
+    def _read(self, clusters: int | Mapping[str, int]) -> list[int]:
+        if not isinstance(clusters, Mapping):
+            clusters = dict.fromkeys(self.class_names, clusters)
+        for name in clusters:
+            self.class_index(name)
+        missing = [name for name in self.class_names if name not in clusters]
+        if missing:
+            raise ValueError(f"clusters says nothing of class {missing[0]!r}: give a number for each class, or one for all")
+        for name, number in clusters.items():
+            if not isinstance(number, int) or number < 1:
+                raise ValueError(f"clusters of class {name!r} is {number!r}, must be a whole number of at least 1")
+        return [int(clusters[name]) for name in self.class_names]
+
+    @property
+    def names(self) -> list[str]:
+        """What each row is called: 'trouser / cluster 2' (counted from 0)."""
+        return [f"{name} / cluster {i}" for name, size in zip(self.class_names, self.sizes, strict=True) for i in range(size)]
+
+    @property
+    def class_of_row(self) -> list[int]:
+        """Class of each of the S rows."""
+        return [y for y, size in enumerate(self.sizes) for _ in range(size)]
+
+    def class_index(self, name: str | int) -> int:
+        """Number of a class given by name or number."""
+        if isinstance(name, str):
+            if name not in self.class_names:
+                raise ValueError(f"no class is called {name!r}{near_miss(name, self.class_names)}; "
+                                 f"classes: {', '.join(self.class_names)}")
+            return self.class_names.index(name)
+        if not 0 <= name < len(self.class_names):
+            raise ValueError(f"class {name} does not exist: there are {len(self.class_names)} (0..{len(self.class_names) - 1})")
+        return int(name)
+
+    def row(self, name: str | int, cluster: int) -> int:
+        """Row of a cluster of a class."""
+        y = self.class_index(name)
+        if not 0 <= cluster < self.sizes[y]:
+            raise ValueError(f"class {self.class_names[y]!r} has no cluster {cluster}: it has {self.sizes[y]} "
+                             f"(0..{self.sizes[y] - 1})")
+        return self.offsets[y] + int(cluster)
+
+    def spread(self, labels: Tensor, coefficients: Tensor) -> Tensor:
+        """Rows (N, S) that hold coefficients (N, K) in the block of each label (N,), zero elsewhere and for label -1."""
+        columns = self._columns(labels.device)[labels]  # label -1 picks the last line, which points outside
+        rows = coefficients.new_zeros(len(labels), self.total + 1)
+        return rows.scatter_(1, columns, coefficients)[:, :-1]
+
+    def gather(self, labels: Tensor, rows: Tensor) -> Tensor:
+        """Coefficients (N, K) of each label's block out of rows (N, S); the inverse of :meth:`spread`."""
+        padded = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
+        return padded.gather(1, self._columns(rows.device)[labels])
+
+    def _columns(self, device: torch.device) -> Tensor:
+        """(C + 1, K) row of each cluster; padded places, and the last line, point at column S."""
+        table = torch.full((len(self.sizes) + 1, self.width), self.total)
+        for y, (offset, size) in enumerate(zip(self.offsets, self.sizes, strict=True)):
+            table[y, :size] = torch.arange(offset, offset + size)
+        return table.to(device)
