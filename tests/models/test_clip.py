@@ -191,7 +191,8 @@ def test_unfit_weights_are_refused_with_a_list(tmp_path):
 def test_files_with_code_inside_are_refused(tmp_path):
     torch.save({"state_dict": small()}, tmp_path / "code.pt")
     (tmp_path / "torn.pt").write_bytes(b"PK\x03\x04 nothing")
-    for name in ("code.pt", "torn.pt"):
+    (tmp_path / "torn.safetensors").write_bytes(b"nothing")
+    for name in ("code.pt", "torn.pt", "torn.safetensors"):
         with pytest.raises(ValueError, match="cannot be read safely"):
             Clip(TINY, weights=tmp_path / name)
     torch.save([1, 2], tmp_path / "list.pt")

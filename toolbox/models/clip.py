@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +21,6 @@ from toolbox.models.clip_weights import architecture_config, build_model, find_w
 
 RESIZE_MODES = ("bilinear", "area", "antialias")
 CLIP_VOCABULARY = 49408
-WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 
 class Clip(nn.Module):
@@ -226,20 +224,3 @@ class Clip(nn.Module):
             digest.update(key.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
-
-
-class EmbeddedClip(Clip):
-    """The toy CLIP that is shipped with the toolbox: 32-pixel images, CLIP's vocabulary, a few MB.
-
-    It knows the embedded data only (emoji and Fashion-MNIST, ``weights/clip_embedded.json``) and stands in for a real
-    CLIP where there is no network: results with it say nothing about a real one.
-
-    Args:
-        pretrained: load the shipped weights; False gives random ones, for training it anew.
-        frozen: as in :class:`Clip`.
-        resize: as in :class:`Clip`; antialiased by default, since images are often larger than 32 pixels.
-    """
-
-    def __init__(self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias") -> None:
-        weights = WEIGHTS_FOLDER / "clip_embedded.safetensors" if pretrained else None
-        super().__init__(str(WEIGHTS_FOLDER / "clip_embedded_architecture.json"), weights, resize, frozen)

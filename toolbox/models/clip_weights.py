@@ -112,11 +112,13 @@ def _wrong_activation(what: str, name: str, quick_gelu: bool) -> str:
 def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: bool) -> Path:
     from open_clip.pretrained import download_pretrained
 
-    if download and os.environ.get("HF_HUB_OFFLINE", "0") in ("0", ""):
-        return Path(download_pretrained(dict(known)))
-    path = _from_cache(known)
+    path, why = _from_cache(known), "HF_HUB_OFFLINE is set" if download else "download=False"
+    if path is None and download and os.environ.get("HF_HUB_OFFLINE", "0") in ("0", ""):
+        try:
+            return Path(download_pretrained(dict(known)))
+        except Exception as error:  # network errors come in many classes
+            why = f"fetching them failed ({type(error).__name__})"
     if path is None:
-        why = "HF_HUB_OFFLINE is set" if download else "download=False"
         raise FileNotFoundError(f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set download=True where "
                                 f"there is a network, or give the path of a file ({known.get('hf_hub') or known.get('url')}).")
     return path
@@ -140,11 +142,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: TorchScript archives, files that need unpickling code, and files that hold no state dict.
     """
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
     try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on what is inside
         raise ValueError(f"weights={str(path)!r} cannot be read safely ({str(error).splitlines()[0]}). Files with code inside "

@@ -1,0 +1,45 @@
+"""The toy CLIP that is shipped with the toolbox, and its features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toolbox.models.clip import Clip
+from toolbox.models.clip_features import ClipFeatures
+
+FOLDER = Path(__file__).parent / "weights"
+ARCHITECTURE = FOLDER / "clip_embedded_architecture.json"
+WEIGHTS = FOLDER / "clip_embedded.safetensors"
+CARD = FOLDER / "clip_embedded.json"
+
+
+class EmbeddedClip(Clip):
+    """The toy CLIP that is shipped with the toolbox: 32-pixel images, CLIP's vocabulary, a few MB.
+
+    It knows the embedded data only (emoji and Fashion-MNIST, ``weights/clip_embedded.json``) and stands in for a real
+    CLIP where there is no network: results with it say nothing about a real one.
+
+    Args:
+        pretrained: load the shipped weights; False gives random ones, for training it anew.
+        frozen: as in :class:`Clip`.
+        resize: as in :class:`Clip`; antialiased by default, since images are often larger than 32 pixels.
+    """
+
+    def __init__(self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias") -> None:
+        super().__init__(str(ARCHITECTURE), WEIGHTS if pretrained else None, resize, frozen)
+
+
+class EmbeddedClipFeatures(ClipFeatures):
+    """Features of the shipped toy CLIP: the stand-in where there is no network.
+
+    Distances measured with it (``fid[toy-clip,...]``) compare runs on the embedded data with each other and with nothing
+    else.
+
+    Args:
+        layer: 'pooled' (384 numbers, mean over the last feature map) or 'embedding' (the space shared with texts).
+        normalize: scale features to unit length.
+    """
+
+    def __init__(self, layer: str = "pooled", normalize: bool = False) -> None:
+        name = "toy-clip" if layer == "pooled" else f"toy-clip-{layer}"
+        super().__init__(EmbeddedClip(), layer, normalize, name)
