@@ -1,0 +1,1 @@
+"""Loss functions: plain PyTorch, usable without the rest of the toolbox."""

@@ -1,0 +1,58 @@
+"""Adversarial losses of logits, as pairs: what the discriminator minimises and what the generator minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class AdversarialLoss(NamedTuple):
+    """A two-player loss. Logits have any shape (patches too); losses are scalar means over it.
+
+    Attributes:
+        discriminator: (real logits, fake logits) -> loss.
+        generator: fake logits -> loss.
+        formulas: {'discriminator': ..., 'generator': ...}, one line each.
+    """
+
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+    formulas: dict[str, str]
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E relu(1 - D(x)) + E relu(1 + D(G(z)))  (Lim & Ye 2017; SAGAN, eq. 4)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E softplus(-D(x)) + E softplus(D(G(z))): cross-entropy of logits (Goodfellow et al. 2014, eq. 1)."""
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def non_saturating_generator(fake: Tensor) -> Tensor:
+    """E softplus(-D(G(z))) (Goodfellow et al. 2014, section 3)."""
+    return F.softplus(-fake).mean()
+
+
+def wasserstein_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """E D(G(z)) - E D(x) (WGAN, algorithm 1); needs a Lipschitz constraint, such as the gradient penalty."""
+    return fake.mean() - real.mean()
+
+
+def negative_mean(fake: Tensor) -> Tensor:
+    """-E D(G(z)): the generator's loss beside hinge and Wasserstein discriminators."""
+    return -fake.mean()
+
+
+hinge = AdversarialLoss(hinge_discriminator, negative_mean, {
+    "discriminator": "E relu(1 - D(x)) + E relu(1 + D(G(z)))", "generator": "-E D(G(z))"})
+
+non_saturating = AdversarialLoss(non_saturating_discriminator, non_saturating_generator, {
+    "discriminator": "E softplus(-D(x)) + E softplus(D(G(z)))", "generator": "E softplus(-D(G(z)))"})
+
+wasserstein = AdversarialLoss(wasserstein_discriminator, negative_mean, {
+    "discriminator": "E D(G(z)) - E D(x)", "generator": "-E D(G(z))"})

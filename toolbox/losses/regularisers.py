@@ -1,0 +1,69 @@
+"""Regularisers of discriminators and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+def r1_penalty(images: Tensor, logits: Tensor, gamma: float = 1.0) -> Tensor:
+    """gamma/2 E |grad_x D(x)|^2 on real images (Mescheder et al. 2018, eq. 9).
+
+    ``images`` (N, ...) must have required gradients before ``logits`` (N,) were computed from them.
+
+    Raises:
+        ValueError: when they did not.
+    """
+    if not images.requires_grad:
+        raise ValueError("images do not require gradients: call images.requires_grad_() before the discriminator")
+    return gamma / 2 * _input_gradient(images, logits).pow(2).sum(dim=1).mean()
+
+
+def gradient_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0,
+                     rng: torch.Generator | None = None) -> Tensor:
+    """weight E (|grad D(e x + (1 - e) G(z))| - 1)^2, e ~ U(0, 1) per image (WGAN-GP, eq. 3).
+
+    Args:
+        discriminate: images (N, ...) -> logits (N,).
+        real, fake: images of one shape; fakes are taken as constants.
+        rng: CPU generator of e.
+
+    Raises:
+        ValueError: for different shapes.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(f"real and fake images differ in shape: {tuple(real.shape)} and {tuple(fake.shape)}")
+    epsilon = torch.rand(len(real), generator=rng).to(real).view(-1, *[1] * (real.ndim - 1))
+    between = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
+    norms = _input_gradient(between, discriminate(between)).norm(dim=1)
+    return weight * (norms - 1).pow(2).mean()
+
+
+def orthogonal_regularisation(network: nn.Module, weight: float = 1e-4) -> Tensor:
+    """weight sum over layers |W W^T (1 - I)|^2: rows orthogonal, their norms free (BigGAN, eq. 3). Not on embeddings.
+
+    W is the parameter: with spectral normalisation the weight before the division. Zero for a network without
+    convolutions and linear layers.
+    """
+    layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    terms = [_off_diagonal(_parameter(layer)) for layer in layers]
+    return weight * torch.stack(terms).sum() if terms else torch.zeros(())
+
+
+def _input_gradient(images: Tensor, logits: Tensor) -> Tensor:
+    """(N, numbers of an image): gradient of each image's logit, itself differentiable."""
+    gradient, = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradient.flatten(1)
+
+
+def _parameter(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    raw = getattr(layer, "weight_orig", None)
+    return raw if isinstance(raw, Tensor) else layer.weight
+
+
+def _off_diagonal(weight: Tensor) -> Tensor:
+    rows = weight.flatten(1)
+    gram = rows @ rows.t()
+    return (gram - gram.diagonal().diag()).pow(2).sum()
