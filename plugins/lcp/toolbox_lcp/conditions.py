@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from toolbox.data.base import to_tensor
-from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Sample
+from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Sample, concatenate
+from toolbox.metrics.functional import agreement_per_class
 from toolbox.registry import build
 from toolbox.training.conditioners import check_classes
 from toolbox_lcp.intra_class import IntraClassClusters
@@ -70,7 +71,7 @@ class ClusterConditions(Conditioner):
         self.clusters = IntraClassClusters(self.layout, clusterer or {"type": "SoftKMeans"})
         self.sampler = build(sampler or {"type": "EmpiricalCoefficients"}, "component", "conditioner.sampler")
         # not a submodule: it is frozen, comes from outside, and is saved as a digest only
-        self._extractor = (build(extractor, "extractor", "conditioner.extractor").requires_grad_(False).eval(),)
+        self._extractor = (_extractor(extractor),)
         self.classifier, self.gan_pseudo_threshold, self.relabel = classifier, gan_pseudo_threshold, relabel
         self.update_with_pseudo, self.freeze_prototypes_after = update_with_pseudo, freeze_prototypes_after
         self.refresh_share, self.batch_size = refresh_share, batch_size
@@ -87,6 +88,11 @@ class ClusterConditions(Conditioner):
         """The frozen network whose features are clustered."""
         return self._extractor[0]
 
+    @property
+    def notice(self) -> str:
+        """What the extractor says of itself, when it stands in for another."""
+        return str(getattr(self.extractor, "notice", ""))
+
     # before training
 
     def prepare(self, dataset: Any, game: Any) -> None:
@@ -97,7 +103,7 @@ class ClusterConditions(Conditioner):
                 classifier, features that cannot be clustered.
         """
         check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
-        device, used = game.device, _used(dataset)
+        device, used = game.device, torch.from_numpy(np.unique(dataset.entries))
         labels = torch.as_tensor(np.array(dataset.visible_labels))
         labelled = labels >= 0
         features = self._features(dataset.source, used, device)
@@ -218,6 +224,11 @@ class ClusterConditions(Conditioner):
         """What each of the S rows is called: 'trouser / cluster 2'."""
         return self.layout.names
 
+    def modes(self) -> Condition:
+        """Each cluster in use alone, in the order of the rows; with one cluster a class, the classes."""
+        pairs = [(y, i) for y, size in enumerate(self.clusters.sizes.tolist()) for i in range(size)]
+        return concatenate([self.by_cluster(y, i) for y, i in pairs])  # type: ignore[no-any-return]
+
     def by_class(self, labels: Tensor, rng: torch.Generator) -> Condition:
         """Conditions of given classes (n,), coefficients from the sampler."""
         return self.sample(len(labels), rng, labels)
@@ -257,6 +268,16 @@ class ClusterConditions(Conditioner):
         found = self.clusters.assign(features.detach().cpu().numpy(), labels.cpu().numpy())
         return torch.tensor(self.layout.offsets)[labels.cpu()] + torch.from_numpy(found)
 
+    def agreement(self, factor: Any) -> float:
+        """Adjusted mutual information, inside classes, of the training images' clusters and a known factor (N,).
+
+        1 = the same partition, about 0 = chance. Images without a label or a factor value (-1) are left out.
+        """
+        known = np.asarray(factor)
+        labels, clusters = self.labels.cpu().numpy(), self.coefficients.argmax(dim=1).cpu().numpy()
+        used = (labels >= 0) & (known >= 0) & (self.coefficients.sum(dim=1) > 0).cpu().numpy()
+        return agreement_per_class(clusters[used], known[used], labels[used])
+
     # loading
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
@@ -272,10 +293,11 @@ class ClusterConditions(Conditioner):
                             f"{self.extractor.name!r} (its fingerprint differs): set conditioner.extractor as it was then")
 
 
-def _used(dataset: Any) -> Tensor:
-    """Numbers of the images that training draws from: all, unless the stream's split leaves some out."""
-    indices = getattr(dataset, "indices", None)
-    return torch.arange(len(dataset.source)) if indices is None else torch.as_tensor(np.array(indices))
+def _extractor(config: Any) -> FeatureExtractor:
+    extractor = build(config, None, "conditioner.extractor")
+    if not isinstance(extractor, FeatureExtractor):
+        raise ValueError(f"extractor must be a FeatureExtractor, got {type(extractor).__name__}")
+    return extractor.requires_grad_(False).eval()
 
 
 def _in_batches(source: Any, rows: Tensor, batch: int, device: torch.device, function: Callable[[Tensor], Tensor]) -> Tensor:

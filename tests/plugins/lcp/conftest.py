@@ -11,6 +11,7 @@ from torch import Tensor
 
 from toolbox.data.base import ArraySet
 from toolbox.interfaces import FeatureExtractor
+from toolbox.models.clip import Clip
 
 
 def make_mixture(modes: int, each: int = 60, width: int = 32, spread: float = 0.3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -68,10 +69,11 @@ class Coloured(ArraySet):
 class FixedStream:
     """What a conditioner reads of a training stream: the set, and the labels that the split shows."""
 
-    def __init__(self, source: ArraySet, hidden: list[int] | None = None) -> None:
+    def __init__(self, source: ArraySet, hidden: list[int] | None = None, entries: np.ndarray | None = None) -> None:
         self.source = source
         self.visible_labels = source.labels.copy()
         self.visible_labels[hidden or []] = -1
+        self.entries = np.arange(len(source)) if entries is None else entries
 
 
 class FakeGame:
@@ -97,3 +99,12 @@ def lcp_parts():
     """The classes above."""
     return SimpleNamespace(PooledPixels=PooledPixels, Coloured=Coloured, FixedStream=FixedStream, FakeGame=FakeGame,
                            HalfClassifier=HalfClassifier)
+
+
+@pytest.fixture(scope="session")
+def clip():
+    """A random CLIP with the real tokenizer: 32 px images, 3.4 M parameters."""
+    torch.manual_seed(0)
+    vision = dict(layers=2, width=64, head_width=32, patch_size=8, image_size=32)
+    text = dict(context_length=77, vocab_size=49408, width=64, heads=2, layers=2)
+    return Clip(dict(embed_dim=32, vision_cfg=vision, text_cfg=text, quick_gelu=True))

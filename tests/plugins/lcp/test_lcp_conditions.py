@@ -166,6 +166,26 @@ def test_explicit_conditions(conditions):
     assert made.by_class(torch.tensor([1, 0]), rng()).labels.tolist() == [1, 0]
 
 
+def test_modes_are_the_clusters_in_use(conditions):
+    made = conditions()
+    made.clusters.sizes[1] = 1
+    assert made.modes().labels.tolist() == [0, 0, 1] and torch.equal(made.modes().weights, torch.eye(4)[:3])
+
+
+def test_agreement_with_the_known_colours(conditions, lcp_parts):
+    made, colour = conditions(), lcp_parts.Coloured().factors["colour"]
+    assert made.agreement(colour) == pytest.approx(1.0)
+    assert made.agreement(np.random.default_rng(0).permutation(colour)) < 0.5
+
+
+def test_images_outside_the_split_take_no_part(conditions, lcp_parts):
+    entries = np.setdiff1d(np.arange(48), [3, 40])
+    stream = lcp_parts.FixedStream(lcp_parts.Coloured(), [3, 40], entries)
+    made = conditions(prepare=False)
+    made.prepare(stream, lcp_parts.FakeGame())
+    assert made.labels[[3, 40]].tolist() == [-1, -1] and not made.coefficients[3].any()
+
+
 def test_real_images_are_assigned_to_their_own_cluster(conditions, lcp_parts):
     made, source = conditions(), lcp_parts.Coloured()
     images = torch.stack([source[i]["images"] for i in range(48)])

@@ -1,0 +1,23 @@
+"""What the plugin says of itself, without importing anything heavy."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import toolbox_lcp
+
+from toolbox.plugins import host
+
+
+def test_every_component_loads_and_fits_its_interface():
+    declared: list[str] = []
+    toolbox_lcp.register_components(lambda kind, name, address: declared.append(name))
+    for name in declared:
+        assert host().catalog.find(name).load().__name__ in (name, "HardKMeans")
+    assert len(declared) == 12 and toolbox_lcp.plugin_info()["api_version"] == 1
+
+
+def test_importing_the_plugin_imports_no_torch():
+    code = "import sys, toolbox_lcp; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, timeout=60).returncode == 0
