@@ -13,7 +13,6 @@ import numpy as np
 
 from toolbox.data.base import DataError
 
-
 _NDARRAY = "numpy.ndarray"  # stands for the class, so that a pickle cannot call it
 _DTYPE = re.compile(r"[<>|=]?[buif][1248]")
 
@@ -48,10 +47,10 @@ def _empty(subtype: Any, shape: Any, code: Any) -> np.ndarray:
 
 
 def _dtype(code: str, *flags: Any) -> np.dtype:
-    """A plain number type; structured and object types are refused."""
+    """A plain number type, as a copy, since the pickle sets its state; structured and object types are refused."""
     if not _DTYPE.fullmatch(code):
         raise Refused(f"the number type {code!r}")
-    return np.dtype(code)
+    return np.dtype(np.dtype(code), False, True)  # type: ignore[call-overload,no-any-return]
 
 
 def _from_buffer(buffer: bytes, dtype: np.dtype, shape: Any, order: Any) -> np.ndarray:

@@ -67,9 +67,8 @@ def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         return image
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
-    picture = Pillow.fromarray(image).resize((size, size), Pillow.Resampling.LANCZOS,
-                                             box=(left, top, left + side, top + side))
-    return np.array(picture)
+    square = np.ascontiguousarray(image[top:top + side, left:left + side])
+    return np.array(Pillow.fromarray(square).resize((size, size), Pillow.Resampling.LANCZOS))
 
 
 def resize_name(shape: tuple[int, ...], size: int) -> str:

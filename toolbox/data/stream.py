@@ -92,7 +92,7 @@ class StreamSampler(Sampler[tuple[int, int]]):
     Args:
         dataset: the :class:`Stream` (anything with a length, without ``labelled_fraction``).
         batch_size: items of a batch on one rank; needed with several ranks.
-        seed: of the permutations.
+        seed: of the permutations (None: 0).
         start: items that this rank has already seen (iterations x batch size).
         rank, world: this process and their number; None: torch.distributed's, if it runs.
         labelled_fraction: share of labelled entries in the stream, evenly spread; None: as they come. Entries with
@@ -102,9 +102,9 @@ class StreamSampler(Sampler[tuple[int, int]]):
         ValueError: for an empty data set, several ranks without a batch size, or a fraction that cannot be kept.
     """
 
-    def __init__(self, dataset: Any, batch_size: int | None = None, seed: int = 0, start: int = 0,
+    def __init__(self, dataset: Any, batch_size: int | None = None, seed: int | None = 0, start: int = 0,
                  rank: int | None = None, world: int | None = None, labelled_fraction: float | None = None) -> None:
-        self.seed, self.start, self.batch_size = seed, start, batch_size
+        self.seed, self.start, self.batch_size = seed or 0, start, batch_size
         self.rank, self.world = _place(rank, world)
         self.labelled_fraction = labelled_fraction
         if not len(dataset):

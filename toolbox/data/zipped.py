@@ -127,10 +127,11 @@ def _read_index(archive: Archive) -> dict[str, Any]:
 
 def _check_labels(archive: Archive, labels: Any) -> None:
     try:
-        names = [str(name) for name, label in labels if int(label) >= 0]
+        names = [str(name) for name, label in labels]
+        fits = min((int(label) for _, label in labels), default=0) >= 0
     except (TypeError, ValueError):
-        names = []
-    if len(names) != len(labels):
+        names, fits = [], False
+    if not fits:
         raise DataError(f'{archive.path}: "labels" of {INDEX} must be [[path, class number], ...], classes from 0')
     if not names:
         raise DataError(f"{archive.path} holds no images ({', '.join(SUFFIXES)})")
