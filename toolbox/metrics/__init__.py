@@ -7,10 +7,11 @@
     extractors    the Inception network of FID
 """
 
-from toolbox.metrics.classifier import ClassifierAccuracy, InceptionScore
+from toolbox.metrics.classifier import ClassifierAccuracy
 from toolbox.metrics.cluster_consistency import ClusterConsistency
 from toolbox.metrics.evaluate import evaluate
 from toolbox.metrics.fid import FID, IntraFID
+from toolbox.metrics.inception_score import InceptionScore
 from toolbox.metrics.kid import KID
 from toolbox.metrics.precision_recall import PrecisionRecall
 from toolbox.metrics.probe import Probe, ProbeClassifier, train_probe

@@ -49,7 +49,7 @@ class ExtractorMetric(Metric):
 
     def _check_count(self) -> None:
         if self.n_fake is not None and self.n_fed != self.n_fake:
-            raise ValueError(f"{self.name}: {self.n_fed} generated images were fed and the protocol takes {self.n_fake}; "
+            raise ValueError(f"{self.name}: {self.n_fed} generated images were fed, the protocol takes {self.n_fake}; "
                              f"feed exactly so many (a sampler that pads its last batch feeds more), or set n_fake")
 
 
@@ -81,8 +81,8 @@ class FeatureMetric(ExtractorMetric):
         """Take the statistics of the real images from a cache; they outlive ``reset`` and are not part of ``state``."""
         needed = self.empty()
         if (real.kind, real.n_features) != (needed.kind, needed.n_features):
-            raise ValueError(f"{self.title} needs {needed.kind!r} of {needed.n_features} features: got {real.kind!r} of "
-                             f"{real.n_features}")
+            raise ValueError(f"{self.title} needs {needed.kind!r} of {needed.n_features} features: got {real.kind!r} "
+                             f"of {real.n_features}")
         self.real, self._cached = real, True
 
     def update_real(self, sample: Sample) -> None:

@@ -1,4 +1,4 @@
-"""Metrics that read a classifier's logits: Inception Score, and accuracy on generated images."""
+"""Metrics that read a classifier's logits, and the accuracy that one reaches on generated images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import BankMetric
 from toolbox.metrics.functional.accuracy import accuracy_scores
-from toolbox.metrics.functional.inception_score import SplitRule, inception_score
 from toolbox.metrics.probe import Probe, train_probe
 
 
@@ -54,42 +53,6 @@ class LogitMetric(BankMetric):
         return self._trained
 
 
-class InceptionScore(LogitMetric):
-    """exp(mean KL(p(c|x) || p(c))), mean over splits; from 1 to the number of classes, higher is better.
-
-    Args:
-        extractor: see :class:`LogitMetric`. For the usual score the Inception network's ``logits_unbiased``.
-        n_fake: how many generated images; None: as many as are fed. The score rises with it.
-        probe: train a classifier on the real images: a score of the data set's own classes.
-        splits: number of parts.
-        rule: how N is cut into parts: 'boundaries', 'drop' or 'ceil'.
-        shuffle_seed: of the order before splitting; None keeps the order of the index.
-
-    ``compute`` gives the mean ('') and the standard deviation over splits ('std').
-    """
-
-    title = "is"
-    needs = ("fake",)
-    higher_is_better = True
-
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, probe: bool = False,
-                 splits: int = 10, rule: SplitRule = "boundaries", shuffle_seed: int | None = 2020) -> None:
-        super().__init__(extractor, n_fake, probe)
-        if probe:
-            self.needs = ("real", "fake")
-        self.splits, self.rule, self.shuffle_seed = splits, rule, shuffle_seed
-
-    def options(self) -> list[str]:
-        return [*super().options(), *([f"{self.splits}splits"] if self.splits != 10 else []),
-                *([self.rule] if self.rule != "boundaries" else []),
-                *(["unshuffled"] if self.shuffle_seed is None else [])]
-
-    def compute(self) -> dict[str, float]:
-        self._check_ready()
-        mean, std = inception_score(self.logits(), self.splits, self.rule, self.shuffle_seed)
-        return {"": mean, "std": std}
-
-
 class ClassifierAccuracy(LogitMetric):
     """How often a classifier sees in a generated image the class it was asked to show; [0, 1], higher is better.
 
@@ -103,7 +66,7 @@ class ClassifierAccuracy(LogitMetric):
     """
 
     title = "classifier-accuracy"
-    needs = ("real", "fake", "labels")
+    needs: tuple[str, ...] = ("real", "fake", "labels")
     higher_is_better = True
 
     def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None,

@@ -29,7 +29,7 @@ class ClusterConsistency(ExtractorMetric):
     """
 
     title = "cluster-consistency"
-    needs = ("fake", "weights")
+    needs: tuple[str, ...] = ("fake", "weights")
     higher_is_better = True
 
     def __init__(self, extractor: FeatureExtractor | dict[str, Any], assign: Assign, n_fake: int | None = None) -> None:

@@ -39,7 +39,7 @@ def from_bytes(images: Tensor) -> Tensor:
 
 
 def features_of(extractor: FeatureExtractor, sample: Sample) -> Tensor:
-    """Features (N, D) float32 of the rounded images, taken from ``sample.extras`` when an earlier pass left them there."""
+    """Features (N, D) float32 of the rounded images; those that an earlier pass left in ``sample.extras``, if any."""
     key = feature_key(extractor)
     if key not in sample.extras:
         sample = with_features(sample, [extractor])
@@ -69,5 +69,6 @@ def _extract(extractor: Any, images: Tensor, found: dict[str, Tensor]) -> Tensor
     key = feature_key(extractor)
     if key not in found:
         base = getattr(extractor, "base", None)
-        found[key] = extractor(images).float() if base is None else extractor.head(_extract(base, images, found)).float()
+        features = extractor(images) if base is None else extractor.head(_extract(base, images, found))
+        found[key] = features.float()
     return found[key]

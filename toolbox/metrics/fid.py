@@ -70,7 +70,7 @@ class IntraFID(FeatureMetric):
     """
 
     title = "intra-fid"
-    needs = ("real", "fake", "labels")
+    needs: tuple[str, ...] = ("real", "fake", "labels")
 
     def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, ddof: int = 1,
                  keep_features: bool = True) -> None:

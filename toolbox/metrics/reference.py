@@ -64,8 +64,8 @@ class ReferenceCache:
         stored = json.loads(str(arrays.get("description", "{}")))
         wrong = [key for key in description if stored.get(key) != description[key]]
         if wrong:
-            raise ValueError(f"{path} holds statistics of another {', '.join(wrong)} ({stored.get(wrong[0])!r} in place "
-                             f"of {description[wrong[0]]!r}): delete the file, it is computed again")
+            raise ValueError(f"{path} holds statistics of another {', '.join(wrong)} ({stored.get(wrong[0])!r} in "
+                             f"place of {description[wrong[0]]!r}): delete the file, it is computed again")
         try:
             return {kind: _statistics(kind, description["n_features"], arrays) for kind in kinds
                     if any(key.startswith(f"{kind}.") for key in arrays)}
@@ -97,8 +97,8 @@ def read_gaussian(path: str | Path, protocol: str | None, extractor: FeatureExtr
     """
     path = Path(path)
     if protocol != extractor.name:
-        raise ValueError(f"reference_protocol={protocol!r}: the metric uses the extractor {extractor.name!r}, and {path} "
-                         f"must have been made by the same; state it as reference_protocol={extractor.name!r} if it was")
+        raise ValueError(f"reference_protocol={protocol!r}: the metric uses the extractor {extractor.name!r}, and "
+                         f"{path} must have been made by it; if it was, say reference_protocol={extractor.name!r}")
     if not path.exists():
         raise FileNotFoundError(f"reference={str(path)!r}: no such file")
     if path.suffix != ".npz":

@@ -143,8 +143,8 @@ def _check_digest(path: Path, sha256: str | None) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(sha256.lower()):
-        raise ValueError(f"weights={str(path)!r} has sha256 {found[:16]}..., expected {sha256}...: {HOW_TO_GET}; or pass "
-                         f"sha256=None (or the digest) for a conversion that you trust")
+        raise ValueError(f"weights={str(path)!r} has sha256 {found[:16]}..., expected {sha256}...: {HOW_TO_GET}; or "
+                         f"pass sha256=None (or the digest) for a conversion that you trust")
 
 
 def _digest(network: nn.Module) -> str:

@@ -5,8 +5,6 @@ Sources: adjusted Rand index, Hubert and Arabie 1985; adjusted mutual informatio
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -59,13 +57,12 @@ def adjusted_mutual_information(contingency: ArrayLike, count_divisor: int | Non
         count_divisor = 1 if c.sum() <= LARGEST_EXACT else 1000
     c = c // count_divisor
     c = c[c.sum(axis=1) > 0][:, c.sum(axis=0) > 0]
-    if 1 in c.shape or c.size == 0:
-        return 1.0 if max(c.shape, default=0) <= 1 else 0.0
+    if ((c > 0).sum(axis=0) == 1).all() and ((c > 0).sum(axis=1) == 1).all():
+        return 1.0  # one partition under two names; of single items, the fraction below would be 0 / 0
     rows, columns = c.sum(axis=1), c.sum(axis=0)
     expected = _expected_mutual_information(rows, columns)
-    normaliser = (_entropy(rows) + _entropy(columns)) / 2 - expected
-    normaliser = math.copysign(max(abs(normaliser), np.finfo(np.float64).eps), normaliser)
-    return float((_mutual_information(c) - expected) / normaliser)
+    most = (_entropy(rows) + _entropy(columns)) / 2
+    return float((_mutual_information(c) - expected) / (most - expected))
 
 
 def purity(contingency: ArrayLike) -> float:
@@ -133,6 +130,6 @@ def _expected_cell(a: int, b: int, n: int) -> float:
 
 
 def _log_factorial(values: Floats) -> Floats:
-    import torch
+    from scipy.special import gammaln
 
-    return np.asarray(torch.lgamma(torch.from_numpy(values) + 1))
+    return np.asarray(gammaln(values + 1))

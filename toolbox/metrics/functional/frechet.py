@@ -97,4 +97,4 @@ def _pair(features1: ArrayLike, features2: ArrayLike) -> tuple[Floats, Floats]:
 def _scaled_rows(features: Floats, ddof: int) -> Floats:
     """Rows whose Gram matrix is the covariance; of more than D rows only the triangular factor is needed."""
     rows = (features - features.mean(0)) / np.sqrt(len(features) - ddof)
-    return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")
+    return rows if len(rows) <= rows.shape[1] else np.asarray(np.linalg.qr(rows, mode="r"))
