@@ -16,7 +16,7 @@ from toolbox.data.base import to_uint8
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
 PAPER, INK, FAINT = (255, 255, 255), (38, 38, 42), (112, 112, 120)
-GAP, MARGIN, TEXT_SIZE = 2, 10, 15
+GAP, MARGIN, TEXT_SIZE, WIDEST_NAME = 2, 10, 15, 320
 TARGET_TILE, WIDEST = 96, 2400  # pixels: how large a small image is shown, and how wide a grid may become by enlarging
 
 
@@ -66,8 +66,8 @@ def interpolation_strip(strips: Tensor, path: str | Path | None = None, start_na
     if strips.ndim == 4:
         strips = strips[None]
     if strips.ndim != 5:
-        raise ValueError(f"strips has shape {tuple(strips.shape)}: expected (R, S, 3, H, W), S images of R interpolations")
-    picture = image_grid(strips.flatten(0, 1), strips.shape[1], start_names, scale=scale, title=title, end_names=end_names)
+        raise ValueError(f"strips has shape {tuple(strips.shape)}: expected (R, S, 3, H, W), S images a row")
+    picture = image_grid(strips.flatten(0, 1), strips.shape[1], start_names, None, scale, title, end_names)
     if path is not None:
         save_picture(picture, path)
     return picture
@@ -109,15 +109,19 @@ class _Sheet:
                  column_names: Sequence[str] | None, end_names: Sequence[str] | None, title: str | None,
                  gap: int = GAP) -> None:
         self.tiles, self.columns, self.title = tiles, columns, title
-        self.row_names, self.column_names, self.end_names = row_names, column_names, end_names
+        self.column_names = column_names
         self.rows = -(-len(tiles) // columns)
         self.pitch_y, self.pitch_x = tiles.shape[1] + gap, tiles.shape[2] + gap
         self.font, self.title_font = _font(TEXT_SIZE), _font(TEXT_SIZE + 4)
-        self.left, self.right = self._side(row_names), self._side(end_names)
+        self.row_names, self.end_names = self._shortened(row_names), self._shortened(end_names)
+        self.left, self.right = self._side(self.row_names), self._side(self.end_names)
         self.top = MARGIN + (TEXT_SIZE + 18 if title else 0) + (TEXT_SIZE + 8 if column_names else 0)
 
-    def _side(self, names: Sequence[str] | None) -> int:
-        widest = max((self.font.getlength(name) for name in names), default=0) if names else 0
+    def _shortened(self, names: Sequence[str] | None) -> list[str]:
+        return [_cut(str(name), self.font, WIDEST_NAME) for name in names or ()]
+
+    def _side(self, names: Sequence[str]) -> int:
+        widest = max((self.font.getlength(name) for name in names), default=0)
         return MARGIN + (int(widest) + 10 if widest else 0)
 
     def draw(self) -> Picture:
@@ -141,7 +145,8 @@ class _Sheet:
             if self.row_names:
                 pen.text((self.left - 10, middle), self.row_names[row], INK, self.font, anchor="rm")
             if self.end_names:
-                pen.text((self._corner(row, self.columns)[0] + 8, middle), self.end_names[row], INK, self.font, anchor="lm")
+                x = self._corner(row, self.columns)[0] + 8
+                pen.text((x, middle), self.end_names[row], INK, self.font, anchor="lm")
         for column, name in enumerate(self.column_names or ()):
             x = self.left + column * self.pitch_x + (self.pitch_x - GAP) // 2
             pen.text((x, self.top - 6), _cut(name, self.font, self.pitch_x), FAINT, self.font, anchor="ms")

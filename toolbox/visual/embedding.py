@@ -1,0 +1,80 @@
+"""Pictures inside an HTML file: PNGs as data, and a film of grids that works without scripts."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from toolbox.visual.markup import Markup, element, number
+from toolbox.visual.run_folder import Figure
+
+_THUMBNAIL = (200, 160)  # pixels of the strip's little pictures
+
+
+def picture(figure: Figure, notes: list[str]) -> Markup | None:
+    """A figure with its caption; None, and a note, where the file is not a whole PNG."""
+    return _figure(figure, size) if (size := _size(figure.path, notes)) else None
+
+
+def film(figures: Sequence[Figure], notes: list[str]) -> Markup:
+    """The last figure large, and a strip of little pictures to choose the others from."""
+    readable = [(figure, size) for figure in figures if (size := _size(figure.path, notes))]
+    if not readable:
+        return element("p", "None of the sample grids could be read.", class_="faint")
+    last = len(readable) - 1
+    choices = [element("input", type="radio", name_="grid", id=f"grid{i}", checked=i == last or None,
+                       aria_label=_when(figure)) for i, (figure, _) in enumerate(readable)]
+    stage = element("div", [_figure(figure, size) for figure, size in readable], class_="stage")
+    thumbs = [element("label", element("img", src=_data_uri(_thumbnail(figure.path)), alt=""), _when(figure),
+                      for_=f"grid{i}") for i, (figure, _) in enumerate(readable)]
+    return element("div", choices, stage, element("div", thumbs, class_="strip") if last else None, class_="film")
+
+
+def film_rules(n: int) -> str:
+    """CSS of a film of up to n grids: the chosen radio button shows its grid, so that no script is needed."""
+    rules = []
+    for i in range(n):
+        stage, thumb = (f"#grid{i}:checked ~ .{part} > :nth-child({i + 1})" for part in ("stage", "strip"))
+        rules += [f"{stage} {{ display: block }}", f"{thumb} {{ color: var(--ink) }}",
+                  f"{thumb} img {{ opacity: 1; outline: 2px solid var(--accent); outline-offset: 1px }}"]
+    return "\n".join(rules)
+
+
+def _figure(figure: Figure, size: tuple[int, int]) -> Markup:
+    caption = figure.caption or _when(figure)
+    image = element("img", src=_data_uri(figure.path.read_bytes()), alt=caption, width=size[0], height=size[1])
+    return element("figure", image, element("figcaption", caption))
+
+
+def _when(figure: Figure) -> str:
+    return f"iteration {number(figure.iteration)}" if figure.iteration is not None else figure.caption
+
+
+def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
+    """(width, height) of a PNG that is whole to its last byte, else None and a note."""
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            return image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        notes.append(f"{path.parent.name}/{path.name} is not a whole PNG ({error}); left out.")
+        return None
+
+
+def _thumbnail(path: Path) -> bytes:
+    """PNG of the upper left part, where the single pictures are large enough to be seen."""
+    with Image.open(path) as image:
+        side = min(image.width, image.height, 2 * _THUMBNAIL[0])
+        part = image.convert("RGB").crop((0, 0, side, side * _THUMBNAIL[1] // _THUMBNAIL[0]))
+    part.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    part.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,273 @@
+"""A run's report: one HTML file that holds everything and asks the network for nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from toolbox.visual.curves import loss_charts
+from toolbox.visual.embedding import film, film_rules, picture
+from toolbox.visual.markup import Markup, element, join, number
+from toolbox.visual.run_folder import RunFolder, Table, read_run_folder
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_NOT_COMPARABLE = "Embedded data: not comparable with published numbers"
+_MAX_FRAMES = 10
+
+
+def write_report(run_folder: str | Path) -> Path:
+    """Write ``report.html`` into a run's folder, finished or not, from what lies there.
+
+    Read are config.py, environment.json, scalars.jsonl, metrics.jsonl, samples/iter_*.png, pictures/*.png with
+    captions.json, tables/*.json and stages/*. What is missing or torn is left out, with a word in the report.
+
+    Args:
+        run_folder: the run's folder.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        FileNotFoundError: when the folder does not exist.
+    """
+    run = read_run_folder(run_folder)
+    path = run.path / "report.html"
+    beside = path.with_name(".report.html.part")
+    beside.write_text(report_html(run), encoding="utf-8")
+    beside.replace(path)
+    return path
+
+
+def report_html(run: RunFolder) -> str:
+    """The whole page."""
+    sections = [(title, name, content) for title, name, make in _SECTIONS if (content := make(run)) is not None]
+    body = element("div", _table_of_contents(sections), _header(run), _banner(run),
+                   element("main", *(element("section", element("h2", title), content, id=name)
+                                     for title, name, content in sections)), _footer(), class_="frame")
+    style = files("toolbox.visual").joinpath("report.css").read_text(encoding="utf-8") + film_rules(_MAX_FRAMES)
+    head = element("head", element("meta", charset="utf-8"),
+                   element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+                   element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+                   element("title", run.title), element("style", Markup(style)))
+    return "<!DOCTYPE html>\n" + element("html", head, element("body", body), lang="en") + "\n"
+
+
+def _table_of_contents(sections: list[tuple[str, str, Markup]]) -> Markup:
+    links = [element("li", element("a", title, href=f"#{name}")) for title, name, _ in sections]
+    return element("nav", element("ol", links), aria_label="Contents")
+
+
+def _header(run: RunFolder) -> Markup:
+    facts = [(name, value) for name, value in _facts(run) if value]
+    listed = [element("div", element("dt", name), element("dd", value)) for name, value in facts]
+    return element("header", element("p", "Training run", class_="kind"), element("h1", run.title),
+                   element("p", element("code", str(run.path)), class_="faint"), element("dl", listed, class_="facts"))
+
+
+def _facts(run: RunFolder) -> list[tuple[str, str | None]]:
+    done, wanted, data = run.iterations, run.max_iterations, run.data
+    kimg = next((r["kimg"] for r in reversed(run.scalars) if isinstance(r.get("kimg"), (int, float))), None)
+    return [
+        ("State", "finished" if run.finished else "running, or interrupted"),
+        ("Iterations", None if done is None else number(done) + (f" of {number(wanted)}" if wanted else "")),
+        ("Real images shown", None if kimg is None else f"{number(round(float(kimg), 1))} thousand"),
+        ("Data", data.get("title")),
+        ("Images", _count(data)),
+        ("Seed", None if "seed" not in run.environment else str(run.environment["seed"])),
+        ("Started", run.environment.get("started")),
+    ]
+
+
+def _count(data: dict[str, Any]) -> str | None:
+    n, labelled = data.get("n"), data.get("labelled")
+    if n is None:
+        return None
+    return number(n) + (f", {number(labelled)} labelled" if labelled is not None and labelled != n else "")
+
+
+def _banner(run: RunFolder) -> Markup | None:
+    embedded = bool(run.data.get("embedded"))
+    if not embedded and not run.notices:
+        return None
+    heading = element("strong", _NOT_COMPARABLE if embedded else "To be read with these results")
+    return element("div", heading, [element("p", notice) for notice in run.notices], class_="banner", role="note")
+
+
+def _footer() -> Markup:
+    return element("footer", f"Written {time.strftime('%Y-%m-%d %H:%M')} by toolbox. "
+                             "This file holds all its pictures and loads nothing from elsewhere.")
+
+
+def _results(run: RunFolder) -> Markup:
+    if not run.metrics:
+        return _missing("No metrics yet: they are measured at the end of a run, and kept in metrics.jsonl.")
+    latest = {str(record["name"]): record for record in run.metrics}
+    cards = [_card(name, record) for name, record in latest.items()]
+    return join([element("div", cards, class_="cards"), _note_on_data(run), _protocols(list(latest.values())),
+                 _history(run)])
+
+
+def _card(name: str, record: dict[str, Any]) -> Markup:
+    title, _, protocol = name.partition("[")
+    spread = record.get("std")
+    value = element("p", number(record.get("value")), " " if spread is not None else None,
+                    None if spread is None else element("small", f"± {number(spread, 3)}"),
+                    element("small", f" {record['unit']}") if record.get("unit") else None, class_="value")
+    better = {True: "higher is better", False: "lower is better"}.get(record.get("higher_is_better"))  # type: ignore[arg-type]
+    how = " · ".join(part for part in (protocol.rstrip("]").replace(",", ", "), better) if part)
+    return element("div", element("p", _spoken(title), class_="what"), value,
+                   element("p", how, class_="how") if how else None, class_="card")
+
+
+def _note_on_data(run: RunFolder) -> Markup | None:
+    if not run.data.get("embedded"):
+        return None
+    return element("p", f"{_NOT_COMPARABLE}. Two runs on it can be compared where data and protocol are the same.",
+                   class_="faint small")
+
+
+def _protocols(records: list[dict[str, Any]]) -> Markup:
+    """Everything that was recorded with the latest values."""
+    keys = list(dict.fromkeys(key for record in records for key in record))
+    rows = [[record.get(key) for key in keys] for record in records]
+    everything = _table(Table("", [_spoken(key) for key in keys], rows))
+    return element("details", element("summary", "Full names and protocols"), everything)
+
+
+def _history(run: RunFolder) -> Markup | None:
+    """Metrics that were measured at more than one iteration."""
+    found: dict[str, list[tuple[Any, Any]]] = {}
+    for record in run.metrics:
+        found.setdefault(str(record["name"]), []).append((record.get("iteration"), record.get("value")))
+    repeated = {name: dict(pairs) for name, pairs in found.items() if len(dict(pairs)) > 1}
+    if not repeated:
+        return None
+    times = sorted({t for pairs in repeated.values() for t in pairs}, key=lambda t: (t is None, t or 0))
+    rows = [[name, *(pairs.get(t) for t in times)] for name, pairs in repeated.items()]
+    return _table(Table("Over the run", ["Metric", *(f"iteration {number(t)}" for t in times)], rows))
+
+
+def _samples(run: RunFolder) -> Markup:
+    if not run.samples:
+        return _missing("No sample grids yet: they are drawn into samples/ while the run goes on.")
+    shown = _spread(run.samples, _MAX_FRAMES)
+    words = element("p", "The same latents in every grid; one row a class where there are classes. "
+                         + ("Choose an earlier grid below." if len(shown) > 1 else ""), class_="faint small")
+    return join([words, film(shown, run.notes)])
+
+
+def _pictures(run: RunFolder) -> Markup | None:
+    return join([picture(figure, run.notes) for figure in run.pictures]) if run.pictures else None
+
+
+def _tables(run: RunFolder) -> Markup | None:
+    return join([_table(table) for table in run.tables]) if run.tables else None
+
+
+def _curves(run: RunFolder) -> Markup:
+    parts: list[Any] = [_charts(run)]
+    for name, stage in run.stages.items():
+        parts += [element("h3", f"Stage {name}"), _stage_line(stage), _charts(stage)]
+        run.notes += [f"stages/{name}/{note}" for note in stage.notes]
+    return join(parts)
+
+
+def _charts(run: RunFolder) -> Markup:
+    charts = loss_charts(run.scalars) if run.scalars else []
+    if not charts:
+        return _missing("No losses yet: they are kept in scalars.jsonl while the run goes on.")
+    return element("div", charts, class_="charts")
+
+
+def _stage_line(stage: RunFolder) -> Markup | None:
+    if stage.iterations is None:
+        return None
+    return element("p", f"{number(stage.iterations)} iterations, played before the main game.", class_="faint small")
+
+
+def _config(run: RunFolder) -> Markup:
+    if not run.config:
+        return _missing("config.py is missing from the folder.")
+    lines = run.config.count("\n") + 1
+    return element("details", element("summary", f"The resolved config, {number(lines)} lines"),
+                   element("pre", element("code", run.config)))
+
+
+def _environment(run: RunFolder) -> Markup:
+    if not run.environment:
+        return _missing("environment.json is missing from the folder, or could not be read.")
+    facts = {key: value for key, value in run.environment.items() if key != "data"}
+    shown = {k: v for k, v in run.data.items() if k != "notices" or _is_more(v, run.data.get("notice"))}
+    return join([_facts_table("Machine and code", facts), _facts_table("Data", shown) if shown else None])
+
+
+def _is_more(notices: Any, notice: Any) -> bool:
+    return bool(notices) and notices != [notice]
+
+
+def _notes(run: RunFolder) -> Markup | None:
+    """Last: the other sections add to the notes while they read."""
+    return element("ul", [element("li", note) for note in dict.fromkeys(run.notes)]) if run.notes else None
+
+
+_SECTIONS: list[tuple[str, str, Callable[[RunFolder], Markup | None]]] = [
+    ("Results", "results", _results), ("Samples", "samples", _samples), ("Pictures", "pictures", _pictures),
+    ("Tables", "tables", _tables), ("Losses", "losses", _curves), ("Environment and data", "environment", _environment),
+    ("Configuration", "configuration", _config), ("What could not be read", "notes", _notes)]
+
+
+def _facts_table(title: str, facts: dict[str, Any]) -> Markup:
+    """Names and values; a dict of versions becomes a row each."""
+    flat: dict[str, Any] = {}
+    for key, value in facts.items():
+        flat |= value if isinstance(value, dict) else {_spoken(key): value}
+    rows = [element("tr", element("td", key, class_="key"), element("td", _cell(value, plain=True), class_="long"))
+            for key, value in flat.items() if value not in ("", None, [])]
+    return element("div", element("table", element("caption", title), element("tbody", rows)), class_="wide")
+
+
+def _table(table: Table) -> Markup:
+    numeric = [_is_numeric([row[i] for row in table.rows if i < len(row)]) for i in range(len(table.columns))]
+    head = element("tr", [element("th", name, class_="n" if n else None, scope="col")
+                          for name, n in zip(table.columns, numeric, strict=True)])
+    rows = [element("tr", [element("td", _cell(value), class_="n" if i < len(numeric) and numeric[i] else None)
+                           for i, value in enumerate(row)]) for row in table.rows]
+    caption = element("caption", table.title) if table.title else None
+    return element("div", element("table", caption, element("thead", head), element("tbody", rows)), class_="wide")
+
+
+def _is_numeric(values: list[Any]) -> bool:
+    there = [value for value in values if value is not None]
+    return bool(there) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in there)
+
+
+def _cell(value: Any, plain: bool = False) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return str(value) if plain and isinstance(value, int) and value < 10_000 else number(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_cell(item, plain) for item in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_cell(item, plain)}" for key, item in value.items())
+    return "-" if value is None else str(value)
+
+
+def _spread(items: list[Any], most: int) -> list[Any]:
+    """At most ``most`` items, evenly spaced, the last among them."""
+    if len(items) <= most:
+        return items
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def _spoken(name: str) -> str:
+    """'cluster_consistency' as 'Cluster consistency'; short abbreviations in capitals."""
+    words = name.replace("_", " ").strip()
+    return words.upper() if words in ("fid", "kid", "is") else words[:1].upper() + words[1:]
+
+
+def _missing(words: str) -> Markup:
+    return element("p", words, class_="faint")

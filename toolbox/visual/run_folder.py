@@ -1,0 +1,206 @@
+"""Reading a run's folder for people: whatever is missing or torn is left out and said, never an exception."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass
+class Figure:
+    """A picture of the run. ``iteration`` is set for sample grids."""
+
+    path: Path
+    caption: str = ""
+    iteration: int | None = None
+
+
+@dataclass
+class Table:
+    """A table of the run: ``rows`` of plain values, one for each column."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+@dataclass
+class RunFolder:
+    """What lies in a run's folder.
+
+    Attributes:
+        path: the folder.
+        config: text of ``config.py``, or ''.
+        environment: ``environment.json``, or {}.
+        scalars: readings of the losses, in order.
+        metrics: records of the metrics, in order.
+        samples: grids of ``samples/``, by iteration.
+        pictures, tables: of the folders with these names.
+        stages: games played before this one, by name.
+        notes: what could not be read, in words.
+    """
+
+    path: Path
+    config: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
+    scalars: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[Figure] = field(default_factory=list)
+    pictures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    stages: dict[str, RunFolder] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """The config's ``title``, else the folder's name."""
+        return str(_config_value(self.config, "title") or self.path.name)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the run learnt from."""
+        data = self.environment.get("data")
+        return data if isinstance(data, dict) else {}
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences the run must be read with (stand-ins for data or weights)."""
+        found = [self.data.get("notice"), *_as_list(self.data.get("notices"))]
+        return list(dict.fromkeys(str(notice) for notice in found if notice))
+
+    @property
+    def iterations(self) -> int | None:
+        """The last iteration that was logged."""
+        return max((int(record["iteration"]) for record in self.scalars), default=None)
+
+    @property
+    def max_iterations(self) -> int | None:
+        """How many iterations the config asks for."""
+        asked = _config_value(self.config, "max_iters")
+        return asked if isinstance(asked, int) else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return (self.path / "done.json").is_file()
+
+
+def read_run_folder(path: str | Path) -> RunFolder:
+    """Everything that can be read of a finished or running run.
+
+    Raises:
+        FileNotFoundError: when the folder itself does not exist.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is not a folder: a run's folder holds config.py, scalars.jsonl, samples/ ...")
+    run = RunFolder(path)
+    run.config = _try(run, path / "config.py", _text, "")
+    run.environment = _try(run, path / "environment.json", _json_object, {})
+    run.scalars = [r for r in _json_lines(run, "scalars.jsonl") if _has_iteration(r)]
+    run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if "name" in r]
+    run.samples = _read_samples(path / "samples")
+    run.pictures = _read_pictures(run)
+    run.tables = [table for file in sorted((path / "tables").glob("*.json"))
+                  if (table := _try(run, file, _table, None)) is not None]
+    run.stages = {stage.name: read_run_folder(stage) for stage in sorted((path / "stages").glob("*")) if stage.is_dir()}
+    return run
+
+
+def _try(run: RunFolder, file: Path, read: Callable[[Path], T], default: T) -> T:
+    """What ``read`` makes of the file, or the default: where it is missing, or torn (which is noted)."""
+    if not file.is_file():
+        return default
+    try:
+        return read(file)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        run.notes.append(f"{file.relative_to(run.path)} could not be read ({error or type(error).__name__}); left out.")
+        return default
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    value = json.loads(_text(file))
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON object is expected, not {type(value).__name__}")
+    return value
+
+
+def _json_lines(run: RunFolder, name: str) -> list[dict[str, Any]]:
+    """Records of a .jsonl file. Torn lines (a killed run leaves one) are counted in a note."""
+    lines = [line for line in _try(run, run.path / name, _text, "").splitlines() if line.strip()]
+    records = [record for line in lines if isinstance(record := _json_or_none(line), dict)]
+    if len(records) < len(lines):
+        run.notes.append(f"{name}: {len(lines) - len(records)} of {len(lines)} lines could not be read; left out.")
+    return records
+
+
+def _json_or_none(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _has_iteration(record: dict[str, Any]) -> bool:
+    return isinstance(record.get("iteration"), int)
+
+
+def _read_samples(folder: Path) -> list[Figure]:
+    found = [Figure(file, iteration=int(number)) for file in folder.glob("iter_*.png")
+             if (number := file.stem.removeprefix("iter_")).isdigit()]
+    return sorted(found, key=lambda figure: figure.iteration or 0)
+
+
+def _read_pictures(run: RunFolder) -> list[Figure]:
+    """The captions' order first, then the rest by name."""
+    captions: dict[str, Any] = _try(run, run.path / "pictures" / "captions.json", _json_object, {})
+    files = {file.name: file for file in sorted((run.path / "pictures").glob("*.png"))}
+    names = [name for name in captions if name in files] + [name for name in files if name not in captions]
+    return [Figure(files[name], str(captions.get(name) or _spoken(files[name].stem))) for name in names]
+
+
+def _table(file: Path) -> Table:
+    value = _json_object(file)
+    columns = [str(column) for column in _as_list(value["columns"])]
+    rows = [_as_list(row) for row in _as_list(value["rows"])]
+    return Table(str(value.get("title") or _spoken(file.stem)), columns, rows)
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _spoken(stem: str) -> str:
+    """'real_and_fake' as 'Real and fake'."""
+    words = stem.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _config_value(config: str, name: str) -> Any:
+    """The constant that a config gives to ``name`` at its top level or within ``train_cfg``, or None."""
+    try:
+        statements = ast.parse(config).body
+    except (SyntaxError, ValueError):
+        return None
+    for statement in statements:
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            target, value = statement.targets[0].id, statement.value
+            if target == name and isinstance(value, ast.Constant):
+                return value.value
+            if target == "train_cfg" and isinstance(value, ast.Call):
+                for keyword in value.keywords:
+                    if keyword.arg == name and isinstance(keyword.value, ast.Constant):
+                        return keyword.value.value
+    return None
