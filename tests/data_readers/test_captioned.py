@@ -49,6 +49,7 @@ def test_groups_are_classes_without_captions_and_concepts_with_them():
     data = mixed()
     assert [data[i]["group"] for i in range(4)] == [0, 1, 0, 1]
     assert [data[4 + i]["group"] for i in range(6)] == [2, 3, 4, 5, 6, 7]
+    assert data.visible_labels.tolist() == [data[i]["group"] for i in range(len(data))]
     assert data[4 + 6]["group"] == data[4]["group"]  # the repetition of an image is the same concept
 
 

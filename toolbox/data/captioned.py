@@ -9,6 +9,7 @@ from string import Formatter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -105,11 +106,23 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         self.image_size = self.sources[0].data.image_size
         self.embedded = any(source.data.embedded for source in self.sources)
         self.title = " + ".join(source.data.title for source in self.sources)
+        self.classes = [name for source in self.sources for name in source.data.classes]
         self._starts = np.cumsum([0] + [len(source.data) * source.repeat for source in self.sources])
         self._first_group = np.cumsum([0] + [source.groups for source in self.sources])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    @property
+    def source(self) -> CaptionedImages:
+        """Itself: what a run describes as its data."""
+        return self
+
+    @property
+    def visible_labels(self) -> NDArray[np.int64]:
+        """(entries,) group of each entry: every caption is seen."""
+        return np.concatenate([np.tile([start + source.group(i) for i in range(len(source.data))], source.repeat)
+                               for start, source in zip(self._first_group, self.sources, strict=False)])
 
     def __getitem__(self, item: int | tuple[int, int]) -> dict[str, Any]:
         position, index = (None, item) if isinstance(item, (int, np.integer)) else item
