@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 
@@ -25,7 +26,8 @@ def test_pickles_give_the_pixels_of_the_published_layout(tmp_path, keys, protoco
     assert data.labels.tolist() == [i % 10 for i in range(20)]
     red, green, blue = rows[7].reshape(3, 32, 32)
     assert np.array_equal(data.image(7), np.stack([red, green, blue], axis=2))
-    assert not data.embedded and data.notice == ""
+    assert not data.embedded
+    assert data.notice == ""
 
 
 def test_root_may_be_the_folder_itself_and_train_is_a_word_for_split(tmp_path):
@@ -53,7 +55,7 @@ def test_an_extraction_cut_short_is_finished_from_the_archive(tmp_path):
     assert len(CIFAR10(tmp_path)) == 20
     archive.write_bytes(archive.read_bytes()[:5000])
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").unlink()
-    with pytest.raises(DataError, match="cifar-10-python.tar.gz is torn"):
+    with pytest.raises(DataError, match=r"cifar-10-python.tar.gz is torn"):
         CIFAR10(tmp_path)
 
 
@@ -67,7 +69,8 @@ def test_class_folders_are_read_too(tmp_path):
 def test_cifar100_has_blanks_in_names_and_superclasses_as_factor(tmp_path):
     mini_cifar100(tmp_path)
     data = CIFAR100(tmp_path)
-    assert data.classes[0] == "aquarium fish" and len(data.classes) == 100
+    assert data.classes[0] == "aquarium fish"
+    assert len(data.classes) == 100
     assert data.factors["superclass"].tolist() == [i // 5 for i in range(100)]
     assert data.factor_names["superclass"][3] == "group 3"
 
@@ -80,8 +83,10 @@ def test_other_sizes_are_resized_and_change_the_fingerprint(tmp_path):
 
 
 def test_fallback_says_that_it_is_one(tmp_path):
-    data = CIFAR10(tmp_path, split="test", fallback=dict(type=EmbeddedFashion))
-    assert data.embedded and len(data) == 2000 and data.classes[1] == "trouser"
+    data = CIFAR10(tmp_path, split="test", fallback={"type": EmbeddedFashion})
+    assert data.embedded
+    assert len(data) == 2000
+    assert data.classes[1] == "trouser"
     assert data.title == "Fashion-MNIST (embedded)"
     assert data.notice == (f"CIFAR-10 not found in {tmp_path} and download is off: using Fashion-MNIST (embedded)")
     assert data.fingerprint() == EmbeddedFashion("test").fingerprint()
@@ -90,7 +95,7 @@ def test_fallback_says_that_it_is_one(tmp_path):
 
 def test_no_network_leads_to_the_fallback(tmp_path, monkeypatch):
     monkeypatch.setattr(cifar, "_reachable", lambda url: False)
-    data = CIFAR10(tmp_path, download=True, fallback=dict(type=EmbeddedFashion))
+    data = CIFAR10(tmp_path, download=True, fallback={"type": EmbeddedFashion})
     assert "and no network: using Fashion-MNIST (embedded)" in data.notice
 
 
@@ -100,12 +105,12 @@ def test_a_download_is_used(tmp_path, monkeypatch):
         return "never said"
 
     monkeypatch.setattr(cifar, "_download", download)
-    data = CIFAR10(tmp_path, download=True, fallback=dict(type=EmbeddedFashion))
+    data = CIFAR10(tmp_path, download=True, fallback={"type": EmbeddedFashion})
     assert (data.title, data.embedded, data.notice) == ("CIFAR-10", False, "")
 
 
 def test_nothing_found_says_how_to_mend(tmp_path):
-    with pytest.raises(DataError, match="not found in .* put the extracted archive.*download=True.*fallback"):
+    with pytest.raises(DataError, match=r"not found in .* put the extracted archive.*download=True.*fallback"):
         CIFAR10(tmp_path)
 
 
@@ -113,14 +118,14 @@ def test_torn_data_is_an_error_even_with_a_fallback(tmp_path):
     mini_cifar(tmp_path)
     batch = tmp_path / "cifar-10-batches-py" / "data_batch_2"
     batch.write_bytes(batch.read_bytes()[:-900])
-    with pytest.raises(DataError, match="data_batch_2 is torn.*fetch it anew"):
-        CIFAR10(tmp_path, fallback=dict(type=EmbeddedFashion))
+    with pytest.raises(DataError, match=r"data_batch_2 is torn.*fetch it anew"):
+        CIFAR10(tmp_path, fallback={"type": EmbeddedFashion})
     batch.unlink()
-    with pytest.raises(DataError, match="lacks data_batch_2.*extract cifar-10-python.tar.gz anew"):
-        CIFAR10(tmp_path, fallback=dict(type=EmbeddedFashion))
+    with pytest.raises(DataError, match=r"lacks data_batch_2.*extract cifar-10-python.tar.gz anew"):
+        CIFAR10(tmp_path, fallback={"type": EmbeddedFashion})
 
 
-@pytest.mark.parametrize("content, message", [
+@pytest.mark.parametrize(("content", "message"), [
     ({"data": np.zeros((4, 3071), np.uint8), "labels": [0] * 4}, r"must be uint8 \(N, 3072\), it is uint8 \(4, 3071\)"),
     ({"data": np.zeros((4, 3072), np.uint8), "labels": [0] * 3}, "4 images but 3 labels"),
     ({"data": np.zeros((4, 3072), np.uint8), "labels": [0, 1, 2, 11]}, "class numbers 0 to 9"),
@@ -136,10 +141,10 @@ def test_a_wrong_batch_is_named(tmp_path, content, message):
 
 def test_wrong_number_of_classes(tmp_path):
     mini_cifar(tmp_path, classes=7)
-    with pytest.raises(DataError, match="has 7 classes, not 10: airplane"):
+    with pytest.raises(DataError, match=r"has 7 classes, not 10: airplane"):
         CIFAR10(tmp_path)
     class_folders(tmp_path / "other" / "train")
-    with pytest.raises(DataError, match="has 2 classes, not 10: cat, dog"):
+    with pytest.raises(DataError, match=r"has 2 classes, not 10: cat, dog"):
         CIFAR10(tmp_path / "other")
 
 
@@ -153,7 +158,7 @@ class _Evaluated:
         return eval, ("__import__('os').system('touch pwned')",)
 
 
-@pytest.mark.parametrize("evil, named", [(_Command(), "posix.system"), (_Evaluated(), "builtins.eval")])
+@pytest.mark.parametrize(("evil", "named"), [(_Command(), "posix.system"), (_Evaluated(), "builtins.eval")])
 def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, monkeypatch, evil, named):
     monkeypatch.chdir(tmp_path)
     mini_cifar(tmp_path)
@@ -163,7 +168,7 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, monkeypatch, e
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize("code, message", [
+@pytest.mark.parametrize(("code", "message"), [
     (b"cnumpy\ndtype\n(S'O'\ntR.", "number type 'O'"),
     (b"c_codecs\nencode\n(S'x'\nS'zip'\ntR.", "codec 'zip'"),
     (b"c_codecs\nencode\n(N}S'__doc__'\nS'x'\nstb.", "setting attributes"),
@@ -187,19 +192,36 @@ def test_mutated_pickles_never_do_anything_but_load_or_raise_a_data_error(tmp_pa
         for at in rng.integers(0, len(bad), 3):
             bad[at] = rng.integers(256)
         path.write_bytes(bytes(bad))
-        try:
+        with contextlib.suppress(DataError):
             load_arrays(path)
-        except DataError:
-            pass
 
 
 def test_array_set_checks_what_it_is_given():
     images = np.zeros((3, 4, 4, 3), np.uint8)
-    with pytest.raises(DataError, match="3 images but 2 labels"):
+    with pytest.raises(DataError, match=r"3 images but 2 labels"):
         ArraySet(images, [0, 1], ["a", "b"])
-    with pytest.raises(DataError, match="labels run from 0 to 2, but there are 2 class names"):
+    with pytest.raises(DataError, match=r"labels run from 0 to 2, but there are 2 class names"):
         ArraySet(images, [0, 1, 2], ["a", "b"])
-    with pytest.raises(DataError, match="factor 'f' has 1 entries for 3 images"):
+    with pytest.raises(DataError, match=r"factor 'f' has 1 entries for 3 images"):
         ArraySet(images, [0, 1, 1], ["a", "b"], factors={"f": [0]})
-    with pytest.raises(DataError, match="must be uint8"):
+    with pytest.raises(DataError, match=r"must be uint8"):
         ArraySet(images.astype(float), [0, 1, 1], ["a", "b"])
+
+
+def test_the_download_is_torchvisions_with_its_checksum(tmp_path, monkeypatch):
+    import torchvision.datasets.utils as utils
+
+    asked = []
+    monkeypatch.setattr(cifar, "_reachable", lambda url: True)
+    monkeypatch.setattr(utils, "download_url", lambda *arguments: asked.append(arguments))
+    with pytest.raises(DataError, match=r"the download did not help"):
+        CIFAR10(tmp_path, download=True)
+    assert asked == [("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", str(tmp_path),
+                      "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")]
+
+    def fails(*arguments):
+        raise RuntimeError("File not found or corrupted.")
+
+    monkeypatch.setattr(utils, "download_url", fails)
+    data = CIFAR10(tmp_path, download=True, fallback={"type": EmbeddedFashion})
+    assert "the download failed (File not found or corrupted.): using Fashion-MNIST" in data.notice

@@ -8,24 +8,31 @@ import pytest
 from toolbox.data.embedded import FOLDER, EmbeddedEmoji, EmbeddedFashion
 
 
-@pytest.mark.parametrize("split, each", [("train", 800), ("test", 200)])
+@pytest.mark.parametrize(("split", "each"), [("train", 800), ("test", 200)])
 def test_fashion_is_balanced_grey_and_padded(split, each):
     data = EmbeddedFashion(split)
     assert data.counts.tolist() == [each] * 10
-    assert data.embedded and data.title == "Fashion-MNIST (embedded)" and data.image_size == 32
+    assert data.embedded
+    assert data.title == "Fashion-MNIST (embedded)"
+    assert data.image_size == 32
     assert data.classes == ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
                             "ankle boot"]
     image = data.image(3)
-    assert image.shape == (32, 32, 3) and (image == image[:, :, :1]).all()
-    assert image[:2].max() == image[:, -2:].max() == 0 and image.max() > 100
+    assert image.shape == (32, 32, 3)
+    assert (image == image[:, :, :1]).all()
+    assert image[:2].max() == image[:, -2:].max() == 0
+    assert image.max() > 100
 
 
 def test_emoji_classes_factors_captions():
     train, test = EmbeddedEmoji("train"), EmbeddedEmoji("test")
-    assert len(train) + len(test) == 1906 and len(train.classes) == 9
-    assert min(test.counts) >= 8 and min(train.counts) >= 70
+    assert len(train) + len(test) == 1906
+    assert len(train.classes) == 9
+    assert min(test.counts) >= 8
+    assert min(train.counts) >= 70
     assert len(train.factor_names["subcategory"]) == 98 or len(train.factor_names["subcategory"]) == 99
-    assert train.captions[0][0] == "grinning face" and "smile" in train.captions[0]
+    assert train.captions[0][0] == "grinning face"
+    assert "smile" in train.captions[0]
     assert all(texts and texts[0] for texts in train.captions)
     corner = np.stack([train.image(i)[0, 0] for i in range(50)])
     assert (corner == 255).mean() > 0.9  # on white
@@ -49,4 +56,5 @@ def test_files_are_small_and_have_notices():
     for name in ("fashion_mnist", "noto_emoji"):
         assert (FOLDER / f"{name}.zip").stat().st_size < 7_000_000
         notice = (FOLDER / f"NOTICE.{name}.txt").read_text()
-        assert "MIT License" in notice and "tools/build_embedded.py" in notice
+        assert "MIT License" in notice
+        assert "tools/build_embedded.py" in notice

@@ -68,35 +68,37 @@ def test_folder_fingerprint_knows_content_size_and_classes(tmp_path):
 
 
 def test_folder_errors(tmp_path):
-    with pytest.raises(DataError, match="none is not a folder"):
+    with pytest.raises(DataError, match=r"none is not a folder"):
         ImageFolder(tmp_path / "none")
-    with pytest.raises(DataError, match="has no sub-folders: put the images of each class"):
+    with pytest.raises(DataError, match=r"has no sub-folders: put the images of each class"):
         ImageFolder(tmp_path)
     class_folders(tmp_path)
-    with pytest.raises(DataError, match="has 2 classes, not 10: cat, dog"):
+    with pytest.raises(DataError, match=r"has 2 classes, not 10: cat, dog"):
         ImageFolder(tmp_path, classes=10)
-    with pytest.raises(DataError, match="has no test part"):
+    with pytest.raises(DataError, match=r"has no test part"):
         ImageFolder(tmp_path, split="test")
-    with pytest.raises(ValueError, match="split='dev': it is 'train' or 'test'"):
+    with pytest.raises(ValueError, match=r"split='dev': it is 'train' or 'test'"):
         ImageFolder(tmp_path, split="dev")
     (tmp_path / "emu").mkdir()
-    with pytest.raises(DataError, match="class folder 'emu' holds no images"):
+    with pytest.raises(DataError, match=r"class folder 'emu' holds no images"):
         ImageFolder(tmp_path)
     torn = tmp_path / "emu" / "torn.png"
     torn.write_bytes((tmp_path / "cat" / "0.png").read_bytes()[:40])
-    with pytest.raises(DataError, match="emu/torn.png is not a readable picture"):
+    with pytest.raises(DataError, match=r"emu/torn.png is not a readable picture"):
         ImageFolder(tmp_path).image(6)
 
 
 # --- decoding
 
 
-@pytest.mark.parametrize("mode, color, expected", [
+@pytest.mark.parametrize(("mode", "color", "expected"), [
     ("L", 77, 77), ("1", 1, 255), ("I;16", 77 * 257, 77), ("I", 77 * 257, 77), ("RGB", (77, 77, 77), 77),
     ("LA", (77, 255), 77), ("RGBA", (77, 77, 77, 255), 77)])
 def test_every_kind_of_png_becomes_rgb(tmp_path, mode, color, expected):
     image = decode(picture(tmp_path / ("x.tif" if mode == "I" else "x.png"), mode, color=color), "x")
-    assert image.shape == (8, 8, 3) and image.dtype == np.uint8 and (image == expected).all()
+    assert image.shape == (8, 8, 3)
+    assert image.dtype == np.uint8
+    assert (image == expected).all()
 
 
 def test_palettes_are_looked_up_and_cmyk_converted(tmp_path):
@@ -106,10 +108,10 @@ def test_palettes_are_looked_up_and_cmyk_converted(tmp_path):
     assert (decode(picture(tmp_path / "x.jpg", "CMYK", color=(0, 0, 0, 0)), "x") == 255).all()
 
 
-@pytest.mark.parametrize("mode, color", [("RGBA", (0, 0, 0, 0)), ("LA", (0, 0))])
+@pytest.mark.parametrize(("mode", "color"), [("RGBA", (0, 0, 0, 0)), ("LA", (0, 0))])
 def test_transparency_needs_a_background(tmp_path, mode, color):
     path = picture(tmp_path / "x.png", mode, color=color)
-    with pytest.raises(ValueError, match="x has transparent pixels.*background='white'"):
+    with pytest.raises(ValueError, match=r"x has transparent pixels.*background='white'"):
         decode(path, "x")
     assert (decode(path, "x", "white") == 255).all()
     assert (decode(path, "x", (1, 2, 3)) == [1, 2, 3]).all()
@@ -126,7 +128,9 @@ def test_png_writing_loses_nothing():
 
 def test_to_uint8_undoes_to_tensor():
     tensor = to_tensor(NOISE[0])
-    assert tensor.shape == (3, 8, 8) and tensor.min() >= -1 and tensor.max() <= 1
+    assert tensor.shape == (3, 8, 8)
+    assert tensor.min() >= -1
+    assert tensor.max() <= 1
     assert np.array_equal(to_uint8(tensor).numpy(), NOISE[0])
 
 
@@ -139,10 +143,13 @@ def test_zip_gives_images_labels_and_our_extra_keys(tmp_path):
                      split={"names": ["train", "test"], "values": [0, 0, 0, 0, 1, 1]})
     data = ZippedImages(path, split="train")
     assert (len(data), data.image_size, data.title, data.classes) == (4, 8, "Noise", ["even", "odd"])
-    assert data.factors["third"].tolist() == [0, 1, 2, 0] and data.factor_names["third"] == ["0", "1", "2"]
-    assert len(ZippedImages(path)) == 6 and len(ZippedImages(path, train=False)) == 2
+    assert data.factors["third"].tolist() == [0, 1, 2, 0]
+    assert data.factor_names["third"] == ["0", "1", "2"]
+    assert len(ZippedImages(path)) == 6
+    assert len(ZippedImages(path, train=False)) == 2
     assert np.array_equal(ZippedImages(path, "test").image(1), NOISE[5])
-    assert data[1]["labels"] == 1 and data[1]["images"].shape == (3, 8, 8)
+    assert data[1]["labels"] == 1
+    assert data[1]["images"].shape == (3, 8, 8)
 
 
 def test_plain_stylegan_zip_and_folder(tmp_path):
@@ -153,13 +160,15 @@ def test_plain_stylegan_zip_and_folder(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         archive.extractall(tmp_path / "x")
     zipped, folder = ZippedImages(tmp_path / "x.zip"), ZippedImages(tmp_path / "x")
-    assert zipped.classes == ["class 0", "class 1", "class 2"] and zipped.labels.tolist() == [0, 1, 2] * 2
+    assert zipped.classes == ["class 0", "class 1", "class 2"]
+    assert zipped.labels.tolist() == [0, 1, 2] * 2
     assert all(np.array_equal(zipped.image(i), folder.image(i)) for i in range(6))
 
 
 def test_zip_without_labels_is_one_class(tmp_path):
     data = ZippedImages(noise_zip(tmp_path / "x.zip", labels=None))
-    assert data.labels.tolist() == [0] * 6 and data.captions is None
+    assert data.labels.tolist() == [0] * 6
+    assert data.captions is None
 
 
 def test_same_content_gives_the_same_zip(tmp_path):
@@ -173,7 +182,7 @@ def test_zip_survives_pickling_and_its_cache_is_not_written_to_by_callers(tmp_pa
     assert np.array_equal(pickle.loads(pickle.dumps(data)).image(3), NOISE[3])
 
 
-@pytest.mark.parametrize("more, message", [
+@pytest.mark.parametrize(("more", "message"), [
     ({"labels": [["9.png", 0]]}, "1 images that dataset.json lists are missing, the first is 9.png"),
     ({"labels": [["0.png", -1]]}, "classes from 0"),
     ({"labels": [["0.png", "cat"]]}, "classes from 0"),
@@ -189,27 +198,27 @@ def test_zip_with_an_index_that_does_not_fit(tmp_path, more, message):
 
 
 def test_zip_errors(tmp_path):
-    with pytest.raises(DataError, match="x.zip is missing"):
+    with pytest.raises(DataError, match=r"x.zip is missing"):
         ZippedImages(tmp_path / "x.zip")
     path = noise_zip(tmp_path / "x.zip")
-    with pytest.raises(DataError, match="no key 'split', so it has no 'test' part"):
+    with pytest.raises(DataError, match=r"no key 'split', so it has no 'test' part"):
         ZippedImages(path, split="test")
-    with pytest.raises(DataError, match="has 2 classes, not 10"):
+    with pytest.raises(DataError, match=r"has 2 classes, not 10"):
         ZippedImages(path, classes=10)
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 20] ^= 1
     path.write_bytes(bytes(data))
-    with pytest.raises(DataError, match="0.png is torn.*CRC"):
+    with pytest.raises(DataError, match=r"0.png is torn.*CRC"):
         ZippedImages(path).image(0)
     path.write_bytes(bytes(data[:-30]))
-    with pytest.raises(DataError, match="torn or no zip file"):
+    with pytest.raises(DataError, match=r"torn or no zip file"):
         ZippedImages(path)
 
 
 def test_images_of_several_sizes_need_image_size(tmp_path):
     mixed = [("0.png", NOISE[0]), ("1.png", NOISE[0][:4, :4])]
     write_zip(tmp_path / "x.zip", mixed, {"labels": [["0.png", 0], ["1.png", 0]]})
-    with pytest.raises(DataError, match="1.png is 4 x 4, not 8 x 8.*set image_size"):
+    with pytest.raises(DataError, match=r"1.png is 4 x 4, not 8 x 8.*set image_size"):
         ZippedImages(tmp_path / "x.zip").image(1)
     assert ZippedImages(tmp_path / "x.zip", image_size=6).image(1).shape == (6, 6, 3)
 
@@ -225,25 +234,27 @@ def test_idx_and_fashion_mnist(tmp_path, packed):
         write_idx(tmp_path / f"{stem}-images-idx3-ubyte{suffix}", images, packed)
         write_idx(tmp_path / f"{stem}-labels-idx1-ubyte{suffix}", labels, packed)
     data = FashionMNIST(tmp_path)
-    assert data.classes[9] == "ankle boot" and data.labels.tolist() == labels.tolist()
-    assert np.array_equal(data.image(1)[2:30, 2:30, 1], images[1]) and data.image(1)[:2].max() == 0
+    assert data.classes[9] == "ankle boot"
+    assert data.labels.tolist() == labels.tolist()
+    assert np.array_equal(data.image(1)[2:30, 2:30, 1], images[1])
+    assert data.image(1)[:2].max() == 0
     assert FashionMNIST(tmp_path, "test", image_size=28).image(0).shape == (28, 28, 3)
     assert FashionMNIST(tmp_path, image_size=64).image(0).shape == (64, 64, 3)
 
 
 def test_idx_errors(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte is missing \(with or without .gz\): get Fashion-MNIST"):
+    with pytest.raises(DataError, match=r"-images-idx3-ubyte is missing \(with or without .gz\): get Fashion-MNIST"):
         FashionMNIST(tmp_path)
     write_idx(path, np.zeros((5, 28, 28)))
     good = path.read_bytes()
     path.write_bytes(good[:-12])
-    with pytest.raises(DataError, match="is torn"):
+    with pytest.raises(DataError, match=r"is torn"):
         read_idx(path)
     write_idx(path, np.zeros((5, 28, 28)), packed=False)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"promises shape \(5, 28, 28\), 3936 bytes in all, and it has 3935"):
         read_idx(path)
     path.write_bytes(b"no idx")
-    with pytest.raises(DataError, match="is not an IDX file"):
+    with pytest.raises(DataError, match=r"is not an IDX file"):
         read_idx(path)

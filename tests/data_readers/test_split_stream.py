@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader
 
 from toolbox.data.base import DataError
 from toolbox.data.embedded import EmbeddedFashion
-from toolbox.data.relabelled import MissingClass, RelabelledSet, Subset
+from toolbox.data.relabelled import MissingClassError, RelabelledSet, Subset
 from toolbox.data.split import draw_split, load_split, make_split
 from toolbox.data.stream import Stream, StreamSampler
 from toolbox.data.transforms import HorizontalFlip, TwoViews, WeakAugment
 
-SPLIT = dict(labelled_per_class=2, seed=3)
+SPLIT = {"labelled_per_class": 2, "seed": 3}
 
 
 def take(sampler, n):
@@ -51,14 +51,14 @@ def test_split_by_fraction_and_its_three_kinds_of_unlabelled():
     assert len(draw_split(source, labelled_fraction=0.5, unlabelled="none").unlabelled) == 0
 
 
-@pytest.mark.parametrize("options, error, message", [
-    (dict(labelled_per_class=7), MissingClass, "class 'kind 0' has 6 images, fewer than labelled_per_class=7"),
-    (dict(labelled_fraction=0.07), MissingClass, "class 'kind 0' would have no labelled images"),
-    (dict(), ValueError, "either labelled_per_class or labelled_fraction"),
-    (dict(labelled_per_class=1, labelled_fraction=0.1), ValueError, "one of them"),
-    (dict(labelled_fraction=1.5), ValueError, "labelled_fraction=1.5: it must lie in"),
-    (dict(labelled_per_class=0), ValueError, "labelled_per_class=0: it must be at least 1"),
-    (dict(labelled_per_class=1, unlabelled="some"), ValueError, "unlabelled='some': it is one of 'rest', 'all', 'none'"),
+@pytest.mark.parametrize(("options", "error", "message"), [
+    ({"labelled_per_class": 7}, MissingClassError, "class 'kind 0' has 6 images, fewer than labelled_per_class=7"),
+    ({"labelled_fraction": 0.07}, MissingClassError, "class 'kind 0' would have no labelled images"),
+    ({}, ValueError, "either labelled_per_class or labelled_fraction"),
+    ({"labelled_per_class": 1, "labelled_fraction": 0.1}, ValueError, "one of them"),
+    ({"labelled_fraction": 1.5}, ValueError, "labelled_fraction=1.5: it must lie in"),
+    ({"labelled_per_class": 0}, ValueError, "labelled_per_class=0: it must be at least 1"),
+    ({"labelled_per_class": 1, "unlabelled": "some"}, ValueError, "unlabelled='some': it is one of 'rest', 'all'"),
 ])
 def test_split_errors(options, error, message):
     with pytest.raises(error, match=message):
@@ -66,7 +66,7 @@ def test_split_errors(options, error, message):
 
 
 def test_a_class_without_images_is_named():
-    with pytest.raises(MissingClass, match="class 'kind 1' would have no labelled images .the class has no images"):
+    with pytest.raises(MissingClassError, match=r"'kind 1' would have no labelled images .the class has no images"):
         draw_split(array_set((6, 0)), labelled_per_class=1)
 
 
@@ -74,11 +74,12 @@ def test_split_file_is_written_once_and_verified(tmp_path):
     source, file = array_set(), tmp_path / "new" / "split.json"
     split = make_split(source, file, **SPLIT)
     again = make_split(source, file, **SPLIT)
-    assert again.labelled.tolist() == split.labelled.tolist() and again.unlabelled.tolist() == split.unlabelled.tolist()
+    assert again.labelled.tolist() == split.labelled.tolist()
+    assert again.unlabelled.tolist() == split.unlabelled.tolist()
     assert [p.name for p in file.parent.iterdir()] == ["split.json"]
     with pytest.raises(DataError, match=r"was drawn with seed=3, not 4: give another file name"):
         make_split(source, file, labelled_per_class=2, seed=4)
-    with pytest.raises(DataError, match="was drawn for other data"):
+    with pytest.raises(DataError, match=r"was drawn for other data"):
         load_split(file, array_set(seed=9))
 
 
@@ -92,10 +93,10 @@ def test_split_file_errors(tmp_path):
     with pytest.raises(DataError, match=r"split.json is torn"):
         load_split(file, source)
     file.write_text(json.dumps({**good, "labelled": [99]}))
-    with pytest.raises(DataError, match="names images that noise does not have"):
+    with pytest.raises(DataError, match=r"names images that noise does not have"):
         load_split(file, source)
     file.write_text(json.dumps({**good, "labelled": np.flatnonzero(source.labels == 0).tolist()}))
-    with pytest.raises(MissingClass, match="class 'kind 1' of noise has no labelled images"):
+    with pytest.raises(MissingClassError, match=r"class 'kind 1' of noise has no labelled images"):
         load_split(file, source)
 
 
@@ -114,7 +115,7 @@ def test_stream_hides_what_the_split_hides():
 
 
 def test_unlabelled_all_shows_labelled_images_a_second_time_without_their_label():
-    stream = Stream(array_set(), dict(labelled_per_class=2, unlabelled="all"))
+    stream = Stream(array_set(), {"labelled_per_class": 2, "unlabelled": "all"})
     items = [stream[0, entry] for entry in range(len(stream))]
     assert len(stream) == 18
     assert sum(item["labels"] >= 0 for item in items) == 4
@@ -122,8 +123,9 @@ def test_unlabelled_all_shows_labelled_images_a_second_time_without_their_label(
 
 
 def test_unlabelled_none_leaves_the_labelled_images():
-    stream = Stream(array_set(), dict(labelled_per_class=2, unlabelled="none"))
-    assert len(stream) == 4 and all(stream[0, entry]["labels"] >= 0 for entry in range(4))
+    stream = Stream(array_set(), {"labelled_per_class": 2, "unlabelled": "none"})
+    assert len(stream) == 4
+    assert all(stream[0, entry]["labels"] >= 0 for entry in range(4))
 
 
 def test_no_leak_shuffled_hidden_labels_change_no_bit():
@@ -150,7 +152,10 @@ def test_an_item_is_a_function_of_seed_and_position():
     first = stream[7, 3]["images"]
     assert torch.equal(first, Stream(array_set(), transforms=[WeakAugment()], seed=1)[7, 3]["images"])
     assert any(not torch.equal(first, stream[position, 3]["images"]) for position in range(8, 12))
-    assert first.shape == (3, 8, 8) and first.dtype == torch.float32 and -1 <= first.min() and first.max() <= 1
+    assert first.shape == (3, 8, 8)
+    assert first.dtype == torch.float32
+    assert first.min() >= -1
+    assert first.max() <= 1
 
 
 def test_a_further_transform_leaves_the_draws_of_the_others_alone():
@@ -161,7 +166,7 @@ def test_a_further_transform_leaves_the_draws_of_the_others_alone():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(workers):
-    stream = Stream(EmbeddedFashion("test"), dict(labelled_per_class=5), [WeakAugment()])
+    stream = Stream(EmbeddedFashion("test"), {"labelled_per_class": 5}, [WeakAugment()])
 
     def batches(n_workers):
         sampler = StreamSampler(stream, seed=2, start=40)
@@ -187,7 +192,8 @@ def test_sampler_starts_anywhere_without_replay(fraction):
     stream = Stream(array_set(), SPLIT)
     whole = take(StreamSampler(stream, seed=0, labelled_fraction=fraction), 100)
     for start in (1, 13, 14, 61):
-        assert take(StreamSampler(stream, seed=0, start=start, labelled_fraction=fraction), 20) == whole[start:start + 20]
+        sampler = StreamSampler(stream, seed=0, start=start, labelled_fraction=fraction)
+        assert take(sampler, 20) == whole[start:start + 20]
     sampler = StreamSampler(stream, seed=0, labelled_fraction=fraction)
     sampler.start = 61  # as the training loop sets it on resume
     assert take(sampler, 5) == whole[61:66]
@@ -213,13 +219,14 @@ def test_labelled_fraction_is_kept_evenly():
     assert ((labels.reshape(-1, 8) >= 0).sum(axis=1) == 2).all()
     shown = [entry for _, entry in pairs]
     counts = np.bincount(shown, minlength=40)
-    assert set(counts[stream.split.labelled]) == {10} and counts[stream.split.unlabelled].max() == 4
+    assert set(counts[stream.split.labelled]) == {10}
+    assert counts[stream.split.unlabelled].max() == 4
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (dict(rank=0, world=2), "with 2 ranks the sampler needs batch_size"),
-    (dict(rank=2, world=2, batch_size=4), "rank=2 of world=2"),
-    (dict(labelled_fraction=0.5), "both labelled .14. and unlabelled .0. entries"),
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"rank": 0, "world": 2}, "with 2 ranks the sampler needs batch_size"),
+    ({"rank": 2, "world": 2, "batch_size": 4}, "rank=2 of world=2"),
+    ({"labelled_fraction": 0.5}, "both labelled .14. and unlabelled .0. entries"),
 ])
 def test_sampler_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -227,7 +234,7 @@ def test_sampler_errors(arguments, message):
 
 
 def test_an_empty_stream_is_an_error():
-    with pytest.raises(ValueError, match="the data set is empty"):
+    with pytest.raises(ValueError, match=r"the data set is empty"):
         StreamSampler([])
 
 
@@ -237,35 +244,40 @@ def test_an_empty_stream_is_an_error():
 def test_subset_carries_everything_along():
     source = array_set()
     part = Subset(source, [5, 2])
-    assert part.labels.tolist() == source.labels[[5, 2]].tolist() and part.captions == [["picture 5"], ["picture 2"]]
+    assert part.labels.tolist() == source.labels[[5, 2]].tolist()
+    assert part.captions == [["picture 5"], ["picture 2"]]
     assert part.factors["parity"].tolist() == [1, 0]
     assert np.array_equal(part.image(0), source.image(5))
     assert part.fingerprint() not in (source.fingerprint(), Subset(source, [2, 5]).fingerprint())
-    with pytest.raises(IndexError, match="indices must lie in 0 to 13"):
+    with pytest.raises(IndexError, match=r"indices must lie in 0 to 13"):
         Subset(source, [14])
 
 
 def test_relabelled_set_has_known_modes():
     groups = {"tops": ["pullover", "shirt"], "feet": ["sandal", "ankle boot"]}
     data = RelabelledSet(EmbeddedFashion("test"), groups)
-    assert data.classes == ["feet", "tops"] and data.counts.tolist() == [400, 400]
+    assert data.classes == ["feet", "tops"]
+    assert data.counts.tolist() == [400, 400]
     assert data.factor_names["fine"] == ["sandal", "ankle boot", "pullover", "shirt"]
     source = data.source
     for i in (0, 100, 700):
         fine = data.factor_names["fine"][data.factors["fine"][i]]
-        assert fine == source.classes[source.labels[data.indices[i]]] and fine in groups[data.classes[data.labels[i]]]
-    assert data.embedded and data.title == "Fashion-MNIST (embedded), 2 coarse classes"
+        assert fine == source.classes[source.labels[data.indices[i]]]
+        assert fine in groups[data.classes[data.labels[i]]]
+    assert data.embedded
+    assert data.title == "Fashion-MNIST (embedded), 2 coarse classes"
 
 
 def test_relabelled_set_takes_a_config_and_does_not_depend_on_the_order_of_the_groups():
-    config, groups = dict(type=EmbeddedFashion), {"b": ["bag"], "a": ["coat", "shirt"]}
+    config, groups = {"type": EmbeddedFashion}, {"b": ["bag"], "a": ["coat", "shirt"]}
     one = RelabelledSet(config, groups, split="test")
     other = RelabelledSet(config, dict(reversed(groups.items())), split="test")
-    assert one.fingerprint() == other.fingerprint() and len(one) == 600
+    assert one.fingerprint() == other.fingerprint()
+    assert len(one) == 600
 
 
-@pytest.mark.parametrize("groups, error, message", [
-    ({"a": ["pulover"]}, MissingClass, "has no class 'pulover'; did you mean 'pullover'?"),
+@pytest.mark.parametrize(("groups", "error", "message"), [
+    ({"a": ["pulover"]}, MissingClassError, "has no class 'pulover'; did you mean 'pullover'?"),
     ({"a": ["bag"], "b": ["bag"]}, DataError, "class 'bag' is in more than one group"),
     ({"a": []}, DataError, "groups: 'a' is empty"),
     ({}, DataError, "groups is empty"),

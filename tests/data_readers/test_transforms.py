@@ -18,7 +18,8 @@ def rng(seed=0):
 def test_shape_type_and_determinism(transform):
     for seed in range(30):
         image = transform(IMAGE.copy(), rng(seed))
-        assert image.shape == IMAGE.shape and image.dtype == np.uint8
+        assert image.shape == IMAGE.shape
+        assert image.dtype == np.uint8
         assert np.array_equal(image, transform(IMAGE.copy(), rng(seed)))
 
 
@@ -46,7 +47,8 @@ def test_every_strong_operation_works_over_its_range(name):
     low, high, operation = OPERATIONS[name]
     for magnitude in np.linspace(low, high, 5):
         out = np.array(operation(Image.fromarray(IMAGE), float(magnitude)))
-        assert out.shape == IMAGE.shape and out.dtype == np.uint8
+        assert out.shape == IMAGE.shape
+        assert out.dtype == np.uint8
     if name not in ("identity", "autocontrast"):  # the noise already has full contrast
         assert not np.array_equal(np.array(operation(Image.fromarray(IMAGE), low)), IMAGE)
 
@@ -56,7 +58,8 @@ def test_cut_out_paints_a_grey_square_and_leaves_its_argument_alone():
     for seed in range(50):
         out = cut_out(IMAGE, 0.5, rng(seed))
         changed = (out != IMAGE).any(axis=2)
-        assert (out[changed] == 127).all() and 64 <= changed.sum() <= 256
+        assert (out[changed] == 127).all()
+        assert 64 <= changed.sum() <= 256
     assert np.array_equal(IMAGE, before)
     assert np.array_equal(cut_out(IMAGE, 0, rng()), IMAGE)
 
@@ -64,11 +67,12 @@ def test_cut_out_paints_a_grey_square_and_leaves_its_argument_alone():
 def test_two_views_add_names_and_leave_the_image():
     views = {"images": IMAGE.copy()}
     TwoViews().apply(views, rng())
-    assert sorted(views) == ["images", "strong", "weak"] and np.array_equal(views["images"], IMAGE)
+    assert sorted(views) == ["images", "strong", "weak"]
+    assert np.array_equal(views["images"], IMAGE)
     assert not np.array_equal(views["weak"], views["strong"])
 
 
-@pytest.mark.parametrize("make, message", [
+@pytest.mark.parametrize(("make", "message"), [
     (lambda: HorizontalFlip(2), "p=2: a probability"),
     (lambda: WeakAugment(shift=1), "shift=1: a share"),
     (lambda: StrongAugment(-1), "operations=-1"),

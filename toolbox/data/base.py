@@ -63,7 +63,7 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
 
     def _check(self) -> None:
         n, top = len(self.labels), len(self.classes)
-        if n and not (0 <= self.labels.min() and self.labels.max() < top):
+        if n and not (self.labels.min() >= 0 and self.labels.max() < top):
             raise DataError(f"{self.title}: labels run from {self.labels.min()} to {self.labels.max()}, but there are "
                             f"{top} class names (labels must be 0 to {top - 1})")
         lengths = {f"factor {name!r}": len(values) for name, values in self.factors.items()}
@@ -100,7 +100,8 @@ class ArraySet(ImageSet):
     def __init__(self, images: Image, labels: ArrayLike, classes: Sequence[str], image_size: int | None = None,
                  title: str = "array", **known: Any) -> None:
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
-            raise DataError(f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} {images.shape}")
+            raise DataError(f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} "
+                            f"{images.shape}")
         super().__init__(labels, classes, image_size or images.shape[1], title, **known)
         if len(images) != len(self.labels):
             raise DataError(f"{title}: {len(images)} images but {len(self.labels)} labels")
@@ -122,7 +123,7 @@ def to_tensor(image: Image) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: the inverse of :func:`to_tensor`."""
+    """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: undoes :func:`to_tensor`."""
     return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
 
 

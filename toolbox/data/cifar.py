@@ -42,18 +42,22 @@ class _Layout:
         return self.train if split == "train" else self.test
 
 
-_TEN = _Layout("CIFAR-10", "data/cifar10", "cifar-10-batches-py", "cifar-10-python.tar.gz",
-               "c58f30108f718f92721af3b95e74349a", tuple(f"data_batch_{i}" for i in range(1, 6)), ("test_batch",), "batches.meta",
-               "labels", "label_names", 10)
-_HUNDRED = _Layout("CIFAR-100", "data/cifar100", "cifar-100-python", "cifar-100-python.tar.gz",
-                   "eb9058c3a382ffc7106e4002c42a8d85", ("train",), ("test",), "meta", "fine_labels", "fine_label_names", 100)
+_TEN = _Layout(
+    title="CIFAR-10", root="data/cifar10", folder="cifar-10-batches-py", archive="cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a", train=tuple(f"data_batch_{i}" for i in range(1, 6)), test=("test_batch",),
+    meta="batches.meta", label_key="labels", names_key="label_names", n_classes=10)
+_HUNDRED = _Layout(
+    title="CIFAR-100", root="data/cifar100", folder="cifar-100-python", archive="cifar-100-python.tar.gz",
+    md5="eb9058c3a382ffc7106e4002c42a8d85", train=("train",), test=("test",), meta="meta", label_key="fine_labels",
+    names_key="fine_label_names", n_classes=100)
 
 
 class Cifar(ImageSet):
     """What CIFAR-10 and CIFAR-100 share: finds the data, or its replacement, and then is what was found.
 
-    Looked for under ``root``, in this order: the published python pickles (in their folder, or directly), the published
-    ``.tar.gz`` (extracted, its members checked), ``train/<class>/*.png`` with ``test/<class>/*.png``; then the download.
+    Looked for under ``root``, in this order: the published python pickles (in their folder, or directly), the
+    published ``.tar.gz`` (extracted, its members checked), ``train/<class>/*.png`` with ``test/<class>/*.png``; then
+    the download.
 
     Args:
         root: where to look, and where to download to; None: data/cifar10 or data/cifar100.
@@ -108,12 +112,12 @@ class CIFAR100(Cifar):
 
 def _replacement(fallback: Mapping[str, Any] | ImageSet | None, split: str, image_size: int, missing: str) -> ImageSet:
     if fallback is None:
-        raise DataError(f"{missing}: put the extracted archive, the archive, or train/<class>/*.png there, set download=True "
-                        f"where there is a network, or name a fallback data set")
+        raise DataError(f"{missing}: put the extracted archive, the archive, or train/<class>/*.png there, set "
+                        f"download=True where there is a network, or name a fallback data set")
     if isinstance(fallback, Mapping):
         from toolbox.registry import build
 
-        return build({"split": split, "image_size": image_size, **fallback}, "dataset")  # type: ignore[no-any-return]
+        return build({"split": split, "image_size": image_size, **fallback}, "dataset")
     return fallback
 
 
@@ -198,7 +202,7 @@ def _extract(archive: Path, layout: _Layout) -> None:
                 if member.isreg() and member.name in wanted:
                     _write_member(tar, member, wanted.pop(member.name))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(f"{archive} is torn or cannot be extracted ({error}): fetch it anew, or free the disk") from None
+        raise DataError(f"{archive} is torn or cannot be extracted ({error}): fetch it anew, or free disk") from None
     if wanted:
         raise DataError(f"{archive} lacks {', '.join(sorted(wanted))}: it is not {layout.title}'s archive, or torn")
 
@@ -214,13 +218,13 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> 
 
 def _download(root: Path, layout: _Layout) -> str:
     """Fetch the archive, md5 checked. Returns why not, for the notice, when there is no network."""
+    if not _reachable(_URL):
+        return "no network"
     from toolbox.guard import import_torchvision
 
     import_torchvision()
     from torchvision.datasets.utils import download_url
 
-    if not _reachable(_URL):
-        return "no network"
     try:
         download_url(_URL + layout.archive, str(root), layout.archive, layout.md5)
     except (OSError, RuntimeError) as error:

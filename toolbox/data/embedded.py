@@ -21,7 +21,8 @@ class EmbeddedFashion(ZippedImages):
 
     embedded = True
 
-    def __init__(self, split: str = "train", train: bool | None = None, image_size: int = 32, cache: bool = True) -> None:
+    def __init__(self, split: str = "train", train: bool | None = None, image_size: int = 32,
+                 cache: bool = True) -> None:
         super().__init__(FOLDER / "fashion_mnist.zip", chosen_split(split, train), image_size=image_size, cache=cache)
 
 
@@ -37,5 +38,6 @@ class EmbeddedEmoji(ZippedImages):
 
     embedded = True
 
-    def __init__(self, split: str = "train", train: bool | None = None, image_size: int = 64, cache: bool = True) -> None:
+    def __init__(self, split: str = "train", train: bool | None = None, image_size: int = 64,
+                 cache: bool = True) -> None:
         super().__init__(FOLDER / "noto_emoji.zip", chosen_split(split, train), image_size=image_size, cache=cache)

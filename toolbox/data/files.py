@@ -63,7 +63,8 @@ class FileSet(ImageSet):
         image = self._decode(i)
         if self._native and image.shape[:2] != (self.image_size, self.image_size):
             raise DataError(f"{self.path}: {self._names[i]} is {image.shape[1]} x {image.shape[0]}, not "
-                            f"{self.image_size} x {self.image_size} as the first image gave: set image_size to resize all")
+                            f"{self.image_size} x {self.image_size} as the first image gave: set image_size to resize "
+                            f"all")
         return resize(image, self.image_size)
 
     def fingerprint(self) -> str:

@@ -14,8 +14,8 @@ _PART_NAMES = {"train": ("train", "training"), "test": ("test", "valid", "val", 
 class ImageFolder(FileSet):
     """``root/<class>/**/*.png`` (or jpg, webp, ...), or ``root/train/<class>/...`` and ``root/test/<class>/...``.
 
-    Classes are the sorted names of the sub-folders; underscores become blanks, as prompts need them. Pictures are cut to
-    the largest centred square and resized with Pillow's antialiased Lanczos filter.
+    Classes are the sorted names of the sub-folders; underscores become blanks, as prompts need them. Pictures are cut
+    to the largest centred square and resized with Pillow's antialiased Lanczos filter.
 
     Args:
         root: the folder.
@@ -77,11 +77,12 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     """
     names = sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
     if not names:
-        raise DataError(f"{folder} has no sub-folders: put the images of each class into a folder named after the class")
+        raise DataError(f"{folder} has no sub-folders: put the images of each class into a folder of the class's name")
     found = {name: _pictures(folder, name) for name in names}
     empty = [name for name, files in found.items() if not files]
     if empty:
-        raise DataError(f"{folder}: class folder {empty[0]!r} holds no images ({', '.join(SUFFIXES)}): fill or remove it")
+        raise DataError(f"{folder}: class folder {empty[0]!r} holds no images ({', '.join(SUFFIXES)}): fill or remove "
+                        f"it")
     return found
 
 

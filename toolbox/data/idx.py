@@ -81,7 +81,7 @@ class FashionMNIST(ArraySet):
         labels = read_idx(find_idx(folder, f"{stem}-labels-idx1-ubyte"))
         if image_size != 28:
             images = pad_to_32(images)
-        known: dict[str, Any] = dict(title="Fashion-MNIST", license="MIT, (c) 2017 Zalando SE")
+        known: dict[str, Any] = {"title": "Fashion-MNIST", "license": "MIT, (c) 2017 Zalando SE"}
         super().__init__(images, labels, FASHION_CLASSES, image_size, **known)
 
 

@@ -21,6 +21,7 @@ class _Sealed:
     """A function whose attributes a pickle cannot set."""
 
     __slots__ = ("_function",)
+    _function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         object.__setattr__(self, "_function", function)
@@ -50,7 +51,7 @@ def _dtype(code: str, *flags: Any) -> np.dtype:
     """A plain number type, as a copy, since the pickle sets its state; structured and object types are refused."""
     if not _DTYPE.fullmatch(code):
         raise Refused(f"the number type {code!r}")
-    return np.dtype(np.dtype(code), False, True)  # type: ignore[call-overload,no-any-return]
+    return np.dtype(np.dtype(code), False, True)
 
 
 def _from_buffer(buffer: bytes, dtype: np.dtype, shape: Any, order: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,9 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
     from PIL import ImageOps
 
     try:
-        with Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
-    except (OSError, SyntaxError, ValueError, EOFError, Pillow.DecompressionBombError) as error:
+        with Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+            picture = ImageOps.exif_transpose(opened)
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Pillow.DecompressionBombError) as error:
         raise ValueError(f"{name} is not a readable picture ({error}): the file is torn or of another kind; "
                          f"fetch it anew or remove it") from None
     return np.array(_to_rgb(picture, name, background))
@@ -48,7 +48,7 @@ def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillo
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layered = picture.convert("RGBA")
-    if layered.getextrema()[3] == (255, 255):
+    if layered.getchannel("A").getextrema() == (255, 255):
         return layered.convert("RGB")
     if background is None:
         raise ValueError(f"{name} has transparent pixels: say what lies under them, for example background='white'")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from toolbox.data.base import DataError, Image, ImageSet, digest
 
 
-class MissingClass(DataError):
+class MissingClassError(DataError):
     """A class that the data set does not have, or that has no images where some are needed."""
 
 
@@ -32,10 +32,10 @@ class Subset(ImageSet):
                              f"{self.indices.min()} to {self.indices.max()}")
         self.embedded, self.notice = source.embedded, source.notice
         captions = None if source.captions is None else [source.captions[i] for i in self.indices]
-        known: dict[str, Any] = dict(
-            labels=source.labels[self.indices], classes=source.classes, image_size=source.image_size, title=source.title,
-            factors={name: values[self.indices] for name, values in source.factors.items()},
-            factor_names=source.factor_names, captions=captions, license=source.license)
+        known: dict[str, Any] = {
+            "labels": source.labels[self.indices], "classes": source.classes, "image_size": source.image_size,
+            "title": source.title, "factors": {name: values[self.indices] for name, values in source.factors.items()},
+            "factor_names": source.factor_names, "captions": captions, "license": source.license}
         super().__init__(**{**known, **given})
 
     def image(self, i: int) -> Image:
@@ -57,7 +57,7 @@ class RelabelledSet(Subset):
         split: filled into the source's config, if given.
 
     Raises:
-        MissingClass: for a name that is no class of the source (near miss named) or has no images.
+        MissingClassError: for a name that is no class of the source (near miss named) or has no images.
         DataError: for a class in two groups, or an empty group.
     """
 
@@ -84,7 +84,7 @@ def _built(source: ImageSet | Mapping[str, Any], split: str | None) -> ImageSet:
     from toolbox.registry import build
 
     given = {} if split is None else {"split": split}
-    return build({**source, **given}, "dataset")  # type: ignore[no-any-return]
+    return build({**source, **given}, "dataset")
 
 
 def _check_groups(source: ImageSet, groups: Mapping[str, Sequence[str]], fine: Sequence[str]) -> None:
@@ -102,13 +102,13 @@ def class_number(source: ImageSet, name: str) -> int:
     """The number of a class that has images.
 
     Raises:
-        MissingClass: when there is none, with the near miss.
+        MissingClassError: when there is none, with the near miss.
     """
     if name not in source.classes:
         near = difflib.get_close_matches(name.lower(), source.classes, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise MissingClass(f"{source.title} has no class {name!r}{hint} It has: {', '.join(source.classes)}")
+        raise MissingClassError(f"{source.title} has no class {name!r}{hint} It has: {', '.join(source.classes)}")
     number = source.classes.index(name)
     if not (source.labels == number).any():
-        raise MissingClass(f"class {name!r} of {source.title} has no images: leave it out, or add some")
+        raise MissingClassError(f"class {name!r} of {source.title} has no images: leave it out, or add some")
     return number

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.data.base import DataError, ImageSet
-from toolbox.data.relabelled import MissingClass
+from toolbox.data.relabelled import MissingClassError
 
 UNLABELLED = ("rest", "all", "none")
 _FORMAT = 1
@@ -57,7 +57,7 @@ def draw_split(source: ImageSet, labelled_per_class: int | None = None, labelled
         seed: of numpy's PCG64.
 
     Raises:
-        MissingClass: when a class has too few images, or none would be labelled; it names the class.
+        MissingClassError: when a class has too few images, or none would be labelled; it names the class.
         ValueError: for options that make no sense.
     """
     _check_options(labelled_per_class, labelled_fraction, unlabelled)
@@ -90,9 +90,10 @@ def _number_labelled(title: str, name: str, members: int, per_class: int | None,
     n = per_class if per_class is not None else round(float(fraction or 0) * members)
     if members == 0 or n == 0:
         why = "the class has no images" if members == 0 else f"labelled_fraction={fraction} of its {members} is none"
-        raise MissingClass(f"{title}: class {name!r} would have no labelled images ({why}); label more, or leave it out")
+        raise MissingClassError(f"{title}: class {name!r} would have no labelled images ({why}); label more, or leave "
+                                f"it out")
     if n > members:
-        raise MissingClass(f"{title}: class {name!r} has {members} images, fewer than labelled_per_class={n}")
+        raise MissingClassError(f"{title}: class {name!r} has {members} images, fewer than labelled_per_class={n}")
     return n
 
 
@@ -101,7 +102,7 @@ def load_split(path: str | Path, source: ImageSet) -> Split:
 
     Raises:
         DataError: when the file is missing, torn, or of other data.
-        MissingClass: when a class has no labelled image in it.
+        MissingClassError: when a class has no labelled image in it.
     """
     path = Path(path)
     try:
@@ -111,22 +112,25 @@ def load_split(path: str | Path, source: ImageSet) -> Split:
     except FileNotFoundError:
         raise DataError(f"split file {path} is missing") from None
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise DataError(f"split file {path} is torn ({type(error).__name__}: {error}); remove it to draw it anew") from None
+        raise DataError(f"split file {path} is torn ({type(error).__name__}: {error}); remove it to draw it "
+                        f"anew") from None
     _check_split(split, source, path)
     return split
 
 
 def _check_split(split: Split, source: ImageSet, path: Path) -> None:
     if split.fingerprint != source.fingerprint():
-        raise DataError(f"split file {path} was drawn for other data (fingerprint {split.fingerprint[:12]}, {source.title} "
-                        f"has {source.fingerprint()[:12]}): give the data it was drawn for, or another file name")
+        raise DataError(f"split file {path} was drawn for other data (fingerprint {split.fingerprint[:12]}, "
+                        f"{source.title} has {source.fingerprint()[:12]}): give the data it was drawn for, or another "
+                        f"file name")
     for numbers in (split.labelled, split.unlabelled):
         if numbers.ndim != 1 or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(source)):
-            raise DataError(f"split file {path} names images that {source.title} does not have; remove it to draw it anew")
+            raise DataError(f"split file {path} names images that {source.title} does not have; remove it to draw it "
+                            f"anew")
     present = np.unique(source.labels[split.labelled])
     for label, name in enumerate(source.classes):
         if label not in present:
-            raise MissingClass(f"split file {path}: class {name!r} of {source.title} has no labelled images")
+            raise MissingClassError(f"split file {path}: class {name!r} of {source.title} has no labelled images")
 
 
 def make_split(source: ImageSet, file: str | Path | None = None, **options: Any) -> Split:
@@ -144,5 +148,6 @@ def make_split(source: ImageSet, file: str | Path | None = None, **options: Any)
     differing = [f"{key}={split.options.get(key)!r}, not {value!r}" for key, value in options.items()
                  if split.options.get(key) != value]
     if differing:
-        raise DataError(f"split file {file} was drawn with {'; '.join(differing)}: give another file name, or remove it")
+        raise DataError(f"split file {file} was drawn with {'; '.join(differing)}: give another file name, or remove "
+                        f"it")
     return split

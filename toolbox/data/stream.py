@@ -158,8 +158,8 @@ def _pools(dataset: Any, labelled_fraction: float | None) -> list[NDArray[np.int
         return [entries]
     labelled = dataset.entry_labels != HIDDEN
     if not 0 < labelled_fraction < 1 or labelled.all() or not labelled.any():
-        raise ValueError(f"labelled_fraction={labelled_fraction}: it must lie between 0 and 1, and the stream must have "
-                         f"both labelled ({labelled.sum()}) and unlabelled ({(~labelled).sum()}) entries")
+        raise ValueError(f"labelled_fraction={labelled_fraction}: it must lie between 0 and 1, and the stream must "
+                         f"have both labelled ({labelled.sum()}) and unlabelled ({(~labelled).sum()}) entries")
     return [entries[~labelled], entries[labelled]]
 
 

@@ -137,7 +137,8 @@ def _check_labels(archive: Archive, labels: Any) -> None:
         raise DataError(f"{archive.path} holds no images ({', '.join(SUFFIXES)})")
     missing = sorted(set(names) - set(archive.names))
     if missing:
-        raise DataError(f"{archive.path}: {len(missing)} images that {INDEX} lists are missing, the first is {missing[0]}")
+        raise DataError(f"{archive.path}: {len(missing)} images that {INDEX} lists are missing, the first is "
+                        f"{missing[0]}")
 
 
 def _factors(index: Mapping[str, Any]) -> dict[str, Any]:
