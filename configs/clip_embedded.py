@@ -18,7 +18,7 @@ train_dataloader = dict(
         dict(data=dict(type='EmbeddedFashion', split='train'), templates=_fashion, flip=True),
         dict(data=dict(type='EmbeddedEmoji', split='train', image_size=32), templates=_emoji, repeat=5)]))
 optim_wrapper = dict(clip=dict(optimizer=dict(type='AdamW', lr=3e-3, betas=(0.9, 0.98), weight_decay=0.1)))
-_steps = 2500
+_steps = 1300
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', eta_min=3e-5, by_epoch=False, begin=50, end=_steps, T_max=_steps - 50)]

@@ -98,12 +98,32 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     if quick:
         if not overrides:
             raise ConfigError(f"config {str(name)!r} has no 'quick' block")
-        config.merge_from_dict(dict(overrides))
+        config = type(config)(override(config.to_dict(), dict(overrides)), filename=config.filename)
     _check_options(config, options or {})
     config.merge_from_dict(dict(options or {}))
     check_keys(config)
     config.setdefault("default_scope", "toolbox")
     return config
+
+
+def override(base: Any, changes: Any) -> Any:
+    """``base`` with ``changes`` merged in, dict by dict; a component of another ``type`` replaces the old one whole."""
+    if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
+        return changes
+    changes = dict(changes)
+    another = "type" in changes and "type" in base and changes["type"] != base["type"]
+    if changes.pop("_delete_", False) or another:
+        return _without_marks(changes)
+    merged = dict(base)
+    for key, value in changes.items():
+        merged[key] = override(base[key], value) if key in base else _without_marks(value)
+    return merged
+
+
+def _without_marks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_marks(item) for key, item in value.items() if key != "_delete_"}
+    return value
 
 
 def check_keys(config: Mapping[str, Any]) -> None:

@@ -42,6 +42,12 @@ class CatalogRegistry(Registry):
 REGISTRIES: dict[str, CatalogRegistry] = {
     kind: CatalogRegistry(kind, getattr(roots, _ROOTS[kind]) if kind in _ROOTS else None) for kind in KINDS}
 
+# Roots that we add nothing to get an empty child too: mmengine warns when a scope is missing from one it searches.
+_EMPTY = [Registry(f"toolbox {name.lower()}", parent=getattr(roots, name), scope="toolbox", build_func=getattr(roots, name).build_func)
+          for name in ("OPTIMIZERS", "PARAM_SCHEDULERS", "VISUALIZERS", "VISBACKENDS", "LOG_PROCESSORS", "EVALUATOR", "RUNNERS",
+                       "MODEL_WRAPPERS", "WEIGHT_INITIALIZERS", "METRICS", "FUNCTIONS", "TASK_UTILS", "INFERENCERS", "STRATEGIES",
+                       "RUNNER_CONSTRUCTORS")]
+
 GENERATORS = REGISTRIES["generator"]
 DISCRIMINATORS = REGISTRIES["discriminator"]
 PROMPT_LEARNERS = REGISTRIES["prompt_learner"]

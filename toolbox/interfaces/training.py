@@ -111,6 +111,10 @@ class Conditioner(nn.Module, ABC):
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
         """Moving state (prototypes, banks). ``real`` is the iteration's whole real batch."""
 
+    def modes(self) -> Condition | None:
+        """One condition for each mode that can be asked for alone (a cluster); None where there are no modes."""
+        return None
+
     def names(self) -> list[str]:
         """What each row of ``condition.weights`` (or each label) is called."""
         return []

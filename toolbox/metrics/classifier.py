@@ -33,24 +33,21 @@ class LogitMetric(BankMetric):
 
     def logits(self) -> np.ndarray:
         """(N, C) of the generated images, in the order of their index."""
-        features = self.fake.features
-        return self._fitted().logits(features) if self.probe else features
+        if not self.probe:
+            return self.fake.features
+        if (self.real.labels < 0).any():
+            raise ValueError(f"{self.title}: a probe is trained on true labels, and some real images have none")
+        self._trained = train_probe(self.real.features, self.real.labels)
+        return self._trained.logits(self.fake.features)
 
     def details(self) -> dict[str, Any]:
-        accuracy = {"probe_train_accuracy": self._fitted().train_accuracy} if self.probe else {}
+        """Adds 'probe_train_accuracy' after ``compute``."""
+        accuracy = {} if self._trained is None else {"probe_train_accuracy": self._trained.train_accuracy}
         return {**super().details(), **accuracy}
 
     def reset(self) -> None:
         super().reset()
-        if not self._cached:
-            self._trained = None
-
-    def _fitted(self) -> Probe:
-        if self._trained is None:
-            if (self.real.labels < 0).any():
-                raise ValueError(f"{self.title}: a probe is trained on true labels, and some real images have none")
-            self._trained = train_probe(self.real.features, self.real.labels)
-        return self._trained
+        self._trained = None
 
 
 class ClassifierAccuracy(LogitMetric):

@@ -24,9 +24,10 @@ Device = str | torch.device
 
 
 class RealImages(Protocol):
-    """What is asked of a data set: 8-bit images, true labels, and a fingerprint of its content."""
+    """What is asked of a data set: square 8-bit images (H, W, 3), true labels, and a fingerprint of its content."""
 
     labels: np.ndarray
+    image_size: int
 
     def __len__(self) -> int: ...
 
@@ -43,7 +44,7 @@ def evaluate(sampler: Sampler, real_set: RealImages, metrics: Sequence[Metric], 
     Args:
         sampler: index (n,) int64 -> Sample of n images; image i must depend on i (and its own seed) alone, so that the
             batch size does not change the set.
-        real_set: the real images, all of them.
+        real_set: the real images, all of them, of the size that the sampler makes.
         metrics: reset first; a metric with its own ``n_fake`` takes the first so many images.
         n_fake: how many images the other metrics take.
         batch_size: images at a time; changes nothing but speed and rounding.
@@ -56,15 +57,15 @@ def evaluate(sampler: Sampler, real_set: RealImages, metrics: Sequence[Metric], 
         {name: value}; further values of a metric under ``name.key`` (``kid[tiny,2k].std``).
 
     Raises:
-        ValueError: when two metrics have one name, the sampler returns another number of images, or a metric cannot
-            be computed from what it was fed.
+        ValueError: when two metrics have one name, the sampler returns another number or size of images, or a metric
+            cannot be computed from what it was fed.
     """
     for metric in metrics:
         metric.reset()
         if isinstance(metric, ExtractorMetric):
             metric.extractor.to(device).eval()
     feed_real(real_set, metrics, batch_size, cache_dir, device)
-    feed_fake(sampler, metrics, n_fake, batch_size, device)
+    feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device)
     results: dict[str, dict[str, float]] = {}
     for metric in metrics:
         if metric.name in results:
@@ -83,15 +84,16 @@ def feed_real(real_set: RealImages, metrics: Sequence[Metric], batch_size: int =
     users = [metric for metric in metrics if isinstance(metric, FeatureMetric) and metric.uses_real]
     others = [metric for metric in metrics if not isinstance(metric, FeatureMetric) and "real" in metric.needs]
     extractors = _distinct(users)
-    known = {key: {} if cache is None else cache.load(reference_description(real_set.fingerprint(), extractor),
-                                                      _kinds(users, key)) for key, extractor in extractors.items()}
+    data = real_set.fingerprint()
+    known = {key: {} if cache is None else cache.load(reference_description(data, extractor), _kinds(users, key))
+             for key, extractor in extractors.items()}
     fresh = {key: {kind: KINDS[kind](extractor.n_features) for kind in _kinds(users, key) if kind not in known[key]}
              for key, extractor in extractors.items()}
     _pass_over(real_set, {key: (extractors[key], part) for key, part in fresh.items() if part}, others,
                batch_size, device)
     for key, part in fresh.items():
         if cache is not None and part:
-            cache.save(reference_description(real_set.fingerprint(), extractors[key]), part)
+            cache.save(reference_description(data, extractors[key]), part)
     for metric in users:
         key = feature_key(metric.extractor)
         metric.use_reference({**known[key], **fresh[key]}[metric.real.kind])
@@ -121,6 +123,19 @@ def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "c
         pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
         labels = torch.from_numpy(np.asarray(real_set.labels[rows.start:rows.stop], dtype=np.int64))
         yield Sample(from_bytes(pixels), Condition(labels=labels), index=torch.tensor(rows)).to(device)
+
+
+def _of_size(sampler: Sampler, size: int) -> Sampler:
+    """The sampler, checked: a distance between sets of two sizes would measure the extractor's resizing."""
+    def checked(index: Tensor) -> Sample:
+        sample = sampler(index)
+        if tuple(sample.images.shape[2:]) != (size, size):
+            height, width = sample.images.shape[2:]
+            raise ValueError(f"generated images are {height}x{width} and real ones {size}x{size}: give the data set "
+                             f"the generator's image_size")
+        return sample
+
+    return checked
 
 
 def _pass_over(real_set: RealImages, wanted: dict[str, tuple[FeatureExtractor, dict[str, Statistics]]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from toolbox.interfaces import Objective, Turn
 from toolbox.losses import adversarial, contrastive, regularisers
+from toolbox.losses.adversarial import AdversarialLoss
 
 
 class Adversarial(Objective):
@@ -21,14 +23,12 @@ class Adversarial(Objective):
         joint: judge real and fake in one pass (one encoding of prompts; one power iteration of spectral norm).
     """
 
-    real_fake: Callable[[Tensor, Tensor], Tensor]
-    fool: Callable[[Tensor], Tensor]
-    formula_d = formula_g = ""
+    loss: ClassVar[AdversarialLoss]
 
     def __init__(self, discriminator: str = "discriminator", generator: str = "generator", joint: bool = False) -> None:
         super().__init__()
         self.discriminator, self.generator, self.joint = discriminator, generator, joint
-        self.formulas = {discriminator: self.formula_d, generator: self.formula_g}
+        self.formulas = {discriminator: self.loss.formulas["discriminator"], generator: self.loss.formulas["generator"]}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """Both sides of the game."""
@@ -40,35 +40,29 @@ class Adversarial(Objective):
             real, fake = turn.score_pair(self.discriminator, turn.real, turn.fake)
         else:
             real, fake = turn.score(self.discriminator, turn.real), turn.score(self.discriminator, turn.fake)
-        return type(self).real_fake(real, fake)
+        return self.loss.discriminator(real, fake)
 
     def generator_loss(self, turn: Turn) -> Tensor:
         """Be taken for real."""
-        return type(self).fool(turn.score(self.discriminator, turn.fake))
+        return self.loss.generator(turn.score(self.discriminator, turn.fake))
 
 
 class HingeAdversarial(Adversarial):
     """Hinge loss (Lim & Ye 2017; BigGAN)."""
 
-    real_fake, fool = staticmethod(adversarial.hinge_discriminator), staticmethod(adversarial.hinge_generator)
-    formula_d = "E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))"
-    formula_g = "-E D(G(z))"
+    loss = adversarial.hinge
 
 
 class NonSaturatingAdversarial(Adversarial):
     """Non-saturating logistic loss (Goodfellow et al. 2014; StyleGAN)."""
 
-    real_fake, fool = staticmethod(adversarial.logistic_discriminator), staticmethod(adversarial.logistic_generator)
-    formula_d = "E softplus(-D(x)) + E softplus(D(G(z)))"
-    formula_g = "E softplus(-D(G(z)))"
+    loss = adversarial.non_saturating
 
 
 class WassersteinAdversarial(Adversarial):
     """Wasserstein loss (Arjovsky et al. 2017); add a gradient penalty."""
 
-    real_fake, fool = staticmethod(adversarial.wasserstein_discriminator), staticmethod(adversarial.wasserstein_generator)
-    formula_d = "E D(G(z)) - E D(x)"
-    formula_g = "-E D(G(z))"
+    loss = adversarial.wasserstein
 
 
 class R1(Objective):
@@ -124,7 +118,8 @@ class CrossEntropy(Objective):
 class ImageTextContrastive(Objective):
     """Symmetric InfoNCE between images and their captions (CLIP; Radford et al. 2021).
 
-    Captions that are equal are positives of each other's images.
+    Pairs of equal ``group`` (a field of the data's items) are positives of each other's captions; without that field,
+    pairs whose captions are equal.
 
     Args:
         clip: name of the network (a Clip).
@@ -144,8 +139,10 @@ class ImageTextContrastive(Objective):
         clip, ids = turn.network(self.clip), turn.real.condition.text
         assert isinstance(ids, Tensor), "ImageTextContrastive needs token ids (N, L) as the batch's 'text'"
         images = F.normalize(clip.encode_images(turn.real.images), dim=-1)
-        texts = F.normalize(clip.encode_embeddings(clip.embed_tokens(ids), ids), dim=-1)
-        return contrastive.image_text_contrastive(images, texts, clip.logit_scale.exp().clamp(max=100), _groups(ids))
+        texts = F.normalize(clip.encode_tokens(ids), dim=-1)
+        groups = turn.real.extras.get("group")
+        return contrastive.image_text_contrastive(images, texts, clip.logit_scale.exp().clamp(max=100),
+                                                  _groups(ids) if groups is None else groups)
 
 
 def _groups(ids: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from toolbox.config import KEYS, ConfigError, load_config
+from toolbox.guard import import_torchvision
 from toolbox.registry import build
 from toolbox.training import checkpoints as files
 from toolbox.training.hooks import game_of, use_safe_loader
@@ -129,8 +130,7 @@ def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
     Raises:
         ConfigError: when the loader's batch cannot be split as the phases ask.
     """
-    from mmengine.runner import Runner
-
+    import_torchvision()  # mmengine's environment report imports it and does not survive a mismatched build
     own = stage_config(config, stage)
     use_safe_loader()
     _set_threads(own)
@@ -148,8 +148,7 @@ def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
     arguments["optim_wrapper"] = {"constructor": "PlayerOptimizers", **arguments["optim_wrapper"]}
     name = f"{folder.name}-{stage}-{os.getpid()}-{time.monotonic_ns()}"  # mmengine's singletons are keyed by it
     arguments["experiment_name"] = name
-    _quiet_logger(name, folder)
-    runner = Runner(
+    runner = quiet_runner()(
         model=game, **_defaults(arguments), randomness=dict(seed=mix(seed, "runner") % 2**31, deterministic=own.get("deterministic", False)),
         custom_hooks=[_hook(key, hook) for key, hook in sorted((own.get("hooks") or {}).items()) if hook is not None],
         work_dir=str(folder), resume=resume and files.latest_checkpoint(folder) is not None, cfg=own)
@@ -296,14 +295,24 @@ def say(text: str) -> None:
         tqdm.write(text)
 
 
-def _quiet_logger(name: str, folder: Path) -> None:
-    """mmengine prints some 90 lines at start: they go to the run's log file, warnings to the terminal."""
+def quiet_runner() -> type:
+    """mmengine's Runner, with its some 90 lines at start going to the run's ``log.txt`` instead of the terminal."""
     from mmengine.logging import MMLogger
+    from mmengine.runner import Runner
 
-    logger = MMLogger.get_instance(name, logger_name="toolbox", log_file=str(folder / "log.txt"), log_level="INFO", file_mode="a")
-    for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.setLevel(logging.ERROR)
+    class QuietRunner(Runner):
+        """Errors alone reach the terminal."""
+
+        def build_logger(self, log_level: Any = "INFO", log_file: Any = None, **arguments: Any) -> MMLogger:
+            """mmengine's logger, its terminal side silenced."""
+            logger = MMLogger.get_instance(name=self._experiment_name, log_level=log_level, file_mode="a",
+                                           log_file=str(Path(self.work_dir) / "log.txt"), **arguments)
+            for handler in logger.handlers:
+                if not isinstance(handler, logging.FileHandler):
+                    handler.setLevel(logging.ERROR)
+            return logger
+
+    return QuietRunner
 
 
 def _set_threads(config: Any) -> None:

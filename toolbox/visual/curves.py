@@ -77,12 +77,12 @@ def line_chart(title: str, series: Sequence[Series], x: Floats, kimg: Floats) ->
 
 
 def smoothed(y: Floats) -> Floats:
-    """Centred moving average over a fortieth of the readings; values that are not finite are skipped, and stay so.
+    """Centred moving average over a twentieth of the readings; values that are not finite are skipped, and stay so.
 
     Args:
         y: (n,). Fewer than 40 readings come back as they are.
     """
-    width = len(y) // 40
+    width = len(y) // 20
     if width < 2:
         return y
     window, good = np.ones(2 * (width // 2) + 1), np.isfinite(y)
@@ -254,7 +254,8 @@ def _by_size(group: list[Series]) -> list[list[Series]]:
             charts.append([series])
         else:
             last.append(series)
-    return charts
+    order = {id(series): place for place, series in enumerate(group)}  # so that a term has one colour on both sides
+    return [sorted(chart, key=lambda s: order[id(s)]) for chart in charts]
 
 
 def _value_at(value: float, x: Floats, y: Floats) -> float:

@@ -66,10 +66,10 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
 
 
 def _thumbnail(path: Path) -> bytes:
-    """PNG of the upper left part, where the single pictures are large enough to be seen."""
+    """PNG of the upper right part, beside the names of the rows: its single pictures are large enough to be seen."""
     with Image.open(path) as image:
         side = min(image.width, image.height, 2 * _THUMBNAIL[0])
-        part = image.convert("RGB").crop((0, 0, side, side * _THUMBNAIL[1] // _THUMBNAIL[0]))
+        part = image.convert("RGB").crop((image.width - side, 0, image.width, side * _THUMBNAIL[1] // _THUMBNAIL[0]))
     part.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     part.save(buffer, format="PNG")

@@ -200,7 +200,7 @@ def _environment(run: RunFolder) -> Markup:
     if not run.environment:
         return _missing("environment.json is missing from the folder, or could not be read.")
     facts = {key: value for key, value in run.environment.items() if key != "data"}
-    shown = {k: v for k, v in run.data.items() if k != "notices" or _is_more(v, run.data.get("notice"))}
+    shown = {"images" if k == "n" else k: v for k, v in run.data.items() if k != "notices" or _is_more(v, run.data.get("notice"))}
     return join([_facts_table("Machine and code", facts), _facts_table("Data", shown) if shown else None])
 
 
@@ -236,7 +236,7 @@ def _table(table: Table) -> Markup:
     rows = [element("tr", [element("td", _cell(value), class_="n" if i < len(numeric) and numeric[i] else None)
                            for i, value in enumerate(row)]) for row in table.rows]
     caption = element("caption", table.title) if table.title else None
-    return element("div", element("table", caption, element("thead", head), element("tbody", rows)), class_="wide")
+    return element("div", element("table", caption, element("thead", head), element("tbody", rows)), class_="wide tall")
 
 
 def _is_numeric(values: list[Any]) -> bool:

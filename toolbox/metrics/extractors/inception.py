@@ -14,7 +14,7 @@ from toolbox.metrics.extractors.inception_network import LAYERS, InceptionNetwor
 from toolbox.metrics.extractors.preprocess import check_protocol, preprocess
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
-HOW_TO_GET = (f"get {WEIGHTS_NAME} (91 MB, Apache-2.0, sha256 begins 6726825d) from "
+HOW_TO_GET = (f"get {WEIGHTS_NAME} (95 MB, Apache-2.0, sha256 begins 6726825d) from "
               f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{WEIGHTS_NAME} "
               f"and pass weights='/path/to/{WEIGHTS_NAME}'")
 

@@ -1,0 +1,49 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """CONFIG, --quick, --cfg-options, --plugin."""
+    parser.add_argument("config", help="a config's path, or <plugin>/<config>")
+    parser.add_argument("--quick", action="store_true", help="the config's small version: minutes on a laptop CPU")
+    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE",
+                        help="overrides, such as train_cfg.max_iters=500 model.networks.generator.channels=32")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file to load as a plugin")
+
+
+def load_plugins(arguments: argparse.Namespace) -> None:
+    """Load the files named by --plugin."""
+    from toolbox.plugins import host
+
+    for file in arguments.plugin:
+        record = host().load_file(file)
+        if record.state != "loaded":
+            raise SystemExit(f"error: plugin {file}: {record.state}: {record.reason}")
+
+
+def read_options(pairs: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` words as a dict; values read as mmengine's DictAction does (numbers, lists, None, true)."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--options", nargs="+", action=DictAction, default={})
+    for pair in pairs:
+        if "=" not in pair:
+            raise SystemExit(f"error: --cfg-options {pair!r}: expected KEY=VALUE")
+    return dict(parser.parse_args(["--options", *pairs]).options) if pairs else {}
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    """--device, default the GPU where there is one."""
+    parser.add_argument("--device", default=None, help="cpu or cuda; default the GPU where there is one")
+
+
+def device_of(arguments: argparse.Namespace) -> str:
+    """The device asked for, or the best there is."""
+    import torch
+
+    return arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")

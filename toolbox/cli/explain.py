@@ -1,0 +1,22 @@
+"""``toolbox explain CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+
+from toolbox.cli.common import add_config_arguments, load_plugins, read_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be said on the command line."""
+    add_config_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one iteration."""
+    load_plugins(arguments)
+    from toolbox.config import load_config
+    from toolbox.training.summary import explain
+
+    print(explain(load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))))
+    return 0

@@ -1,0 +1,69 @@
+"""The ``toolbox`` command. Each sub-command lives in a file of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import toolbox
+from toolbox.plugins import host
+
+#: command -> (module, what it does). The module has ``add_arguments(parser)`` and ``run(arguments) -> exit code``.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("toolbox.cli.train", "train what a config describes"),
+    "test": ("toolbox.cli.test", "evaluate a checkpoint"),
+    "sample": ("toolbox.cli.sample", "draw grids from a trained run"),
+    "compare": ("toolbox.cli.compare", "runs side by side, on the same latents"),
+    "explain": ("toolbox.cli.explain", "one iteration of a config in words and formulas"),
+    "configs": ("toolbox.cli.configs", "list the configs"),
+    "plugins": ("toolbox.cli.plugins", "list the plugins and what they bring"),
+    "new-plugin": ("toolbox.cli.new_plugin", "write a plugin that works"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code. An error that names its cause is one line, not a traceback."""
+    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = parser.parse_args(arguments)
+    if not hasattr(parsed, "run"):
+        parser.print_help()
+        return 2
+    try:
+        return int(parsed.run(parsed) or 0)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if os.environ.get("TOOLBOX_TRACEBACK") or not _is_ours(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """All commands by name; only the one that is called loads its module."""
+    parser = argparse.ArgumentParser(prog="toolbox", description="A modular toolbox for image-generation research.",
+                                     epilog="Set TOOLBOX_TRACEBACK=1 to see where an error comes from.")
+    parser.add_argument("--version", action="version", version=toolbox.__version__)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name in words[:1]:
+            loaded: Any = importlib.import_module(module)
+            loaded.add_arguments(command)
+            command.set_defaults(run=loaded.run)
+    host().hook.add_commands(subparsers=commands)
+    return parser
+
+
+def _is_ours(error: Exception) -> bool:
+    """Errors raised to be read by a person: our own kinds, and data errors."""
+    return type(error).__module__.split(".")[0].startswith("toolbox") or isinstance(error, FileNotFoundError)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

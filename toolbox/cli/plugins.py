@@ -1,0 +1,46 @@
+"""``toolbox plugins``: what is installed, what it brings, what is wrong with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from toolbox.plugins import PluginHost, host
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be said on the command line."""
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--check", action="store_true", help="import every component and check its interface; exit 1 on a fault")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file to load as a plugin")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the table (or JSON); with --check every fault, and exit code 1 if there is one."""
+    plugins = host()
+    for file in arguments.plugin:
+        plugins.load_file(file)
+    faults = plugins.check() if arguments.check else []
+    if arguments.json:
+        print(json.dumps(dict(plugins=[record.as_dict() for record in plugins.records], faults=faults), indent=2))
+    else:
+        print(_table(plugins))
+        for fault in faults:
+            print(f"fault: {fault}", file=sys.stderr)
+        if arguments.check and not faults:
+            print("every component imports and fits its interface")
+    return 1 if faults else 0
+
+
+def _table(plugins: PluginHost) -> str:
+    lines = []
+    for record in plugins.records:
+        lines.append(f"{record.name} {record.version}  [{record.state}]  {record.title}")
+        if record.reason:
+            lines.append(f"    {record.reason}")
+        if record.paper:
+            lines.append(f"    {record.paper}")
+        for kind, names in record.components.items():
+            lines.append(f"    {kind:<18}{', '.join(names)}")
+    return "\n".join(lines)

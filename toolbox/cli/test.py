@@ -1,0 +1,28 @@
+"""``toolbox test CONFIG CHECKPOINT``."""
+
+from __future__ import annotations
+
+import argparse
+
+from toolbox.cli.common import add_config_arguments, add_device_argument, device_of, load_plugins, read_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be said on the command line."""
+    add_config_arguments(parser)
+    parser.add_argument("checkpoint", help="a checkpoint, or a run's folder (its newest one)")
+    parser.add_argument("--n-fake", type=int, help="generated images; it is part of a metric's protocol")
+    parser.add_argument("--bn", choices=("running", "batch", "standing"), help="how BatchNorm generators are evaluated")
+    add_device_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print a table, append to ``metrics.jsonl`` beside the checkpoint."""
+    load_plugins(arguments)
+    from toolbox.config import load_config
+    from toolbox.training.evaluation import evaluate_run, table
+
+    config = load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))
+    changes = {key: value for key, value in (("n_fake", arguments.n_fake), ("bn", arguments.bn)) if value is not None}
+    print(table(evaluate_run(arguments.checkpoint, config, device=device_of(arguments), **changes)))
+    return 0

@@ -1,0 +1,45 @@
+"""``toolbox train CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+
+from toolbox.cli.common import add_config_arguments, load_plugins, read_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What can be said on the command line."""
+    add_config_arguments(parser)
+    parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
+    parser.add_argument("--resume", action="store_true", help="continue the run of this folder from its newest checkpoint")
+    parser.add_argument("--seed", type=int, help="seed of every draw")
+    parser.add_argument("--deterministic", action="store_true", help="deterministic algorithms only")
+    parser.add_argument("--no-evaluation", action="store_true", help="skip the metrics at the end")
+    parser.add_argument("--dry-run", action="store_true", help="build everything, say what was built, and stop")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, evaluate, report; the report's path is the last line."""
+    load_plugins(arguments)
+    from toolbox.training.run import train
+
+    options = read_options(arguments.cfg_options)
+    if arguments.seed is not None:
+        options["seed"] = arguments.seed
+    if arguments.deterministic:
+        options["deterministic"] = True
+    if arguments.dry_run:
+        return _describe(arguments, options)
+    folder = train(arguments.config, work_dir=arguments.work_dir, quick=arguments.quick, resume=arguments.resume,
+                   options=options, evaluate=not arguments.no_evaluation)
+    report = folder / "report.html"
+    print(report if report.is_file() else folder)
+    return 0
+
+
+def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:
+    from toolbox.config import load_config
+    from toolbox.training.summary import summary
+
+    print(summary(load_config(arguments.config, arguments.quick, options)))
+    return 0

@@ -1,0 +1,119 @@
+"""Measuring a trained run: real data against generated images, by the config's metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolbox.config import ConfigError
+from toolbox.interfaces import Metric
+from toolbox.registry import build
+from toolbox.training.checkpoints import latest_checkpoint
+from toolbox.training.randomness import mix
+from toolbox.training.sampling import Sampler
+
+KEYS = ("metrics", "extractor", "real", "n_fake", "batch_size", "bn", "seed", "cache_dir")
+
+
+def evaluate_run(path: str | Path, config: Any = None, device: str | None = None, **changes: Any) -> dict[str, float]:
+    """Metrics of a run's newest checkpoint (or of a checkpoint file), appended to ``metrics.jsonl`` beside it.
+
+    Args:
+        path: a run's folder, or a checkpoint.
+        config: the config; default the one beside the checkpoint.
+        device: default the GPU where there is one.
+        **changes: replace entries of the config's ``evaluation``.
+
+    Returns:
+        {metric's name with protocol: value}.
+    """
+    from toolbox.config import load_config
+    from toolbox.release import load_game
+
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    if config is None:
+        config = load_config(folder / "config.py")
+    game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    checkpoint = latest_checkpoint(path) if path.is_dir() else path
+    settings = {**(config.get("evaluation") or {}), **changes}
+    return evaluate_game(game, settings, folder / "metrics.jsonl", checkpoint=str(checkpoint.name if checkpoint else ""))
+
+
+def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = "") -> dict[str, float]:
+    """Metrics of a game's generator.
+
+    Args:
+        game: the game.
+        settings: ``metrics`` ({name: config}), ``real`` (data set), ``extractor`` (of metrics that name none), ``n_fake``,
+            ``batch_size``, ``bn``, ``seed``, ``cache_dir`` (statistics of real data).
+        record: file that gets one JSON line a metric.
+        checkpoint: name kept in the records.
+    """
+    from toolbox.catalog import near_miss
+    from toolbox.metrics.evaluate import evaluate
+
+    for key in settings:
+        if key not in KEYS:
+            raise ConfigError(f"evaluation has no key {key!r}{near_miss(key, KEYS)}; keys: {', '.join(KEYS)}")
+    real = build(settings["real"], "dataset", "evaluation.real")
+    seed, n_fake = int(settings.get("seed", 0)), int(settings.get("n_fake", 10000))
+    shared = dict(real_set=real, n_fake=n_fake, batch_size=int(settings.get("batch_size", 100)), seed=seed, record=record,
+                  device=game.device, cache_dir=settings.get("cache_dir", "data/statistics"))
+    whole, by_mode = _build_metrics(game, settings)
+    sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
+    found = evaluate(sampler, metrics=whole, **shared) if whole else {}
+    if by_mode:
+        found |= evaluate(ModeSampler(sampler), metrics=by_mode, **shared)
+    if record is not None:
+        _complete_records(record, len(whole) + len(by_mode), bn=sampler.bn, checkpoint=checkpoint, iteration=int(game.iteration),
+                          notice=getattr(real, "notice", ""))
+    return found
+
+
+class ModeSampler:
+    """Image i shows mode (cluster) i mod S alone, of a sampler whose conditioner has modes."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+        self.modes = sampler.game.conditioner.modes()
+
+    def __call__(self, indices: torch.Tensor) -> Any:
+        """Images number ``indices`` (n,)."""
+        return self.sampler(indices, condition=self.modes[indices % len(self.modes)])
+
+
+def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[list[Metric], list[Metric]]:
+    """Metrics of the whole distribution, and those of single modes (clusters)."""
+    extractor = build(settings.get("extractor"), None, "evaluation.extractor")
+    whole, by_mode = [], []
+    for name, config in sorted((settings.get("metrics") or {}).items()):
+        if config is None:
+            continue
+        where = f"evaluation.metrics.{name}"
+        if config["type"] == "ClusterConsistency":
+            if game.conditioner.modes() is not None:
+                by_mode.append(build(config, "metric", where, extractor=game.conditioner.extractor, assign=game.conditioner.assign))
+        elif "extractor" in config:
+            whole.append(build({**config, "extractor": build(config["extractor"], "extractor", where)}, "metric", where))
+        else:
+            if extractor is None:
+                raise ConfigError(f"{where} needs an extractor: set it there, or evaluation.extractor for all")
+            whole.append(build(config, "metric", where, extractor=extractor))
+    return whole, by_mode
+
+
+def _complete_records(path: Path, n: int, **facts: Any) -> None:
+    lines = path.read_text().splitlines()
+    done = lines[: len(lines) - n] + [json.dumps({**json.loads(line), **facts}) for line in lines[len(lines) - n:]]
+    path.write_text("".join(f"{line}\n" for line in done))
+
+
+def table(results: Mapping[str, float]) -> str:
+    """Names and values in two columns."""
+    width = max((len(name) for name in results), default=0)
+    return "\n".join(f"{name:<{width}}  {value:.4f}" for name, value in results.items())

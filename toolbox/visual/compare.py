@@ -1,0 +1,111 @@
+"""Runs side by side: the same latents and conditions through each of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from toolbox.training.sampling import Sampler
+from toolbox.visual.grids import save_grid
+
+
+@dataclass
+class Comparison:
+    """What was drawn, and from what.
+
+    Attributes:
+        picture: the PNG.
+        conditions: what the columns have in common, in words.
+        classes: class of each column, or [] where the runs have no classes in common.
+        runs: {name: facts about the run}.
+    """
+
+    picture: str
+    conditions: str
+    classes: list[str] = field(default_factory=list)
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def markdown(self) -> str:
+        """The facts as a Markdown table, one row a run."""
+        keys = list(dict.fromkeys(key for facts in self.runs.values() for key in facts))
+        rows = [["run", *keys], ["---"] * (len(keys) + 1)]
+        rows += [[name, *(facts.get(key, "") for key in keys)] for name, facts in self.runs.items()]
+        table = "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows)
+        return f"![runs side by side]({Path(self.picture).name})\n\nColumns: {self.conditions}.\n\n{table}\n"
+
+
+def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10, rows: int = 1,
+            details: Mapping[str, Mapping[str, Any]] | None = None, title: str | None = None) -> Comparison:
+    """One picture with a block of rows for each run, the same latents (and classes, where all runs have them) in each column.
+
+    Beside the PNG a ``.json`` and a ``.md`` of the same name say which runs and checkpoints it shows.
+
+    Args:
+        samplers: by run name; image sizes may differ (all are enlarged to the largest), seeds may not.
+        path: PNG to write.
+        columns: images a row. Classes take turns along the row.
+        rows: rows a run, with further latents.
+        details: {run name: what to say of it: checkpoint, iteration, metrics}.
+        title: line above the picture.
+
+    Raises:
+        ValueError: without samplers, for samplers of different seeds, or for details of an unknown run.
+    """
+    _check(samplers, details or {})
+    path, classes = Path(path), _common_classes(samplers)
+    indices = torch.arange(columns * rows)
+    labels = indices % columns % len(classes) if classes else None
+    images = {name: sampler(indices, labels).images.detach().float().cpu() for name, sampler in samplers.items()}
+    names = [classes[int(label)] for label in labels[:columns]] if labels is not None else []
+    save_grid(_same_size(list(images.values())), path, columns, [n for name in samplers for n in [name, *[""] * (rows - 1)]],
+              names or None, title=title)
+    facts = {name: {"image_size": images[name].shape[-1], **(details or {}).get(name, {})} for name in samplers}
+    words = "the same latents" + (" and classes" if classes else "; each run draws conditions of its own")
+    comparison = Comparison(str(path), words, names, facts)
+    path.with_suffix(".json").write_text(json.dumps(asdict(comparison), indent=2, default=str) + "\n")
+    path.with_suffix(".md").write_text(comparison.markdown())
+    return comparison
+
+
+def _check(samplers: Mapping[str, Sampler], details: Mapping[str, Any]) -> None:
+    if not samplers:
+        raise ValueError("samplers is empty: name at least one run")
+    seeds = {name: sampler.seed for name, sampler in samplers.items()}
+    if len(set(seeds.values())) > 1:
+        raise ValueError(f"samplers have different seeds ({', '.join(f'{n}: {s}' for n, s in seeds.items())}): "
+                         "the same latents need the same seed")
+    unknown = sorted(set(details) - set(samplers))
+    if unknown:
+        raise ValueError(f"details names {', '.join(unknown)}; the runs are {', '.join(samplers)}")
+
+
+def _common_classes(samplers: Mapping[str, Sampler]) -> list[str]:
+    """The class names, when all runs have the same ones."""
+    lists = [list(sampler.class_names) for sampler in samplers.values()]
+    return lists[0] if all(names == lists[0] for names in lists) else []
+
+
+def _same_size(batches: list[Tensor]) -> Tensor:
+    """All images, enlarged to the largest: pixels are repeated where that is a whole factor."""
+    size = max(max(images.shape[-2:]) for images in batches)
+    return torch.cat([_enlarged(images, size) for images in batches])
+
+
+def _enlarged(images: Tensor, size: int) -> Tensor:
+    if images.shape[-2:] == (size, size):
+        return images
+    whole = all(size % side == 0 for side in images.shape[-2:])
+    return F.interpolate(images, size=(size, size), mode="nearest") if whole \
+        else F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
