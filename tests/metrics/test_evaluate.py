@@ -62,6 +62,13 @@ def test_a_sampler_that_returns_another_number() -> None:
         evaluate(short, Pixels(), [FID(Blocks())], n_fake=50)
 
 
+def test_images_of_two_sizes_are_refused() -> None:
+    data = Pixels()
+    data.image_size = 16
+    with pytest.raises(ValueError, match="generated images are 8x8 and real ones 16x16"):
+        evaluate(sampler, data, [FID(Blocks())], n_fake=50)
+
+
 def test_real_statistics_are_computed_once(tmp_path: Path) -> None:
     data = Pixels()
     first = evaluate(sampler, data, [FID(Blocks())], n_fake=50, cache_dir=tmp_path)
@@ -92,7 +99,7 @@ def test_a_cached_file_of_other_data_is_refused(tmp_path: Path) -> None:
     wrong = ReferenceCache(tmp_path / "b").path(reference_description(Pixels(seed=1).fingerprint(), Blocks()))
     wrong.parent.mkdir()
     wrong.write_bytes(file.read_bytes())
-    with pytest.raises(ValueError, match="holds statistics of another data .*delete the file"):
+    with pytest.raises(ValueError, match=r"holds statistics of another data .*delete the file"):
         evaluate(sampler, Pixels(seed=1), [FID(Blocks())], n_fake=50, cache_dir=tmp_path / "b")
 
 

@@ -123,7 +123,7 @@ def test_intra_class_of_few_images() -> None:
     expected = np.mean([frechet_from_features(*(features_of(Blocks(), s)[s.condition.labels == c].numpy()
                                                 for s in (real, fake))) for c in range(3)])
     assert fed(IntraFID(Blocks()), real, fake).compute()[""] == pytest.approx(float(expected))
-    with pytest.raises(ValueError, match="class 0 has 8 real images, at least 13 are needed: .*keep_features=True"):
+    with pytest.raises(ValueError, match=r"class 0 has 8 real images, at least 13 are needed: .*keep_features=True"):
         fed(IntraFID(Blocks(), keep_features=False), real, fake).compute()
 
 
@@ -187,7 +187,7 @@ def test_cluster_consistency_errors() -> None:
     metric = ClusterConsistency(Blocks(), lambda features, labels: torch.zeros(3))
     with pytest.raises(ValueError, match=r"assign returned shape \(3,\) for 10 images"):
         metric.update_fake(fakes(10))
-    with pytest.raises(ValueError, match="needs condition.weights"):
+    with pytest.raises(ValueError, match=r"needs condition\.weights"):
         metric.update_fake(fakes(10).replace(condition=Condition()))
 
 
@@ -235,7 +235,7 @@ def test_too_few_images() -> None:
 
 def test_labels_that_are_missing_or_hidden() -> None:
     sample = fakes(4)
-    with pytest.raises(ValueError, match="condition.labels of the generated images is None"):
+    with pytest.raises(ValueError, match=r"condition\.labels of the generated images is None"):
         IntraFID(Blocks()).update_fake(sample.replace(condition=Condition()))
     with pytest.raises(ValueError, match="2 generated images of the batch have hidden ones"):
         IntraFID(Blocks()).update_fake(sample.replace(condition=Condition(labels=torch.tensor([0, -1, 1, -1]))))

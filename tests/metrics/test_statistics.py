@@ -86,3 +86,12 @@ def test_an_image_fed_twice_is_refused() -> None:
     bank.update(X[:4], index=torch.tensor([0, 1, 2, 2]))
     with pytest.raises(ValueError, match="image 2 was fed twice"):
         bank.state()
+
+
+def test_what_is_derived_from_a_bank_is_computed_once_until_it_grows() -> None:
+    bank, calls = FeatureBank(8), []
+    for _ in range(2):
+        bank.once("sum", lambda: calls.append(1))
+    bank.update(X[:4])
+    bank.once("sum", lambda: calls.append(1))
+    assert len(calls) == 2

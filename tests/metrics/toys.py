@@ -38,7 +38,7 @@ class Blocks(FeatureExtractor):
 class Pixels:
     """A data set of random images whose brightness tells their class."""
 
-    title, embedded = "toy pixels", True
+    title, embedded, image_size = "toy pixels", True, 8
 
     def __init__(self, n: int = 90, seed: int = 0) -> None:
         self.labels = np.arange(n) % CLASSES

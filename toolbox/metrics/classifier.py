@@ -37,7 +37,7 @@ class LogitMetric(BankMetric):
             return self.fake.features
         if (self.real.labels < 0).any():
             raise ValueError(f"{self.title}: a probe is trained on true labels, and some real images have none")
-        self._trained = train_probe(self.real.features, self.real.labels)
+        self._trained = self.real.once("probe", lambda: train_probe(self.real.features, self.real.labels))
         return self._trained.logits(self.fake.features)
 
     def details(self) -> dict[str, Any]:

@@ -6,7 +6,8 @@ All add up: ``merge`` of the parts' states gives the statistics of the whole, in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -163,6 +164,7 @@ class FeatureBank(Statistics):
         none = torch.empty(0, dtype=torch.int64)
         self._parts: list[State] = [{"features": torch.empty(0, n_features), "labels": none, "index": none}]
         self._sorted = True
+        self._derived: dict[str, Any] = {}
 
     def update(self, features: Tensor, labels: Tensor | None = None, index: Tensor | None = None) -> None:
         features = self._checked(features, index).float()
@@ -200,9 +202,16 @@ class FeatureBank(Statistics):
         """(n,) int64, -1 where none was given, in the order of the index."""
         return self.state()["labels"].numpy()
 
+    def once(self, key: str, compute: Callable[[], Any]) -> Any:
+        """``compute()`` at the first call with this key, its result at later ones, until more features come in."""
+        if key not in self._derived:
+            self._derived[key] = compute()
+        return self._derived[key]
+
     def _append(self, part: State) -> None:
         self._parts.append(part)
         self._sorted = False
+        self._derived = {}
         self.n += len(part["features"])
 
     @staticmethod

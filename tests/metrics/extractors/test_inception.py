@@ -147,7 +147,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_unknown_layer_and_protocol() -> None:
-    with pytest.raises(ValueError, match="layer='2049': allowed are .*did you mean '2048'"):
+    with pytest.raises(ValueError, match=r"layer='2049': allowed are .*did you mean '2048'"):
         FIDInception(layer=2049)
     with pytest.raises(ValueError, match="protocol='tensorflow'"):
         FIDInception(protocol="tensorflow")

@@ -44,5 +44,5 @@ def test_range_of_the_input(protocol: str) -> None:
 
 
 def test_unknown_protocol() -> None:
-    with pytest.raises(ValueError, match="protocol='cleanfid': allowed are .*did you mean 'clean'"):
+    with pytest.raises(ValueError, match=r"protocol='cleanfid': allowed are .*did you mean 'clean'"):
         preprocess(IMAGE.byte(), "cleanfid")

@@ -38,5 +38,5 @@ def test_symmetric_for_the_same_subsets() -> None:
 
 
 def test_subset_larger_than_a_set() -> None:
-    with pytest.raises(ValueError, match="subset size 1000 is more than there are images .400 real, 350 generated"):
+    with pytest.raises(ValueError, match=r"subset size 1000 is more than there are images \(400 real, 350 generated"):
         subset_indices(400, 350)
