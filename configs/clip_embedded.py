@@ -1,4 +1,4 @@
-"""The toy CLIP that is shipped: emoji with their names and keywords, Fashion-MNIST's training part with class-name sentences."""
+"""The toy CLIP that is shipped: emoji with names and keywords, Fashion-MNIST's training part with class names."""
 
 _base_ = ['_base_/runtime.py']
 title = 'A small CLIP on the embedded data (one player, one core, about a quarter of an hour)'

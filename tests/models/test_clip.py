@@ -163,7 +163,10 @@ def test_short_vocabularies_take_ids_but_no_texts():
 def test_weights_from_a_file(tmp_path, suffix):
     source, path = small(), tmp_path / f"weights{suffix}"
     state = source.model.state_dict()
-    save_file(state, path) if suffix == ".safetensors" else torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+    if suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, path)
     config = {**TINY, "text_cfg": source.config["text_cfg"]}
     loaded = Clip(config, weights=path)
     assert loaded.fingerprint() == source.fingerprint()
@@ -174,7 +177,8 @@ def test_weights_from_a_file(tmp_path, suffix):
 def test_flat_weights_load_into_a_separate_text_tower(tmp_path):
     source = small()
     save_file(source.model.state_dict(), tmp_path / "flat.safetensors")
-    loaded = Clip({**TINY, "text_cfg": source.config["text_cfg"], "custom_text": True}, weights=tmp_path / "flat.safetensors")
+    config = {**TINY, "text_cfg": source.config["text_cfg"], "custom_text": True}
+    loaded = Clip(config, weights=tmp_path / "flat.safetensors")
     ids = torch.tensor([[1, 7, 511] + [0] * 13])
     torch.testing.assert_close(loaded.encode_tokens(ids), source.encode_tokens(ids))
 
@@ -184,7 +188,8 @@ def test_unfit_weights_are_refused_with_a_list(tmp_path):
     state["surprise"] = state.pop("ln_final.weight")
     state["text_projection"] = torch.zeros(2, 2)
     save_file(state, tmp_path / "bad.safetensors")
-    with pytest.raises(ValueError, match=r"missing: ln_final\.weight; unexpected: surprise; shape: text_projection is \(2, 2\)"):
+    problems = r"missing: ln_final\.weight; unexpected: surprise; shape: text_projection is \(2, 2\)"
+    with pytest.raises(ValueError, match=problems):
         Clip({**TINY, "text_cfg": small().config["text_cfg"]}, weights=tmp_path / "bad.safetensors")
 
 

@@ -57,7 +57,7 @@ class CaptionSource:
             raise DataError(f"template {template!r} needs captions, and {self.data.title} has none: use {{class}} only")
 
     def group(self, i: int) -> int:
-        """Images of one group are positives of each other's captions: the concept, or the class where there are no captions."""
+        """Number of the concept that image i shows; of its class, where there are no captions."""
         return i if self.data.captions is not None else int(self.data.labels[i])
 
     @property
@@ -67,7 +67,7 @@ class CaptionSource:
 
     def caption(self, i: int, rng: np.random.Generator) -> str:
         """One sentence about image i."""
-        template = self.templates[rng.integers(len(self.templates))]
+        template = self.templates[int(rng.integers(len(self.templates)))]
         words = {"class": self.data.classes[self.data.labels[i]].lower()}
         if self.data.captions is not None:
             name, *keywords = self.data.captions[i]
@@ -79,9 +79,9 @@ class CaptionSource:
 class CaptionedImages(Dataset[dict[str, Any]]):
     """Image sets in a row, each item with a caption (as token ids) and a mildly changed view.
 
-    An item is ``dict(images (3, H, W) in [-1, 1], text (context_length,) int64 token ids, group int64, index int64)``; images of
-    equal ``group`` are positives of each other's captions. It is asked for as ``(position, index)`` and is a function of
-    (seed, position, index); a plain index gives the unchanged image.
+    An item is ``dict(images (3, H, W) in [-1, 1], text (context_length,) int64 token ids, group int64, index int64)``;
+    images of equal ``group`` are positives of each other's captions. It is asked for as ``(position, index)`` and is a
+    function of (seed, position, index); a plain index gives the unchanged image.
 
     Args:
         sources: :class:`CaptionSource` or their arguments as dicts. All need the same image size.
@@ -137,7 +137,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
 
     def tokenize(self, text: str) -> Tensor:
         """Token ids (context_length,) of one caption."""
-        return self._tokenizer([text])[0]  # type: ignore[no-any-return]
+        return self._tokenizer([text])[0]
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -156,12 +156,13 @@ class CaptionedImages(Dataset[dict[str, Any]]):
 
     def fingerprint(self) -> str:
         """Hex digest of images, templates and views: two that agree on it train alike."""
-        return digest([(source.data.fingerprint(), list(source.templates), source.repeat, source.flip) for source in self.sources],
-                      self.context_length, self.strength, self.seed)
+        parts = [(source.data.fingerprint(), list(source.templates), source.repeat, source.flip)
+                 for source in self.sources]
+        return digest(parts, self.context_length, self.strength, self.seed)
 
 
 def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bool = False) -> Image:
-    """A slightly scaled, shifted and rotated view of uint8 (H, W, 3); what enters from outside has the corner's colour."""
+    """A slightly scaled, shifted and rotated view of uint8 (H, W, 3); what comes in has the corner's colour."""
     size = image.shape[0]
     scale = 1 + strength * rng.uniform(-0.15, 0.15, size=2)
     shift = strength * rng.uniform(-0.12, 0.12, size=2) * size
@@ -172,6 +173,7 @@ def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bo
     centre = np.full(2, size / 2)
     offset = centre + shift - matrix @ centre
     coefficients = (*matrix[0], offset[0], *matrix[1], offset[1])
+    corner = tuple(int(value) for value in image[0, 0])
     picture = Pillow.fromarray(image).transform((size, size), Pillow.Transform.AFFINE, coefficients,
-                                                Pillow.Resampling.BILINEAR, fillcolor=tuple(int(v) for v in image[0, 0]))
+                                                Pillow.Resampling.BILINEAR, fillcolor=corner)
     return np.array(picture)

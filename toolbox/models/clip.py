@@ -28,7 +28,7 @@ class Clip(nn.Module):
 
     Args:
         architecture: open_clip name, a ``.json`` file in its configuration layout, or that layout as a dict.
-        weights: a file (safetensors, or a PyTorch state dict), a tag of open_clip ('openai'), or None for random weights.
+        weights: a file (safetensors, or a PyTorch state dict), a tag of open_clip ('openai'), or None for random ones.
             OpenAI's weights need the '-quickgelu' architectures; the plain ones are refused.
         resize: how images are brought to the network's size: 'bilinear' (align_corners False), 'area' (as vision-aided
             GAN does), or 'antialias' (bilinear with antialiasing, for strong reductions).
@@ -48,6 +48,10 @@ class Clip(nn.Module):
         FileNotFoundError: weights that are neither a file nor a tag, or not on this machine.
     """
 
+    model: Any  # open_clip's CLIP, CustomTextCLIP or CoCa
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, architecture: str | Mapping[str, Any] = "ViT-B-32-quickgelu",
                  weights: str | os.PathLike[str] | None = None, resize: str = "bilinear", frozen: bool = True,
                  download: bool = False) -> None:
@@ -65,6 +69,7 @@ class Clip(nn.Module):
         self._register_normalisation(known)
         if frozen:
             self.requires_grad_(False)
+        self.train()
 
     def _register_normalisation(self, known: Mapping[str, Any]) -> None:
         from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
@@ -95,7 +100,7 @@ class Clip(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        """Scalar: natural logarithm of the factor of cosine similarities in the contrastive loss (log 1/temperature)."""
+        """Scalar: logarithm of the factor of cosine similarities in the contrastive loss (log 1 / temperature)."""
         return self.model.logit_scale
 
     # images
@@ -105,7 +110,7 @@ class Clip(nn.Module):
         return self.encode_images(images)
 
     def encode_images(self, images: Tensor, normalize: bool = False) -> Tensor:
-        """Features (N, embedding_dim) of images (N, 3, H, W) in [-1, 1], differentiable; unit length if ``normalize``."""
+        """Features (N, embedding_dim) of images (N, 3, H, W) in [-1, 1]; differentiable."""
         features = self.model.visual(self.preprocess(images))
         features = features[0] if isinstance(features, tuple) else features
         return F.normalize(features, dim=-1) if normalize else features
@@ -135,7 +140,8 @@ class Clip(nn.Module):
             return open_clip.get_tokenizer(self.architecture)
         size = clip_text.text_tower(self.model).vocab_size
         if size != CLIP_VOCABULARY:
-            raise ValueError(f"no tokenizer for a vocabulary of {size} tokens (CLIP's has {CLIP_VOCABULARY}): pass token ids")
+            raise ValueError(f"no tokenizer for a vocabulary of {size} tokens (CLIP's has {CLIP_VOCABULARY}): "
+                             "pass token ids")
         return open_clip.SimpleTokenizer(context_length=self.context_length)
 
     def tokenize(self, texts: str | Sequence[str]) -> Tensor:
@@ -176,8 +182,9 @@ class Clip(nn.Module):
         """
         reason = clip_text.why_unsupported(self.model)
         if reason:
-            raise NotImplementedError(f"architecture={self.architecture!r} cannot encode token embeddings: {reason}. Use a CLIP "
-                                      "with causal attention and end-of-text pooling, such as 'ViT-B-32-quickgelu'.")
+            raise NotImplementedError(f"architecture={self.architecture!r} cannot encode token embeddings: {reason}. "
+                                      "Use a CLIP with causal attention and end-of-text pooling, such as "
+                                      "'ViT-B-32-quickgelu'.")
         self._check_prompt(embeddings, ids)
         features = clip_text.encode_embeddings(self.model, embeddings, ids)
         return F.normalize(features, dim=-1) if normalize else features
@@ -188,7 +195,8 @@ class Clip(nn.Module):
         if tuple(ids.shape) != tuple(embeddings.shape[:2]):
             raise ValueError(f"ids {tuple(ids.shape)} must have the layout of embeddings {tuple(embeddings.shape[:2])}")
         if embeddings.shape[1] > self.context_length:
-            raise ValueError(f"prompts of {embeddings.shape[1]} tokens are longer than context_length={self.context_length}")
+            raise ValueError(f"prompts of {embeddings.shape[1]} tokens are longer than "
+                             f"context_length={self.context_length}")
 
     def nearest_tokens(self, vectors: Tensor, top: int = 1, words_only: bool = True) -> list[list[tuple[str, float]]]:
         """For each vector (N, token_width) the ``top`` nearest tokens by Euclidean distance, as (text, distance).
@@ -218,7 +226,8 @@ class Clip(nn.Module):
 
     def fingerprint(self) -> str:
         """sha256 of weights, configuration and preprocessing: equal digests mean equal features."""
-        description = dict(config=self.config, resize=self.resize, mean=self.mean.flatten().tolist(), std=self.std.flatten().tolist())
+        description = dict(config=self.config, resize=self.resize, mean=self.mean.flatten().tolist(),
+                           std=self.std.flatten().tolist())
         digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
         for key, value in sorted(self.model.state_dict().items()):
             digest.update(key.encode())

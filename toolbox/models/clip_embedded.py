@@ -32,8 +32,8 @@ class EmbeddedClip(Clip):
 class EmbeddedClipFeatures(ClipFeatures):
     """Features of the shipped toy CLIP: the stand-in where there is no network.
 
-    Distances measured with it (``fid[toy-clip,...]``) compare runs on the embedded data with each other and with nothing
-    else.
+    Distances measured with it (``fid[toy-clip,...]``) compare runs on the embedded data with each other, and with
+    nothing else.
 
     Args:
         layer: 'pooled' (384 numbers, mean over the last feature map) or 'embedding' (the space shared with texts).

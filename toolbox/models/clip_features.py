@@ -21,8 +21,8 @@ class ClipFeatures(FeatureExtractor):
 
     Args:
         clip: a :class:`~toolbox.models.clip.Clip`, or its config.
-        layer: 'embedding' (the common space of images and texts) or 'pooled' (mean over the last feature map, before the
-            projection; convolutional encoders only).
+        layer: 'embedding' (the common space of images and texts) or 'pooled' (mean over the last feature map, before
+            the projection; convolutional encoders only).
         normalize: scale features to unit length.
         name: what metrics are called by; default 'clip-<architecture>', with the layer if it is not the embedding.
 
@@ -30,8 +30,8 @@ class ClipFeatures(FeatureExtractor):
         ValueError: an unknown layer, or 'pooled' for an encoder without a feature map.
     """
 
-    def __init__(self, clip: Clip | Mapping[str, Any] = {"type": "Clip", "weights": "openai"},  # noqa: B006 (never changed)
-                 layer: str = "embedding", normalize: bool = False, name: str | None = None) -> None:
+    def __init__(self, clip: Clip | Mapping[str, Any], layer: str = "embedding", normalize: bool = False,
+                 name: str | None = None) -> None:
         super().__init__()
         from toolbox.registry import build
 
@@ -39,7 +39,8 @@ class ClipFeatures(FeatureExtractor):
             raise ValueError(f"layer={layer!r} is not one of {', '.join(LAYERS)}")
         self.clip: Clip = build(clip, "network", "clip")
         if layer == "pooled" and not hasattr(self.clip.model.visual, "layer4"):
-            raise ValueError(f"layer='pooled' needs a convolutional image encoder; {self.clip.architecture!r} has none: use 'embedding'")
+            raise ValueError(f"layer='pooled' needs a convolutional image encoder, {self.clip.architecture!r} "
+                             "has none: use 'embedding'")
         self.layer, self.normalize = layer, normalize
         self.name = name or f"clip-{self.clip.architecture}" + ("" if layer == "embedding" else f"-{layer}")
         self.requires_grad_(False).eval()
@@ -61,7 +62,7 @@ class ClipFeatures(FeatureExtractor):
         x = visual.stem(self.clip.preprocess(images))
         for stage in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
             x = stage(x)
-        return x.mean(dim=(2, 3))  # type: ignore[no-any-return]
+        return x.mean(dim=(2, 3))
 
     def fingerprint(self) -> str:
         """sha256 of weights, preprocessing and layer."""

@@ -45,8 +45,8 @@ def end_positions(model: nn.Module, ids: Tensor) -> Tensor:
     if pooling_of(model) == "argmax":
         return ids.argmax(dim=-1)
     tower = text_tower(model)
-    end = getattr(tower, "text_eos_id", getattr(tower, "eos_id", None))
-    return (ids == end).int().argmax(dim=-1)
+    end = tower.text_eos_id if hasattr(tower, "text_eos_id") else tower.eos_id
+    return ids.eq(end).int().argmax(dim=-1)
 
 
 def encode_embeddings(model: nn.Module, embeddings: Tensor, ids: Tensor) -> Tensor:

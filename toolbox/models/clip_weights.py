@@ -21,7 +21,7 @@ _WRAPPERS = ("state_dict", "model_state_dict")
 
 def _near(name: str, allowed: list[str]) -> str:
     match = difflib.get_close_matches(name, allowed, n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    return f"; did you mean {match[0]!r}?" if match else "."
 
 
 def architecture_config(architecture: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
@@ -59,23 +59,24 @@ def _named_config(name: str) -> dict[str, Any]:
     return config
 
 
-def build_model(config: Mapping[str, Any]) -> nn.Module:
-    """The open_clip network of a configuration, randomly initialised, in float32, in eval mode; never downloads."""
+def build_model(config: Mapping[str, Any]) -> Any:
+    """The open_clip network of a configuration, randomly initialised, in float32; never downloads."""
     import_torchvision()
     from open_clip.coca_model import CoCa
     from open_clip.model import CLIP, CustomTextCLIP
 
-    config = copy.deepcopy(dict(config))
-    if "timm_model_name" in config["vision_cfg"]:
-        config["vision_cfg"]["timm_model_pretrained"] = False
-    separate_text = config.pop("custom_text", False)
-    if "hf_model_name" in config["text_cfg"]:
-        config["text_cfg"]["hf_model_pretrained"], separate_text = False, True
-    kind = CoCa if "multimodal_cfg" in config else CustomTextCLIP if separate_text else CLIP
-    return kind(**config).eval()
+    arguments: dict[str, Any] = copy.deepcopy(dict(config))
+    if "timm_model_name" in arguments["vision_cfg"]:
+        arguments["vision_cfg"]["timm_model_pretrained"] = False
+    separate_text = arguments.pop("custom_text", False)
+    if "hf_model_name" in arguments["text_cfg"]:
+        arguments["text_cfg"]["hf_model_pretrained"], separate_text = False, True
+    kind = CoCa if "multimodal_cfg" in arguments else CustomTextCLIP if separate_text else CLIP
+    return kind(**arguments)
 
 
-def find_weights(weights: str | os.PathLike[str], name: str, quick_gelu: bool, download: bool) -> tuple[Path, dict[str, Any]]:
+def find_weights(weights: str | os.PathLike[str], name: str, quick_gelu: bool,
+                 download: bool) -> tuple[Path, dict[str, Any]]:
     """File that holds the weights, and what open_clip knows of their preprocessing ({} for a user's file).
 
     Args:
@@ -106,7 +107,7 @@ def _wrong_activation(what: str, name: str, quick_gelu: bool) -> str:
     twin = name.removesuffix("-quickgelu") if quick_gelu else f"{name}-quickgelu"
     trained, built = ("GELU", "quick-GELU") if quick_gelu else ("quick-GELU", "GELU")
     return (f"{what} was trained with {trained} activations, but architecture={name!r} uses {built}: features would be "
-            f"silently wrong. Use architecture={twin!r} (or set quick_gelu={not quick_gelu} in a configuration of your own).")
+            f"silently wrong. Use architecture={twin!r} (in a configuration of your own: quick_gelu={not quick_gelu}).")
 
 
 def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: bool) -> Path:
@@ -119,8 +120,9 @@ def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: 
         except Exception as error:  # network errors come in many classes
             why = f"fetching them failed ({type(error).__name__})"
     if path is None:
-        raise FileNotFoundError(f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set download=True where "
-                                f"there is a network, or give the path of a file ({known.get('hf_hub') or known.get('url')}).")
+        raise FileNotFoundError(f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set "
+                                "download=True where there is a network, or give the path of a file "
+                                f"({known.get('hf_hub') or known.get('url')}).")
     return path
 
 
@@ -149,8 +151,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on what is inside
-        raise ValueError(f"weights={str(path)!r} cannot be read safely ({str(error).splitlines()[0]}). Files with code inside "
-                         "(TorchScript, such as OpenAI's own .pt files) are refused: give a safetensors file or a plain state dict.") from error
+        raise ValueError(f"weights={str(path)!r} cannot be read safely ({str(error).splitlines()[0]}). Files with code "
+                         "inside (TorchScript, such as OpenAI's own .pt files) are refused: give a safetensors file or "
+                         "a plain state dict.") from error
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
@@ -176,8 +179,8 @@ def load_strictly(model: nn.Module, state: dict[str, Tensor], source: str, name:
         state = convert_to_custom_text_state_dict(state)
     problems = _differences(wanted, state)
     if problems:
-        raise ValueError(f"weights={source!r} do not fit architecture={name!r}: {'; '.join(problems)}. Name the architecture they "
-                         "were trained with; nothing was loaded.")
+        raise ValueError(f"weights={source!r} do not fit architecture={name!r}: {'; '.join(problems)}. Name the "
+                         "architecture they were trained with; nothing was loaded.")
     model.load_state_dict(state, strict=True)
 
 
@@ -188,6 +191,7 @@ def _is_openai(state: Mapping[str, Tensor], source: str) -> bool:
 def _differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
     shapes = [f"{key} is {tuple(state[key].shape)}, needs {tuple(wanted[key].shape)}"
               for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    groups = {"missing": sorted(set(wanted) - set(state)), "unexpected": sorted(set(state) - set(wanted)), "shape": shapes}
+    missing, unexpected = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
+    groups = {"missing": missing, "unexpected": unexpected, "shape": shapes}
     return [f"{label}: {', '.join(items[:5])}{f' and {len(items) - 5} more' if len(items) > 5 else ''}"
             for label, items in groups.items() if items]

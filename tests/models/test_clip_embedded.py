@@ -1,0 +1,94 @@
+"""The shipped toy CLIP: whole, as its card says, and good enough to stand in for a real one on the embedded data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+import torch
+
+from toolbox.data.base import to_tensor
+from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
+from toolbox.interfaces import FeatureExtractor
+from toolbox.models.clip import Clip
+from toolbox.models.clip_embedded import CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures
+from toolbox.models.clip_features import ClipFeatures
+
+VIT = dict(embed_dim=16, vision_cfg=dict(layers=1, width=32, head_width=16, patch_size=8, image_size=32),
+           text_cfg=dict(context_length=8, vocab_size=64, width=16, heads=2, layers=1))
+
+
+@pytest.fixture(scope="module")
+def clip() -> EmbeddedClip:
+    return EmbeddedClip()
+
+
+def images_of(source, numbers) -> torch.Tensor:
+    return torch.stack([to_tensor(source.image(int(i))) for i in numbers])
+
+
+def test_the_file_is_the_one_its_card_describes_and_small():
+    card = json.loads(CARD.read_text(encoding="utf-8"))
+    assert card["sha256"] == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
+    assert WEIGHTS.stat().st_size < 8_000_000
+    assert card["licence"] and card["trained"]["config"] == "configs/clip_embedded.py"
+    assert card["metrics"]["fashion zero-shot"] > 0.8
+
+
+def test_it_is_frozen_whole_and_takes_any_size(clip):
+    assert not any(parameter.requires_grad for parameter in clip.parameters())
+    assert clip.token_width == 48 and clip.context_length == 32 and clip.embedding_dim == 128
+    assert clip.encode_images(torch.zeros(2, 3, 100, 100)).shape == (2, 128)
+    assert clip.fingerprint() == EmbeddedClip().fingerprint() != EmbeddedClip(pretrained=False).fingerprint()
+
+
+def test_it_names_fashion_classes_it_was_not_trained_on_the_images_of(clip):
+    source = EmbeddedFashion("test")
+    numbers = torch.arange(200) * 10  # every tenth image: 20 or so of each class
+    texts = clip.encode_texts([f"a photo of a {name}" for name in source.classes], normalize=True)
+    with torch.no_grad():
+        found = (clip.encode_images(images_of(source, numbers), normalize=True) @ texts.T).argmax(dim=1)
+    assert (found == torch.from_numpy(source.labels)[numbers]).float().mean() > 0.75  # 0.1 by chance
+
+
+def test_it_finds_unseen_emoji_by_their_words_far_better_than_chance(clip):
+    source = EmbeddedEmoji("test")
+    texts = clip.encode_texts([", ".join(words[:5]) for words in source.captions], normalize=True)
+    with torch.no_grad():
+        scores = clip.encode_images(images_of(source, range(len(source))), normalize=True) @ texts.T
+    among_five = (scores.topk(5).indices == torch.arange(len(source))[:, None]).any(dim=1).float().mean()
+    assert among_five > 0.15  # 0.027 by chance
+
+
+def test_prompts_can_be_learnt_through_it(clip):
+    ids = clip.truncate(clip.tokenize("X X bag."))
+    embeddings = clip.embed_tokens(ids).requires_grad_()
+    clip.encode_embeddings(embeddings, ids).square().sum().backward()
+    assert embeddings.grad.abs().sum() > 0
+    assert clip.nearest_tokens(clip.embed_tokens(clip.tokenize("bag"))[0, 1:2])[0][0] == ("bag", 0.0)
+
+
+def test_features_are_an_extractor_with_a_name_that_tells_it_is_the_toy():
+    pooled, embedding = EmbeddedClipFeatures(), EmbeddedClipFeatures("embedding", normalize=True)
+    images = torch.rand(3, 3, 32, 32) * 2 - 1
+    assert isinstance(pooled, FeatureExtractor)
+    assert (pooled.name, embedding.name) == ("toy-clip", "toy-clip-embedding")
+    assert pooled(images).shape == (3, pooled.n_features) == (3, 384)
+    assert torch.allclose(embedding(images).norm(dim=1), torch.ones(3)) and embedding.n_features == 128
+    assert pooled.fingerprint() == EmbeddedClipFeatures().fingerprint() != embedding.fingerprint()
+    assert not pooled.train().training
+    torch.testing.assert_close(pooled(images)[:1], pooled(images[:1]), atol=1e-5, rtol=1e-4)
+
+
+def test_features_of_any_clip():
+    clip = Clip(VIT)
+    features = ClipFeatures(clip, name="small")
+    assert features.n_features == 16 and features.name == "small" and ClipFeatures(clip).name == "clip-custom"
+    images = torch.rand(2, 3, 40, 40, requires_grad=True)
+    features(images).square().sum().backward()
+    assert images.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match="convolutional image encoder"):
+        ClipFeatures(clip, layer="pooled")
+    with pytest.raises(ValueError, match="layer='last' is not one of embedding, pooled"):
+        ClipFeatures(clip, layer="last")

@@ -1,0 +1,194 @@
+"""Turn a run of configs/clip_embedded.py into the shipped files: weights (float16), and a card of what was measured.
+
+    python tools/train.py configs/clip_embedded.py --work-dir runs/clip_embedded
+    python tools/ship_embedded_clip.py runs/clip_embedded
+
+Without a run it measures the shipped weights again and compares with the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # a checkout works without installation
+
+from toolbox.data.base import ImageSet, to_tensor  # noqa: E402
+from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion  # noqa: E402
+from toolbox.models.clip_embedded import ARCHITECTURE, CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures  # noqa: E402
+
+Features = NDArray[np.float32]
+Labels = NDArray[np.int64]
+PREFIX = "networks.clip.model."
+TOLERANCE = 0.006  # re-measuring on another machine may flip single images
+LIMITS = ("Knows the embedded emoji and Fashion-MNIST classes only. It stands in for a real CLIP where there is no "
+          "network; results with it say nothing about a real one.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    if options.run is not None:
+        ship(options.run)
+    card = json.loads(CARD.read_text(encoding="utf-8"))
+    if card["sha256"] != _sha256(WEIGHTS):
+        print(f"{WEIGHTS.name} is not the file its card describes", file=sys.stderr)
+        return 1
+    measured = measure()
+    if options.run is not None:
+        card["metrics"] = measured
+        CARD.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(table(measured))
+    changed = [name for name, value in card["metrics"].items() if abs(value - measured[name]) > TOLERANCE]
+    for name in changed:
+        print(f"{name}: the card says {card['metrics'][name]}, measured {measured[name]}", file=sys.stderr)
+    return 1 if changed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="?", type=Path, help="run folder of configs/clip_embedded.py")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    return parser
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def ship(run: Path) -> None:
+    """Write the run's last weights as float16 safetensors, and the card without measurements."""
+    from safetensors.torch import save_file
+
+    from toolbox.training.checkpoints import latest_checkpoint, read_checkpoint
+
+    checkpoint = latest_checkpoint(run)
+    if checkpoint is None:
+        raise SystemExit(f"{run} holds no checkpoint: is it a run's folder?")
+    contents = read_checkpoint(checkpoint)
+    state = {key.removeprefix(PREFIX): value for key, value in contents["state_dict"].items() if key.startswith(PREFIX)}
+    save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    CARD.write_text(json.dumps(_card(environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8")
+
+
+def _half(value: Tensor) -> Tensor:
+    return value.half().contiguous() if value.is_floating_point() else value.contiguous()
+
+
+def _card(environment: dict[str, Any], iterations: int, state: dict[str, Tensor]) -> dict[str, Any]:
+    data = environment.get("data", {})
+    return dict(
+        name="clip_embedded", architecture=ARCHITECTURE.name, weights=WEIGHTS.name, sha256=_sha256(WEIGHTS),
+        dtype="float16", parameters=sum(value.numel() for value in state.values()),
+        trained=dict(config="configs/clip_embedded.py", iterations=iterations, seed=environment["seed"],
+                     git=environment["git"], device=environment["device"], versions=environment["versions"],
+                     data=data.get("title"), data_fingerprint=data.get("fingerprint")),
+        licence="weights: Apache-2.0; trained on Noto emoji (images Apache-2.0, keywords MIT) and Fashion-MNIST (MIT)",
+        limits=LIMITS, metrics={})
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# -- measurements ------------------------------------------------------------------------------------------------------
+
+
+def measure() -> dict[str, float]:
+    """Everything the card claims, on the parts that training did not see; shares in [0, 1]."""
+    clip, untrained = EmbeddedClip(), EmbeddedClipFeatures()
+    torch.manual_seed(0)
+    untrained.clip = EmbeddedClip(pretrained=False)
+    fashion = EmbeddedFashion("train"), EmbeddedFashion("test")
+    emoji = EmbeddedEmoji("train"), EmbeddedEmoji("test")
+    found = {"fashion zero-shot": zero_shot(clip, fashion[1], "a photo of a {}"),
+             "emoji category zero-shot": zero_shot(clip, emoji[1], "an emoji of {}"), **retrieval(clip, emoji[1])}
+    extractors = {"pooled": EmbeddedClipFeatures(), "embedding": EmbeddedClipFeatures("embedding"),
+                  "untrained network": untrained, "pixels": _pixels}
+    for name, extractor in extractors.items():
+        for title, (train, test) in (("fashion", fashion), ("emoji category", emoji)):
+            seen, unseen = features(extractor, train), features(extractor, test)
+            found[f"{title} linear probe, {name}"] = linear_probe(seen, train.labels, unseen, test.labels)
+            found[f"{title} k-means NMI, {name}"] = clustering_nmi(unseen, test.labels)
+    return {name: round(float(value), 4) for name, value in found.items()}
+
+
+def zero_shot(clip: EmbeddedClip, images: ImageSet, template: str) -> float:
+    """Share of images whose nearest class sentence is the right one."""
+    texts = clip.encode_texts([template.format(name.lower()) for name in images.classes], normalize=True)
+    scores = features(lambda x: clip.encode_images(x, normalize=True), images) @ texts.numpy().T
+    return float((scores.argmax(axis=1) == images.labels).mean())
+
+
+def retrieval(clip: EmbeddedClip, images: ImageSet) -> dict[str, float]:
+    """Recall at 1 and 5 among the held-out concepts: image to text and text to image, by name and with keywords."""
+    assert images.captions is not None
+    pictures = features(lambda x: clip.encode_images(x, normalize=True), images)
+    sentences = {"name": [texts[0] for texts in images.captions],
+                 "name + keywords": [", ".join(texts[:5]) for texts in images.captions]}
+    found = {}
+    for kind, captions in sentences.items():
+        scores = pictures @ clip.encode_texts(captions, normalize=True).numpy().T
+        for direction, matrix in (("image to text", scores), ("text to image", scores.T)):
+            for k in (1, 5):
+                found[f"emoji {direction} R@{k}, {kind}"] = recall(matrix, k)
+    return found
+
+
+def recall(scores: Features, k: int) -> float:
+    """Share of rows whose own column is among the k highest."""
+    own = np.diagonal(scores)[:, None]
+    return float(((scores > own).sum(axis=1) < k).mean())
+
+
+def linear_probe(train: Features, labels: Labels, test: Features, truth: Labels) -> float:
+    """Accuracy of logistic regression on standardised features."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200)).fit(train, labels)
+    return float(probe.score(test, truth))
+
+
+def clustering_nmi(test: Features, truth: Labels) -> float:
+    """Agreement of k-means on unit features (as many clusters as classes) with the classes."""
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import normalized_mutual_info_score
+
+    unit = test / np.linalg.norm(test, axis=1, keepdims=True).clip(1e-8)
+    found = KMeans(len(np.unique(truth)), n_init=5, random_state=0).fit_predict(unit)
+    return float(normalized_mutual_info_score(truth, found))
+
+
+def features(extractor: Callable[[Tensor], Tensor], images: ImageSet, batch: int = 256) -> Features:
+    """(N, D) features of a whole set."""
+    chunks = torch.arange(len(images)).split(batch)
+    with torch.no_grad():
+        parts = [extractor(torch.stack([to_tensor(images.image(int(i))) for i in chunk])) for chunk in chunks]
+    return torch.cat(parts).float().numpy()
+
+
+def _pixels(images: Tensor) -> Tensor:
+    return torch.nn.functional.interpolate(images, size=(16, 16), mode="area").flatten(1)
+
+
+def table(measured: dict[str, float]) -> str:
+    """Markdown."""
+    rows = [f"| {name} | {value:.3f} |" for name, value in measured.items()]
+    return "\n".join(["| measure | value |", "| --- | --- |", *rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
