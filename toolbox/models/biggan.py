@@ -7,8 +7,9 @@ StudioGAN: Kang, Shin, Park 2022. At 32 px and 96 channels the generator has 9,4
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -79,16 +80,17 @@ class ConditionalBatchNorm(nn.Module):
 class GeneratorBlock(nn.Module):
     """cBN, ReLU, x2, conv3x3, cBN, ReLU, conv3x3; plus the x2 and conv1x1 skip."""
 
-    def __init__(self, inputs: int, outputs: int, condition_dim: int, bn_eps: float) -> None:
+    def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module]) -> None:
+        """``norm(channels)`` makes a conditional BatchNorm: (x, c) -> x."""
         super().__init__()
-        self.bn1 = ConditionalBatchNorm(inputs, condition_dim, bn_eps)
-        self.bn2 = ConditionalBatchNorm(outputs, condition_dim, bn_eps)
+        self.bn1 = norm(inputs)
+        self.bn2 = norm(outputs)
         self.conv2d0 = spectral_norm(nn.Conv2d(inputs, outputs, 1))
         self.conv2d1 = spectral_norm(UpsampleConv2d(inputs, outputs, 3, padding=1))
         self.conv2d2 = spectral_norm(nn.Conv2d(outputs, outputs, 3, padding=1))
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, 2H, 2W) under the condition c (N, condition_dim)."""
+        """(N, inputs, H, W) -> (N, outputs, 2H, 2W) under the condition c, which is the norm's business."""
         main = self.conv2d1(F.relu(self.bn1(x, c)))
         main = self.conv2d2(F.relu(self.bn2(main, c)))
         return main + upsample(self.conv2d0(x))  # a 1x1 convolution and nearest x2 commute
@@ -132,9 +134,10 @@ class BigGANGenerator(Generator):
         self.linear0 = spectral_norm(nn.Linear(self.chunk, widths[0] * 16))
         self._build_table(n_conditions, embedding_dim, groups, residual_class)
         condition_dim = self.chunk + (embedding_dim if n_conditions else 0)
+        norm = partial(ConditionalBatchNorm, condition_dim=condition_dim, eps=bn_eps)
         blocks: list[nn.Module] = []
         for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
-            blocks.append(GeneratorBlock(inputs, outputs, condition_dim, bn_eps))
+            blocks.append(GeneratorBlock(inputs, outputs, norm))
             if attention and number == plan.generator_attention:
                 blocks.append(SelfAttention(outputs))
         self.blocks = _nested(blocks)
@@ -252,14 +255,18 @@ class BigGANDiscriminator(Discriminator):
         inplace_skip: read the skip path as the reference runs it: its ReLU is in place, so that the skip of every block
             but the first starts from the activated input. Published weights were trained so. False = the clean block.
         init: 'orthogonal' or 'normal' (N(0, 0.02)).
+        factors: channels of each block in units of ``channels``; None = StudioGAN's.
     """
 
     def __init__(self, channels: int = 96, n_conditions: int = 10, image_size: int = 32, attention: bool = True,
-                 inplace_skip: bool = True, init: str = "orthogonal") -> None:
+                 inplace_skip: bool = True, init: str = "orthogonal", factors: Sequence[int] | None = None) -> None:
         super().__init__()
         plan = plan_for(image_size)
         self.image_size, self.n_conditions = image_size, n_conditions
-        widths = [3, *(channels * factor for factor in plan.discriminator)]
+        factors = plan.discriminator if factors is None else factors
+        if len(factors) != len(plan.down):
+            raise ValueError(f"factors has {len(factors)} entries, image_size={image_size} needs {len(plan.down)}")
+        widths = [3, *(channels * factor for factor in factors)]
         blocks: list[nn.Module] = []
         for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
             down = plan.down[number - 1]
