@@ -20,7 +20,7 @@ train: venv
 
 test:
 	$(SETUP) --extra test
-	$(PYTEST) -m "not slow" -n $(JOBS) $(ARGS)
+	$(PYTEST) -m "not slow" --benchmark-disable -n $(JOBS) $(ARGS)
 
 slow:
 	$(SETUP) --extra test
@@ -28,7 +28,7 @@ slow:
 
 bench:
 	$(SETUP) --extra test
-	$(PYTEST) tests/benchmarks -o python_files="bench_*.py" --benchmark-only $(ARGS)
+	$(PYTEST) tests/benchmarks --benchmark-only $(ARGS)
 
 lint:
 	$(SETUP) --extra test --extra lint

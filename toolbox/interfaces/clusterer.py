@@ -25,7 +25,7 @@ class Clusterer(ABC):
         """Number of clusters: asked for before ``fit``, found after it."""
 
     @abstractmethod
-    def fit(self, features: Features, y: Any = None) -> "Clusterer":
+    def fit(self, features: Features, y: Any = None) -> Clusterer:
         """Find the clusters of features (N, D). ``y`` is ignored (scikit-learn's convention).
 
         Raises:
@@ -53,5 +53,5 @@ class Clusterer(ABC):
         """Everything learnt, as named arrays."""
 
     @abstractmethod
-    def load_state(self, state: dict[str, NDArray[Any]]) -> "Clusterer":
+    def load_state(self, state: dict[str, NDArray[Any]]) -> Clusterer:
         """Take over :meth:`state`'s arrays; after it ``predict`` answers as the saved clusterer did."""

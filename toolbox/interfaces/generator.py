@@ -19,7 +19,7 @@ class Generator(nn.Module, ABC):
     Attributes:
         latent_dim: numbers in one latent vector.
         image_size: height = width of the images, in pixels.
-        n_conditions: rows of the table that ``condition.weights`` or ``condition.labels`` choose from; 0 = unconditional.
+        n_conditions: rows of the table that ``condition.weights`` or ``.labels`` choose from; 0 = unconditional.
         feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps.
     """
 
@@ -36,7 +36,8 @@ class Generator(nn.Module, ABC):
         """(n, latent_dim) draws of the prior, here N(0, I), on the CPU: a function of ``rng`` alone."""
         return torch.randn(n, self.latent_dim, generator=rng)
 
-    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
+    def generate(self, latents: Tensor, condition: Condition | None = None,
+                 rng: torch.Generator | None = None) -> Sample:
         """Images with all that was known or made on the way. ``rng`` feeds whatever noise the network adds."""
         condition = Condition() if condition is None else condition
         return Sample(images=self(latents, condition), condition=condition, latents=latents)
