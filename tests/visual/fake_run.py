@@ -29,8 +29,8 @@ def fake_run(folder: Path, iterations: int = 1800, classes: Sequence[str] = CLAS
     (folder / "config.py").write_text(CONFIG)
     _write(folder / "environment.json", dict(
         python="3.11.2", platform="Linux-6.1-x86_64", device="CPU, 2 threads", git="eff4dae",
-        versions={"torch": "2.13.0", "mmengine": "0.10.7"}, seed=0, command="tools/train.py configs/lcp_cifar.py --quick",
-        started="2026-11-21 10:08:11",
+        versions={"torch": "2.13.0", "mmengine": "0.10.7"}, seed=0,
+        command="tools/train.py configs/lcp_cifar.py --quick", started="2026-11-21 10:08:11",
         data=dict(title="Fashion-MNIST (embedded)" if embedded else "CIFAR-10", embedded=embedded,
                   notice=NOTICE if embedded else "", notices=[], fingerprint="9f2c" * 16, n=8000, labelled=800,
                   classes=list(classes))))

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolbox.visual.grids import Picture, save_picture
+from toolbox.visual.markup import number
 
 _INK, _FAINT, _LINE, _BAR = "#26262a", "#707078", "#e2e0db", "#2b6cb0"
 _MOST_NUMBERS = 24  # cells a side up to which a matrix shows its numbers
+_MOST_NAMES = 60  # beyond that, only every second, third ... row and column is named
 _DPI = 144
 
 
@@ -35,20 +37,19 @@ def bar_chart(values: Mapping[str, float], path: str | Path, title: str | None =
     unknown = sorted(set(errors or {}) - set(values))
     if unknown:
         raise ValueError(f"errors names {', '.join(unknown)}; values has {', '.join(values)}")
+    figure, axes = _figure(6.4, 0.9 + 0.34 * len(values), title)
     numbers = np.array([float(value) for value in values.values()])
     spread = np.array([float((errors or {}).get(name, 0.0)) for name in values])
-    figure, axes = _figure(6.4, 0.9 + 0.34 * len(numbers), title)
-    finite = np.where(np.isfinite(numbers), numbers, 0.0)
-    places = np.arange(len(numbers))
+    finite, places = np.where(np.isfinite(numbers), numbers, 0.0), np.arange(len(numbers))
     axes.barh(places, finite, height=0.62, color=_BAR, xerr=spread if errors else None, ecolor=_INK)
-    axes.set_yticks(places, list(values))
+    axes.set_yticks(places, list(values), parse_math=False)
     axes.invert_yaxis()
-    reach = finite + np.sign(finite) * spread
-    for place, number, end in zip(places, numbers, reach, strict=True):
-        axes.annotate(f"{number:.4g}" if np.isfinite(number) else "not a number", (end, place), (5 if end >= 0 else -5, 0),
-                      textcoords="offset points", va="center", ha="left" if end >= 0 else "right", color=_INK)
+    for place, value, end in zip(places, numbers, finite + np.sign(finite) * spread, strict=True):
+        side = 1 if end >= 0 else -1
+        axes.annotate(number(float(value)), (end, place), (5 * side, 0), textcoords="offset points", va="center",
+                      ha="left" if side > 0 else "right", color=_INK)
     axes.margins(x=0.14)
-    axes.set_xlabel(unit, color=_FAINT)
+    axes.set_xlabel(unit, color=_FAINT, parse_math=False)
     axes.grid(axis="x", color=_LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     return save_picture(_drawn(figure), path)
@@ -75,10 +76,12 @@ def heatmap(matrix: ArrayLike, row_names: Sequence[str], column_names: Sequence[
     figure, axes = _figure(1.8 + side * cells.shape[1], 1.6 + side * cells.shape[0], title)
     axes.set_facecolor("#cfcfd2")
     axes.imshow(np.ma.masked_invalid(cells), cmap="Blues", aspect="equal")
-    axes.set_xticks(range(cells.shape[1]), list(column_names), rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(cells.shape[0]), list(row_names))
-    axes.set_xlabel(column_title, color=_FAINT)
-    axes.set_ylabel(row_title, color=_FAINT)
+    rows, columns = (range(0, n, 1 + n // _MOST_NAMES) for n in cells.shape)
+    axes.set_xticks(columns, [column_names[i] for i in columns], rotation=40, ha="right", rotation_mode="anchor",
+                    parse_math=False)
+    axes.set_yticks(rows, [row_names[i] for i in rows], parse_math=False)
+    axes.set_xlabel(column_title, color=_FAINT, parse_math=False)
+    axes.set_ylabel(row_title, color=_FAINT, parse_math=False)
     if max(cells.shape) <= _MOST_NUMBERS:
         _write_numbers(axes, cells)
     return save_picture(_drawn(figure), path)
@@ -104,7 +107,7 @@ def _figure(width: float, height: float, title: str | None) -> tuple[Any, Any]:
     for edge in axes.spines.values():
         edge.set_visible(False)
     if title:
-        figure.suptitle(title, color=_INK, fontsize=11, x=0.01, ha="left")
+        figure.suptitle(title, color=_INK, fontsize=11, x=0.01, ha="left", parse_math=False)
     return figure, axes
 
 

@@ -43,7 +43,7 @@ class Comparison:
 
 def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10, rows: int = 1,
             details: Mapping[str, Mapping[str, Any]] | None = None, title: str | None = None) -> Comparison:
-    """One picture with a block of rows for each run, the same latents (and classes, where all runs have them) in each column.
+    """One picture: a block of rows for each run, in each column the same latents (and class, where all runs have it).
 
     Beside the PNG a ``.json`` and a ``.md`` of the same name say which runs and checkpoints it shows.
 
@@ -64,8 +64,8 @@ def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10
     labels = indices % columns % len(classes) if classes else None
     images = {name: sampler(indices, labels).images.detach().float().cpu() for name, sampler in samplers.items()}
     names = [classes[int(label)] for label in labels[:columns]] if labels is not None else []
-    save_grid(_same_size(list(images.values())), path, columns, [n for name in samplers for n in [name, *[""] * (rows - 1)]],
-              names or None, title=title)
+    row_names = [text for name in samplers for text in [name, *[""] * (rows - 1)]]
+    save_grid(_same_size(list(images.values())), path, columns, row_names, names or None, title=title)
     facts = {name: {"image_size": images[name].shape[-1], **(details or {}).get(name, {})} for name in samplers}
     words = "the same latents" + (" and classes" if classes else "; each run draws conditions of its own")
     comparison = Comparison(str(path), words, names, facts)

@@ -200,12 +200,10 @@ def _environment(run: RunFolder) -> Markup:
     if not run.environment:
         return _missing("environment.json is missing from the folder, or could not be read.")
     facts = {key: value for key, value in run.environment.items() if key != "data"}
-    shown = {"images" if k == "n" else k: v for k, v in run.data.items() if k != "notices" or _is_more(v, run.data.get("notice"))}
-    return join([_facts_table("Machine and code", facts), _facts_table("Data", shown) if shown else None])
-
-
-def _is_more(notices: Any, notice: Any) -> bool:
-    return bool(notices) and notices != [notice]
+    data = {"images" if key == "n" else key: value for key, value in run.data.items()}
+    if data.get("notices") == [data.get("notice")]:
+        del data["notices"]
+    return join([_facts_table("Machine and code", facts), _facts_table("Data", data) if data else None])
 
 
 def _notes(run: RunFolder) -> Markup | None:

@@ -1,0 +1,71 @@
+"""Runs side by side: what each was asked to draw, sizes, what is written beside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from toolbox.interfaces import Sample
+from toolbox.visual.compare import compare
+
+
+class FakeSampler:
+    """Grey images whose brightness is the index and the class."""
+
+    def __init__(self, size: int = 8, classes: tuple[str, ...] = ("bag", "boot"), seed: int = 0) -> None:
+        self.size, self.class_names, self.seed = size, list(classes), seed
+        self.asked: tuple[list[int], list[int] | None] | None = None
+
+    def __call__(self, indices: torch.Tensor, labels: torch.Tensor | None = None) -> Sample:
+        self.asked = (indices.tolist(), None if labels is None else labels.tolist())
+        return Sample((indices / 10 - 0.5)[:, None, None, None].expand(-1, 3, self.size, self.size))
+
+
+def run(samplers: dict[str, FakeSampler], path: Path, **arguments: Any) -> Any:
+    return compare(samplers, path, **arguments)  # type: ignore[arg-type]
+
+
+def test_all_runs_get_the_same_latents_and_classes(tmp_path: Path) -> None:
+    base, lcp = FakeSampler(), FakeSampler()
+    result = run(dict(base=base, lcp=lcp), tmp_path / "c.png", columns=3, rows=2)
+    assert base.asked == lcp.asked == ([0, 1, 2, 3, 4, 5], [0, 1, 0, 0, 1, 0])
+    assert result.classes == ["bag", "boot", "bag"] and result.conditions == "the same latents and classes"
+
+
+def test_sizes_are_brought_to_the_largest(tmp_path: Path) -> None:
+    run(dict(small=FakeSampler(8), middle=FakeSampler(12), large=FakeSampler(16)), tmp_path / "c.png", columns=4)
+    alone = run(dict(large=FakeSampler(16)), tmp_path / "one.png", columns=4)
+    rows = [np.array(Image.open(tmp_path / name)).shape[0] for name in ("c.png", "one.png")]
+    assert rows[0] - rows[1] == 2 * (16 * 4 + 2)
+    assert alone.runs == {"large": {"image_size": 16}}
+
+
+def test_runs_without_common_classes_draw_their_own_conditions(tmp_path: Path) -> None:
+    plain = FakeSampler(classes=())
+    result = run(dict(base=FakeSampler(), plain=plain), tmp_path / "c.png", columns=2)
+    assert plain.asked == ([0, 1], None) and "conditions of its own" in result.conditions
+
+
+def test_facts_are_written_beside(tmp_path: Path) -> None:
+    details = {"base|1": dict(checkpoint="runs/base/iter_1800.pth", fid=12.34567)}
+    run({"base|1": FakeSampler()}, tmp_path / "a" / "c.png", columns=2, details=details)
+    record = json.loads((tmp_path / "a" / "c.json").read_text())
+    words = (tmp_path / "a" / "c.md").read_text()
+    assert record["runs"]["base|1"] == dict(image_size=8, checkpoint="runs/base/iter_1800.pth", fid=12.34567)
+    assert "![runs side by side](c.png)" in words and "| base\\|1 | 8 | runs/base/iter_1800.pth | 12.35 |" in words
+
+
+@pytest.mark.parametrize(("samplers", "details", "words"), [
+    ({}, None, "samplers is empty"),
+    ({"a": FakeSampler(), "b": FakeSampler(seed=3)}, None, "different seeds"),
+    ({"a": FakeSampler()}, {"b": {}}, "details names b; the runs are a"),
+])
+def test_faults_are_named(tmp_path: Path, samplers: Any, details: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        run(samplers, tmp_path / "c.png", details=details)

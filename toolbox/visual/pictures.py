@@ -1,0 +1,71 @@
+"""The pictures at the end of a run: what the core can draw of any game, then what plugins draw of theirs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toolbox.visual.grids import save_grid
+
+
+def draw_run(folder: str | Path, device: str = "cpu") -> None:
+    """Fill ``pictures/`` and ``tables/`` of a finished run's folder. A plugin that fails to draw is named, and no more."""
+    from toolbox.config import load_config
+    from toolbox.plugins import host
+    from toolbox.registry import build
+    from toolbox.release import load_run
+    from toolbox.training.run import say
+
+    folder = Path(folder)
+    config = load_config(folder / "config.py")
+    if config.model.get("generator", "generator") not in config.model["networks"]:
+        return
+    sampler = load_run(folder, config, device=device)
+    real = build(config.train_dataloader["dataset"]["source"], "dataset", "train_dataloader.dataset.source")
+    draw_classes(sampler, real, folder)
+    for implementation in host().hook.draw_pictures.get_hookimpls():
+        try:
+            implementation.function(sampler=sampler, real=real, folder=folder)
+        except Exception as error:  # a picture must not cost the run; the fault is said aloud
+            say(f"plugin {implementation.plugin_name}: could not draw its pictures: {type(error).__name__}: {error}")
+
+
+def draw_classes(sampler: Any, real: Any, folder: Path, columns: int = 12) -> None:
+    """Generated images by class, and real ones of the same classes beside them."""
+    names = sampler.class_names
+    add_picture(folder, "classes", sampler.class_sheet(columns), "Generated, one row a class; the same latents in every row.",
+                columns, names[:20] or None)
+    if names:
+        rows = [real_images(real, np.flatnonzero(real.labels == y)[:columns]) for y in range(min(len(names), 20))]
+        add_picture(folder, "real", torch.cat(rows), f"Real images of the same classes ({real.title}).", columns, names[:20])
+
+
+def real_images(real: Any, rows: Sequence[int] | np.ndarray) -> Tensor:
+    """(n, 3, H, W) images of a data set by number."""
+    from toolbox.data.base import to_tensor
+
+    return torch.stack([to_tensor(real.image(int(i))) for i in rows])
+
+
+def add_picture(folder: Path, name: str, images: Tensor, caption: str, columns: int, row_names: Sequence[str] | None = None,
+                column_names: Sequence[str] | None = None) -> Path:
+    """A grid as ``pictures/<name>.png``, with its caption for the report."""
+    path = save_grid(images, Path(folder) / "pictures" / f"{name}.png", columns, row_names, column_names)
+    captions = path.parent / "captions.json"
+    known = json.loads(captions.read_text()) if captions.is_file() else {}
+    captions.write_text(json.dumps({**known, path.name: caption}, indent=2, ensure_ascii=False))
+    return path
+
+
+def add_table(folder: Path, name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
+    """A table as ``tables/<name>.json``, for the report."""
+    path = Path(folder) / "tables" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(title=title, columns=list(columns), rows=[list(row) for row in rows]), indent=2, ensure_ascii=False))
+    return path
