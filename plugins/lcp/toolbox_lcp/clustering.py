@@ -120,7 +120,7 @@ class SoftKMeans(Clusterer):
     def n_clusters(self) -> int:
         return self.clusters
 
-    def fit(self, features: Features, y: Any = None) -> "SoftKMeans":
+    def fit(self, features: Features, y: Any = None) -> SoftKMeans:
         features = checked_features(features, self.clusters)
         rng = np.random.default_rng(self.seed)
         self._choose_delta(features)
@@ -132,7 +132,7 @@ class SoftKMeans(Clusterer):
         self.labels_ = self.predict(features)
         return self
 
-    def partial_fit(self, features: ArrayLike, y: Any = None) -> "SoftKMeans":
+    def partial_fit(self, features: ArrayLike, y: Any = None) -> SoftKMeans:
         """One sequence of eq. 1 over features (N, D), in order; coefficients are renewed before each update."""
         for feature in self._check(features):
             u = self._coefficients(feature[None])[0]
@@ -149,9 +149,9 @@ class SoftKMeans(Clusterer):
         return self._coefficients(self._check(features))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        return {"prototypes": self.prototypes_, "delta": np.float64([self.delta_, self.critical_delta_])}
+        return {"prototypes": self.prototypes_, "delta": np.array([self.delta_, self.critical_delta_])}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> "SoftKMeans":
+    def load_state(self, state: dict[str, NDArray[Any]]) -> SoftKMeans:
         prototypes = np.asarray(state["prototypes"], dtype=np.float64)
         self.clusters, self.prototypes_ = len(prototypes), prototypes
         self.delta_, self.critical_delta_ = (float(value) for value in state["delta"])
@@ -178,9 +178,10 @@ class SoftKMeans(Clusterer):
             return
         self.delta_ = float(self.delta)
         if self.clusters > 1 and not self.hard and self.delta_ > self.critical_delta_:
-            warnings.warn(f"delta={self.delta_:.4g} is above the critical temperature {self.critical_delta_:.4g} of these "
-                          f"features: all {self.clusters} prototypes will end at the mean and carry no information. Use "
-                          f"delta='auto' or a value below {self.critical_delta_:.4g}.", CollapseWarning, stacklevel=3)
+            warnings.warn(f"delta={self.delta_:.4g} is above the critical temperature {self.critical_delta_:.4g} of "
+                          f"these features: all {self.clusters} prototypes will end at the mean and carry no "
+                          "information. Use delta='auto' or a value below "
+                          f"{self.critical_delta_:.4g}.", CollapseWarning, stacklevel=3)
 
     def _reseed(self, features: Array) -> None:
         share = self._coefficients(features).mean(axis=0)
@@ -194,7 +195,8 @@ class SoftKMeans(Clusterer):
             raise ValueError("SoftKMeans has no prototypes yet: call fit(features) or load_state(state) first")
         features = checked_features(features)
         if features.shape[1] != self.prototypes_.shape[1]:
-            raise ValueError(f"features have {features.shape[1]} numbers each, the prototypes {self.prototypes_.shape[1]}")
+            raise ValueError(f"features have {features.shape[1]} numbers each, the prototypes "
+                             f"{self.prototypes_.shape[1]}")
         return features
 
 
@@ -215,7 +217,7 @@ class HardKMeans(Clusterer):
     def n_clusters(self) -> int:
         return self.clusters
 
-    def fit(self, features: Features, y: Any = None) -> "HardKMeans":
+    def fit(self, features: Features, y: Any = None) -> HardKMeans:
         from sklearn.cluster import KMeans
 
         features = checked_features(features, self.clusters)
@@ -232,7 +234,7 @@ class HardKMeans(Clusterer):
     def state(self) -> dict[str, NDArray[Any]]:
         return {"centres": self.centres_}
 
-    def load_state(self, state: dict[str, NDArray[Any]]) -> "HardKMeans":
+    def load_state(self, state: dict[str, NDArray[Any]]) -> HardKMeans:
         self.centres_ = np.asarray(state["centres"], dtype=np.float64)
         self.clusters = len(self.centres_)
         return self
@@ -269,7 +271,8 @@ def checked_features(features: Features, at_least: int = 0) -> Array:
     Raises:
         ValueError: for a wrong number of axes, NaN or infinite values, too few rows.
     """
-    chunked = isinstance(features, Iterable) and not hasattr(features, "__array__") and not isinstance(features, (list, tuple))
+    whole = hasattr(features, "__array__") or isinstance(features, (list, tuple))
+    chunked = isinstance(features, Iterable) and not whole
     array = np.concatenate(list(features)) if chunked else np.asarray(features)  # type: ignore[arg-type]
     array = np.asarray(array, dtype=np.float64)
     if array.ndim != 2:

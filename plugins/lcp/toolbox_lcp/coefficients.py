@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ class Coefficients(nn.Module, ABC):
     """
 
     def prepare(self, coefficients: Tensor, labels: Tensor, sizes: Tensor, rng: torch.Generator) -> None:
-        """See coefficients (N, K) of real images with labels (N,), -1 = unknown; ``sizes`` (C,) clusters of each class."""
+        """See coefficients (N, K) of real images with labels (N,), -1 = unknown; ``sizes`` (C,) of the classes."""
 
     @abstractmethod
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
@@ -56,7 +57,8 @@ class EmpiricalCoefficients(Coefficients):
 
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
         if not len(self.bank):
-            raise ValueError("the bank of coefficients is empty: prepare the conditioner on a data set, or load a checkpoint")
+            raise ValueError("the bank of coefficients is empty: prepare the conditioner on a data set, or load a "
+                             "checkpoint")
         slots = torch.randint(self.bank_size, labels.shape, generator=rng)
         return self.bank[labels.to(self.bank.device), slots.to(self.bank.device)]
 
@@ -64,24 +66,24 @@ class EmpiricalCoefficients(Coefficients):
         """Replace random vectors of the bank, at most ``share`` of it."""
         room = min(len(labels), self.bank_size, max(1, int(share * self.bank_size * len(self.bank))))
         chosen = torch.randperm(len(labels), generator=rng)[:room].to(labels.device)
-        slots = torch.randperm(self.bank_size, generator=rng)[:room].to(labels.device)  # distinct: no write meets another
+        slots = torch.randperm(self.bank_size, generator=rng)[:room].to(labels.device)  # distinct: no two writes meet
         known = labels[chosen] >= 0
         self.bank[labels[chosen][known], slots[known]] = coefficients[chosen][known]
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: object, **kwargs: object) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
         saved = state_dict.get(f"{prefix}bank")
         if saved is not None and saved.ndim == 3 and not len(self.bank):
             self.bank_size = saved.shape[1]
             self.bank = torch.zeros_like(saved, device=self.bank.device)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 class DirichletCoefficients(Coefficients):
     """Dirichlet(alpha, ..., alpha) over the clusters of the class.
 
     Args:
-        alpha: concentration; below 1 prefers few clusters. 'fit' chooses the value whose expected entropy equals the mean
-            entropy of the real images' coefficients. Unknown in the paper.
+        alpha: concentration; below 1 prefers few clusters. 'fit' chooses the value whose expected entropy equals the
+            mean entropy of the real images' coefficients. Unknown in the paper.
     """
 
     alpha: Tensor
@@ -145,8 +147,8 @@ class UniformCoefficients(Coefficients):
 def fit_alpha(coefficients: np.ndarray, numbers: np.ndarray) -> float:
     """The Dirichlet concentration whose expected entropy is the mean entropy of coefficient rows (N, K).
 
-    E[H] = psi(k alpha + 1) - psi(alpha + 1) for k clusters; ``numbers`` (N,) holds each row's k. Rows with one cluster say
-    nothing and are left out; the value is kept within 0.01 and 100.
+    E[H] = psi(k alpha + 1) - psi(alpha + 1) for k clusters; ``numbers`` (N,) holds each row's k. Rows with one cluster
+    say nothing and are left out; the value is kept within 0.01 and 100.
     """
     from scipy.optimize import brentq
     from scipy.special import psi

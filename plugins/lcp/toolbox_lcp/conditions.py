@@ -30,18 +30,20 @@ class ClusterConditions(Conditioner):
 
     Args:
         class_names: names of the classes, in the order of the data set's labels; checked against it.
-        extractor: config of the frozen network f whose features are clustered. In the paper an ImageNet ResNet of a depth
-            that is unknown.
+        extractor: config of the frozen network f whose features are clustered. In the paper an ImageNet ResNet of a
+            depth that is unknown.
         clusterer: config of what clusters one class; default soft k-means. Any clusterer will do.
-        clusters: k_y, a number or {class name: number}; a class with fewer than 4 k_y labelled images gets fewer, with a
-            warning. Unknown in the paper.
-        sampler: config of the distribution of u_z; default: the coefficients of a random real image. Unknown in the paper.
+        clusters: k_y, a number or {class name: number}; a class with fewer than 4 k_y labelled images gets fewer, with
+            a warning. Unknown in the paper.
+        sampler: config of the distribution of u_z; default: the coefficients of a random real image. Unknown in the
+            paper.
         classifier: name of a trained network of the game that labels unlabelled images; None: there must be none.
         gan_pseudo_threshold: an unlabelled image whose largest class probability is lower keeps label -1 and zero
             weights; then every discriminator must accept label -1. Unknown in the paper.
         relabel: ask the classifier again for the unlabelled images just shown, for classifiers that train along.
             Unknown in the paper.
-        update_with_pseudo: images labelled by the classifier shape the clusters too. The paper clusters labelled images.
+        update_with_pseudo: images labelled by the classifier shape the clusters too. The paper clusters labelled
+            images.
         freeze_prototypes_after: iterations after which the clusters stand still; None = never. Unknown in the paper.
         refresh_share: share of the bank that an iteration may renew. Unknown in the paper.
         batch_size: images at a time when features are computed.
@@ -99,8 +101,8 @@ class ClusterConditions(Conditioner):
         """Features, clusters, labels, coefficients and the bank, from the training set (a ``Stream``).
 
         Raises:
-            ValueError: classes that are not ``class_names``, a class without labelled images, unlabelled images without a
-                classifier, features that cannot be clustered.
+            ValueError: classes that are not ``class_names``, a class without labelled images, unlabelled images
+                without a classifier, features that cannot be clustered.
         """
         check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
         device, used = game.device, torch.from_numpy(np.unique(dataset.entries))
@@ -132,9 +134,9 @@ class ClusterConditions(Conditioner):
         if not len(hidden):
             return
         if self.classifier is None:
-            raise ValueError(f"{len(hidden)} of the training images have no label and the conditioner has no classifier: name a "
-                             "trained network of the game (conditioner.classifier), or leave unlabelled images out of the "
-                             "split (unlabelled='none')")
+            raise ValueError(f"{len(hidden)} of the training images have no label and the conditioner has no "
+                             "classifier: name a trained network of the game (conditioner.classifier), or leave "
+                             "unlabelled images out of the split (unlabelled='none')")
         classifier = game.network(self.classifier, averaged=True).eval()
         labels[hidden] = _in_batches(source, hidden, self.batch_size, game.device,
                                      lambda images: self._decide(classifier(images)).cpu())
@@ -151,7 +153,8 @@ class ClusterConditions(Conditioner):
         from mmengine.logging import print_log
 
         for name, values in self.report.items():
-            print_log(f"clusters of {name!r}: " + ", ".join(f"{key} {value:.3g}" for key, value in values.items()), "current")
+            figures = ", ".join(f"{key} {value:.3g}" for key, value in values.items())
+            print_log(f"clusters of {name!r}: {figures}", "current")
 
     # while training
 
@@ -166,7 +169,7 @@ class ClusterConditions(Conditioner):
         labels = self.labels[sample.index]
         weights = self.layout.spread(labels, self.coefficients[sample.index])
         extra = {**sample.condition.extra, "labelled": self.labelled[sample.index]}
-        return sample.condition.replace(labels=labels, weights=weights, extra=extra)  # type: ignore[no-any-return]
+        return sample.condition.replace(labels=labels, weights=weights, extra=extra)
 
     def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
         """Classes uniform over all (unless given), coefficients u_z from the sampler."""
@@ -180,9 +183,9 @@ class ClusterConditions(Conditioner):
         """Eq. 1 with the labelled images of the batch, then new labels and coefficients of the batch, then the bank."""
         if not len(self.features) or real.index is None:
             return
-        if self.relabel:
-            self._relabel(game, real)
         index = real.index
+        if self.relabel:
+            self._relabel(game, real.images, index)
         labels, features = self.labels[index], self.features[index].cpu().numpy()
         if self._moving:
             shaping = labels >= 0 if self.update_with_pseudo else self.labelled[index]
@@ -193,12 +196,12 @@ class ClusterConditions(Conditioner):
         self.updates += 1
         self._settle_if_due()
 
-    def _relabel(self, game: Any, real: Sample) -> None:
-        hidden = ~self.labelled[real.index]
+    def _relabel(self, game: Any, images: Tensor, index: Tensor) -> None:
+        hidden = ~self.labelled[index]
         if hidden.any():
             classifier = game.network(self.classifier, averaged=True)
             training = classifier.training
-            self.labels[real.index[hidden]] = self._decide(classifier.eval()(real.images[hidden]))
+            self.labels[index[hidden]] = self._decide(classifier.eval()(images[hidden]))
             classifier.train(training)
 
     @property
@@ -227,7 +230,7 @@ class ClusterConditions(Conditioner):
     def modes(self) -> Condition:
         """Each cluster in use alone, in the order of the rows; with one cluster a class, the classes."""
         pairs = [(y, i) for y, size in enumerate(self.clusters.sizes.tolist()) for i in range(size)]
-        return concatenate([self.by_cluster(y, i) for y, i in pairs])  # type: ignore[no-any-return]
+        return concatenate([self.by_cluster(y, i) for y, i in pairs])
 
     def by_class(self, labels: Tensor, rng: torch.Generator) -> Condition:
         """Conditions of given classes (n,), coefficients from the sampler."""
@@ -248,8 +251,8 @@ class ClusterConditions(Conditioner):
         rows = torch.atleast_2d(torch.as_tensor(u, dtype=torch.float32))
         used, beyond = rows[:, :self.layout.sizes[y]], rows[:, self.layout.sizes[y]:]
         if beyond.any() or (rows < 0).any() or not torch.allclose(rows.sum(dim=1), torch.ones(len(rows)), atol=1e-4):
-            raise ValueError(f"coefficients of class {self.class_names[y]!r} must be {self.layout.sizes[y]} numbers >= 0 with sum "
-                             f"1, got {rows.tolist()[0]}")
+            raise ValueError(f"coefficients of class {self.class_names[y]!r} must be {self.layout.sizes[y]} numbers >= "
+                             f"0 with sum 1, got {rows.tolist()[0]}")
         padded = torch.zeros(len(rows), self.layout.width)
         padded[:, :used.shape[1]] = used
         labels = torch.full((len(rows),), y)
@@ -262,7 +265,7 @@ class ClusterConditions(Conditioner):
         return self.by_coefficients(name, (1 - a) * start + a * end)
 
     def assign(self, features: Tensor, labels: Tensor | None) -> Tensor:
-        """(N,) row of the table whose cluster features (N, d) of the extractor fall into, among those of their labels."""
+        """(N,) row of the cluster, of those of each label (N,), that features (N, d) of the extractor fall into."""
         if labels is None:
             raise ValueError("clusters are found inside classes: images need condition.labels")
         found = self.clusters.assign(features.detach().cpu().numpy(), labels.cpu().numpy())
@@ -281,7 +284,7 @@ class ClusterConditions(Conditioner):
     # loading
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Take the number of images from what was saved, as long as nothing has been prepared here; the rest is strict."""
+        """Take the number of images from what was saved, unless something is prepared here; the rest is strict."""
         if not len(self.labels):
             for name in (*_BY_IMAGE, "extractor_digest"):
                 saved = state_dict.get(f"{prefix}{name}")
@@ -290,7 +293,8 @@ class ClusterConditions(Conditioner):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         if len(self.extractor_digest) and not torch.equal(self.extractor_digest.cpu(), self._digest()):
             args[-1].append(f"{prefix}extractor: the clusters were found on features of another extractor than "
-                            f"{self.extractor.name!r} (its fingerprint differs): set conditioner.extractor as it was then")
+                            f"{self.extractor.name!r} (its fingerprint differs): set conditioner.extractor as it was "
+                            "then")
 
 
 def _extractor(config: Any) -> FeatureExtractor:
@@ -300,7 +304,8 @@ def _extractor(config: Any) -> FeatureExtractor:
     return extractor.requires_grad_(False).eval()
 
 
-def _in_batches(source: Any, rows: Tensor, batch: int, device: torch.device, function: Callable[[Tensor], Tensor]) -> Tensor:
+def _in_batches(source: Any, rows: Tensor, batch: int, device: torch.device,
+                function: Callable[[Tensor], Tensor]) -> Tensor:
     """``function`` of the unaugmented images ``rows`` (n,) of an image set, batch by batch, joined."""
     parts = []
     with torch.no_grad():

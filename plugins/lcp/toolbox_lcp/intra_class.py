@@ -42,11 +42,15 @@ class IntraClassClusters(nn.Module):
         self._config = dict(clusterer)
 
     @property
+    def _each(self) -> list[_State]:
+        return [state for state in self.states if isinstance(state, _State)]
+
+    @property
     def moving(self) -> bool:
         """Whether the clusters can follow the data."""
-        return all(hasattr(state.clusterer, "partial_fit") for state in self.states)
+        return all(hasattr(state.clusterer, "partial_fit") for state in self._each)
 
-    def fit(self, features: NDArray[Any], labels: NDArray[np.int64]) -> "IntraClassClusters":
+    def fit(self, features: NDArray[Any], labels: NDArray[np.int64]) -> IntraClassClusters:
         """Cluster labelled features (N, D) class by class; k_y is at most a quarter of a class's images, at least 1.
 
         Raises:
@@ -55,8 +59,8 @@ class IntraClassClusters(nn.Module):
         for y, name in enumerate(self.layout.class_names):
             own = features[labels == y]
             if not len(own):
-                raise ValueError(f"class {name!r} has no labelled image: every class needs some, since unlabelled images "
-                                 "are taken to belong to the same classes (check the split)")
+                raise ValueError(f"class {name!r} has no labelled image: every class needs some, since unlabelled "
+                                 "images are taken to belong to the same classes (check the split)")
             size = self._affordable(y, len(own))
             clusterer = build(self._config, "clusterer", "conditioner.clusterer", clusters=size)
             try:
@@ -70,26 +74,26 @@ class IntraClassClusters(nn.Module):
         asked = self.layout.sizes[y]
         size = max(1, min(asked, images // _PER_CLUSTER))
         if size < asked:
-            warnings.warn(f"class {self.layout.class_names[y]!r} has {images} labelled images: {size} clusters instead of "
-                          f"{asked} ({_PER_CLUSTER} images a cluster); the other rows stay unused", stacklevel=4)
+            warnings.warn(f"class {self.layout.class_names[y]!r} has {images} labelled images: {size} clusters instead "
+                          f"of {asked} ({_PER_CLUSTER} images a cluster); the other rows stay unused", stacklevel=4)
         return size
 
     def _accept(self, y: int, found: int) -> None:
         if found > self.layout.sizes[y]:
-            raise ValueError(f"the clusterer found {found} clusters in class {self.layout.class_names[y]!r}, the networks have "
-                             f"rows for {self.layout.sizes[y]}: raise clusters, or make it stop there")
+            raise ValueError(f"the clusterer found {found} clusters in class {self.layout.class_names[y]!r}, the "
+                             f"networks have rows for {self.layout.sizes[y]}: raise clusters, or make it stop there")
         self.sizes[y] = found
 
     def update(self, features: NDArray[Any], labels: NDArray[np.int64]) -> None:
         """Eq. 1 over a batch, in order. Classes that are not in it do not move."""
         for y in np.unique(labels[labels >= 0]):
-            self.states[int(y)].partial_fit(features[labels == y])
+            self._each[int(y)].partial_fit(features[labels == y])
 
     def membership(self, features: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float32]:
         """(N, K) coefficients u_x in each label's class (eq. 2), zero in padded places and for label -1."""
         u = np.zeros((len(features), self.layout.width), dtype=np.float32)
         for y in np.unique(labels[labels >= 0]):
-            rows, clusterer = labels == y, self.states[int(y)].clusterer
+            rows, clusterer = labels == y, self._each[int(y)].clusterer
             u[rows, :clusterer.n_clusters] = clusterer.membership(features[rows])
         return u
 
@@ -100,7 +104,7 @@ class IntraClassClusters(nn.Module):
     def report(self, features: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
         """{class name: what its clusterer says of itself}; empty for clusterers without ``report``."""
         return {name: state.clusterer.report(features[labels == y])
-                for y, (name, state) in enumerate(zip(self.layout.class_names, self.states, strict=True))
+                for y, (name, state) in enumerate(zip(self.layout.class_names, self._each, strict=True))
                 if hasattr(state.clusterer, "report")}
 
 
@@ -138,5 +142,5 @@ class _State(nn.Module):
         try:
             self.clusterer.load_state({name: buffer.cpu().numpy() for name, buffer in self.named_buffers()})
         except KeyError as error:
-            errors.append(f"{prefix}* holds {sorted(self._buffers)}, {type(self.clusterer).__name__} needs {error}: it was saved "
-                          "with another clusterer; set clusterer as it was then")
+            errors.append(f"{prefix}* holds {sorted(self._buffers)}, {type(self.clusterer).__name__} needs {error}: it "
+                          "was saved with another clusterer; set clusterer as it was then")

@@ -42,7 +42,8 @@ class ClusterLayout:
             self.class_index(name)
         missing = [name for name in self.class_names if name not in clusters]
         if missing:
-            raise ValueError(f"clusters says nothing of class {missing[0]!r}: give a number for each class, or one for all")
+            raise ValueError(f"clusters says nothing of class {missing[0]!r}: give a number for each class, or one for "
+                             "all")
         for name, number in clusters.items():
             if not isinstance(number, int) or number < 1:
                 raise ValueError(f"clusters of class {name!r} is {number!r}, must be a whole number of at least 1")
@@ -51,7 +52,8 @@ class ClusterLayout:
     @property
     def names(self) -> list[str]:
         """What each row is called: 'trouser / cluster 2' (counted from 0)."""
-        return [f"{name} / cluster {i}" for name, size in zip(self.class_names, self.sizes, strict=True) for i in range(size)]
+        classes = zip(self.class_names, self.sizes, strict=True)
+        return [f"{name} / cluster {i}" for name, size in classes for i in range(size)]
 
     @property
     def class_of_row(self) -> list[int]:
@@ -62,11 +64,12 @@ class ClusterLayout:
         """Number of a class given by name or number."""
         if isinstance(name, str):
             if name not in self.class_names:
-                raise ValueError(f"no class is called {name!r}{near_miss(name, self.class_names)}; "
-                                 f"classes: {', '.join(self.class_names)}")
+                raise ValueError(f"no class is called {name!r}{near_miss(name, self.class_names)}; classes: "
+                                 f"{', '.join(self.class_names)}")
             return self.class_names.index(name)
         if not 0 <= name < len(self.class_names):
-            raise ValueError(f"class {name} does not exist: there are {len(self.class_names)} (0..{len(self.class_names) - 1})")
+            raise ValueError(f"class {name} does not exist: there are {len(self.class_names)} "
+                             f"(0..{len(self.class_names) - 1})")
         return int(name)
 
     def row(self, name: str | int, cluster: int) -> int:
@@ -78,7 +81,7 @@ class ClusterLayout:
         return self.offsets[y] + int(cluster)
 
     def spread(self, labels: Tensor, coefficients: Tensor) -> Tensor:
-        """Rows (N, S) that hold coefficients (N, K) in the block of each label (N,), zero elsewhere and for label -1."""
+        """Rows (N, S) that hold coefficients (N, K) in the block of each label (N,); all zero for label -1."""
         columns = self._columns(labels.device)[labels]  # label -1 picks the last line, which points outside
         rows = coefficients.new_zeros(len(labels), self.total + 1)
         return rows.scatter_(1, columns, coefficients)[:, :-1]

@@ -35,8 +35,9 @@ class PromptDiscriminator(Discriminator):
 
     steps: Tensor
 
-    def __init__(self, clip: Any, prompts: Mapping[str, Any] | PromptLearner, hidden: int = 256, scale: float | None = None,
-                 normalize: bool = False, spectral: bool = True, prompt_every: int = 1) -> None:
+    def __init__(self, clip: Any, prompts: Mapping[str, Any] | PromptLearner, hidden: int = 256,
+                 scale: float | None = None, normalize: bool = False, spectral: bool = True,
+                 prompt_every: int = 1) -> None:
         super().__init__()
         if prompt_every < 1:
             raise ValueError(f"prompt_every={prompt_every} must be 1 or more")
@@ -51,7 +52,7 @@ class PromptDiscriminator(Discriminator):
         self.scale = hidden**-0.5 if scale is None else scale
         self.normalize, self.prompt_every = normalize, prompt_every
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of this network, while it moved
-        self._version: int | None = None
+        self._last_seen: int | None = None
 
     @property
     def clip(self) -> Any:
@@ -60,7 +61,7 @@ class PromptDiscriminator(Discriminator):
 
     def encode(self, images: Tensor) -> Tensor:
         """h_img(E_img(x)), (N, hidden); gradients reach the images, and h_img, but not CLIP."""
-        return self.h_img(self._unit(self.clip.encode_images(images)))  # type: ignore[no-any-return]
+        return self.h_img(self._unit(self.clip.encode_images(images)))
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
         """Logits (N,) under ``condition.weights`` (N, S), eq. 5; zero rows are judged by w_unc alone.
@@ -78,11 +79,11 @@ class PromptDiscriminator(Discriminator):
     def _weights(self, condition: Condition | None, n: int) -> Tensor:
         weights = None if condition is None else condition.weights
         if weights is None:
-            raise ValueError("PromptDiscriminator needs condition.weights (N, S): use a conditioner that gives coefficients "
-                             "over clusters, such as ClusterConditions")
+            raise ValueError("PromptDiscriminator needs condition.weights (N, S): use a conditioner that gives "
+                             "coefficients over clusters, such as ClusterConditions")
         if weights.shape != (n, self.prompts.n_prompts):
-            raise ValueError(f"condition.weights is {tuple(weights.shape)}, expected ({n}, {self.prompts.n_prompts}): the "
-                             "conditioner and the prompts must name the same classes and clusters")
+            raise ValueError(f"condition.weights is {tuple(weights.shape)}, expected ({n}, {self.prompts.n_prompts}): "
+                             "the conditioner and the prompts must name the same classes and clusters")
         return weights
 
     def _texts(self, which: Tensor) -> Tensor:
@@ -94,9 +95,10 @@ class PromptDiscriminator(Discriminator):
         """Whether this is the turn of this network, and one of the steps at which its prompts learn."""
         if not self.w_unc.requires_grad:
             return False
-        if self.training and torch.is_grad_enabled() and self.w_unc._version != self._version:  # it stepped since last time
+        version = self.w_unc._version  # grows with every optimiser step
+        if self.training and torch.is_grad_enabled() and version != self._last_seen:
             self.steps += 1
-            self._version = self.w_unc._version
+            self._last_seen = version
         return self.prompt_every == 1 or int(self.steps - 1) % self.prompt_every == 0
 
     def _unit(self, features: Tensor) -> Tensor:

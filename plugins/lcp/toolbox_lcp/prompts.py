@@ -26,7 +26,8 @@ class ClusterPrompts(PromptLearner):
         clusters: k_y, a number or {class name: number}.
         context: R, number of context vectors. Unknown in the paper; 16 is CoOp's main setting.
         position: where the name stands: 'end' (the paper), 'middle' or 'front' of the context.
-        init: words to start the context from, such as 'a photo of a' (R is their number of tokens); None = N(0, init_std^2).
+        init: words to start the context from, such as 'a photo of a' (R is their number of tokens);
+            None = N(0, init_std^2).
         init_std: of the random start, or of the noise that keeps clusters apart when they start from words. Unknown in
             the paper; 0.02 is CoOp's.
         shared: one context for all classes and clusters (plain CoOp), an ablation.
@@ -45,13 +46,15 @@ class ClusterPrompts(PromptLearner):
     ids: Tensor
     words: Tensor
     order: Tensor
+    class_of: Tensor
 
     def __init__(self, clip: Any, class_names: Sequence[str], clusters: int | Mapping[str, int] = 5, context: int = 16,
                  position: str = "end", init: str | None = None, init_std: float = 0.02, shared: bool = False,
                  learn: bool = True, template: str = "a photo of a {}", period: bool = True) -> None:
         super().__init__()
         if position not in POSITIONS:
-            raise ValueError(f"position={position!r} must be one of {', '.join(POSITIONS)}{near_miss(position, POSITIONS)}")
+            raise ValueError(f"position={position!r} must be one of "
+                             f"{', '.join(POSITIONS)}{near_miss(position, POSITIONS)}")
         if template.count("{}") != 1:
             raise ValueError(f"template={template!r} must contain '{{}}' once, where the class name goes")
         self.layout = ClusterLayout(class_names, clusters)
@@ -97,8 +100,9 @@ class ClusterPrompts(PromptLearner):
         cut = ends + 1 >= clip.context_length  # a text that just fits cannot be told from one that was cut
         if cut.any():
             worst = int(lengths.argmax())
-            raise ValueError(f"the prompt of class {names[worst]!r} (context and name: {int(lengths[worst])} tokens, start and "
-                             f"end more) does not fit into CLIP's {clip.context_length} tokens: lower context, or shorten it")
+            raise ValueError(f"the prompt of class {names[worst]!r} (context and name: {int(lengths[worst])} tokens, "
+                             f"start and end more) does not fit into CLIP's {clip.context_length} tokens: lower "
+                             "context, or shorten it")
 
     def forward(self, which: Tensor) -> Tensor:
         """Token embeddings (N, L, d_token) of prompts ``which`` (N,): rows of the cluster table."""
@@ -134,19 +138,19 @@ class ClusterPrompts(PromptLearner):
         """dict(format, position, shared, prompts): each prompt a dict(class, cluster, context (R, d_token))."""
         context = self.context.detach().cpu()
         if self.shared:
-            prompts = [{"class": None, "cluster": None, "context": context[0].clone()}] if len(context) else []
+            prompts: list[dict[str, Any]] = [{"class": None, "cluster": None, "context": v} for v in context.clone()]
         else:
+            sizes = zip(self.layout.class_names, self.layout.sizes, strict=True) if self.learn else ()
             prompts = [{"class": name, "cluster": i, "context": context[self.layout.row(name, i)].clone()}
-                       for name, size in zip(self.layout.class_names, self.layout.sizes, strict=True) for i in range(size)
-                       if self.learn]
+                       for name, size in sizes for i in range(size)]
         return {"format": FORMAT, "position": self.position, "shared": self.shared, "prompts": prompts}
 
     def restore(self, record: Mapping[str, Any]) -> None:
         """Take over contexts that :meth:`export` wrote, by class name and cluster; a shared one fits any classes.
 
         Raises:
-            ValueError: another format, position or kind of context, a missing or unknown prompt, another shape. Nothing is
-                changed then.
+            ValueError: another format, position or kind of context, a missing or unknown prompt, another shape.
+                Nothing is changed then.
         """
         for key, own in (("format", FORMAT), ("position", self.position), ("shared", self.shared)):
             if record.get(key) != own:
@@ -154,11 +158,13 @@ class ClusterPrompts(PromptLearner):
         rows = {self._row(prompt): prompt["context"] for prompt in record["prompts"]}
         missing = [self.layout.names[row] for row in range(len(self.context)) if row not in rows]
         if missing:
-            raise ValueError(f"the prompts to import lack {len(missing)} of {len(self.context)}: {', '.join(missing[:5])}")
+            raise ValueError(f"the prompts to import lack {len(missing)} of {len(self.context)}: "
+                             f"{', '.join(missing[:5])}")
         for row, context in rows.items():
             if context.shape != self.context.shape[1:]:
-                raise ValueError(f"the imported context of {self.layout.names[row]!r} is {tuple(context.shape)}, expected "
-                                 f"{tuple(self.context.shape[1:])} (context vectors, width of CLIP's token embeddings)")
+                raise ValueError(f"the imported context of {self.layout.names[row]!r} is {tuple(context.shape)}, "
+                                 f"expected {tuple(self.context.shape[1:])} (context vectors, width of CLIP's token "
+                                 "embeddings)")
         with torch.no_grad():
             for row, context in rows.items():
                 self.context[row] = context.to(self.context)

@@ -14,8 +14,8 @@ from toolbox.interfaces import Objective, Sample, Turn
 class PseudoLabelCrossEntropy(Objective):
     """Labelled cross-entropy plus FixMatch's consistency on images without a label (Sohn et al. 2020).
 
-    Weak and strong views are read from the batch (``extras['weak']``, ``extras['strong']``, made by the data stream); without
-    a weak view the images themselves are used. How the paper trains its classifier is unknown.
+    Weak and strong views are read from the batch (``extras['weak']``, ``extras['strong']``, made by the data stream);
+    without a weak view the images themselves are used. How the paper trains its classifier is unknown.
 
     Args:
         classifier: name of the network; images (N, 3, H, W) to logits (N, C).
@@ -79,19 +79,21 @@ class LabelCrossEntropy(Objective):
         """Mean over the generated batch."""
         labels = turn.fake.condition.labels
         if labels is None:
-            raise ValueError("LabelCrossEntropy needs condition.labels of the generated images: use a conditioner with classes")
+            raise ValueError("LabelCrossEntropy needs condition.labels of the generated images: use a conditioner "
+                             "with classes")
         return F.cross_entropy(turn.network(self.classifier)(turn.fake.images), labels)
 
 
 def _views(real: Sample) -> tuple[Tensor, Tensor, Tensor]:
     if "strong" not in real.extras:
-        raise ValueError(f"PseudoLabelCrossEntropy needs a strongly augmented view of each image, the batch has "
+        raise ValueError("PseudoLabelCrossEntropy needs a strongly augmented view of each image, the batch has "
                          f"{sorted(real.extras) or 'no extra fields'}: add the 'strong' view to the data stream")
     labels = real.condition.labels
     if labels is None:
         raise ValueError("PseudoLabelCrossEntropy needs condition.labels (-1 = hidden); the data gives none")
     given = real.condition.extra.get("labelled")  # a conditioner may have filled hidden labels in
-    return real.extras.get("weak", real.images), real.extras["strong"], labels if given is None else labels.where(given, -1)
+    labels = labels if given is None else labels.where(given, -1)
+    return real.extras.get("weak", real.images), real.extras["strong"], labels
 
 
 def _mean(values: Tensor, where: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Does the mechanism work? Two classes of two colours: does the prompt discriminator tie clusters to what they stand for?
+"""Two classes of two colours: does the prompt discriminator tie clusters to what they stand for?
 
     python -m toolbox_lcp.toy --seeds 4
 
-Squares and diamonds, red and blue, 16 pixels; a frozen random CLIP. Without the prompt discriminator nothing says which of
-a class's cluster embeddings should draw which colour. It says nothing about the quality of real images.
+Squares and diamonds, red and blue, 16 pixels; a frozen random CLIP. Without the prompt discriminator nothing says
+which of a class's cluster embeddings should draw which colour. It says nothing about the quality of real images.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class ToyImages(ArraySet):
         rng = np.random.default_rng(seed)
         labels, colour = np.repeat([0, 1], 2 * each), np.tile(np.repeat([0, 1], each), 2)
         images = np.stack([_draw(y, c, rng) for y, c in zip(labels, colour, strict=True)])
-        super().__init__(images, labels, CLASSES, title="toy shapes", factors={"colour": colour}, factor_names={"colour": COLOURS})
+        super().__init__(images, labels, CLASSES, title="toy shapes", factors={"colour": colour},
+                         factor_names={"colour": COLOURS})
 
 
 def _draw(label: int, colour: int, rng: np.random.Generator) -> np.ndarray:
@@ -85,12 +86,13 @@ class ToyGenerator(Generator):
         self.body = nn.Sequential(
             nn.Unflatten(1, (2 * width, 4, 4)), nn.BatchNorm2d(2 * width), nn.ReLU(), nn.Upsample(scale_factor=2),
             nn.Conv2d(2 * width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Upsample(scale_factor=2),
-            nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
+            nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """(N, 3, 16, 16)."""
         assert condition is not None and condition.weights is not None
-        return self.body(self.start(torch.cat([latents, condition.weights @ self.table], dim=1)))  # type: ignore[no-any-return]
+        return self.body(self.start(torch.cat([latents, condition.weights @ self.table], dim=1)))
 
 
 class ToyDiscriminator(Discriminator):
@@ -108,12 +110,12 @@ class ToyDiscriminator(Discriminator):
 
     def encode(self, images: Tensor) -> Tensor:
         """(N, 8 width)."""
-        return self.body(images)  # type: ignore[no-any-return]
+        return self.body(images)
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
         """(N,) under the class label."""
         assert condition is not None and condition.labels is not None
-        return self.score(features)[:, 0] + (self.classes(condition.labels) * features).sum(dim=1)  # type: ignore[no-any-return]
+        return self.score(features)[:, 0] + (self.classes(condition.labels) * features).sum(dim=1)
 
 
 def config(seed: int, prompts: bool = True, sampler: str = "EmpiricalCoefficients") -> dict[str, Any]:
@@ -167,7 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     sys.stdout.write("| seed | with the prompt discriminator | class discriminator only |\n| --- | --- | --- |\n")
     for seed in range(chosen.seeds):
-        values = [consistency(train(seed, prompts, chosen.iterations, sampler=chosen.sampler)) for prompts in (True, False)]
+        games = (train(seed, prompts, chosen.iterations, sampler=chosen.sampler) for prompts in (True, False))
+        values = [consistency(game) for game in games]
         sys.stdout.write(f"| {seed} | {values[0]:.2f} | {values[1]:.2f} |\n")
         sys.stdout.flush()
 

@@ -14,7 +14,8 @@ from toolbox.interfaces import FeatureExtractor
 from toolbox.models.clip import Clip
 
 
-def make_mixture(modes: int, each: int = 60, width: int = 32, spread: float = 0.3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def make_mixture(modes: int, each: int = 60, width: int = 32, spread: float = 0.3,
+                 seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Non-negative features (modes * each, width) around ``modes`` centres, and the mode of each."""
     rng = np.random.default_rng(seed)
     centres = np.abs(rng.standard_normal((modes, width))) + 0.5
@@ -62,8 +63,8 @@ class Coloured(ArraySet):
         images = rng.integers(0, 40, size=(4 * each, 8, 8, 3), dtype=np.uint8)
         for i, (y, c) in enumerate(zip(labels, colour, strict=True)):
             images[i, 4 * y:4 * y + 4, :, 2 * c] += 180
-        super().__init__(images, labels, ["top half", "bottom half"], title="coloured halves", factors={"colour": colour},
-                         factor_names={"colour": ["red", "blue"]})
+        super().__init__(images, labels, ["top half", "bottom half"], title="coloured halves",
+                         factors={"colour": colour}, factor_names={"colour": ["red", "blue"]})
 
 
 class FixedStream:

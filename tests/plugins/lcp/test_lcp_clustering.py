@@ -7,8 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toolbox_lcp.clustering import (CollapseWarning, HardKMeans, SoftKMeans, coefficients, critical_temperature, perplexity,
-                                    update)
+
+from toolbox_lcp.clustering import (
+    CollapseWarning,
+    HardKMeans,
+    SoftKMeans,
+    coefficients,
+    critical_temperature,
+    perplexity,
+    update,
+)
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "softkmeans_seed0.npz")
 
@@ -54,7 +62,7 @@ def test_temperature_limits(mixture):
     assert perplexity(coefficients(prototypes, features, 1e6)) == pytest.approx(3, abs=1e-6)
 
 
-@pytest.mark.parametrize("share,largest_cosine", [(1.5, True), (0.5, False)])
+@pytest.mark.parametrize(("share", "largest_cosine"), [(1.5, True), (0.5, False)])
 def test_prototypes_collapse_above_the_critical_temperature(share, largest_cosine, mixture, purity):
     features, mode = mixture(5, width=64)
     model = SoftKMeans(5, delta_share=share, passes=15).fit(features)
@@ -118,7 +126,7 @@ def test_one_cluster_has_coefficient_one(mixture):
     np.testing.assert_array_equal(SoftKMeans(1).fit(features).membership(features), 1.0)
 
 
-@pytest.mark.parametrize("make,message", [
+@pytest.mark.parametrize(("make", "message"), [
     (lambda: SoftKMeans(0), "clusters=0 must be a whole number"),
     (lambda: SoftKMeans(2, delta="Auto"), "delta='Auto' must be a positive number or 'auto'"),
     (lambda: SoftKMeans(2, mu=1.0), "mu=1.0 must lie between 0 and 1"),

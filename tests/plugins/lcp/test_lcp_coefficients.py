@@ -5,12 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from toolbox_lcp.coefficients import (DirichletCoefficients, EmpiricalCoefficients, OneHotCoefficients,
-                                      SoftmaxNormalCoefficients, UniformCoefficients, fit_alpha)
+
+from toolbox_lcp.coefficients import (
+    DirichletCoefficients,
+    EmpiricalCoefficients,
+    OneHotCoefficients,
+    SoftmaxNormalCoefficients,
+    UniformCoefficients,
+    fit_alpha,
+)
 
 SIZES = torch.tensor([3, 1, 2])
-SAMPLERS = [EmpiricalCoefficients(16), DirichletCoefficients(0.5), DirichletCoefficients("fit"), SoftmaxNormalCoefficients(),
-            OneHotCoefficients(), UniformCoefficients()]
+SAMPLERS = [EmpiricalCoefficients(16), DirichletCoefficients(0.5), DirichletCoefficients("fit"),
+            SoftmaxNormalCoefficients(), OneHotCoefficients(), UniformCoefficients()]
 
 
 def rng(seed: int = 0) -> torch.Generator:

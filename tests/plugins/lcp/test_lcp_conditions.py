@@ -1,4 +1,4 @@
-"""Conditions on a small coloured data set: preparation, pseudo-labels, movement, resume, explicit conditions, faults."""
+"""Conditions on a small coloured data set: preparation, pseudo-labels, movement, resume, requests, faults."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from toolbox_lcp.conditions import ClusterConditions
 
 from toolbox.interfaces import Condition, Sample
 from toolbox.registry import BuildError
+from toolbox_lcp.conditions import ClusterConditions
 
 NAMES = ["top half", "bottom half"]
 
@@ -162,7 +162,8 @@ def test_explicit_conditions(conditions):
     assert made.by_cluster("bottom half", 1, 3).weights.tolist() == [[0, 0, 0, 1]] * 3
     assert made.by_coefficients(0, [0.25, 0.75]).weights.tolist() == [[0.25, 0.75, 0, 0]]
     strip = made.interpolation("top half", 1, 0, steps=3)
-    assert strip.weights.tolist() == [[0, 1, 0, 0], [0.5, 0.5, 0, 0], [1, 0, 0, 0]] and strip.labels.tolist() == [0, 0, 0]
+    assert strip.weights.tolist() == [[0, 1, 0, 0], [0.5, 0.5, 0, 0], [1, 0, 0, 0]]
+    assert strip.labels.tolist() == [0, 0, 0]
     assert made.by_class(torch.tensor([1, 0]), rng()).labels.tolist() == [1, 0]
 
 
@@ -202,13 +203,15 @@ def test_a_temperature_that_collapses_is_warned_of_with_numeric_delta(conditions
 
 
 def test_faults_of_the_data(conditions, lcp_parts):
-    with pytest.raises(ValueError, match="3 of the training images have no label and the conditioner has no classifier"):
+    with pytest.raises(ValueError, match="3 of the training images have no label and the conditioner has no "
+                                         "classifier"):
         conditions([1, 2, 3])
     with pytest.raises(ValueError, match="class 'top half' has no labelled image"):
         conditions(list(range(24)), classifier="classifier")
     wrong = lcp_parts.Coloured()
     wrong.classes = ["top half", "lower half"]
-    with pytest.raises(ValueError, match=r"conditioner.class_names has 'bottom half' where the data set has 'lower half'"):
+    with pytest.raises(ValueError, match=r"conditioner.class_names has 'bottom half' where the data set has 'lower "
+                                         r"half'"):
         conditions(source=wrong)
 
 
@@ -224,7 +227,7 @@ def test_faults_of_use(conditions):
     ]:
         with pytest.raises(ValueError, match=message):
             call()
-    with pytest.raises(BuildError, match="no argument 'delt'.*did you mean 'delta'"):
+    with pytest.raises(BuildError, match=r"no argument 'delt'.*did you mean 'delta'"):
         conditions(clusterer={"type": "SoftKMeans", "delt": 1.0})
 
 
@@ -237,5 +240,5 @@ def test_loading_is_strict(conditions, lcp_parts):
     with pytest.raises(RuntimeError, match="saved with another clusterer"):
         conditions(prepare=False, clusterer={"type": "KMeans"}).load_state_dict(saved)
     partial = {key: value for key, value in saved.items() if key != "labels"}
-    with pytest.raises(RuntimeError, match='Missing key.*"labels"'):
+    with pytest.raises(RuntimeError, match=r'Missing key.*"labels"'):
         conditions(prepare=False).load_state_dict(partial)

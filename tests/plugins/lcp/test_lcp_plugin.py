@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import toolbox_lcp
-
 from toolbox.plugins import host
 
 
@@ -20,4 +19,5 @@ def test_every_component_loads_and_fits_its_interface():
 
 def test_importing_the_plugin_imports_no_torch():
     code = "import sys, toolbox_lcp; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, timeout=60).returncode == 0
+    paths = {"PYTHONPATH": ":".join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=paths, timeout=60).returncode == 0

@@ -6,9 +6,9 @@ import copy
 
 import pytest
 import torch
-from toolbox_lcp.prompt_discriminator import PromptDiscriminator
 
 from toolbox.interfaces import Condition
+from toolbox_lcp.prompt_discriminator import PromptDiscriminator
 
 PROMPTS = {"type": "ClusterPrompts", "class_names": ["ankle boot", "bag"], "clusters": 2, "context": 2}
 
@@ -57,7 +57,8 @@ def test_batch_order_and_cluster_order_do_not_matter(judge):
 def test_zero_rows_are_judged_unconditionally(judge):
     network, (images, _) = judge(), some()
     features = network.encode(images)
-    torch.testing.assert_close(network.judge(features, Condition(weights=torch.zeros(4, 4))), features @ network.w_unc / 4)
+    scores = network.judge(features, Condition(weights=torch.zeros(4, 4)))
+    torch.testing.assert_close(scores, features @ network.w_unc / 4)
 
 
 def test_only_prompts_that_are_asked_for_are_encoded(judge, clip, monkeypatch):
@@ -75,7 +76,7 @@ def test_gradients_of_its_own_turn_and_of_the_generators(judge, clip):
     images.requires_grad_(True)
     network(images.detach(), Condition(weights=weights)).sum().backward()
     own = dict(network.named_parameters())
-    assert all(parameter.grad is not None and parameter.grad.any() for name, parameter in own.items() if "bias" not in name)
+    assert all(p.grad is not None and p.grad.any() for name, p in own.items() if "bias" not in name)
     network.zero_grad()
     network.requires_grad_(False)  # as a game does when somebody else moves
     network(images, Condition(weights=weights)).sum().backward()

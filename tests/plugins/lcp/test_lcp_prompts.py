@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from toolbox_lcp.prompts import ClusterPrompts
 
 NAMES = ["ankle boot", "bag"]
@@ -87,7 +88,8 @@ def test_restore_faults_change_nothing(clip):
         ({"shared": True}, "have shared=True"), ({"prompts": record["prompts"][:3]}, "lack 1 of 4: bag / cluster 1"),
         ({"prompts": [{**p, "class": "bga" if p["class"] == "bag" else p["class"]} for p in record["prompts"]]},
          "no class is called 'bga' - did you mean 'bag'"),
-        ({"prompts": [{**p, "context": torch.ones(3, 64)} for p in record["prompts"]]}, r"is \(3, 64\), expected \(4, 64\)"),
+        ({"prompts": [{**p, "context": torch.ones(3, 64)} for p in record["prompts"]]}, r"is \(3, 64\), expected \(4, "
+                                                                                        r"64\)"),
     ]:
         with pytest.raises(ValueError, match=message):
             prompts.restore({**record, **change})

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from toolbox_lcp.pseudo import LabelCrossEntropy, PseudoLabelCrossEntropy
 
 from toolbox.interfaces import Condition, Sample
+from toolbox_lcp.pseudo import LabelCrossEntropy, PseudoLabelCrossEntropy
 
 
 class Table(torch.nn.Module):
