@@ -6,7 +6,7 @@ title = 'BigGAN, CIFAR-10, all labels'
 model = dict(
     type='Game',
     networks=dict(
-        generator=dict(type='BigGANGenerator', channels=96, n_conditions='data:n_classes'),
+        generator=dict(type='BigGANGenerator', channels=96, n_conditions='data:n_conditions'),
         discriminator=dict(type='BigGANDiscriminator', channels=96, n_conditions='data:n_classes')),
     players=dict(discriminator=['discriminator'], generator=['generator']),
     phases=[dict(player='discriminator', repeat=5), dict(player='generator')],
@@ -21,7 +21,7 @@ train_cfg = dict(max_iters=100000)
 quick = dict(
     model=dict(
         networks=dict(generator=dict(channels=16, attention=False), discriminator=dict(channels=16, attention=False)),
-        phases=[dict(player='discriminator', repeat=2), dict(player='generator')],
+        phases=[dict(player='discriminator'), dict(player='generator')],
         augment=dict(policy='translation'),
         average=dict(generator=dict(decay=0.99, start=100))),
     optim_wrapper=dict(discriminator=dict(optimizer=dict(lr=4e-4)), generator=dict(optimizer=dict(lr=4e-4))),

@@ -24,13 +24,12 @@ _features = dict(type='FirstAvailable', candidates=[
     dict(type='ResNetFeatures', arch='resnet50', weights='weights/resnet50.pth'), dict(type='EmbeddedClipFeatures')])
 model = dict(
     networks=dict(
-        generator=dict(n_conditions='data:n_classes*5'),
         classifier=dict(type='WideResNet', depth=28, width=2, n_classes='data:n_classes', weights=dict(stage='classifier')),
         clip=dict(type='FirstAvailable', candidates=[
             dict(type='Clip', architecture='ViT-B-32-quickgelu', weights='openai', download=True), dict(type='EmbeddedClip')]),
         prompt_discriminator=dict(
             type='PromptDiscriminator', uses=dict(clip='clip'), hidden=256,
-            prompts=dict(type='ClusterPrompts', class_names='data:classes', clusters=5, context=16))),
+            prompts=dict(type='ClusterPrompts', class_names='data:classes', clusters='conditioner:clusters', context=16))),
     players=dict(discriminator=['discriminator', 'prompt_discriminator']),
     conditioner=dict(
         _delete_=True, type='ClusterConditions', class_names='data:classes', classifier='classifier', clusters=5,
@@ -47,9 +46,8 @@ quick = dict(
         train_cfg=dict(max_iters=400))),
     model=dict(
         networks=dict(
-            generator=dict(n_conditions='data:n_classes*3'),
             classifier=dict(type='SmallConvNet', n_classes='data:n_classes', weights=dict(stage='classifier')),
             clip=dict(type='EmbeddedClip'),
-            prompt_discriminator=dict(hidden=64, prompts=dict(clusters=3, context=4))),
+            prompt_discriminator=dict(hidden=64, prompts=dict(context=4))),
         conditioner=dict(clusters=3, extractor=dict(type='EmbeddedClipFeatures')),
         objectives=dict(prompts=dict(weight=dict(end=200)))))

@@ -107,7 +107,12 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
 
 
 def override(base: Any, changes: Any) -> Any:
-    """``base`` with ``changes`` merged in, dict by dict; a component of another ``type`` replaces the old one whole."""
+    """``base`` with ``changes`` merged in, dict by dict.
+
+    A component of another ``type`` replaces the old one whole; what a config removed (None) stays removed.
+    """
+    if base is None and isinstance(changes, Mapping):
+        return None
     if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
         return changes
     changes = dict(changes)

@@ -17,7 +17,7 @@ evaluation = dict(
                  accuracy=dict(type='ClassifierAccuracy')))
 quick = dict(
     train_dataloader=dict(
-        batch_size=128, num_workers=0, persistent_workers=False,
+        batch_size=64, num_workers=0, persistent_workers=False,
         dataset=dict(source=dict(type='EmbeddedFashion'))),
     evaluation=dict(real=dict(type='EmbeddedFashion'), n_fake=2000, batch_size=100,
                     extractor=dict(type='EmbeddedClipFeatures')))

@@ -70,6 +70,7 @@ class Game(BaseModel):
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
         self._now, self._seen = 0, 0
+        self._mover: str | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
 
     # -- one iteration ---------------------------------------------------------------------------------------------
@@ -82,7 +83,8 @@ class Game(BaseModel):
         shared: dict[Any, Any] = {}
         for number, (step, part) in enumerate(self._moves()):
             rows = _part(len(batch), part, step.phase.repeat, self.repeats)
-            turn = GameTurn(self, step.phase.player, batch[rows], self._now, number, shared)
+            real = shared.setdefault(("real", rows.start), batch[rows])
+            turn = GameTurn(self, step.phase.player, real, self._now, number, shared)
             with self.only(step.phase.player):
                 loss = self.loss(step, turn)
                 optim_wrapper[step.phase.player].update_params(loss)
@@ -153,12 +155,25 @@ class Game(BaseModel):
         return self.iteration.device  # type: ignore[return-value]
 
     @contextmanager
-    def only(self, player: str) -> Iterator[None]:
+    def only(self, player: str | None) -> Iterator[None]:
         """Gradients reach the parameters of this player alone."""
+        before, self._mover = self._mover, player
+        self._let_move(player)
+        try:
+            yield
+        finally:
+            self._mover = before
+            if before is not None:
+                self._let_move(before)
+
+    def _let_move(self, player: str | None) -> None:
         for name, parameters in self._trained.items():
             for parameter in parameters:
                 parameter.requires_grad_(name == player)
-        yield
+
+    def player_of(self, network: str) -> str | None:
+        """Who moves a network; None = nobody."""
+        return next((player for player, members in self.players.items() if network in members), None)
 
     @contextmanager
     def batchnorm_tracking(self, on: bool) -> Iterator[None]:

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import platform
-import re
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from toolbox.catalog import near_miss
 from toolbox.config import KEYS, ConfigError, load_config
 from toolbox.guard import import_torchvision
 from toolbox.registry import build
@@ -63,17 +63,17 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
 
         evaluate_run(folder)
     if report:
-        from toolbox.training.pictures import draw_pictures
+        from toolbox.visual.pictures import draw_run
         from toolbox.visual.report import write_report
 
-        draw_pictures(folder)
+        draw_run(folder)
         write_report(folder)
     return folder
 
 
 def stage_folder(config: Any, stage: str) -> Path:
     """The main game lives in the run's folder, earlier stages in ``stages/<name>`` below it."""
-    folder = Path(config.work_dir)
+    folder = Path(config.get("work_dir") or "runs/unnamed")
     return folder if stage == MAIN else folder / "stages" / stage
 
 
@@ -170,22 +170,26 @@ def build_loader(config: Any, seed: int) -> Any:
 
 
 def fill_from_data(model: Any, stream: Any) -> Any:
-    """Replace ``'data:classes'`` (names), ``'data:n_classes'`` and ``'data:n_classes*5'`` by what the data set has."""
+    """Replace what a config leaves to the data set, so that it fits any:
+
+    ``'data:classes'`` (names), ``'data:n_classes'``, ``'data:n_conditions'`` (clusters of all classes, or classes where the
+    conditioner has no clusters), ``'conditioner:clusters'``.
+    """
     classes = list(stream.source.classes) if hasattr(stream, "source") else []
+    clusters = (model.get("conditioner") or {}).get("clusters", 1)
+    total = sum(clusters.values()) if isinstance(clusters, Mapping) else len(classes) * clusters
+    known = {"data:classes": classes, "data:n_classes": len(classes), "data:n_conditions": total, "conditioner:clusters": clusters}
 
     def fill(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: fill(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [fill(item) for item in value]
-        if not isinstance(value, str) or not value.startswith("data:"):
-            return value
-        if value == "data:classes":
-            return classes
-        match = re.fullmatch(r"data:n_classes(?:\*(\d+))?", value)
-        if match is None:
-            raise ConfigError(f"{value!r} is not known; known: 'data:classes', 'data:n_classes', 'data:n_classes*<number>'")
-        return len(classes) * int(match.group(1) or 1)
+        if isinstance(value, str) and value.startswith(("data:", "conditioner:")):
+            if value not in known:
+                raise ConfigError(f"{value!r} is not known{near_miss(value, known)}; known: {', '.join(known)}")
+            return known[value]
+        return value
 
     return fill(model)
 

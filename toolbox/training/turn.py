@@ -21,7 +21,7 @@ class GameTurn:
     Args:
         game: whose turn it is.
         player: the player that moves.
-        real: the real images of this turn, conditions completed.
+        real: the real images of this turn, conditions completed; turns that see the same images are given the same object.
         iteration: 0-based.
         step: which optimiser step of the iteration this is.
         shared: values that live for the iteration: what only frozen networks compute, and shared fakes.
@@ -47,8 +47,11 @@ class GameTurn:
     def fake(self) -> Sample:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         if self._game.fakes == "shared":
-            whole = self._keep(self._shared, "fake", lambda: self._draw("shared", with_gradient=True))
-            return whole if self.moves(self._game.generator) else self.once("fake", whole.detach)
+            whole = self._keep(self._shared, "fake", self._draw_shared)
+            if not self.moves(self._game.generator):
+                return self.once("fake", whole.detach)
+            if self._shared.setdefault("generator's step", self._step) == self._step:
+                return whole  # a second step of the generator needs a new graph
         return self.once("fake", lambda: self._draw(self._step, with_gradient=self.moves(self._game.generator)))
 
     def moves(self, network: str) -> bool:
@@ -84,13 +87,18 @@ class GameTurn:
     def frozen(self, key: Any, compute: Callable[[], Any]) -> Any:
         """``compute()`` once an iteration and part of the batch, without gradients."""
         with torch.no_grad():
-            return self._keep(self._shared, ("frozen", key, len(self._real), id(self._real.images)), compute)
+            return self._keep(self._shared, ("frozen", key, id(self._real)), compute)
 
     @staticmethod
     def _keep(store: dict[Any, Any], key: Any, compute: Callable[[], Any]) -> Any:
         if key not in store:
             store[key] = compute()
         return store[key]
+
+    def _draw_shared(self) -> Sample:
+        """Made with gradients to the generator, whoever moves first."""
+        with self._game.only(self._game.player_of(self._game.generator)):
+            return self._draw("shared", with_gradient=True)
 
     def _draw(self, step: int | str, with_gradient: bool) -> Sample:
         game = self._game

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from toolbox import hookimpl
 
@@ -40,3 +42,18 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
     """Names of the components, by address: nothing is imported until one is built."""
     for name, (kind, address) in _COMPONENTS.items():
         register(kind, name, f"toolbox_lcp.{address}")
+
+
+@hookimpl
+def configs() -> dict[str, Path]:
+    """The ready-made configs: those of the source checkout, or those packed beside this file."""
+    folder = Path(__file__).parent / "configs"
+    return {file.stem: file for file in sorted(folder.glob("lcp_*.py"))}
+
+
+@hookimpl
+def draw_pictures(sampler: Any, real: Any, folder: Path) -> None:
+    """Clusters, interpolations and prompts of a trained LCP game."""
+    from toolbox_lcp.pictures import draw
+
+    draw(sampler, real, folder)

@@ -1,0 +1,5 @@
+"""Ablation: coefficients of generated images: one random cluster."""
+
+_base_ = 'lcp_cifar.py'
+title = 'Coefficients: one random cluster'
+model = dict(conditioner=dict(sampler=dict(_delete_=True, type='OneHotCoefficients')))

@@ -1,0 +1,5 @@
+"""Ablation: coefficients of generated images: softmax of a normal vector."""
+
+_base_ = 'lcp_cifar.py'
+title = 'Coefficients: softmax of a normal vector'
+model = dict(conditioner=dict(sampler=dict(_delete_=True, type='SoftmaxNormalCoefficients')))

@@ -1,0 +1,5 @@
+"""Ablation: coefficients of generated images: all clusters alike (one embedding a class)."""
+
+_base_ = 'lcp_cifar.py'
+title = 'Coefficients: all clusters alike (one embedding a class)'
+model = dict(conditioner=dict(sampler=dict(_delete_=True, type='UniformCoefficients')))
