@@ -71,7 +71,7 @@ class GameTurn:
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
-        both = Sample(torch.cat([real.images, fake.images]), concatenate([_judged(real.condition), _judged(fake.condition)]))
+        both = Sample(torch.cat([real.images, fake.images]), concatenate(_comparable(real.condition, fake.condition)))
         logits = self.score(discriminator, both)
         return logits[: len(real)], logits[len(real):]
 
@@ -112,6 +112,8 @@ class GameTurn:
         return sample.images if augment is None else augment(sample.images, self.rng)
 
 
-def _judged(condition: Condition) -> Condition:
-    """What discriminators look at: the fields that real and fake conditions share."""
-    return condition.replace(extra={})  # type: ignore[no-any-return]
+def _comparable(*conditions: Condition) -> list[Condition]:
+    """What discriminators look at: the fields that all conditions have (labelled data, unconditional fakes)."""
+    partial = {name: None for name in ("labels", "weights", "text", "mask")
+               if any(getattr(condition, name) is None for condition in conditions)}
+    return [condition.replace(**partial, extra={}) for condition in conditions]
