@@ -265,11 +265,12 @@ class ClusterConditions(Conditioner):
         return self.by_coefficients(name, (1 - a) * start + a * end)
 
     def assign(self, features: Tensor, labels: Tensor | None) -> Tensor:
-        """(N,) row of the cluster, of those of each label (N,), that features (N, d) of the extractor fall into."""
+        """(N,) row of the cluster, of those of each label (N,), that features (N, d) fall into; -1 for label -1."""
         if labels is None:
             raise ValueError("clusters are found inside classes: images need condition.labels")
         found = self.clusters.assign(features.detach().cpu().numpy(), labels.cpu().numpy())
-        return torch.tensor(self.layout.offsets)[labels.cpu()] + torch.from_numpy(found)
+        rows = torch.tensor(self.layout.offsets)[labels.cpu()] + torch.from_numpy(found)
+        return rows.where(labels.cpu() >= 0, -1)
 
     def agreement(self, factor: Any) -> float:
         """Adjusted mutual information, inside classes, of the training images' clusters and a known factor (N,).

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import MMLogger
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.data import DataLoader
@@ -167,6 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--iterations", type=int, default=320)
     parser.add_argument("--sampler", default="EmpiricalCoefficients", help="distribution of the coefficients")
     chosen = parser.parse_args(arguments)
+    MMLogger.get_instance("toolbox-lcp-toy", log_level="ERROR")  # otherwise its default one writes between the lines
     sys.stdout.write("| seed | with the prompt discriminator | class discriminator only |\n| --- | --- | --- |\n")
     for seed in range(chosen.seeds):
         games = (train(seed, prompts, chosen.iterations, sampler=chosen.sampler) for prompts in (True, False))

@@ -64,7 +64,7 @@ def test_temperature_limits(mixture):
 
 @pytest.mark.parametrize(("share", "largest_cosine"), [(1.5, True), (0.5, False)])
 def test_prototypes_collapse_above_the_critical_temperature(share, largest_cosine, mixture, purity):
-    features, mode = mixture(5, width=64)
+    features, mode = mixture(5, each=30, width=64)
     model = SoftKMeans(5, delta_share=share, passes=15).fit(features)
     report = model.report(features)
     assert (report["largest_cosine"] > 0.9999) == largest_cosine

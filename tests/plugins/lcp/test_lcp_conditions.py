@@ -192,6 +192,7 @@ def test_real_images_are_assigned_to_their_own_cluster(conditions, lcp_parts):
     images = torch.stack([source[i]["images"] for i in range(48)])
     assigned = made.assign(made.extractor(images), torch.from_numpy(source.labels))
     assert torch.equal(assigned, made.real(batch(range(48))).weights.argmax(1))
+    assert made.assign(torch.rand(2, 48), torch.tensor([-1, -1])).tolist() == [-1, -1]
 
 
 def test_a_temperature_that_collapses_is_warned_of_with_numeric_delta(conditions):
