@@ -35,10 +35,7 @@ def fake_run(folder: Path, iterations: int = 1800, classes: Sequence[str] = CLAS
                   notice=NOTICE if embedded else "", notices=[], fingerprint="9f2c" * 16, n=8000, labelled=800,
                   classes=list(classes))))
     _write_lines(folder / "scalars.jsonl", scalars(iterations))
-    _write_lines(folder / "metrics.jsonl", [
-        dict(name="fid[toy-clip,2k]", value=21.4391, std=0.31, iteration=1800, higher_is_better=False, n_fake=2000),
-        dict(name="kid[toy-clip,2k]", value=0.01234, iteration=1800, higher_is_better=False),
-        dict(name="cluster_consistency[k=5]", value=0.713, iteration=1800, higher_is_better=True)])
+    _write_lines(folder / "metrics.jsonl", metrics(embedded))
     for iteration in (600, 1200, iterations):
         save_grid(noise(12, iteration), folder / "samples" / f"iter_{iteration:07d}.png", columns=4)
     save_grid(noise(8, 1), folder / "pictures" / "clusters.png", columns=4)
@@ -53,6 +50,25 @@ def fake_run(folder: Path, iterations: int = 1800, classes: Sequence[str] = CLAS
         {"iteration": i, "kimg": i * 0.064, "contrast/clip": 4.0 / (1 + i / 100)} for i in range(10, 400, 10)])
     _write(folder / "done.json", dict(iterations=iterations))
     return folder
+
+
+def metrics(embedded: bool) -> list[dict[str, object]]:
+    """Records as the evaluation writes them."""
+    by_class = {str(k): dict(value=20.5 + k, n_real=800.0, n_fake=200.0) for k in range(3)}
+    return [
+        _metric("fid[toy-clip,2k]", {"": 21.4391}, False, embedded),
+        _metric("kid[toy-clip,2k]", {"": 0.01234, "std": 0.00021}, False, embedded),
+        {**_metric("intra-fid[toy-clip,2k]", {"": 33.2, "std": 8.1}, False, embedded), "classes": by_class},
+        _metric("precision-recall[toy-clip,2k]", {"precision": 0.61, "recall": 0.22}, True, embedded),
+        _metric("is[toy-clip,2k]", {"": 4.2, "std": 0.1}, True, embedded),
+        _metric("cluster-consistency[k=5]", {"": 0.713, "n": 500.0}, True, embedded)]
+
+
+def _metric(name: str, values: dict[str, float], higher: bool, embedded: bool) -> dict[str, object]:
+    data = dict(title="Fashion-MNIST (embedded)", n=8000, fingerprint="9f2c" * 16, embedded=embedded)
+    return dict(metric=name, value=values.get(""), values=values, higher_is_better=higher, n_fake=2000, data=data,
+                seed=0, time="2026-11-21T10:20:00+0000", versions={"torch": "2.13.0"}, bn="standing",
+                checkpoint="iter_1800.pth", iteration=1800, notice=NOTICE if embedded else "")
 
 
 def scalars(iterations: int) -> list[dict[str, float]]:

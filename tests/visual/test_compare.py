@@ -27,15 +27,17 @@ class FakeSampler:
         return Sample((indices / 10 - 0.5)[:, None, None, None].expand(-1, 3, self.size, self.size))
 
 
-def run(samplers: dict[str, FakeSampler], path: Path, **arguments: Any) -> Any:
-    return compare(samplers, path, **arguments)  # type: ignore[arg-type]
+def run(samplers: dict[str, FakeSampler], path: Path, **arguments: Any) -> dict[str, Any]:
+    """Draw, and read what was written beside the picture."""
+    assert compare(samplers, path, **arguments) == path  # type: ignore[arg-type]
+    return json.loads(path.with_suffix(".json").read_text())  # type: ignore[no-any-return]
 
 
 def test_all_runs_get_the_same_latents_and_classes(tmp_path: Path) -> None:
     base, lcp = FakeSampler(), FakeSampler()
     result = run(dict(base=base, lcp=lcp), tmp_path / "c.png", columns=3, rows=2)
     assert base.asked == lcp.asked == ([0, 1, 2, 3, 4, 5], [0, 1, 0, 0, 1, 0])
-    assert result.classes == ["bag", "boot", "bag"] and result.conditions == "the same latents and classes"
+    assert result["classes"] == ["bag", "boot", "bag"] and result["conditions"] == "the same latents and classes"
 
 
 def test_sizes_are_brought_to_the_largest(tmp_path: Path) -> None:
@@ -43,19 +45,18 @@ def test_sizes_are_brought_to_the_largest(tmp_path: Path) -> None:
     alone = run(dict(large=FakeSampler(16)), tmp_path / "one.png", columns=4)
     rows = [np.array(Image.open(tmp_path / name)).shape[0] for name in ("c.png", "one.png")]
     assert rows[0] - rows[1] == 2 * (16 * 4 + 2)
-    assert alone.runs == {"large": {"image_size": 16}}
+    assert alone["runs"] == {"large": {"image_size": 16}}
 
 
 def test_runs_without_common_classes_draw_their_own_conditions(tmp_path: Path) -> None:
     plain = FakeSampler(classes=())
     result = run(dict(base=FakeSampler(), plain=plain), tmp_path / "c.png", columns=2)
-    assert plain.asked == ([0, 1], None) and "conditions of its own" in result.conditions
+    assert plain.asked == ([0, 1], None) and "conditions of its own" in result["conditions"]
 
 
 def test_facts_are_written_beside(tmp_path: Path) -> None:
     details = {"base|1": dict(checkpoint="runs/base/iter_1800.pth", fid=12.34567)}
-    run({"base|1": FakeSampler()}, tmp_path / "a" / "c.png", columns=2, details=details)
-    record = json.loads((tmp_path / "a" / "c.json").read_text())
+    record = run({"base|1": FakeSampler()}, tmp_path / "a" / "c.png", columns=2, details=details)
     words = (tmp_path / "a" / "c.md").read_text()
     assert record["runs"]["base|1"] == dict(image_size=8, checkpoint="runs/base/iter_1800.pth", fid=12.34567)
     assert "![runs side by side](c.png)" in words and "| base\\|1 | 8 | runs/base/iter_1800.pth | 12.35 |" in words

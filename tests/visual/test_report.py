@@ -64,7 +64,9 @@ def page_of(run: Path) -> Page:
 def test_everything_is_in_it(run: Path) -> None:
     page = page_of(run)
     assert set(SECTIONS) <= set(page.ids)
-    for words in ("LCP-GAN on CIFAR-10, 10 % of the labels", "1,800 of 1,800", "finished", "21.44", "± 0.31",
+    for words in ("LCP-GAN on CIFAR-10, 10 % of the labels", "1,800 of 1,800", "finished", "21.44",
+                  "std 0.00021", "Precision", "Inception score",
+                  "intra-fid[toy-clip,2k] by class", "iter_1800.pth",
                   "toy-clip, 2k", "iteration 1,200", "Clusters of", "Real images", "Nearest words of the prompts",
                   "Stage clip", "Discriminator side", "Generator side", "Classifier", "2.13.0", "8,000, 800 labelled",
                   "tools/train.py configs/lcp_cifar.py --quick", "# resolved from configs/lcp_cifar.py --quick"):
@@ -105,7 +107,7 @@ def test_torn_files_are_left_out_with_a_word(run: Path) -> None:
     whole = (run / "samples" / "iter_0001800.png").read_bytes()
     (run / "samples" / "iter_0001800.png").write_bytes(whole[: len(whole) // 2])
     page = page_of(run)
-    for words in ("scalars.jsonl: 1 of 181 lines", "metrics.jsonl: 1 of 4 lines", "stages/clip/scalars.jsonl: 1 of",
+    for words in ("scalars.jsonl: 1 of 181 lines", "metrics.jsonl: 1 of 7 lines", "stages/clip/scalars.jsonl: 1 of",
                   "environment.json could not be read", "tables/torn.json could not be read",
                   "iter_0001800.png is not a whole PNG", "iteration 1,200"):
         assert words in page.words, words
@@ -128,10 +130,11 @@ def test_any_missing_file_is_borne(run: Path, missing: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "line"), [
-    ("metrics.jsonl", '{"name": "fid[x]", "value": NaN, "std": null}'),
-    ("metrics.jsonl", '{"name": "fid[x]", "value": "none", "iteration": "x"}'),
-    ("metrics.jsonl", '{"name": ["fid"], "value": {"": 1.0, "std": Infinity}}'),
-    ("metrics.jsonl", '{"value": 3}'),
+    ("metrics.jsonl", '{"metric": "fid[x]", "value": NaN, "values": null}'),
+    ("metrics.jsonl", '{"metric": "fid[x]", "value": "none", "iteration": "x", "classes": [1]}'),
+    ("metrics.jsonl", '{"metric": "x", "values": {"": 1.0, "std": Infinity}, "classes": {"0": 1}}'),
+    ("metrics.jsonl", '{"metric": ["fid"], "value": 3}'),
+    ("metrics.jsonl", '{"metric": "", "data": "x", "higher_is_better": "yes", "notice": 3}'),
     ("scalars.jsonl", '{"iteration": 2000, "kimg": "x", "a/b/c": NaN, "real_or_fake/generator": Infinity}'),
     ("scalars.jsonl", '{"iteration": null}'),
     ("scalars.jsonl", "[]"),
@@ -150,7 +153,7 @@ def test_odd_values_are_borne(run: Path, name: str, line: str) -> None:
 
 def test_metrics_over_the_run_are_shown_beside_each_other(run: Path) -> None:
     with open(run / "metrics.jsonl", "a") as file:
-        file.write('{"name": "fid[toy-clip,2k]", "value": 19.5, "iteration": 3600}\n')
+        file.write('{"metric": "fid[toy-clip,2k]", "value": 19.5, "iteration": 3600}\n')
     words = page_of(run).words
     assert "Over the run" in words and "iteration 3,600" in words and "19.5" in words
 

@@ -42,7 +42,7 @@ class Comparison:
 
 
 def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10, rows: int = 1,
-            details: Mapping[str, Mapping[str, Any]] | None = None, title: str | None = None) -> Comparison:
+            details: Mapping[str, Mapping[str, Any]] | None = None, title: str | None = None) -> Path:
     """One picture: a block of rows for each run, in each column the same latents (and class, where all runs have it).
 
     Beside the PNG a ``.json`` and a ``.md`` of the same name say which runs and checkpoints it shows.
@@ -55,6 +55,9 @@ def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10
         details: {run name: what to say of it: checkpoint, iteration, metrics}.
         title: line above the picture.
 
+    Returns:
+        Path of the picture.
+
     Raises:
         ValueError: without samplers, for samplers of different seeds, or for details of an unknown run.
     """
@@ -66,12 +69,12 @@ def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10
     names = [classes[int(label)] for label in labels[:columns]] if labels is not None else []
     row_names = [text for name in samplers for text in [name, *[""] * (rows - 1)]]
     save_grid(_same_size(list(images.values())), path, columns, row_names, names or None, title=title)
-    facts = {name: {"image_size": images[name].shape[-1], **(details or {}).get(name, {})} for name in samplers}
+    facts = {name: {**_facts(samplers[name], batch), **(details or {}).get(name, {})} for name, batch in images.items()}
     words = "the same latents" + (" and classes" if classes else "; each run draws conditions of its own")
     comparison = Comparison(str(path), words, names, facts)
     path.with_suffix(".json").write_text(json.dumps(asdict(comparison), indent=2, default=str) + "\n")
     path.with_suffix(".md").write_text(comparison.markdown())
-    return comparison
+    return path
 
 
 def _check(samplers: Mapping[str, Sampler], details: Mapping[str, Any]) -> None:
@@ -84,6 +87,12 @@ def _check(samplers: Mapping[str, Sampler], details: Mapping[str, Any]) -> None:
     unknown = sorted(set(details) - set(samplers))
     if unknown:
         raise ValueError(f"details names {', '.join(unknown)}; the runs are {', '.join(samplers)}")
+
+
+def _facts(sampler: Sampler, images: Tensor) -> dict[str, Any]:
+    """Image size, and how far the run's game was trained."""
+    trained = getattr(getattr(sampler, "game", None), "iteration", None)
+    return {"image_size": images.shape[-1], **({} if trained is None else {"iteration": int(trained)})}
 
 
 def _common_classes(samplers: Mapping[str, Sampler]) -> list[str]:

@@ -11,10 +11,11 @@ from typing import Any
 from toolbox.visual.curves import loss_charts
 from toolbox.visual.embedding import film, film_rules, picture
 from toolbox.visual.markup import Markup, element, join, number
-from toolbox.visual.run_folder import RunFolder, Table, read_run_folder
+from toolbox.visual.results import NOT_COMPARABLE, results
+from toolbox.visual.run_folder import RunFolder, read_run_folder
+from toolbox.visual.tables import data_table, facts_table, missing
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_NOT_COMPARABLE = "Embedded data: not comparable with published numbers"
 _MAX_FRAMES = 10
 
 
@@ -89,10 +90,9 @@ def _count(data: dict[str, Any]) -> str | None:
 
 
 def _banner(run: RunFolder) -> Markup | None:
-    embedded = bool(run.data.get("embedded"))
-    if not embedded and not run.notices:
+    if not run.embedded and not run.notices:
         return None
-    heading = element("strong", _NOT_COMPARABLE if embedded else "To be read with these results")
+    heading = element("strong", NOT_COMPARABLE if run.embedded else "To be read with these results")
     return element("div", heading, [element("p", notice) for notice in run.notices], class_="banner", role="note")
 
 
@@ -101,58 +101,9 @@ def _footer() -> Markup:
                              "This file holds all its pictures and loads nothing from elsewhere.")
 
 
-def _results(run: RunFolder) -> Markup:
-    if not run.metrics:
-        return _missing("No metrics yet: they are measured at the end of a run, and kept in metrics.jsonl.")
-    latest = {str(record["name"]): record for record in run.metrics}
-    cards = [_card(name, record) for name, record in latest.items()]
-    return join([element("div", cards, class_="cards"), _note_on_data(run), _protocols(list(latest.values())),
-                 _history(run)])
-
-
-def _card(name: str, record: dict[str, Any]) -> Markup:
-    title, _, protocol = name.partition("[")
-    spread = record.get("std")
-    value = element("p", number(record.get("value")), " " if spread is not None else None,
-                    None if spread is None else element("small", f"± {number(spread, 3)}"),
-                    element("small", f" {record['unit']}") if record.get("unit") else None, class_="value")
-    better = {True: "higher is better", False: "lower is better"}.get(record.get("higher_is_better"))  # type: ignore[arg-type]
-    how = " · ".join(part for part in (protocol.rstrip("]").replace(",", ", "), better) if part)
-    return element("div", element("p", _spoken(title), class_="what"), value,
-                   element("p", how, class_="how") if how else None, class_="card")
-
-
-def _note_on_data(run: RunFolder) -> Markup | None:
-    if not run.data.get("embedded"):
-        return None
-    return element("p", f"{_NOT_COMPARABLE}. Two runs on it can be compared where data and protocol are the same.",
-                   class_="faint small")
-
-
-def _protocols(records: list[dict[str, Any]]) -> Markup:
-    """Everything that was recorded with the latest values."""
-    keys = list(dict.fromkeys(key for record in records for key in record))
-    rows = [[record.get(key) for key in keys] for record in records]
-    everything = _table(Table("", [_spoken(key) for key in keys], rows))
-    return element("details", element("summary", "Full names and protocols"), everything)
-
-
-def _history(run: RunFolder) -> Markup | None:
-    """Metrics that were measured at more than one iteration."""
-    found: dict[str, list[tuple[Any, Any]]] = {}
-    for record in run.metrics:
-        found.setdefault(str(record["name"]), []).append((record.get("iteration"), record.get("value")))
-    repeated = {name: dict(pairs) for name, pairs in found.items() if len(dict(pairs)) > 1}
-    if not repeated:
-        return None
-    times = sorted({t for pairs in repeated.values() for t in pairs}, key=lambda t: (t is None, t or 0))
-    rows = [[name, *(pairs.get(t) for t in times)] for name, pairs in repeated.items()]
-    return _table(Table("Over the run", ["Metric", *(f"iteration {number(t)}" for t in times)], rows))
-
-
 def _samples(run: RunFolder) -> Markup:
     if not run.samples:
-        return _missing("No sample grids yet: they are drawn into samples/ while the run goes on.")
+        return missing("No sample grids yet: they are drawn into samples/ while the run goes on.")
     shown = _spread(run.samples, _MAX_FRAMES)
     words = element("p", "The same latents in every grid; one row a class where there are classes. "
                          + ("Choose an earlier grid below." if len(shown) > 1 else ""), class_="faint small")
@@ -164,7 +115,7 @@ def _pictures(run: RunFolder) -> Markup | None:
 
 
 def _tables(run: RunFolder) -> Markup | None:
-    return join([_table(table) for table in run.tables]) if run.tables else None
+    return join([data_table(table) for table in run.tables]) if run.tables else None
 
 
 def _curves(run: RunFolder) -> Markup:
@@ -178,7 +129,7 @@ def _curves(run: RunFolder) -> Markup:
 def _charts(run: RunFolder) -> Markup:
     charts = loss_charts(run.scalars) if run.scalars else []
     if not charts:
-        return _missing("No losses yet: they are kept in scalars.jsonl while the run goes on.")
+        return missing("No losses yet: they are kept in scalars.jsonl while the run goes on.")
     return element("div", charts, class_="charts")
 
 
@@ -190,7 +141,7 @@ def _stage_line(stage: RunFolder) -> Markup | None:
 
 def _config(run: RunFolder) -> Markup:
     if not run.config:
-        return _missing("config.py is missing from the folder.")
+        return missing("config.py is missing from the folder.")
     lines = run.config.count("\n") + 1
     return element("details", element("summary", f"The resolved config, {number(lines)} lines"),
                    element("pre", element("code", run.config)))
@@ -198,12 +149,12 @@ def _config(run: RunFolder) -> Markup:
 
 def _environment(run: RunFolder) -> Markup:
     if not run.environment:
-        return _missing("environment.json is missing from the folder, or could not be read.")
+        return missing("environment.json is missing from the folder, or could not be read.")
     facts = {key: value for key, value in run.environment.items() if key != "data"}
     data = {"images" if key == "n" else key: value for key, value in run.data.items()}
     if data.get("notices") == [data.get("notice")]:
         del data["notices"]
-    return join([_facts_table("Machine and code", facts), _facts_table("Data", data) if data else None])
+    return join([facts_table("Machine and code", facts), facts_table("Data", data) if data else None])
 
 
 def _notes(run: RunFolder) -> Markup | None:
@@ -212,46 +163,9 @@ def _notes(run: RunFolder) -> Markup | None:
 
 
 _SECTIONS: list[tuple[str, str, Callable[[RunFolder], Markup | None]]] = [
-    ("Results", "results", _results), ("Samples", "samples", _samples), ("Pictures", "pictures", _pictures),
+    ("Results", "results", results), ("Samples", "samples", _samples), ("Pictures", "pictures", _pictures),
     ("Tables", "tables", _tables), ("Losses", "losses", _curves), ("Environment and data", "environment", _environment),
     ("Configuration", "configuration", _config), ("What could not be read", "notes", _notes)]
-
-
-def _facts_table(title: str, facts: dict[str, Any]) -> Markup:
-    """Names and values; a dict of versions becomes a row each."""
-    flat: dict[str, Any] = {}
-    for key, value in facts.items():
-        flat |= value if isinstance(value, dict) else {_spoken(key): value}
-    rows = [element("tr", element("td", key, class_="key"), element("td", _cell(value, plain=True), class_="long"))
-            for key, value in flat.items() if value not in ("", None, [])]
-    return element("div", element("table", element("caption", title), element("tbody", rows)), class_="wide")
-
-
-def _table(table: Table) -> Markup:
-    numeric = [_is_numeric([row[i] for row in table.rows if i < len(row)]) for i in range(len(table.columns))]
-    head = element("tr", [element("th", name, class_="n" if n else None, scope="col")
-                          for name, n in zip(table.columns, numeric, strict=True)])
-    rows = [element("tr", [element("td", _cell(value), class_="n" if i < len(numeric) and numeric[i] else None)
-                           for i, value in enumerate(row)]) for row in table.rows]
-    caption = element("caption", table.title) if table.title else None
-    return element("div", element("table", caption, element("thead", head), element("tbody", rows)), class_="wide tall")
-
-
-def _is_numeric(values: list[Any]) -> bool:
-    there = [value for value in values if value is not None]
-    return bool(there) and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in there)
-
-
-def _cell(value: Any, plain: bool = False) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return str(value) if plain and isinstance(value, int) and value < 10_000 else number(value)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_cell(item, plain) for item in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_cell(item, plain)}" for key, item in value.items())
-    return "-" if value is None else str(value)
 
 
 def _spread(items: list[Any], most: int) -> list[Any]:
@@ -259,13 +173,3 @@ def _spread(items: list[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
-
-
-def _spoken(name: str) -> str:
-    """'cluster_consistency' as 'Cluster consistency'; short abbreviations in capitals."""
-    words = name.replace("_", " ").strip()
-    return words.upper() if words in ("fid", "kid", "is") else words[:1].upper() + words[1:]
-
-
-def _missing(words: str) -> Markup:
-    return element("p", words, class_="faint")

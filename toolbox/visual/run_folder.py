@@ -69,9 +69,15 @@ class RunFolder:
         return data if isinstance(data, dict) else {}
 
     @property
+    def embedded(self) -> bool:
+        """Whether data shipped with the toolbox was learnt from, or measured against."""
+        measured = [record["data"] for record in self.metrics if isinstance(record.get("data"), dict)]
+        return any(data.get("embedded") for data in (self.data, *measured))
+
+    @property
     def notices(self) -> list[str]:
         """Sentences the run must be read with (stand-ins for data or weights)."""
-        found = [self.data.get("notice"), *_as_list(self.data.get("notices"))]
+        found = [self.data.get("notice"), *_as_list(self.data.get("notices")), *(r.get("notice") for r in self.metrics)]
         return list(dict.fromkeys(str(notice) for notice in found if notice))
 
     @property
@@ -104,7 +110,7 @@ def read_run_folder(path: str | Path) -> RunFolder:
     run.config = _try(run, path / "config.py", _text, "")
     run.environment = _try(run, path / "environment.json", _json_object, {})
     run.scalars = [r for r in _json_lines(run, "scalars.jsonl") if _has_iteration(r)]
-    run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if "name" in r]
+    run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
     run.samples = _read_samples(path / "samples")
     run.pictures = _read_pictures(run)
     run.tables = [table for file in sorted((path / "tables").glob("*.json"))

@@ -1,0 +1,97 @@
+"""The metrics of a run: large numbers first, everything that was recorded with them below."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toolbox.visual.markup import Markup, element, join, number
+from toolbox.visual.run_folder import RunFolder, Table
+from toolbox.visual.tables import data_table, missing, spoken
+
+NOT_COMPARABLE = "Embedded data: not comparable with published numbers"
+_TITLES = {"is": "Inception score"}
+_SHOWN_APART = ("metric", "value", "classes", "versions", "notice")  # of a record
+
+
+def results(run: RunFolder) -> Markup:
+    """The section of results: the latest value of each metric, its protocol, earlier values, values by class."""
+    if not run.metrics:
+        return missing("No metrics yet: they are measured at the end of a run, and kept in metrics.jsonl.")
+    latest = {str(record["metric"]): record for record in run.metrics}
+    cards = [_card(f"{name}.{key}" if key else name, key, value, record) for name, record in latest.items()
+             for key, value in _main_values(record).items()]
+    return join([element("div", cards, class_="cards"), _note_on_data(run), _history(run),
+                 *(_by_class(run, name, record) for name, record in latest.items()), _protocols(latest)])
+
+
+def _main_values(record: dict[str, Any]) -> dict[str, Any]:
+    """The metric's own number under ''; where it has none, all of them by name."""
+    values = _values(record)
+    return {"": record.get("value", values.get(""))} if "" in values or not values else values
+
+
+def _values(record: dict[str, Any]) -> dict[str, Any]:
+    values = record.get("values")
+    return values if isinstance(values, dict) else {}
+
+
+def _card(name: str, key: str, value: Any, record: dict[str, Any]) -> Markup:
+    title, _, protocol = str(record["metric"]).partition("[")
+    spread = None if key else _values(record).get("std")
+    shown = element("p", number(value), None if spread is None else element("small", f" std {number(spread, 3)}"),
+                    class_="value")
+    better = {True: "higher is better", False: "lower is better"}
+    direction = record.get("higher_is_better")
+    how = [protocol.rstrip("]").replace(",", ", "), better[direction] if isinstance(direction, bool) else ""]
+    return element("div", element("p", spoken(key or _TITLES.get(title, title)), class_="what"), shown,
+                   element("p", " · ".join(part for part in how if part), class_="how"), class_="card", title=name)
+
+
+def _note_on_data(run: RunFolder) -> Markup | None:
+    if not run.embedded:
+        return None
+    return element("p", f"{NOT_COMPARABLE}. Two runs on it can be compared where data and protocol are the same.",
+                   class_="faint small")
+
+
+def _history(run: RunFolder) -> Markup | None:
+    """Metrics that were measured at more than one iteration."""
+    found: dict[str, dict[Any, Any]] = {}
+    for record in run.metrics:
+        found.setdefault(str(record["metric"]), {})[_iteration(record)] = record.get("value")
+    repeated = {name: values for name, values in found.items() if len(values) > 1}
+    if not repeated:
+        return None
+    times = sorted({time for values in repeated.values() for time in values})
+    rows = [[name, *(values.get(time) for time in times)] for name, values in repeated.items()]
+    columns = ["Metric", *(f"iteration {number(time)}" if time >= 0 else "earlier" for time in times)]
+    return data_table(Table("Over the run", columns, rows))
+
+
+def _iteration(record: dict[str, Any]) -> int:
+    """-1 where it was not kept."""
+    iteration = record.get("iteration")
+    return iteration if isinstance(iteration, int) else -1
+
+
+def _by_class(run: RunFolder, name: str, record: dict[str, Any]) -> Markup | None:
+    """A metric's values for single classes, with their names."""
+    classes = record.get("classes")
+    if not isinstance(classes, dict) or not all(isinstance(values, dict) for values in classes.values()):
+        return None
+    known = run.data.get("classes")
+    names = {str(i): text for i, text in enumerate(known)} if isinstance(known, list) else {}
+    keys = list(dict.fromkeys(key for values in classes.values() for key in values))
+    rows = [[names.get(label, label), *(values.get(key) for key in keys)] for label, values in classes.items()]
+    table = data_table(Table("", ["Class", *(spoken(key) for key in keys)], rows))
+    return element("details", element("summary", f"{name} by class"), table)
+
+
+def _protocols(latest: dict[str, dict[str, Any]]) -> Markup:
+    """Everything that was recorded with the latest values, to trust or repeat them."""
+    records = {name: {**record, "values": {key or "value": value for key, value in _values(record).items()}}
+               for name, record in latest.items()}
+    keys = list(dict.fromkeys(key for record in records.values() for key in record if key not in _SHOWN_APART))
+    rows = [[name, *(record.get(key) for key in keys)] for name, record in records.items()]
+    table = data_table(Table("", ["Metric", *(spoken(key) for key in keys)], rows))
+    return element("details", element("summary", "Full names and protocols"), table)
