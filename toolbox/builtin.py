@@ -20,9 +20,12 @@ COMPONENTS: dict[str, dict[str, str]] = {
     },
     "generator": {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",
+        "AjbrockGenerator": "toolbox.models.biggan_ajbrock:AjbrockGenerator",
+        "AjbrockSharedGenerator": "toolbox.models.biggan_ajbrock:AjbrockSharedGenerator",
     },
     "discriminator": {
         "BigGANDiscriminator": "toolbox.models.biggan:BigGANDiscriminator",
+        "AjbrockDiscriminator": "toolbox.models.biggan_ajbrock:AjbrockDiscriminator",
     },
     "network": {
         "Clip": "toolbox.models.clip:Clip",

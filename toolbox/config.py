@@ -142,7 +142,7 @@ def check_keys(config: Mapping[str, Any]) -> None:
 def _check_options(config: Any, options: Mapping[str, Any]) -> None:
     """An override must name a place that exists, or a new key of an existing dict."""
     for dotted in options:
-        place: Any = config
+        place: Any = config.to_dict()
         *way, _ = dotted.split(".")
         for depth, part in enumerate(way):
             if isinstance(place, (list, tuple)) and part.isdigit() and int(part) < len(place):

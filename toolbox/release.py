@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.interfaces import Generator
-from toolbox.training.checkpoints import CheckpointError, check_fit, latest_checkpoint, read_checkpoint
+from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, load_whole, read_checkpoint
 
 
 def load_run(path: str | Path, config: Any = None, seed: int = 0, bn: str = "running", device: str = "cpu") -> Any:
@@ -43,8 +43,7 @@ def load_game(path: str | Path, config: Any = None) -> Any:
     game = build_game(config, deferred=True)
     check_frozen(game, contents.get("frozen", {}))
     state = {**frozen_state(game), **contents["state_dict"]}
-    check_fit(state, game, f"checkpoint {checkpoint}")
-    game.load_state_dict(state, strict=True)
+    load_whole(game, state, f"checkpoint {checkpoint}")
     return game.eval()
 
 

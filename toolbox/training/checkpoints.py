@@ -83,17 +83,18 @@ def latest_checkpoint(folder: str | Path) -> Path | None:
 
 
 def check_fit(state: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
-    """Every key and shape accounted for.
+    """Every key and shape accounted for, before anything is loaded.
+
+    A game's conditioner is left out: its sizes are the data set's, and it checks itself when it is loaded.
 
     Raises:
         CheckpointError: listing missing, unexpected and differently shaped entries. Nothing has been loaded then.
     """
-    own = model.state_dict()
-    flexible = getattr(model, "flexible_keys", lambda: set())()
+    own, state = ({k: v for k, v in part.items() if not k.startswith("conditioner.")} for part in (model.state_dict(), state))
     missing = [k for k in own if k not in state]
     unexpected = [k for k in state if k not in own]
     shapes = [f"{k}: {tuple(state[k].shape)} in the file, {tuple(own[k].shape)} in the model" for k in own
-              if k in state and k not in flexible and isinstance(own[k], Tensor) and state[k].shape != own[k].shape]
+              if k in state and isinstance(own[k], Tensor) and state[k].shape != own[k].shape]
     if missing or unexpected or shapes:
         parts = [_listed("missing in the file", missing), _listed("not in the model", unexpected), _listed("other shapes", shapes)]
         raise CheckpointError(f"{what} does not fit this config, nothing was loaded: {'; '.join(p for p in parts if p)}")
@@ -102,7 +103,10 @@ def check_fit(state: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
 def load_whole(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """Load a state dict strictly, after :func:`check_fit`."""
     check_fit(state, model, what)
-    model.load_state_dict(dict(state), strict=True)
+    try:
+        model.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{what} does not fit this config: {error}") from error
 
 
 def load_network_weights(network: nn.Module, source: Any, name: str) -> None:

@@ -29,8 +29,6 @@ class ClassConditions(Conditioner):
             iteration; None = hidden labels stay -1.
     """
 
-    flexible = ("labels",)
-
     def __init__(self, class_names: Sequence[str], classifier: str | None = None) -> None:
         super().__init__()
         self.class_names = list(class_names)

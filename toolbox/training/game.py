@@ -201,10 +201,6 @@ class Game(BaseModel):
                 network.eval()
         return self
 
-    def flexible_keys(self) -> set[str]:
-        """Entries of the state dict whose shape is the data set's, so that a checkpoint's is taken as it is."""
-        return {f"{prefix}.{key}" for prefix, module in self.named_modules() for key in getattr(module, "flexible", ())}
-
     def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
         """Images for latents: mmengine's entry; training goes through :meth:`train_step`."""
         return self.network(self.generator, averaged=True)(inputs, data_samples)

@@ -74,8 +74,8 @@ class Checkpoints(Hook):
         game = game_of(runner)
         check_frozen(game, checkpoint.get("frozen", {}))
         state = {**frozen_state(game), **checkpoint["state_dict"]}
-        files.check_fit(state, game, "the checkpoint")
-        checkpoint["state_dict"] = state
+        files.load_whole(game, state, "the checkpoint")
+        checkpoint["state_dict"] = state  # mmengine loads it once more, to no effect
 
     def _drop_old(self, folder: Path) -> None:
         found = sorted(folder.glob("iter_*.pth"), key=lambda p: int(p.stem.split("_")[1]))

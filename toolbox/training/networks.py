@@ -85,7 +85,8 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
         network = build(arguments, None, where, **uses)
     if not isinstance(network, nn.Module):
         raise PlanError(f"{where}: {type(network).__name__} is not a network (torch.nn.Module)")
-    if stage_weights is not None:
+    deferred = isinstance(stage_weights, Mapping) and stage_weights.get("checkpoint") is None  # a checkpoint fills it later
+    if stage_weights is not None and not deferred:
         from toolbox.training.checkpoints import load_network_weights
 
         load_network_weights(network, stage_weights, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -52,16 +52,11 @@ class Sampler:
     @torch.no_grad()
     def draw(self, latents: Tensor, condition: Condition) -> Sample:
         """Images of given latents and conditions."""
+        from toolbox.models.batchnorm import batch_statistics
+
         latents, condition = latents.to(self.game.device), condition.to(self.game.device)
-        training = self.bn == "batch"
-        norms = [m for m in self.generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)] if training else []
-        for norm in norms:
-            norm.train().__setattr__("track_running_stats", False)
-        try:
+        with batch_statistics(self.generator) if self.bn == "batch" else nullcontext():
             return self.generator.generate(latents, condition)
-        finally:
-            for norm in norms:
-                norm.eval().__setattr__("track_running_stats", True)
 
     def class_sheet(self, columns: int = 10, rows: int = 20) -> Tensor:
         """(rows * columns, 3, H, W): one row a class, the same latents in each; without classes just images."""
@@ -75,16 +70,9 @@ class Sampler:
     def _collect_standing(self) -> None:
         from toolbox.models.batchnorm import standing_statistics
 
-        def draw(number: int, size: int) -> tuple[Tensor, Condition]:
-            rng = rng_for(self.seed, "standing", number)
-            latents, condition = self.game.draw(size, rng)
-            return latents, condition
-
-        self.generator = standing_statistics(self.generator, draw)
+        self.generator = standing_statistics(
+            self.generator, lambda number, size: self.game.draw(size, rng_for(self.seed, "standing", number)))
 
 
 def _has_batchnorm(network: nn.Module) -> bool:
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in network.modules())
-
-
-Draw = Callable[[int, int], tuple[Tensor, Condition]]

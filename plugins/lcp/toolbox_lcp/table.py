@@ -1,0 +1,153 @@
+"""The ablation table on embedded data, made by one command:
+
+    python -m toolbox_lcp.table --seeds 0 1 2 --iterations 500 --jobs 2 --out runs/lcp_table
+
+Three coarse classes of three Fashion-MNIST classes each, so that the intra-class modes are known: 'top' (t-shirt, pullover,
+shirt), 'shoe' (sandal, sneaker, ankle boot), 'other' (trouser, dress, bag). 40 labels a coarse class, k = 3, equal iterations.
+A run that is finished is not run again. ``table.md`` and ``table.json`` hold mean and standard deviation over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from toolbox.training.checkpoints import write_text
+
+ROWS = {
+    "all labels": "toolbox/biggan_cifar",
+    "labels only": "lcp/lcp_cifar_labels_only",
+    "+ pseudo-labels": "lcp/lcp_cifar_pseudo",
+    "+ clusters": "lcp/lcp_cifar_clusters",
+    "+ hand-written prompts": "lcp/lcp_cifar_hand_prompts",
+    "+ learnt prompts (full)": "lcp/lcp_cifar",
+}
+GROUPS = {"top": ["t-shirt", "pullover", "shirt"], "shoe": ["sandal", "sneaker", "ankle boot"], "other": ["trouser", "dress", "bag"]}
+METRICS = {"fid": "FID", "intra-fid": "intra-class FID", "accuracy": "class accuracy", "consistency": "cluster consistency",
+           "agreement": "agreement with sub-categories"}
+
+
+def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
+    """The quick version of a config on the coarse classes."""
+    from toolbox.config import load_config
+
+    source = dict(type="RelabelledSet", source=dict(type="EmbeddedFashion"), groups=GROUPS)
+    config = load_config(name, quick=True)
+    config.seed, config.threads = seed, 1
+    config.train_cfg.max_iters = iterations
+    config.train_dataloader.dataset.source = config.evaluation.real = source
+    if config.train_dataloader.dataset.get("split"):
+        config.train_dataloader.dataset.split.seed = seed
+    config.evaluation.n_fake = n_fake
+    config.evaluation.metrics = {key: value for key, value in config.evaluation.metrics.items()
+                                 if key in ("fid", "intra_fid", "accuracy", "consistency")}
+    config.hooks.samples = None
+    return config
+
+
+def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, borrow: Path | None = None) -> dict[str, float]:
+    """Train, measure, and keep ``result.json``; ``borrow`` is a run of the same seed whose classifier is the same."""
+    from toolbox.training.evaluation import evaluate_run
+    from toolbox.training.run import train
+
+    kept = folder / "result.json"
+    if kept.is_file():
+        return dict(json.loads(kept.read_text()))
+    shutil.rmtree(folder, ignore_errors=True)
+    config = run_config(name, seed, iterations, n_fake)
+    if borrow is not None and config.get("stages") and (borrow / "stages").is_dir():
+        shutil.copytree(borrow / "stages", folder / "stages")
+    train(config, work_dir=folder, evaluate=False, report=False)
+    found = {key.split("[")[0]: value for key, value in evaluate_run(folder).items() if key.endswith("]")}
+    result = {"fid": found["fid"], "intra-fid": found["intra-fid"], "accuracy": found["classifier-accuracy"]}
+    if "cluster-consistency" in found:
+        result["consistency"] = found["cluster-consistency"]
+    result |= cluster_agreement(folder)
+    write_text(json.dumps(result), kept)
+    return result
+
+
+def cluster_agreement(folder: Path) -> dict[str, float]:
+    """Mean over classes of the AMI between the clusters of all training images and their true sub-category."""
+    import numpy as np
+
+    from toolbox.config import load_config
+    from toolbox.metrics.functional.clustering import agreement_per_class
+    from toolbox.registry import build
+    from toolbox.release import load_game
+    from toolbox_lcp.conditions import ClusterConditions
+
+    conditioner = load_game(folder).conditioner
+    if not isinstance(conditioner, ClusterConditions):
+        return {}
+    source = build(load_config(folder / "config.py").train_dataloader["dataset"]["source"], "dataset")
+    clusters = conditioner.coefficients.argmax(dim=1).cpu().numpy()
+    return {"agreement": agreement_per_class(clusters, np.asarray(source.factors["fine"]), source.labels)}
+
+
+def markdown(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Rows of mean ± standard deviation."""
+    lines = ["| | " + " | ".join(METRICS.values()) + " |", "|---|" + "---|" * len(METRICS)]
+    for row, runs in results.items():
+        lines.append(f"| {row} | " + " | ".join(_cell([run[key] for run in runs if key in run]) for key in METRICS) + " |")
+    return "\n".join(lines)
+
+
+def _cell(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run what is not there yet, then write and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m toolbox_lcp.table", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--iterations", type=int, default=500)
+    parser.add_argument("--n-fake", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=2, help="seeds trained at the same time, one thread each")
+    parser.add_argument("--out", default="runs/lcp_table")
+    parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=list(ROWS), help="rows to run")
+    arguments = parser.parse_args(words)
+    out = Path(arguments.out)
+    if arguments.jobs > 1 and len(arguments.seeds) > 1:
+        _in_parallel(arguments)
+    results: dict[str, list[dict[str, float]]] = {row: [] for row in arguments.rows}
+    for seed in arguments.seeds:
+        lender = None
+        for row in arguments.rows:
+            folder = out / f"seed{seed}" / Path(ROWS[row]).name
+            results[row].append(run_one(ROWS[row], seed, arguments.iterations, arguments.n_fake, folder, lender))
+            lender = folder if (folder / "stages").is_dir() else lender
+    text = markdown(results)
+    write_text(text + "\n", out / "table.md")
+    write_text(json.dumps(dict(iterations=arguments.iterations, seeds=arguments.seeds, n_fake=arguments.n_fake, results=results), indent=2),
+               out / "table.json")
+    print(text)
+    return 0
+
+
+def _in_parallel(arguments: argparse.Namespace) -> None:
+    """One process a seed."""
+    common = ["--iterations", str(arguments.iterations), "--n-fake", str(arguments.n_fake), "--jobs", "1", "--rows", *arguments.rows]
+
+    def seed_process(seed: int) -> None:
+        subprocess.run([sys.executable, "-m", "toolbox_lcp.table", "--seeds", str(seed), "--out", f"{arguments.out}/.part{seed}",
+                        *common], check=True, stdout=subprocess.DEVNULL)
+        shutil.copytree(f"{arguments.out}/.part{seed}/seed{seed}", f"{arguments.out}/seed{seed}", dirs_exist_ok=True)
+
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(seed_process, arguments.seeds))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
