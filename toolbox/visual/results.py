@@ -6,7 +6,7 @@ from typing import Any
 
 from toolbox.visual.markup import Markup, element, join, number
 from toolbox.visual.run_folder import RunFolder, Table
-from toolbox.visual.tables import data_table, missing, spoken
+from toolbox.visual.tables import data_table, facts_table, missing, spoken, words
 
 NOT_COMPARABLE = "Embedded data: not comparable with published numbers"
 _TITLES = {"is": "Inception score"}
@@ -38,12 +38,12 @@ def _values(record: dict[str, Any]) -> dict[str, Any]:
 def _card(name: str, key: str, value: Any, record: dict[str, Any]) -> Markup:
     title, _, protocol = str(record["metric"]).partition("[")
     spread = None if key else _values(record).get("std")
-    shown = element("p", number(value), None if spread is None else element("small", f" std {number(spread, 3)}"),
-                    class_="value")
     better = {True: "higher is better", False: "lower is better"}
     direction = record.get("higher_is_better")
-    how = [protocol.rstrip("]").replace(",", ", "), better[direction] if isinstance(direction, bool) else ""]
-    return element("div", element("p", spoken(key or _TITLES.get(title, title)), class_="what"), shown,
+    how = ["" if spread is None else f"std {number(spread, 3)}", protocol.rstrip("]").replace(",", ", "),
+           better[direction] if isinstance(direction, bool) else ""]
+    return element("div", element("p", spoken(key or _TITLES.get(title, title)), class_="what"),
+                   element("p", number(value), class_="value"),
                    element("p", " · ".join(part for part in how if part), class_="how"), class_="card", title=name)
 
 
@@ -92,6 +92,9 @@ def _protocols(latest: dict[str, dict[str, Any]]) -> Markup:
     records = {name: {**record, "values": {key or "value": value for key, value in _values(record).items()}}
                for name, record in latest.items()}
     keys = list(dict.fromkeys(key for record in records.values() for key in record if key not in _SHOWN_APART))
-    rows = [[name, *(record.get(key) for key in keys)] for name, record in records.items()]
-    table = data_table(Table("", ["Metric", *(spoken(key) for key in keys)], rows))
-    return element("details", element("summary", "Full names and protocols"), table)
+    own = [key for key in keys if key == "values" or len({words(record.get(key)) for record in records.values()}) > 1]
+    rows = [[name, *(record.get(key) for key in own)] for name, record in records.items()]
+    table = data_table(Table("", ["Metric", *(spoken(key) for key in own)], rows))
+    first = next(iter(records.values()))
+    common = facts_table("The same for all of them", {key: words(first.get(key)) for key in keys if key not in own})
+    return element("details", element("summary", "Full names and protocols"), table, common)

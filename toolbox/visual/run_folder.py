@@ -43,6 +43,7 @@ class RunFolder:
         samples: grids of ``samples/``, by iteration.
         pictures, tables: of the folders with these names.
         stages: games played before this one, by name.
+        done: iterations of a training that came to its end (``done.json``), else None.
         notes: what could not be read, in words.
     """
 
@@ -55,6 +56,7 @@ class RunFolder:
     pictures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     stages: dict[str, RunFolder] = field(default_factory=dict)
+    done: int | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -82,8 +84,9 @@ class RunFolder:
 
     @property
     def iterations(self) -> int | None:
-        """The last iteration that was logged."""
-        return max((int(record["iteration"]) for record in self.scalars), default=None)
+        """How far training has come: to its end, else to the last iteration that was logged."""
+        logged = [int(record["iteration"]) for record in self.scalars]
+        return max([*logged, *([self.done] if self.done else [])], default=None)
 
     @property
     def max_iterations(self) -> int | None:
@@ -94,7 +97,7 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         """Whether training came to its end."""
-        return (self.path / "done.json").is_file()
+        return self.done is not None
 
 
 def read_run_folder(path: str | Path) -> RunFolder:
@@ -115,6 +118,7 @@ def read_run_folder(path: str | Path) -> RunFolder:
     run.pictures = _read_pictures(run)
     run.tables = [table for file in sorted((path / "tables").glob("*.json"))
                   if (table := _try(run, file, _table, None)) is not None]
+    run.done = _try(run, path / "done.json", lambda file: int(_json_object(file)["iterations"]), None)
     run.stages = {stage.name: read_run_folder(stage) for stage in sorted((path / "stages").glob("*")) if stage.is_dir()}
     return run
 
