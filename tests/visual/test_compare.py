@@ -29,7 +29,7 @@ class FakeSampler:
 
 def run(samplers: dict[str, FakeSampler], path: Path, **arguments: Any) -> dict[str, Any]:
     """Draw, and read what was written beside the picture."""
-    assert compare(samplers, path, **arguments) == path  # type: ignore[arg-type]
+    assert compare(samplers, path, **arguments) == path
     return json.loads(path.with_suffix(".json").read_text())  # type: ignore[no-any-return]
 
 

@@ -6,14 +6,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.training.sampling import Sampler
+from toolbox.interfaces import Sample
 from toolbox.visual.grids import save_grid
+
+
+class Sampler(Protocol):
+    """What is asked of a run: image i is a function of (seed, i), given a class or under a condition of the run's own."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def class_names(self) -> list[str]: ...
+
+    def __call__(self, indices: Tensor, labels: Tensor | None = None) -> Sample: ...
 
 
 @dataclass
