@@ -17,7 +17,7 @@ from toolbox.visual.grids import save_grid
 
 
 class Sampler(Protocol):
-    """What is asked of a run: image i is a function of (seed, i), given a class or under a condition of the run's own."""
+    """What is asked of a run: image i is a function of (seed, i) and of the class it is asked to show."""
 
     @property
     def seed(self) -> int: ...
