@@ -1,0 +1,141 @@
+"""Pace of training, and what Runner and Game cost over a bare loop of the same steps. ``make bench`` prints the figures."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from toolbox.config import load_config
+from toolbox.interfaces import Condition
+from toolbox.losses.adversarial import hinge
+from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator
+from toolbox.models.diffaugment import DiffAugment
+from toolbox.training.average import Average
+from toolbox.training.hooks import game_of
+from toolbox.training.run import build_runner
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+BATCH = 64
+
+
+def runner_iteration(name: str, folder: Path, **options: Any) -> Callable[[], None]:
+    """One iteration of a quick config through mmengine's Runner: loader, hooks, game."""
+    config = load_config(CONFIGS / name, quick=True, options=options)
+    config.work_dir, config.threads = str(folder), torch.get_num_threads()
+    config.stages = []
+    if "classifier" in config.model.networks:
+        config.model.networks.classifier.pop("weights")
+    config.hooks.progress = config.hooks.samples = None
+    runner = build_runner(config)
+    runner._train_loop = loop = runner.build_train_loop(runner._train_loop)
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.call_hook("before_run")
+    runner.optim_wrapper.initialize_count_status(runner.model, 0, loop.max_iters)
+    game_of(runner).prepare(loop.dataloader.dataset)
+    runner.call_hook("before_train")
+    runner.model.train()
+    batches = loop._stream()
+    return lambda: loop._iterate(next(batches))
+
+
+def bare_iteration() -> Callable[[], None]:
+    """The same steps of BigGAN written out by hand: no runner, no game, no registry."""
+    from torch.utils.data import DataLoader
+
+    from toolbox.data.embedded import EmbeddedFashion
+    from toolbox.data.stream import Stream, StreamSampler
+    from toolbox.data.transforms import HorizontalFlip
+
+    stream = Stream(EmbeddedFashion(), transforms=[HorizontalFlip()])
+    batches = iter(DataLoader(stream, BATCH, sampler=StreamSampler(stream, BATCH)))
+    generator = BigGANGenerator(channels=16, n_conditions=10, attention=False)
+    discriminator = BigGANDiscriminator(channels=16, n_conditions=10, attention=False)
+    average, augment = Average(generator, decay=0.99, start=100), DiffAugment("translation")
+    steps = {network: torch.optim.Adam(network.parameters(), 4e-4, (0.5, 0.999), 1e-6) for network in (generator, discriminator)}
+    rng = torch.Generator().manual_seed(0)
+
+    def draw() -> tuple[torch.Tensor, Condition]:
+        return torch.randn(BATCH, 80, generator=rng), Condition(labels=torch.randint(10, (BATCH,), generator=rng))
+
+    def iteration() -> None:
+        batch = next(batches)
+        real = Condition(labels=batch["labels"])
+        generator.requires_grad_(False)
+        discriminator.requires_grad_(True)
+        latents, asked = draw()
+        with torch.no_grad():
+            fake = generator(latents, asked)
+        move(discriminator, hinge.discriminator(discriminator(augment(batch["images"], rng), real),
+                                                discriminator(augment(fake, rng), asked)))
+        generator.requires_grad_(True)
+        discriminator.requires_grad_(False)
+        latents, asked = draw()
+        move(generator, hinge.generator(discriminator(augment(generator(latents, asked), rng), asked)))
+        average.update(generator, 1000, 1.0, BATCH)
+
+    def move(network: torch.nn.Module, loss: torch.Tensor) -> None:
+        steps[network].zero_grad()
+        loss.backward()
+        steps[network].step()
+
+    return iteration
+
+
+def test_overhead_of_runner_and_game(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paired blocks of both loops, in turn; the figure is the median of their ratios."""
+    through_runner, bare = runner_iteration("biggan_cifar.py", tmp_path), bare_iteration()
+    for _ in range(3):
+        bare(), through_runner()
+    ratios = []
+
+    def pair() -> None:
+        a = _block(bare, 4)
+        b = _block(through_runner, 4)
+        ratios.append(b / a)
+
+    benchmark.pedantic(pair, rounds=15)
+    overhead = 100 * (statistics.median(ratios) - 1)
+    benchmark.extra_info["overhead_percent"] = overhead
+    with capsys.disabled():
+        print(f"\noverhead of Runner and Game over a bare loop: {overhead:+.1f} % (median of {len(ratios)} paired blocks; "
+              f"quartiles {[round(100 * (q - 1), 1) for q in statistics.quantiles(ratios, n=4)]})")
+
+
+@pytest.mark.parametrize(("name", "title"), [
+    ("biggan_cifar.py", "BigGAN-32, 16 channels"), ("lcp_cifar_clusters.py", "LCP without prompts, 16 channels"),
+    ("lcp_cifar.py", "full LCP game, 16 channels, embedded CLIP")])
+def test_pace(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, title: str) -> None:
+    """Images a second of one discriminator and one generator step, batch 64."""
+    iteration = runner_iteration(name, tmp_path)
+    iteration()
+    benchmark.pedantic(iteration, rounds=12)
+    _say(capsys, benchmark, title, BATCH)
+
+
+def test_pace_of_published_size(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """BigGAN-32 with 96 channels and attention, batch 8."""
+    iteration = runner_iteration("biggan_cifar.py", tmp_path, **{
+        "train_dataloader.batch_size": 8, "model.networks.generator.channels": 96, "model.networks.generator.attention": True,
+        "model.networks.discriminator.channels": 96, "model.networks.discriminator.attention": True})
+    benchmark.pedantic(iteration, rounds=3, warmup_rounds=1)
+    _say(capsys, benchmark, "BigGAN-32, 96 channels, batch 8", 8)
+
+
+def _block(step: Callable[[], None], times: int) -> float:
+    start = time.perf_counter()
+    for _ in range(times):
+        step()
+    return time.perf_counter() - start
+
+
+def _say(capsys: pytest.CaptureFixture[str], benchmark: Any, title: str, batch: int) -> None:
+    pace = batch / benchmark.stats["median"]
+    benchmark.extra_info["images_per_second"] = pace
+    with capsys.disabled():
+        print(f"\n{title}: {pace:.0f} images/s ({benchmark.stats['median']:.3f} s an iteration, {torch.get_num_threads()} threads)")
