@@ -110,7 +110,7 @@ def load_whole(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None
 
 
 def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
-    """Fill a network from ``weights=``: a path, or dict(checkpoint=path, network=name) of a run's checkpoint.
+    """Fill a network from ``weights=``: a path (a run's folder: its newest checkpoint), or dict(checkpoint=path, network=name).
 
     Raises:
         CheckpointError: when the file does not hold this network whole.
@@ -119,8 +119,8 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
         path, inner = source["checkpoint"], source.get("network", name)
     else:
         path, inner = source, name
-        if Path(path).is_dir():
-            path = latest_checkpoint(path) or path
+    if Path(path).is_dir():
+        path = latest_checkpoint(path) or path
     state = read_checkpoint(path)
     load_whole(network, network_state(state.get("state_dict", state), inner), f"weights of network {name!r} ({path})")
 

@@ -146,12 +146,15 @@ def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
     arguments["train_dataloader"] = loader
     arguments["train_cfg"] = {"type": "GameLoop", **arguments["train_cfg"]}
     arguments["optim_wrapper"] = {"constructor": "PlayerOptimizers", **arguments["optim_wrapper"]}
+    newest = files.latest_checkpoint(folder) if resume else None
+    if newest is not None:
+        arguments["load_from"] = str(newest)  # mmengine would take the name in last_checkpoint for a path
     name = f"{folder.name}-{stage}-{os.getpid()}-{time.monotonic_ns()}"  # mmengine's singletons are keyed by it
     arguments["experiment_name"] = name
     runner = quiet_runner()(
         model=game, **_defaults(arguments), randomness=dict(seed=mix(seed, "runner") % 2**31, deterministic=own.get("deterministic", False)),
         custom_hooks=[_hook(key, hook) for key, hook in sorted((own.get("hooks") or {}).items()) if hook is not None],
-        work_dir=str(folder), resume=resume and files.latest_checkpoint(folder) is not None, cfg=own)
+        work_dir=str(folder), resume=newest is not None, cfg=own)
     return runner
 
 

@@ -1,0 +1,255 @@
+"""Whole runs on a tiny game: resumed exactly, written whole, refused when they do not fit."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from toolbox.config import ConfigError
+from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint, write_checkpoint
+
+Run = Callable[..., Path]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def contents(folder: Path, iteration: int = 5) -> dict[str, Any]:
+    return torch.load(folder / f"iter_{iteration}.pth", weights_only=True)
+
+
+def assert_equal(one: Any, other: Any, where: str = "") -> None:
+    """Bit for bit, through dicts and lists."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_equal(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list):
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            assert_equal(*pair, f"{where}.{number}")
+    else:
+        assert one == other, where
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for part in ("state_dict", "optimizer", "param_schedulers"):
+        assert_equal(contents(one)[part], contents(other)[part], part)
+    assert (one / "scalars.jsonl").read_text() == (other / "scalars.jsonl").read_text()
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(trained: Run) -> None:
+    whole = trained("whole")
+    trained("part", options={"train_cfg.max_iters": 3})
+    assert_same_run(whole, trained("part", resume=True))
+
+
+def test_sampling_and_loader_workers_change_nothing(trained: Run) -> None:
+    plain = trained("plain")
+    grids = {"hooks.samples": dict(type="SampleGrid", interval=2, columns=2, rows=2)}
+    busy = trained("busy", options={**grids, "train_dataloader.num_workers": 1})
+    assert_same_run(plain, busy)
+    assert [p.name for p in sorted((busy / "samples").iterdir())] == [f"iter_{i:07d}.png" for i in (2, 4, 5)]
+
+
+def test_another_seed_is_another_run(trained: Run) -> None:
+    one, other = trained("one"), trained("other", options={"seed": 1})
+    assert not torch.equal(contents(one)["state_dict"]["networks.generator.linear.weight"],
+                           contents(other)["state_dict"]["networks.generator.linear.weight"])
+
+
+def test_checkpoints_hold_tensors_and_plain_values_only(trained: Run) -> None:
+    folder = trained()
+    state = contents(folder)["state_dict"]
+    assert "networks.generator.linear.weight" in state and "average.generator.module.linear.weight" in state
+    assert (folder / "last_checkpoint").read_text() == "iter_5.pth"
+    assert [p.name for p in sorted(folder.glob("iter_*"))] == ["iter_3.pth", "iter_5.pth"]
+    assert contents(folder)["meta"]["iter"] == 5
+
+
+def test_a_run_keeps_what_it_was_made_with(trained: Run) -> None:
+    folder = trained()
+    record = json.loads((folder / "environment.json").read_text())
+    assert record["data"]["n"] == 8000 and len(record["data"]["fingerprint"]) == 64 and record["seed"] == 0
+    assert len((folder / "scalars.jsonl").read_text().splitlines()) == 5
+
+
+def test_a_release_samples_from_the_average(trained: Run) -> None:
+    import toolbox
+
+    folder = trained()
+    generator = toolbox.load_generator(folder)
+    assert torch.equal(generator.linear.weight, contents(folder)["state_dict"]["average.generator.module.linear.weight"])
+    sampler = toolbox.load_run(folder)
+    some, all_of_them = sampler(torch.arange(2, 4)).images, sampler(torch.arange(6)).images
+    assert torch.allclose(some, all_of_them[2:4], atol=1e-6) and len(sampler.class_names) == 10
+
+
+def test_the_last_checkpoints_are_kept(trained: Run) -> None:
+    folder = trained(options={"hooks.checkpoints.interval": 1, "hooks.checkpoints.keep": 2})
+    assert sorted(p.name for p in folder.glob("iter_*")) == ["iter_4.pth", "iter_5.pth"]
+
+
+# -- refused ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_with_a_run_is_not_overwritten(trained: Run) -> None:
+    trained()
+    with pytest.raises(ConfigError, match="already holds a run: continue it with --resume"):
+        trained()
+
+
+def test_a_checkpoint_of_another_shape_is_refused_and_nothing_is_loaded(trained: Run) -> None:
+    trained(options={"train_cfg.max_iters": 3})
+    with pytest.raises(CheckpointError, match=r"nothing was loaded: other shapes .*networks.generator.linear.weight: \(192, 14\) in "
+                                              r"the file, \(192, 16\) in the model"):
+        trained(resume=True, options={"model.networks.generator.latent_dim": 6})
+
+
+def test_missing_and_unexpected_entries_are_listed(trained: Run) -> None:
+    trained(options={"train_cfg.max_iters": 3})
+    with pytest.raises(CheckpointError, match="missing in the file .*classifier.*"):
+        trained(resume=True, options={"model.networks.classifier": dict(type="SmallConvNet"),
+                                      "model.players.classifier": ["classifier"],
+                                      "model.phases": [dict(player="discriminator", repeat=2), dict(player="generator"),
+                                                       dict(player="classifier")],
+                                      "model.objectives.labels": dict(type="CrossEntropy"),
+                                      "optim_wrapper.classifier": dict(optimizer=dict(type="Adam", lr=1e-3))})
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "missing"])
+def test_a_torn_file_is_named(trained: Run, damage: str) -> None:
+    folder = trained(options={"train_cfg.max_iters": 3})
+    path = folder / "iter_3.pth"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif damage == "text":
+        path.write_text("not a checkpoint")
+    else:
+        with pytest.raises(CheckpointError, match=r"iter_4\.pth' does not exist - did you mean 'iter_3\.pth'"):
+            read_checkpoint(folder / "iter_4.pth")
+        return
+    with pytest.raises(CheckpointError, match=r"cannot read .*iter_3\.pth.*torn"):
+        trained(resume=True)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "owned"),)
+
+    torch.save(dict(state_dict=Evil()), tmp_path / "evil.pth")
+    with pytest.raises(CheckpointError, match="would run code"):
+        read_checkpoint(tmp_path / "evil.pth")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_full_disk_keeps_the_older_checkpoints(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, saved = torch.save, []
+
+    def full(contents: Any, file: Any) -> None:
+        if saved:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved.append(True)
+        save(contents, file)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CheckpointError, match=r"the disk is full; older checkpoints are intact\. Free some space"):
+        trained()
+    assert latest_checkpoint(tmp_path / "run") == tmp_path / "run" / "iter_3.pth"
+    assert contents(tmp_path / "run", 3)["meta"]["iter"] == 3
+    assert not list((tmp_path / "run").glob(".*tmp"))
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_checkpoint(dict(a=1), tmp_path / "x.pth")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+    with pytest.raises(CheckpointError, match="I/O error"):
+        write_checkpoint(dict(a=2), tmp_path / "x.pth")
+    assert read_checkpoint(tmp_path / "x.pth") == dict(a=1)
+
+
+def test_nan_keeps_the_last_good_checkpoint(trained: Run, tmp_path: Path) -> None:
+    from toolbox.training.game import NotFinite
+
+    with pytest.raises(NotFinite, match=r"iteration 4, .*bad \(of discriminator\)"):
+        trained(options={"model.objectives.bad": dict(type="Mean", broken=4)})
+    assert latest_checkpoint(tmp_path / "run") == tmp_path / "run" / "iter_3.pth"
+
+
+def test_a_batch_that_cannot_be_split_is_refused_at_once(trained: Run) -> None:
+    with pytest.raises(ConfigError, match="batch_size=9 must be a multiple of 2"):
+        trained(options={"train_dataloader.batch_size": 9})
+
+
+def test_class_names_of_another_data_set_are_refused(trained: Run) -> None:
+    with pytest.raises(ValueError, match=r"conditioner\.class_names names 2 classes, the data set has 10"):
+        trained(options={"model.conditioner.class_names": ["cat", "dog"]})
+
+
+# -- stages, weights from elsewhere --------------------------------------------------------------------------------------------
+
+
+def test_stages_hand_networks_over_and_are_not_played_twice(trained: Run) -> None:
+    classifier = dict(type="SmallConvNet", channels=4)
+    before = dict(labels=dict(
+        model=dict(type="Game", networks=dict(classifier=classifier), players=dict(classifier=["classifier"]),
+                   phases=[dict(player="classifier")], objectives=dict(labels=dict(type="CrossEntropy"))),
+        optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))), train_cfg=dict(max_iters=2)))
+    options = {"before": before, "stages": ["labels"], "model.networks.classifier": dict(classifier, weights=dict(stage="labels"))}
+    folder = trained(options=options)
+    stage = folder / "stages" / "labels"
+    made = contents(stage, 2)["state_dict"]
+    used = contents(folder)["state_dict"]
+    for key, value in made.items():
+        if key.startswith("networks.classifier"):
+            assert torch.equal(value, used[key])
+    written = (stage / "iter_2.pth").stat().st_mtime_ns
+    trained(resume=True, options={**options, "train_cfg.max_iters": 6})
+    assert (stage / "iter_2.pth").stat().st_mtime_ns == written and (folder / "iter_6.pth").is_file()
+
+
+def test_fine_tuning_starts_from_another_runs_network(trained: Run) -> None:
+    first = trained("first")
+    source = dict(checkpoint=str(first), network="generator")
+    second = trained("second", options={"model.networks.generator.weights": source, "train_cfg.max_iters": 1,
+                                        "model.networks.generator.freeze_layers": ["linear"]})
+    averaged = contents(first)["state_dict"]["average.generator.module.linear.weight"]
+    assert torch.equal(contents(second, 1)["state_dict"]["networks.generator.linear.weight"], averaged)
+
+
+# -- interruption ----------------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_saves_and_stops(config_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command = [sys.executable, "tools/train.py", str(config_file), "--work-dir", str(folder), "--no-evaluation",
+               "--cfg-options", "train_cfg.max_iters=100000"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        until = time.monotonic() + 60
+        while not (folder / "iter_3.pth").is_file():
+            assert time.monotonic() < until and process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
+    last = latest_checkpoint(folder)
+    assert last is not None
+    iteration = int(last.stem.split("_")[1])
+    assert read_checkpoint(last)["meta"]["iter"] == iteration
+    assert f"SIGINT: stopped after iteration {iteration}, checkpoint saved. Continue with --resume" in output
+    assert process.returncode == 0 and not (folder / "done.json").is_file()
