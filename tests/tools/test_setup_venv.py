@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import importlib.util
 import json
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,18 +104,3 @@ def test_a_failed_command_ends_it_and_says_so() -> None:
     spec.loader.exec_module(module)
     with pytest.raises(SystemExit, match="exit status 3"):
         module.run([sys.executable, "-c", "raise SystemExit(3)"])
-
-
-@pytest.mark.parametrize("file", ["setup.cfg", "plugins/lcp/setup.cfg"])
-def test_every_requirement_is_pinned_within_its_range(file: str) -> None:
-    lines = (ROOT / "constraints.txt").read_text().lower().replace("_", "-").splitlines()
-    pins = dict(line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-    config = configparser.ConfigParser()
-    config.read(ROOT / file)
-    lines = config["options"]["install_requires"].splitlines()
-    if config.has_section("options.extras_require"):
-        lines += [line for extra in config["options.extras_require"].values() for line in extra.splitlines()]
-    for requirement in [Requirement(line) for line in lines if line.strip()]:
-        name = requirement.name.lower().replace("_", "-")
-        if name != "generative-toolbox":
-            assert requirement.specifier.contains(pins[name]), requirement
