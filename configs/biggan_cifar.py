@@ -25,4 +25,4 @@ quick = dict(
         augment=dict(policy='translation'),
         average=dict(generator=dict(decay=0.99, start=100))),
     optim_wrapper=dict(discriminator=dict(optimizer=dict(lr=4e-4)), generator=dict(optimizer=dict(lr=4e-4))),
-    train_cfg=dict(max_iters=1500))
+    train_cfg=dict(max_iters=900))

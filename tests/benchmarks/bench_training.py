@@ -39,6 +39,7 @@ def runner_iteration(name: str, folder: Path, **options: Any) -> Callable[[], No
     runner.optim_wrapper.initialize_count_status(runner.model, 0, loop.max_iters)
     game_of(runner).prepare(loop.dataloader.dataset)
     runner.call_hook("before_train")
+    runner.call_hook("before_train_epoch")
     runner.model.train()
     batches = loop._stream()
     return lambda: loop._iterate(next(batches))

@@ -23,7 +23,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     named = dict(_named(text) for text in arguments.runs)
     samplers = {name: load_run(path, seed=arguments.seed, device=device_of(arguments)) for name, path in named.items()}
-    print(compare(samplers, arguments.out, columns=arguments.columns))
+    details = {name: dict(run=path, iteration=int(samplers[name].game.iteration)) for name, path in named.items()}
+    print(compare(samplers, arguments.out, columns=arguments.columns, details=details))
     return 0
 
 

@@ -191,7 +191,6 @@ class ProgressBar(Hook):
     def __init__(self, lines: float = 20.0) -> None:
         self.lines = lines
         self._bar: Any = None
-        self._losses: dict[str, float] = {}
 
     def before_train(self, runner: Any) -> None:
         """Open the bar where the run starts."""
@@ -205,8 +204,8 @@ class ProgressBar(Hook):
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """One tick; losses when they were read."""
         if outputs:
-            shown = [f"{name.split('/')[0]}.{name.split('/')[-1][:1]} {float(value):.2f}" for name, value in outputs.items()][:5]
-            self._bar.set_postfix_str(" ".join(shown), refresh=False)
+            shown = [f"{name} {float(value):.2f}" for name, value in outputs.items()][:4]
+            self._bar.set_postfix_str(", ".join(shown), refresh=False)
         self._bar.update(1)
 
     def after_train(self, runner: Any) -> None:
@@ -254,5 +253,5 @@ class SampleGrid(Hook):
             return None
         sampler = Sampler(game, seed=game.seed)
         path = Path(runner.work_dir) / "samples" / f"iter_{iteration:07d}.png"
-        save_grid(sampler.class_sheet(self.columns, self.rows), path, columns=self.columns)
+        save_grid(sampler.class_sheet(self.columns, self.rows), path, self.columns, sampler.class_names[: self.rows] or None)
         return path
