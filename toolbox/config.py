@@ -100,7 +100,10 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
             raise ConfigError(f"config {str(name)!r} has no 'quick' block")
         config = type(config)(override(config.to_dict(), dict(overrides)), filename=config.filename)
     _check_options(config, options or {})
-    config.merge_from_dict(dict(options or {}))
+    try:
+        config.merge_from_dict(dict(options or {}))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(f"--cfg-options {', '.join(options or {})} cannot be merged into the config: {error}") from error
     check_keys(config)
     config.setdefault("default_scope", "toolbox")
     return config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 from typing import Any
 
 
@@ -26,15 +27,27 @@ def load_plugins(arguments: argparse.Namespace) -> None:
 
 
 def read_options(pairs: list[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` words as a dict; values read as mmengine's DictAction does (numbers, lists, None, true)."""
+    """``KEY=VALUE`` words as a dict; values are read as numbers, lists, None, true, quoted or plain strings.
+
+    mmengine's own reader deletes the blanks inside a value, so it is asked only where there are none.
+    """
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise SystemExit(f"error: --cfg-options {pair!r}: expected KEY=VALUE")
+        options[key] = _value(value)
+    return options
+
+
+def _value(text: str) -> Any:
     from mmengine.config import DictAction
 
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--options", nargs="+", action=DictAction, default={})
-    for pair in pairs:
-        if "=" not in pair:
-            raise SystemExit(f"error: --cfg-options {pair!r}: expected KEY=VALUE")
-    return dict(parser.parse_args(["--options", *pairs]).options) if pairs else {}
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text if " " in text else DictAction._parse_iterable(text)
+    return list(value) if isinstance(value, tuple) and not text.startswith("(") else value
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

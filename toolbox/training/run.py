@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from toolbox.catalog import near_miss
-from toolbox.config import KEYS, ConfigError, load_config
+from toolbox.config import KEYS, ConfigError, load_config, override
 from toolbox.guard import import_torchvision
 from toolbox.registry import build
 from toolbox.training import checkpoints as files
@@ -205,8 +205,22 @@ def _defaults(arguments: dict[str, Any]) -> dict[str, Any]:
     quiet = dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook"), runtime_info=dict(type="RuntimeInfoHook"),
                  param_scheduler=dict(type="ParamSchedulerHook"), logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False))
     arguments.setdefault("log_processor", dict(by_epoch=False))  # the default counts epochs, silently
-    arguments["default_hooks"] = {**quiet, **arguments.get("default_hooks", {})}
+    arguments["default_hooks"] = override(quiet, arguments.get("default_hooks", {}))
+    if "param_scheduler" in arguments:
+        arguments["param_scheduler"] = _by_iteration(arguments["param_scheduler"])
     return arguments
+
+
+def _by_iteration(schedulers: Any) -> Any:
+    """Schedules that count iterations: mmengine's default counts epochs, and would step once in the whole run."""
+    if isinstance(schedulers, (list, tuple)):
+        return [_by_iteration(scheduler) for scheduler in schedulers]
+    if "type" not in schedulers:
+        return {player: _by_iteration(own) for player, own in schedulers.items()}
+    if schedulers.get("by_epoch"):
+        raise ConfigError(f"param_scheduler {schedulers['type']}: by_epoch=True never takes effect here, a run has no epochs; "
+                          "leave it out and count in iterations")
+    return {**schedulers, "by_epoch": False}
 
 
 def _run_stage(config: Any, stage: str, resume: bool) -> bool:
