@@ -17,11 +17,11 @@ train_dataloader = dict(
     dataset=dict(type='CaptionedImages', sources=[
         dict(data=dict(type='EmbeddedFashion', split='train'), templates=_fashion, flip=True),
         dict(data=dict(type='EmbeddedEmoji', split='train', image_size=32), templates=_emoji, repeat=5)]))
-optim_wrapper = dict(clip=dict(optimizer=dict(type='AdamW', lr=3e-3, betas=(0.9, 0.98), weight_decay=0.1)))
-_steps = 1300
+optim_wrapper = dict(clip=dict(optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.98), weight_decay=0.1)))
+_steps = 1500
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=3e-5, by_epoch=False, begin=50, end=_steps, T_max=_steps - 50)]
+    dict(type='CosineAnnealingLR', eta_min=2e-5, by_epoch=False, begin=50, end=_steps, T_max=_steps - 50)]
 train_cfg = dict(max_iters=_steps)
 hooks = dict(samples=None, checkpoints=dict(interval=500))
 quick = dict(train_cfg=dict(max_iters=60), hooks=dict(samples=None, checkpoints=dict(interval=30)))

@@ -161,4 +161,4 @@ def _import(address: str, what: str) -> type:
         raise CatalogError(f"{what}: cannot import {module_name!r}: {error}") from error
     if not hasattr(module, attribute):
         raise CatalogError(f"{what}: module {module_name!r} has no {attribute!r}{near_miss(attribute, dir(module))}")
-    return getattr(module, attribute)  # type: ignore[no-any-return]
+    return getattr(module, attribute)

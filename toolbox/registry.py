@@ -36,14 +36,15 @@ class CatalogRegistry(Registry):
                 self._module_dict[name] = entry.load()
         if self.parent is None and name not in self._module_dict and "." not in name:
             host().catalog.find(name, self.kind)  # raises, with the near miss
-        return super().get(key)  # type: ignore[no-any-return]
+        return super().get(key)
 
 
 REGISTRIES: dict[str, CatalogRegistry] = {
     kind: CatalogRegistry(kind, getattr(roots, _ROOTS[kind]) if kind in _ROOTS else None) for kind in KINDS}
 
 # Roots that we add nothing to get an empty child too: mmengine warns when a scope is missing from one it searches.
-_EMPTY = [Registry(f"toolbox {name.lower()}", parent=getattr(roots, name), scope="toolbox", build_func=getattr(roots, name).build_func)
+_EMPTY = [Registry(f"toolbox {name.lower()}", parent=getattr(roots, name), scope="toolbox",
+                   build_func=getattr(roots, name).build_func)
           for name in ("OPTIMIZERS", "PARAM_SCHEDULERS", "VISUALIZERS", "VISBACKENDS", "LOG_PROCESSORS", "EVALUATOR", "RUNNERS",
                        "MODEL_WRAPPERS", "WEIGHT_INITIALIZERS", "METRICS", "FUNCTIONS", "TASK_UTILS", "INFERENCERS", "STRATEGIES",
                        "RUNNER_CONSTRUCTORS")]

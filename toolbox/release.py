@@ -50,7 +50,7 @@ def load_game(path: str | Path, config: Any = None) -> Any:
 def load_generator(path: str | Path, config: Any = None) -> Generator:
     """The generator of a run (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``."""
     game = load_game(path, config)
-    return game.network(game.generator, averaged=True)  # type: ignore[no-any-return]
+    return game.network(game.generator, averaged=True)
 
 
 def _config_beside(checkpoint: Path) -> Path:

@@ -86,7 +86,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
     Args:
         sources: :class:`CaptionSource` or their arguments as dicts. All need the same image size.
         context_length: tokens of a caption; longer ones are cut.
-        strength: of the random scaling (15 %), shift (12 %) and rotation (8 degrees); 0 = none.
+        strength: of the random scaling (15 %), shift (6 %) and rotation (8 degrees); 0 = none.
         seed: of captions and views.
 
     Raises:
@@ -165,7 +165,7 @@ def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bo
     """A slightly scaled, shifted and rotated view of uint8 (H, W, 3); what comes in has the corner's colour."""
     size = image.shape[0]
     scale = 1 + strength * rng.uniform(-0.15, 0.15, size=2)
-    shift = strength * rng.uniform(-0.12, 0.12, size=2) * size
+    shift = strength * rng.uniform(-0.06, 0.06, size=2) * size
     angle = np.deg2rad(strength * rng.uniform(-8, 8))
     mirror = -1.0 if flip and rng.random() < 0.5 else 1.0
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -41,7 +41,7 @@ class Turn(Protocol):
         """Whether the player that moves owns this network."""
         ...
 
-    def network(self, name: str) -> nn.Module:
+    def network(self, name: str) -> Any:
         """A network of the game."""
         ...
 

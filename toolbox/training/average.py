@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,6 @@ class Average(nn.Module):
                 own[name].copy_(value)
 
     @staticmethod
-    def _lerp(averaged: dict[str, Tensor], moving: dict[str, Tensor], decay: float) -> None:
+    def _lerp(averaged: Mapping[str, Tensor], moving: Mapping[str, Tensor], decay: float) -> None:
         if averaged:
             torch._foreach_lerp_(list(averaged.values()), [moving[name] for name in averaged], 1.0 - decay)

@@ -56,7 +56,8 @@ def write_checkpoint(contents: Mapping[str, Any], path: str | Path) -> None:
         os.replace(beside, path)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
         beside.unlink(missing_ok=True)
-        reason = "the disk is full" if getattr(error, "errno", None) == errno.ENOSPC or "write" in str(error).lower() else str(error)
+        full = getattr(error, "errno", None) == errno.ENOSPC or "write" in str(error).lower()
+        reason = "the disk is full" if full else str(error)
         raise CheckpointError(f"cannot write {str(path)!r}: {reason}; older checkpoints are intact. "
                               "Free some space and continue with --resume") from error
 

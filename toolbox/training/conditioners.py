@@ -51,7 +51,7 @@ class ClassConditions(Conditioner):
         """Given labels, and the classifier's where they are hidden."""
         if not len(self.labels) or sample.index is None:
             return sample.condition
-        return sample.condition.replace(labels=self.labels[sample.index])  # type: ignore[no-any-return]
+        return sample.condition.replace(labels=self.labels[sample.index])
 
     def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
         """Classes uniform over all."""

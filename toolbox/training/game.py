@@ -22,7 +22,7 @@ from toolbox.training.randomness import mix, rng_for, seeded
 from toolbox.training.turn import GameTurn
 
 
-class NotFinite(RuntimeError):
+class NotFiniteError(RuntimeError):
     """A loss became NaN or infinite; found before the optimiser stepped on it."""
 
 
@@ -54,16 +54,17 @@ class Game(BaseModel):
         self.seed, self.fakes, self.generator, self.log_every = seed, fakes, generator, log_every
         self.players = {name: list(members) for name, members in players.items()}
         self.networks, self.from_outside = build_networks(networks, self.players, seed)
-        self.conditioner = NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
+        self.conditioner: Any = NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
         objective_configs = {name: dict(config) for name, config in objectives.items() if config is not None}
         self.weights = {name: Weight.read(config.pop("weight", 1.0), name) for name, config in objective_configs.items()}
         with seeded(seed, "objectives"):
-            self.objectives = nn.ModuleDict({name: build(config, "objective", f"model.objectives.{name}")
-                                             for name, config in sorted(objective_configs.items())})
-        self.steps: list[Step] = plan([Phase(**dict(phase)) for phase in phases], self.players, dict(self.objectives))
+            terms = {name: build(config, "objective", f"model.objectives.{name}")
+                     for name, config in sorted(objective_configs.items())}
+        self.objectives: Any = nn.ModuleDict(terms)
+        self.steps: list[Step] = plan([Phase(**dict(phase)) for phase in phases], self.players, terms)
         self.repeats = max(step.phase.repeat for step in self.steps)
         self.augment, self._augmented = self._build_augment(augment)
-        self.average = nn.ModuleDict({name: Average(self.network(name), **dict(arguments))
+        self.average: Any = nn.ModuleDict({name: Average(self.network(name), **dict(arguments))
                                       for name, arguments in (average or {}).items() if arguments is not None})
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
@@ -116,7 +117,7 @@ class Game(BaseModel):
         condition = Condition(labels=known.pop("labels", None), text=known.pop("text", None), mask=known.pop("mask", None))
         sample = Sample(images, condition, index=known.pop("index", None), extras=known).to(self.device)
         with torch.no_grad():
-            return sample.replace(condition=self.conditioner.real(sample))  # type: ignore[no-any-return]
+            return sample.replace(condition=self.conditioner.real(sample))
 
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Condition]:
         """Latents (n, latent_dim) and conditions of n images, on the game's device."""
@@ -131,13 +132,13 @@ class Game(BaseModel):
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def network(self, name: str, averaged: bool = False) -> nn.Module:
+    def network(self, name: str, averaged: bool = False) -> Any:
         """A network by name, or its averaged copy where there is one."""
         if name not in self.networks:
             raise PlanError(f"the game has no network {name!r}{near_miss(name, self.networks)}; "
                             f"networks: {', '.join(self.networks)}")
         if averaged and name in self.average:
-            return self.average[name].module  # type: ignore[return-value]
+            return self.average[name].module
         return self.networks[name]
 
     def augment_of(self, discriminator: str) -> Augment | None:
@@ -152,7 +153,7 @@ class Game(BaseModel):
     @property
     def device(self) -> torch.device:
         """Where the game is played."""
-        return self.iteration.device  # type: ignore[return-value]
+        return self.iteration.device
 
     @contextmanager
     def only(self, player: str | None) -> Iterator[None]:
@@ -249,7 +250,7 @@ class Game(BaseModel):
     def _name_the_culprit(self, step: Step) -> None:
         bad = [f"{name} (of {network})" for name, network in step.terms
                if not torch.isfinite(self._sums[f"{name}/{network}"])]
-        raise NotFinite(f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
+        raise NotFiniteError(f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
                         f"{', '.join(bad) or 'the sum of the terms'}. No step was taken. Usual cures: a lower learning rate, "
                         "a lower weight of that term, betas=(0.0, 0.99)")
 

@@ -197,7 +197,8 @@ class ProgressBar(Hook):
         from tqdm import tqdm
 
         on_terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=runner.max_iters, initial=runner.iter, desc=Path(runner.work_dir).name, unit="it", disable=not _is_main(),
+        self._bar = tqdm(total=runner.max_iters, initial=runner.iter, desc=Path(runner.work_dir).name, unit="it",
+                         disable=not _is_main(),
                          dynamic_ncols=on_terminal, mininterval=0.5 if on_terminal else self.lines,
                          maxinterval=max(self.lines, 10.0), miniters=None if on_terminal else 1, smoothing=0.1)
 

@@ -78,7 +78,8 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
     where = f"model.networks.{name}"
     own = inspect.signature(_component(arguments.get("type"), None, f"{where}: ")).parameters
     weights = arguments.get("weights")
-    stage_weights = arguments.pop("weights") if "weights" in arguments and ("weights" not in own or isinstance(weights, Mapping)) else None
+    ours = "weights" not in own or isinstance(weights, Mapping)  # else the component reads its weights itself
+    stage_weights = arguments.pop("weights", None) if ours else None
     frozen = arguments.get("frozen") if "frozen" in own else arguments.pop("frozen", False)
     freeze_layers = arguments.pop("freeze_layers", ()) if "freeze_layers" not in own else ()
     with seeded(seed, "network", name):

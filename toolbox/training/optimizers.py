@@ -34,7 +34,8 @@ class PlayerOptimizers:
             raise PlanError(f"optim_wrapper has the player {name!r}{near_miss(name, game.players)}, which the game has not; "
                             f"players: {', '.join(game.players)}")
         for name in set(game.players) - set(self.configs):
-            raise PlanError(f"optim_wrapper has no entry for the player {name!r}: add {name}=dict(optimizer=dict(type='Adam', lr=...))")
+            raise PlanError(f"optim_wrapper has no entry for the player {name!r}: add "
+                            f"{name}=dict(optimizer=dict(type='Adam', lr=...))")
         return OptimWrapperDict(**{name: self._build(game, name, config) for name, config in sorted(self.configs.items())})
 
     @staticmethod

@@ -55,9 +55,8 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
     _begin(config, folder)
     for stage in [*config.get("stages", ()), MAIN]:
-        if not _is_done(config, stage):
-            if not _run_stage(config, stage, resume):
-                return folder  # interrupted: what follows is for --resume
+        if not _is_done(config, stage) and not _run_stage(config, stage, resume):
+            return folder  # interrupted: what follows is for --resume
     if evaluate and config.get("evaluation"):
         from toolbox.training.evaluation import evaluate_run
 
@@ -90,10 +89,12 @@ def stage_config(config: Any, stage: str) -> Any:
     if stage != MAIN:
         if before.get(stage) is None:
             raise ConfigError(f"stages names {stage!r}, 'before' describes {', '.join(before) or 'none'}")
-        inherited = {key: plain[key] for key in plain if key not in ("model", "evaluation", "param_scheduler", "load_from", "title")}
+        own = ("model", "evaluation", "param_scheduler", "load_from", "title")
+        shared = ("hooks", "train_cfg", "train_dataloader")
+        inherited = {key: plain[key] for key in plain if key not in own}
         merged = Config(inherited)
-        merged.merge_from_dict({k: v for k, v in before[stage].items() if k in ("hooks", "train_cfg", "train_dataloader")})
-        plain = {**merged.to_dict(), **{k: v for k, v in before[stage].items() if k not in ("hooks", "train_cfg", "train_dataloader")}}
+        merged.merge_from_dict({k: v for k, v in before[stage].items() if k in shared})
+        plain = {**merged.to_dict(), **{k: v for k, v in before[stage].items() if k not in shared}}
     plain["work_dir"] = str(stage_folder(config, stage))
     plain.pop("stages", None)
     return Config(plain)
@@ -152,7 +153,8 @@ def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
     name = f"{folder.name}-{stage}-{os.getpid()}-{time.monotonic_ns()}"  # mmengine's singletons are keyed by it
     arguments["experiment_name"] = name
     runner = quiet_runner()(
-        model=game, **_defaults(arguments), randomness=dict(seed=mix(seed, "runner") % 2**31, deterministic=own.get("deterministic", False)),
+        model=game, **_defaults(arguments),
+        randomness=dict(seed=mix(seed, "runner") % 2**31, deterministic=own.get("deterministic", False)),
         custom_hooks=[_hook(key, hook) for key, hook in sorted((own.get("hooks") or {}).items()) if hook is not None],
         work_dir=str(folder), resume=newest is not None, cfg=own)
     return runner
@@ -203,7 +205,8 @@ def _hook(name: str, config: Any) -> Any:
 
 def _defaults(arguments: dict[str, Any]) -> dict[str, Any]:
     quiet = dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook"), runtime_info=dict(type="RuntimeInfoHook"),
-                 param_scheduler=dict(type="ParamSchedulerHook"), logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False))
+                 param_scheduler=dict(type="ParamSchedulerHook"),
+                 logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False))
     arguments.setdefault("log_processor", dict(by_epoch=False))  # the default counts epochs, silently
     arguments["default_hooks"] = override(quiet, arguments.get("default_hooks", {}))
     if "param_scheduler" in arguments:
@@ -233,7 +236,8 @@ def _run_stage(config: Any, stage: str, resume: bool) -> bool:
     runner.train()
     loop = runner.train_loop
     if loop.stopped_by:
-        say(f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. Continue with --resume --work-dir {config.work_dir}")
+        say(f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
+            f"Continue with --resume --work-dir {config.work_dir}")
         return False
     files.write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json")
     return True

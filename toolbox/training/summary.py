@@ -90,7 +90,8 @@ def summary(config: Any) -> str:
         facts = data_facts(stream)
         model = fill_from_data(own.model, stream)
         game = build({**resolve_weights(config, model, deferred=True), "seed": own.get("seed", 0)}, "model", "model")
-        lines.append(f"[{stage}] data: {facts['title']}: {facts['n']:,} images, {facts['labelled']:,} labelled, {len(facts['classes'])} classes")
+        lines.append(f"[{stage}] data: {facts['title']}: {facts['n']:,} images, "
+                     f"{facts['labelled']:,} labelled, {len(facts['classes'])} classes")
         lines += [f"    {facts['notice']}"] if facts["notice"] else []
         for name, network in game.networks.items():
             count = sum(p.numel() for p in network.parameters())

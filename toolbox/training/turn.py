@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from toolbox.interfaces import Condition, Sample, concatenate
 from toolbox.training.randomness import rng_for
@@ -58,7 +58,7 @@ class GameTurn:
         """Whether the player that moves owns this network."""
         return network in self._game.players[self.player]
 
-    def network(self, name: str) -> nn.Module:
+    def network(self, name: str) -> Any:
         """A network of the game."""
         return self._game.network(name)
 
@@ -67,7 +67,7 @@ class GameTurn:
         network = self._game.network(discriminator)
         features = self.once(("encoded", discriminator, id(sample)), lambda: network.encode(self._augmented(discriminator, sample)))
         self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
-        return network.judge(features, sample.condition if condition is None else condition)  # type: ignore[no-any-return]
+        return network.judge(features, sample.condition if condition is None else condition)
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
@@ -78,7 +78,8 @@ class GameTurn:
     def generate(self, network: str) -> Sample:
         """What another generator makes of the fake batch's latents and condition."""
         assert self.fake.latents is not None
-        return self.once(("generate", network), lambda: self.network(network).generate(self.fake.latents, self.fake.condition, self.rng))
+        return self.once(("generate", network), lambda: self.network(network).generate(
+            self.fake.latents, self.fake.condition, self.rng))
 
     def once(self, key: Any, compute: Callable[[], Any]) -> Any:
         """``compute()`` once a turn."""
@@ -105,7 +106,7 @@ class GameTurn:
         rng = rng_for(game.seed, "fake", self.iteration, step)
         latents, condition = game.draw(len(self._real), rng)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
-            return game.network(game.generator).generate(latents, condition, rng)  # type: ignore[no-any-return]
+            return game.network(game.generator).generate(latents, condition, rng)
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
         augment = self._game.augment_of(discriminator)

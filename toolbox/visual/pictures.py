@@ -67,5 +67,6 @@ def add_table(folder: Path, name: str, title: str, columns: Sequence[str], rows:
     """A table as ``tables/<name>.json``, for the report."""
     path = Path(folder) / "tables" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(dict(title=title, columns=list(columns), rows=[list(row) for row in rows]), indent=2, ensure_ascii=False))
+    contents = dict(title=title, columns=list(columns), rows=[list(row) for row in rows])
+    path.write_text(json.dumps(contents, indent=2, ensure_ascii=False))
     return path

@@ -51,8 +51,8 @@ def draw_interpolations(sampler: Any, folder: Path, steps: int = 8) -> None:
     layout = conditioner.layout
     shown = [name for name in layout.class_names if layout.sizes[layout.class_index(name)] > 1][:CLASSES]
     rows = [sampler(torch.full((steps,), 1), condition=conditioner.interpolation(name, 0, 1, steps)).images for name in shown]
-    add_picture(folder, "interpolations", torch.cat(rows), "Between the embeddings of clusters 0 and 1 of each class, the latent fixed.",
-                steps, shown)
+    add_picture(folder, "interpolations", torch.cat(rows), "Between the embeddings of clusters 0 and 1 of each "
+                "class, the latent fixed.", steps, shown)
 
 
 def tabulate_prompts(name: str, prompts: ClusterPrompts, clip: Any, folder: Path) -> None:

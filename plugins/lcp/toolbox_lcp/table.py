@@ -30,7 +30,8 @@ ROWS = {
     "+ hand-written prompts": "lcp/lcp_cifar_hand_prompts",
     "+ learnt prompts (full)": "lcp/lcp_cifar",
 }
-GROUPS = {"top": ["t-shirt", "pullover", "shirt"], "shoe": ["sandal", "sneaker", "ankle boot"], "other": ["trouser", "dress", "bag"]}
+GROUPS = {"top": ["t-shirt", "pullover", "shirt"], "shoe": ["sandal", "sneaker", "ankle boot"],
+          "other": ["trouser", "dress", "bag"]}
 METRICS = {"fid": "FID", "intra-fid": "intra-class FID", "accuracy": "class accuracy", "consistency": "cluster consistency",
            "agreement": "agreement with sub-categories"}
 
@@ -110,7 +111,8 @@ def _cell(values: Sequence[float]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is not there yet, then write and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m toolbox_lcp.table", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(prog="python -m toolbox_lcp.table", description=__doc__,
+                                     formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--n-fake", type=int, default=2000)
@@ -130,15 +132,16 @@ def main(words: Sequence[str] | None = None) -> int:
             lender = folder if (folder / "stages").is_dir() else lender
     text = markdown(results)
     write_text(text + "\n", out / "table.md")
-    write_text(json.dumps(dict(iterations=arguments.iterations, seeds=arguments.seeds, n_fake=arguments.n_fake, results=results), indent=2),
-               out / "table.json")
+    facts = dict(iterations=arguments.iterations, seeds=arguments.seeds, n_fake=arguments.n_fake, results=results)
+    write_text(json.dumps(facts, indent=2), out / "table.json")
     print(text)
     return 0
 
 
 def _in_parallel(arguments: argparse.Namespace) -> None:
     """One process a seed."""
-    common = ["--iterations", str(arguments.iterations), "--n-fake", str(arguments.n_fake), "--jobs", "1", "--rows", *arguments.rows]
+    common = ["--iterations", str(arguments.iterations), "--n-fake", str(arguments.n_fake),
+              "--jobs", "1", "--rows", *arguments.rows]
 
     def seed_process(seed: int) -> None:
         subprocess.run([sys.executable, "-m", "toolbox_lcp.table", "--seeds", str(seed), "--out", f"{arguments.out}/.part{seed}",
