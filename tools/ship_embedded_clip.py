@@ -78,6 +78,7 @@ def ship(run: Path) -> None:
     contents = read_checkpoint(checkpoint)
     state = {key.removeprefix(PREFIX): value for key, value in contents["state_dict"].items() if key.startswith(PREFIX)}
     save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
+    WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
     CARD.write_text(json.dumps(_card(environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8")
 
@@ -158,7 +159,7 @@ def linear_probe(train: Features, labels: Labels, test: Features, truth: Labels)
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200)).fit(train, labels)
+    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000)).fit(train, labels)
     return float(probe.score(test, truth))
 
 

@@ -65,7 +65,11 @@ class ClipFeatures(FeatureExtractor):
         return x.mean(dim=(2, 3))
 
     def fingerprint(self) -> str:
-        """sha256 of weights, preprocessing and layer."""
+        """sha256 of weights, preprocessing and layer; computed once, since the weights do not move."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return hashlib.sha256(f"{self.clip.fingerprint()} {self.layer} {self.normalize}".encode()).hexdigest()
 
     def train(self, mode: bool = True) -> ClipFeatures:
