@@ -23,7 +23,7 @@ from torch import nn
 
 from toolbox.interfaces import Turn
 from toolbox.training.average import Average
-from toolbox.training.game import Game, NotFinite
+from toolbox.training.game import Game, NotFiniteError
 from toolbox.training.phases import PlanError, Weight
 from toolbox.training.randomness import rng_for
 from toolbox.training.turn import GameTurn
@@ -279,7 +279,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step() -> None:
     wrappers = optimisers(game)
     game.train_step(batch(), wrappers)
     before = weights_of(game)
-    with pytest.raises(NotFinite, match=r"iteration 1, player 'discriminator'.* bad \(of discriminator\)\. No step"):
+    with pytest.raises(NotFiniteError, match=r"iteration 1, player 'discriminator'.* bad \(of discriminator\)\. No step"):
         game.train_step(batch(), wrappers)
     assert same(before, weights_of(game))
 

@@ -181,9 +181,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_nan_keeps_the_last_good_checkpoint(trained: Run, tmp_path: Path) -> None:
-    from toolbox.training.game import NotFinite
+    from toolbox.training.game import NotFiniteError
 
-    with pytest.raises(NotFinite, match=r"iteration 4, .*bad \(of discriminator\)"):
+    with pytest.raises(NotFiniteError, match=r"iteration 4, .*bad \(of discriminator\)"):
         trained(options={"model.objectives.bad": dict(type="Mean", broken=4)})
     assert latest_checkpoint(tmp_path / "run") == tmp_path / "run" / "iter_3.pth"
 

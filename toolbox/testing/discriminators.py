@@ -1,0 +1,54 @@
+"""The conformance check of discriminators."""
+
+from __future__ import annotations
+
+import torch
+
+from toolbox.interfaces import Condition, Discriminator
+from toolbox.testing.common import check_gradients, check_state_round_trip, close, evaluating, random_sample, require
+
+N = 4
+
+
+def check_discriminator(discriminator: Discriminator, image_size: int = 32, condition: Condition | None = None) -> None:
+    """Check the contract of :class:`toolbox.interfaces.Discriminator`.
+
+    - ``encode`` keeps the first axis, ``judge`` gives finite logits (n,), calling it does both;
+    - features can be judged twice, under other conditions, with the same answer;
+    - in eval mode logit i depends on its own image and condition only, and not on chance; images are not changed in place;
+    - gradients reach the images and every trainable parameter; the state dict holds everything.
+
+    Args:
+        discriminator: a small one; it is left as it was.
+        image_size: of the images it takes.
+        condition: of 4 images; default: labels, where it has an ``n_conditions``.
+
+    Raises:
+        AssertionError: naming what is broken.
+    """
+    name = type(discriminator).__name__
+    require(isinstance(discriminator, Discriminator), f"{name} does not inherit toolbox.interfaces.Discriminator")
+    n_conditions = getattr(discriminator, "n_conditions", 0)
+    if condition is None and n_conditions:
+        condition = Condition(labels=torch.arange(N) % n_conditions)
+    images = random_sample(N, image_size).images
+    with evaluating(discriminator):
+        with torch.no_grad():
+            _check_logits(discriminator, images, condition, name)
+            check_state_round_trip(discriminator, lambda network: network.eval()(images, condition), name)
+        moving = images.clone().requires_grad_(True)
+        check_gradients(discriminator, discriminator(moving, condition).sum(), name, moving, "images")
+
+
+def _check_logits(discriminator: Discriminator, images: torch.Tensor, condition: Condition | None, name: str) -> None:
+    untouched = images.clone()
+    features = discriminator.encode(images)
+    require(torch.equal(images, untouched), f"{name}.encode changes its images in place")
+    require(len(features) == N, f"{name}.encode: the first axis is {len(features)}, expected the number of images, {N}")
+    logits = discriminator.judge(features, condition)
+    require(tuple(logits.shape) == (N,), f"{name}.judge gives {tuple(logits.shape)}, expected ({N},)")
+    require(bool(logits.isfinite().all()), f"{name}: logits are not finite")
+    require(close(logits, discriminator.judge(features, condition)), f"{name}.judge: judging the same features twice gives other logits")
+    require(close(logits, discriminator(images, condition)), f"{name}: calling it is not judge(encode(images))")
+    alone = torch.cat([discriminator(images[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)])
+    require(close(alone, logits), f"{name}: in eval mode a logit depends on the other images of its batch")

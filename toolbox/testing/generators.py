@@ -1,0 +1,115 @@
+"""The conformance check of generators."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from toolbox.interfaces import Condition, Generator, Sample
+from toolbox.testing.common import check_global_rng_untouched, check_gradients, check_state_round_trip, close, evaluating, require, rng
+
+N = 4
+
+
+def check_generator(generator: Generator, condition: Condition | None = None) -> None:
+    """Check the contract of :class:`toolbox.interfaces.Generator`.
+
+    - ``latent_dim`` and ``image_size`` are whole numbers, ``sample_latents`` is (n, latent_dim) and a function of its rng;
+    - images are (n, 3, image_size, image_size), finite, in [-1, 1], and depend on the latents;
+    - in eval mode image i depends on its own latents and condition only, and not on chance;
+    - with ``n_conditions`` the images depend on the condition;
+    - ``generate`` gives the same images with latents and condition; ``sample`` is a function of (seed, i);
+    - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), and refuses other names;
+    - gradients reach the latents and every trainable parameter; the state dict holds everything.
+
+    Args:
+        generator: a small one; it is left as it was.
+        condition: of 4 images; default: labels, where the generator has ``n_conditions``.
+
+    Raises:
+        AssertionError: naming what is broken.
+    """
+    name = type(generator).__name__
+    require(isinstance(generator, Generator), f"{name} does not inherit toolbox.interfaces.Generator")
+    if condition is None and generator.n_conditions:
+        condition = Condition(labels=torch.arange(N) % generator.n_conditions)
+    with evaluating(generator):
+        _check_latents(generator, name)
+        latents = generator.sample_latents(N, rng())
+        with torch.no_grad():
+            _check_images(generator, latents, condition, name)
+            _check_condition(generator, latents, condition, name)
+            _check_generate(generator, latents, condition, name)
+            _check_sample(generator, condition, name)
+            _check_features(generator, latents, condition, name)
+            check_state_round_trip(generator, lambda network: network.eval()(latents, condition), name)
+        moving = latents.clone().requires_grad_(True)
+        images = generator(moving, condition)
+        check_gradients(generator, (images * torch.randn(images.shape, generator=rng(9))).sum(), name, moving, "latents")
+
+
+def _check_latents(generator: Generator, name: str) -> None:
+    for attribute in ("latent_dim", "image_size", "n_conditions"):
+        value = getattr(generator, attribute, None)
+        require(isinstance(value, int), f"{name}.{attribute} must be a whole number, got {value!r}")
+    latents = generator.sample_latents(N, rng())
+    require(tuple(latents.shape) == (N, generator.latent_dim),
+            f"{name}.sample_latents({N}) is {tuple(latents.shape)}, expected ({N}, latent_dim={generator.latent_dim})")
+    require(torch.equal(latents, generator.sample_latents(N, rng())), f"{name}.sample_latents is not a function of its rng")
+    require(not torch.equal(latents, generator.sample_latents(N, rng(1))), f"{name}.sample_latents ignores its rng")
+    check_global_rng_untouched(lambda: generator.sample_latents(N, rng()), f"{name}.sample_latents")
+
+
+def _check_images(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
+    images = generator(latents, condition)
+    expected = (N, 3, generator.image_size, generator.image_size)
+    require(tuple(images.shape) == expected, f"{name}: images are {tuple(images.shape)}, expected {expected}")
+    require(images.is_floating_point() and bool(images.isfinite().all()), f"{name}: images are not finite floats")
+    low, high = float(images.min()), float(images.max())
+    require(low >= -1 - 1e-5 and high <= 1 + 1e-5, f"{name}: images run from {low:.3g} to {high:.3g}, expected [-1, 1]")
+    require(close(images, generator(latents, condition)), f"{name}: two calls in eval mode give different images")
+    alone = torch.cat([generator(latents[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)])
+    require(close(alone, images), f"{name}: in eval mode an image depends on the others of its batch")
+    require(not close(images, generator(generator.sample_latents(N, rng(1)), condition)), f"{name}: images do not depend on the latents")
+
+
+def _check_condition(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
+    if generator.n_conditions < 2 or condition is None or condition.labels is None:
+        return
+    other = condition.replace(labels=(condition.labels + 1) % generator.n_conditions)
+    require(not torch.equal(generator(latents, condition), generator(latents, other)), f"{name}: images do not depend on condition.labels")
+
+
+def _check_generate(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
+    sample = generator.generate(latents, condition, rng())
+    require(isinstance(sample, Sample), f"{name}.generate must give a Sample, got {type(sample).__name__}")
+    require(sample.latents is not None and len(sample) == N, f"{name}.generate: the Sample lacks latents, or has not {N} images")
+    require(sample.images.shape == generator(latents, condition).shape, f"{name}.generate and forward differ in shape")
+    again = generator.generate(latents, condition, rng())
+    require(close(sample.images, again.images), f"{name}.generate is not a function of latents, condition and rng")
+    require(condition is None or sample.condition.labels is condition.labels or torch.equal(sample.condition.labels, condition.labels),
+            f"{name}.generate: the Sample does not carry the condition it was asked for")
+
+
+def _check_sample(generator: Generator, condition: Condition | None, name: str) -> None:
+    some = [None if condition is None else condition[:k] for k in (2, 3)]
+    two, three = generator.sample(2, seed=1, condition=some[0]), generator.sample(3, seed=1, condition=some[1])
+    require(close(two, three[:2]), f"{name}.sample: image i must depend on (seed, i) only, not on how many are drawn")
+
+
+def _check_features(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
+    layers = list(generator.feature_layers)
+    try:
+        found = generator.features(latents, condition, layers[:2])
+    except NotImplementedError:
+        require(not layers, f"{name} lists feature_layers {layers} but has no features()")
+        return
+    require(set(found) == set(layers[:2]), f"{name}.features({layers[:2]}) gives {sorted(found)}")
+    for layer, value in found.items():
+        require(value.ndim == 4 and len(value) == N, f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, C, h, w)")
+    try:
+        generator.features(latents, condition, ["no such layer"])
+    except Exception as error:
+        require("no such layer" in str(error), f"{name}.features: the error for an unknown layer does not name it: {error}")
+        return
+    raise AssertionError(f"{name}.features accepts a layer that is not in feature_layers")

@@ -1,0 +1,98 @@
+"""The conformance check of metrics."""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+
+import torch
+
+from toolbox.interfaces import Metric, Sample
+from toolbox.testing.common import random_sample, require
+
+NEEDS = ("real", "fake", "labels", "pairs", "weights")
+
+
+def check_metric(metric: Metric, real: Sample | None = None, fake: Sample | None = None, tolerance: float = 1e-4) -> None:
+    """Check the contract of :class:`toolbox.interfaces.Metric`.
+
+    - ``name``, ``unit``, ``higher_is_better`` and ``needs`` are there;
+    - ``compute`` refuses before anything was fed, then gives finite numbers;
+    - the value does not depend on the size and the order of batches;
+    - ``state`` is plain tensors; two halves merged give the value of one pass;
+    - ``reset`` forgets: the same images fed again give the same value.
+
+    Args:
+        metric: fed nothing yet; it is left as it was.
+        real, fake: what to feed; default 48 random images each, of 3 classes, with one-hot weights.
+        tolerance: of equal values, relative.
+
+    Raises:
+        AssertionError: naming what is broken.
+    """
+    name = type(metric).__name__
+    require(isinstance(metric, Metric), f"{name} does not inherit toolbox.interfaces.Metric")
+    require(isinstance(metric.name, str) and metric.name, f"{name}.name must be a text")
+    require(isinstance(metric.unit, str) and isinstance(metric.higher_is_better, bool), f"{name}.unit is a text, higher_is_better a bool")
+    require(set(metric.needs) <= set(NEEDS), f"{name}.needs={metric.needs} may name {NEEDS}")
+    real = random_sample(48, seed=1) if real is None else real
+    fake = random_sample(48, seed=2) if fake is None else fake
+    _check_refusal(metric, name)
+    whole = _fed(metric, real, fake, 16)
+    value = whole.compute()
+    require(value, f"{name}.compute gives no number")
+    for key, number in value.items():
+        require(isinstance(number, float) and math.isfinite(number), f"{name}.compute()[{key!r}] is {number!r}, expected a finite float")
+    _same(_fed(metric, real, fake, 7).compute(), value, tolerance, f"{name} depends on the size of the batches")
+    _same(_fed(metric, real, fake, 16, backwards=True).compute(), value, tolerance, f"{name} depends on the order of the batches")
+    _check_merge(metric, real, fake, value, tolerance, name)
+    whole.reset()
+    _check_refusal(whole, f"{name} after reset")
+    _feed(whole, real, fake, 16)
+    _same(whole.compute(), value, tolerance, f"{name}.reset does not forget")
+
+
+def _feed(metric: Metric, real: Sample, fake: Sample, size: int, backwards: bool = False) -> Metric:
+    starts = range(0, len(real), size)
+    for start in reversed(starts) if backwards else starts:
+        if "real" in metric.needs:
+            metric.update_real(real[start : start + size])
+    starts = range(0, len(fake), size)
+    for start in reversed(starts) if backwards else starts:
+        metric.update_fake(fake[start : start + size])
+    return metric
+
+
+def _fed(metric: Metric, real: Sample, fake: Sample, size: int, backwards: bool = False) -> Metric:
+    return _feed(copy.deepcopy(metric), real, fake, size, backwards)
+
+
+def _check_refusal(metric: Metric, name: str) -> None:
+    try:
+        copy.deepcopy(metric).compute()
+    except ValueError as error:
+        require(str(error), f"{name}.compute: the error when nothing was fed says nothing")
+        return
+    except Exception as error:
+        raise AssertionError(f"{name}.compute raises {type(error).__name__} when nothing was fed, expected ValueError: {error}") from error
+    raise AssertionError(f"{name}.compute gives a value when nothing was fed; it must raise ValueError")
+
+
+def _check_merge(metric: Metric, real: Sample, fake: Sample, value: dict[str, float], tolerance: float, name: str) -> None:
+    halves = [_fed(metric, real[rows], fake[rows], 16) for rows in (slice(0, len(real) // 2), slice(len(real) // 2, None))]
+    file = io.BytesIO()
+    torch.save(halves[1].state(), file)
+    file.seek(0)
+    try:
+        state = torch.load(file, weights_only=True)
+    except Exception as error:
+        raise AssertionError(f"{name}.state() must be named tensors that travel between processes: {error}") from error
+    halves[0].merge(state)
+    _same(halves[0].compute(), value, tolerance, f"{name}.merge: two halves do not give the value of one pass")
+
+
+def _same(one: dict[str, float], other: dict[str, float], tolerance: float, message: str) -> None:
+    for key in other:
+        equal = key in one and math.isclose(one[key], other[key], rel_tol=tolerance, abs_tol=tolerance)
+        require(equal, f"{message}: {one.get(key)} and {other[key]} ({key or 'the metric itself'})")

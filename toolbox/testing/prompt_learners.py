@@ -1,0 +1,83 @@
+"""The conformance check of prompt learners."""
+
+from __future__ import annotations
+
+import copy
+import io
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from toolbox.interfaces import PromptLearner
+from toolbox.testing.common import check_state_round_trip, close, evaluating, require
+
+
+def check_prompt_learner(learner: PromptLearner, clip: Any = None, latents: Tensor | None = None) -> None:
+    """Check the contract of :class:`toolbox.interfaces.PromptLearner`.
+
+    - token embeddings are (n, L, d_token), finite, one prompt independent of the others;
+    - with ``clip``: ``encode`` gives finite (n, d_clip), by default of all prompts, and gradients reach what is trainable;
+    - an exported record is plain (``torch.load`` reads it without running code) and restores the prompts;
+    - the state dict holds everything.
+
+    Args:
+        learner: it is left as it was.
+        clip: the network that encodes texts.
+        latents: (n, latent_dim), for a learner that maps latents.
+
+    Raises:
+        AssertionError: naming what is broken.
+    """
+    name = type(learner).__name__
+    require(isinstance(learner, PromptLearner), f"{name} does not inherit toolbox.interfaces.PromptLearner")
+    require(latents is not None or learner.n_prompts > 0, f"{name}.n_prompts is 0: pass the latents that it maps")
+    which = torch.arange(learner.n_prompts) if latents is None else latents
+    with evaluating(learner):
+        with torch.no_grad():
+            _check_embeddings(learner, which, name)
+            check_state_round_trip(learner, lambda network: network.eval()(which), name)
+            _check_export(learner, which, name)
+        if clip is not None:
+            _check_encoding(learner, clip, which, latents is None, name)
+
+
+def _check_embeddings(learner: PromptLearner, which: Tensor, name: str) -> None:
+    embeddings = learner(which)
+    require(embeddings.ndim == 3 and len(embeddings) == len(which),
+            f"{name}: embeddings are {tuple(embeddings.shape)}, expected ({len(which)}, L, d_token)")
+    require(bool(embeddings.isfinite().all()), f"{name}: embeddings are not finite")
+    require(close(learner(which.flip(0)).flip(0), embeddings), f"{name}: a prompt depends on the order in which prompts are asked for")
+    require(close(learner(which[:1]), embeddings[:1]), f"{name}: a prompt depends on which others are asked for")
+
+
+def _check_encoding(learner: PromptLearner, clip: Any, which: Tensor, by_index: bool, name: str) -> None:
+    features = learner.encode(clip, which)
+    require(features.ndim == 2 and len(features) == len(which), f"{name}.encode is {tuple(features.shape)}, expected ({len(which)}, d)")
+    require(bool(features.isfinite().all()), f"{name}.encode is not finite")
+    if by_index:
+        require(close(learner.encode(clip), features), f"{name}.encode(clip) must encode all {learner.n_prompts} prompts in order")
+    trainable = [parameter for parameter in learner.parameters() if parameter.requires_grad and parameter.numel()]
+    if trainable:
+        weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
+        found = torch.autograd.grad((features * weights).sum(), trainable, allow_unused=True)
+        require(any(g is not None and bool(g.abs().sum() > 0) for g in found), f"{name}.encode: no gradient reaches the prompts")
+
+
+def _check_export(learner: PromptLearner, which: Tensor, name: str) -> None:
+    try:
+        record = learner.export()
+    except NotImplementedError:
+        return
+    file = io.BytesIO()
+    torch.save(record, file)
+    file.seek(0)
+    try:
+        read = torch.load(file, weights_only=True)
+    except Exception as error:
+        raise AssertionError(f"{name}.export gives more than lists, strings and tensors: {error}") from error
+    other = copy.deepcopy(learner)
+    for parameter in other.parameters():
+        parameter.add_(0.1)
+    other.restore(read)
+    require(close(other(which), learner(which)), f"{name}.restore does not bring back what export wrote")
