@@ -21,7 +21,7 @@ _LAZY = {
     "load_generator": "toolbox.release",
     "load_run": "toolbox.release",
     "load_config": "toolbox.config",
-    "train": "toolbox.training.run",
+    "train": "toolbox.jobs",
     "interfaces": "toolbox.interfaces",
 }
 

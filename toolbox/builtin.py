@@ -16,7 +16,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "Checkpoints": "toolbox.training.hooks:Checkpoints",
         "Journal": "toolbox.training.hooks:Journal",
         "ProgressBar": "toolbox.training.hooks:ProgressBar",
-        "SampleGrid": "toolbox.training.hooks:SampleGrid",
+        "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",
     },
     "generator": {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",

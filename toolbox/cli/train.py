@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train, evaluate, report; the report's path is the last line."""
     load_plugins(arguments)
-    from toolbox.training.run import train
+    from toolbox.jobs import train
 
     options = read_options(arguments.cfg_options)
     if arguments.seed is not None:

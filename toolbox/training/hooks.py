@@ -1,4 +1,4 @@
-"""What happens around the iterations: checkpoints, the journal of scalars, the progress bar, sample grids."""
+"""What happens around the iterations: checkpoints, the journal of scalars, the progress bar."""
 
 from __future__ import annotations
 
@@ -191,11 +191,13 @@ class ProgressBar(Hook):
     def __init__(self, lines: float = 20.0) -> None:
         self.lines = lines
         self._bar: Any = None
+        self._first, self._started = 0, 0.0
 
     def before_train(self, runner: Any) -> None:
         """Open the bar where the run starts."""
         from tqdm import tqdm
 
+        self._first, self._started = runner.iter, time.monotonic()
         on_terminal = sys.stderr.isatty()
         self._bar = tqdm(total=runner.max_iters, initial=runner.iter, desc=Path(runner.work_dir).name, unit="it",
                          disable=not _is_main(),
@@ -208,6 +210,16 @@ class ProgressBar(Hook):
             shown = [f"{name} {float(value):.2f}" for name, value in outputs.items()][:4]
             self._bar.set_postfix_str(", ".join(shown), refresh=False)
         self._bar.update(1)
+        self._warn_if_slow(runner, batch_idx)
+
+    def _warn_if_slow(self, runner: Any, iteration: int) -> None:
+        """On a CPU, a few iterations into a run that will take hours: say how long, and what to do."""
+        if iteration != self._first + 4 or game_of(runner).device.type != "cpu":
+            return
+        pace = (time.monotonic() - self._started) / 5
+        hours = pace * (runner.max_iters - iteration) / 3600
+        if hours > 1:
+            self._bar.write(f"pace on this CPU: {pace:.2f} s an iteration, {hours:,.0f} hours to go; --quick takes minutes")
 
     def after_train(self, runner: Any) -> None:
         """Close it."""
@@ -218,41 +230,3 @@ def _is_main() -> bool:
     from mmengine.dist import is_main_process
 
     return bool(is_main_process())
-
-
-class SampleGrid(Hook):
-    """Draws a grid of the same latents every so often: ``samples/iter_N.png``, one row a class.
-
-    Args:
-        interval: iterations between two grids; one more at the end.
-        columns: images a class.
-        rows: classes shown at most.
-    """
-
-    priority = "LOW"
-
-    def __init__(self, interval: int = 500, columns: int = 10, rows: int = 20) -> None:
-        self.interval, self.columns, self.rows = int(interval), int(columns), int(rows)
-
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Draw every ``interval`` iterations."""
-        if (batch_idx + 1) % self.interval == 0:
-            self.draw(runner, batch_idx + 1)
-
-    def after_train(self, runner: Any) -> None:
-        """Draw at the end."""
-        if runner.iter % self.interval:
-            self.draw(runner, runner.iter)
-
-    def draw(self, runner: Any, iteration: int) -> Path | None:
-        """Write the grid of this iteration; None where the game has no generator."""
-        from toolbox.training.sampling import Sampler
-        from toolbox.visual.grids import save_grid
-
-        game = game_of(runner)
-        if game.generator not in game.networks:
-            return None
-        sampler = Sampler(game, seed=game.seed)
-        path = Path(runner.work_dir) / "samples" / f"iter_{iteration:07d}.png"
-        save_grid(sampler.class_sheet(self.columns, self.rows), path, self.columns, sampler.class_names[: self.rows] or None)
-        return path

@@ -1,4 +1,4 @@
-"""A run: stages in order, each an mmengine Runner around a Game, then evaluation and report."""
+"""A run: stages in order, each an mmengine Runner around a Game."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from toolbox.catalog import near_miss
-from toolbox.config import KEYS, ConfigError, load_config, override
+from toolbox.config import KEYS, ConfigError, override
 from toolbox.guard import import_torchvision
 from toolbox.registry import build
 from toolbox.training import checkpoints as files
@@ -27,47 +27,17 @@ MAIN = "main"
 _OURS = {"title", "evaluation", "before", "stages", "hooks", "seed", "deterministic", "threads", "plugins"}
 
 
-def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, resume: bool = False,
-          options: Mapping[str, Any] | None = None, evaluate: bool = True, report: bool = True) -> Path:
-    """Train what a config describes, all its stages, then measure it and write the report.
-
-    Args:
-        config: a config's name or path, or a loaded one.
-        work_dir: the run's folder; default ``runs/<config>`` (``runs/<config>-quick``).
-        quick: the config's small version.
-        resume: continue from the newest checkpoint of the folder; stages that are done are skipped.
-        options: overrides by dotted key.
-        evaluate, report: whether to do these at the end.
-
-    Returns:
-        The run's folder.
+def play(config: Any, resume: bool = False) -> bool:
+    """Train what a loaded config describes: its earlier stages, then its game. False when the run was interrupted.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
     """
-    if not hasattr(config, "filename"):
-        name = Path(str(config)).stem
-        config = load_config(config, quick, options)
-        config.setdefault("work_dir", f"runs/{name}-quick" if quick else f"runs/{name}")
-    folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
-    config.work_dir = str(folder)
+    folder = Path(config.work_dir)
     if not resume and files.latest_checkpoint(folder) is not None:
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
     _begin(config, folder)
-    for stage in [*config.get("stages", ()), MAIN]:
-        if not _is_done(config, stage) and not _run_stage(config, stage, resume):
-            return folder  # interrupted: what follows is for --resume
-    if evaluate and config.get("evaluation"):
-        from toolbox.training.evaluation import evaluate_run
-
-        evaluate_run(folder)
-    if report:
-        from toolbox.visual.pictures import draw_run
-        from toolbox.visual.report import write_report
-
-        draw_run(folder)
-        write_report(folder)
-    return folder
+    return all(_is_done(config, stage) or _run_stage(config, stage, resume) for stage in [*config.get("stages", ()), MAIN])
 
 
 def stage_folder(config: Any, stage: str) -> Path:
@@ -357,5 +327,5 @@ def _check_batch(config: Any, game: Any) -> None:
                           f"the phases repeat up to {game.repeats} times and split the batch")
 
 
-__all__ = ["build_game", "build_runner", "data_facts", "environment", "game_of", "resolve_weights", "say", "stage_config",
-           "stage_folder", "train"]
+__all__ = ["build_game", "build_runner", "data_facts", "environment", "game_of", "play", "resolve_weights", "say", "stage_config",
+           "stage_folder"]

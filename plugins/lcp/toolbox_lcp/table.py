@@ -56,8 +56,8 @@ def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
 
 def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, borrow: Path | None = None) -> dict[str, float]:
     """Train, measure, and keep ``result.json``; ``borrow`` is a run of the same seed whose classifier is the same."""
+    from toolbox.jobs import train
     from toolbox.training.evaluation import evaluate_run
-    from toolbox.training.run import train
 
     kept = folder / "result.json"
     if kept.is_file():

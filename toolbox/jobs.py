@@ -1,0 +1,63 @@
+"""The whole job: train, measure, draw, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, resume: bool = False,
+          options: Mapping[str, Any] | None = None, evaluate: bool = True, report: bool = True) -> Path:
+    """Train what a config describes, all its stages, then measure it and write the report.
+
+    Args:
+        config: a config's name or path, or a loaded one.
+        work_dir: the run's folder; default ``runs/<config>`` (``runs/<config>-quick``).
+        quick: the config's small version.
+        resume: continue from the newest checkpoint of the folder; stages that are done are skipped.
+        options: overrides by dotted key.
+        evaluate, report: whether to do these at the end.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
+    """
+    from toolbox.config import load_config
+    from toolbox.training.run import play
+
+    if not hasattr(config, "filename"):
+        name = Path(str(config)).stem
+        config = load_config(config, quick, options)
+        config.setdefault("work_dir", f"runs/{name}-quick" if quick else f"runs/{name}")
+    folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
+    config.work_dir = str(folder)
+    if not play(config, resume):
+        return folder  # interrupted: what follows is for --resume
+    if evaluate and config.get("evaluation"):
+        measure(folder)
+    if report:
+        draw(folder)
+    return folder
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """The config's metrics, said aloud and kept in ``metrics.jsonl``."""
+    from toolbox.training.evaluation import evaluate_run, table
+    from toolbox.training.run import say
+
+    say("measuring ...")
+    results = evaluate_run(folder)
+    say(table(results))
+    return results
+
+
+def draw(folder: Path) -> Path:
+    """Pictures, tables and the report."""
+    from toolbox.visual.pictures import draw_run
+    from toolbox.visual.report import write_report
+
+    draw_run(folder)
+    return write_report(folder)

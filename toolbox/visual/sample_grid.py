@@ -1,0 +1,47 @@
+"""A look at the generator while it trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from toolbox.training.hooks import game_of
+from toolbox.training.sampling import Sampler
+from toolbox.visual.grids import save_grid
+
+
+class SampleGrid(Hook):
+    """Draws a grid of the same latents every so often: ``samples/iter_N.png``, one row a class.
+
+    Args:
+        interval: iterations between two grids; one more at the end.
+        columns: images a class.
+        rows: classes shown at most.
+    """
+
+    priority = "LOW"
+
+    def __init__(self, interval: int = 500, columns: int = 10, rows: int = 20) -> None:
+        self.interval, self.columns, self.rows = int(interval), int(columns), int(rows)
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Draw every ``interval`` iterations."""
+        if (batch_idx + 1) % self.interval == 0:
+            self.draw(runner, batch_idx + 1)
+
+    def after_train(self, runner: Any) -> None:
+        """Draw at the end."""
+        if runner.iter % self.interval:
+            self.draw(runner, runner.iter)
+
+    def draw(self, runner: Any, iteration: int) -> Path | None:
+        """Write the grid of this iteration; None where the game has no generator."""
+        game = game_of(runner)
+        if game.generator not in game.networks:
+            return None
+        sampler = Sampler(game, seed=game.seed)
+        path = Path(runner.work_dir) / "samples" / f"iter_{iteration:07d}.png"
+        save_grid(sampler.class_sheet(self.columns, self.rows), path, self.columns, sampler.class_names[: self.rows] or None)
+        return path
