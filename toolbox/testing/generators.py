@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from toolbox.interfaces import Condition, Generator, Sample
-from toolbox.testing.common import check_global_rng_untouched, check_gradients, check_state_round_trip, close, evaluating, require, rng
+from toolbox.testing.common import (
+    check_global_rng_untouched,
+    check_gradients,
+    check_state_round_trip,
+    close,
+    evaluating,
+    require,
+    rng,
+)
 
 N = 4
 

@@ -37,6 +37,7 @@ class SmallDiscriminator(Discriminator):
 
     def __init__(self) -> None:
         super().__init__()
+        self.n_conditions = CLASSES
         self.convolution, self.linear = nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Linear(8, 1)
         self.embedding = nn.Embedding(CLASSES, 8)
 

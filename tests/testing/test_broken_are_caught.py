@@ -1,0 +1,633 @@
+"""Each promise that a check makes, broken on purpose: the check must find it and say what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toolbox import testing
+from toolbox.interfaces import (
+    Augment,
+    Condition,
+    Conditioner,
+    FeatureExtractor,
+    Metric,
+    Objective,
+    PromptLearner,
+    Sample,
+    Turn,
+)
+from toolbox.testing.objectives import SmallDiscriminator, SmallGenerator
+
+
+def caught(check: Callable[[Any], Any], component: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check(component)
+
+
+# -- generators -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_small_networks_pass() -> None:
+    testing.check_generator(SmallGenerator())
+    testing.check_discriminator(SmallDiscriminator(), image_size=8)
+
+
+class LoudGenerator(SmallGenerator):
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return 20 * super().forward(latents, condition)
+
+
+class NoisyGenerator(SmallGenerator):
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        images = super().forward(latents, condition)
+        return (images + 0.1 * torch.randn_like(images)).clamp(-1, 1)
+
+
+class SocialGenerator(SmallGenerator):
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return super().forward(latents - latents.mean(0), condition)
+
+
+class DeafGenerator(SmallGenerator):
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return super().forward(latents, None)
+
+
+class ConstantGenerator(SmallGenerator):
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return super().forward(0 * latents, condition)
+
+
+class WideGenerator(SmallGenerator):
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return super().forward(latents, condition)[:, :, ::2]
+
+
+class SelfWilledGenerator(SmallGenerator):
+    def sample_latents(self, n: int, rng: torch.Generator | None = None) -> Tensor:
+        return torch.randn(n, self.latent_dim)
+
+
+class IdleGenerator(SmallGenerator):
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Linear(2, 2)
+
+
+class LooseGenerator(SmallGenerator):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loose = [nn.Parameter(torch.ones(3))]
+
+
+class BoastingGenerator(SmallGenerator):
+    feature_layers = ("4x4",)
+
+
+class ForgetfulGenerator(SmallGenerator):
+    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
+        return Sample(self(latents, condition), latents=latents, condition=Condition(labels=torch.zeros(len(latents), dtype=torch.int64)))
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (LoudGenerator, r"images run from .* expected \[-1, 1\]"), (NoisyGenerator, "two calls in eval mode"),
+    (SocialGenerator, "depends on the others of its batch"), (DeafGenerator, "do not depend on condition.labels"),
+    (ConstantGenerator, "do not depend on the latents"), (WideGenerator, r"images are \(4, 3, 4, 8\), expected \(4, 3, 8, 8\)"),
+    (SelfWilledGenerator, "sample_latents is not a function of its rng"), (IdleGenerator, r"no gradient reaches the parameters \['idle.weight'"),
+    (LooseGenerator, "loose is trainable but not in the state_dict"), (BoastingGenerator, r"lists feature_layers \['4x4'\] but has no features"),
+    (ForgetfulGenerator, "does not carry the condition"), (nn.Identity, "does not inherit"),
+])
+def test_generators(broken: type, message: str) -> None:
+    caught(testing.check_generator, broken(), message)
+
+
+# -- discriminators -----------------------------------------------------------------------------------------------------------
+
+
+class ColumnDiscriminator(SmallDiscriminator):
+    def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
+        return super().judge(features, condition)[:, None]
+
+
+class SplitDiscriminator(SmallDiscriminator):
+    def forward(self, images: Tensor, condition: Condition | None = None) -> Tensor:
+        return 2 * self.judge(self.encode(images), condition)
+
+
+class GreedyDiscriminator(SmallDiscriminator):
+    def encode(self, images: Tensor) -> Tensor:
+        with torch.no_grad():
+            images.clamp_(-0.5, 0.5)
+        return super().encode(images)
+
+
+class RelativeDiscriminator(SmallDiscriminator):
+    def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
+        logits = super().judge(features, condition)
+        return logits - logits.mean()
+
+
+class BlindDiscriminator(SmallDiscriminator):
+    def encode(self, images: Tensor) -> Tensor:
+        return super().encode(images.detach())
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (ColumnDiscriminator, r"judge gives \(4, 1\), expected \(4,\)"), (SplitDiscriminator, "calling it is not judge"),
+    (GreedyDiscriminator, "changes its images in place"), (RelativeDiscriminator, "depends on the other images"),
+    (BlindDiscriminator, "no gradient reaches its images"),
+])
+def test_discriminators(broken: type, message: str) -> None:
+    condition = Condition(labels=torch.arange(4) % 3)
+    caught(lambda network: testing.check_discriminator(network, 8, condition), broken(), message)
+
+
+# -- prompt learners -------------------------------------------------------------------------------------------------------------
+
+
+class Prompts(PromptLearner):
+    n_prompts = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.context = nn.Parameter(torch.arange(3.0)[:, None, None] * torch.ones(3, 2, 4))
+
+    def forward(self, which: Tensor) -> Tensor:
+        return self.context[which]
+
+    def encode(self, clip: Any, which: Tensor | None = None) -> Tensor:
+        return self(torch.arange(3) if which is None else which).mean(1)
+
+    def export(self) -> dict[str, Any]:
+        return {"context": self.context.detach().clone()}
+
+    def restore(self, record: dict[str, Any]) -> None:
+        with torch.no_grad():
+            self.context.copy_(record["context"])
+
+
+class FlatPrompts(Prompts):
+    def forward(self, which: Tensor) -> Tensor:
+        return super().forward(which).flatten(1)
+
+
+class OrderedPrompts(Prompts):
+    def forward(self, which: Tensor) -> Tensor:
+        return super().forward(which).cumsum(0)
+
+
+class DetachedPrompts(Prompts):
+    def encode(self, clip: Any, which: Tensor | None = None) -> Tensor:
+        return super().encode(clip, which).detach() + 0 * self.context.sum()
+
+
+class ObjectPrompts(Prompts):
+    def export(self) -> dict[str, Any]:
+        return {"context": self}
+
+
+class LostPrompts(Prompts):
+    def restore(self, record: dict[str, Any]) -> None:
+        pass
+
+
+def test_prompts_that_work_pass() -> None:
+    testing.check_prompt_learner(Prompts(), clip="any")
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (FlatPrompts, r"expected \(3, L, d_token\)"), (OrderedPrompts, "depends on the order"), (DetachedPrompts, "no gradient reaches the prompts"),
+    (ObjectPrompts, "export gives more than lists, strings and tensors"), (LostPrompts, "restore does not bring back"),
+])
+def test_prompt_learners(broken: type, message: str) -> None:
+    caught(lambda learner: testing.check_prompt_learner(learner, clip="any"), broken(), message)
+
+
+# -- clusterers -------------------------------------------------------------------------------------------------------------------
+
+
+def kmeans() -> type:
+    from toolbox.registry import CLUSTERERS
+
+    return CLUSTERERS.get("KMeans")  # type: ignore[return-value]
+
+
+def without_check(features: Any, at_least: int = 0) -> np.ndarray:
+    array = np.asarray(features) if hasattr(features, "__array__") else np.concatenate(list(features))
+    return np.nan_to_num(array)
+
+
+CLUSTERER_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "not self": (dict(fit=lambda base, self, features, y=None: base.fit(self, features) and None), "fit must return self"),
+    "in place": (dict(fit=lambda base, self, features, y=None: base.fit(self, _scaled(features))), "changes its features in place"),
+    "random": (dict(fit=lambda base, self, features, y=None: _shuffled(base.fit(self, features))), "not deterministic"),
+    "arrays only": (dict(fit=lambda base, self, features, y=None: base.fit(self, _array_only(features))), "does not take an iterator"),
+    "scores": (dict(scores=lambda base, self, features: base.scores(self, features)[:, :-1]), "scores is"),
+    "softness": (dict(membership=lambda base, self, features: 2 * base.membership(self, features)), "rows must be >= 0 and sum to 1"),
+    "relative": (dict(scores=lambda base, self, f: base.scores(self, f) - base.scores(self, f).mean()), "a row depends on the other rows"),
+    "state": (dict(state=lambda base, self: {"centres": [1, 2]}), "is list, expected a plain array"),
+    "load": (dict(load_state=lambda base, self, state: _moved(base.load_state(self, state))), "does not restore scores"),
+    "NaN": (dict(fit=lambda base, self, features, y=None: base.fit(self, without_check(features))), "accepts features with a NaN"),
+}
+
+
+def _scaled(features: Any) -> Any:
+    if isinstance(features, np.ndarray) and features.ndim == 2:
+        features *= 2
+    return features
+
+
+def _shuffled(fitted: Any) -> Any:
+    fitted.labels_ = np.random.default_rng().permutation(fitted.labels_)
+    return fitted
+
+
+def _array_only(features: Any) -> Any:
+    if not isinstance(features, np.ndarray):
+        raise TypeError("arrays only")
+    return features
+
+
+def _moved(loaded: Any) -> Any:
+    loaded.centres_ = loaded.centres_ + 0.5
+    return loaded
+
+
+@pytest.mark.parametrize("fault", CLUSTERER_FAULTS)
+def test_clusterers(fault: str) -> None:
+    methods, message = CLUSTERER_FAULTS[fault]
+    base = kmeans()
+    bound = {name: (lambda method: lambda self, *a, **k: method(base, self, *a, **k))(method) for name, method in methods.items()}
+    caught(testing.check_clusterer, type("Broken", (base,), bound)(clusters=3), message)
+
+
+# -- metrics ---------------------------------------------------------------------------------------------------------------------
+
+
+class Brightness(Metric):
+    """|mean real - mean fake|."""
+
+    name = "brightness"
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(4, dtype=torch.float64)
+
+    def _add(self, sample: Sample, place: int) -> None:
+        self.sums[place] += sample.images.double().mean((1, 2, 3)).sum()
+        self.sums[place + 2] += len(sample)
+
+    def update_real(self, sample: Sample) -> None:
+        self._add(sample, 0)
+
+    def update_fake(self, sample: Sample) -> None:
+        self._add(sample, 1)
+
+    def compute(self) -> dict[str, float]:
+        if not self.sums[3]:
+            raise ValueError("no images were fed")
+        return {"": float((self.sums[0] / self.sums[2] - self.sums[1] / self.sums[3]).abs())}
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": self.sums}
+
+    def merge(self, state: dict[str, Any]) -> None:
+        self.sums += state["sums"]
+
+    def reset(self) -> None:
+        self.sums.zero_()
+
+
+class LastBatch(Brightness):
+    def _add(self, sample: Sample, place: int) -> None:
+        self.sums[place], self.sums[place + 2] = sample.images.double().mean((1, 2, 3)).sum(), len(sample)
+
+
+class MeanOfMeans(Brightness):
+    def _add(self, sample: Sample, place: int) -> None:
+        self.sums[place] += sample.images.double().mean()
+        self.sums[place + 2] += 1
+
+
+class Unmerged(Brightness):
+    def merge(self, state: dict[str, Any]) -> None:
+        pass
+
+
+class Unforgetting(Brightness):
+    def reset(self) -> None:
+        self.sums[0] = 0
+
+
+class Eager(Brightness):
+    def compute(self) -> dict[str, float]:
+        return {"": float((self.sums[0] - self.sums[1]).abs())}
+
+
+class Tensorial(Brightness):
+    def compute(self) -> dict[str, float]:
+        return {key: torch.tensor(value) for key, value in super().compute().items()}  # type: ignore[misc]
+
+
+class Opaque(Brightness):
+    def state(self) -> dict[str, Any]:
+        return {"sums": self}
+
+
+def test_a_metric_that_works_passes() -> None:
+    testing.check_metric(Brightness())
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (LastBatch, "depends on the (size|order) of"), (MeanOfMeans, "depends on the size"), (Unmerged, "two halves do not give"),
+    (Unforgetting, "after reset"), (Eager, "gives a value when nothing was fed"), (Tensorial, "expected a finite float"),
+    (Opaque, "named tensors"),
+])
+def test_metrics(broken: type, message: str) -> None:
+    caught(testing.check_metric, broken(), message)
+
+
+# -- objectives --------------------------------------------------------------------------------------------------------------------
+
+
+class Base(Objective):
+    formulas = {"discriminator": "-E D(x)"}
+
+    def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
+        return {"discriminator": self.loss}
+
+    def loss(self, turn: Turn) -> Tensor:
+        return -turn.score("discriminator", turn.real).mean()
+
+
+class Unreduced(Base):
+    def loss(self, turn: Turn) -> Tensor:
+        return -turn.score("discriminator", turn.real)
+
+
+class Infinite(Base):
+    def loss(self, turn: Turn) -> Tensor:
+        return super().loss(turn) / 0
+
+
+class Elsewhere(Base):
+    def loss(self, turn: Turn) -> Tensor:
+        with torch.no_grad():
+            return super().loss(turn)
+
+
+class Diluted(Base):
+    def loss(self, turn: Turn) -> Tensor:
+        return super().loss(turn) * 0
+
+
+class Global(Base):
+    def loss(self, turn: Turn) -> Tensor:
+        return super().loss(turn) * (1 + torch.rand(()))
+
+
+class Grabbing(Base):
+    def loss(self, turn: Turn) -> Tensor:
+        for parameter in turn.network("generator").parameters():
+            parameter.requires_grad_(True)
+        fake = turn.network("generator").generate(turn.fake.latents, turn.fake.condition)
+        return super().loss(turn) + turn.score("discriminator", fake).mean()
+
+
+class Spoiling(Base):
+    def loss(self, turn: Turn) -> Tensor:
+        turn.real.images.mul_(0.5)
+        return super().loss(turn)
+
+
+class Mute(Base):
+    formulas = {}
+
+
+class Orphaned(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+
+class Talking(Base):
+    def log(self) -> dict[str, Tensor]:
+        return {"loss": 0.5}  # type: ignore[dict-item]
+
+
+class Aiming(Base):
+    def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
+        return {"mapper": self.loss}
+
+
+def test_an_objective_that_works_passes() -> None:
+    testing.check_objective(Base())
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (Unreduced, r"must be a scalar tensor, got \(6,\)"), (Infinite, "the loss is -?inf"), (Elsewhere, "the loss has no gradient"),
+    (Diluted, "no gradient reaches the network that moves"), (Global, "every draw must come from turn.rng"),
+    (Grabbing, r"gradients reach parameters that do not move: \['generator"), (Spoiling, "changes images in place"),
+    (Mute, "formulas has no line"), (Orphaned, "nobody would move them"), (Talking, "must be a detached scalar"),
+    (Aiming, "trains 'mapper', the check has .* pass networks="),
+])
+def test_objectives(broken: type, message: str) -> None:
+    caught(testing.check_objective, broken(), message)
+
+
+# -- conditioners ------------------------------------------------------------------------------------------------------------------
+
+
+class Classes(Conditioner):
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        return Condition(labels=torch.randint(5, (n,), generator=rng) if labels is None else labels)
+
+
+class Disobedient(Classes):
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        return super().sample(n, rng)
+
+
+class Chancy(Classes):
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        return Condition(labels=torch.randint(5, (n,)) if labels is None else labels)
+
+
+class Heavy(Classes):
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        return super().sample(n, rng, labels).replace(weights=torch.ones(n, 5))
+
+
+class Short(Classes):
+    def names(self) -> list[str]:
+        return ["only one"]
+
+
+class Counting(Classes):
+    calls = 0
+
+    def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
+        self.calls += 1
+        drawn = super().sample(n, rng, labels)
+        return drawn.replace(labels=(drawn.labels + self.calls) % 5) if labels is None else drawn
+
+
+def test_a_conditioner_that_works_passes() -> None:
+    testing.check_conditioner(Classes())
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (Disobedient, "ignores the labels"), (Chancy, "not a function of its rng"), (Heavy, "must be >= 0 and sum to 1"),
+    (Short, r"names\(\) has 1 names"), (Counting, "not a function of its rng"),
+])
+def test_conditioners(broken: type, message: str) -> None:
+    caught(testing.check_conditioner, broken(), message)
+
+
+# -- augmentations and extractors -----------------------------------------------------------------------------------------------------
+
+
+class Shift(Augment):
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return images + 0.1 * torch.rand(len(images), 1, 1, 1, generator=rng)
+
+
+class Crop(Shift):
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return super().forward(images, rng)[:, :, 1:]
+
+
+class Chance(Shift):
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return super().forward(images)
+
+
+class Still(Shift):
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return images * 1
+
+
+class Rounding(Shift):
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return super().forward(images.detach(), rng)
+
+
+class Inplace(Shift):
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return images.add_(0.1 * torch.rand(len(images), 1, 1, 1, generator=rng))
+
+
+def test_an_augmentation_that_works_passes() -> None:
+    testing.check_augment(Shift())
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (Crop, "the shape must stay"), (Chance, "not a function of its rng"), (Still, "ignores its rng"), (Rounding, "not differentiable"),
+    (Inplace, "changes its images in place"),
+])
+def test_augments(broken: type, message: str) -> None:
+    caught(testing.check_augment, broken(), message)
+
+
+class Means(FeatureExtractor):
+    def __init__(self, frozen: bool = True) -> None:
+        super().__init__()
+        self.name, self.n_features = "means", 3
+        self.scale = nn.Parameter(torch.ones(3), requires_grad=not frozen)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.mean((2, 3)) * self.scale
+
+    def fingerprint(self) -> str:
+        return self.scale.detach().numpy().tobytes().hex()
+
+
+class Double(Means):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images).double()
+
+
+class Centred(Means):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) - images.mean()
+
+
+class Moody(Means):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * (2 if self.training else 1)
+
+
+class Anonymous(Means):
+    def fingerprint(self) -> str:
+        return "0" * 64
+
+
+class Nameless(Means):
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = "means [of colours]"
+
+
+def test_an_extractor_that_works_passes() -> None:
+    testing.check_extractor(Means())
+
+
+@pytest.mark.parametrize(("broken", "message"), [
+    (Double, "expected float32"), (Centred, "depend on the others"), (Moody, "train mode changes its features"),
+    (Anonymous, "another weight does not change the fingerprint"), (Nameless, "must be a word"),
+    (lambda: Means(frozen=False), "must be frozen"),
+])
+def test_extractors(broken: Callable[[], Any], message: str) -> None:
+    caught(testing.check_extractor, broken(), message)
+
+
+# -- plugins ------------------------------------------------------------------------------------------------------------------------
+
+
+PLUGIN = '''
+"""A plugin."""
+import toolbox
+from pathlib import Path
+from torch import nn
+
+class Fine(nn.Module):
+    """A network."""
+
+class Bare(nn.Module):
+    pass
+
+@toolbox.hookimpl
+def plugin_info():
+    return dict(title="A plugin")
+'''
+
+
+@pytest.mark.parametrize(("more", "message"), [
+    ("raise RuntimeError('no licence file')", "failed: RuntimeError: no licence file"),
+    ("@toolbox.hookimpl\ndef register_component(register): ...", "hook 'register_component' does not exist - did you mean 'register_components'"),
+    ("@toolbox.hookimpl\ndef register_components(register): register('network', 'Bare', '{stem}:Bare')", "Bare .* has no docstring"),
+    ("@toolbox.hookimpl\ndef register_components(register): register('network', 'Gone', '{stem}:Gone')", "has no 'Gone'"),
+    ("@toolbox.hookimpl\ndef register_components(register): register('generator', 'Fine', '{stem}:Fine')",
+     "does not inherit toolbox.interfaces.Generator"),
+    ("@toolbox.hookimpl\ndef register_components(register): register('network', 'Game', '{stem}:Fine')", "name 'Game' is taken"),
+    ("@toolbox.hookimpl\ndef configs(): return dict(x=Path('nowhere.py'))", "nowhere.py does not exist"),
+    ("@toolbox.hookimpl\ndef weights(): return [dict(name='w', address='a')]", "the weights 'w' lack sha256, licence"),
+    ("@toolbox.hookimpl\ndef plugin_info(): return {{}}", "gives no title"),
+])
+def test_plugins(tmp_path: Path, request: pytest.FixtureRequest, more: str, message: str) -> None:
+    stem = f"plugin_{abs(hash(more))}"
+    file = tmp_path / f"{stem}.py"
+    file.write_text(PLUGIN + more.format(stem=stem))
+    caught(testing.check_plugin, file, message)
+
+
+def test_a_plugin_that_works_passes(tmp_path: Path) -> None:
+    file = tmp_path / "fine_plugin.py"
+    file.write_text(PLUGIN + "@toolbox.hookimpl\ndef register_components(register): register('network', 'Fine', 'fine_plugin:Fine')")
+    assert testing.check_plugin(file).components == {"network": ["Fine"]}
