@@ -71,7 +71,8 @@ def _not_found(name: str, key: str, known: Mapping[str, Path]) -> str:
         return f"config {name!r}: plugin {plugin!r} is {record.state}: {record.reason}"
     folder = Path(name).parent
     siblings = [str(p) for p in folder.glob("*.py")] if folder.is_dir() else []
-    hint = near_miss(name, siblings) or near_miss(key, known)
+    both = [near_miss(name, siblings), near_miss(key, known)]
+    hint = next(filter(None, reversed(both) if plugin in records else both), "")
     if not hint and plugin and not folder.is_dir() and plugin not in records:
         hint = f"; no plugin {plugin!r} is installed (pip install toolbox-{plugin}; see 'toolbox plugins')"
     return f"config {name!r} is neither a file nor '<plugin>/<config>'{hint} ('toolbox configs' lists them)"

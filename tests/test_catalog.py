@@ -1,0 +1,84 @@
+"""What is on the shelves, and the errors of what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from toolbox.catalog import BROUGHT_BY, Catalog, CatalogError, near_miss
+from toolbox.plugins import PluginHost, host
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    shelves = Catalog()
+    shelves.add("network", "Linear", "torch.nn:Linear", "one")
+    shelves.add("generator", "Painter", "nowhere:Painter", "one")
+    return shelves
+
+
+@pytest.mark.parametrize(("entry", "message"), [
+    (("netwrok", "A", "a:A"), "kind 'netwrok' of 'A' is unknown - did you mean 'network'"),
+    (("network", "lcp.A", "a:A"), "'lcp.A' must be an identifier without dots"),
+    (("network", "two words", "a:A"), "must be an identifier"),
+    (("network", "A", "a.A"), "address 'a.A' of 'A' must read 'module:Class'"),
+    (("network", "Linear", "other:Linear"), r"name 'Linear' is taken by torch.nn:Linear \(network, plugin 'one'\); plugin 'two' must choose"),
+])
+def test_what_may_not_be_added(catalog: Catalog, entry: tuple[str, str, str], message: str) -> None:
+    with pytest.raises(CatalogError, match=message):
+        catalog.add(*entry, "two")
+
+
+def test_an_unknown_name_lists_near_misses(catalog: Catalog) -> None:
+    with pytest.raises(CatalogError, match="no component is called 'linaer' - did you mean 'Linear'"):
+        catalog.find("linaer")
+    with pytest.raises(CatalogError, match="no network is called 'XYZ'; there are: Linear"):
+        catalog.find("XYZ", "network")
+
+
+def test_a_name_of_another_kind(catalog: Catalog) -> None:
+    with pytest.raises(CatalogError, match="'Linear' is a network, a generator is needed here; there are: Painter"):
+        catalog.find("Linear", "generator")
+
+
+def test_a_plugin_that_is_not_installed_is_named(catalog: Catalog) -> None:
+    with pytest.raises(CatalogError, match="comes with the plugin 'toolbox-lcp', which is not installed or did not load"):
+        catalog.find("SoftKMeans")
+
+
+def test_the_list_of_what_our_plugins_bring_is_true() -> None:
+    brought: dict[str, set[str]] = {}
+    for record in host().records:
+        if record.distribution in BROUGHT_BY:
+            brought[record.distribution] = {name for names in record.components.values() for name in names}
+    assert brought == {distribution: set(names) for distribution, names in BROUGHT_BY.items()}
+
+
+def test_entries_are_loaded_and_checked(catalog: Catalog) -> None:
+    assert catalog.find("Linear").load().__name__ == "Linear"
+    with pytest.raises(CatalogError, match="generator 'Painter' of plugin 'one': cannot import 'nowhere'"):
+        catalog.find("Painter").load()
+    catalog.add("generator", "Wrong", "torch.nn:Linear", "one")
+    with pytest.raises(TypeError, match="'Wrong' is registered as generator but .* does not inherit toolbox.interfaces.Generator"):
+        catalog.find("Wrong").load()
+    catalog.add("generator", "Bare", "toolbox.interfaces:Generator", "one")
+    with pytest.raises(TypeError, match=r"'Bare' \(generator\) does not implement: forward"):
+        catalog.find("Bare").load()
+    catalog.add("network", "Typo", "torch.nn:Linaer", "one")
+    with pytest.raises(CatalogError, match="module 'torch.nn' has no 'Linaer' - did you mean 'Linear'"):
+        catalog.find("Typo").load()
+
+
+def test_a_plugin_is_taken_off_whole(catalog: Catalog) -> None:
+    catalog.remove_plugin("one")
+    assert catalog.entries() == [] and "Linear" not in catalog
+
+
+def test_near_misses_ignore_case() -> None:
+    assert near_miss("biggangenerator", ["BigGANGenerator"]) == " - did you mean 'BigGANGenerator'?"
+    assert near_miss("xyz", ["abc"]) == ""
+
+
+def test_every_component_of_this_checkout_fits_its_interface() -> None:
+    fresh = PluginHost()
+    fresh.load_installed()
+    assert fresh.check() == []

@@ -1,0 +1,80 @@
+"""Building from configs: what works, and the errors of what does not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from toolbox.interfaces import Clusterer
+from toolbox.plugins import host
+from toolbox.registry import CLUSTERERS, REGISTRIES, BuildError, build
+
+
+def test_a_component_is_built_by_name() -> None:
+    assert isinstance(build(dict(type="KMeans", clusters=2), "clusterer"), Clusterer)
+
+
+def test_what_is_built_already_is_returned() -> None:
+    made = torch.nn.Linear(1, 1)
+    assert build(made, "network") is made and build(None) is None
+
+
+def test_classes_and_dotted_names() -> None:
+    assert build(dict(type=torch.nn.Linear, in_features=1, out_features=2)).out_features == 2
+    assert isinstance(build(dict(type="torch.nn.ReLU")), torch.nn.ReLU)
+    with pytest.raises(BuildError, match=r"cannot import 'torch\.nn\.ReLUU'"):
+        build(dict(type="torch.nn.ReLUU"))
+
+
+@pytest.mark.parametrize(("config", "kind", "message"), [
+    (dict(type="KMaens"), "clusterer", "x.y: no clusterer is called 'KMaens' - did you mean 'KMeans'"),
+    (dict(type="KMeans"), "generator", "x.y: 'KMeans' is a clusterer, a generator is needed here; there are: .*BigGANGenerator"),
+    (dict(type="KMeans", cluster=3), None, "x.y: KMeans has no argument 'cluster' - did you mean 'clusters'.*; it has: clusters, "),
+    (dict(clusters=3), None, r"x.y: a component needs a 'type', got only \['clusters'\]"),
+    (dict(type="KMeans", clusters=0), None, "x.y: cannot build KMeans: ValueError: clusters=0"),
+])
+def test_errors_name_the_place_and_the_mend(config: dict[str, object], kind: str | None, message: str) -> None:
+    with pytest.raises(BuildError, match=message):
+        build(config, kind, "x.y")
+
+
+def test_what_the_toolbox_fills_in_may_not_be_set() -> None:
+    with pytest.raises(BuildError, match=r"FID: \['extractor'\] is filled in by the toolbox"):
+        build(dict(type="FID", extractor=dict(type="PooledPixels")), extractor=None)
+
+
+def test_a_class_that_does_not_fit_its_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = host().catalog
+    monkeypatch.setattr(catalog, "_entries", dict(catalog._entries))
+    catalog.add("clusterer", "NotAClusterer", "torch.nn:Linear", "test")
+    with pytest.raises(BuildError, match="'NotAClusterer' is registered as clusterer but .* does not inherit toolbox.interfaces.Clusterer"):
+        build(dict(type="NotAClusterer"))
+
+
+def test_nothing_is_imported_before_it_is_built() -> None:
+    import subprocess
+    import sys
+
+    code = ("import sys; from toolbox.registry import CLUSTERERS; before = 'toolbox.models.biggan' in sys.modules; "
+            "from toolbox.registry import REGISTRIES; REGISTRIES['generator'].get('BigGANGenerator'); "
+            "print(before, 'toolbox.models.biggan' in sys.modules, 'toolbox.data.cifar' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "True", "False"]
+
+
+def test_registries_by_interface() -> None:
+    assert CLUSTERERS is REGISTRIES["clusterer"] and CLUSTERERS.get("KMeans").__name__ == "HardKMeans"
+
+
+def test_every_type_that_our_configs_name_exists() -> None:
+    from toolbox.config import load_config
+
+    def types(value: object) -> set[str]:
+        if isinstance(value, dict):
+            own = {value["type"]} if isinstance(value.get("type"), str) else set()
+            return own.union(*(types(item) for item in value.values()))
+        return set().union(*(types(item) for item in value)) if isinstance(value, (list, tuple)) else set()
+
+    for name, file in host().configs().items():
+        config = load_config(file)
+        for kind in types({key: config.to_dict()[key] for key in ("model", "evaluation", "before", "hooks") if key in config}):
+            assert kind in host().catalog or hasattr(torch.optim, kind), (name, kind)
