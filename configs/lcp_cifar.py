@@ -41,9 +41,11 @@ quick = dict(
     train_dataloader=dict(dataset=dict(split=dict(labelled_per_class=40))),
     before=dict(classifier=dict(
         model=dict(networks=dict(classifier=dict(type='SmallConvNet', n_classes='data:n_classes')),
-                   average=dict(classifier=dict(decay=0.98))),
-        train_dataloader=dict(batch_size=128),
-        train_cfg=dict(max_iters=400))),
+                   objectives=dict(pseudo=dict(threshold=0.9)),
+                   average=dict(classifier=dict(decay=0.95))),
+        train_dataloader=dict(batch_size=64, sampler=dict(labelled_fraction=0.5)),
+        optim_wrapper=dict(classifier=dict(optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05))),
+        train_cfg=dict(max_iters=300))),
     model=dict(
         networks=dict(
             classifier=dict(type='SmallConvNet', n_classes='data:n_classes', weights=dict(stage='classifier')),

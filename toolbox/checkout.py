@@ -54,12 +54,25 @@ def use_checkout(root: Path) -> None:
     Args:
         root: folder that holds ``toolbox/`` and ``plugins/``.
     """
-    folders = sorted(file.parent for file in root.glob("plugins/*/setup.cfg"))
-    for folder in [*folders, root]:
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
-    if not any(isinstance(finder, SourceFinder) for finder in sys.meta_path):
-        sys.meta_path.append(SourceFinder(folders))
+    for file in sorted(root.glob("plugins/*/setup.cfg")):
+        use_plugin(file.parent)
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+
+
+def use_plugin(folder: Path) -> None:
+    """Put one plugin's source folder (with its ``setup.cfg``) on the import path, installed or not.
+
+    Call it before plugins are loaded, which happens once a process.
+    """
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    finder = next((finder for finder in sys.meta_path if isinstance(finder, SourceFinder)), None)
+    if finder is None:
+        finder = SourceFinder([])
+        sys.meta_path.append(finder)
+    if all(distribution.folder != folder for distribution in finder.distributions):
+        finder.distributions.append(SourceDistribution(folder))
 
 
 def _same_name(one: str, other: str) -> bool:
