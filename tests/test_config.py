@@ -94,6 +94,13 @@ def test_plugin_names_resolve_in_base(write: Write, base: str) -> None:
     assert child.train_cfg.max_iters == parent.train_cfg.max_iters + 1 and child.model == parent.model
 
 
+def test_quick_of_a_config_on_a_plugins_base(write: Write) -> None:
+    path = write("_base_ = 'toolbox/biggan_cifar'\nquick = dict(train_cfg=dict(max_iters=2))\n")
+    config = load_config(path, quick=True)
+    assert config.filename == str(path) and config.train_cfg.max_iters == 2
+    assert config.model.networks.generator.channels == load_config("toolbox/biggan_cifar", quick=True).model.networks.generator.channels
+
+
 def test_plugin_names_resolve_through_a_local_base(write: Write) -> None:
     write("_base_ = 'toolbox/biggan_cifar'\nseed = 5\n", "middle")
     config = load_config(write("_base_ = 'middle.py'\ntitle = 'top'\n", "top"))

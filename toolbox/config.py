@@ -163,7 +163,8 @@ def _read(path: Path) -> Any:
 
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            return Config.fromfile(_with_plain_bases(path, Path(scratch)))
+            found = Config.fromfile(_with_plain_bases(path, Path(scratch)))
+        return Config(found.to_dict(), filename=str(path))  # not that of a copy, which is gone
     except ConfigError:
         raise
     except Exception as error:  # a config is Python: it may raise anything
