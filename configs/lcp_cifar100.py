@@ -5,5 +5,5 @@ title = 'LCP-GAN on BigGAN, CIFAR-100 with 100 labels a class'
 _source = dict(_delete_=True, type='CIFAR100', root='data/cifar100', train=True, download=True,
                fallback=dict(type='EmbeddedFashion'))
 train_dataloader = dict(dataset=dict(source=_source, split=dict(labelled_per_class=100)))
-evaluation = dict(real=_source)
+evaluation = dict(real=_source, test=dict(_source, train=False))
 model = dict(conditioner=dict(clusters=3))

@@ -23,6 +23,7 @@ class Turn(Protocol):
         kimg: thousands of real images shown before this iteration.
         rng: CPU generator, a function of (seed, iteration, phase): draw from it and a resumed run draws the same.
         real: the real batch, its condition completed by the conditioner.
+        branches: the turns of all branches of the batch, this one among them; one where there are no branches.
         fake: the generated batch; carries gradients to the generator if the generator moves.
     """
 
@@ -30,6 +31,7 @@ class Turn(Protocol):
     iteration: int
     kimg: float
     rng: torch.Generator
+    branches: Any
 
     @property
     def real(self) -> Sample: ...

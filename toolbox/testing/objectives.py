@@ -76,6 +76,7 @@ class FakeTurn:
     def __init__(self, moves: str, networks: Mapping[str, nn.Module] | None = None, real: Sample | None = None, seed: int = 0,
                  iteration: int = 0) -> None:
         self.player, self.iteration, self.kimg, self.rng = moves, iteration, 0.0, rng(seed)
+        self.branches = [self]
         self.networks = dict(small_networks() if networks is None else networks)
         self._real = _default_real() if real is None else real
         self._seed = seed
@@ -97,7 +98,8 @@ class FakeTurn:
 
     def network(self, name: str) -> nn.Module:
         """A network by name."""
-        require(name in self.networks, f"the objective asks for the network {name!r}, the turn has {sorted(self.networks)}: pass networks=")
+        require(name in self.networks,
+                f"the objective asks for the network {name!r}, the turn has {sorted(self.networks)}: pass networks=")
         return self.networks[name]
 
     def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
@@ -162,7 +164,8 @@ def check_objective(objective: Objective, networks: Mapping[str, nn.Module] | No
     losses = objective.losses()
     require(losses, f"{name}.losses() is empty: no network has a loss of it")
     own = list(objective.parameters())
-    require(not own or objective.trains is not None, f"{name} has parameters of its own but trains=None: nobody would move them")
+    require(not own or objective.trains is not None,
+            f"{name} has parameters of its own but trains=None: nobody would move them")
     for network in losses:
         require(network in networks, f"{name} trains {network!r}, the check has {sorted(networks)}: pass networks=")
         require(objective.formulas.get(network), f"{name}.formulas has no line for {network!r}")
@@ -181,12 +184,14 @@ def _check_loss(objective: Objective, network: str, networks: dict[str, nn.Modul
         images = turn.real.images.clone(), turn.fake.images.detach().clone()
         loss = objective.losses()[network](turn)
         _check_value(loss, name)
-        require(torch.equal(images[0], turn.real.images) and torch.equal(images[1], turn.fake.images), f"{name}: it changes images in place")
+        require(torch.equal(images[0], turn.real.images) and torch.equal(images[1], turn.fake.images),
+                f"{name}: it changes images in place")
         loss.backward()
         _check_reach(everyone, moving, name)
         _check_log(objective, name)
         again = _again(objective, network, networks, real)
-        require(close(again, loss.detach(), 1e-6), f"{name}: two equal turns give {float(loss.detach()):g} and {float(again):g}; every draw must come "
+        require(close(again, loss.detach(), 1e-6),
+                f"{name}: two equal turns give {float(loss.detach()):g} and {float(again):g}; every draw must come "
                 "from turn.rng")
     finally:
         for parameter, flag in flags.items():
@@ -201,7 +206,8 @@ def _check_value(loss: Tensor, name: str) -> None:
 
 
 def _check_reach(everyone: Mapping[str, nn.Module], moving: set[nn.Parameter], name: str) -> None:
-    require(any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in moving), f"{name}: no gradient reaches the network that moves")
+    require(any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in moving),
+            f"{name}: no gradient reaches the network that moves")
     others = [f"{owner}.{key}" for owner, module in everyone.items() for key, p in module.named_parameters()
               if p not in moving and p.grad is not None]
     require(not others, f"{name}: gradients reach parameters that do not move: {others[:5]}")

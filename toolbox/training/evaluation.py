@@ -16,7 +16,7 @@ from toolbox.training.checkpoints import latest_checkpoint
 from toolbox.training.randomness import mix
 from toolbox.training.sampling import Sampler
 
-KEYS = ("metrics", "extractor", "real", "n_fake", "batch_size", "bn", "seed", "cache_dir")
+KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
 
 
 def evaluate_run(path: str | Path, config: Any = None, device: str | None = None, **changes: Any) -> dict[str, float]:
@@ -49,7 +49,8 @@ def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = 
 
     Args:
         game: the game.
-        settings: ``metrics`` ({name: config}), ``real`` (data set), ``extractor`` (of metrics that name none), ``n_fake``,
+        settings: ``metrics`` ({name: config}), ``real`` (data set), ``test`` (data set that the
+            pseudo-labeller is tested on), ``extractor`` (of metrics that name none), ``n_fake``,
             ``batch_size``, ``bn``, ``seed``, ``cache_dir`` (statistics of real data).
         record: file that gets one JSON line a metric.
         checkpoint: name kept in the records.
@@ -69,10 +70,36 @@ def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = 
     found = evaluate(sampler, metrics=whole, **shared) if whole else {}
     if by_mode:
         found |= evaluate(ModeSampler(sampler), metrics=by_mode, **shared)
+    accuracy = classifier_accuracy(game, settings)
     if record is not None:
         _complete_records(record, len(whole) + len(by_mode), bn=sampler.bn, checkpoint=checkpoint, iteration=int(game.iteration),
                           notice=getattr(real, "notice", ""))
-    return found
+        _append(record, accuracy, checkpoint)
+    return {**found, **accuracy}
+
+
+def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, float]:
+    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} where there is none.
+
+    It bounds how often a generator that learnt from its labels can show the right class.
+    """
+    name = getattr(game.conditioner, "classifier", None)
+    if name is None or not settings.get("test"):
+        return {}
+    from toolbox.metrics.evaluate import real_batches
+
+    test, network = build(settings["test"], "dataset", "evaluation.test"), game.network(name, averaged=True).eval()
+    with torch.no_grad():
+        right = sum(int((network(batch.images).argmax(1) == batch.condition.labels).sum())
+                    for batch in real_batches(test, 200, game.device))
+    return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": right / len(test)}
+
+
+def _append(path: Path, values: Mapping[str, float], checkpoint: str) -> None:
+    with open(path, "a") as file:
+        for name, value in values.items():
+            record = dict(metric=name, value=value, values={"": value}, higher_is_better=True, checkpoint=checkpoint)
+            file.write(json.dumps(record) + "\n")
 
 
 class ModeSampler:

@@ -40,6 +40,8 @@ class Game(BaseModel):
         average: {network: arguments of :class:`Average`}.
         fakes: 'fresh' (each turn generates its own) or 'shared' (one generated batch an iteration).
         generator: name of the network that makes the fakes.
+        branches: image fields of the batch; every objective is computed on each and summed. An objective that couples
+            them reads ``turn.branches``.
         seed: of every draw.
         log_every: iterations between two readings of the losses (each reading waits for the device).
     """
@@ -47,11 +49,12 @@ class Game(BaseModel):
     def __init__(self, networks: Mapping[str, Any], players: Mapping[str, Sequence[str]], phases: Sequence[Mapping[str, Any]],
                  objectives: Mapping[str, Any], conditioner: Any = None, augment: Any = None,
                  average: Mapping[str, Any] | None = None, fakes: str = "fresh", generator: str = "generator",
-                 seed: int = 0, log_every: int = 10, data_preprocessor: Any = None) -> None:
+                 branches: Sequence[str] = ("images",), seed: int = 0, log_every: int = 10, data_preprocessor: Any = None) -> None:
         super().__init__(data_preprocessor)
         if fakes not in ("fresh", "shared"):
             raise PlanError(f"fakes={fakes!r} must be 'fresh' or 'shared'")
         self.seed, self.fakes, self.generator, self.log_every = seed, fakes, generator, log_every
+        self.branches = tuple(branches)
         self.players = {name: list(members) for name, members in players.items()}
         self.networks, self.from_outside = build_networks(networks, self.players, seed)
         self.conditioner: Any = NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
@@ -84,10 +87,9 @@ class Game(BaseModel):
         shared: dict[Any, Any] = {}
         for number, (step, part) in enumerate(self._moves()):
             rows = _part(len(batch), part, step.phase.repeat, self.repeats)
-            real = shared.setdefault(("real", rows.start), batch[rows])
-            turn = GameTurn(self, step.phase.player, real, self._now, number, shared)
+            turns = self._turns(step.phase.player, batch, rows, number, shared)
             with self.only(step.phase.player):
-                loss = self.loss(step, turn)
+                loss = torch.stack([self.loss(step, turn) for turn in turns]).sum()
                 optim_wrapper[step.phase.player].update_params(loss)
         for name, average in self.average.items():
             average.update(self.network(name), self._now, self.kimg, len(batch))
@@ -207,6 +209,17 @@ class Game(BaseModel):
         return self.network(self.generator, averaged=True)(inputs, data_samples)
 
     # -- internals -------------------------------------------------------------------------------------------------
+
+    def _turns(self, player: str, batch: Sample, rows: slice, number: int, shared: dict[Any, Any]) -> list[GameTurn]:
+        """One turn a branch; each sees its own images of the same items, and can see the others'."""
+        turns = []
+        for branch in self.branches:
+            whole = batch if branch == "images" else batch.replace(images=batch.extras[branch])
+            real = shared.setdefault(("real", branch, rows.start), whole[rows])
+            turns.append(GameTurn(self, player, real, self._now, number, shared, branch))
+        for turn in turns:
+            turn.branches = turns
+        return turns
 
     def _moves(self) -> Iterator[tuple[Step, int]]:
         for step in self.steps:

@@ -37,6 +37,7 @@ def play(config: Any, resume: bool = False) -> bool:
     if not resume and files.latest_checkpoint(folder) is not None:
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
     _begin(config, folder)
+    _announce(config, folder)
     return all(_is_done(config, stage) or _run_stage(config, stage, resume) for stage in [*config.get("stages", ()), MAIN])
 
 
@@ -199,10 +200,6 @@ def _by_iteration(schedulers: Any) -> Any:
 def _run_stage(config: Any, stage: str, resume: bool) -> bool:
     """Play one game to its end; False when it was interrupted."""
     runner = build_runner(config, stage, resume)
-    if stage == MAIN:
-        _describe_data(runner, Path(config.work_dir))
-        config.model = runner.cfg.model
-        files.write_text(config.pretty_text, Path(config.work_dir) / "config.py")
     runner.train()
     loop = runner.train_loop
     if loop.stopped_by:
@@ -253,15 +250,16 @@ def _git_state() -> str:
     return answer.stdout.strip() or "not a git checkout"
 
 
-def _describe_data(runner: Any, folder: Path) -> None:
-    """Say what the run learns from, first thing, and keep it with the run."""
-    stream = runner.train_dataloader.dataset
+def _announce(config: Any, folder: Path) -> None:
+    """Build everything once, so that a fault costs no training; say what the run learns from, and keep it with the run."""
+    stream = build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset
+    config.model = fill_from_data(config.model, stream)
+    game = build_game(config, deferred=True)
     facts = data_facts(stream)
+    facts["notices"] = [notice for notice in [facts["notice"], *notices(game)] if notice]
     path = folder / "environment.json"
-    record = {**json.loads(path.read_text()), "data": facts}
-    files.write_text(json.dumps(record, indent=2), path)
-    facts["notices"] = [n for n in [facts["notice"], *notices(game_of(runner))] if n]
-    files.write_text(json.dumps({**record, "data": facts}, indent=2), path)
+    files.write_text(json.dumps({**json.loads(path.read_text()), "data": facts}, indent=2), path)
+    files.write_text(config.pretty_text, folder / "config.py")
     for notice in facts["notices"]:
         say(notice)
     labelled = f", {facts['labelled']:,} labelled" if facts["labelled"] < facts["n"] else ""
@@ -270,7 +268,8 @@ def _describe_data(runner: Any, folder: Path) -> None:
 
 def notices(game: Any) -> list[str]:
     """What parts of a game say of themselves (a stand-in for weights that could not be had)."""
-    return list(dict.fromkeys(str(module.notice) for module in game.modules() if getattr(module, "notice", "")))
+    parts = [*game.modules(), getattr(game.conditioner, "extractor", None)]
+    return list(dict.fromkeys(str(part.notice) for part in parts if getattr(part, "notice", "")))
 
 
 def data_facts(stream: Any) -> dict[str, Any]:

@@ -24,14 +24,18 @@ class GameTurn:
         real: the real images of this turn, conditions completed; turns that see the same images are given the same object.
         iteration: 0-based.
         step: which optimiser step of the iteration this is.
+        branch: which images of the batch it sees.
         shared: values that live for the iteration: what only frozen networks compute, and shared fakes.
     """
 
-    def __init__(self, game: Game, player: str, real: Sample, iteration: int, step: int, shared: dict[Any, Any]) -> None:
+    def __init__(self, game: Game, player: str, real: Sample, iteration: int, step: int, shared: dict[Any, Any],
+                 branch: str = "images") -> None:
         self.player = player
         self.iteration = iteration
         self.kimg = game.kimg
-        self.rng = rng_for(game.seed, "turn", iteration, step)
+        self.rng = rng_for(game.seed, "turn", iteration, step, *self._branch_key(branch))
+        self.branches: list[GameTurn] = [self]
+        self._key = self._branch_key(branch)
         self._game = game
         self._real = real
         self._step = step
@@ -47,7 +51,7 @@ class GameTurn:
     def fake(self) -> Sample:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         if self._game.fakes == "shared":
-            whole = self._keep(self._shared, "fake", self._draw_shared)
+            whole = self._keep(self._shared, ("fake", *self._key), self._draw_shared)
             if not self.moves(self._game.generator):
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
@@ -91,6 +95,10 @@ class GameTurn:
             return self._keep(self._shared, ("frozen", key, id(self._real)), compute)
 
     @staticmethod
+    def _branch_key(branch: str) -> tuple[str, ...]:
+        return () if branch == "images" else (branch,)
+
+    @staticmethod
     def _keep(store: dict[Any, Any], key: Any, compute: Callable[[], Any]) -> Any:
         if key not in store:
             store[key] = compute()
@@ -103,7 +111,7 @@ class GameTurn:
 
     def _draw(self, step: int | str, with_gradient: bool) -> Sample:
         game = self._game
-        rng = rng_for(game.seed, "fake", self.iteration, step)
+        rng = rng_for(game.seed, "fake", self.iteration, step, *self._key)
         latents, condition = game.draw(len(self._real), rng)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             return game.network(game.generator).generate(latents, condition, rng)
