@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 
 class Average(nn.Module):
@@ -21,7 +22,8 @@ class Average(nn.Module):
         start: iterations during which the average is a plain copy.
         half_life_kimg: thousands of real images; replaces ``decay``.
         rampup: the half-life is at most this share of the images seen; None = no ramp.
-        average_buffers: average floating buffers (BatchNorm statistics) instead of copying them.
+        average_buffers: average floating buffers (BatchNorm statistics) instead of copying them; the vectors of spectral
+            normalisation are neither averaged nor copied, they follow the averaged weights.
     """
 
     def __init__(self, network: nn.Module, decay: float = 0.999, start: int = 0, half_life_kimg: float | None = None,
@@ -51,11 +53,24 @@ class Average(nn.Module):
         moving = dict(network.named_parameters())
         self._lerp(dict(self.module.named_parameters()), moving, decay)
         buffers, own = dict(network.named_buffers()), dict(self.module.named_buffers())
-        floating = {k: v for k, v in buffers.items() if v.is_floating_point() and self.average_buffers}
+        vectors = {name for name in buffers if name.endswith(("weight_u", "weight_v"))}
+        floating = {k: v for k, v in buffers.items() if v.is_floating_point() and self.average_buffers and k not in vectors}
         self._lerp({k: own[k] for k in floating}, floating, decay)
         for name, value in buffers.items():
-            if name not in floating:
+            if name not in floating and name not in vectors:
                 own[name].copy_(value)
+        self._follow_singular_vectors()
+
+    def _follow_singular_vectors(self) -> None:
+        """One power iteration of spectral normalisation on the averaged weights.
+
+        Averaging the vectors themselves shrinks them whenever they turn or change sign, and with them sigma = u^T W v: the
+        averaged network then multiplies by too much and its images saturate.
+        """
+        for module in self.module.modules():
+            for hook in module._forward_pre_hooks.values():
+                if isinstance(hook, SpectralNorm):
+                    hook.compute_weight(module, do_power_iteration=True)
 
     @staticmethod
     def _lerp(averaged: Mapping[str, Tensor], moving: Mapping[str, Tensor], decay: float) -> None:
