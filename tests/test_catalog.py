@@ -16,13 +16,19 @@ def catalog() -> Catalog:
     return shelves
 
 
-@pytest.mark.parametrize(("entry", "message"), [
-    (("netwrok", "A", "a:A"), "kind 'netwrok' of 'A' is unknown - did you mean 'network'"),
-    (("network", "lcp.A", "a:A"), "'lcp.A' must be an identifier without dots"),
-    (("network", "two words", "a:A"), "must be an identifier"),
-    (("network", "A", "a.A"), "address 'a.A' of 'A' must read 'module:Class'"),
-    (("network", "Linear", "other:Linear"), r"name 'Linear' is taken by torch.nn:Linear \(network, plugin 'one'\); plugin 'two' must choose"),
-])
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (("netwrok", "A", "a:A"), "kind 'netwrok' of 'A' is unknown - did you mean 'network'"),
+        (("network", "lcp.A", "a:A"), "'lcp.A' must be an identifier without dots"),
+        (("network", "two words", "a:A"), "must be an identifier"),
+        (("network", "A", "a.A"), "address 'a.A' of 'A' must read 'module:Class'"),
+        (
+            ("network", "Linear", "other:Linear"),
+            r"name 'Linear' is taken by torch.nn:Linear \(network, plugin 'one'\); plugin 'two' must choose",
+        ),
+    ],
+)
 def test_what_may_not_be_added(catalog: Catalog, entry: tuple[str, str, str], message: str) -> None:
     with pytest.raises(CatalogError, match=message):
         catalog.add(*entry, "two")
@@ -41,7 +47,9 @@ def test_a_name_of_another_kind(catalog: Catalog) -> None:
 
 
 def test_a_plugin_that_is_not_installed_is_named(catalog: Catalog) -> None:
-    with pytest.raises(CatalogError, match="comes with the plugin 'toolbox-lcp', which is not installed or did not load"):
+    with pytest.raises(
+        CatalogError, match="comes with the plugin 'toolbox-lcp', which is not installed or did not load"
+    ):
         catalog.find("SoftKMeans")
 
 
@@ -58,13 +66,15 @@ def test_entries_are_loaded_and_checked(catalog: Catalog) -> None:
     with pytest.raises(CatalogError, match="generator 'Painter' of plugin 'one': cannot import 'nowhere'"):
         catalog.find("Painter").load()
     catalog.add("generator", "Wrong", "torch.nn:Linear", "one")
-    with pytest.raises(TypeError, match="'Wrong' is registered as generator but .* does not inherit toolbox.interfaces.Generator"):
+    with pytest.raises(
+        TypeError, match=r"'Wrong' is registered as generator but .* does not inherit toolbox.interfaces.Generator"
+    ):
         catalog.find("Wrong").load()
     catalog.add("generator", "Bare", "toolbox.interfaces:Generator", "one")
     with pytest.raises(TypeError, match=r"'Bare' \(generator\) does not implement: forward"):
         catalog.find("Bare").load()
     catalog.add("network", "Typo", "torch.nn:Linaer", "one")
-    with pytest.raises(CatalogError, match="module 'torch.nn' has no 'Linaer' - did you mean 'Linear'"):
+    with pytest.raises(CatalogError, match=r"module 'torch.nn' has no 'Linaer' - did you mean 'Linear'"):
         catalog.find("Typo").load()
 
 

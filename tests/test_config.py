@@ -26,7 +26,8 @@ def write(tmp_path: Path) -> Write:
 BASE = """
 title = 'a base'
 _hidden = 3
-model = dict(type='Game', networks=dict(generator=dict(type='A', channels=_hidden), extra=dict(type='B')), phases=[dict(player='g')])
+model = dict(type='Game', networks=dict(generator=dict(type='A', channels=_hidden), extra=dict(type='B')),
+             phases=[dict(player='g')])
 train_cfg = dict(max_iters=100)
 hooks = dict(checkpoints=dict(type='Checkpoints', interval=10), samples=dict(type='SampleGrid'))
 quick = dict(train_cfg=dict(max_iters=2), model=dict(networks=dict(generator=dict(channels=1), extra=None)))
@@ -50,28 +51,35 @@ def test_quick_overrides_and_options_come_last(write: Write) -> None:
 def test_a_component_of_another_type_replaces_the_old_one_whole() -> None:
     base = dict(x=dict(type="A", a=1), y=dict(b=1))
     assert override(base, dict(x=dict(type="B", c=2), y=dict(c=2))) == dict(x=dict(type="B", c=2), y=dict(b=1, c=2))
-    assert override(base, dict(x=dict(type="A", c=2), y=dict(_delete_=True, z=0))) == dict(x=dict(type="A", a=1, c=2), y=dict(z=0))
+    assert override(base, dict(x=dict(type="A", c=2), y=dict(_delete_=True, z=0))) == dict(
+        x=dict(type="A", a=1, c=2), y=dict(z=0)
+    )
 
 
 def test_an_unknown_key_names_the_near_miss(write: Write) -> None:
-    with pytest.raises(ConfigError, match="unknown top-level key 'modle' - did you mean 'model'.*start with an underscore"):
+    with pytest.raises(
+        ConfigError, match=r"unknown top-level key 'modle' - did you mean 'model'.*start with an underscore"
+    ):
         load_config(write("modle = dict()"))
     check_keys(dict(model=1, seed=0))
 
 
-@pytest.mark.parametrize(("option", "message"), [
-    ("train_cgf.max_iters", "there is no 'train_cgf' - did you mean 'train_cfg'"),
-    ("model.networks.genrator.channels", "there is no 'model.networks.genrator' - did you mean 'generator'"),
-    ("model.phases.3.player", "there is no 'model.phases.3'"),
-    ("sed", "unknown top-level key 'sed' - did you mean 'seed'"),
-])
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("train_cgf.max_iters", "there is no 'train_cgf' - did you mean 'train_cfg'"),
+        ("model.networks.genrator.channels", "there is no 'model.networks.genrator' - did you mean 'generator'"),
+        ("model.phases.3.player", "there is no 'model.phases.3'"),
+        ("sed", "unknown top-level key 'sed' - did you mean 'seed'"),
+    ],
+)
 def test_an_option_into_nowhere(write: Write, option: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(write(BASE), options={option: 1})
 
 
 def test_a_file_that_does_not_parse_is_named(write: Write) -> None:
-    with pytest.raises(ConfigError, match="mine.py' cannot be read: SyntaxError"):
+    with pytest.raises(ConfigError, match=r"mine.py' cannot be read: SyntaxError"):
         load_config(write("model = dict("))
     with pytest.raises(ConfigError, match="cannot be read: ZeroDivisionError"):
         load_config(write("seed = 1 / 0"))
@@ -89,7 +97,9 @@ def test_plugin_names_resolve_on_the_command_line(write: Write) -> None:
 
 @pytest.mark.parametrize("base", ["'toolbox/biggan_cifar'", "['toolbox/biggan_cifar']"])
 def test_plugin_names_resolve_in_base(write: Write, base: str) -> None:
-    child = load_config(write(f"'''Mine.'''\n_base_ = {base}\ntrain_cfg = dict(max_iters=_base_.train_cfg.max_iters + 1)\n"))
+    child = load_config(
+        write(f"'''Mine.'''\n_base_ = {base}\ntrain_cfg = dict(max_iters=_base_.train_cfg.max_iters + 1)\n")
+    )
     parent = load_config("toolbox/biggan_cifar")
     assert child.train_cfg.max_iters == parent.train_cfg.max_iters + 1 and child.model == parent.model
 
@@ -98,7 +108,10 @@ def test_quick_of_a_config_on_a_plugins_base(write: Write) -> None:
     path = write("_base_ = 'toolbox/biggan_cifar'\nquick = dict(train_cfg=dict(max_iters=2))\n")
     config = load_config(path, quick=True)
     assert config.filename == str(path) and config.train_cfg.max_iters == 2
-    assert config.model.networks.generator.channels == load_config("toolbox/biggan_cifar", quick=True).model.networks.generator.channels
+    assert (
+        config.model.networks.generator.channels
+        == load_config("toolbox/biggan_cifar", quick=True).model.networks.generator.channels
+    )
 
 
 def test_plugin_names_resolve_through_a_local_base(write: Write) -> None:
@@ -118,13 +131,18 @@ def test_a_missing_config_names_the_near_miss_or_the_plugin(write: Write) -> Non
 
 
 def test_a_plugin_that_failed_is_named_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host(), "records", [*host().records, PluginRecord("torn", "failed", reason="ImportError: no cupy")])
+    monkeypatch.setattr(
+        host(), "records", [*host().records, PluginRecord("torn", "failed", reason="ImportError: no cupy")]
+    )
     with pytest.raises(ConfigError, match="plugin 'torn' is failed: ImportError: no cupy"):
         find_config("torn/x")
 
 
 def test_a_config_may_name_plugin_files(write: Write) -> None:
-    plugin = write("import toolbox\n@toolbox.hookimpl\ndef plugin_info():\n    return dict(title='in a config')\n", "config_plugin_file")
+    plugin = write(
+        "import toolbox\n@toolbox.hookimpl\ndef plugin_info():\n    return dict(title='in a config')\n",
+        "config_plugin_file",
+    )
     load_config(write(f"plugins = [{str(plugin)!r}]\n"))
     assert next(record for record in host().records if record.name == "config_plugin_file").title == "in a config"
 

@@ -77,14 +77,17 @@ def states(host: PluginHost) -> dict[str, str]:
     return {record.name: record.state for record in host.records}
 
 
-# -- isolation -----------------------------------------------------------------------------------------------------------------
+# -- isolation ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_broken_plugin_is_reported_and_the_others_load(monkeypatch: pytest.MonkeyPatch) -> None:
     fine = plugin(register_components=lambda register: register("network", "Fine", "torch.nn:Linear"))
     host = installed(monkeypatch, a=ImportError("no module named 'gone'"), b=fine, c=plugin(plugin_info=lambda: 1 / 0))
     assert states(host) == {"toolbox": "loaded", "a": "failed", "b": "loaded", "c": "failed"}
-    assert [record.reason for record in host.problems()] == ["ImportError: no module named 'gone'", "ZeroDivisionError: division by zero"]
+    assert [record.reason for record in host.problems()] == [
+        "ImportError: no module named 'gone'",
+        "ZeroDivisionError: division by zero",
+    ]
     assert "Fine" in host.catalog and host.hook.configs()
 
 
@@ -99,7 +102,9 @@ def test_half_registered_components_are_taken_back(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_name_that_is_taken_fails_the_later_plugin_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = installed(monkeypatch, thief=plugin(register_components=lambda register: register("network", "Clip", "torch.nn:Linear")))
+    host = installed(
+        monkeypatch, thief=plugin(register_components=lambda register: register("network", "Clip", "torch.nn:Linear"))
+    )
     assert states(host)["thief"] == "failed" and host.catalog.find("Clip").plugin == "toolbox"
     assert "name 'Clip' is taken by toolbox.models.clip:Clip" in host.problems()[0].reason
 
@@ -113,7 +118,10 @@ def test_a_misspelt_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_plugin_for_a_newer_api_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    newer = plugin(plugin_info=lambda: dict(api_version=99), register_components=lambda register: register("network", "New", "a:New"))
+    newer = plugin(
+        plugin_info=lambda: dict(api_version=99),
+        register_components=lambda register: register("network", "New", "a:New"),
+    )
     host = installed(monkeypatch, newer=newer)
     assert states(host)["newer"] == "skipped" and "New" not in host.catalog
     assert host.problems()[0].reason == "written for plugin API 99, this toolbox has 1: upgrade it"
@@ -123,8 +131,16 @@ def test_plugins_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DISABLE_VARIABLE, " a, b ,")
     assert disabled_by_environment() == {"a", "b"}
     never = ImportError("must not be imported")
-    assert states(installed(monkeypatch, {"a"}, a=never, b=plugin())) == {"toolbox": "loaded", "a": "disabled", "b": "loaded"}
-    assert states(installed(monkeypatch, {"*"}, a=never, b=never)) == {"toolbox": "loaded", "a": "disabled", "b": "disabled"}
+    assert states(installed(monkeypatch, {"a"}, a=never, b=plugin())) == {
+        "toolbox": "loaded",
+        "a": "disabled",
+        "b": "loaded",
+    }
+    assert states(installed(monkeypatch, {"*"}, a=never, b=never)) == {
+        "toolbox": "loaded",
+        "a": "disabled",
+        "b": "disabled",
+    }
 
 
 def test_an_entry_point_that_is_listed_twice_loads_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,10 +159,14 @@ def test_check_lists_every_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     host = installed(monkeypatch, bad=plugin(register_components=register_components), worse=ImportError("x"))
     faults = "\n".join(host.check())
     assert "plugin worse: failed: ImportError: x" in faults
-    assert "bad: network Gone: CatalogError" in faults and "bad: generator Wrong: TypeError" in faults and faults.count("\n") == 2
+    assert (
+        "bad: network Gone: CatalogError" in faults
+        and "bad: generator Wrong: TypeError" in faults
+        and faults.count("\n") == 2
+    )
 
 
-# -- single files ------------------------------------------------------------------------------------------------------------------
+# -- single files ------------------------------------------------------------------------------------------------------
 
 
 def test_a_single_file_is_a_plugin(write: Write) -> None:
@@ -162,11 +182,14 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "No module named 'no_such_module'" in PluginHost().load_file("no_such_module").reason
 
 
-# -- the command ------------------------------------------------------------------------------------------------------------------
+# -- the command -------------------------------------------------------------------------------------------------------
 
 
 def test_the_listing(capsys: pytest.CaptureFixture[str], write: Write) -> None:
-    assert main(["plugins", "--json", "--plugin", str(write(stem="listed_part").rename(write().parent / "listed.py"))]) == 0
+    assert (
+        main(["plugins", "--json", "--plugin", str(write(stem="listed_part").rename(write().parent / "listed.py"))])
+        == 0
+    )
     listed = {record["name"]: record for record in json.loads(capsys.readouterr().out)["plugins"]}
     assert listed["toolbox"]["state"] == "loaded" and listed["toolbox"]["version"]
     assert "SoftKMeans" in listed["lcp"]["components"]["clusterer"] and "register_components" in listed["lcp"]["hooks"]
@@ -174,7 +197,7 @@ def test_the_listing(capsys: pytest.CaptureFixture[str], write: Write) -> None:
     assert re.search(r"lcp [\d.]+ +\[loaded\] +LCP-GAN", capsys.readouterr().out)
 
 
-# -- hooks: each one is called, and documented --------------------------------------------------------------------------------------
+# -- hooks: each one is called, and documented -------------------------------------------------------------------------
 
 
 def one(monkeypatch: pytest.MonkeyPatch, **hooks: Callable[..., Any]) -> PluginHost:

@@ -26,13 +26,24 @@ def test_classes_and_dotted_names() -> None:
         build(dict(type="torch.nn.ReLUU"))
 
 
-@pytest.mark.parametrize(("config", "kind", "message"), [
-    (dict(type="KMaens"), "clusterer", "x.y: no clusterer is called 'KMaens' - did you mean 'KMeans'"),
-    (dict(type="KMeans"), "generator", "x.y: 'KMeans' is a clusterer, a generator is needed here; there are: .*BigGANGenerator"),
-    (dict(type="KMeans", cluster=3), None, "x.y: KMeans has no argument 'cluster' - did you mean 'clusters'.*; it has: clusters, "),
-    (dict(clusters=3), None, r"x.y: a component needs a 'type', got only \['clusters'\]"),
-    (dict(type="KMeans", clusters=0), None, "x.y: cannot build KMeans: ValueError: clusters=0"),
-])
+@pytest.mark.parametrize(
+    ("config", "kind", "message"),
+    [
+        (dict(type="KMaens"), "clusterer", "x.y: no clusterer is called 'KMaens' - did you mean 'KMeans'"),
+        (
+            dict(type="KMeans"),
+            "generator",
+            "x.y: 'KMeans' is a clusterer, a generator is needed here; there are: .*BigGANGenerator",
+        ),
+        (
+            dict(type="KMeans", cluster=3),
+            None,
+            "x.y: KMeans has no argument 'cluster' - did you mean 'clusters'.*; it has: clusters, ",
+        ),
+        (dict(clusters=3), None, r"x.y: a component needs a 'type', got only \['clusters'\]"),
+        (dict(type="KMeans", clusters=0), None, "x.y: cannot build KMeans: ValueError: clusters=0"),
+    ],
+)
 def test_errors_name_the_place_and_the_mend(config: dict[str, object], kind: str | None, message: str) -> None:
     with pytest.raises(BuildError, match=message):
         build(config, kind, "x.y")
@@ -47,7 +58,10 @@ def test_a_class_that_does_not_fit_its_interface(monkeypatch: pytest.MonkeyPatch
     catalog = host().catalog
     monkeypatch.setattr(catalog, "_entries", dict(catalog._entries))
     catalog.add("clusterer", "NotAClusterer", "torch.nn:Linear", "test")
-    with pytest.raises(BuildError, match="'NotAClusterer' is registered as clusterer but .* does not inherit toolbox.interfaces.Clusterer"):
+    with pytest.raises(
+        BuildError,
+        match=r"'NotAClusterer' is registered as clusterer but .* does not inherit toolbox.interfaces.Clusterer",
+    ):
         build(dict(type="NotAClusterer"))
 
 
@@ -55,10 +69,16 @@ def test_nothing_is_imported_before_it_is_built() -> None:
     import subprocess
     import sys
 
-    code = ("import sys; from toolbox.registry import CLUSTERERS; before = 'toolbox.models.biggan' in sys.modules; "
-            "from toolbox.registry import REGISTRIES; REGISTRIES['generator'].get('BigGANGenerator'); "
-            "print(before, 'toolbox.models.biggan' in sys.modules, 'toolbox.data.cifar' in sys.modules)")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "True", "False"]
+    code = (
+        "import sys; from toolbox.registry import CLUSTERERS; before = 'toolbox.models.biggan' in sys.modules; "
+        "from toolbox.registry import REGISTRIES; REGISTRIES['generator'].get('BigGANGenerator'); "
+        "print(before, 'toolbox.models.biggan' in sys.modules, 'toolbox.data.cifar' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
+        "False",
+        "True",
+        "False",
+    ]
 
 
 def test_registries_by_interface() -> None:
@@ -76,5 +96,7 @@ def test_every_type_that_our_configs_name_exists() -> None:
 
     for name, file in host().configs().items():
         config = load_config(file)
-        for kind in types({key: config.to_dict()[key] for key in ("model", "evaluation", "before", "hooks") if key in config}):
+        for kind in types(
+            {key: config.to_dict()[key] for key in ("model", "evaluation", "before", "hooks") if key in config}
+        ):
             assert kind in host().catalog or hasattr(torch.optim, kind), (name, kind)

@@ -18,14 +18,17 @@ from toolbox.testing import check_plugin
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(("name", "message"), [
-    ("My-Paper", "must be lower-case letters.* such as 'my_paper'"),
-    ("2fast", "a letter first, such as 'fast'"),
-    ("class", "is a word of Python .* such as 'class_paper'"),
-    ("lcp", "plugin name 'lcp' is taken by toolbox-lcp; taken names: .*lcp"),
-    ("toolbox", "is taken by generative-toolbox"),
-    ("", "must be lower-case letters"),
-])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("My-Paper", "must be lower-case letters.* such as 'my_paper'"),
+        ("2fast", "a letter first, such as 'fast'"),
+        ("class", "is a word of Python .*such as 'class_paper'"),
+        ("lcp", "plugin name 'lcp' is taken by toolbox-lcp; taken names: .*lcp"),
+        ("toolbox", "is taken by generative-toolbox"),
+        ("", "must be lower-case letters"),
+    ],
+)
 def test_bad_names_are_refused(name: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(NewPluginError, match=message):
         write_plugin(name, tmp_path)
@@ -43,7 +46,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "toolbox train paper_two/cifar --quick" in capsys.readouterr().out
     assert main(["new-plugin", "Paper", "--into", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: plugin name 'Paper'")
-    written = {str(file.relative_to(tmp_path / "paper_two")) for file in (tmp_path / "paper_two").rglob("*") if file.is_file()}
+    written = {
+        str(file.relative_to(tmp_path / "paper_two")) for file in (tmp_path / "paper_two").rglob("*") if file.is_file()
+    }
     assert written == {target.replace("$name", "paper_two") for target in FILES.values()}
     assert "$" not in "".join(file.read_text() for file in (tmp_path / "paper_two").rglob("*") if file.is_file())
 
@@ -80,6 +85,12 @@ def test_its_own_tests_pass_and_it_trains(tmp_path: Path) -> None:
     folder = write_plugin("paper_five", tmp_path)
     path = os.pathsep.join([str(ROOT), str(ROOT / "plugins" / "lcp")])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
-    answer = subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    answer = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "4 passed" in answer.stdout

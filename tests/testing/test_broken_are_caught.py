@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial, partialmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def caught(check: Callable[[Any], Any], component: Any, message: str) -> None:
         check(component)
 
 
-# -- generators -------------------------------------------------------------------------------------------------------------
+# -- generators --------------------------------------------------------------------------------------------------------
 
 
 def test_the_small_networks_pass() -> None:
@@ -92,23 +93,38 @@ class BoastingGenerator(SmallGenerator):
 
 
 class ForgetfulGenerator(SmallGenerator):
-    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
-        return Sample(self(latents, condition), latents=latents, condition=Condition(labels=torch.zeros(len(latents), dtype=torch.int64)))
+    def generate(
+        self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
+    ) -> Sample:
+        return Sample(
+            self(latents, condition),
+            latents=latents,
+            condition=Condition(labels=torch.zeros(len(latents), dtype=torch.int64)),
+        )
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (LoudGenerator, r"images run from .* expected \[-1, 1\]"), (NoisyGenerator, "two calls in eval mode"),
-    (SocialGenerator, "depends on the others of its batch"), (DeafGenerator, "do not depend on condition.labels"),
-    (ConstantGenerator, "do not depend on the latents"), (WideGenerator, r"images are \(4, 3, 4, 8\), expected \(4, 3, 8, 8\)"),
-    (SelfWilledGenerator, "sample_latents is not a function of its rng"), (IdleGenerator, r"no gradient reaches the parameters \['idle.weight'"),
-    (LooseGenerator, "loose is trainable but not in the state_dict"), (BoastingGenerator, r"lists feature_layers \['4x4'\] but has no features"),
-    (ForgetfulGenerator, "does not carry the condition"), (nn.Identity, "does not inherit"),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (LoudGenerator, r"images run from .* expected \[-1, 1\]"),
+        (NoisyGenerator, "two calls in eval mode"),
+        (SocialGenerator, "depends on the others of its batch"),
+        (DeafGenerator, "do not depend on condition.labels"),
+        (ConstantGenerator, "do not depend on the latents"),
+        (WideGenerator, r"images are \(4, 3, 4, 8\), expected \(4, 3, 8, 8\)"),
+        (SelfWilledGenerator, "sample_latents is not a function of its rng"),
+        (IdleGenerator, r"no gradient reaches the parameters \['idle.weight'"),
+        (LooseGenerator, "loose is trainable but not in the state_dict"),
+        (BoastingGenerator, r"lists feature_layers \['4x4'\] but has no features"),
+        (ForgetfulGenerator, "does not carry the condition"),
+        (nn.Identity, "does not inherit"),
+    ],
+)
 def test_generators(broken: type, message: str) -> None:
     caught(testing.check_generator, broken(), message)
 
 
-# -- discriminators -----------------------------------------------------------------------------------------------------------
+# -- discriminators ----------------------------------------------------------------------------------------------------
 
 
 class ColumnDiscriminator(SmallDiscriminator):
@@ -139,17 +155,22 @@ class BlindDiscriminator(SmallDiscriminator):
         return super().encode(images.detach())
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (ColumnDiscriminator, r"judge gives \(4, 1\), expected \(4,\)"), (SplitDiscriminator, "calling it is not judge"),
-    (GreedyDiscriminator, "changes its images in place"), (RelativeDiscriminator, "depends on the other images"),
-    (BlindDiscriminator, "no gradient reaches its images"),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (ColumnDiscriminator, r"judge gives \(4, 1\), expected \(4,\)"),
+        (SplitDiscriminator, "calling it is not judge"),
+        (GreedyDiscriminator, "changes its images in place"),
+        (RelativeDiscriminator, "depends on the other images"),
+        (BlindDiscriminator, "no gradient reaches its images"),
+    ],
+)
 def test_discriminators(broken: type, message: str) -> None:
     condition = Condition(labels=torch.arange(4) % 3)
     caught(lambda network: testing.check_discriminator(network, 8, condition), broken(), message)
 
 
-# -- prompt learners -------------------------------------------------------------------------------------------------------------
+# -- prompt learners ---------------------------------------------------------------------------------------------------
 
 
 class Prompts(PromptLearner):
@@ -202,15 +223,21 @@ def test_prompts_that_work_pass() -> None:
     testing.check_prompt_learner(Prompts(), clip="any")
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (FlatPrompts, r"expected \(3, L, d_token\)"), (OrderedPrompts, "depends on the order"), (DetachedPrompts, "no gradient reaches the prompts"),
-    (ObjectPrompts, "export gives more than lists, strings and tensors"), (LostPrompts, "restore does not bring back"),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (FlatPrompts, r"expected \(3, L, d_token\)"),
+        (OrderedPrompts, "depends on the order"),
+        (DetachedPrompts, "no gradient reaches the prompts"),
+        (ObjectPrompts, "export gives more than lists, strings and tensors"),
+        (LostPrompts, "restore does not bring back"),
+    ],
+)
 def test_prompt_learners(broken: type, message: str) -> None:
     caught(lambda learner: testing.check_prompt_learner(learner, clip="any"), broken(), message)
 
 
-# -- clusterers -------------------------------------------------------------------------------------------------------------------
+# -- clusterers --------------------------------------------------------------------------------------------------------
 
 
 def kmeans() -> type:
@@ -225,17 +252,42 @@ def without_check(features: Any, at_least: int = 0) -> np.ndarray:
 
 
 CLUSTERER_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
-    "not self": (dict(fit=lambda base, self, features, y=None: base.fit(self, features) and None), "fit must return self"),
-    "in place": (dict(fit=lambda base, self, features, y=None: base.fit(self, _scaled(features))), "changes its features in place"),
+    "not self": (
+        dict(fit=lambda base, self, features, y=None: base.fit(self, features) and None),
+        "fit must return self",
+    ),
+    "in place": (
+        dict(fit=lambda base, self, features, y=None: base.fit(self, _scaled(features))),
+        "changes its features in place",
+    ),
     "random": (dict(fit=lambda base, self, features, y=None: _shuffled(base.fit(self, features))), "not deterministic"),
-    "arrays only": (dict(fit=lambda base, self, features, y=None: base.fit(self, _array_only(features))), "does not take an iterator"),
+    "arrays only": (
+        dict(fit=lambda base, self, features, y=None: base.fit(self, _array_only(features))),
+        "does not take an iterator",
+    ),
     "scores": (dict(scores=lambda base, self, features: base.scores(self, features)[:, :-1]), "scores is"),
-    "softness": (dict(membership=lambda base, self, features: 2 * base.membership(self, features)), "rows must be >= 0 and sum to 1"),
-    "relative": (dict(scores=lambda base, self, f: base.scores(self, f) - base.scores(self, f).mean()), "a row depends on the other rows"),
+    "softness": (
+        dict(membership=lambda base, self, features: 2 * base.membership(self, features)),
+        "rows must be >= 0 and sum to 1",
+    ),
+    "relative": (
+        dict(scores=lambda base, self, f: base.scores(self, f) - base.scores(self, f).mean()),
+        "a row depends on the other rows",
+    ),
     "state": (dict(state=lambda base, self: {"centres": [1, 2]}), "is list, expected a plain array"),
-    "load": (dict(load_state=lambda base, self, state: _moved(base.load_state(self, state))), "does not restore scores"),
-    "NaN": (dict(fit=lambda base, self, features, y=None: base.fit(self, without_check(features))), "accepts features with a NaN"),
+    "load": (
+        dict(load_state=lambda base, self, state: _moved(base.load_state(self, state))),
+        "does not restore scores",
+    ),
+    "NaN": (
+        dict(fit=lambda base, self, features, y=None: base.fit(self, without_check(features))),
+        "accepts features with a NaN",
+    ),
 }
+
+
+def _with_base(method: Callable[..., Any], base: type, self: Any, *arguments: Any) -> Any:
+    return method(base, self, *arguments)
 
 
 def _scaled(features: Any) -> Any:
@@ -264,11 +316,11 @@ def _moved(loaded: Any) -> Any:
 def test_clusterers(fault: str) -> None:
     methods, message = CLUSTERER_FAULTS[fault]
     base = kmeans()
-    bound = {name: (lambda method: lambda self, *a, **k: method(base, self, *a, **k))(method) for name, method in methods.items()}
+    bound = {name: partialmethod(partial(_with_base, method, base)) for name, method in methods.items()}
     caught(testing.check_clusterer, type("Broken", (base,), bound)(clusters=3), message)
 
 
-# -- metrics ---------------------------------------------------------------------------------------------------------------------
+# -- metrics -----------------------------------------------------------------------------------------------------------
 
 
 class Brightness(Metric):
@@ -344,20 +396,27 @@ def test_a_metric_that_works_passes() -> None:
     testing.check_metric(Brightness())
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (LastBatch, "depends on the (size|order) of"), (MeanOfMeans, "depends on the size"), (Unmerged, "two halves do not give"),
-    (Unforgetting, "after reset"), (Eager, "gives a value when nothing was fed"), (Tensorial, "expected a finite float"),
-    (Opaque, "named tensors"),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (LastBatch, "depends on the (size|order) of"),
+        (MeanOfMeans, "depends on the size"),
+        (Unmerged, "two halves do not give"),
+        (Unforgetting, "after reset"),
+        (Eager, "gives a value when nothing was fed"),
+        (Tensorial, "expected a finite float"),
+        (Opaque, "named tensors"),
+    ],
+)
 def test_metrics(broken: type, message: str) -> None:
     caught(testing.check_metric, broken(), message)
 
 
-# -- objectives --------------------------------------------------------------------------------------------------------------------
+# -- objectives --------------------------------------------------------------------------------------------------------
 
 
 class Base(Objective):
-    formulas = {"discriminator": "-E D(x)"}
+    formulas: ClassVar[dict[str, str]] = {"discriminator": "-E D(x)"}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         return {"discriminator": self.loss}
@@ -407,7 +466,7 @@ class Spoiling(Base):
 
 
 class Mute(Base):
-    formulas = {}
+    formulas: ClassVar[dict[str, str]] = {}
 
 
 class Orphaned(Base):
@@ -426,22 +485,35 @@ class Aiming(Base):
         return {"mapper": self.loss}
 
 
+def test_the_fake_turn_is_a_turn() -> None:
+    assert isinstance(testing.FakeTurn("generator"), Turn)
+
+
 def test_an_objective_that_works_passes() -> None:
     testing.check_objective(Base())
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (Unreduced, r"must be a scalar tensor, got \(6,\)"), (Infinite, "the loss is -?inf"), (Elsewhere, "the loss has no gradient"),
-    (Diluted, "no gradient reaches the network that moves"), (Global, "every draw must come from turn.rng"),
-    (Grabbing, r"gradients reach parameters that do not move: \['generator"), (Spoiling, "changes images in place"),
-    (Mute, "formulas has no line"), (Orphaned, "nobody would move them"), (Talking, "must be a detached scalar"),
-    (Aiming, "trains 'mapper', the check has .* pass networks="),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Unreduced, r"must be a scalar tensor, got \(6,\)"),
+        (Infinite, "the loss is -?inf"),
+        (Elsewhere, "the loss has no gradient"),
+        (Diluted, "no gradient reaches the network that moves"),
+        (Global, "every draw must come from turn.rng"),
+        (Grabbing, r"gradients reach parameters that do not move: \['generator"),
+        (Spoiling, "changes images in place"),
+        (Mute, "formulas has no line"),
+        (Orphaned, "nobody would move them"),
+        (Talking, "must be a detached scalar"),
+        (Aiming, "trains 'mapper', the check has .* pass networks="),
+    ],
+)
 def test_objectives(broken: type, message: str) -> None:
     caught(testing.check_objective, broken(), message)
 
 
-# -- conditioners ------------------------------------------------------------------------------------------------------------------
+# -- conditioners ------------------------------------------------------------------------------------------------------
 
 
 class Classes(Conditioner):
@@ -482,15 +554,21 @@ def test_a_conditioner_that_works_passes() -> None:
     testing.check_conditioner(Classes())
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (Disobedient, "ignores the labels"), (Chancy, "not a function of its rng"), (Heavy, "must be >= 0 and sum to 1"),
-    (Short, r"names\(\) has 1 names"), (Counting, "not a function of its rng"),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Disobedient, "ignores the labels"),
+        (Chancy, "not a function of its rng"),
+        (Heavy, "must be >= 0 and sum to 1"),
+        (Short, r"names\(\) has 1 names"),
+        (Counting, "not a function of its rng"),
+    ],
+)
 def test_conditioners(broken: type, message: str) -> None:
     caught(testing.check_conditioner, broken(), message)
 
 
-# -- augmentations and extractors -----------------------------------------------------------------------------------------------------
+# -- augmentations and extractors --------------------------------------------------------------------------------------
 
 
 class Shift(Augment):
@@ -527,10 +605,16 @@ def test_an_augmentation_that_works_passes() -> None:
     testing.check_augment(Shift())
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (Crop, "the shape must stay"), (Chance, "not a function of its rng"), (Still, "ignores its rng"), (Rounding, "not differentiable"),
-    (Inplace, "changes its images in place"),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Crop, "the shape must stay"),
+        (Chance, "not a function of its rng"),
+        (Still, "ignores its rng"),
+        (Rounding, "not differentiable"),
+        (Inplace, "changes its images in place"),
+    ],
+)
 def test_augments(broken: type, message: str) -> None:
     caught(testing.check_augment, broken(), message)
 
@@ -578,16 +662,22 @@ def test_an_extractor_that_works_passes() -> None:
     testing.check_extractor(Means())
 
 
-@pytest.mark.parametrize(("broken", "message"), [
-    (Double, "expected float32"), (Centred, "depend on the others"), (Moody, "train mode changes its features"),
-    (Anonymous, "another weight does not change the fingerprint"), (Nameless, "must be a word"),
-    (lambda: Means(frozen=False), "must be frozen"),
-])
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Double, "expected float32"),
+        (Centred, "depend on the others"),
+        (Moody, "train mode changes its features"),
+        (Anonymous, "another weight does not change the fingerprint"),
+        (Nameless, "must be a word"),
+        (lambda: Means(frozen=False), "must be frozen"),
+    ],
+)
 def test_extractors(broken: Callable[[], Any], message: str) -> None:
     caught(testing.check_extractor, broken(), message)
 
 
-# -- plugins ------------------------------------------------------------------------------------------------------------------------
+# -- plugins -----------------------------------------------------------------------------------------------------------
 
 
 PLUGIN = '''
@@ -608,18 +698,38 @@ def plugin_info():
 '''
 
 
-@pytest.mark.parametrize(("more", "message"), [
-    ("raise RuntimeError('no licence file')", "failed: RuntimeError: no licence file"),
-    ("@toolbox.hookimpl\ndef register_component(register): ...", "hook 'register_component' does not exist - did you mean 'register_components'"),
-    ("@toolbox.hookimpl\ndef register_components(register): register('network', 'Bare', '{stem}:Bare')", "Bare .* has no docstring"),
-    ("@toolbox.hookimpl\ndef register_components(register): register('network', 'Gone', '{stem}:Gone')", "has no 'Gone'"),
-    ("@toolbox.hookimpl\ndef register_components(register): register('generator', 'Fine', '{stem}:Fine')",
-     "does not inherit toolbox.interfaces.Generator"),
-    ("@toolbox.hookimpl\ndef register_components(register): register('network', 'Game', '{stem}:Fine')", "name 'Game' is taken"),
-    ("@toolbox.hookimpl\ndef configs(): return dict(x=Path('nowhere.py'))", "nowhere.py does not exist"),
-    ("@toolbox.hookimpl\ndef weights(): return [dict(name='w', address='a')]", "the weights 'w' lack sha256, licence"),
-    ("@toolbox.hookimpl\ndef plugin_info(): return {{}}", "gives no title"),
-])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("raise RuntimeError('no licence file')", "failed: RuntimeError: no licence file"),
+        (
+            "@toolbox.hookimpl\ndef register_component(register): ...",
+            "hook 'register_component' does not exist - did you mean 'register_components'",
+        ),
+        (
+            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Bare', '{stem}:Bare')",
+            "Bare .* has no docstring",
+        ),
+        (
+            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Gone', '{stem}:Gone')",
+            "has no 'Gone'",
+        ),
+        (
+            "@toolbox.hookimpl\ndef register_components(register): register('generator', 'Fine', '{stem}:Fine')",
+            "does not inherit toolbox.interfaces.Generator",
+        ),
+        (
+            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Game', '{stem}:Fine')",
+            "name 'Game' is taken",
+        ),
+        ("@toolbox.hookimpl\ndef configs(): return dict(x=Path('nowhere.py'))", "nowhere.py does not exist"),
+        (
+            "@toolbox.hookimpl\ndef weights(): return [dict(name='w', address='a')]",
+            "the weights 'w' lack sha256, licence",
+        ),
+        ("@toolbox.hookimpl\ndef plugin_info(): return {{}}", "gives no title"),
+    ],
+)
 def test_plugins(tmp_path: Path, request: pytest.FixtureRequest, more: str, message: str) -> None:
     stem = f"plugin_{abs(hash(more))}"
     file = tmp_path / f"{stem}.py"
@@ -629,5 +739,7 @@ def test_plugins(tmp_path: Path, request: pytest.FixtureRequest, more: str, mess
 
 def test_a_plugin_that_works_passes(tmp_path: Path) -> None:
     file = tmp_path / "fine_plugin.py"
-    file.write_text(PLUGIN + "@toolbox.hookimpl\ndef register_components(register): register('network', 'Fine', 'fine_plugin:Fine')")
+    file.write_text(
+        PLUGIN + "@toolbox.hookimpl\ndef register_components(register): register('network', 'Fine', 'fine_plugin:Fine')"
+    )
     assert testing.check_plugin(file).components == {"network": ["Fine"]}

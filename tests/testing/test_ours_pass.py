@@ -17,25 +17,68 @@ from toolbox.testing import random_sample
 PIXELS = dict(type="PooledPixels", size=2)
 CLASSES = ["upper half", "lower half"]
 
-GENERATORS = [dict(type="AjbrockGenerator", channels=4, n_conditions=3), dict(type="AjbrockSharedGenerator", channels=4, n_conditions=3),
-              dict(type="BigGANGenerator", channels=4), dict(type="BigGANGenerator", channels=4, n_conditions=3),
-              dict(type="BigGANGenerator", channels=4, image_size=16, latent_dim=12, n_conditions=4, groups=[0, 0, 1, 1], residual_class=True,
-                   attention=False)]
-DISCRIMINATORS = [dict(type="AjbrockDiscriminator", channels=4, n_conditions=3), dict(type="BigGANDiscriminator", channels=4, n_conditions=0), dict(type="BigGANDiscriminator", channels=4, n_conditions=3)]
-CLUSTERERS = [dict(type="SoftKMeans", clusters=3), dict(type="SoftKMeans", clusters=4, hard=True, passes=2), dict(type="KMeans", clusters=3)]
-METRICS = [dict(type="FID"), dict(type="KID", subset_size=20, subsets=5), dict(type="InceptionScore", splits=2), dict(type="PrecisionRecall"),
-           dict(type="IntraFID"), dict(type="ClassifierAccuracy", probe=True),
-           dict(type="ClusterConsistency", assign=lambda features, labels: (features.sum(1) * 7).long() % 3)]
-OBJECTIVES = [dict(type="HingeAdversarial"), dict(type="HingeAdversarial", joint=True), dict(type="NonSaturatingAdversarial"),
-              dict(type="WassersteinAdversarial"), dict(type="R1"), dict(type="CrossEntropy"), dict(type="PseudoLabelCrossEntropy", threshold=0.2),
-              dict(type="LabelCrossEntropy"), dict(type="LabelCrossEntropy", teaches="classifier")]
-EXTRACTORS = [PIXELS, dict(type="TinyConvFeatures"), dict(type="IdentityFeatures"), dict(type="ResNetFeatures", arch="resnet18", random=True, size=32),
-              dict(type="EmbeddedClipFeatures")]
+GENERATORS = [
+    dict(type="AjbrockGenerator", channels=4, n_conditions=3),
+    dict(type="AjbrockSharedGenerator", channels=4, n_conditions=3),
+    dict(type="BigGANGenerator", channels=4),
+    dict(type="BigGANGenerator", channels=4, n_conditions=3),
+    dict(
+        type="BigGANGenerator",
+        channels=4,
+        image_size=16,
+        latent_dim=12,
+        n_conditions=4,
+        groups=[0, 0, 1, 1],
+        residual_class=True,
+        attention=False,
+    ),
+]
+DISCRIMINATORS = [
+    dict(type="AjbrockDiscriminator", channels=4, n_conditions=3),
+    dict(type="BigGANDiscriminator", channels=4, n_conditions=0),
+    dict(type="BigGANDiscriminator", channels=4, n_conditions=3),
+]
+CLUSTERERS = [
+    dict(type="SoftKMeans", clusters=3),
+    dict(type="SoftKMeans", clusters=4, hard=True, passes=2),
+    dict(type="KMeans", clusters=3),
+]
+METRICS = [
+    dict(type="FID"),
+    dict(type="KID", subset_size=20, subsets=5),
+    dict(type="InceptionScore", splits=2),
+    dict(type="PrecisionRecall"),
+    dict(type="IntraFID"),
+    dict(type="ClassifierAccuracy", probe=True),
+    dict(type="ClusterConsistency", assign=lambda features, labels: (features.sum(1) * 7).long() % 3),
+]
+OBJECTIVES = [
+    dict(type="HingeAdversarial"),
+    dict(type="HingeAdversarial", joint=True),
+    dict(type="NonSaturatingAdversarial"),
+    dict(type="WassersteinAdversarial"),
+    dict(type="R1"),
+    dict(type="CrossEntropy"),
+    dict(type="PseudoLabelCrossEntropy", threshold=0.2),
+    dict(type="LabelCrossEntropy"),
+    dict(type="LabelCrossEntropy", teaches="classifier"),
+]
+EXTRACTORS = [
+    PIXELS,
+    dict(type="TinyConvFeatures"),
+    dict(type="IdentityFeatures"),
+    dict(type="ResNetFeatures", arch="resnet18", random=True, size=32),
+    dict(type="EmbeddedClipFeatures"),
+]
 AUGMENTS = [dict(type="DiffAugment"), dict(type="DiffAugment", policy="translation")]
-COVERED = {"conditioner": {"NoConditions", "ClassConditions", "ClusterConditions"}, "prompt_learner": {"ClusterPrompts"},
-           # need files that are not shipped, or are looked at below
-           "discriminator": {"PromptDiscriminator"}, "objective": {"ImageTextContrastive"},
-           "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"}}
+COVERED = {
+    "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions"},
+    "prompt_learner": {"ClusterPrompts"},
+    # need files that are not shipped, or are looked at below
+    "discriminator": {"PromptDiscriminator"},
+    "objective": {"ImageTextContrastive"},
+    "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
+}
 
 
 def name_of(config: dict[str, Any]) -> str:
@@ -98,10 +141,19 @@ def test_conditioners() -> None:
     testing.check_conditioner(build(dict(type="ClassConditions", class_names=CLASSES)), two_halves(), game)
 
 
-@pytest.mark.parametrize("sampler", ["EmpiricalCoefficients", "DirichletCoefficients", "SoftmaxNormalCoefficients", "OneHotCoefficients"])
+@pytest.mark.parametrize(
+    "sampler", ["EmpiricalCoefficients", "DirichletCoefficients", "SoftmaxNormalCoefficients", "OneHotCoefficients"]
+)
 def test_cluster_conditions(sampler: str) -> None:
-    conditioner = build(dict(type="ClusterConditions", class_names=CLASSES, clusters=2, extractor=dict(PIXELS, size=4),
-                             sampler=dict(type=sampler)))
+    conditioner = build(
+        dict(
+            type="ClusterConditions",
+            class_names=CLASSES,
+            clusters=2,
+            extractor=dict(PIXELS, size=4),
+            sampler=dict(type=sampler),
+        )
+    )
     testing.check_conditioner(conditioner, two_halves(), SimpleNamespace(device=torch.device("cpu")))
 
 
@@ -136,8 +188,17 @@ def test_plugins() -> None:
 
 
 def test_every_component_of_ours_is_checked() -> None:
-    checked = {"generator": GENERATORS, "discriminator": DISCRIMINATORS, "clusterer": CLUSTERERS, "metric": METRICS, "objective": OBJECTIVES,
-               "extractor": EXTRACTORS, "augment": AUGMENTS, "conditioner": [], "prompt_learner": []}
+    checked = {
+        "generator": GENERATORS,
+        "discriminator": DISCRIMINATORS,
+        "clusterer": CLUSTERERS,
+        "metric": METRICS,
+        "objective": OBJECTIVES,
+        "extractor": EXTRACTORS,
+        "augment": AUGMENTS,
+        "conditioner": [],
+        "prompt_learner": [],
+    }
     ours = [record.name for record in host().records if record.distribution in ("generative-toolbox", "toolbox-lcp")]
     for kind, configs in checked.items():
         names = {config["type"] for config in configs} | COVERED.get(kind, set())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from toy_games import (
     BOTH,
     ORDER,
@@ -19,7 +20,6 @@ from toy_games import (
     toy_game,
     weights_of,
 )
-from torch import nn
 
 from toolbox.interfaces import Turn
 from toolbox.training.average import Average
@@ -93,7 +93,9 @@ def test_objectives_may_own_parameters() -> None:
 def probed(phases: list[dict[str, object]], iterations: int = 1, **changes: object) -> list[dict[str, object]]:
     """Turns that both networks' probes saw, in order."""
     seen: list[dict[str, object]] = []
-    game = toy_game(phases=phases, objectives=dict(d=dict(type=Probe), g=dict(type=Probe, network="generator")), **changes)
+    game = toy_game(
+        phases=phases, objectives=dict(d=dict(type=Probe), g=dict(type=Probe, network="generator")), **changes
+    )
     for objective in game.objectives.values():
         objective.turns = seen
     play(game, iterations)
@@ -137,7 +139,10 @@ def test_fresh_fakes_differ_between_turns_and_shared_ones_do_not() -> None:
 @pytest.mark.parametrize("order", [ORDER, ORDER[::-1]])
 def test_shared_fakes_teach_the_generator_whoever_moves_first(order: list[dict[str, str]]) -> None:
     game = toy_game(phases=order, fakes="shared")
-    start, expected = weights_of(game.network("generator"))["linear.bias"], game.network("discriminator").linear.weight[0]
+    start, expected = (
+        weights_of(game.network("generator"))["linear.bias"],
+        game.network("discriminator").linear.weight[0],
+    )
     moved_first = order is ORDER
     expected = expected.detach().clone()
     play(game)
@@ -181,8 +186,11 @@ def test_frozen_values_belong_to_their_part_of_the_batch() -> None:
             assert kept == turn.real.images.mean()
             return super().loss(turn)
 
-    game = toy_game(phases=[dict(player="discriminator", repeat=8)], objectives=dict(d=dict(type=Remember)),
-                    players=dict(discriminator=["discriminator"]))
+    game = toy_game(
+        phases=[dict(player="discriminator", repeat=8)],
+        objectives=dict(d=dict(type=Remember)),
+        players=dict(discriminator=["discriminator"]),
+    )
     play(game, 3, n=16)
 
 
@@ -261,7 +269,11 @@ def test_a_weight_ramps_in_iterations_and_in_kimg() -> None:
 
 def test_the_weight_scales_the_step() -> None:
     def step(**weight: object) -> torch.Tensor:
-        game = toy_game(objectives=dict(a=dict(type=Mean, **weight)), phases=[ORDER[0]], players=dict(discriminator=["discriminator"]))
+        game = toy_game(
+            objectives=dict(a=dict(type=Mean, **weight)),
+            phases=[ORDER[0]],
+            players=dict(discriminator=["discriminator"]),
+        )
         start = weights_of(game.network("discriminator"))["linear.weight"]
         play(game)
         return game.network("discriminator").linear.weight - start
@@ -279,26 +291,59 @@ def test_a_loss_that_is_not_finite_stops_before_the_step() -> None:
     wrappers = optimisers(game)
     game.train_step(batch(), wrappers)
     before = weights_of(game)
-    with pytest.raises(NotFiniteError, match=r"iteration 1, player 'discriminator'.* bad \(of discriminator\)\. No step"):
+    with pytest.raises(
+        NotFiniteError, match=r"iteration 1, player 'discriminator'.* bad \(of discriminator\)\. No step"
+    ):
         game.train_step(batch(), wrappers)
     assert same(before, weights_of(game))
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    (dict(objectives=dict(adversarial=dict(type="WassersteinAdversarial"), x=dict(type=Mean, network="classifier"))),
-     "objective 'x' .* is not used by any phase"),
-    (dict(objectives=dict(d=dict(type=Mean))), "phase of player 'generator' has no loss"),
-    (dict(phases=[dict(player="genrator")]), "unknown player 'genrator' - did you mean 'generator'"),
-    (dict(phases=[dict(player="generator", objectives=["adversarail"])]), "did you mean 'adversarial'"),
-    (dict(phases=[dict(player="generator", every=0)]), "every=0 must be 1 or more"),
-    (dict(players=dict(generator=["generatr"])), "network 'generatr', which does not exist - did you mean 'generator'"),
-    (dict(players=dict(discriminator=["discriminator"], generator=["generator"], idle=["bare"]),
-          networks={**BOTH, "bare": dict(type=nn.Identity)}), "player 'idle' has nothing to move"),
-    (dict(networks={**BOTH, "a": dict(type=ToyBorrower, uses=dict(other="b")),
-                    "b": dict(type=ToyBorrower, uses=dict(other="a"))}), "use each other in a circle"),
-    (dict(networks={**BOTH, "a": dict(type=ToyBorrower, uses=dict(other="generatr"))}), "uses 'generatr', which does not exist"),
-    (dict(networks={**BOTH, "generator": dict(type=ToyGenerator, freeze_layers=["linaer"])}), "freeze_layers names 'linaer'"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            dict(
+                objectives=dict(
+                    adversarial=dict(type="WassersteinAdversarial"), x=dict(type=Mean, network="classifier")
+                )
+            ),
+            "objective 'x' .* is not used by any phase",
+        ),
+        (dict(objectives=dict(d=dict(type=Mean))), "phase of player 'generator' has no loss"),
+        (dict(phases=[dict(player="genrator")]), "unknown player 'genrator' - did you mean 'generator'"),
+        (dict(phases=[dict(player="generator", objectives=["adversarail"])]), "did you mean 'adversarial'"),
+        (dict(phases=[dict(player="generator", every=0)]), "every=0 must be 1 or more"),
+        (
+            dict(players=dict(generator=["generatr"])),
+            "network 'generatr', which does not exist - did you mean 'generator'",
+        ),
+        (
+            dict(
+                players=dict(discriminator=["discriminator"], generator=["generator"], idle=["bare"]),
+                networks={**BOTH, "bare": dict(type=nn.Identity)},
+            ),
+            "player 'idle' has nothing to move",
+        ),
+        (
+            dict(
+                networks={
+                    **BOTH,
+                    "a": dict(type=ToyBorrower, uses=dict(other="b")),
+                    "b": dict(type=ToyBorrower, uses=dict(other="a")),
+                }
+            ),
+            "use each other in a circle",
+        ),
+        (
+            dict(networks={**BOTH, "a": dict(type=ToyBorrower, uses=dict(other="generatr"))}),
+            "uses 'generatr', which does not exist",
+        ),
+        (
+            dict(networks={**BOTH, "generator": dict(type=ToyGenerator, freeze_layers=["linaer"])}),
+            "freeze_layers names 'linaer'",
+        ),
+    ],
+)
 def test_parts_that_do_not_fit_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(PlanError, match=message):
         toy_game(**changes)
@@ -314,7 +359,8 @@ def test_optimisers_and_players_must_agree() -> None:
         PlayerOptimizers(dict(discriminator=adam, genrator=adam))(toy_game())
     with pytest.raises(PlanError, match="lr_mult of player 'generator' names 'discriminator'"):
         PlayerOptimizers({name: dict(adam, lr_mult=dict(discriminator=2.0)) for name in PLAYERS})(
-            toy_game(players=dict(generator=["generator"], discriminator=["discriminator"])))
+            toy_game(players=dict(generator=["generator"], discriminator=["discriminator"]))
+        )
 
 
 # -- borrowing, freezing, averaging ------------------------------------------------------------------------------------------------

@@ -66,14 +66,27 @@ def test_trap_unknown_top_level_key(config_file: Path) -> None:
 
 
 def test_trap_unknown_argument_of_a_hook() -> None:
-    with pytest.raises(BuildError, match="hooks.checkpoints: Checkpoints has no argument 'intervall' - did you mean 'interval'"):
+    with pytest.raises(
+        BuildError, match=r"hooks.checkpoints: Checkpoints has no argument 'intervall' - did you mean 'interval'"
+    ):
         build(dict(type="Checkpoints", intervall=3), "hook", "hooks.checkpoints")
 
 
 def test_trap_inner_blanks_of_options() -> None:
     assert read_options(["title=a photo of a cat"]) == {"title": "a photo of a cat"}
     kinds = ["a=1", "b=1e-3", "c=true", "d=None", "e=[1,2]", "f=(1,2)", "g=1,2", "h=[a,b]", "i={'k': 1}", "j='x  y'"]
-    assert list(read_options(kinds).values()) == [1, 1e-3, True, None, [1, 2], (1, 2), [1, 2], ["a", "b"], {"k": 1}, "x  y"]
+    assert list(read_options(kinds).values()) == [
+        1,
+        1e-3,
+        True,
+        None,
+        [1, 2],
+        (1, 2),
+        [1, 2],
+        ["a", "b"],
+        {"k": 1},
+        "x  y",
+    ]
 
 
 @pytest.mark.parametrize("name", ["text", "filename", "pretty_text", "env_variables"])
@@ -85,7 +98,7 @@ def test_trap_reserved_names(config_file: Path, name: str) -> None:
 
 def test_trap_option_into_a_list(config_file: Path) -> None:
     assert load_config(config_file, options={"model.phases.0.repeat": 4}).model.phases[0]["repeat"] == 4
-    with pytest.raises(ConfigError, match="there is no 'model.phases.7'"):
+    with pytest.raises(ConfigError, match=r"there is no 'model.phases.7'"):
         load_config(config_file, options={"model.phases.7.repeat": 4})
 
 
@@ -147,7 +160,9 @@ def test_trap_missing_name_without_a_hint() -> None:
 
 
 def test_trap_constructor_error_without_a_place() -> None:
-    with pytest.raises(BuildError, match=r"model\.networks\.generator: cannot build BigGANGenerator: ValueError: image_size=33"):
+    with pytest.raises(
+        BuildError, match=r"model\.networks\.generator: cannot build BigGANGenerator: ValueError: image_size=33"
+    ):
         build(dict(type="BigGANGenerator", image_size=33), where="model.networks.generator")
 
 
@@ -203,7 +218,9 @@ def test_trap_inexact_resume(made: Made, tmp_path: Path) -> None:
     made("part", train_cfg__max_iters=3).train()
     torch.rand(100)
     made("part", resume=True).train()
-    one, other = (torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"] for name in ("whole", "part"))
+    one, other = (
+        torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"] for name in ("whole", "part")
+    )
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
@@ -228,8 +245,13 @@ def test_trap_load_from_on_resume(made: Made, tmp_path: Path) -> None:
 def test_trap_ctrl_c_loses_the_run(made: Made, tmp_path: Path) -> None:
     runner = watched(made(), lambda runner, iteration: os.kill(os.getpid(), signal.SIGINT) if iteration == 2 else None)
     runner.train()
-    assert runner.train_loop.stopped_by == "SIGINT" and latest_checkpoint(tmp_path / "run") == tmp_path / "run" / "iter_2.pth"
-    stop_at_once = watched(made("other"), lambda runner, iteration: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])
+    assert (
+        runner.train_loop.stopped_by == "SIGINT"
+        and latest_checkpoint(tmp_path / "run") == tmp_path / "run" / "iter_2.pth"
+    )
+    stop_at_once = watched(
+        made("other"), lambda runner, iteration: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]
+    )
     with pytest.raises(KeyboardInterrupt):
         stop_at_once.train()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -240,7 +262,11 @@ def test_trap_ctrl_c_loses_the_run(made: Made, tmp_path: Path) -> None:
 
 def test_trap_batches_are_lists(made: Made) -> None:
     batch = next(iter(made().train_dataloader))
-    assert {key: tuple(value.shape) for key, value in batch.items()} == {"images": (8, 3, 8, 8), "labels": (8,), "index": (8,)}
+    assert {key: tuple(value.shape) for key, value in batch.items()} == {
+        "images": (8, 3, 8, 8),
+        "labels": (8,),
+        "index": (8,),
+    }
 
 
 def test_trap_pause_at_the_end_of_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +306,9 @@ def test_trap_log_by_epoch(made: Made, tmp_path: Path) -> None:
     runner.train()
     scalars = next((tmp_path / "run").glob("*/vis_data/scalars.json"))
     assert [json.loads(line)["step"] for line in scalars.read_text().splitlines()] == [1, 2, 3, 4, 5]
-    assert [json.loads(line)["iteration"] for line in (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()] == [1, 2, 3, 4, 5]
+    assert [
+        json.loads(line)["iteration"] for line in (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
+    ] == [1, 2, 3, 4, 5]
 
 
 def test_trap_growing_history(made: Made, tmp_path: Path) -> None:
@@ -329,13 +357,13 @@ def test_trap_mixed_betas() -> None:
     assert wrappers["generator"].optimizer.defaults["betas"] == (0.0, 0.99)
 
 
-FAKE = '''
+FAKE = """
 import torch
 try:
     torch.library.Library("torchvision", "IMPL").impl("nms", lambda *a: None, "Meta")
 except RuntimeError:
     raise RuntimeError("operator torchvision::nms does not exist")
-'''
+"""
 
 
 def test_trap_mismatched_torchvision(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +372,9 @@ def test_trap_mismatched_torchvision(made: Made, tmp_path: Path, monkeypatch: py
     (tmp_path / "torchvision" / "__init__.py").write_text(FAKE)
     code = "from toolbox.guard import import_torchvision; print(import_torchvision().__file__)"
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    answer = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
     assert answer.stdout.strip() == str(tmp_path / "torchvision" / "__init__.py"), answer.stderr
     called: list[bool] = []
     monkeypatch.setattr(runs, "import_torchvision", lambda: called.append(True))
@@ -356,5 +386,7 @@ def test_trap_global_random_state(made: Made, tmp_path: Path) -> None:
     # latents come from (seed, iteration): whatever draws in between disturbs nothing
     made("quiet").train()
     watched(made("noisy"), lambda runner, _: torch.manual_seed(time.monotonic_ns() % 1000)).train()
-    one, other = (torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"] for name in ("quiet", "noisy"))
+    one, other = (
+        torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"] for name in ("quiet", "noisy")
+    )
     assert all(torch.equal(one[key], other[key]) for key in one)

@@ -64,8 +64,10 @@ def test_sampling_and_loader_workers_change_nothing(trained: Run) -> None:
 
 def test_another_seed_is_another_run(trained: Run) -> None:
     one, other = trained("one"), trained("other", options={"seed": 1})
-    assert not torch.equal(contents(one)["state_dict"]["networks.generator.linear.weight"],
-                           contents(other)["state_dict"]["networks.generator.linear.weight"])
+    assert not torch.equal(
+        contents(one)["state_dict"]["networks.generator.linear.weight"],
+        contents(other)["state_dict"]["networks.generator.linear.weight"],
+    )
 
 
 def test_checkpoints_hold_tensors_and_plain_values_only(trained: Run) -> None:
@@ -89,7 +91,9 @@ def test_a_release_samples_from_the_average(trained: Run) -> None:
 
     folder = trained()
     generator = toolbox.load_generator(folder)
-    assert torch.equal(generator.linear.weight, contents(folder)["state_dict"]["average.generator.module.linear.weight"])
+    assert torch.equal(
+        generator.linear.weight, contents(folder)["state_dict"]["average.generator.module.linear.weight"]
+    )
     sampler = toolbox.load_run(folder)
     some, all_of_them = sampler(torch.arange(2, 4)).images, sampler(torch.arange(6)).images
     assert torch.allclose(some, all_of_them[2:4], atol=1e-6) and len(sampler.class_names) == 10
@@ -111,20 +115,31 @@ def test_a_folder_with_a_run_is_not_overwritten(trained: Run) -> None:
 
 def test_a_checkpoint_of_another_shape_is_refused_and_nothing_is_loaded(trained: Run) -> None:
     trained(options={"train_cfg.max_iters": 3})
-    with pytest.raises(CheckpointError, match=r"nothing was loaded: other shapes .*networks.generator.linear.weight: \(192, 14\) in "
-                                              r"the file, \(192, 16\) in the model"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"nothing was loaded: other shapes .*networks.generator.linear.weight: \(192, 14\) in "
+        r"the file, \(192, 16\) in the model",
+    ):
         trained(resume=True, options={"model.networks.generator.latent_dim": 6})
 
 
 def test_missing_and_unexpected_entries_are_listed(trained: Run) -> None:
     trained(options={"train_cfg.max_iters": 3})
-    with pytest.raises(CheckpointError, match="missing in the file .*classifier.*"):
-        trained(resume=True, options={"model.networks.classifier": dict(type="SmallConvNet"),
-                                      "model.players.classifier": ["classifier"],
-                                      "model.phases": [dict(player="discriminator", repeat=2), dict(player="generator"),
-                                                       dict(player="classifier")],
-                                      "model.objectives.labels": dict(type="CrossEntropy"),
-                                      "optim_wrapper.classifier": dict(optimizer=dict(type="Adam", lr=1e-3))})
+    with pytest.raises(CheckpointError, match=r"missing in the file .*classifier.*"):
+        trained(
+            resume=True,
+            options={
+                "model.networks.classifier": dict(type="SmallConvNet"),
+                "model.players.classifier": ["classifier"],
+                "model.phases": [
+                    dict(player="discriminator", repeat=2),
+                    dict(player="generator"),
+                    dict(player="classifier"),
+                ],
+                "model.objectives.labels": dict(type="CrossEntropy"),
+                "optim_wrapper.classifier": dict(optimizer=dict(type="Adam", lr=1e-3)),
+            },
+        )
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "missing"])
@@ -203,11 +218,24 @@ def test_class_names_of_another_data_set_are_refused(trained: Run) -> None:
 
 def test_stages_hand_networks_over_and_are_not_played_twice(trained: Run) -> None:
     classifier = dict(type="SmallConvNet", channels=4)
-    before = dict(labels=dict(
-        model=dict(type="Game", networks=dict(classifier=classifier), players=dict(classifier=["classifier"]),
-                   phases=[dict(player="classifier")], objectives=dict(labels=dict(type="CrossEntropy"))),
-        optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))), train_cfg=dict(max_iters=2)))
-    options = {"before": before, "stages": ["labels"], "model.networks.classifier": dict(classifier, weights=dict(stage="labels"))}
+    before = dict(
+        labels=dict(
+            model=dict(
+                type="Game",
+                networks=dict(classifier=classifier),
+                players=dict(classifier=["classifier"]),
+                phases=[dict(player="classifier")],
+                objectives=dict(labels=dict(type="CrossEntropy")),
+            ),
+            optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))),
+            train_cfg=dict(max_iters=2),
+        )
+    )
+    options = {
+        "before": before,
+        "stages": ["labels"],
+        "model.networks.classifier": dict(classifier, weights=dict(stage="labels")),
+    }
     folder = trained(options=options)
     stage = folder / "stages" / "labels"
     made = contents(stage, 2)["state_dict"]
@@ -223,8 +251,14 @@ def test_stages_hand_networks_over_and_are_not_played_twice(trained: Run) -> Non
 def test_fine_tuning_starts_from_another_runs_network(trained: Run) -> None:
     first = trained("first")
     source = dict(checkpoint=str(first), network="generator")
-    second = trained("second", options={"model.networks.generator.weights": source, "train_cfg.max_iters": 1,
-                                        "model.networks.generator.freeze_layers": ["linear"]})
+    second = trained(
+        "second",
+        options={
+            "model.networks.generator.weights": source,
+            "train_cfg.max_iters": 1,
+            "model.networks.generator.freeze_layers": ["linear"],
+        },
+    )
     averaged = contents(first)["state_dict"]["average.generator.module.linear.weight"]
     assert torch.equal(contents(second, 1)["state_dict"]["networks.generator.linear.weight"], averaged)
 
@@ -234,10 +268,20 @@ def test_fine_tuning_starts_from_another_runs_network(trained: Run) -> None:
 
 def test_ctrl_c_saves_and_stops(config_file: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    command = [sys.executable, "tools/train.py", str(config_file), "--work-dir", str(folder), "--no-evaluation",
-               "--cfg-options", "train_cfg.max_iters=100000"]
+    command = [
+        sys.executable,
+        "tools/train.py",
+        str(config_file),
+        "--work-dir",
+        str(folder),
+        "--no-evaluation",
+        "--cfg-options",
+        "train_cfg.max_iters=100000",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         until = time.monotonic() + 60
         while not (folder / "iter_3.pth").is_file():

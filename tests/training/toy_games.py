@@ -81,8 +81,16 @@ class Probe(Objective):
         return {self.network_name: self.loss}
 
     def loss(self, turn: Turn) -> Tensor:
-        self.turns.append(dict(player=turn.player, iteration=turn.iteration, kimg=turn.kimg, real=turn.real.images.clone(),
-                               fake=turn.fake.images.detach().clone(), draw=torch.rand((), generator=turn.rng)))
+        self.turns.append(
+            dict(
+                player=turn.player,
+                iteration=turn.iteration,
+                kimg=turn.kimg,
+                real=turn.real.images.clone(),
+                fake=turn.fake.images.detach().clone(),
+                draw=torch.rand((), generator=turn.rng),
+            )
+        )
         return 0 * turn.score("discriminator", turn.fake).sum()
 
 
@@ -93,8 +101,13 @@ ORDER = [dict(player="discriminator"), dict(player="generator")]
 
 def toy_game(**changes: Any) -> Game:
     """A Wasserstein game of the two linear networks."""
-    arguments = dict(networks=BOTH, players=PLAYERS, phases=ORDER, objectives=dict(adversarial=dict(type="WassersteinAdversarial")),
-                     log_every=1)
+    arguments = dict(
+        networks=BOTH,
+        players=PLAYERS,
+        phases=ORDER,
+        objectives=dict(adversarial=dict(type="WassersteinAdversarial")),
+        log_every=1,
+    )
     return Game(**{**arguments, **changes}).train()
 
 
@@ -106,8 +119,11 @@ def optimisers(game: Game, lr: float = 0.1, **changes: Any) -> Any:
 def batch(n: int = 4, seed: int = 0, size: int = 2) -> dict[str, Tensor]:
     """Random images with labels and numbers."""
     rng = torch.Generator().manual_seed(seed)
-    return dict(images=torch.rand(n, 3, size, size, generator=rng) * 2 - 1, labels=torch.randint(2, (n,), generator=rng),
-                index=torch.arange(n))
+    return dict(
+        images=torch.rand(n, 3, size, size, generator=rng) * 2 - 1,
+        labels=torch.randint(2, (n,), generator=rng),
+        index=torch.arange(n),
+    )
 
 
 def play(game: Game, iterations: int = 1, n: int = 4, lr: float = 0.1) -> list[dict[str, Tensor]]:
@@ -123,6 +139,11 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 
 @hookimpl
 def register_components(register: Callable[[str, str, str], None]) -> None:
-    for kind, name in (("generator", "ToyGenerator"), ("discriminator", "ToyDiscriminator"), ("network", "ToyBorrower"),
-                       ("objective", "Mean"), ("objective", "Probe")):
+    for kind, name in (
+        ("generator", "ToyGenerator"),
+        ("discriminator", "ToyDiscriminator"),
+        ("network", "ToyBorrower"),
+        ("objective", "Mean"),
+        ("objective", "Probe"),
+    ):
         register(kind, name, f"toy_games:{name}")

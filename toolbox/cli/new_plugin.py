@@ -33,7 +33,8 @@ class NewPluginError(ValueError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     parser.add_argument("name", help="short and lower-case, such as my_paper; the package will be toolbox_my_paper")
-    parser.add_argument("--into", metavar="FOLDER", help="where to put the plugin's folder; default plugins/ of a checkout, else here")
+    parser.add_argument("--into", metavar="FOLDER",
+                        help="where to put the plugin's folder; default plugins/ of a checkout, else here")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -69,7 +70,8 @@ def check_name(name: str) -> None:
         hint = f", such as {mended!r}" if mended else ""
         raise NewPluginError(f"plugin name {name!r} must be lower-case letters, digits and underscores, a letter first{hint}")
     if keyword.iskeyword(name) or name in ("test", "tests"):
-        raise NewPluginError(f"plugin name {name!r} is a word of Python or of its tools: choose another, such as {name + '_paper'!r}")
+        raise NewPluginError(f"plugin name {name!r} is a word of Python or of its tools: choose another, "
+                             f"such as {name + '_paper'!r}")
     taken = {record.name: record for record in host().records}
     if name in taken:
         raise NewPluginError(f"plugin name {name!r} is taken by {taken[name].distribution or taken[name].source}; "

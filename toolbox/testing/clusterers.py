@@ -48,12 +48,14 @@ def _blobs(clusters: int, each: int = 30, width: int = 8) -> Array:
 
 
 def _check_fit(clusterer: Clusterer, features: Array, name: str) -> Clusterer:
-    fitted, untouched = copy.deepcopy(clusterer), features.copy()
+    untouched = features.copy()
+    fitted: Any = copy.deepcopy(clusterer)
     require(fitted.fit(features) is fitted, f"{name}.fit must return self")
     require(np.array_equal(features, untouched), f"{name}.fit changes its features in place")
     _check_labels(fitted, len(features), name)
-    again = copy.deepcopy(clusterer).fit(features)
-    require(np.array_equal(again.labels_, fitted.labels_), f"{name}.fit is not deterministic: give it a seed")  # type: ignore[attr-defined]
+    again: Any = copy.deepcopy(clusterer).fit(features)
+    require(np.array_equal(again.labels_, fitted.labels_),
+            f"{name}.fit is not deterministic: give it a seed")
     try:
         streamed = copy.deepcopy(clusterer).fit(iter(np.array_split(features, 3)))
     except (TypeError, ValueError) as error:
@@ -66,9 +68,11 @@ def _check_labels(fitted: Clusterer, n: int, name: str) -> None:
     labels = getattr(fitted, "labels_", None)
     require(labels is not None, f"{name}: fit leaves no labels_ behind")
     labels = np.asarray(labels)
-    require(labels.shape == (n,) and np.issubdtype(labels.dtype, np.integer), f"{name}.labels_ is {labels.dtype} {labels.shape}, "
+    require(labels.shape == (n,) and np.issubdtype(labels.dtype, np.integer),
+            f"{name}.labels_ is {labels.dtype} {labels.shape}, "
             f"expected integers ({n},)")
-    require(labels.min() >= 0 and labels.max() < fitted.n_clusters, f"{name}.labels_ runs from {labels.min()} to {labels.max()}, "
+    require(labels.min() >= 0 and labels.max() < fitted.n_clusters,
+            f"{name}.labels_ runs from {labels.min()} to {labels.max()}, "
             f"n_clusters is {fitted.n_clusters}")
 
 
@@ -79,7 +83,8 @@ def _check_answers(fitted: Clusterer, features: Array, name: str) -> None:
     require(np.isfinite(scores).all(), f"{name}.scores is not finite")
     require(np.array_equal(found, np.argmax(scores, axis=1)), f"{name}.predict is not the argmax of scores")
     require(np.shape(soft) == expected, f"{name}.membership is {np.shape(soft)}, expected {expected}")
-    require(np.all(soft >= 0) and np.allclose(np.sum(soft, axis=1), 1, atol=1e-6), f"{name}.membership: rows must be >= 0 and sum to 1")
+    require(np.all(soft >= 0) and np.allclose(np.sum(soft, axis=1), 1, atol=1e-6),
+            f"{name}.membership: rows must be >= 0 and sum to 1")
     require(np.allclose(fitted.scores(features[:5]), scores[:5]), f"{name}.scores: a row depends on the other rows")
     require(np.allclose(fitted.membership(features[:5]), soft[:5]), f"{name}.membership: a row depends on the other rows")
 
@@ -94,7 +99,8 @@ def _check_state(clusterer: Clusterer, fitted: Clusterer, features: Array, name:
     require(restored.load_state(copied) is restored, f"{name}.load_state must return self")
     require(restored.n_clusters == fitted.n_clusters, f"{name}.load_state does not restore n_clusters")
     require(np.allclose(restored.scores(features), fitted.scores(features)), f"{name}.load_state does not restore scores")
-    require(np.allclose(restored.membership(features), fitted.membership(features)), f"{name}.load_state does not restore membership")
+    require(np.allclose(restored.membership(features), fitted.membership(features)),
+            f"{name}.load_state does not restore membership")
 
 
 def _check_errors(clusterer: Clusterer, features: Array, name: str) -> None:

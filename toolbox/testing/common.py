@@ -64,7 +64,8 @@ def check_state_round_trip(module: nn.Module, answer: Callable[[Any], Tensor], n
         for key, value in vars(part).items():
             held = value if isinstance(value, (list, tuple)) else [value]
             loose = [item for item in held if isinstance(item, Tensor) and item.is_leaf and item.requires_grad]
-            require(not loose, f"{name}: {path}{'.' if path else ''}{key} is trainable but not in the state_dict: assign an nn.Parameter, "
+            require(not loose,
+                    f"{name}: {path}{'.' if path else ''}{key} is trainable but not in the state_dict: assign an nn.Parameter, "
                     "or use nn.ParameterList")
     other = copy.deepcopy(module)
     with torch.no_grad():

@@ -42,7 +42,8 @@ def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any =
     _check_draws(ready, name)
     fresh = copy.deepcopy(conditioner)
     fresh.load_state_dict(ready.state_dict(), strict=True)
-    require(_equal(fresh.sample(N, rng()), ready.sample(N, rng())), f"{name}: one that loads its state_dict draws other conditions")
+    require(_equal(fresh.sample(N, rng()), ready.sample(N, rng())),
+            f"{name}: one that loads its state_dict draws other conditions")
 
 
 def _check_draws(conditioner: Conditioner, name: str) -> None:
@@ -56,7 +57,8 @@ def _check_draws(conditioner: Conditioner, name: str) -> None:
         given = conditioner.sample(N, rng(), labels).labels
         require(given is not None and torch.equal(given, labels), f"{name}.sample ignores the labels that it is given")
     if len(condition):
-        require(any(not _equal(condition, conditioner.sample(N, rng(seed))) for seed in range(1, 5)), f"{name}.sample ignores its rng")
+        require(any(not _equal(condition, conditioner.sample(N, rng(seed))) for seed in range(1, 5)),
+                f"{name}.sample ignores its rng")
     _check_rows(condition, name)
     _check_names(conditioner, condition, name)
 
@@ -69,16 +71,19 @@ def _check_rows(condition: Condition, name: str, zero_allowed: bool = False) -> 
     fine = (sums - 1).abs() < 1e-4
     if zero_allowed:
         fine |= sums == 0
-    require(weights.ndim == 2 and bool((weights >= 0).all()) and bool(fine.all()), f"{name}: rows of weights must be >= 0 and sum to 1")
+    require(weights.ndim == 2 and bool((weights >= 0).all()) and bool(fine.all()),
+            f"{name}: rows of weights must be >= 0 and sum to 1")
 
 
 def _check_names(conditioner: Conditioner, condition: Condition, name: str) -> None:
     names = conditioner.names()
     require(all(isinstance(item, str) for item in names), f"{name}.names() must be texts")
     if condition.weights is not None and names:
-        require(len(names) == condition.weights.shape[1], f"{name}.names() has {len(names)} names for {condition.weights.shape[1]} weights")
+        require(len(names) == condition.weights.shape[1],
+                f"{name}.names() has {len(names)} names for {condition.weights.shape[1]} weights")
     elif condition.labels is not None and names:
-        require(len(names) > int(condition.labels.max()), f"{name}.names() has {len(names)} names, labels go to {int(condition.labels.max())}")
+        require(len(names) > int(condition.labels.max()),
+                f"{name}.names() has {len(names)} names, labels go to {int(condition.labels.max())}")
     modes = conditioner.modes()
     require(modes is None or isinstance(modes, Condition), f"{name}.modes() must give a Condition or None")
 
@@ -88,7 +93,8 @@ def _check_real(conditioner: Conditioner, dataset: Any, game: Any, name: str) ->
     images, index = torch.stack([item["images"] for item in items]), torch.tensor([item["index"] for item in items])
     sample = Sample(images, Condition(labels=torch.tensor([item["labels"] for item in items])), index=index)
     completed = conditioner.real(sample)
-    require(isinstance(completed, Condition) and len(completed) in (0, len(items)), f"{name}.real must give the Condition of the batch")
+    require(isinstance(completed, Condition) and len(completed) in (0, len(items)),
+            f"{name}.real must give the Condition of the batch")
     _check_rows(completed, name, zero_allowed=True)
     states = []
     for _ in range(2):

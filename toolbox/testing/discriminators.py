@@ -48,7 +48,8 @@ def _check_logits(discriminator: Discriminator, images: torch.Tensor, condition:
     logits = discriminator.judge(features, condition)
     require(tuple(logits.shape) == (N,), f"{name}.judge gives {tuple(logits.shape)}, expected ({N},)")
     require(bool(logits.isfinite().all()), f"{name}: logits are not finite")
-    require(close(logits, discriminator.judge(features, condition)), f"{name}.judge: judging the same features twice gives other logits")
+    require(close(logits, discriminator.judge(features, condition)),
+            f"{name}.judge: judging the same features twice gives other logits")
     require(close(logits, discriminator(images, condition)), f"{name}: calling it is not judge(encode(images))")
     alone = torch.cat([discriminator(images[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)])
     require(close(alone, logits), f"{name}: in eval mode a logit depends on the other images of its batch")

@@ -78,24 +78,28 @@ def _check_images(generator: Generator, latents: Tensor, condition: Condition | 
     require(close(images, generator(latents, condition)), f"{name}: two calls in eval mode give different images")
     alone = torch.cat([generator(latents[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)])
     require(close(alone, images), f"{name}: in eval mode an image depends on the others of its batch")
-    require(not close(images, generator(generator.sample_latents(N, rng(1)), condition)), f"{name}: images do not depend on the latents")
+    require(not close(images, generator(generator.sample_latents(N, rng(1)), condition)),
+            f"{name}: images do not depend on the latents")
 
 
 def _check_condition(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
     if generator.n_conditions < 2 or condition is None or condition.labels is None:
         return
     other = condition.replace(labels=(condition.labels + 1) % generator.n_conditions)
-    require(not torch.equal(generator(latents, condition), generator(latents, other)), f"{name}: images do not depend on condition.labels")
+    require(not torch.equal(generator(latents, condition), generator(latents, other)),
+            f"{name}: images do not depend on condition.labels")
 
 
 def _check_generate(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
     sample = generator.generate(latents, condition, rng())
     require(isinstance(sample, Sample), f"{name}.generate must give a Sample, got {type(sample).__name__}")
-    require(sample.latents is not None and len(sample) == N, f"{name}.generate: the Sample lacks latents, or has not {N} images")
+    require(sample.latents is not None and len(sample) == N,
+            f"{name}.generate: the Sample lacks latents, or has not {N} images")
     require(sample.images.shape == generator(latents, condition).shape, f"{name}.generate and forward differ in shape")
     again = generator.generate(latents, condition, rng())
     require(close(sample.images, again.images), f"{name}.generate is not a function of latents, condition and rng")
-    require(condition is None or sample.condition.labels is condition.labels or torch.equal(sample.condition.labels, condition.labels),
+    asked, kept = None if condition is None else condition.labels, sample.condition.labels
+    require(asked is None or (kept is not None and torch.equal(kept, asked)),
             f"{name}.generate: the Sample does not carry the condition it was asked for")
 
 
@@ -114,7 +118,8 @@ def _check_features(generator: Generator, latents: Tensor, condition: Condition 
         return
     require(set(found) == set(layers[:2]), f"{name}.features({layers[:2]}) gives {sorted(found)}")
     for layer, value in found.items():
-        require(value.ndim == 4 and len(value) == N, f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, C, h, w)")
+        require(value.ndim == 4 and len(value) == N,
+                f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, C, h, w)")
     try:
         generator.features(latents, condition, ["no such layer"])
     except Exception as error:

@@ -39,7 +39,8 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
     require(torch.equal(seen, augment(images, rng())), f"{name} is not a function of its rng")
     check_global_rng_untouched(lambda: augment(images, rng()), name)
     others = [augment(images, rng(seed)) for seed in range(1, 5)]
-    require(identity or any(not torch.equal(seen, other) for other in others), f"{name} ignores its rng (identity=True if it is meant to)")
+    require(identity or any(not torch.equal(seen, other) for other in others),
+            f"{name} ignores its rng (identity=True if it is meant to)")
     moving = images.clone().requires_grad_(True)
     result = augment(moving, rng())
     require(result.requires_grad, f"{name} is not differentiable: no gradient reaches the images")
@@ -65,14 +66,15 @@ def check_extractor(extractor: FeatureExtractor, image_size: int = 32) -> None:
     name = type(extractor).__name__
     require(isinstance(extractor, FeatureExtractor), f"{name} does not inherit toolbox.interfaces.FeatureExtractor")
     word = getattr(extractor, "name", None)
-    require(isinstance(word, str) and word and not set(word) & set("[], "), f"{name}.name={word!r} must be a word without brackets, "
-            "commas and blanks: it becomes a part of metrics' names")
+    fine = isinstance(word, str) and word and not set(word) & {"[", "]", ",", " "}
+    require(fine, f"{name}.name={word!r} must be a word without brackets, commas and blanks: it becomes a part of metrics' names")
     require(not any(p.requires_grad for p in extractor.parameters()), f"{name} has trainable parameters; it must be frozen")
     images = random_sample(N, image_size).images
     with evaluating(extractor), torch.no_grad():
         features = extractor(images)
         expected = (N, extractor.n_features)
-        require(tuple(features.shape) == expected, f"{name}: features are {tuple(features.shape)}, expected {expected} (n_features)")
+        require(tuple(features.shape) == expected,
+                f"{name}: features are {tuple(features.shape)}, expected {expected} (n_features)")
         require(features.dtype == torch.float32, f"{name}: features are {features.dtype}, expected float32")
         require(bool(features.isfinite().all()), f"{name}: features are not finite")
         alone = torch.cat([extractor(images[i : i + 1]) for i in range(N)])

@@ -34,7 +34,8 @@ def check_metric(metric: Metric, real: Sample | None = None, fake: Sample | None
     name = type(metric).__name__
     require(isinstance(metric, Metric), f"{name} does not inherit toolbox.interfaces.Metric")
     require(isinstance(metric.name, str) and metric.name, f"{name}.name must be a text")
-    require(isinstance(metric.unit, str) and isinstance(metric.higher_is_better, bool), f"{name}.unit is a text, higher_is_better a bool")
+    require(isinstance(metric.unit, str) and isinstance(metric.higher_is_better, bool),
+            f"{name}.unit is a text, higher_is_better a bool")
     require(set(metric.needs) <= set(NEEDS), f"{name}.needs={metric.needs} may name {NEEDS}")
     real = random_sample(48, seed=1) if real is None else real
     fake = random_sample(48, seed=2) if fake is None else fake
@@ -43,7 +44,8 @@ def check_metric(metric: Metric, real: Sample | None = None, fake: Sample | None
     value = whole.compute()
     require(value, f"{name}.compute gives no number")
     for key, number in value.items():
-        require(isinstance(number, float) and math.isfinite(number), f"{name}.compute()[{key!r}] is {number!r}, expected a finite float")
+        require(isinstance(number, float) and math.isfinite(number),
+                f"{name}.compute()[{key!r}] is {number!r}, expected a finite float")
     _same(_fed(metric, real, fake, len(fake) - 7).compute(), value, tolerance, f"{name} depends on the size of the batches")
     _same(_fed(metric, real, fake, 16, backwards=True).compute(), value, tolerance, f"{name} depends on the order of the batches")
     _check_merge(metric, real, fake, value, tolerance, name)
@@ -75,7 +77,8 @@ def _check_refusal(metric: Metric, name: str) -> None:
         require(str(error), f"{name}.compute: the error when nothing was fed says nothing")
         return
     except Exception as error:
-        raise AssertionError(f"{name}.compute raises {type(error).__name__} when nothing was fed, expected ValueError: {error}") from error
+        kind = type(error).__name__
+        raise AssertionError(f"{name}.compute raises {kind} when nothing was fed, expected ValueError: {error}") from error
     raise AssertionError(f"{name}.compute gives a value when nothing was fed; it must raise ValueError")
 
 

@@ -90,7 +90,7 @@ class FakeTurn:
     @property
     def fake(self) -> Sample:
         """A batch of the generator's images, of the size of the real one."""
-        return self.once("fake", lambda: self.generate("generator"))  # type: ignore[no-any-return]
+        return self.once("fake", lambda: self.generate("generator"))
 
     def moves(self, network: str) -> bool:
         """Whether it is the network that moves."""
@@ -105,7 +105,7 @@ class FakeTurn:
     def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
         """Logits (N,)."""
         network: Any = self.network(discriminator)
-        return network(sample.images, sample.condition if condition is None else condition)  # type: ignore[no-any-return]
+        return network(sample.images, sample.condition if condition is None else condition)
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both from one pass."""
@@ -120,7 +120,7 @@ class FakeTurn:
         latents = generator.sample_latents(len(self._real), draw)
         labels = torch.randint(max(generator.n_conditions, 1), (len(self._real),), generator=draw)
         with torch.set_grad_enabled(self.moves(network)):
-            return generator.generate(latents, Condition(labels=labels), draw)  # type: ignore[no-any-return]
+            return generator.generate(latents, Condition(labels=labels), draw)
 
     def once(self, key: Any, compute: Callable[[], Any]) -> Any:
         """``compute()`` once a turn."""
@@ -139,7 +139,7 @@ def _default_real() -> Sample:
     labels = sample.condition.labels
     assert labels is not None
     views = {"weak": sample.images.flip(3), "strong": sample.images.flip(2)}
-    return sample.replace(condition=sample.condition.replace(labels=labels.where(torch.arange(N) % 3 > 0, -1)), extras=views)  # type: ignore[no-any-return]
+    return sample.replace(condition=sample.condition.replace(labels=labels.where(torch.arange(N) % 3 > 0, -1)), extras=views)
 
 
 def check_objective(objective: Objective, networks: Mapping[str, nn.Module] | None = None, real: Sample | None = None) -> None:
@@ -148,7 +148,8 @@ def check_objective(objective: Objective, networks: Mapping[str, nn.Module] | No
     - the loss is a finite scalar, the same for the same turn: a function of the networks, the batch and ``turn.rng``;
     - gradients reach the network that moves (or the objective's own parameters), and nobody else;
     - the images are not changed in place;
-    - ``formulas`` has a line for each network, ``log`` gives detached scalars, parameters of its own say whom they join (``trains``).
+    - ``formulas`` has a line for each network, ``log`` gives detached scalars;
+    - parameters of its own say whom they join (``trains``).
 
     Args:
         objective: it is left as it was.

@@ -41,7 +41,8 @@ def check_plugin(plugin: ModuleType | str | Path) -> PluginRecord:
             found = entry.load()
         except Exception as error:
             raise AssertionError(f"plugin {record.name}: {entry.kind} {entry.name}: {type(error).__name__}: {error}") from error
-        require(vars(found).get("__doc__"), f"plugin {record.name}: {entry.kind} {entry.name} ({entry.address}) has no docstring")
+        require(vars(found).get("__doc__"),
+                f"plugin {record.name}: {entry.kind} {entry.name} ({entry.address}) has no docstring")
     for name, file in host.configs().items():
         if name.startswith(f"{record.name}/"):
             _check_config(name, file)
