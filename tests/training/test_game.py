@@ -157,6 +157,24 @@ def test_a_second_generator_step_on_shared_fakes_draws_anew() -> None:
     assert torch.equal(seen[0]["fake"], seen[2]["fake"])
 
 
+def test_branches_are_summed_and_see_each_other() -> None:
+    seen: list[list[torch.Tensor]] = []
+
+    class Both(Mean):
+        def loss(self, turn: Turn) -> torch.Tensor:
+            seen.append([other.real.images for other in turn.branches])
+            return turn.score("discriminator", turn.real).mean()
+
+    images, view = batch()["images"], batch(seed=5)["images"]
+    game = toy_game(branches=["images", "view"], objectives=dict(d=dict(type=Both)), phases=[ORDER[0]],
+                    players=dict(discriminator=["discriminator"]))
+    before = weights_of(game.network("discriminator"))["linear.weight"]
+    game.train_step({**batch(), "view": view}, optimisers(game))
+    assert len(seen) == 2 and all(torch.equal(turn[0], images) and torch.equal(turn[1], view) for turn in seen)
+    expected = before - 0.1 * (images.flatten(1).mean(0) + view.flatten(1).mean(0))
+    assert torch.allclose(game.network("discriminator").linear.weight, expected, atol=1e-6)
+
+
 # -- turns ----------------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +255,22 @@ def test_adding_a_network_changes_no_others() -> None:
     one, other = toy_game(), toy_game(networks=more)
     for name in BOTH:
         assert same(weights_of(one.network(name)), weights_of(other.network(name)))
+
+
+class Scaled(Mean):
+    """A term with a parameter of its own, drawn at random."""
+
+    trains = "discriminator"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.randn(()))
+
+
+def test_adding_an_objective_changes_no_others() -> None:
+    terms = dict(adversarial=dict(type="WassersteinAdversarial"), scaled=dict(type=Scaled))
+    one, other = toy_game(objectives=terms), toy_game(objectives=dict(a=dict(type=Scaled), **terms))
+    assert torch.equal(one.objectives["scaled"].scale, other.objectives["scaled"].scale)
 
 
 def test_sampling_in_between_changes_nothing() -> None:

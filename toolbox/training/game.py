@@ -60,9 +60,10 @@ class Game(BaseModel):
         self.conditioner: Any = NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
         objective_configs = {name: dict(config) for name, config in objectives.items() if config is not None}
         self.weights = {name: Weight.read(config.pop("weight", 1.0), name) for name, config in objective_configs.items()}
-        with seeded(seed, "objectives"):
-            terms = {name: build(config, "objective", f"model.objectives.{name}")
-                     for name, config in sorted(objective_configs.items())}
+        terms = {}
+        for name, config in sorted(objective_configs.items()):
+            with seeded(seed, "objective", name):
+                terms[name] = build(config, "objective", f"model.objectives.{name}")
         self.objectives: Any = nn.ModuleDict(terms)
         self.steps: list[Step] = plan([Phase(**dict(phase)) for phase in phases], self.players, terms)
         self.repeats = max(step.phase.repeat for step in self.steps)
