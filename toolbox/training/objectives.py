@@ -28,7 +28,9 @@ class Adversarial(Objective):
     def __init__(self, discriminator: str = "discriminator", generator: str = "generator", joint: bool = False) -> None:
         super().__init__()
         self.discriminator, self.generator, self.joint = discriminator, generator, joint
-        self.formulas = {discriminator: self.loss.formulas["discriminator"], generator: self.loss.formulas["generator"]}
+        name = "D" if discriminator == "discriminator" else discriminator
+        self.formulas = {discriminator: self.loss.formulas["discriminator"].replace("D(", f"{name}("),
+                         generator: self.loss.formulas["generator"].replace("D(", f"{name}(")}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """Both sides of the game."""

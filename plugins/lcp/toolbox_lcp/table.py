@@ -33,7 +33,7 @@ ROWS = {
 GROUPS = {"top": ["t-shirt", "pullover", "shirt"], "shoe": ["sandal", "sneaker", "ankle boot"],
           "other": ["trouser", "dress", "bag"]}
 METRICS = {"fid": "FID", "intra-fid": "intra-class FID", "accuracy": "class accuracy", "consistency": "cluster consistency",
-           "agreement": "agreement with sub-categories"}
+           "agreement": "agreement with sub-categories", "labeller": "accuracy of the pseudo-labels (test)"}
 
 
 def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
@@ -47,6 +47,7 @@ def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
     config.train_dataloader.dataset.source = config.evaluation.real = source
     if config.train_dataloader.dataset.get("split"):
         config.train_dataloader.dataset.split.seed = seed
+    config.evaluation.test = dict(source, split="test")
     config.evaluation.n_fake = n_fake
     config.evaluation.metrics = {key: value for key, value in config.evaluation.metrics.items()
                                  if key in ("fid", "intra_fid", "accuracy", "consistency")}
@@ -71,6 +72,8 @@ def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, bo
     result = {"fid": found["fid"], "intra-fid": found["intra-fid"], "accuracy": found["classifier-accuracy"]}
     if "cluster-consistency" in found:
         result["consistency"] = found["cluster-consistency"]
+    if "pseudo-labeller-accuracy" in found:
+        result["labeller"] = found["pseudo-labeller-accuracy"]
     result |= cluster_agreement(folder)
     write_text(json.dumps(result), kept)
     return result
