@@ -1,7 +1,7 @@
 """BigGAN on CIFAR-10 with all labels: the upper reference of the semi-supervised runs."""
 
 _base_ = '_base_/cifar10.py'
-title = 'BigGAN, CIFAR-10, all labels'
+title = 'BigGAN, all labels'
 
 model = dict(
     type='Game',

@@ -1,7 +1,7 @@
 """LCP-GAN on CIFAR-100 with 20 % of the labels, three clusters a class."""
 
 _base_ = 'lcp_cifar.py'
-title = 'LCP-GAN on BigGAN, CIFAR-100 with 100 labels a class'
+title = 'LCP-GAN on BigGAN, three clusters a class'
 _source = dict(_delete_=True, type='CIFAR100', root='data/cifar100', train=True, download=True,
                fallback=dict(type='EmbeddedFashion'))
 train_dataloader = dict(dataset=dict(source=_source, split=dict(labelled_per_class=100)))
