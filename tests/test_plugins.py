@@ -226,7 +226,7 @@ def hook_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def hook_add_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     def add_commands(subparsers: Any) -> None:
-        subparsers.add_parser("hello").set_defaults(run=lambda arguments: 7)
+        subparsers.add_parser("hello").set_defaults(execute=lambda arguments: 7)
 
     host = one(monkeypatch, add_commands=add_commands)
     parser = argparse.ArgumentParser()

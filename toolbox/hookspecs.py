@@ -41,7 +41,7 @@ def weights() -> list[dict[str, Any]]:  # type: ignore[empty-body]
 
 @hookspec
 def add_commands(subparsers: Any) -> None:
-    """Add sub-commands to the ``toolbox`` command: ``parser.set_defaults(run=function_of_arguments)``."""
+    """Add sub-commands to the ``toolbox`` command: ``parser.set_defaults(execute=function_of_arguments)``."""
 
 
 @hookspec

@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     if options.run is not None:
         ship(options.run)
+        write_words()
     card = json.loads(CARD.read_text(encoding="utf-8"))
     if card["sha256"] != _sha256(WEIGHTS):
         print(f"{WEIGHTS.name} is not the file its card describes", file=sys.stderr)
@@ -67,6 +68,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
+
+
+def write_words() -> None:
+    """The ids of all tokens in the training captions, so that nearest words are words it has seen."""
+    from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
+    from toolbox.models.clip_embedded import WORDS, EmbeddedClip
+
+    clip, emoji, fashion = EmbeddedClip(pretrained=False), EmbeddedEmoji("train"), EmbeddedFashion("train")
+    texts = {text for captions in emoji.captions or [] for text in captions} | set(emoji.classes) | set(fashion.classes)
+    texts |= {"an emoji of", "a photo of a", "a picture of a", "grey, clothing", "fashion"}
+    ids = sorted({token for text in texts for token in clip.tokenizer.encode(text)})
+    WORDS.write_text(json.dumps(ids) + "\n", encoding="utf-8")
 
 
 def ship(run: Path) -> None:

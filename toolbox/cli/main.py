@@ -29,14 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. An error that names its cause is one line, not a traceback."""
     parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
     parsed = parser.parse_args(arguments)
-    if not hasattr(parsed, "run"):
+    if not hasattr(parsed, "execute"):
         parser.print_help()
         return 2
     try:
-        return int(parsed.run(parsed) or 0)
+        return int(parsed.execute(parsed) or 0)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if os.environ.get("TOOLBOX_TRACEBACK") or not _is_ours(error):
             raise
@@ -55,7 +58,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if name in words[:1]:
             loaded: Any = importlib.import_module(module)
             loaded.add_arguments(command)
-            command.set_defaults(run=loaded.run)
+            command.set_defaults(execute=loaded.run)
     host().hook.add_commands(subparsers=commands)
     return parser
 

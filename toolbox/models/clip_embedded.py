@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from functools import cached_property
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from toolbox.models import clip_text
 from toolbox.models.clip import Clip
 from toolbox.models.clip_features import ClipFeatures
 
@@ -11,6 +17,7 @@ FOLDER = Path(__file__).parent / "weights"
 ARCHITECTURE = FOLDER / "clip_embedded_architecture.json"
 WEIGHTS = FOLDER / "clip_embedded.safetensors"
 CARD = FOLDER / "clip_embedded.json"
+WORDS = FOLDER / "clip_embedded_words.json"  # ids of the tokens that occur in its captions
 
 
 class EmbeddedClip(Clip):
@@ -27,6 +34,13 @@ class EmbeddedClip(Clip):
 
     def __init__(self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias") -> None:
         super().__init__(str(ARCHITECTURE), WEIGHTS if pretrained else None, resize, frozen)
+
+    @cached_property
+    def _words(self) -> Tensor:
+        """Words of its captions alone: all other rows of the token table are as they were drawn, and mean nothing."""
+        seen = torch.zeros(len(self._token_table()), dtype=torch.bool)
+        seen[json.loads(WORDS.read_text(encoding="utf-8"))] = True
+        return clip_text.word_mask(self.tokenizer.decoder, self._piece, len(seen)) & seen
 
 
 class EmbeddedClipFeatures(ClipFeatures):
