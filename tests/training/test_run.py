@@ -99,6 +99,15 @@ def test_a_release_samples_from_the_average(trained: Run) -> None:
     assert torch.allclose(some, all_of_them[2:4], atol=1e-6) and len(sampler.class_names) == 10
 
 
+def test_a_checkpoint_is_read_under_the_config_it_was_trained_from(trained: Run, config_file: Path) -> None:
+    """``toolbox test CONFIG CHECKPOINT``: the config file leaves its classes to the data set."""
+    from toolbox.config import load_config
+    from toolbox.release import load_game
+
+    game = load_game(trained() / "iter_5.pth", load_config(config_file))
+    assert len(game.conditioner.class_names) == 10
+
+
 def test_the_last_checkpoints_are_kept(trained: Run) -> None:
     folder = trained(options={"hooks.checkpoints.interval": 1, "hooks.checkpoints.keep": 2})
     assert sorted(p.name for p in folder.glob("iter_*")) == ["iter_4.pth", "iter_5.pth"]

@@ -24,6 +24,7 @@ from toolbox.training.hooks import game_of, use_safe_loader
 from toolbox.training.randomness import mix
 
 MAIN = "main"
+_FROM_DATA = ("data:", "conditioner:")  # beginnings of what fill_from_data replaces
 _OURS = {"title", "evaluation", "before", "stages", "hooks", "seed", "deterministic", "threads", "plugins"}
 
 
@@ -90,8 +91,11 @@ def resolve_weights(config: Any, model: dict[str, Any], deferred: bool = False) 
 
 
 def build_game(config: Any, deferred: bool = False) -> Any:
-    """The Game of a stage's (or the main) config."""
-    model = resolve_weights(config, dict(config.model), deferred)
+    """The Game of the main config; what the config leaves to its data set is read from there."""
+    model = dict(config.model)
+    if _leaves_to_data(model):
+        model = fill_from_data(model, build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset)
+    model = resolve_weights(config, model, deferred)
     model["seed"] = config.get("seed", 0)
     return build(model, "model", "model")
 
@@ -161,13 +165,19 @@ def fill_from_data(model: Any, stream: Any) -> Any:
             return {key: fill(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [fill(item) for item in value]
-        if isinstance(value, str) and value.startswith(("data:", "conditioner:")):
+        if isinstance(value, str) and value.startswith(_FROM_DATA):
             if value not in known:
                 raise ConfigError(f"{value!r} is not known{near_miss(value, known)}; known: {', '.join(known)}")
             return known[value]
         return value
 
     return fill(model)
+
+
+def _leaves_to_data(value: Any) -> bool:
+    if isinstance(value, (Mapping, list, tuple)):
+        return any(_leaves_to_data(item) for item in (value.values() if isinstance(value, Mapping) else value))
+    return isinstance(value, str) and value.startswith(_FROM_DATA)
 
 
 def _hook(name: str, config: Any) -> Any:
