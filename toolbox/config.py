@@ -94,7 +94,9 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     for key in [key for key in config if key.startswith("_")]:
         config.pop(key)
     for plugin in config.get("plugins") or ():
-        host().load_file(plugin)
+        record = host().load_file(plugin)
+        if record.state != "loaded":
+            raise ConfigError(f"config {str(name)!r}: plugin {plugin}: {record.state}: {record.reason}")
     overrides = config.pop("quick", None)
     if quick:
         if not overrides:
@@ -135,12 +137,16 @@ def _without_marks(value: Any) -> Any:
     return value
 
 
-def check_keys(config: Mapping[str, Any]) -> None:
-    """Raise ConfigError for an unknown top-level key."""
+def check_keys(config: Mapping[str, Any], where: str = "") -> None:
+    """Raise ConfigError for an unknown top-level key, of the config or of one of its earlier stages."""
     for key in config:
         if key not in KEYS:
-            raise ConfigError(f"unknown top-level key {key!r}{near_miss(key, KEYS)}; "
+            place = f"key {key!r} in {where}" if where else f"top-level key {key!r}"
+            raise ConfigError(f"unknown {place}{near_miss(key, KEYS)}; "
                               f"a helper variable must start with an underscore. Known: {', '.join(KEYS)}")
+    for stage, own in (config.get("before") or {}).items():
+        if own is not None:
+            check_keys(own, f"before.{stage}")
 
 
 def _check_options(config: Any, options: Mapping[str, Any]) -> None:

@@ -17,7 +17,9 @@ import pytest
 import torch
 
 from toolbox.config import ConfigError
+from toolbox.registry import BuildError
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint, write_checkpoint
+from toolbox.training.phases import PlanError
 
 Run = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,6 +217,25 @@ def test_nan_keeps_the_last_good_checkpoint(trained: Run, tmp_path: Path) -> Non
 def test_a_batch_that_cannot_be_split_is_refused_at_once(trained: Run) -> None:
     with pytest.raises(ConfigError, match="batch_size=9 must be a multiple of 2"):
         trained(options={"train_dataloader.batch_size": 9})
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"train_cfg.max_itres": 5}, "train_cfg has no key 'max_itres' - did you mean 'max_iters'"),
+    ({"train_dataloader.batchsize": 8}, "train_dataloader has no key 'batchsize' - did you mean 'batch_size'"),
+    ({"optim_wrapper.generatr": dict(optimizer=dict(type="Adam", lr=1e-3))}, "player 'generatr' - did you mean 'generator'"),
+    ({"optim_wrapper.generator.optimizer.type": "Adma"}, r"optim_wrapper\.generator: .*Adma"),
+    ({"optim_wrapper.generator.optimizer.lrr": 1.0}, r"optim_wrapper\.generator: .*lrr"),
+    ({"hooks.journal.kep": 1}, r"hooks\.journal: Journal has no argument 'kep' - did you mean 'keep'"),
+    ({"model.phases": [dict(player="generator", evry=2)]}, "a phase has no key 'evry' - did you mean 'every'"),
+    ({"before": dict(labels=dict(modle={}))}, r"unknown key 'modle' in before\.labels - did you mean 'model'")],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+def test_a_fault_is_found_before_the_first_stage(trained: Run, options: dict[str, Any], message: str) -> None:
+    """Also one that the main game alone would stumble over."""
+    stage = dict(model=dict(), train_cfg=dict(max_iters=1))
+    if "before" not in options:
+        options = {**options, "before": dict(labels=stage), "stages": ["labels"]}
+    with pytest.raises((ConfigError, PlanError, BuildError), match=message):
+        trained(options=options)
 
 
 def test_class_names_of_another_data_set_are_refused(trained: Run) -> None:

@@ -40,6 +40,8 @@ class Metric(ABC):
     def compute(self) -> dict[str, float]:
         """{'' : value, 'std': spread, ...}: the empty key is the metric itself, others are appended to its name.
 
+        A metric of several equal numbers (precision and recall) has no empty key.
+
         Raises:
             ValueError: when too few images were fed, naming how many are needed.
         """

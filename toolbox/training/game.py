@@ -65,7 +65,7 @@ class Game(BaseModel):
             with seeded(seed, "objective", name):
                 terms[name] = build(config, "objective", f"model.objectives.{name}")
         self.objectives: Any = nn.ModuleDict(terms)
-        self.steps: list[Step] = plan([Phase(**dict(phase)) for phase in phases], self.players, terms)
+        self.steps: list[Step] = plan([Phase.read(phase) for phase in phases], self.players, terms)
         self.repeats = max(step.phase.repeat for step in self.steps)
         self.augment, self._augmented = self._build_augment(augment)
         self.average: Any = nn.ModuleDict({name: Average(self.network(name), **dict(arguments))

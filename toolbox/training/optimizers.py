@@ -41,12 +41,17 @@ class PlayerOptimizers:
     @staticmethod
     def _build(game: Any, player: str, config: dict[str, Any]) -> Any:
         arguments = dict(config)
-        optimizer = dict(arguments.pop("optimizer"))
+        optimizer = dict(arguments.pop("optimizer", {}))
+        if not {"type", "lr"} <= set(optimizer):
+            raise PlanError(f"optim_wrapper.{player} needs optimizer=dict(type='Adam', lr=...), got {optimizer}")
         if "betas" in optimizer:  # torch refuses a mixture such as (0, 0.999)
             optimizer["betas"] = tuple(float(beta) for beta in optimizer["betas"])
         optimizer["params"] = _groups(game, player, arguments.pop("lr_mult", None) or {}, float(optimizer["lr"]))
         arguments.setdefault("type", "OptimWrapper")
-        return OPTIM_WRAPPERS.build(arguments, default_args=dict(optimizer=OPTIMIZERS.build(optimizer)))
+        try:
+            return OPTIM_WRAPPERS.build(arguments, default_args=dict(optimizer=OPTIMIZERS.build(optimizer)))
+        except (KeyError, TypeError, ValueError) as error:  # mmengine's, which does not say where in the config it was
+            raise PlanError(f"optim_wrapper.{player}: {error.args[0] if error.args else error}") from error
 
 
 def _groups(game: Any, player: str, factors: Mapping[str, float], rate: float) -> list[dict[str, Any]]:

@@ -31,6 +31,21 @@ class Phase:
     every: int = 1
     repeat: int = 1
 
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Phase:
+        """From a config's dict.
+
+        Raises:
+            PlanError: for an unknown key, or no player.
+        """
+        for key in value:
+            if key not in cls.__dataclass_fields__:
+                raise PlanError(f"a phase has no key {key!r}{near_miss(key, cls.__dataclass_fields__)}; "
+                                f"keys: {', '.join(cls.__dataclass_fields__)}")
+        if "player" not in value:
+            raise PlanError(f"a phase needs a player, got only {sorted(value)}")
+        return cls(**value)
+
     def __post_init__(self) -> None:
         for name in ("every", "repeat"):
             if int(getattr(self, name)) < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from toolbox.catalog import near_miss
 from toolbox.config import KEYS, ConfigError, override
@@ -21,6 +23,7 @@ from toolbox.guard import import_torchvision
 from toolbox.registry import build
 from toolbox.training import checkpoints as files
 from toolbox.training.hooks import game_of, use_safe_loader
+from toolbox.training.optimizers import PlayerOptimizers
 from toolbox.training.randomness import mix
 
 MAIN = "main"
@@ -140,6 +143,10 @@ def build_loader(config: Any, seed: int) -> Any:
     from mmengine.runner import Runner
 
     arguments = dict(config.train_dataloader)
+    known = inspect.signature(DataLoader).parameters
+    for key in arguments:
+        if key not in known:
+            raise ConfigError(f"train_dataloader has no key {key!r}{near_miss(key, known)}; it has: {', '.join(known)}")
     arguments["dataset"] = build(arguments["dataset"], "dataset", "train_dataloader.dataset")
     arguments.setdefault("num_workers", 0)
     arguments.setdefault("collate_fn", dict(type="default_collate"))  # mmengine's default gives lists
@@ -265,6 +272,7 @@ def _announce(config: Any, folder: Path) -> None:
     stream = build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset
     config.model = fill_from_data(config.model, stream)
     game = build_game(config, deferred=True)
+    _check_rest(config, game)
     facts = data_facts(stream)
     facts["notices"] = [notice for notice in [facts["notice"], *notices(game)] if notice]
     path = folder / "environment.json"
@@ -274,6 +282,15 @@ def _announce(config: Any, folder: Path) -> None:
         say(notice)
     labelled = f", {facts['labelled']:,} labelled" if facts["labelled"] < facts["n"] else ""
     say(f"data: {facts['title']}: {facts['n']:,} images{labelled}, {len(facts['classes'])} classes")
+
+
+def _check_rest(config: Any, game: Any) -> None:
+    """What would else show only when the earlier stages have been played."""
+    _check_iterations(config)
+    _check_batch(config, game)
+    PlayerOptimizers({key: own for key, own in config.get("optim_wrapper", {}).items() if key != "constructor"})(game)
+    for name, hook in (config.get("hooks") or {}).items():
+        _hook(name, hook)
 
 
 def notices(game: Any) -> list[str]:
@@ -325,6 +342,9 @@ def _set_threads(config: Any) -> None:
 
 
 def _check_iterations(config: Any) -> None:
+    for key in config.get("train_cfg", {}):
+        if key not in ("type", "max_iters"):
+            raise ConfigError(f"train_cfg has no key {key!r}{near_miss(key, ['max_iters'])}; it has: max_iters")
     if "train_cfg" not in config or int(config.train_cfg.get("max_iters", 0)) < 1:
         raise ConfigError("train_cfg=dict(max_iters=...) must say how many iterations to train, 1 or more")
 

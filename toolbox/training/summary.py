@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from toolbox.registry import build
@@ -28,7 +27,7 @@ def _explain_game(config: Any, stage: str, named: bool) -> str:
     weights = {name: Weight.read(c.pop("weight", 1.0), name) for name, c in objective_configs.items()}
     objectives = {name: build(c, "objective", f"model.objectives.{name}") for name, c in objective_configs.items()}
     players = {name: list(members) for name, members in model["players"].items()}
-    steps = plan([Phase(**dict(phase)) for phase in model["phases"]], players, objectives)
+    steps = plan([Phase.read(phase) for phase in model["phases"]], players, objectives)
     repeats = max(step.phase.repeat for step in steps)
     batch = int(config.train_dataloader["batch_size"]) // repeats
     title = f"stage {stage}: " if named else ""
@@ -98,8 +97,3 @@ def summary(config: Any) -> str:
             moving = sum(p.numel() for p in network.parameters() if p.requires_grad)
             lines.append(f"    {name:<24}{type(network).__name__:<24}{count:>13,} parameters, {moving:,} of them move")
     return "\n".join([*lines, "", explain(config)])
-
-
-def stage_names(folder: str | Path) -> list[str]:
-    """The stages that a run's folder holds, beside the main game."""
-    return sorted(path.name for path in (Path(folder) / "stages").glob("*") if path.is_dir())
