@@ -26,12 +26,15 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
     """
     from toolbox.config import load_config
+    from toolbox.training.evaluation import check_evaluation
     from toolbox.training.run import play
 
     if not hasattr(config, "filename"):
         name = Path(str(config)).stem
         config = load_config(config, quick, options)
         config.setdefault("work_dir", f"runs/{name}-quick" if quick else f"runs/{name}")
+    if evaluate and config.get("evaluation"):
+        check_evaluation(config.evaluation)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
     if not play(config, resume):

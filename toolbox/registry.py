@@ -6,7 +6,7 @@ mmengine's own roots, so that its Runner finds our hooks, loops and data sets un
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmengine import registry as roots
@@ -76,22 +76,32 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
     """
     if not isinstance(config, Mapping):
         return config
-    arguments = dict(config)
-    place = f"{where}: " if where else ""
-    if "type" not in arguments:
-        raise BuildError(f"{place}a component needs a 'type', got only {sorted(arguments)}")
+    component = check(config, kind, where)
+    arguments, place = dict(config), f"{where}: " if where else ""
     name = arguments.pop("type")
-    component = _component(name, kind, place)
     both = set(arguments) & set(extra)
     if both:
         raise BuildError(f"{place}{name}: {sorted(both)} is filled in by the toolbox and may not be set here")
-    _check_arguments(component, name, arguments, place)
     try:
         return component(**arguments, **extra)
     except BuildError:
         raise
     except Exception as error:
         raise BuildError(f"{place}cannot build {name}: {type(error).__name__}: {error}") from error
+
+
+def check(config: Mapping[str, Any], kind: str | None = None, where: str = "") -> Any:
+    """The class that a config names, its arguments looked up but not built (see :func:`build`).
+
+    Raises:
+        BuildError: for a config without a type, an unknown name, an unknown argument.
+    """
+    place = f"{where}: " if where else ""
+    if "type" not in config:
+        raise BuildError(f"{place}a component needs a 'type', got only {sorted(config)}")
+    component = _component(config["type"], kind, place)
+    _check_arguments(component, config["type"], [key for key in config if key != "type"], place)
+    return component
 
 
 def _component(name: Any, kind: str | None, place: str) -> Any:
@@ -117,7 +127,7 @@ def _dotted(name: str, place: str) -> Any:
     return found
 
 
-def _check_arguments(component: Any, name: str, arguments: Mapping[str, Any], place: str) -> None:
+def _check_arguments(component: Any, name: str, arguments: Iterable[str], place: str) -> None:
     import inspect
 
     parameters = inspect.signature(component).parameters

@@ -238,6 +238,21 @@ def test_a_fault_is_found_before_the_first_stage(trained: Run, options: dict[str
         trained(options=options)
 
 
+@pytest.mark.parametrize(("evaluation", "message"), [
+    (dict(n_fakes=5), "evaluation has no key 'n_fakes' - did you mean 'n_fake'"),
+    (dict(metrics={}), r"nothing of evaluation\.real"),
+    (dict(real=dict(type="EmbeddedFashion"), metrics=dict(fid=dict(type="FDI"))), r"evaluation\.metrics\.fid: no metric .*FID"),
+    (dict(real=dict(type="EmbeddedFashion"), metrics=dict(fid=dict(type="FID", n_fakes=5))), "no argument 'n_fakes'")],
+    ids=["key", "real", "metric", "argument"])
+def test_a_fault_of_the_evaluation_is_found_before_training(config_file: Path, tmp_path: Path, evaluation: dict[str, Any],
+                                                            message: str) -> None:
+    from toolbox.jobs import train
+
+    with pytest.raises((ConfigError, BuildError), match=message):
+        train(config_file, work_dir=tmp_path / "run", options={"evaluation": evaluation})
+    assert not (tmp_path / "run").exists()
+
+
 def test_class_names_of_another_data_set_are_refused(trained: Run) -> None:
     with pytest.raises(ValueError, match=r"conditioner\.class_names names 2 classes, the data set has 10"):
         trained(options={"model.conditioner.class_names": ["cat", "dog"]})

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.interfaces import Metric
-from toolbox.registry import build
-from toolbox.training.checkpoints import latest_checkpoint
+from toolbox.registry import build, check
+from toolbox.training.checkpoints import latest_checkpoint, write_text
 from toolbox.training.randomness import mix
 from toolbox.training.sampling import Sampler
 
@@ -55,12 +56,9 @@ def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = 
         record: file that gets one JSON line a metric.
         checkpoint: name kept in the records.
     """
-    from toolbox.catalog import near_miss
     from toolbox.metrics.evaluate import evaluate
 
-    for key in settings:
-        if key not in KEYS:
-            raise ConfigError(f"evaluation has no key {key!r}{near_miss(key, KEYS)}; keys: {', '.join(KEYS)}")
+    check_evaluation(settings)
     real = build(settings["real"], "dataset", "evaluation.real")
     seed, n_fake = int(settings.get("seed", 0)), int(settings.get("n_fake", 10000))
     shared = dict(real_set=real, n_fake=n_fake, batch_size=int(settings.get("batch_size", 100)), seed=seed, record=record,
@@ -71,11 +69,30 @@ def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = 
     if by_mode:
         found |= evaluate(ModeSampler(sampler), metrics=by_mode, **shared)
     accuracy = classifier_accuracy(game, settings)
-    if record is not None:
+    if record is not None and found:
         _complete_records(record, len(whole) + len(by_mode), bn=sampler.bn, checkpoint=checkpoint, iteration=int(game.iteration),
                           notice=getattr(real, "notice", ""))
+    if record is not None:
         _append(record, accuracy, checkpoint)
     return {**found, **accuracy}
+
+
+def check_evaluation(settings: Mapping[str, Any]) -> None:
+    """What can be said of an ``evaluation`` before a game is trained.
+
+    Raises:
+        ConfigError: for an unknown key, or no real data.
+        BuildError: for an unknown metric, or an unknown argument of one.
+    """
+    for key in settings:
+        if key not in KEYS:
+            raise ConfigError(f"evaluation has no key {key!r}{near_miss(key, KEYS)}; keys: {', '.join(KEYS)}")
+    if settings.get("real") is None:
+        raise ConfigError("the config says nothing of evaluation.real: name the data set that generated images are compared with, "
+                          "evaluation=dict(real=dict(type=...), metrics=dict(fid=dict(type='FID')), ...)")
+    for name, config in (settings.get("metrics") or {}).items():
+        if config is not None:
+            check(config, "metric", f"evaluation.metrics.{name}")
 
 
 def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, float]:
@@ -137,7 +154,7 @@ def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[list[Metric]
 def _complete_records(path: Path, n: int, **facts: Any) -> None:
     lines = path.read_text().splitlines()
     done = lines[: len(lines) - n] + [json.dumps({**json.loads(line), **facts}) for line in lines[len(lines) - n:]]
-    path.write_text("".join(f"{line}\n" for line in done))
+    write_text("".join(f"{line}\n" for line in done), path)
 
 
 def table(results: Mapping[str, float]) -> str:
