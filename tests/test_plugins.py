@@ -177,6 +177,35 @@ def test_a_single_file_is_a_plugin(write: Write) -> None:
     assert host.load_file(write()) is record
 
 
+def test_a_file_whose_name_is_taken_is_refused(write: Write, tmp_path: Path) -> None:
+    """Neither passed over for the plugin that has the name, nor put in the place of a module of Python."""
+    host = PluginHost()
+    host.load_file(write())
+    (tmp_path / "other").mkdir()
+    other = host.load_file(write().rename(tmp_path / "other" / "fine_part.py"))
+    assert other.state == "failed" and "'fine_part' is taken by" in other.reason
+    assert "name of a module of Python: rename it" in host.load_file(write(stem="random")).reason
+
+
+def test_a_broken_hook_harms_its_own_plugin_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Configs, commands and pictures of the others are there; an implementation may leave arguments out."""
+    def configs() -> dict[str, Path]:
+        raise RuntimeError("torn")
+
+    def draw_pictures(folder: Path) -> None:
+        (folder / "drawn").touch()
+
+    def draw_nothing(sampler: Any) -> None:
+        raise RuntimeError("no ink")
+
+    host = installed(monkeypatch, broken=plugin(configs=configs), bad=plugin(draw_pictures=draw_nothing),
+                     good=plugin(draw_pictures=draw_pictures, configs=lambda: {"one": tmp_path}))
+    assert host.configs()["good/one"] == tmp_path
+    assert [(r.name, r.reason) for r in host.problems()] == [("broken", "configs(): RuntimeError: torn")]
+    assert list(host.call_each("draw_pictures", sampler=None, real=None, folder=tmp_path)) == ["bad"]
+    assert (tmp_path / "drawn").is_file()
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "plugin file" in PluginHost().load_file(tmp_path / "nothing.py").reason
     assert "No module named 'no_such_module'" in PluginHost().load_file("no_such_module").reason
@@ -231,7 +260,7 @@ def hook_add_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     host = one(monkeypatch, add_commands=add_commands)
     parser = argparse.ArgumentParser()
     host.hook.add_commands(subparsers=parser.add_subparsers())
-    assert parser.parse_args(["hello"]).run(None) == 7
+    assert parser.parse_args(["hello"]).execute(None) == 7
     monkeypatch.setattr("toolbox.cli.main.host", lambda: host)
     assert main(["hello"]) == 7
 

@@ -80,9 +80,14 @@ class PluginHost:
         """A single Python file (or module name) as a plugin, while it is being written."""
         file = Path(path)
         record = PluginRecord(file.stem, "loaded", source=str(path))
-        if self._has(record.name):
-            return next(r for r in self.records if r.name == record.name)
-        self._load(lambda: _import_file(file), record)
+        known = next((r for r in self.records if r.name == record.name), None)
+        if known is None:
+            self._load(lambda: _import_file(file), record)
+        elif Path(known.source).resolve() == file.resolve():
+            return known
+        else:
+            record.state = "failed"
+            record.reason = f"the plugin name {record.name!r} is taken by {known.distribution or known.source}: rename the file"
         return record
 
     def problems(self) -> list[PluginRecord]:
@@ -91,6 +96,7 @@ class PluginHost:
 
     def check(self) -> list[str]:
         """Import every component and check its interface; one line for each fault."""
+        self.configs()  # a fault there makes a problem of the plugin
         faults = [f"plugin {record.name}: {record.state}: {record.reason}" for record in self.problems()]
         for entry in self.catalog.entries():
             try:
@@ -105,11 +111,30 @@ class PluginHost:
         for name, plugin in self._loaded():
             implementation = getattr(plugin, "configs", None)
             if implementation is not None:
-                found.update({f"{name}/{key}": Path(value) for key, value in implementation().items()})
+                try:
+                    found.update({f"{name}/{key}": Path(value) for key, value in implementation().items()})
+                except Exception as error:  # isolation, as in _load
+                    self._switch_off(name, f"configs(): {type(error).__name__}: {error}")
         return found
 
+    def call_each(self, hook: str, **arguments: Any) -> dict[str, Exception]:
+        """Call a hook plugin by plugin, so that a broken one does not keep the others from it; {plugin: what it raised}."""
+        faults: dict[str, Exception] = {}
+        for implementation in getattr(self.hook, hook).get_hookimpls():
+            try:
+                implementation.function(*(arguments[name] for name in implementation.argnames))
+            except Exception as error:  # isolation: the caller says it aloud
+                faults[implementation.plugin_name] = error
+        return faults
+
+    def _switch_off(self, name: str, reason: str) -> None:
+        record = next(record for record in self.records if record.name == name)
+        record.state, record.reason = "failed", reason
+        self.catalog.remove_plugin(name)
+        self._manager.unregister(name=name)
+
     def _loaded(self) -> Iterator[tuple[str, Any]]:
-        for record in self.records:
+        for record in list(self.records):
             if record.state == "loaded":
                 yield record.name, self._manager.get_plugin(record.name)
 
@@ -176,6 +201,8 @@ def _import_file(path: Path) -> Any:
         return importlib.import_module(str(path))
     if not path.is_file():
         raise FileNotFoundError(f"plugin file {str(path)!r} does not exist")
+    if path.stem in sys.stdlib_module_names:
+        raise ImportError(f"plugin file {str(path)!r} has the name of a module of Python: rename it")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,13 +60,17 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             loaded: Any = importlib.import_module(module)
             loaded.add_arguments(command)
             command.set_defaults(execute=loaded.run)
-    host().hook.add_commands(subparsers=commands)
+    for plugin, error in host().call_each("add_commands", subparsers=commands).items():
+        print(f"plugin {plugin}: its commands are missing: {type(error).__name__}: {error}", file=sys.stderr)
     return parser
 
 
 def _is_ours(error: Exception) -> bool:
-    """Errors raised to be read by a person: our own kinds, and data errors."""
-    return type(error).__module__.split(".")[0].startswith("toolbox") or isinstance(error, FileNotFoundError)
+    """Errors raised to be read by a person: our own kinds, what the system says of a file, a ValueError of our own code."""
+    if type(error).__module__.startswith("toolbox") or isinstance(error, OSError):
+        return True
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return isinstance(error, ValueError) and bool(frames) and frames[-1][0].f_globals.get("__name__", "").startswith("toolbox")
 
 
 if __name__ == "__main__":

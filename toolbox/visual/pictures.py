@@ -29,11 +29,9 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     sampler = load_run(folder, config, device=device)
     real = build(config.train_dataloader["dataset"]["source"], "dataset", "train_dataloader.dataset.source")
     draw_classes(sampler, real, folder)
-    for implementation in host().hook.draw_pictures.get_hookimpls():
-        try:
-            implementation.function(sampler=sampler, real=real, folder=folder)
-        except Exception as error:  # a picture must not cost the run; the fault is said aloud
-            say(f"plugin {implementation.plugin_name}: could not draw its pictures: {type(error).__name__}: {error}")
+    faults = host().call_each("draw_pictures", sampler=sampler, real=real, folder=folder)
+    for name, error in faults.items():  # a picture must not cost the run
+        say(f"plugin {name}: could not draw its pictures: {type(error).__name__}: {error}")
 
 
 def draw_classes(sampler: Any, real: Any, folder: Path, columns: int = 12) -> None:
