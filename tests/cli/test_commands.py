@@ -104,6 +104,30 @@ def test_wrong_class_names_the_near_miss(run: Path, capsys: pytest.CaptureFixtur
     assert "did you mean 'bag'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("words", "message"), [
+    (["--cluster", "9"], "no cluster 9: the classes have up to 3 (0..2)"),
+    (["--class", "bag", "--coefficients", "0.7,0.7"], "'bag' must be 3 numbers >= 0 with sum 1"),
+    (["--class", "bag", "--interpolate", "0", "9"], "'bag' has no cluster 9: it has 3 (0..2)")],
+    ids=["cluster", "coefficients", "interpolate"])
+def test_clusters_that_are_not_there(run: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    """One line each."""
+    assert main(["sample", str(run), *words]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_coefficients_that_are_no_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Found before anything is loaded."""
+    with pytest.raises(SystemExit):
+        main(["sample", "run", "--class", "bag", "--coefficients", "much,little"])
+    assert "is not a list of numbers such as" in capsys.readouterr().err
+
+
+def test_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
+    """Two rows, not one that hides the other."""
+    assert main(["compare", str(run), str(run), "-o", str(tmp_path / "c.png"), "--columns", "2"]) == 0
+    assert list(json.loads((tmp_path / "c.json").read_text())["runs"]) == ["lcp", "lcp (2)"]
+
+
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     """``toolbox COMMAND --help`` answers for all of them."""
     for command in COMMANDS:

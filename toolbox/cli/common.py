@@ -13,6 +13,11 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="the config's small version: minutes on a laptop CPU")
     parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE",
                         help="overrides, such as train_cfg.max_iters=500 model.networks.generator.channels=32")
+    add_plugin_argument(parser)
+
+
+def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
+    """--plugin, once for each file."""
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file to load as a plugin")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
-from toolbox.cli.common import add_device_argument, device_of
+from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,20 +16,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--columns", type=int, default=10, help="latents and conditions to show")
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
     add_device_argument(parser)
+    add_plugin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Rows = runs, columns = the same latents and conditions; prints the picture's path."""
+    load_plugins(arguments)
     from toolbox.release import load_run
     from toolbox.visual.compare import compare
 
-    named = dict(_named(text) for text in arguments.runs)
+    named = _named(arguments.runs)
     samplers = {name: load_run(path, seed=arguments.seed, device=device_of(arguments)) for name, path in named.items()}
-    details = {name: dict(run=path, iteration=int(samplers[name].game.iteration)) for name, path in named.items()}
+    details = {name: dict(path=path, iteration=int(samplers[name].game.iteration)) for name, path in named.items()}
     print(compare(samplers, arguments.out, columns=arguments.columns, details=details))
     return 0
 
 
-def _named(text: str) -> tuple[str, str]:
-    name, _, path = text.rpartition("=")
-    return (name or path.rstrip("/").split("/")[-1], path)
+def _named(runs: Sequence[str]) -> dict[str, str]:
+    """{name of the row: path}; runs of one name are told apart by a number."""
+    named: dict[str, str] = {}
+    for text in runs:
+        name, _, path = text.rpartition("=")
+        name = name or Path(path).name
+        taken = sum(other == name or other.startswith(f"{name} (") for other in named)
+        named[f"{name} ({taken + 1})" if taken else name] = path
+    return named

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from toolbox.cli.common import add_plugin_argument
 from toolbox.plugins import PluginHost, host
 
 
@@ -13,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     parser.add_argument("--json", action="store_true", help="as JSON")
     parser.add_argument("--check", action="store_true", help="import every component and check its interface; exit 1 on a fault")
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file to load as a plugin")
+    add_plugin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.catalog import CatalogError, near_miss
-from toolbox.cli.common import add_device_argument, device_of
+from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", choices=("class", "cluster"), default="class", help="one row a class (default) or a cluster")
     parser.add_argument("--class", dest="class_name", help="of this class only")
     parser.add_argument("--cluster", type=int, help="of this cluster of --class only")
-    parser.add_argument("--coefficients", help="explicit coefficients over the clusters of --class, such as 0.7,0.3,0")
+    parser.add_argument("--coefficients", type=_numbers, metavar="U",
+                        help="explicit coefficients over the clusters of --class, such as 0.7,0.3,0")
     parser.add_argument("--interpolate", nargs=2, type=int, metavar=("I", "J"), help="between two clusters of --class")
     parser.add_argument("--steps", type=int, default=8, help="of an interpolation")
     parser.add_argument("--prompts", action="store_true", help="print the prompts' nearest words instead of drawing")
@@ -25,10 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bn", choices=("running", "batch", "standing"), default="running", help="BatchNorm statistics")
     parser.add_argument("-o", "--out", help="the picture (default: samples.png in the run's folder)")
     add_device_argument(parser)
+    add_plugin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, and print the picture's path."""
+    load_plugins(arguments)
     from toolbox.release import load_run
     from toolbox.visual.grids import save_grid
 
@@ -61,8 +64,7 @@ def draw(sampler: Any, arguments: argparse.Namespace) -> tuple[Any, list[str] | 
         rows = [_same_latent(sampler, row, path) for row in range(columns)]
         return torch.cat(rows), None, arguments.steps
     if arguments.coefficients:
-        u = [float(x) for x in arguments.coefficients.split(",")]
-        condition = conditioner.by_coefficients(_class(sampler, arguments), [u] * columns)
+        condition = conditioner.by_coefficients(_class(sampler, arguments), [arguments.coefficients] * columns)
         return sampler(torch.arange(columns), condition=condition).images, None, columns
     wanted = _clusters(sampler, arguments)
     rows = [sampler(torch.arange(columns), condition=conditioner.by_cluster(y, i, columns)).images for y, i, _ in wanted]
@@ -93,7 +95,19 @@ def _clusters(sampler: Any, arguments: argparse.Namespace) -> list[tuple[str, in
     layout = sampler.game.conditioner.layout
     chosen = [_class(sampler, arguments)] if arguments.class_name else sampler.class_names
     found = [(y, i, f"{y} {i}") for y in chosen for i in range(layout.sizes[layout.class_index(y)])]
-    return [item for item in found if arguments.cluster is None or item[1] == arguments.cluster]
+    wanted = [item for item in found if arguments.cluster is None or item[1] == arguments.cluster]
+    if not wanted:
+        raise CatalogError(f"there is no cluster {arguments.cluster}: the classes have up to {layout.width} "
+                           f"(0..{layout.width - 1})")
+    return wanted
+
+
+def _numbers(text: str) -> list[float]:
+    """'0.7,0.3' as numbers."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0.7,0.3,0") from None
 
 
 def _same_latent(sampler: Any, number: int, condition: Any) -> Any:
