@@ -293,6 +293,17 @@ def test_stages_hand_networks_over_and_are_not_played_twice(trained: Run) -> Non
     assert (stage / "iter_2.pth").stat().st_mtime_ns == written and (folder / "iter_6.pth").is_file()
 
 
+def test_an_unfinished_stage_is_not_overwritten(trained: Run) -> None:
+    """It is continued with --resume; a finished one is taken as it is."""
+    folder = trained("first", options={"train_cfg.max_iters": 3})
+    stage = folder.parent / "run" / "stages" / "labels"
+    stage.parent.mkdir(parents=True)
+    folder.rename(stage)
+    (stage / "done.json").unlink()
+    with pytest.raises(ConfigError, match="already holds a run: continue it with --resume"):
+        trained(options={"stages": ["labels"], "before": dict(labels=dict(train_cfg=dict(max_iters=3)))})
+
+
 def test_fine_tuning_starts_from_another_runs_network(trained: Run) -> None:
     first = trained("first")
     source = dict(checkpoint=str(first), network="generator")

@@ -69,10 +69,9 @@ class Turn(Protocol):
 
 
 class Objective(nn.Module, ABC):
-    """A loss term of the game, or several that belong together.
+    """A loss term of the game, or several that belong together. Its weight is the game's business.
 
     Attributes:
-        weight: factor of the loss; schedules are the game's business (config ``weight=dict(ramp=2000, to=1.0)``).
         formulas: {network: one line of mathematics}, shown by ``toolbox explain``.
         trains: network whose player the objective's own parameters join; None when it has none.
     """

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.data.base import to_tensor
 from toolbox.interfaces import Condition, Conditioner, Sample
 
 
@@ -93,8 +94,3 @@ def fill_labels(labels: Tensor, source: Any, classifier: torch.nn.Module, device
         images = torch.stack([to_tensor(source.image(int(i))) for i in rows]).to(device)
         filled[rows] = classifier(images).argmax(1).cpu()
     return filled
-
-
-def to_tensor(image: np.ndarray) -> Tensor:
-    """uint8 (H, W, 3) to float32 (3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 127.5 - 1

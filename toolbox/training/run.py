@@ -38,11 +38,12 @@ def play(config: Any, resume: bool = False) -> bool:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
     """
     folder = Path(config.work_dir)
-    if not resume and files.latest_checkpoint(folder) is not None:
+    stages = [*config.get("stages", ()), MAIN]
+    if not resume and any(_would_be_lost(config, stage) for stage in stages):
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
     _begin(config, folder)
     _announce(config, folder)
-    return all(_is_done(config, stage) or _run_stage(config, stage, resume) for stage in [*config.get("stages", ()), MAIN])
+    return all(_is_done(config, stage) or _run_stage(config, stage, resume) for stage in stages)
 
 
 def stage_folder(config: Any, stage: str) -> Path:
@@ -235,6 +236,11 @@ def _is_done(config: Any, stage: str) -> bool:
         return False
     wanted = int(stage_config(config, stage).train_cfg["max_iters"])
     return int(json.loads(done.read_text())["iterations"]) >= wanted
+
+
+def _would_be_lost(config: Any, stage: str) -> bool:
+    """Whether starting anew would write over checkpoints; a finished earlier stage is taken as it is."""
+    return files.latest_checkpoint(stage_folder(config, stage)) is not None and (stage == MAIN or not _is_done(config, stage))
 
 
 def _begin(config: Any, folder: Path) -> None:
