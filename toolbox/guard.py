@@ -1,4 +1,4 @@
-"""Import torchvision where its compiled part does not match torch (a CUDA build beside a CPU torch)."""
+"""What the surroundings may lack: a torchvision that fits torch, and a network."""
 
 from __future__ import annotations
 
@@ -34,3 +34,17 @@ def _declare_missing_operators() -> None:
     for operator in ("nms", "qnms"):
         library.define(f"{operator}{_SCHEMA}")
     _keep_alive.append(library)
+
+
+def reachable(url: str, seconds: float = 8.0) -> bool:
+    """Whether a server answers, whatever it says. Libraries that download retry for minutes where none does."""
+    import urllib.error
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False

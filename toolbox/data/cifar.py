@@ -218,9 +218,10 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> 
 
 def _download(root: Path, layout: _Layout) -> str:
     """Fetch the archive, md5 checked. Returns why not, for the notice, when there is no network."""
-    if not _reachable(_URL):
+    from toolbox.guard import import_torchvision, reachable
+
+    if not reachable(_URL):
         return "no network"
-    from toolbox.guard import import_torchvision
 
     import_torchvision()
     from torchvision.datasets.utils import download_url
@@ -230,14 +231,3 @@ def _download(root: Path, layout: _Layout) -> str:
     except (OSError, RuntimeError) as error:
         return f"the download failed ({error})"
     return "the download did not help"
-
-
-def _reachable(url: str, seconds: float = 8.0) -> bool:
-    # torchvision's own download waits for minutes where packets are dropped.
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=seconds):
-            return True
-    except OSError:
-        return False

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolbox.guard import import_torchvision
+from toolbox.guard import import_torchvision, reachable
 
 _OPENAI_KEYS = {"input_resolution", "context_length", "vocab_size"}  # entries that only OpenAI's own files carry
 _WRAPPERS = ("state_dict", "model_state_dict")
@@ -115,15 +115,21 @@ def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: 
 
     path, why = _from_cache(known), "HF_HUB_OFFLINE is set" if download else "download=False"
     if path is None and download and os.environ.get("HF_HUB_OFFLINE", "0") in ("0", ""):
+        address = known.get("url") or "https://huggingface.co"
+        if not reachable(address):
+            raise FileNotFoundError(_not_there(tag, name, f"there is no network ({address} does not answer)", known))
         try:
             return Path(download_pretrained(dict(known)))
         except Exception as error:  # network errors come in many classes
             why = f"fetching them failed ({type(error).__name__})"
     if path is None:
-        raise FileNotFoundError(f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set "
-                                "download=True where there is a network, or give the path of a file "
-                                f"({known.get('hf_hub') or known.get('url')}).")
+        raise FileNotFoundError(_not_there(tag, name, why, known))
     return path
+
+
+def _not_there(tag: str, name: str, why: str, known: Mapping[str, Any]) -> str:
+    return (f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set download=True where there is a network, "
+            f"or give the path of a file ({known.get('hf_hub') or known.get('url')}).")
 
 
 def _from_cache(known: Mapping[str, Any]) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from toolbox.registry import build
 from toolbox.training.phases import Phase, Step, Weight, plan
-from toolbox.training.run import MAIN, build_loader, data_facts, fill_from_data, resolve_weights, stage_config
+from toolbox.training.run import MAIN, build_loader, data_facts, fill_from_data, notices, resolve_weights, stage_config
 
 
 def explain(config: Any) -> str:
@@ -91,7 +91,7 @@ def summary(config: Any) -> str:
         game = build({**resolve_weights(config, model, deferred=True), "seed": own.get("seed", 0)}, "model", "model")
         lines.append(f"[{stage}] data: {facts['title']}: {facts['n']:,} images, "
                      f"{facts['labelled']:,} labelled, {len(facts['classes'])} classes")
-        lines += [f"    {facts['notice']}"] if facts["notice"] else []
+        lines += [f"    {notice}" for notice in [facts["notice"], *notices(game)] if notice]
         for name, network in game.networks.items():
             count = sum(p.numel() for p in network.parameters())
             moving = sum(p.numel() for p in network.parameters() if p.requires_grad)
