@@ -9,7 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.records import Condition, Sample
 
 
@@ -147,8 +146,3 @@ class FeatureExtractor(nn.Module, ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """Hex digest of weights and preprocessing: two extractors that agree on it give the same features."""
-
-
-def is_generator(network: nn.Module) -> bool:
-    """Whether a network of the game makes images."""
-    return isinstance(network, Generator)

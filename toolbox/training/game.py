@@ -125,7 +125,8 @@ class Game(BaseModel):
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Condition]:
         """Latents (n, latent_dim) and conditions of n images, on the game's device."""
         generator = self.network(self.generator)
-        assert isinstance(generator, Generator)
+        if not isinstance(generator, Generator):
+            raise PlanError(f"model.generator={self.generator!r} is a {type(generator).__name__}, which is no Generator")
         return generator.sample_latents(n, rng).to(self.device), self.conditioner.sample(n, rng).to(self.device)
 
     def prepare(self, dataset: Any) -> None:
