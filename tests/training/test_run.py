@@ -56,9 +56,11 @@ def test_a_resumed_run_equals_an_uninterrupted_one(trained: Run) -> None:
     assert_same_run(whole, trained("part", resume=True))
 
 
-def test_sampling_and_loader_workers_change_nothing(trained: Run) -> None:
-    plain = trained("plain")
-    grids = {"hooks.samples": dict(type="SampleGrid", interval=2, columns=2, rows=2)}
+@pytest.mark.parametrize("average", [dict(decay=0.5), None], ids=["averaged", "not averaged"])
+def test_sampling_and_loader_workers_change_nothing(trained: Run, average: dict[str, float] | None) -> None:
+    """Also where the generator that trains is the one that is drawn from."""
+    plain = trained("plain", options={"model.average.generator": average})
+    grids = {"model.average.generator": average, "hooks.samples": dict(type="SampleGrid", interval=2, columns=2, rows=2)}
     busy = trained("busy", options={**grids, "train_dataloader.num_workers": 1})
     assert_same_run(plain, busy)
     assert [p.name for p in sorted((busy / "samples").iterdir())] == [f"iter_{i:07d}.png" for i in (2, 4, 5)]

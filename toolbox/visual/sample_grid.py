@@ -41,7 +41,9 @@ class SampleGrid(Hook):
         game = game_of(runner)
         if game.generator not in game.networks:
             return None
-        sampler = Sampler(game, seed=game.seed)
+        training = game.training
+        sampler = Sampler(game, seed=game.seed)  # puts the generator itself into eval mode where there is no average
         path = Path(runner.work_dir) / "samples" / f"iter_{iteration:07d}.png"
         save_grid(sampler.class_sheet(self.columns, self.rows), path, self.columns, sampler.class_names[: self.rows] or None)
+        game.train(training)
         return path
