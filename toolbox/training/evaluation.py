@@ -60,6 +60,7 @@ def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = 
 
     check_evaluation(settings)
     real = build(settings["real"], "dataset", "evaluation.real")
+    _announce(real)
     seed, n_fake = int(settings.get("seed", 0)), int(settings.get("n_fake", 10000))
     shared = dict(real_set=real, n_fake=n_fake, batch_size=int(settings.get("batch_size", 100)), seed=seed, record=record,
                   device=game.device, cache_dir=settings.get("cache_dir", "data/statistics"))
@@ -73,8 +74,17 @@ def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = 
         _complete_records(record, len(whole) + len(by_mode), bn=sampler.bn, checkpoint=checkpoint, iteration=int(game.iteration),
                           notice=getattr(real, "notice", ""))
     if record is not None:
-        _append(record, accuracy, checkpoint)
+        _append(record, accuracy, checkpoint=checkpoint, iteration=int(game.iteration), notice=getattr(real, "notice", ""))
     return {**found, **accuracy}
+
+
+def _announce(real: Any) -> None:
+    """Before the numbers: what they are measured against."""
+    from toolbox.training.run import say
+
+    if getattr(real, "notice", ""):
+        say(real.notice)
+    say(f"real images: {real.title}, {len(real):,} of them")
 
 
 def check_evaluation(settings: Mapping[str, Any]) -> None:
@@ -112,10 +122,10 @@ def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, flo
     return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": right / len(test)}
 
 
-def _append(path: Path, values: Mapping[str, float], checkpoint: str) -> None:
+def _append(path: Path, values: Mapping[str, float], **facts: Any) -> None:
     with open(path, "a") as file:
         for name, value in values.items():
-            record = dict(metric=name, value=value, values={"": value}, higher_is_better=True, checkpoint=checkpoint)
+            record = dict(metric=name, value=value, values={"": value}, higher_is_better=True, **facts)
             file.write(json.dumps(record) + "\n")
 
 
