@@ -20,7 +20,7 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
         evaluate, report: whether to do these at the end.
 
     Returns:
-        The run's folder.
+        The run's folder; ``done.json`` in it says that the run was not interrupted.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.

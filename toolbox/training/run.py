@@ -41,6 +41,8 @@ def play(config: Any, resume: bool = False) -> bool:
     stages = [*config.get("stages", ()), MAIN]
     if not resume and any(_would_be_lost(config, stage) for stage in stages):
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
+    if resume and not any(files.latest_checkpoint(stage_folder(config, stage)) for stage in stages):
+        say(f"nothing to continue in {folder}: starting at the beginning")
     _begin(config, folder)
     _announce(config, folder)
     return all(_is_done(config, stage) or _run_stage(config, stage, resume) for stage in stages)
@@ -234,7 +236,7 @@ def _is_done(config: Any, stage: str) -> bool:
     done = folder / "done.json"
     if not done.is_file() or files.latest_checkpoint(folder) is None:
         return False
-    wanted = int(stage_config(config, stage).train_cfg["max_iters"])
+    wanted = int(stage_config(config, stage).train_cfg.get("max_iters", 0))
     return int(json.loads(done.read_text())["iterations"]) >= wanted
 
 
