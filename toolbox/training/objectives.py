@@ -62,7 +62,7 @@ class NonSaturatingAdversarial(Adversarial):
 
 
 class WassersteinAdversarial(Adversarial):
-    """Wasserstein loss (Arjovsky et al. 2017); add a gradient penalty."""
+    """Wasserstein loss (Arjovsky et al. 2017); the discriminator needs R1 or spectral normalisation beside it."""
 
     loss = adversarial.wasserstein
 

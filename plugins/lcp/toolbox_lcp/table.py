@@ -68,6 +68,8 @@ def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, bo
     if borrow is not None and config.get("stages") and (borrow / "stages").is_dir():
         shutil.copytree(borrow / "stages", folder / "stages")
     train(config, work_dir=folder, evaluate=False, report=False)
+    if not (folder / "done.json").is_file():
+        raise SystemExit(f"{folder} was interrupted: nothing of it is in the table; run the command again")
     found = {key.split("[")[0]: value for key, value in evaluate_run(folder).items() if key.endswith("]")}
     result = {"fid": found["fid"], "intra-fid": found["intra-fid"], "accuracy": found["classifier-accuracy"]}
     if "cluster-consistency" in found:
