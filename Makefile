@@ -1,4 +1,4 @@
-# make train   set up .venv, then train configs/lcp_cifar.py --quick
+# make train   set up .venv, then train configs/lcp_cifar.py --quick (or go on with it)
 # make test    set up .venv, then run the test suite without the slow tests
 # PYTHON=python3.12 names the interpreter, VENV=FOLDER the environment, ARGS=... what is added to the command.
 # TORCH_INDEX=URL names a package index with another build of torch (PyPI's own is the CUDA build on Linux).
@@ -16,7 +16,7 @@ PYTEST = OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
 .PHONY: train test slow bench lint venv clean
 
 train: venv
-	$(BIN)/python tools/train.py configs/lcp_cifar.py --quick $(ARGS)
+	$(BIN)/python tools/train.py configs/lcp_cifar.py --quick --resume $(ARGS)
 
 test:
 	$(SETUP) --extra test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,21 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
     config.work_dir = str(folder)
     if not play(config, resume):
         return folder  # interrupted: what follows is for --resume
-    if evaluate and config.get("evaluation"):
+    if evaluate and config.get("evaluation") and not (resume and is_measured(folder)):
         measure(folder)
     if report:
         draw(folder)
     return folder
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether the newest checkpoint's metrics are in ``metrics.jsonl`` already."""
+    from toolbox.training.checkpoints import latest_checkpoint
+
+    newest, path = latest_checkpoint(folder), folder / "metrics.jsonl"
+    if newest is None or not path.is_file():
+        return False
+    return any(json.loads(line).get("checkpoint") == newest.name for line in path.read_text().splitlines())
 
 
 def measure(folder: Path) -> dict[str, float]:

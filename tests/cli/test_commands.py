@@ -37,12 +37,13 @@ def test_train_leaves_a_whole_run(run: Path) -> None:
 
 
 def test_a_finished_run_is_not_overwritten(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without --resume the folder is refused; with it there is nothing left to do."""
+    """Without --resume the folder is refused; with it there is nothing left to train or to measure."""
     assert main(["train", CONFIG, "--quick", "--work-dir", str(run)]) == 1
     assert "already holds a run: continue it with --resume" in capsys.readouterr().err
-    before = (run / "iter_2.pth").stat().st_mtime
-    assert main(["train", CONFIG, "--quick", "--work-dir", str(run), "--resume", "--no-evaluation", "--cfg-options", *SMALL]) == 0
+    before, measured = (run / "iter_2.pth").stat().st_mtime, len((run / "metrics.jsonl").read_text().splitlines())
+    assert main(["train", CONFIG, "--quick", "--work-dir", str(run), "--resume", "--cfg-options", *SMALL]) == 0
     assert (run / "iter_2.pth").stat().st_mtime == before
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == measured
 
 
 @pytest.mark.parametrize("words", [
