@@ -28,7 +28,7 @@ slow:
 
 bench:
 	$(SETUP) --extra test
-	$(PYTEST) tests/benchmarks --benchmark-only $(ARGS)
+	$(PYTEST) tests/benchmarks -o python_files="bench_*.py" --benchmark-only $(ARGS)
 
 lint:
 	$(SETUP) --extra test --extra lint
