@@ -141,6 +141,8 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_lists_are_json_too(capsys: pytest.CaptureFixture[str]) -> None:
     """Configs and plugins, for programs."""
     assert main(["configs", "--json"]) == 0
-    assert "lcp/lcp_cifar" in json.loads(capsys.readouterr().out)
+    configs = json.loads(capsys.readouterr().out)
+    assert {"lcp/lcp_cifar", "toolbox/biggan_cifar"} <= set(configs)
+    assert "toolbox/lcp_cifar" not in configs  # each once
     assert main(["plugins", "--json"]) == 0
     assert {record["name"] for record in json.loads(capsys.readouterr().out)["plugins"]} >= {"toolbox", "lcp"}

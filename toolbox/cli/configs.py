@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from toolbox.plugins import host
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List them: name, first line of the file, and its path."""
-    found = {name: (_summary(path), str(path)) for name, path in sorted(host().configs().items())}
+    found = {name: (_summary(path), str(path)) for name, path in sorted(_once(host().configs()).items())}
     if arguments.json:
         print(json.dumps({name: dict(summary=summary, path=path) for name, (summary, path) in found.items()}, indent=2))
         return 0
@@ -25,6 +26,15 @@ def run(arguments: argparse.Namespace) -> int:
     for name, (summary, _) in found.items():
         print(f"{name:<{width}}  {summary}")
     return 0
+
+
+def _once(configs: Mapping[str, Path]) -> dict[str, Path]:
+    """Each file once: under its plugin's name where a plugin and the core's checkout both list it."""
+    names: dict[Path, str] = {}
+    for name, path in configs.items():
+        if path.resolve() not in names or names[path.resolve()].startswith("toolbox/"):
+            names[path.resolve()] = name
+    return {name: configs[name] for name in names.values()}
 
 
 def _summary(path: Path) -> str:
