@@ -32,7 +32,9 @@ ROWS = {
 }
 GROUPS = {"top": ["t-shirt", "pullover", "shirt"], "shoe": ["sandal", "sneaker", "ankle boot"],
           "other": ["trouser", "dress", "bag"]}
-METRICS = {"fid": "FID", "intra-fid": "intra-class FID", "accuracy": "class accuracy", "consistency": "cluster consistency",
+METRICS = {"fid": "FID (toy-clip)", "intra-fid": "intra-class FID (toy-clip)", "accuracy": "class accuracy (toy-clip)",
+           "fid-tiny": "FID (tiny-conv)", "intra-fid-tiny": "intra-class FID (tiny-conv)",
+           "accuracy-tiny": "class accuracy (tiny-conv)", "consistency": "cluster consistency",
            "agreement": "agreement with sub-categories", "labeller": "accuracy of the pseudo-labels (test)"}
 
 
@@ -62,7 +64,11 @@ def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, bo
 
     kept = folder / "result.json"
     if kept.is_file():
-        return dict(json.loads(kept.read_text()))
+        result = dict(json.loads(kept.read_text()))
+        if "fid-tiny" not in result:
+            result |= measured_elsewhere(folder)
+            write_text(json.dumps(result), kept)
+        return result
     shutil.rmtree(folder, ignore_errors=True)
     config = run_config(name, seed, iterations, n_fake)
     if borrow is not None and config.get("stages") and (borrow / "stages").is_dir():
@@ -76,9 +82,23 @@ def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, bo
         result["consistency"] = found["cluster-consistency"]
     if "pseudo-labeller-accuracy" in found:
         result["labeller"] = found["pseudo-labeller-accuracy"]
-    result |= cluster_agreement(folder)
+    result |= cluster_agreement(folder) | measured_elsewhere(folder)
     write_text(json.dumps(result), kept)
     return result
+
+
+def measured_elsewhere(folder: Path) -> dict[str, float]:
+    """Distances and accuracy in a network that no discriminator has seen.
+
+    Rows with prompts are trained against the embedded CLIP; in its own features they are judged by what they were
+    trained to please.
+    """
+    from toolbox.training.evaluation import evaluate_run
+
+    metrics = dict(fid=dict(type="FID"), intra_fid=dict(type="IntraFID"), accuracy=dict(type="ClassifierAccuracy"))
+    found = {key.split("[")[0]: value for key, value in evaluate_run(
+        folder, metrics=metrics, extractor=dict(type="TinyConvFeatures"), test=None).items() if key.endswith("]")}
+    return {"fid-tiny": found["fid"], "intra-fid-tiny": found["intra-fid"], "accuracy-tiny": found["classifier-accuracy"]}
 
 
 def cluster_agreement(folder: Path) -> dict[str, float]:
