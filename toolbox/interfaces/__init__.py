@@ -13,6 +13,7 @@
 
 from toolbox.interfaces.clusterer import Clusterer
 from toolbox.interfaces.discriminator import Discriminator
+from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows
 from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.prompt_learner import PromptLearner
@@ -20,4 +21,5 @@ from toolbox.interfaces.records import Condition, Record, Sample, concatenate
 from toolbox.interfaces.training import Augment, Conditioner, FeatureExtractor, Objective, Turn
 
 __all__ = ["Augment", "Clusterer", "Condition", "Conditioner", "Discriminator", "FeatureExtractor", "Generator",
-           "Metric", "Objective", "PromptLearner", "Record", "Sample", "Turn", "concatenate"]
+           "Metric", "Objective", "PromptLearner", "Record", "RowGenerator", "Rows", "Sample", "Turn",
+           "concatenate", "draw_rows"]

@@ -20,7 +20,8 @@ class Turn(Protocol):
         player: name of the player that moves.
         iteration: 0-based.
         kimg: thousands of real images shown before this iteration.
-        rng: CPU generator, a function of (seed, iteration, phase): draw from it and a resumed run draws the same.
+        rng: CPU generator, a function of (seed, iteration, phase): draw from it and a resumed run draws the same. Draws for
+            the images at hand go through :func:`toolbox.interfaces.draw_rows`, and several processes draw as one would.
         real: the real batch, its condition completed by the conditioner.
         branches: the turns of all branches of the batch, this one among them; one where there are no branches.
         fake: the generated batch; carries gradients to the generator if the generator moves.
@@ -109,7 +110,11 @@ class Conditioner(nn.Module, ABC):
         """Conditions of n images to generate, a function of ``rng`` (and of ``labels`` (n,), when given)."""
 
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
-        """Moving state (prototypes, banks). ``real`` is the iteration's whole real batch."""
+        """Moving state (prototypes, banks). ``real`` holds this process's rows of the iteration's real batch.
+
+        State must stay equal on all processes: gather what it is moved by with ``game.gather(tensor)``, which gives the rows
+        of the whole batch in the order that one process would see; ``rng`` is the same on all.
+        """
 
     def modes(self) -> Condition | None:
         """One condition for each mode that can be asked for alone (a cluster); None where there are no modes."""
@@ -125,7 +130,7 @@ class Augment(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Images (N, 3, H, W) in, the same shape out; every draw comes from ``rng``."""
+        """Images (N, 3, H, W) in, the same shape out; every draw comes from ``rng``, through ``draw_rows``."""
 
 
 class FeatureExtractor(nn.Module, ABC):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.interfaces import Augment
+from toolbox.interfaces import Augment, draw_rows
 from toolbox.models.layers import near
 
 Rng = torch.Generator | None
@@ -60,12 +60,12 @@ def _inside(x: Tensor, length: int, ratio: float, rng: Rng) -> Tensor:
 
 def _uniform(x: Tensor, rng: Rng) -> Tensor:
     """(N, 1, 1, 1) draws of U(0, 1), made on the CPU: the same numbers whatever the device."""
-    return torch.rand(len(x), 1, 1, 1, generator=rng).to(x)
+    return draw_rows(lambda n: torch.rand(n, 1, 1, 1, generator=rng), len(x), rng).to(x)
 
 
 def _integers(x: Tensor, low: int, high: int, rng: Rng) -> Tensor:
     """(N, 1) whole numbers from low to high, both included."""
-    return torch.randint(low, high + 1, (len(x), 1), generator=rng).to(x.device)
+    return draw_rows(lambda n: torch.randint(low, high + 1, (n, 1), generator=rng), len(x), rng).to(x.device)
 
 
 POLICIES: dict[str, tuple[Callable[[Tensor, Rng], Tensor], ...]] = {

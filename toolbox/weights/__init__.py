@@ -1,0 +1,1 @@
+"""Weights from outside: one door for every file, and what is written for others to read."""
