@@ -224,7 +224,7 @@ def test_labelled_fraction_is_kept_evenly():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"rank": 0, "world": 2}, "with 2 ranks the sampler needs batch_size"),
+    ({"rank": 0, "world": 2}, "with 2 ranks the sampler needs a batch_size"),
     ({"rank": 2, "world": 2, "batch_size": 4}, "rank=2 of world=2"),
     ({"labelled_fraction": 0.5}, "both labelled .14. and unlabelled .0. entries"),
 ])

@@ -95,6 +95,7 @@ class StreamSampler(Sampler[tuple[int, int]]):
         seed: of the permutations (None: 0).
         start: items that this rank has already seen (iterations x batch size).
         rank, world: this process and their number; None: torch.distributed's, if it runs.
+        parts: equal parts that a batch is used in, one after the other; each is sliced by rank for itself.
         labelled_fraction: share of labelled entries in the stream, evenly spread; None: as they come. Entries with
             and without a label are then shuffled each for themselves.
 
@@ -103,14 +104,17 @@ class StreamSampler(Sampler[tuple[int, int]]):
     """
 
     def __init__(self, dataset: Any, batch_size: int | None = None, seed: int | None = 0, start: int = 0,
-                 rank: int | None = None, world: int | None = None, labelled_fraction: float | None = None) -> None:
+                 rank: int | None = None, world: int | None = None, labelled_fraction: float | None = None,
+                 parts: int = 1) -> None:
+        self.parts = parts
         self.seed, self.start, self.batch_size = seed or 0, start, batch_size
         self.rank, self.world = _place(rank, world)
         self.labelled_fraction = labelled_fraction
         if not len(dataset):
             raise ValueError("the data set is empty: there is nothing to sample")
-        if self.world > 1 and not batch_size:
-            raise ValueError(f"with {self.world} ranks the sampler needs batch_size, to give each its slice of a batch")
+        if self.world > 1 and (not batch_size or batch_size % parts):
+            raise ValueError(f"with {self.world} ranks the sampler needs a batch_size that is a multiple of parts={parts}, to give "
+                             f"each rank its slice of a batch: got {batch_size}")
         self._length = len(dataset)
         self._pools = _pools(dataset, labelled_fraction)
         self._epochs: dict[int, tuple[int, NDArray[np.int64]]] = {}
@@ -130,8 +134,9 @@ class StreamSampler(Sampler[tuple[int, int]]):
         """Position in the global stream of this rank's item number ``drawn``."""
         if self.world == 1 or not self.batch_size:
             return drawn
-        batch, offset = divmod(drawn, self.batch_size)
-        return (batch * self.world + self.rank) * self.batch_size + offset
+        size = self.batch_size // self.parts
+        part, offset = divmod(drawn, size)
+        return (part * self.world + self.rank) * size + offset
 
     def entry(self, position: int) -> int:
         """The entry at a position of the global stream."""

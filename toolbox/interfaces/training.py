@@ -74,10 +74,12 @@ class Objective(nn.Module, ABC):
     Attributes:
         formulas: {network: one line of mathematics}, shown by ``toolbox explain``.
         trains: network whose player the objective's own parameters join; None when it has none.
+        float32: computed in float32 and uncompiled, whatever the game's precision (terms that differentiate a gradient).
     """
 
     formulas: Mapping[str, str] = {}
     trains: str | None = None
+    float32: bool = False
 
     @abstractmethod
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from mmengine.runner import BaseLoop
 
+from toolbox import ranks
+
 
 class GameLoop(BaseLoop):
     """Iterations of a game until ``max_iters``.
@@ -39,6 +41,7 @@ class GameLoop(BaseLoop):
         game = getattr(self.runner.model, "module", self.runner.model)
         if self._iter == 0:
             game.prepare(self.dataloader.dataset)
+        game.share_start()
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
         with self._stop_on_signals():
@@ -46,6 +49,7 @@ class GameLoop(BaseLoop):
             self.runner.model.train()
             while self._iter < self._max_iters and not self.stop_training:
                 self._iterate(next(batches))
+                self._agree_to_stop(game)
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -55,6 +59,12 @@ class GameLoop(BaseLoop):
         outputs = self.runner.model.train_step(batch, optim_wrapper=self.runner.optim_wrapper)
         self.runner.call_hook("after_train_iter", batch_idx=self._iter, data_batch=batch, outputs=outputs)
         self._iter += 1
+
+    def _agree_to_stop(self, game: Any) -> None:
+        """A signal to any process stops all of them after the same iteration: the wish travels with the gradients."""
+        if game.exchange.stopping:
+            self.stop_training, self.stopped_by = True, self.stopped_by or "a signal to another process"
+        game.exchange.asked = self.stopped_by is not None
 
     def _stream(self) -> Iterator[Any]:
         sampler = self.dataloader.sampler
@@ -76,6 +86,7 @@ class GameLoop(BaseLoop):
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: Any) -> None:
-        if self.stop_training:
+        if self.stopped_by:
             raise KeyboardInterrupt
-        self.stop_training, self.stopped_by = True, signal.Signals(number).name
+        self.stopped_by = signal.Signals(number).name
+        self.stop_training = not ranks.running()  # several processes stop when all know

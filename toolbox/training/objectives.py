@@ -75,6 +75,8 @@ class R1(Objective):
         discriminator: name of the network.
     """
 
+    float32 = True
+
     def __init__(self, gamma: float = 10.0, discriminator: str = "discriminator") -> None:
         super().__init__()
         self.gamma, self.discriminator = gamma, discriminator

@@ -11,6 +11,7 @@ from torch import nn
 
 from toolbox.catalog import near_miss
 from toolbox.training.phases import PlanError
+from toolbox.training.precision import ScaledOptimizer
 
 
 class PlayerOptimizers:
@@ -47,9 +48,15 @@ class PlayerOptimizers:
         if "betas" in optimizer:  # torch refuses a mixture such as (0, 0.999)
             optimizer["betas"] = tuple(float(beta) for beta in optimizer["betas"])
         optimizer["params"] = _groups(game, player, arguments.pop("lr_mult", None) or {}, float(optimizer["lr"]))
+        if "accumulative_counts" in arguments:
+            raise PlanError(f"optim_wrapper.{player}: accumulative_counts has no effect in a game, where a step is a phase: "
+                            "give the phase accumulate=...")
         arguments.setdefault("type", "OptimWrapper")
         try:
-            return OPTIM_WRAPPERS.build(arguments, default_args=dict(optimizer=OPTIMIZERS.build(optimizer)))
+            built = OPTIMIZERS.build(optimizer)
+            if arguments["type"] == "OptimWrapper" and "fp16" in game.precisions(player):
+                return ScaledOptimizer(game.device.type, optimizer=built, **{k: v for k, v in arguments.items() if k != "type"})
+            return OPTIM_WRAPPERS.build(arguments, default_args=dict(optimizer=built))
         except (KeyError, TypeError, ValueError) as error:  # mmengine's, which does not say where in the config it was
             raise PlanError(f"optim_wrapper.{player}: {error.args[0] if error.args else error}") from error
 

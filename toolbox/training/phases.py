@@ -8,6 +8,7 @@ from typing import Any
 
 from toolbox.catalog import near_miss
 from toolbox.interfaces import Objective
+from toolbox.training.precision import dtype_of
 
 
 class PlanError(ValueError):
@@ -24,12 +25,17 @@ class Phase:
             claims by name.
         every: the phase happens at iterations divisible by it, and its loss is multiplied by it (lazy regularisation).
         repeat: steps per iteration; the real batch is split into as many equal parts.
+        accumulate: splits of a step's images that are computed one after the other, their gradients summed: memory of a
+            smaller batch, step of the whole one (where no term couples the images of a batch).
+        precision: of this step; None = the game's.
     """
 
     player: str
     objectives: tuple[str, ...] | None = None
     every: int = 1
     repeat: int = 1
+    accumulate: int = 1
+    precision: str | None = None
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Phase:
@@ -47,7 +53,9 @@ class Phase:
         return cls(**value)
 
     def __post_init__(self) -> None:
-        for name in ("every", "repeat"):
+        if self.precision is not None:
+            dtype_of(self.precision, f"phase of player {self.player!r}: precision")
+        for name in ("every", "repeat", "accumulate"):
             if int(getattr(self, name)) < 1:
                 raise PlanError(f"phase of player {self.player!r}: {name}={getattr(self, name)} must be 1 or more")
         if self.objectives is not None:

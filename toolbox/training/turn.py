@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from toolbox.interfaces import Condition, Sample, concatenate
-from toolbox.training.randomness import rng_for
+from toolbox.interfaces import Condition, RowGenerator, Rows, Sample, concatenate
+from toolbox.training.precision import at_least_float32
+from toolbox.training.randomness import mix, rng_for
 
 if TYPE_CHECKING:
     from toolbox.training.game import Game
@@ -26,16 +27,18 @@ class GameTurn:
         step: which optimiser step of the iteration this is.
         branch: which images of the batch it sees.
         shared: values that live for the iteration: what only frozen networks compute, and shared fakes.
+        rows: which rows of a larger batch (spread over processes, or split for accumulation) these are; None = all.
     """
 
     def __init__(self, game: Game, player: str, real: Sample, iteration: int, step: int, shared: dict[Any, Any],
-                 branch: str = "images") -> None:
+                 rows: Rows | None = None, branch: str = "images") -> None:
         self.player = player
         self.iteration = iteration
         self.kimg = game.kimg
-        self.rng = rng_for(game.seed, "turn", iteration, step, *self._branch_key(branch))
-        self.branches: list[GameTurn] = [self]
         self._key = self._branch_key(branch)
+        self._rows = rows = rows or Rows.all(len(real))
+        self.rng: torch.Generator = RowGenerator.of(mix(game.seed, "turn", iteration, step, *self._key), rows)
+        self.branches: list[GameTurn] = [self]
         self._game = game
         self._real = real
         self._step = step
@@ -51,7 +54,7 @@ class GameTurn:
     def fake(self) -> Sample:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         if self._game.fakes == "shared":
-            whole = self._keep(self._shared, ("fake", *self._key), self._draw_shared)
+            whole = self._keep(self._shared, ("fake", self._rows.start, self._rows.stop, *self._key), self._draw_shared)
             if not self.moves(self._game.generator):
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
@@ -68,10 +71,10 @@ class GameTurn:
 
     def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
         """Logits (N,) of a sample; it is augmented and encoded once a turn, however often it is judged."""
-        network = self._game.network(discriminator)
-        features = self.once(("encoded", discriminator, id(sample)), lambda: network.encode(self._augmented(discriminator, sample)))
+        encode, judge = self._game.entry(discriminator, "encode"), self._game.entry(discriminator, "judge")
+        features = self.once(("encoded", discriminator, id(sample)), lambda: encode(self._augmented(discriminator, sample)))
         self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
-        return network.judge(features, sample.condition if condition is None else condition)
+        return at_least_float32(judge(features, sample.condition if condition is None else condition))
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
@@ -111,10 +114,12 @@ class GameTurn:
 
     def _draw(self, step: int | str, with_gradient: bool) -> Sample:
         game = self._game
-        rng = rng_for(game.seed, "fake", self.iteration, step, *self._key)
-        latents, condition = game.draw(len(self._real), rng)
+        key = ("fake", self.iteration, step, *self._key)
+        latents, condition = game.draw(self._rows.total, rng_for(game.seed, *key), self._rows.here)
+        noise = RowGenerator.of(mix(game.seed, *key, "noise"), self._rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
-            return game.network(game.generator).generate(latents, condition, rng)
+            fake: Sample = game.network(game.generator).generate(latents, condition, noise)
+        return fake.replace(images=at_least_float32(fake.images))
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
         augment = self._game.augment_of(discriminator)
