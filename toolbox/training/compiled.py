@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,5 +35,5 @@ class Compiled:
         if not self.on:
             return plain
         if (network, method) not in self._entries:
-            self._entries[network, method] = torch.compile(functools.wraps(plain)(plain), **self.arguments)
+            self._entries[network, method] = torch.compile(plain, **self.arguments)
         return self._entries[network, method]
