@@ -55,7 +55,7 @@ class SmoothDiscriminator(Discriminator):
 
 def smooth_game(dtype: torch.dtype = torch.float32, d: dict[str, Any] | None = None, g: dict[str, Any] | None = None,
                 **changes: Any) -> Game:
-    """Two discriminator steps (R1 every second iteration), one generator step, DiffAugment, an average; ``d`` and ``g`` add to phases."""
+    """Two discriminator steps, R1 every second iteration, one generator step; ``d`` and ``g`` add to the phases."""
     game = Game(**{**dict(
         networks=dict(generator=dict(type=SmoothGenerator), discriminator=dict(type=SmoothDiscriminator)),
         players=dict(discriminator=["discriminator"], generator=["generator"]),
@@ -87,7 +87,9 @@ def weights_after(game: Game, iterations: int, lr: float = 0.1, n: int = 16) -> 
 
     wrappers = optimisers(game, lr)
     for iteration in range(iterations):
-        game.train_step(my_rows(whole_batch(iteration, n), game.repeats, ranks.rank(), ranks.world()), wrappers)
+        batch = whole_batch(iteration, n)
+        batch["images"] = batch["images"].to(next(game.parameters()).dtype)
+        game.train_step(my_rows(batch, game.repeats, ranks.rank(), ranks.world()), wrappers)
     return {name: value.detach().clone() for name, value in game.state_dict().items()}
 
 

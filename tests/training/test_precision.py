@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from smooth_games import SmoothDiscriminator, SmoothGenerator, largest_difference, smooth_game, weights_after, whole_batch
+from smooth_games import (
+    SmoothDiscriminator,
+    SmoothGenerator,
+    largest_difference,
+    smooth_game,
+    weights_after,
+    whole_batch,
+)
 from toy_games import optimisers
 
 from toolbox.training.phases import Phase
@@ -60,10 +67,10 @@ def test_losses_are_float32() -> None:
     assert {value.dtype for value in logs.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize("name", ["bf16", "fp16"])
-def test_it_follows_float32(name: str) -> None:
+@pytest.mark.parametrize(("name", "bound"), [("bf16", 0.01), ("fp16", 0.05)])  # fp16 leaves the first steps out
+def test_it_follows_float32(name: str, bound: float) -> None:
     exact, low = (weights_after(smooth_game(precision=precision), 5, lr=0.01) for precision in ("float32", name))
-    assert 0 < largest_difference(exact, low) < 0.01
+    assert 0 < largest_difference(exact, low) < bound
 
 
 def test_fp16_overflow_costs_a_step_not_the_run() -> None:
@@ -102,7 +109,7 @@ def test_fp16_clips_true_gradients() -> None:
 
 
 def test_an_unknown_precision() -> None:
-    with pytest.raises(ValueError, match="model.precision='bf6' must be one of float32, bf16, fp16"):
+    with pytest.raises(ValueError, match=r"model\.precision='bf6' must be one of float32, bf16, fp16"):
         smooth_game(precision="bf6")
     with pytest.raises(ValueError, match="phase of player 'generator': precision"):
         smooth_game(g=dict(precision="half"))
