@@ -197,12 +197,21 @@ def test_files_with_code_inside_are_refused(tmp_path):
     torch.save({"state_dict": small()}, tmp_path / "code.pt")
     (tmp_path / "torn.pt").write_bytes(b"PK\x03\x04 nothing")
     (tmp_path / "torn.safetensors").write_bytes(b"nothing")
-    for name in ("code.pt", "torn.pt", "torn.safetensors"):
-        with pytest.raises(ValueError, match="cannot be read safely"):
+    for name, problem in (("code.pt", r"asks for the name toolbox\.models\.clip\.Clip, which weights never need"), ("torn.pt", "is damaged"),
+                          ("torn.safetensors", "is no weights file, or torn")):
+        with pytest.raises(ValueError, match=problem):
             Clip(TINY, weights=tmp_path / name)
     torch.save([1, 2], tmp_path / "list.pt")
-    with pytest.raises(ValueError, match="holds list, not a state dict"):
+    with pytest.raises(ValueError, match="holds no tensors"):
         Clip(TINY, weights=tmp_path / "list.pt")
+
+
+def test_torchscript_archives_are_read_without_running_them(tmp_path):
+    """OpenAI's own files are such archives."""
+    source = small()
+    source.model.attn_mask = source.model._buffers.pop("attn_mask")  # not part of OpenAI's state dict
+    torch.jit.trace(source.model, (torch.zeros(1, 3, 32, 32), torch.zeros(1, 16, dtype=torch.long))).save(tmp_path / "open.pt")
+    assert Clip({**TINY, "text_cfg": source.config["text_cfg"]}, weights=tmp_path / "open.pt").fingerprint() == source.fingerprint()
 
 
 def test_quick_gelu_trap_is_an_error(tmp_path):

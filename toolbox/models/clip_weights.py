@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from toolbox.guard import import_torchvision, reachable
+from toolbox.weights.door import read_weights
 
 _OPENAI_KEYS = {"input_resolution", "context_length", "vocab_size"}  # entries that only OpenAI's own files carry
-_WRAPPERS = ("state_dict", "model_state_dict")
 
 
 def _near(name: str, allowed: list[str]) -> str:
@@ -145,27 +144,12 @@ def _from_cache(known: Mapping[str, Any]) -> Path | None:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file: safetensors, or a PyTorch file read with ``weights_only=True`` (no code in it runs).
+    """Tensors of a file: safetensors, a PyTorch state dict, or a TorchScript archive (OpenAI's own); no code in it runs.
 
     Raises:
-        ValueError: TorchScript archives, files that need unpickling code, and files that hold no state dict.
+        WeightsError (a ValueError): for files that ask to run code, are torn, or hold no tensors.
     """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... depending on what is inside
-        raise ValueError(f"weights={str(path)!r} cannot be read safely ({str(error).splitlines()[0]}). Files with code "
-                         "inside (TorchScript, such as OpenAI's own .pt files) are refused: give a safetensors file or "
-                         "a plain state dict.") from error
-    for wrapper in _WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not any(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"weights={str(path)!r} holds {type(content).__name__}, not a state dict of tensors")
-    return {key.removeprefix("module."): value for key, value in content.items()}
+    return read_weights(path).state_dict()
 
 
 def load_strictly(model: nn.Module, state: dict[str, Tensor], source: str, name: str, quick_gelu: bool) -> None:

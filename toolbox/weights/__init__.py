@@ -1,1 +1,1 @@
-"""Weights from outside: one door for every file, and what is written for others to read."""
+"""Files from outside: one door, through which no code comes in."""

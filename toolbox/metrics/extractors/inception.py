@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.extractors.inception_network import LAYERS, InceptionNetwork
 from toolbox.metrics.extractors.preprocess import check_protocol, preprocess
+from toolbox.weights.door import read_weights
+from toolbox.weights.errors import WeightsError
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
 HOW_TO_GET = (f"get {WEIGHTS_NAME} (95 MB, Apache-2.0, sha256 begins 6726825d) from "
@@ -100,14 +102,9 @@ def read_tensors(weights: str | Path | None, sha256: str | None = None) -> dict[
     path = Path(weights)
     _check_digest(path, sha256)
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the readers raise many kinds for a torn or foreign file
-        raise ValueError(f"weights={str(path)!r} cannot be read as tensors ({type(error).__name__}): {HOW_TO_GET}") \
-            from error
+        return read_weights(path).state_dict()
+    except WeightsError as error:
+        raise ValueError(f"weights={str(path)!r} cannot be read as tensors ({error}): {HOW_TO_GET}") from error
 
 
 def load_strictly(network: nn.Module, tensors: dict[str, Tensor]) -> None:
