@@ -13,7 +13,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "loop": {"GameLoop": "toolbox.training.loop:GameLoop"},
     "optim_constructor": {"PlayerOptimizers": "toolbox.training.optimizers:PlayerOptimizers"},
     "hook": {
-        "Checkpoints": "toolbox.training.hooks:Checkpoints",
+        "Checkpoints": "toolbox.training.saving:Checkpoints",
+        "Evaluation": "toolbox.training.evaluation_hook:Evaluation",
         "Journal": "toolbox.training.hooks:Journal",
         "ProgressBar": "toolbox.training.hooks:ProgressBar",
         "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",

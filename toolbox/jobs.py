@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +24,12 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
+        WriteError, CheckpointError: when the disk is full.
     """
     from toolbox.config import load_config
     from toolbox.training.evaluation import check_evaluation
     from toolbox.training.run import play
+    from toolbox.training.writing import explain_full_disk
 
     if not hasattr(config, "filename"):
         name = Path(str(config)).stem
@@ -38,23 +39,25 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
         check_evaluation(config.evaluation)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
-    if not play(config, resume):
-        return folder  # interrupted: what follows is for --resume
-    if evaluate and config.get("evaluation") and not (resume and is_measured(folder)):
-        measure(folder)
-    if report:
-        draw(folder)
+    with explain_full_disk(folder):
+        if not play(config, resume):
+            return folder  # interrupted: what follows is for --resume
+        if evaluate and config.get("evaluation") and not (resume and is_measured(folder)):
+            measure(folder)
+        if report:
+            draw(folder)
     return folder
 
 
 def is_measured(folder: Path) -> bool:
     """Whether the newest checkpoint's metrics are in ``metrics.jsonl`` already."""
     from toolbox.training.checkpoints import latest_checkpoint
+    from toolbox.training.evaluation import read_records
 
     newest, path = latest_checkpoint(folder), folder / "metrics.jsonl"
-    if newest is None or not path.is_file():
+    if newest is None:
         return False
-    return any(json.loads(line).get("checkpoint") == newest.name for line in path.read_text().splitlines())
+    return any(record.get("checkpoint") == newest.name for record in read_records(path))
 
 
 def measure(folder: Path) -> dict[str, float]:

@@ -30,11 +30,11 @@ def load_run(path: str | Path, config: Any = None, seed: int = 0, bn: str = "run
 def load_game(path: str | Path, config: Any = None) -> Any:
     """A trained Game, in eval mode (see :func:`load_run`)."""
     from toolbox.config import load_config
-    from toolbox.training.hooks import check_frozen, frozen_state
-    from toolbox.training.run import build_game
+    from toolbox.training.run import build_game, say
+    from toolbox.training.saving import check_frozen, frozen_state
 
     path = Path(path)
-    checkpoint = latest_checkpoint(path) if path.is_dir() else path
+    checkpoint = latest_checkpoint(path, say) if path.is_dir() else path
     if checkpoint is None:
         raise CheckpointError(f"{path} holds no checkpoint (iter_N.pth); is it a run's folder?")
     contents = read_checkpoint(checkpoint)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Iterable, Mapping
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
+from toolbox.training.writing import reason_of, write_whole
+from toolbox.weights.archive import verify_archive
+from toolbox.weights.errors import WeightsError
 
 
 class CheckpointError(RuntimeError):
@@ -33,6 +37,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             from safetensors.torch import load_file
 
             return {"state_dict": load_file(path)}
+        if zipfile.is_zipfile(path):  # torch does not look at the checksums in its own files
+            verify_archive(path)
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch and safetensors raise many kinds for a bad file; all mean the same here
         raise CheckpointError(f"cannot read {str(path)!r}: {str(error).splitlines()[0]} - the file is torn, or holds objects "
@@ -40,47 +46,95 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def write_checkpoint(contents: Mapping[str, Any], path: str | Path) -> None:
-    """Write beside, flush, rename: the file is there whole or not at all.
+    """Write a checkpoint, whole or not at all.
 
     Raises:
         CheckpointError: when the disk is full; what was there before is untouched.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(beside, "wb") as file:
-            torch.save(dict(contents), file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
-        beside.unlink(missing_ok=True)
-        full = getattr(error, "errno", None) == errno.ENOSPC or "write" in str(error).lower()
-        reason = "the disk is full" if full else str(error)
-        raise CheckpointError(f"cannot write {str(path)!r}: {reason}; older checkpoints are intact. "
+        write_whole(path, lambda file: torch.save(dict(contents), file))
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(f"cannot write {str(path)!r}: {reason_of(error)}; older checkpoints are intact. "
                               "Free some space and continue with --resume") from error
 
 
-def write_text(text: str, path: str | Path) -> None:
-    """A small file, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.write_text(text)
-    os.replace(beside, path)
+@dataclass(frozen=True)
+class Found:
+    """The checkpoints of a folder.
+
+    Attributes:
+        newest: the newest good one, or None.
+        bad: {name: why it cannot be used} of those that would have come before it.
+    """
+
+    newest: Path | None
+    bad: Mapping[str, str]
+
+    def __str__(self) -> str:
+        faults = "; ".join(f"{name} {why}" for name, why in self.bad.items())
+        return f"{faults}; {self.newest.name} is taken, the newest good one" if self.newest else faults
 
 
-def latest_checkpoint(folder: str | Path) -> Path | None:
-    """The newest checkpoint of a run folder, or None."""
+def find_checkpoints(folder: str | Path) -> Found:
+    """The newest checkpoint that is whole; newer ones, and the one named by ``last_checkpoint``, are said to be bad."""
     folder = Path(folder)
+    bad = _bad_pointer(folder)
+    for path in reversed(checkpoint_files(folder)):
+        fault = fault_of(path)
+        if fault is None:
+            return Found(path, bad)
+        bad[path.name] = fault
+    return Found(None, bad)
+
+
+def latest_checkpoint(folder: str | Path, tell: Callable[[str], None] | None = None) -> Path | None:
+    """The newest good checkpoint of a run folder, or None where there are none at all.
+
+    Args:
+        folder: the run's folder.
+        tell: gets one line when a newer checkpoint is torn, or the one that ``last_checkpoint`` names is missing.
+
+    Raises:
+        CheckpointError: when there are checkpoints and none of them is good; it lists them.
+    """
+    found = find_checkpoints(folder)
+    if found.bad and found.newest is None:
+        raise CheckpointError(f"no checkpoint in {folder} can be used: {found}. Nothing was started over: put a good copy "
+                              "there, or delete them all (last_checkpoint too) to begin at the beginning")
+    if found.bad and tell is not None:
+        tell(str(found))
+    return found.newest
+
+
+def checkpoint_files(folder: str | Path, name: str = "iter") -> list[Path]:
+    """``<name>_N.pth`` of a folder by N, torn ones too."""
+    pattern = re.compile(rf"{re.escape(name)}_(\d+)\.pth")
+    numbered = {path: int(match[1]) for path in Path(folder).glob("*.pth") if (match := pattern.fullmatch(path.name))}
+    return sorted(numbered, key=lambda path: numbered[path])
+
+
+def iteration_of(path: Path) -> int:
+    """N of ``iter_N.pth``."""
+    return int(path.stem.rpartition("_")[2])
+
+
+def fault_of(path: Path) -> str | None:
+    """What is wrong with a checkpoint's file, None = nothing: every byte is compared with the checksums inside it."""
+    try:
+        verify_archive(path)
+    except (WeightsError, OSError) as error:
+        return "is " + str(error).removeprefix(f"{path} is ").partition("; take an older")[0]
+    return None
+
+
+def _bad_pointer(folder: Path) -> dict[str, str]:
     pointer = folder / "last_checkpoint"
-    if pointer.is_file():
-        named = folder / Path(pointer.read_text().strip()).name
-        if named.is_file():
-            return named
-    found = sorted(folder.glob("iter_*.pth"), key=lambda p: int(p.stem.split("_")[1]))
-    return found[-1] if found else None
+    if not pointer.is_file():
+        return {}
+    name = Path(pointer.read_text(errors="replace").strip()).name
+    if not name:
+        return {"last_checkpoint": "is empty"}
+    return {} if (folder / name).is_file() else {name: "is named by last_checkpoint and missing"}
 
 
 def check_fit(state: Mapping[str, Tensor], model: nn.Module, what: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.interfaces import Metric
 from toolbox.registry import build, check
-from toolbox.training.checkpoints import latest_checkpoint, write_text
+from toolbox.training.checkpoints import latest_checkpoint
 from toolbox.training.randomness import mix
 from toolbox.training.sampling import Sampler
+from toolbox.training.writing import on_main, write_text
 
 KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
 
@@ -46,36 +49,88 @@ def evaluate_run(path: str | Path, config: Any = None, device: str | None = None
 
 
 def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = "") -> dict[str, float]:
-    """Metrics of a game's generator.
+    """Metrics of a game's generator (collective).
 
     Args:
         game: the game.
         settings: ``metrics`` ({name: config}), ``real`` (data set), ``test`` (data set that the
             pseudo-labeller is tested on), ``extractor`` (of metrics that name none), ``n_fake``,
             ``batch_size``, ``bn``, ``seed``, ``cache_dir`` (statistics of real data).
-        record: file that gets one JSON line a metric.
+        record: file that gets one JSON line a metric, all of them or none.
         checkpoint: name kept in the records.
     """
-    from toolbox.metrics.evaluate import evaluate
-
     check_evaluation(settings)
     real = build(settings["real"], "dataset", "evaluation.real")
     _announce(real)
-    seed, n_fake = int(settings.get("seed", 0)), int(settings.get("n_fake", 10000))
-    shared = dict(real_set=real, n_fake=n_fake, batch_size=int(settings.get("batch_size", 100)), seed=seed, record=record,
-                  device=game.device, cache_dir=settings.get("cache_dir", "data/statistics"))
+    measured = measure_game(game, settings, real)
+    if record is not None:
+        append_records(record, measured.records, checkpoint=checkpoint)
+    return measured.values
+
+
+@dataclass
+class Measured:
+    """What an evaluation found.
+
+    Attributes:
+        values: {metric's name with protocol: value}.
+        scores: {metric's name in the config, with ``.part`` for one of several numbers: (value, higher is better)}.
+        records: what ``metrics.jsonl`` keeps, one a metric.
+    """
+
+    values: dict[str, float]
+    scores: dict[str, tuple[float, bool]]
+    records: list[dict[str, Any]]
+
+
+def measure_game(game: Any, settings: Mapping[str, Any], real: Any) -> Measured:
+    """Metrics of a game's generator against ``real``, the data set of ``settings['real']`` (collective)."""
+    from toolbox.metrics.evaluate import evaluate
+
+    seed = int(settings.get("seed", 0))
     whole, by_mode = _build_metrics(game, settings)
     sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
-    found = evaluate(sampler, metrics=whole, **shared) if whole else {}
-    if by_mode:
-        found |= evaluate(ModeSampler(sampler), metrics=by_mode, **shared)
+    passes: list[tuple[Any, dict[str, Metric]]] = [(sampler, whole)] if whole else []
+    passes += [(ModeSampler(sampler), by_mode)] if by_mode else []
+    found: dict[str, float] = {}
+    facts = dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
+    with tempfile.TemporaryDirectory() as scratch:
+        record = Path(scratch) / "records.jsonl"
+        for drawn, metrics in passes:
+            found |= evaluate(drawn, real, list(metrics.values()), int(settings.get("n_fake", 10000)),
+                              int(settings.get("batch_size", 100)), seed=seed, record=record, device=game.device,
+                              cache_dir=settings.get("cache_dir", "data/statistics"))
+        records = [{**line, "bn": sampler.bn, **facts} for line in read_records(record)]
     accuracy = classifier_accuracy(game, settings)
-    if record is not None and found:
-        _complete_records(record, len(whole) + len(by_mode), bn=sampler.bn, checkpoint=checkpoint, iteration=int(game.iteration),
-                          notice=getattr(real, "notice", ""))
-    if record is not None:
-        _append(record, accuracy, checkpoint=checkpoint, iteration=int(game.iteration), notice=getattr(real, "notice", ""))
-    return {**found, **accuracy}
+    records += [dict(metric=name, value=value, values={"": value}, higher_is_better=True, **facts)
+                for name, value in accuracy.items()]
+    return Measured({**found, **accuracy}, _scores({**whole, **by_mode}, found), records)
+
+
+def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
+    return {key + name.removeprefix(metric.name): (value, metric.higher_is_better) for key, metric in metrics.items()
+            for name, value in found.items() if name == metric.name or name.startswith(f"{metric.name}.")}
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The lines of ``metrics.jsonl``, without torn ones; [] where there is no such file."""
+    records = []
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Replace ``metrics.jsonl``."""
+    write_text("".join(f"{json.dumps(record)}\n" for record in records), path)
+
+
+def append_records(path: Path, records: Iterable[Mapping[str, Any]], **facts: Any) -> None:
+    """Add lines to ``metrics.jsonl``: all of them or none, on the first process (collective)."""
+    on_main(lambda: write_records(path, [*read_records(path), *({**record, **facts} for record in records)]))
 
 
 def _announce(real: Any) -> None:
@@ -122,13 +177,6 @@ def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, flo
     return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": right / len(test)}
 
 
-def _append(path: Path, values: Mapping[str, float], **facts: Any) -> None:
-    with open(path, "a") as file:
-        for name, value in values.items():
-            record = dict(metric=name, value=value, values={"": value}, higher_is_better=True, **facts)
-            file.write(json.dumps(record) + "\n")
-
-
 class ModeSampler:
     """Image i shows mode (cluster) i mod S alone, of a sampler whose conditioner has modes."""
 
@@ -141,30 +189,26 @@ class ModeSampler:
         return self.sampler(indices, condition=self.modes[indices % len(self.modes)])
 
 
-def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[list[Metric], list[Metric]]:
-    """Metrics of the whole distribution, and those of single modes (clusters)."""
+def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[dict[str, Metric], dict[str, Metric]]:
+    """Metrics of the whole distribution, and those of single modes (clusters), by their names in the config."""
     extractor = build(settings.get("extractor"), None, "evaluation.extractor")
-    whole, by_mode = [], []
+    whole: dict[str, Metric] = {}
+    by_mode: dict[str, Metric] = {}
     for name, config in sorted((settings.get("metrics") or {}).items()):
         if config is None:
             continue
         where = f"evaluation.metrics.{name}"
         if config["type"] == "ClusterConsistency":
             if game.conditioner.modes() is not None:
-                by_mode.append(build(config, "metric", where, extractor=game.conditioner.extractor, assign=game.conditioner.assign))
+                by_mode[name] = build(config, "metric", where, extractor=game.conditioner.extractor,
+                                      assign=game.conditioner.assign)
         elif "extractor" in config:
-            whole.append(build({**config, "extractor": build(config["extractor"], "extractor", where)}, "metric", where))
+            whole[name] = build({**config, "extractor": build(config["extractor"], "extractor", where)}, "metric", where)
         else:
             if extractor is None:
                 raise ConfigError(f"{where} needs an extractor: set it there, or evaluation.extractor for all")
-            whole.append(build(config, "metric", where, extractor=extractor))
+            whole[name] = build(config, "metric", where, extractor=extractor)
     return whole, by_mode
-
-
-def _complete_records(path: Path, n: int, **facts: Any) -> None:
-    lines = path.read_text().splitlines()
-    done = lines[: len(lines) - n] + [json.dumps({**json.loads(line), **facts}) for line in lines[len(lines) - n:]]
-    write_text("".join(f"{line}\n" for line in done), path)
 
 
 def table(results: Mapping[str, float]) -> str:

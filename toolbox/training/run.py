@@ -10,7 +10,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from toolbox.config import KEYS, ConfigError, override
 from toolbox.guard import import_torchvision
 from toolbox.registry import build
 from toolbox.training import checkpoints as files
-from toolbox.training.hooks import game_of, use_safe_loader
+from toolbox.training.hooks import game_of
 from toolbox.training.optimizers import PlayerOptimizers
 from toolbox.training.randomness import mix
+from toolbox.training.saving import use_safe_loader
+from toolbox.training.writing import on_main, write_text
 
 MAIN = "main"
 _FROM_DATA = ("data:", "conditioner:")  # beginnings of what fill_from_data replaces
@@ -41,7 +43,7 @@ def play(config: Any, resume: bool = False) -> bool:
     stages = [*config.get("stages", ()), MAIN]
     if not resume and any(_would_be_lost(config, stage) for stage in stages):
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
-    if resume and not any(files.latest_checkpoint(stage_folder(config, stage)) for stage in stages):
+    if resume and not any(_newest(config, stage, say) for stage in stages):
         say(f"nothing to continue in {folder}: starting at the beginning")
     _begin(config, folder)
     _announce(config, folder)
@@ -128,7 +130,7 @@ def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
     arguments["train_dataloader"] = loader
     arguments["train_cfg"] = {"type": "GameLoop", **arguments["train_cfg"]}
     arguments["optim_wrapper"] = {"constructor": "PlayerOptimizers", **arguments["optim_wrapper"]}
-    newest = files.latest_checkpoint(folder) if resume else None
+    newest = _newest(config, stage) if resume else None
     if newest is not None:
         arguments["load_from"] = str(newest)  # mmengine would take the name in last_checkpoint for a path
     name = f"{folder.name}-{stage}-{os.getpid()}-{time.monotonic_ns()}"  # mmengine's singletons are keyed by it
@@ -226,29 +228,35 @@ def _run_stage(config: Any, stage: str, resume: bool) -> bool:
         say(f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
             f"Continue with --resume --work-dir {config.work_dir}")
         return False
-    files.write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json")
+    write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json")
     return True
 
 
 def _is_done(config: Any, stage: str) -> bool:
-    """A finished stage says so; one whose checkpoint has gone is played again."""
+    """A finished stage says so; one whose last checkpoint has gone, or is torn, is continued."""
     folder = stage_folder(config, stage)
     done = folder / "done.json"
-    if not done.is_file() or files.latest_checkpoint(folder) is None:
+    newest = _newest(config, stage) if done.is_file() else None
+    if newest is None:
         return False
     wanted = int(stage_config(config, stage).train_cfg.get("max_iters", 0))
-    return int(json.loads(done.read_text())["iterations"]) >= wanted
+    return min(int(json.loads(done.read_text())["iterations"]), files.iteration_of(newest)) >= wanted
 
 
 def _would_be_lost(config: Any, stage: str) -> bool:
     """Whether starting anew would write over checkpoints; a finished earlier stage is taken as it is."""
-    return files.latest_checkpoint(stage_folder(config, stage)) is not None and (stage == MAIN or not _is_done(config, stage))
+    return bool(files.checkpoint_files(stage_folder(config, stage))) and (stage == MAIN or not _is_done(config, stage))
+
+
+def _newest(config: Any, stage: str, tell: Callable[[str], None] | None = None) -> Path | None:
+    """The checkpoint that a stage goes on from: the first process looks, all take the same."""
+    return on_main(lambda: files.latest_checkpoint(stage_folder(config, stage), tell))
 
 
 def _begin(config: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    files.write_text(config.pretty_text, folder / "config.py")
-    files.write_text(json.dumps(environment(config), indent=2), folder / "environment.json")
+    write_text(config.pretty_text, folder / "config.py")
+    write_text(json.dumps(environment(config), indent=2), folder / "environment.json")
 
 
 def environment(config: Any) -> dict[str, Any]:
@@ -284,8 +292,8 @@ def _announce(config: Any, folder: Path) -> None:
     facts = data_facts(stream)
     facts["notices"] = [notice for notice in [facts["notice"], *notices(game)] if notice]
     path = folder / "environment.json"
-    files.write_text(json.dumps({**json.loads(path.read_text()), "data": facts}, indent=2), path)
-    files.write_text(config.pretty_text, folder / "config.py")
+    write_text(json.dumps({**json.loads(path.read_text()), "data": facts}, indent=2), path)
+    write_text(config.pretty_text, folder / "config.py")
     for notice in facts["notices"]:
         say(notice)
     labelled = f", {facts['labelled']:,} labelled" if facts["labelled"] < facts["n"] else ""
@@ -298,7 +306,9 @@ def _check_rest(config: Any, game: Any) -> None:
     _check_batch(config, game)
     PlayerOptimizers({key: own for key, own in config.get("optim_wrapper", {}).items() if key != "constructor"})(game)
     for name, hook in (config.get("hooks") or {}).items():
-        _hook(name, hook)
+        built = _hook(name, hook)
+        if hasattr(built, "check_config"):
+            built.check_config(config)
 
 
 def notices(game: Any) -> list[str]:
@@ -337,11 +347,18 @@ def quiet_runner() -> type:
             logger = MMLogger.get_instance(name=self._experiment_name, log_level=log_level, file_mode="a",
                                            log_file=str(Path(self.work_dir) / "log.txt"), **arguments)
             for handler in logger.handlers:
-                if not isinstance(handler, logging.FileHandler):
+                if isinstance(handler, logging.FileHandler):
+                    handler.handleError = _stop_here  # type: ignore[method-assign]
+                else:
                     handler.setLevel(logging.ERROR)
             return logger
 
     return QuietRunner
+
+
+def _stop_here(record: logging.LogRecord) -> None:
+    """A log that cannot be written stops the run; logging's own way is a traceback for each line, and to go on."""
+    raise
 
 
 def _set_threads(config: Any) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from toolbox.data.base import to_uint8
+from toolbox.training.writing import write_whole
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
@@ -94,12 +95,8 @@ def labelled_sheet(images: Tensor, captions: Sequence[str], path: str | Path | N
 
 def save_picture(picture: Picture, path: str | Path) -> Path:
     """Write a uint8 (H, W, 3) picture as PNG, whole or not at all; folders are made. Returns the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    Image.fromarray(picture).save(beside, format="PNG", optimize=True)
-    beside.replace(path)
-    return path
+    write_whole(path, lambda file: Image.fromarray(picture).save(file, format="PNG", optimize=True))
+    return Path(path)
 
 
 class _Sheet:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.training.writing import write_text
 from toolbox.visual.grids import save_grid
 
 
@@ -57,14 +58,13 @@ def add_picture(folder: Path, name: str, images: Tensor, caption: str, columns: 
     path = save_grid(images, Path(folder) / "pictures" / f"{name}.png", columns, row_names, column_names)
     captions = path.parent / "captions.json"
     known = json.loads(captions.read_text()) if captions.is_file() else {}
-    captions.write_text(json.dumps({**known, path.name: caption}, indent=2, ensure_ascii=False))
+    write_text(json.dumps({**known, path.name: caption}, indent=2, ensure_ascii=False), captions)
     return path
 
 
 def add_table(folder: Path, name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
     """A table as ``tables/<name>.json``, for the report."""
     path = Path(folder) / "tables" / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     contents = dict(title=title, columns=list(columns), rows=[list(row) for row in rows])
-    path.write_text(json.dumps(contents, indent=2, ensure_ascii=False))
+    write_text(json.dumps(contents, indent=2, ensure_ascii=False), path)
     return path

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from toolbox.training.writing import write_text
 from toolbox.visual.curves import loss_charts
 from toolbox.visual.embedding import film, film_rules, picture
 from toolbox.visual.markup import Markup, element, join, number
@@ -36,9 +37,7 @@ def write_report(run_folder: str | Path) -> Path:
     """
     run = read_run_folder(run_folder)
     path = run.path / "report.html"
-    beside = path.with_name(".report.html.part")
-    beside.write_text(report_html(run), encoding="utf-8")
-    beside.replace(path)
+    write_text(report_html(run), path)
     return path
 
 

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from toolbox.training.checkpoints import write_text
+from toolbox.training.writing import write_text
 
 ROWS = {
     "all labels": "toolbox/biggan_cifar",

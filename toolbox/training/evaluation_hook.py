@@ -1,0 +1,146 @@
+"""Measuring while training, without leaving a trace in the run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+
+from toolbox.catalog import near_miss
+from toolbox.config import ConfigError
+from toolbox.registry import build
+from toolbox.training.evaluation import (
+    append_records,
+    check_evaluation,
+    measure_game,
+    read_records,
+    table,
+    write_records,
+)
+from toolbox.training.hooks import game_of
+from toolbox.training.randomness import seeded
+from toolbox.training.writing import on_main
+
+ORIGIN = "training"  # marks the lines of this hook in metrics.jsonl
+
+
+class Evaluation(Hook):
+    """Measures every so often with the config's ``evaluation``; lines in ``metrics.jsonl`` have ``during='training'``.
+
+    Weights, modes, statistics and every source of randomness are as before afterwards: a run is the same with and without
+    it. In several processes all of them take part. Games without a generator or without ``evaluation`` are left alone.
+
+    Args:
+        interval: iterations between two measurements. The end of a run is measured anyway, with the config's own settings.
+        metrics: names out of ``evaluation.metrics``, or {name: config} in their place; None = all of them.
+        n_fake: generated images; None = as ``evaluation``. It is part of a metric's protocol and name.
+        bn: how BatchNorm generators are evaluated; None = as ``evaluation``.
+        batch_size: images at a time; None = as ``evaluation``.
+
+    Attributes:
+        measured_at: iteration of the newest measurement of this process, or None.
+        scores: of it: {name in the config: (value, higher is better)}.
+    """
+
+    priority = "LOW"  # before Checkpoints, which wants to know the best
+
+    def __init__(self, interval: int = 1000, metrics: Sequence[str] | Mapping[str, Any] | None = None,
+                 n_fake: int | None = None, bn: str | None = None, batch_size: int | None = None) -> None:
+        if int(interval) < 1:
+            raise ValueError(f"interval={interval}: at least 1 iteration")
+        self.interval, self.metrics = int(interval), metrics
+        self.changes = {key: value for key, value in (("n_fake", n_fake), ("bn", bn), ("batch_size", batch_size))
+                        if value is not None}
+        self.measured_at: int | None = None
+        self.scores: dict[str, tuple[float, bool]] = {}
+
+    def check_config(self, config: Any) -> None:
+        """Refuse what could not be measured, before anything is trained.
+
+        Raises:
+            ConfigError, BuildError: see :func:`check_evaluation`; or a metric that ``evaluation`` does not have.
+        """
+        check_evaluation(self.settings(config.get("evaluation") or {}))
+
+    def settings(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+        """The config's ``evaluation`` with what this hook changes."""
+        known = {name: own for name, own in (evaluation.get("metrics") or {}).items() if own is not None}
+        if isinstance(self.metrics, Mapping):
+            known = dict(self.metrics)
+        elif self.metrics is not None:
+            for name in self.metrics:
+                _check_name(name, known, "hooks.evaluation.metrics")
+            known = {name: known[name] for name in self.metrics}
+        return {**evaluation, "metrics": known, **self.changes}
+
+    def before_train(self, runner: Any) -> None:
+        """On resume, drop what was measured after the checkpoint."""
+        on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl"))
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Measure every ``interval`` iterations."""
+        evaluation = runner.cfg.get("evaluation")
+        if (batch_idx + 1) % self.interval or not evaluation or game_of(runner).generator not in game_of(runner).networks:
+            return
+        self.measure(game_of(runner), self.settings(evaluation), batch_idx + 1, Path(runner.work_dir))
+
+    def measure(self, game: Any, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
+        """Measure now, keep and say the results."""
+        from toolbox.training.run import say
+
+        with undisturbed(game):
+            found = measure_game(game, settings, build(settings["real"], "dataset", "evaluation.real"))
+        self.measured_at, self.scores = iteration, found.scores
+        append_records(folder / "metrics.jsonl", found.records, during=ORIGIN)
+        say(f"iteration {iteration}:\n{table(found.values)}")
+
+
+@contextmanager
+def undisturbed(game: Any) -> Iterator[None]:
+    """Modes of all modules, what requires gradients, and the global generators are afterwards as they were."""
+    modes = [(module, module.training) for module in game.modules()]
+    wanted = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002 (given back, not used)
+    try:
+        with seeded(game.seed, "evaluation"):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)  # noqa: NPY002
+        for module, mode in modes:
+            module.training = mode
+        for parameter, before in wanted:
+            parameter.requires_grad_(before)
+
+
+def check_metric_name(name: str, config: Any, where: str) -> None:
+    """Refuse the name of a metric that the hook ``Evaluation`` does not measure.
+
+    Raises:
+        ConfigError: naming near misses, or the hook that is missing.
+    """
+    hook = next((own for own in (config.get("hooks") or {}).values() if own and own.get("type") == "Evaluation"), None)
+    if hook is None:
+        raise ConfigError(f"{where}={name!r} needs measurements during training: add "
+                          "hooks=dict(evaluation=dict(type='Evaluation', interval=...))")
+    evaluation = config.get("evaluation") or {}
+    settings = Evaluation(**{key: value for key, value in hook.items() if key != "type"}).settings(evaluation)
+    _check_name(name.partition(".")[0], settings["metrics"], where)
+
+
+def _check_name(name: str, known: Mapping[str, Any], where: str) -> None:
+    if name not in known:
+        raise ConfigError(f"{where} names {name!r}, which is not measured{near_miss(name, known)}; "
+                          f"evaluation.metrics has: {', '.join(known) or 'none'}")
+
+
+def _drop_after(iteration: int, path: Path) -> None:
+    records = read_records(path)
+    kept = [line for line in records if line.get("during") != ORIGIN or int(line["iteration"]) <= iteration]
+    if len(kept) < len(records):
+        write_records(path, kept)

@@ -1,0 +1,125 @@
+"""Files of a run, written whole or not at all, by one process, and what happens when the disk is full."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from toolbox import ranks
+
+T = TypeVar("T")
+_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "a file may not grow so large"}
+
+
+class WriteError(OSError):
+    """A file of the run could not be written; the message says which, why, and how to go on."""
+
+
+def write_whole(path: str | Path, fill: Callable[[IO[bytes]], Any]) -> None:
+    """Write beside, flush to the disk, rename: the file is there whole or not at all, also after a loss of power.
+
+    Args:
+        path: the file; its folder is made.
+        fill: writes the contents into an open binary file.
+
+    Raises:
+        OSError: what the system says; what was there before is untouched, and nothing is left beside it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(path)
+    try:
+        with open(beside, "wb") as file:
+            fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        _put_in_place(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(text: str, path: str | Path) -> None:
+    """A small text file, by :func:`write_whole`."""
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def copy_whole(source: Path, path: Path) -> None:
+    """A second name for a file that never changes; a copy where the file system has no hard links."""
+    beside = _beside(path)
+    try:
+        try:
+            os.link(source, beside)
+        except OSError:
+            shutil.copyfile(source, beside)
+        _put_in_place(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed run was in the middle of writing; nobody else may be writing into the folder."""
+    for leftover in [*folder.glob(".*.tmp"), *folder.glob("samples/.*.tmp")]:
+        leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def explain_full_disk(folder: str | Path) -> Iterator[None]:
+    """Whatever inside finds the disk full ends with one sentence.
+
+    Raises:
+        WriteError: in place of the system's error.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        what = f"cannot write {error.filename}" if error.filename else f"cannot write to {folder}"
+        raise WriteError(f"{what}: {_FULL[error.errno]}; older checkpoints are intact. "
+                         "Free some space and continue with --resume") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a write failed: torch's zip writer hides the system's error behind one of its own."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(link, OSError) and link.errno in _FULL:
+            return _FULL[link.errno]
+        link = link.__cause__ or link.__context__
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def on_main(action: Callable[[], T]) -> T:
+    """Do something on the first process only; every process gets its result, or its error (collective)."""
+    result: Any = None
+    if ranks.is_main():
+        try:
+            result = action()
+        except (OSError, RuntimeError) as error:
+            if not ranks.running():
+                raise
+            result = error
+    result = ranks.from_main(result)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _put_in_place(beside: Path, path: Path) -> None:
+    os.replace(beside, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # else a loss of power may forget the new name
+    finally:
+        os.close(folder)
