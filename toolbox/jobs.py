@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from toolbox import ranks
+
 
 def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, resume: bool = False,
           options: Mapping[str, Any] | None = None, evaluate: bool = True, report: bool = True) -> Path:
     """Train what a config describes, all its stages, then measure it and write the report.
+
+    In a run of several processes all of them call it; the first one draws and writes the report, the others return.
 
     Args:
         config: a config's name or path, or a loaded one.
@@ -29,7 +33,7 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
     from toolbox.config import load_config
     from toolbox.training.evaluation import check_evaluation
     from toolbox.training.run import play
-    from toolbox.training.writing import explain_full_disk
+    from toolbox.training.writing import explain_full_disk, on_main
 
     if not hasattr(config, "filename"):
         name = Path(str(config)).stem
@@ -42,9 +46,9 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
     with explain_full_disk(folder):
         if not play(config, resume):
             return folder  # interrupted: what follows is for --resume
-        if evaluate and config.get("evaluation") and not (resume and is_measured(folder)):
+        if evaluate and config.get("evaluation") and not (resume and on_main(lambda: is_measured(folder))):
             measure(folder)
-        if report:
+        if report and ranks.is_main():
             draw(folder)
     return folder
 
@@ -61,7 +65,7 @@ def is_measured(folder: Path) -> bool:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """The config's metrics, said aloud and kept in ``metrics.jsonl``."""
+    """The config's metrics, said aloud and kept in ``metrics.jsonl`` (collective: each rank measures its share)."""
     from toolbox.training.evaluation import evaluate_run, table
     from toolbox.training.run import say
 

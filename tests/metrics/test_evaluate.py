@@ -113,9 +113,9 @@ def test_a_torn_cached_file_is_refused(tmp_path: Path) -> None:
 def test_cached_nan_is_refused(tmp_path: Path) -> None:
     file = cached_file(tmp_path)
     with np.load(file) as arrays:
-        broken = {**arrays, "moments.mean": np.full(12, np.nan)}
+        broken = {**arrays, "moments.sum": np.full((2, 12), np.nan)}
     np.savez(file, **broken)
-    with pytest.raises(ValueError, match="'mean' holds values that are not finite; delete the file"):
+    with pytest.raises(ValueError, match="'sum' holds values that are not finite; delete the file"):
         evaluate(sampler, Pixels(), [FID(Blocks())], n_fake=50, cache_dir=tmp_path)
 
 

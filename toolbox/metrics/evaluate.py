@@ -1,4 +1,4 @@
-"""One pass over real and generated images for many metrics."""
+"""One pass over real and generated images for many metrics, shared by the ranks of a run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox import ranks
 from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample
 from toolbox.metrics.base import ExtractorMetric, FeatureMetric
 from toolbox.metrics.features import feature_key, from_bytes, with_features
 from toolbox.metrics.reference import ReferenceCache, reference_description
+from toolbox.metrics.sharing import gather_to_main, on_main, share_of_batches, together
 from toolbox.metrics.statistics import KINDS, Statistics
 
 Sampler = Callable[[Tensor], Sample]
@@ -41,84 +43,131 @@ def evaluate(sampler: Sampler, real_set: RealImages, metrics: Sequence[Metric], 
              record: str | Path | None = None) -> dict[str, float]:
     """Compute metrics of generated against real images; every network sees every image once.
 
+    Collective: in a run of several ranks all call it, each makes and reads its share of the batches, rank 0 computes, and
+    all get the same result. At one batch size it is the result of one process.
+
     Args:
         sampler: index (n,) int64 -> Sample of n images; image i must depend on i (and its own seed) alone, so that the
             batch size does not change the set.
         real_set: the real images, all of them, of the size that the sampler makes.
-        metrics: reset first; a metric with its own ``n_fake`` takes the first so many images.
+        metrics: reset first; a metric with its own ``n_fake`` takes the first so many images. Afterwards rank 0's hold
+            everything, the others' their share.
         n_fake: how many images the other metrics take.
-        batch_size: images at a time; changes nothing but speed and rounding.
+        batch_size: images at a time on one rank; changes nothing but speed and rounding.
         seed: of the sampler, for the record.
-        cache_dir: folder of cached statistics of real images; None: computed anew.
+        cache_dir: folder of cached statistics of real images, read and written by rank 0; None: computed anew.
         device: where extractors run.
-        record: file to which one JSON line a metric is appended.
+        record: file to which one JSON line a metric is appended, by rank 0.
 
     Returns:
         {name: value}; further values of a metric under ``name.key`` (``kid[tiny,2k].std``).
 
     Raises:
         ValueError: when two metrics have one name, the sampler returns another number or size of images, or a metric
-            cannot be computed from what it was fed.
+            cannot be computed from what it was fed. On all ranks, whichever met it.
     """
     for metric in metrics:
         metric.reset()
         if isinstance(metric, ExtractorMetric):
             metric.extractor.to(device).eval()
-    feed_real(real_set, metrics, batch_size, cache_dir, device)
-    feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device)
-    results: dict[str, dict[str, float]] = {}
+    _feed_real(real_set, metrics, batch_size, cache_dir, device)
+    together(lambda: _feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device))
     for metric in metrics:
-        if metric.name in results:
-            raise ValueError(f"two metrics are named {metric.name!r}: leave one out, or let an option tell them apart")
-        results[metric.name] = metric.compute()
-    if record is not None:
+        _merge_ranks(metric)
+    results = on_main(lambda: _computed(metrics))
+    if record is not None and ranks.is_main():
         _append_records(Path(record), metrics, results, real_set, seed)
     return {f"{name}.{key}" if key else name: value for name, values in results.items()
             for key, value in values.items()}
 
 
-def feed_real(real_set: RealImages, metrics: Sequence[Metric], batch_size: int = 64,
-              cache_dir: str | Path | None = None, device: Device = "cpu") -> None:
-    """Give metrics the statistics of real images: from the cache where they are stored, else computed in one pass."""
-    cache = None if cache_dir is None else ReferenceCache(cache_dir)
+def _feed_real(real_set: RealImages, metrics: Sequence[Metric], batch_size: int, cache_dir: str | Path | None,
+               device: Device) -> None:
+    """Give rank 0's metrics the statistics of real images: from the cache where they are stored, else from one pass."""
     users = [metric for metric in metrics if isinstance(metric, FeatureMetric) and metric.uses_real]
     others = [metric for metric in metrics if not isinstance(metric, FeatureMetric) and "real" in metric.needs]
     extractors = _distinct(users)
-    data = real_set.fingerprint()
-    known = {key: {} if cache is None else cache.load(reference_description(data, extractor), _kinds(users, key))
-             for key, extractor in extractors.items()}
-    fresh = {key: {kind: KINDS[kind](extractor.n_features) for kind in _kinds(users, key) if kind not in known[key]}
-             for key, extractor in extractors.items()}
-    _pass_over(real_set, {key: (extractors[key], part) for key, part in fresh.items() if part}, others,
-               batch_size, device)
-    for key, part in fresh.items():
-        if cache is not None and part:
-            cache.save(reference_description(data, extractors[key]), part)
+    wanted = {key: _kinds(users, key) for key in extractors}
+    reference = _Reference(real_set, extractors, None if cache_dir is None else ReferenceCache(cache_dir))
+    stored = on_main(lambda: reference.load(wanted))
+    fresh: dict[str, dict[str, Statistics]] = {
+        key: {kind: KINDS[kind](extractor.n_features) for kind in wanted[key] if kind not in stored[key]}
+        for key, extractor in extractors.items()}
+    together(lambda: _pass_over(real_set, {key: (extractors[key], part) for key, part in fresh.items() if part}, others,
+                                batch_size, device))
+    for part in fresh.values():
+        for statistics in part.values():
+            _merge_ranks(statistics)
+    on_main(lambda: reference.save(fresh))
     for metric in users:
-        key = feature_key(metric.extractor)
-        metric.use_reference({**known[key], **fresh[key]}[metric.real.kind])
+        found = reference.known[feature_key(metric.extractor)].get(metric.real.kind)
+        metric.use_reference(metric.empty() if found is None else found)  # none on ranks that do not compute
 
 
-def feed_fake(sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_size: int = 64,
-              device: Device = "cpu") -> None:
-    """Generate images 0, 1, ... and give them to the metrics, features computed once."""
+class _Reference:
+    """Statistics of one real set for several extractors, with or without a cache behind them."""
+
+    def __init__(self, real_set: RealImages, extractors: dict[str, FeatureExtractor], cache: ReferenceCache | None) -> None:
+        self.cache, data = cache, real_set.fingerprint()
+        self.descriptions = {key: reference_description(data, extractor) for key, extractor in extractors.items()}
+        self.known: dict[str, dict[str, Statistics]] = {key: {} for key in extractors}
+
+    def load(self, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
+        """Take what the cache has; its kinds by extractor."""
+        if self.cache is not None:
+            self.known = {key: self.cache.load(self.descriptions[key], kinds) for key, kinds in wanted.items()}
+        return {key: sorted(found) for key, found in self.known.items()}
+
+    def save(self, fresh: dict[str, dict[str, Statistics]]) -> None:
+        """Take what was computed, and keep it in the cache."""
+        for key, part in fresh.items():
+            self.known[key] |= part
+            if self.cache is not None and part:
+                self.cache.save(self.descriptions[key], part)
+
+
+def _feed_fake(sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_size: int, device: Device) -> None:
+    """Generate this rank's batches of images 0, 1, ... and give them to the metrics, features computed once."""
     limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
     extractors = list(_distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)]).values())
-    for start in range(0, max(limits, default=0), batch_size):
-        index = torch.arange(start, min(start + batch_size, max(limits)))
-        with torch.no_grad():
-            sample = sampler(index)
-        if len(sample) != len(index):
-            raise ValueError(f"sampler returned {len(sample)} images for {len(index)} indices")
-        sample = with_features(sample.replace(index=index).to(device), extractors)
-        for metric, limit in zip(metrics, limits, strict=True):
-            if limit > start:
-                metric.update_fake(sample if limit >= start + len(index) else sample[:limit - start])
+    for number, start in enumerate(range(0, max(limits, default=0), batch_size)):
+        if share_of_batches(number):
+            index = torch.arange(start, min(start + batch_size, max(limits)))
+            sample = with_features(_generated(sampler, index).to(device), extractors)
+            for metric, limit in zip(metrics, limits, strict=True):
+                if limit > start:
+                    metric.update_fake(sample if limit >= start + len(index) else sample[:limit - start])
+
+
+def _generated(sampler: Sampler, index: Tensor) -> Sample:
+    with torch.no_grad():
+        sample = sampler(index)
+    if len(sample) != len(index):
+        raise ValueError(f"sampler returned {len(sample)} images for {len(index)} indices")
+    return sample.replace(index=index)
+
+
+def _merge_ranks(part: Metric | Statistics) -> None:
+    """Fold every rank's state into rank 0's."""
+    if ranks.running():
+        states = gather_to_main(together(part.state))
+        on_main(lambda: [part.merge(state) for state in states[1:]] and None)
+
+
+def _computed(metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
+    results: dict[str, dict[str, float]] = {}
+    for metric in metrics:
+        if metric.name in results:
+            raise ValueError(f"two metrics are named {metric.name!r}: leave one out, or let an option tell them apart")
+        results[metric.name] = metric.compute()
+    return results
 
 
 def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
-    """All real images in order, as Samples with their labels and index."""
-    for start in range(0, len(real_set), batch_size):
+    """This rank's batches of all real images, in order, as Samples with their labels and index."""
+    for number, start in enumerate(range(0, len(real_set), batch_size)):
+        if not share_of_batches(number):
+            continue
         rows = range(start, min(start + batch_size, len(real_set)))
         pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
         labels = torch.from_numpy(np.asarray(real_set.labels[rows.start:rows.stop], dtype=np.int64))

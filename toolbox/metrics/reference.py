@@ -17,7 +17,7 @@ import torch
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.statistics import KINDS, Statistics
 
-VERSION = 1
+VERSION = 2
 QUANTISER = "uint8, round half up, clamped"
 
 

@@ -1,6 +1,7 @@
 """Sufficient statistics of a feature set: moments, moments of each class, or the features themselves.
 
-All add up: ``merge`` of the parts' states gives the statistics of the whole, in any order.
+All add up: ``merge`` of the parts' states gives the statistics of the whole, in any order, to the last bit where the parts
+were fed the same batches.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox.metrics.exact import ExactSum, split
+
 State = dict[str, Tensor]
+_AT_ONCE = 4096  # rows of a batch; below 2^13, see toolbox.metrics.exact
 
 
 class Statistics(ABC):
@@ -65,7 +69,11 @@ class Statistics(ABC):
 
 
 class Moments(Statistics):
-    """Count, mean and centred scatter M = sum (x - mean)(x - mean)^T, in float64.
+    """Count, mean and centred scatter M = sum (x - mean)(x - mean)^T, float64.
+
+    A batch enters by its own mean m and scatter C: sum x = n m and sum x x^T = C + n m m^T. These two sums are kept with
+    106 bits, so that nothing is lost to a large mean, and batches may come in any order and from any process: the same
+    batches give the same bits.
 
     >>> moments = Moments(1)
     >>> moments.update(torch.tensor([[1.0], [3.0]]))
@@ -77,15 +85,40 @@ class Moments(Statistics):
 
     def __init__(self, n_features: int) -> None:
         super().__init__(n_features)
-        self.mean = torch.zeros(n_features, dtype=torch.float64)
-        self.scatter = torch.zeros(n_features, n_features, dtype=torch.float64)
+        self._sum, self._products = ExactSum(n_features), ExactSum(n_features, n_features)
 
     def update(self, features: Tensor, labels: Tensor | None = None, index: Tensor | None = None) -> None:
-        features = self._checked(features, index).double()
-        if len(features):
-            mean = features.mean(dim=0)
-            centred = features - mean
-            self._fold(len(features), mean, centred.T @ centred)
+        for rows in self._checked(features, index).double().split(_AT_ONCE):
+            if len(rows):
+                self._take_in(rows)
+
+    def _take_in(self, rows: Tensor) -> None:
+        n, mean = len(rows), rows.mean(dim=0)
+        upper, lower = split(mean)
+        centred = rows - mean
+        self._sum.add(n * upper, n * lower)
+        self._products.add(torch.outer(n * upper, upper), (centred.T @ centred).addr_(n * upper, lower).addr_(n * lower, mean))
+        self.n += n
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,) float64; zero when nothing was taken in."""
+        return self._sum.settled[0] / max(self.n, 1)
+
+    @property
+    def scatter(self) -> Tensor:
+        """(D, D) float64, symmetric: sum x x^T - n m m^T, with all the digits of both sums."""
+        high, low = self._sum.settled
+        mean = high / max(self.n, 1)
+        upper, _ = split(mean)
+        rest = (high - self.n * upper + low) / max(self.n, 1)  # of the mean, to more digits than mean - upper
+        centred = ExactSum(self.n_features, self.n_features)
+        centred.merge(self._products.parts)
+        counts = self.n % _AT_ONCE, self.n - self.n % _AT_ONCE  # each product is exact
+        centred.add(*(torch.outer(-count * upper, upper) for count in counts),
+                    torch.outer(-self.n * upper, rest) + torch.outer(-self.n * rest, mean))
+        scatter, _ = centred.settled
+        return (scatter + scatter.T) / 2
 
     def covariance(self, ddof: int = 1) -> Tensor:
         """(D, D) float64.
@@ -98,23 +131,18 @@ class Moments(Statistics):
         return self.scatter / (self.n - ddof)
 
     def state(self) -> State:
-        return {"n": torch.tensor(self.n), "mean": self.mean.clone(), "scatter": self.scatter.clone()}
+        """n, and both sums as (high, low): 'sum' (2, D), 'products' (2, D, D)."""
+        return {"n": torch.tensor(self.n), "sum": torch.stack(self._sum.settled), "products": torch.stack(self._products.settled)}
 
     def merge(self, state: State) -> None:
-        _check_state(state, {"n": (), "mean": (self.n_features,), "scatter": (self.n_features, self.n_features)})
-        scatter = state["scatter"]
-        if not torch.allclose(scatter, scatter.T, rtol=1e-8, atol=1e-10 * float(scatter.abs().max())):
-            raise ValueError("statistics: 'scatter' is not symmetric")
-        self._fold(int(state["n"]), state["mean"], scatter)
-
-    def _fold(self, n: int, mean: Tensor, scatter: Tensor) -> None:
-        """Chan et al. 1983: M = M1 + M2 + d d^T n1 n2 / n, which loses nothing to a large mean."""
-        if not n:
-            return
-        total, difference = self.n + n, mean - self.mean
-        self.scatter += scatter + torch.outer(difference, difference) * (self.n * n / total)
-        self.mean += difference * (n / total)
-        self.n = total
+        d = self.n_features
+        _check_state(state, {"n": (), "sum": (2, d), "products": (2, d, d)})
+        products = state["products"][0]
+        if not torch.allclose(products, products.T, rtol=1e-8, atol=1e-10 * float(products.abs().max())):
+            raise ValueError("statistics: 'products' is not symmetric")
+        self._sum.merge(state["sum"])
+        self._products.merge(state["products"])
+        self.n += int(state["n"])
 
 
 class ClassMoments(Statistics):
@@ -137,17 +165,15 @@ class ClassMoments(Statistics):
         self.n += len(features)
 
     def state(self) -> State:
-        """Labels (C,), and the moments of each class stacked: n (C,), mean (C, D), scatter (C, D, D)."""
-        labels, d = sorted(self.of), self.n_features
-        return {"labels": torch.tensor(labels, dtype=torch.int64),
-                "n": torch.tensor([self.of[label].n for label in labels], dtype=torch.int64),
-                "mean": torch.cat([torch.empty(0, d).double(), *(self.of[label].mean[None] for label in labels)]),
-                "scatter": torch.cat([torch.empty(0, d, d).double(),
-                                      *(self.of[label].scatter[None] for label in labels)])}
+        """Labels (C,), and the state of each class stacked: n (C,), sum (C, 2, D), products (C, 2, D, D)."""
+        labels, none = sorted(self.of), Moments(self.n_features).state()
+        states = [self.of[label].state() for label in labels]
+        stacked = {key: torch.stack([none[key], *(state[key] for state in states)])[1:] for key in none}
+        return {"labels": torch.tensor(labels, dtype=torch.int64), **stacked}
 
     def merge(self, state: State) -> None:
         for i, label in enumerate(state["labels"].tolist()):
-            self._class(label).merge({key: state[key][i] for key in ("n", "mean", "scatter")})
+            self._class(label).merge({key: state[key][i] for key in ("n", "sum", "products")})
         self.n += int(state["n"].sum())
 
     def _class(self, label: int) -> Moments:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.interfaces import Metric
@@ -163,7 +164,7 @@ def check_evaluation(settings: Mapping[str, Any]) -> None:
 def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, float]:
     """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} where there is none.
 
-    It bounds how often a generator that learnt from its labels can show the right class.
+    It bounds how often a generator that learnt from its labels can show the right class. Each rank classifies its share.
     """
     name = getattr(game.conditioner, "classifier", None)
     if name is None or not settings.get("test"):
@@ -172,9 +173,10 @@ def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, flo
 
     test, network = build(settings["test"], "dataset", "evaluation.test"), game.network(name, averaged=True).eval()
     with torch.no_grad():
-        right = sum(int((network(batch.images).argmax(1) == batch.condition.labels).sum())
+        right = sum((network(batch.images).argmax(1) == batch.condition.labels).sum()
                     for batch in real_batches(test, 200, game.device))
-    return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": right / len(test)}
+    total = int(ranks.sum_over_ranks(torch.as_tensor(right, device=game.device)))
+    return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": total / len(test)}
 
 
 class ModeSampler:
