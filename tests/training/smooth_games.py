@@ -26,7 +26,7 @@ class SmoothGenerator(Generator):
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         assert condition is not None and condition.labels is not None
-        x = latents.to(self.linear.weight.dtype) + self.embed(condition.labels)
+        x = latents.to(self.linear.bias) + self.embed(condition.labels)
         x = torch.tanh(self.linear(x)).unflatten(1, (8, 4, 4))
         return torch.tanh(self.conv(nn.functional.interpolate(x, scale_factor=2)))
 
@@ -46,7 +46,7 @@ class SmoothDiscriminator(Discriminator):
         self.embed = nn.Embedding(CLASSES, 8 * 4 * 4)
 
     def encode(self, images: Tensor) -> Tensor:
-        return torch.tanh(self.conv(images.to(self.conv.weight.dtype))).flatten(1)
+        return torch.tanh(self.conv(images.to(self.conv.bias))).flatten(1)
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
         assert condition is not None and condition.labels is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from toolbox.interfaces import Condition
@@ -17,7 +18,7 @@ def check_weights(weights: Tensor, n_conditions: int, network: str) -> None:
 def check_labels(labels: Tensor, n_conditions: int, network: str, hidden: bool) -> None:
     """Raise for labels outside 0..n_conditions-1 (-1 too where ``hidden``); not on a GPU, which it would wait for."""
     lowest = -1 if hidden else 0
-    if labels.is_cuda or not labels.numel():
+    if torch.compiler.is_compiling() or labels.is_cuda or not labels.numel():
         return
     low, high = int(labels.min()), int(labels.max())
     if low < lowest or high >= n_conditions:

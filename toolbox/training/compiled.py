@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.spectral_norm import SpectralNorm
 
 from toolbox.interfaces import Discriminator
 
@@ -25,15 +27,61 @@ class Compiled:
     def __init__(self, networks: nn.ModuleDict, option: bool | Mapping[str, Any]) -> None:
         self.arguments = dict(option) if isinstance(option, Mapping) else {}
         self.on = option is not False
-        self._entries: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._networks = networks
+        self._entries: dict[tuple[str, str], Entry] = {}
         for network in networks.values():
             if self.on and not isinstance(network, Discriminator):
-                network.compile(**self.arguments)
+                # what Module.compile() sets: used by calling the network, left behind by its copies
+                network._compiled_call_impl = Entry(network._call_impl, network, self.arguments)
 
     def entry(self, network: str, method: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         """``plain``, a method of this network, compiled once."""
         if not self.on:
             return plain
         if (network, method) not in self._entries:
-            self._entries[network, method] = torch.compile(plain, **self.arguments)
+            self._entries[network, method] = Entry(plain, self._networks[network], self.arguments)
         return self._entries[network, method]
+
+
+class Entry:
+    """One compiled method of a network.
+
+    Spectral normalisation stays outside: inside, its power iteration would change in place what the compiled backward pass of
+    an earlier call still needs. So the normalised weights are computed first, and the compiled code finds them ready.
+    """
+
+    def __init__(self, plain: Callable[..., Any], network: nn.Module, arguments: Mapping[str, Any]) -> None:
+        self.plain, self.fast = plain, torch.compile(plain, **arguments)
+        self.norms = list(_spectral_norms(network))
+        self.passed: list[bool] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The method's value. The first call is a plain one, which shows through which layers the method goes."""
+        if self.norms and self.passed is None:
+            before = [getattr(module, norm.name) for module, _, norm in self.norms]
+            value = self.plain(*args, **kwargs)
+            self.passed = [getattr(module, norm.name) is not old for (module, _, norm), old in zip(self.norms, before, strict=True)]
+            return value
+        for (module, _, norm), passed in zip(self.norms, self.passed or (), strict=True):
+            weight = norm.compute_weight(module, do_power_iteration=passed and module.training)
+            setattr(module, norm.name, weight)
+        with _without(self.norms):
+            return self.fast(*args, **kwargs)
+
+
+def _spectral_norms(network: nn.Module) -> Iterator[tuple[nn.Module, int, SpectralNorm]]:
+    for module in network.modules():
+        for key, hook in module._forward_pre_hooks.items():
+            if isinstance(hook, SpectralNorm):
+                yield module, key, hook
+
+
+@contextmanager
+def _without(norms: Sequence[tuple[nn.Module, int, SpectralNorm]]) -> Iterator[None]:
+    for module, key, _ in norms:
+        del module._forward_pre_hooks[key]
+    try:
+        yield
+    finally:
+        for module, key, norm in norms:
+            module._forward_pre_hooks[key] = norm
