@@ -67,7 +67,7 @@ def is_measured(folder: Path) -> bool:
 def measure(folder: Path) -> dict[str, float]:
     """The config's metrics, said aloud and kept in ``metrics.jsonl`` (collective: each rank measures its share)."""
     from toolbox.training.evaluation import evaluate_run, table
-    from toolbox.training.run import say
+    from toolbox.training.terminal import say
 
     say("measuring ...")
     results = evaluate_run(folder)

@@ -30,8 +30,9 @@ def load_run(path: str | Path, config: Any = None, seed: int = 0, bn: str = "run
 def load_game(path: str | Path, config: Any = None) -> Any:
     """A trained Game, in eval mode (see :func:`load_run`)."""
     from toolbox.config import load_config
-    from toolbox.training.run import build_game, say
+    from toolbox.training.building import build_game
     from toolbox.training.saving import check_frozen, frozen_state
+    from toolbox.training.terminal import say
 
     path = Path(path)
     checkpoint = latest_checkpoint(path, say) if path.is_dir() else path

@@ -22,7 +22,7 @@ from toolbox.cli.common import read_options
 from toolbox.config import ConfigError, load_config
 from toolbox.data.stream import StreamSampler
 from toolbox.registry import BuildError, build
-from toolbox.training import run as runs
+from toolbox.training import building
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def made(config_file: Path, tmp_path: Path) -> Made:
     def runner(name: str = "run", resume: bool = False, **options: Any) -> Any:
         config = load_config(config_file, options={key.replace("__", "."): value for key, value in options.items()})
         config.work_dir = str(tmp_path / name)
-        return runs.build_runner(config, resume=resume)
+        return building.build_runner(config, resume=resume)
 
     return runner
 
@@ -112,7 +112,7 @@ def test_trap_sorted_dump(made: Made, config_file: Path, tmp_path: Path) -> None
     weights = []
     for chosen, name in ((config, "one"), (dumped, "other")):
         chosen.work_dir = str(tmp_path / name)
-        runs.build_runner(chosen).train()
+        building.build_runner(chosen).train()
         weights.append(torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"])
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[1])
 
@@ -377,7 +377,7 @@ def test_trap_mismatched_torchvision(made: Made, tmp_path: Path, monkeypatch: py
     )
     assert answer.stdout.strip() == str(tmp_path / "torchvision" / "__init__.py"), answer.stderr
     called: list[bool] = []
-    monkeypatch.setattr(runs, "import_torchvision", lambda: called.append(True))
+    monkeypatch.setattr(building, "import_torchvision", lambda: called.append(True))
     made()
     assert called
 

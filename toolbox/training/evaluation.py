@@ -136,7 +136,7 @@ def append_records(path: Path, records: Iterable[Mapping[str, Any]], **facts: An
 
 def _announce(real: Any) -> None:
     """Before the numbers: what they are measured against."""
-    from toolbox.training.run import say
+    from toolbox.training.terminal import say
 
     if getattr(real, "notice", ""):
         say(real.notice)

@@ -91,7 +91,7 @@ class Evaluation(Hook):
 
     def measure(self, game: Any, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
         """Measure now, keep and say the results."""
-        from toolbox.training.run import say
+        from toolbox.training.terminal import say
 
         with undisturbed(game):
             found = measure_game(game, settings, build(settings["real"], "dataset", "evaluation.real"))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolbox.registry import build
+from toolbox.training.building import build_loader, fill_from_data
+from toolbox.training.facts import data_facts, notices
 from toolbox.training.phases import Phase, Step, Weight, plan
-from toolbox.training.run import MAIN, build_loader, data_facts, fill_from_data, notices, resolve_weights, stage_config
+from toolbox.training.stages import MAIN, resolve_weights, stage_config
 
 
 def explain(config: Any) -> str:

@@ -21,7 +21,7 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     from toolbox.plugins import host
     from toolbox.registry import build
     from toolbox.release import load_run
-    from toolbox.training.run import say
+    from toolbox.training.terminal import say
 
     folder = Path(folder)
     config = load_config(folder / "config.py")

@@ -1,0 +1,50 @@
+"""What a run was made with: environment, git state, data, notices."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def environment(config: Any) -> dict[str, Any]:
+    """What a run was made with: versions, machine, git state, seed, command."""
+    from importlib import metadata
+
+    versions = {}
+    for name in ("torch", "torchvision", "mmengine", "open_clip_torch", "numpy", "generative-toolbox"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
+    return dict(python=platform.python_version(), platform=platform.platform(), device=device, versions=versions, git=_git_state(),
+                seed=config.get("seed", 0), command=" ".join(sys.argv), started=time.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _git_state() -> str:
+    folder = Path(__file__).parent
+    try:
+        answer = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return answer.stdout.strip() or "not a git checkout"
+
+
+def notices(game: Any) -> list[str]:
+    """What parts of a game say of themselves (a stand-in for weights that could not be had)."""
+    parts = [*game.modules(), getattr(game.conditioner, "extractor", None)]
+    return list(dict.fromkeys(str(part.notice) for part in parts if getattr(part, "notice", "")))
+
+
+def data_facts(stream: Any) -> dict[str, Any]:
+    """Title, size and fingerprint of a training stream's source."""
+    source = stream.source
+    visible = stream.visible_labels
+    return dict(title=source.title, embedded=bool(source.embedded), notice=getattr(source, "notice", "") or "",
+                fingerprint=source.fingerprint(), n=len(stream), labelled=int((visible >= 0).sum()), classes=list(source.classes))
