@@ -197,8 +197,9 @@ def test_files_with_code_inside_are_refused(tmp_path):
     torch.save({"state_dict": small()}, tmp_path / "code.pt")
     (tmp_path / "torn.pt").write_bytes(b"PK\x03\x04 nothing")
     (tmp_path / "torn.safetensors").write_bytes(b"nothing")
-    for name, problem in (("code.pt", r"asks for the name toolbox\.models\.clip\.Clip, which weights never need"), ("torn.pt", "is damaged"),
-                          ("torn.safetensors", "is no weights file, or torn")):
+    problems = {"code.pt": r"asks for the name toolbox\.models\.clip\.Clip, which weights never need", "torn.pt": "is damaged",
+                "torn.safetensors": "is no weights file, or torn"}
+    for name, problem in problems.items():
         with pytest.raises(ValueError, match=problem):
             Clip(TINY, weights=tmp_path / name)
     torch.save([1, 2], tmp_path / "list.pt")

@@ -141,9 +141,9 @@ def read_torch_file(path: str | Path) -> Any:
 
 def _load(path: Path) -> Any:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open(path, "rb") as file:  # by its path, torch would go by its suffix
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's message advises to switch the safety off: only its cause is kept
         asked = re.search(r"Unsupported (global|class|operand)\S* (?:GLOBAL )?(\S{1,160})", str(error))
         if asked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +14,8 @@ from toolbox.weights.errors import WeightsError
 from toolbox.weights.rebuilt import Array, array_tensor
 
 _DEEPEST = 64
-_MOST_NODES = 2_000_000
+_MOST_NODES = 1_000_000
+_MOST_PLACES = 1000  # that one container may be found in: tuples in tuples twice each grow like 2^depth
 _NOTHING = object()  # a place that holds tensors only
 
 
@@ -43,6 +45,7 @@ class _Walk:
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
         self.nodes = 0
+        self.places: Counter[int] = Counter()
 
     def visit(self, value: Any, name: str, depth: int) -> Any:
         """The plain values in ``value``; its tensors are kept by name."""
@@ -58,14 +61,17 @@ class _Walk:
                 self._keep(inner, tensor)
             return self.visit(value.facts(), "", depth + 1)
         if isinstance(value, dict):
-            return self._visit_items([(_text(key), item) for key, item in value.items()], name, depth)
+            return self._visit_items(value, [(_text(key), item) for key, item in value.items()], name, depth)
         if isinstance(value, (list, tuple, set, frozenset)):
             items = list(value) if isinstance(value, (list, tuple)) else sorted(value, key=str)
-            found = self._visit_items([(str(i), item) for i, item in enumerate(items)], name, depth)
+            found = self._visit_items(value, [(str(i), item) for i, item in enumerate(items)], name, depth)
             return found if found is _NOTHING or len(found) < len(items) else list(found.values())
         return _plain(value)
 
-    def _visit_items(self, items: list[tuple[str, Any]], name: str, depth: int) -> Any:
+    def _visit_items(self, value: Any, items: list[tuple[str, Any]], name: str, depth: int) -> Any:
+        self.places[id(value)] += bool(items)
+        if self.places[id(value)] > _MOST_PLACES:
+            raise WeightsError("it holds one container in too many places")
         found = {key: self.visit(item, f"{name}.{key}" if name else key, depth + 1) for key, item in items}
         kept = {key: item for key, item in found.items() if item is not _NOTHING}
         return _NOTHING if found and not kept else kept

@@ -50,6 +50,8 @@ class Network(Shell):
         left_out = _part(self.state, "_non_persistent_buffers_set", set)
         for name, value in [*_part(self.state, "_parameters", dict).items(), *_part(self.state, "_buffers", dict).items()]:
             if value is not None and name not in left_out:
+                if not isinstance(value, Tensor):
+                    raise WeightsError(f"{prefix}{name} of a network is a {type(value).__name__}, not a tensor")
                 yield f"{prefix}{name}", value
         for name, child in _part(self.state, "_modules", dict).items():
             if child is not None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from toolbox.weights.errors import WeightsError, reason
 
-MOST_STEPS = 5_000_000
+MOST_STEPS = 2_000_000  # a StyleGAN takes some 20,000
 _HASHABLE = (str, int, float, bytes, bool, type(None))  # the hash of nested tuples can take forever
 
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
