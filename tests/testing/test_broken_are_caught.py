@@ -23,6 +23,7 @@ from toolbox.interfaces import (
     PromptLearner,
     Sample,
     Turn,
+    draw_rows,
 )
 from toolbox.testing.objectives import SmallDiscriminator, SmallGenerator
 
@@ -573,6 +574,11 @@ def test_conditioners(broken: type, message: str) -> None:
 
 class Shift(Augment):
     def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        return images + 0.1 * draw_rows(lambda n: torch.rand(n, 1, 1, 1, generator=rng), len(images), rng)
+
+
+class Splitless(Shift):
+    def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
         return images + 0.1 * torch.rand(len(images), 1, 1, 1, generator=rng)
 
 
@@ -611,6 +617,7 @@ def test_an_augmentation_that_works_passes() -> None:
         (Crop, "the shape must stay"),
         (Chance, "not a function of its rng"),
         (Still, "ignores its rng"),
+        (Splitless, "part of a batch is seen otherwise than in the whole; make every draw through .*draw_rows"),
         (Rounding, "not differentiable"),
         (Inplace, "changes its images in place"),
     ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -137,8 +136,7 @@ def two_halves(n: int = 24) -> Any:
 
 def test_conditioners() -> None:
     testing.check_conditioner(build(dict(type="NoConditions")))
-    game = SimpleNamespace(device=torch.device("cpu"))
-    testing.check_conditioner(build(dict(type="ClassConditions", class_names=CLASSES)), two_halves(), game)
+    testing.check_conditioner(build(dict(type="ClassConditions", class_names=CLASSES)), two_halves())
 
 
 @pytest.mark.parametrize(
@@ -154,7 +152,7 @@ def test_cluster_conditions(sampler: str) -> None:
             sampler=dict(type=sampler),
         )
     )
-    testing.check_conditioner(conditioner, two_halves(), SimpleNamespace(device=torch.device("cpu")))
+    testing.check_conditioner(conditioner, two_halves())
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,9 @@ def image_text_contrastive(image_features: Tensor, text_features: Tensor, logit_
         s_ij = scale cos(image_i, text_j)
         loss = 1/2 mean_i CE(s_i., P_i.) + 1/2 mean_j CE(s_.j, P_.j)
 
+    It couples the images of a batch: several processes gather the features first
+    (:func:`toolbox.ranks.gather_rows_with_gradient`), as the objective ImageTextContrastive does.
+
     Args:
         image_features, text_features: (N, d); normalised here.
         logit_scale: the factor itself (CLIP's ``logit_scale.exp()``), 1 / temperature.

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from toolbox.interfaces import draw_rows
+
 
 def r1_penalty(images: Tensor, logits: Tensor, gamma: float = 1.0) -> Tensor:
     """gamma/2 E |grad_x D(x)|^2 on real images (Mescheder et al. 2018, eq. 9).
@@ -35,7 +37,7 @@ def gradient_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, fak
     """
     if real.shape != fake.shape:
         raise ValueError(f"real and fake images differ in shape: {tuple(real.shape)} and {tuple(fake.shape)}")
-    epsilon = torch.rand(len(real), generator=rng).to(real).view(-1, *[1] * (real.ndim - 1))
+    epsilon = draw_rows(lambda n: torch.rand(n, generator=rng), len(real), rng).to(real).view(-1, *[1] * (real.ndim - 1))
     between = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
     norms = _input_gradient(between, discriminate(between)).norm(dim=1)
     return weight * (norms - 1).pow(2).mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -26,12 +27,12 @@ def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any =
     Args:
         conditioner: not prepared; it is left as it was.
         dataset: the training set it is prepared on (a Stream), for one that needs it.
-        game: what it asks for networks and the device.
+        game: what it asks for networks, the device and ``gather``; default one without networks, in one process.
 
     Raises:
         AssertionError: naming what is broken.
     """
-    name = type(conditioner).__name__
+    name, game = type(conditioner).__name__, game or SimpleNamespace(device=torch.device("cpu"), gather=lambda rows: rows)
     require(isinstance(conditioner, Conditioner), f"{name} does not inherit toolbox.interfaces.Conditioner")
     ready = copy.deepcopy(conditioner)
     if dataset is not None:

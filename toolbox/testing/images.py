@@ -7,7 +7,7 @@ from functools import cached_property
 
 import torch
 
-from toolbox.interfaces import Augment, FeatureExtractor
+from toolbox.interfaces import Augment, FeatureExtractor, RowGenerator, Rows
 from toolbox.testing.common import check_global_rng_untouched, close, evaluating, random_sample, require, rng
 
 N = 4
@@ -18,6 +18,7 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
 
     - the shape stays, values are finite, the images are not changed in place;
     - the result is a function of the rng, and of nothing else;
+    - it draws through ``draw_rows``: an image is seen alike whether its batch is whole or spread over processes;
     - gradients reach the images.
 
     Args:
@@ -41,6 +42,9 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
     others = [augment(images, rng(seed)) for seed in range(1, 5)]
     require(identity or any(not torch.equal(seen, other) for other in others),
             f"{name} ignores its rng (identity=True if it is meant to)")
+    part = augment(images[1:3], RowGenerator.of(0, Rows(1, 3, N)))
+    require(close(part, augment(images, RowGenerator.of(0, Rows.all(N)))[1:3]),
+            f"{name}: part of a batch is seen otherwise than in the whole; make every draw through toolbox.interfaces.draw_rows")
     moving = images.clone().requires_grad_(True)
     result = augment(moving, rng())
     require(result.requires_grad, f"{name} is not differentiable: no gradient reaches the images")

@@ -9,9 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolbox import ranks
 from toolbox.interfaces import Objective, Turn
 from toolbox.losses import adversarial, contrastive, regularisers
 from toolbox.losses.adversarial import AdversarialLoss
+from toolbox.losses.selected import mean_over_selected
 
 
 class Adversarial(Objective):
@@ -111,12 +113,12 @@ class CrossEntropy(Objective):
         return {self.classifier: self.cross_entropy}
 
     def cross_entropy(self, turn: Turn) -> Tensor:
-        """Mean over the labelled images of the batch; 0 where there is none."""
+        """Mean over the labelled images of the batch (of all ranks); 0 where there is none."""
         labels = turn.real.condition.labels
         assert labels is not None
         logits = turn.network(self.classifier)(turn.real.images)
-        total = F.cross_entropy(logits, labels, ignore_index=-1, reduction="sum", label_smoothing=self.label_smoothing)
-        return total / (labels >= 0).sum().clamp(min=1)
+        each = F.cross_entropy(logits, labels, ignore_index=-1, reduction="none", label_smoothing=self.label_smoothing)
+        return mean_over_selected(each, labels >= 0)
 
 
 class ImageTextContrastive(Objective):
@@ -139,14 +141,16 @@ class ImageTextContrastive(Objective):
         return {self.clip: self.contrast}
 
     def contrast(self, turn: Turn) -> Tensor:
-        """Cross-entropy of matching pairs, both ways."""
+        """Cross-entropy of matching pairs, both ways; among the pairs of all ranks."""
         clip, ids = turn.network(self.clip), turn.real.condition.text
         assert isinstance(ids, Tensor), "ImageTextContrastive needs token ids (N, L) as the batch's 'text'"
         images = F.normalize(clip.encode_images(turn.real.images), dim=-1)
         texts = F.normalize(clip.encode_tokens(ids), dim=-1)
         groups = turn.real.extras.get("group")
-        return contrastive.image_text_contrastive(images, texts, clip.logit_scale.exp().clamp(max=100),
-                                                  _groups(ids) if groups is None else groups)
+        return contrastive.image_text_contrastive(
+            ranks.gather_rows_with_gradient(images), ranks.gather_rows_with_gradient(texts),
+            clip.logit_scale.exp().clamp(max=100),
+            _groups(ranks.gather_rows(ids)) if groups is None else ranks.gather_rows(groups))
 
 
 def _groups(ids: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolbox import ranks
 from toolbox.data.base import to_tensor
 from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Sample, concatenate
 from toolbox.metrics.functional import agreement_per_class
@@ -180,12 +181,12 @@ class ClusterConditions(Conditioner):
 
     @torch.no_grad()
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
-        """Eq. 1 with the labelled images of the batch, then new labels and coefficients of the batch, then the bank."""
+        """New labels, eq. 1 with the labelled images, new coefficients, then the bank: all of the batch of all ranks."""
         if not len(self.features) or real.index is None:
             return
-        index = real.index
+        index = game.gather(real.index)
         if self.relabel:
-            self._relabel(game, real.images, index)
+            self.labels[index] = game.gather(self._relabelled(game, real.images, real.index))
         labels, features = self.labels[index], self.features[index].cpu().numpy()
         if self._moving:
             shaping = labels >= 0 if self.update_with_pseudo else self.labelled[index]
@@ -196,13 +197,15 @@ class ClusterConditions(Conditioner):
         self.updates += 1
         self._settle_if_due()
 
-    def _relabel(self, game: Any, images: Tensor, index: Tensor) -> None:
-        hidden = ~self.labelled[index]
+    def _relabelled(self, game: Any, images: Tensor, index: Tensor) -> Tensor:
+        """Labels (n,) of this rank's images, asked for again where they were not given."""
+        labels, hidden = self.labels[index], ~self.labelled[index]
         if hidden.any():
             classifier = game.network(self.classifier, averaged=True)
             training = classifier.training
-            self.labels[index[hidden]] = self._decide(classifier.eval()(images[hidden]))
+            labels[hidden] = self._decide(classifier.eval()(images[hidden]))
             classifier.train(training)
+        return labels
 
     @property
     def _moving(self) -> bool:
@@ -307,10 +310,11 @@ def _extractor(config: Any) -> FeatureExtractor:
 
 def _in_batches(source: Any, rows: Tensor, batch: int, device: torch.device,
                 function: Callable[[Tensor], Tensor]) -> Tensor:
-    """``function`` of the unaugmented images ``rows`` (n,) of an image set, batch by batch, joined."""
-    parts = []
+    """``function`` of the unaugmented images ``rows`` (n,) of an image set, joined; batches are shared among the ranks."""
+    batches, own = rows.split(batch), []
     with torch.no_grad():
-        for some in rows.split(batch):
+        for some in batches[ranks.rank()::ranks.world()]:
             images = torch.stack([to_tensor(source.image(int(i))) for i in some])
-            parts.append(function(images.to(device)))
-    return torch.cat(parts)
+            own.append(function(images.to(device)))
+    found = ranks.gather_objects(own)
+    return torch.cat([found[number % len(found)][number // len(found)] for number in range(len(batches))])

@@ -69,11 +69,11 @@ class PromptDiscriminator(Discriminator):
         Raises:
             ValueError: when there are no weights, or not one for each prompt.
         """
-        weights = self._weights(condition, len(features))
+        weights, moving = self._weights(condition, len(features)), self._prompts_move()
         active = (weights != 0).any(dim=0).nonzero().flatten()  # only the prompts that somebody asks for are encoded
         w = self.w_unc.expand(len(features), -1)
         if len(active):
-            w = w + weights[:, active] @ self.h_txt(self._unit(self._texts(active)))
+            w = w + weights[:, active] @ self.h_txt(self._unit(self._texts(active, moving)))
         return (w * features).sum(dim=1) * self.scale
 
     def _weights(self, condition: Condition | None, n: int) -> Tensor:
@@ -86,9 +86,9 @@ class PromptDiscriminator(Discriminator):
                              "the conditioner and the prompts must name the same classes and clusters")
         return weights
 
-    def _texts(self, which: Tensor) -> Tensor:
+    def _texts(self, which: Tensor, moving: bool) -> Tensor:
         """Text features E_txt(t), constants when it is not the prompts' turn."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self._prompts_move()):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and moving):
             return self.prompts.encode(self.clip, which)
 
     def _prompts_move(self) -> bool:

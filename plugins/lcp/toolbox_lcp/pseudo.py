@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.interfaces import Objective, Sample, Turn
+from toolbox.losses.selected import mean_over_selected
 
 
 class PseudoLabelCrossEntropy(Objective):
@@ -41,7 +42,7 @@ class PseudoLabelCrossEntropy(Objective):
         weak, strong, labels = _views(turn.real)
         logits = turn.network(self.classifier)(torch.cat([weak, strong]))
         weak_logits, strong_logits = logits[:len(weak)], logits[len(weak):]
-        labelled = _mean(F.cross_entropy(weak_logits, labels.clamp(min=0), reduction="none"), labels >= 0)
+        labelled = mean_over_selected(F.cross_entropy(weak_logits, labels.clamp(min=0), reduction="none"), labels >= 0)
         unlabelled, confident = self._consistency(weak_logits.detach(), strong_logits, labels < 0)
         self._log = {"labelled": labelled.detach(), "confident": confident}
         return labelled + self.unlabelled_weight * unlabelled
@@ -50,7 +51,7 @@ class PseudoLabelCrossEntropy(Objective):
         confidence, guess = weak_logits.softmax(dim=1).max(dim=1)
         confident = (confidence >= self.threshold).float()
         losses = F.cross_entropy(strong_logits, guess, reduction="none") * confident
-        return _mean(losses, hidden), _mean(confident, hidden)
+        return mean_over_selected(losses, hidden), mean_over_selected(confident, hidden)
 
     def log(self) -> dict[str, Tensor]:
         """Labelled term, and share of unlabelled images above the threshold."""
@@ -95,7 +96,3 @@ def _views(real: Sample) -> tuple[Tensor, Tensor, Tensor]:
     labels = labels if given is None else labels.where(given, -1)
     return real.extras.get("weak", real.images), real.extras["strong"], labels
 
-
-def _mean(values: Tensor, where: Tensor) -> Tensor:
-    """Mean over some rows; 0 where there are none."""
-    return (values * where).sum() / where.sum().clamp(min=1)

@@ -86,6 +86,9 @@ class FakeGame:
     def network(self, name: str, averaged: bool = False) -> torch.nn.Module:
         return self.networks[name]
 
+    def gather(self, value: Tensor) -> Tensor:
+        return value
+
 
 class HalfClassifier(torch.nn.Module):
     """Logits of :class:`Coloured`'s classes, read off the pixels."""

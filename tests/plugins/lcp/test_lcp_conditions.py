@@ -32,6 +32,12 @@ def conditions(lcp_parts):
     return make
 
 
+@pytest.fixture
+def alone(lcp_parts):
+    """A game in one process, without networks."""
+    return lcp_parts.FakeGame()
+
+
 def batch(index, images=None) -> Sample:
     index = torch.as_tensor(index)
     return Sample(torch.zeros(len(index), 3, 8, 8) if images is None else images, Condition(), index=index)
@@ -81,17 +87,17 @@ def test_below_the_threshold_an_image_keeps_no_label_and_no_weight(conditions):
     assert real.labels.tolist() == [-1, 0] and not real.weights[0].any() and real.weights[1].sum() == pytest.approx(1)
 
 
-def test_only_labelled_images_of_the_batch_move_their_class(conditions):
+def test_only_labelled_images_of_the_batch_move_their_class(conditions, alone):
     made = conditions([1], classifier="classifier")
     before = copy.deepcopy(made.state_dict())
-    made.after_iteration(None, made_real(made, [1, 1]), rng())
+    made.after_iteration(alone, made_real(made, [1, 1]), rng())
     assert torch.equal(made.clusters.states[0].prototypes, before["clusters.states.0.prototypes"])
-    made.after_iteration(None, made_real(made, [0, 1]), rng())
+    made.after_iteration(alone, made_real(made, [0, 1]), rng())
     assert not torch.equal(made.clusters.states[0].prototypes, before["clusters.states.0.prototypes"])
     assert torch.equal(made.clusters.states[1].prototypes, before["clusters.states.1.prototypes"])
     free = conditions([1], classifier="classifier", update_with_pseudo=True)
     before = free.clusters.states[0].prototypes.clone()
-    free.after_iteration(None, made_real(free, [1, 1]), rng())
+    free.after_iteration(alone, made_real(free, [1, 1]), rng())
     assert not torch.equal(free.clusters.states[0].prototypes, before)
 
 
@@ -100,24 +106,24 @@ def made_real(made: ClusterConditions, index) -> Sample:
     return sample.replace(condition=made.real(sample))
 
 
-def test_frozen_prototypes_stay_and_forget_the_features(conditions):
+def test_frozen_prototypes_stay_and_forget_the_features(conditions, alone):
     made = conditions(freeze_prototypes_after=2)
     for step in range(4):
-        made.after_iteration(None, made_real(made, [0, 30]), rng(step))
+        made.after_iteration(alone, made_real(made, [0, 30]), rng(step))
         if step == 1:
             kept = copy.deepcopy(made.state_dict())
     assert len(made.features) == 0 and int(made.updates) == 2
     assert all(torch.equal(value, kept[name]) for name, value in made.state_dict().items())
 
 
-def test_resume_continues_bit_for_bit(conditions):
+def test_resume_continues_bit_for_bit(conditions, alone):
     straight = conditions([1, 2], classifier="classifier")
     resumed = conditions(prepare=False, classifier="classifier")
     for step in range(6):
         if step == 3:
             resumed.load_state_dict(copy.deepcopy(straight.state_dict()))
         for made in [straight] + ([resumed] if step >= 3 else []):
-            made.after_iteration(None, made_real(made, torch.arange(step, 48, 7)), rng(step))
+            made.after_iteration(alone, made_real(made, torch.arange(step, 48, 7)), rng(step))
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert torch.equal(straight.sample(9, rng(9)).weights, resumed.sample(9, rng(9)).weights)
