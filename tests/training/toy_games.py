@@ -17,18 +17,20 @@ PIXELS = 12  # of a 2 x 2 RGB image
 
 
 class ToyGenerator(Generator):
-    """images = W z + b, with an optional BatchNorm."""
+    """images = W z + b, with an optional BatchNorm; ``bounded`` puts them into [-1, 1]."""
 
-    def __init__(self, latent_dim: int = 2, image_size: int = 2, n_conditions: int = 0, norm: bool = False) -> None:
+    def __init__(self, latent_dim: int = 2, image_size: int = 2, n_conditions: int = 0, norm: bool = False,
+                 bounded: bool = False) -> None:
         super().__init__()
         self.latent_dim, self.image_size, self.n_conditions = latent_dim, image_size, n_conditions
         self.linear = nn.Linear(latent_dim + n_conditions, 3 * image_size**2)
         self.norm = nn.BatchNorm1d(3 * image_size**2) if norm else nn.Identity()
+        self.bound = nn.Tanh() if bounded else nn.Identity()
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         if self.n_conditions and condition is not None and condition.labels is not None:
             latents = torch.cat([latents, nn.functional.one_hot(condition.labels, self.n_conditions).to(latents)], 1)
-        return self.norm(self.linear(latents)).unflatten(1, (3, self.image_size, self.image_size))
+        return self.bound(self.norm(self.linear(latents))).unflatten(1, (3, self.image_size, self.image_size))
 
 
 class ToyDiscriminator(Discriminator):

@@ -41,7 +41,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             verify_archive(path)
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch and safetensors raise many kinds for a bad file; all mean the same here
-        raise CheckpointError(f"cannot read {str(path)!r}: {str(error).splitlines()[0]} - the file is torn, or holds objects "
+        raise CheckpointError(f"cannot read {str(path)!r}: {reason_of(error)} - the file is torn, or holds objects "
                               "that would run code when loaded (only tensors and plain values are accepted)") from error
 
 

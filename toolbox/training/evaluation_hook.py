@@ -124,12 +124,12 @@ def check_metric_name(name: str, config: Any, where: str) -> None:
     Raises:
         ConfigError: naming near misses, or the hook that is missing.
     """
-    hook = next((own for own in (config.get("hooks") or {}).values() if own and own.get("type") == "Evaluation"), None)
-    if hook is None:
+    hooks = [build(own, "hook", f"hooks.{key}") for key, own in (config.get("hooks") or {}).items()
+             if own and own.get("type") == "Evaluation"]
+    if not hooks:
         raise ConfigError(f"{where}={name!r} needs measurements during training: add "
                           "hooks=dict(evaluation=dict(type='Evaluation', interval=...))")
-    evaluation = config.get("evaluation") or {}
-    settings = Evaluation(**{key: value for key, value in hook.items() if key != "type"}).settings(evaluation)
+    settings = hooks[0].settings(config.get("evaluation") or {})
     _check_name(name.partition(".")[0], settings["metrics"], where)
 
 

@@ -1,0 +1,89 @@
+"""Runs killed at any moment end as if nothing had happened: weights, averages, optimisers, banks, logs, metrics, grids."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import killing
+import pytest
+
+PLUGINS = killing.first_configs()
+TITLES = {**PLUGINS, "core": "toolbox/biggan_cifar"}
+
+
+class Workshop:
+    """The process that forks, and the small data set."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server = killing.ForkServer()
+        self.data = killing.write_small_set(folder / "data")
+
+    def command(self, config: str) -> list[str]:
+        return killing.small_command(config, self.data, self.folder / "statistics")
+
+    def uninterrupted(self, config: str) -> Callable[[], Path]:
+        """Start a run in a Python of its own; call what is returned to wait for its folder."""
+        folder = self.folder / "uninterrupted"
+        process = subprocess.Popen([sys.executable, str(killing.SCRIPT), *self.command(config), "--work-dir", str(folder)],
+                                   cwd=killing.ROOT, env=killing.ENVIRONMENT, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+        def wait() -> Path:
+            output = process.communicate()[0]
+            assert process.returncode == 0, output
+            return folder
+
+        return wait
+
+    def victim(self, config: str, name: str) -> killing.Victim:
+        return killing.Victim(self.server, self.command(config), self.folder / name)
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    made = Workshop(tmp_path)
+    yield made
+    made.server.close()
+
+
+def test_every_plugin_is_tried() -> None:
+    assert "lcp" in PLUGINS
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_three_kills_leave_no_trace(workshop: Workshop, plugin: str) -> None:
+    """Of each plugin's first quick config: while a checkpoint is written, anywhere, and in the last evaluation."""
+    config, seed = PLUGINS[plugin], random.SystemRandom().randrange(10**6)
+    rng = random.Random(seed)
+    uninterrupted = workshop.uninterrupted(config)
+    victim = workshop.victim(config, f"killed-{seed}")
+    victim.run_until(killing.while_writing(f".iter_{rng.choice((2, 4, 6))}.pth.*.tmp"))
+    victim.run_until(killing.after(rng.uniform(0, 8)))
+    victim.run_until(killing.once_there("done.json", rng.uniform(0, 1)))
+    victim.finish()
+    assert victim.kills == 3, f"seed {seed}"
+    killing.assert_same_folder(uninterrupted(), victim.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plugin", TITLES)
+def test_twenty_kills_leave_no_trace(workshop: Workshop, plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each run is killed up to three times, at moments of every kind in turn."""
+    config, seed = TITLES[plugin], random.SystemRandom().randrange(10**6)
+    rng = random.Random(seed)
+    whole = workshop.uninterrupted(config)()
+    moments, kills, runs = killing.moments(10, rng), 0, 0
+    while kills < 20:
+        victim = workshop.victim(config, f"killed-{seed}-{runs}")
+        found = [name for name, moment in (next(moments) for _ in range(3)) if victim.run_until(moment)]
+        victim.finish()
+        kills, runs = kills + victim.kills, runs + 1
+        with capsys.disabled():
+            print(f"\n{plugin} (seed {seed}): killed {', '.join(found)}")  # noqa: T201
+        killing.assert_same_folder(whole, victim.folder)
+        assert runs < 20, f"only {kills} kills in {runs} runs"
