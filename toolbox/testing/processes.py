@@ -36,7 +36,7 @@ def run_ranks(function: Callable[..., Any], *args: Any, world: int = 2, timeout:
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
-    call = _package_of(function), pickle.dumps((function, args))
+    call = _open_packages(), pickle.dumps((function, args))
     with tempfile.TemporaryDirectory() as folder:
         started = [_start(context, (call, rank, world, f"file://{folder}/meeting", timeout)) for rank in range(world)]
         try:
@@ -86,14 +86,20 @@ def _end(process: BaseProcess, connection: Connection) -> None:
     process.join()
 
 
-def _package_of(function: Callable[..., Any]) -> tuple[str, list[str]] | None:
-    """Name and folders of a package without ``__init__.py`` (``tests``), which another one of its name could hide."""
-    name = function.__module__.partition(".")[0]
-    package = sys.modules[name]
-    return (name, list(package.__path__)) if getattr(package, "__file__", None) is None and hasattr(package, "__path__") else None
+def _open_packages() -> dict[str, list[str]]:
+    """{name: folders} of packages without ``__init__.py`` (``tests``): elsewhere another one of the name could hide them."""
+    return {name: list(module.__path__) for name, module in list(sys.modules.items())
+            if "." not in name and hasattr(module, "__path__") and getattr(module, "__file__", None) is None}
 
 
-def _play_rank(connection: Connection, call: tuple[tuple[str, list[str]] | None, bytes], rank: int, world: int, meeting: str,
+def _restore(packages: dict[str, list[str]]) -> None:
+    for name, folders in packages.items():
+        if name not in sys.modules:
+            sys.modules[name] = module = ModuleType(name)
+            module.__path__ = folders
+
+
+def _play_rank(connection: Connection, call: tuple[dict[str, list[str]], bytes], rank: int, world: int, meeting: str,
                timeout: float) -> None:
     """What each process runs; the answer travels as bytes, since tensors in shared memory die with their process."""
     import torch
@@ -103,10 +109,8 @@ def _play_rank(connection: Connection, call: tuple[tuple[str, list[str]] | None,
     try:
         distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world,
                                        timeout=timedelta(seconds=timeout))
-        package, packed = call
-        if package is not None:
-            sys.modules[package[0]] = module = ModuleType(package[0])
-            module.__path__ = package[1]
+        packages, packed = call
+        _restore(packages)
         function, args = pickle.loads(packed)
         answer = pickle.dumps((True, function(*args)))
     except Exception:

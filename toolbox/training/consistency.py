@@ -1,0 +1,60 @@
+"""The guard of a run of several processes: whatever a game holds must be the same on all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from toolbox import ranks
+
+
+class RanksDifferError(RuntimeError):
+    """Processes of one run hold different values of what must be one; the message names them."""
+
+
+def check_same_on_ranks(game: Any) -> None:
+    """Compare every parameter and buffer of a game over ranks by a digest (collective); nothing in one process.
+
+    Networks that come from outside the run never move and are left out.
+
+    Raises:
+        RanksDifferError: on all ranks, naming what differs and what to do.
+    """
+    if not ranks.running():
+        return
+    differing = differences(ranks.gather_objects({name: _digest(value) for name, value in _entries(game)}))
+    if differing:
+        raise RanksDifferError("; ".join(explain(name, game) for name in differing[:5])
+                               + (f"; and {len(differing) - 5} more" if len(differing) > 5 else ""))
+
+
+def differences(by_rank: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names whose values are not the same on all ranks, or missing on some."""
+    names = dict.fromkeys(name for values in by_rank for name in values)
+    return [name for name in names if any(values.get(name) != by_rank[0].get(name) for values in by_rank)]
+
+
+def explain(name: str, game: Any, what: str = "differs between ranks") -> str:
+    """What went wrong with a parameter or buffer, and what to do."""
+    if name in dict(game.named_parameters()):
+        return (f"parameter {name!r} {what}: each rank must take part in the same optimiser steps, and nothing else may "
+                "move a parameter")
+    return f"buffer {name!r} {what}: reduce what moves it first (game.gather, toolbox.ranks)"
+
+
+def _entries(game: Any) -> Iterator[tuple[str, Tensor]]:
+    outside = tuple(f"networks.{name}." for name in game.from_outside)
+    for entries in (game.named_parameters(), game.named_buffers()):
+        for name, value in entries:
+            if not (outside and name.startswith(outside)):
+                yield name, value
+
+
+def _digest(value: Tensor) -> str:
+    data = value.detach().cpu().contiguous()
+    shape = f"{data.dtype} {tuple(data.shape)} "
+    return hashlib.blake2b(shape.encode() + data.reshape(-1).view(torch.uint8).numpy().tobytes(), digest_size=16).hexdigest()
