@@ -13,8 +13,8 @@ def load_run(path: str | Path, config: Any = None, seed: int = 0, bn: str = "run
     """A trained game as a Sampler.
 
     Args:
-        path: a run's folder (its newest checkpoint), or a checkpoint file.
-        config: the config; default the ``config.py`` beside the checkpoint.
+        path: a run's folder (its newest checkpoint), a checkpoint file, or a release file (safetensors with its card).
+        config: the config; default the ``config.py`` beside the checkpoint. A release has its own.
         seed, bn: of the Sampler.
         device: where to put it.
 
@@ -28,13 +28,41 @@ def load_run(path: str | Path, config: Any = None, seed: int = 0, bn: str = "run
 
 
 def load_game(path: str | Path, config: Any = None) -> Any:
-    """A trained Game, in eval mode (see :func:`load_run`)."""
+    """A trained Game, in eval mode (see :func:`load_run`); of a release file, what of it is needed to sample."""
+    from toolbox.training.released import is_release, load_release
+
+    return load_release(path) if is_release(path) else _load(Path(path), config)[0]
+
+
+def export(run: str | Path, out: str | Path, config: Any = None, licence: str = "", replace: bool = False) -> Path:
+    """Write a run's averaged generator and its conditioner as a release: ``NAME.safetensors`` and its card ``NAME.json``.
+
+    The card holds config, metrics with their protocol, data, licence, versions and the file's sha256.
+
+    Args:
+        run: a run's folder (its newest checkpoint), or a checkpoint file.
+        out: NAME.safetensors.
+        config: the config; default the one beside the checkpoint.
+        licence: of the weights, in the card.
+        replace: write over files that are there.
+
+    Raises:
+        CheckpointError: when there is no checkpoint, or the config cannot go into a card.
+        WeightsError: when the files cannot be written.
+    """
+    from toolbox.training.released import write_game
+
+    game, used, checkpoint = _load(Path(run), config)
+    return write_game(game, used, checkpoint.parent, out, licence, replace)
+
+
+def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
+    """(game, config, checkpoint's file)."""
     from toolbox.config import load_config
     from toolbox.training.building import build_game
     from toolbox.training.saving import check_frozen, frozen_state
     from toolbox.training.terminal import say
 
-    path = Path(path)
     checkpoint = latest_checkpoint(path, say) if path.is_dir() else path
     if checkpoint is None:
         raise CheckpointError(f"{path} holds no checkpoint (iter_N.pth); is it a run's folder?")
@@ -45,7 +73,7 @@ def load_game(path: str | Path, config: Any = None) -> Any:
     check_frozen(game, contents.get("frozen", {}))
     state = {**frozen_state(game), **contents["state_dict"]}
     load_whole(game, state, f"checkpoint {checkpoint}")
-    return game.eval()
+    return game.eval(), config, checkpoint
 
 
 def load_generator(path: str | Path, config: Any = None) -> Generator:

@@ -207,6 +207,7 @@ def test_files_with_code_inside_are_refused(tmp_path):
         Clip(TINY, weights=tmp_path / "list.pt")
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_torchscript_archives_are_read_without_running_them(tmp_path):
     """OpenAI's own files are such archives."""
     source = small()

@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("toolbox.cli.test", "evaluate a checkpoint"),
     "sample": ("toolbox.cli.sample", "draw grids from a trained run"),
     "compare": ("toolbox.cli.compare", "runs side by side, on the same latents"),
+    "convert": ("toolbox.cli.convert", "read weights from outside safely, write them as safetensors"),
+    "release": ("toolbox.cli.release", "export a trained run: generator, conditioner and a card"),
     "explain": ("toolbox.cli.explain", "one iteration of a config in words and formulas"),
     "configs": ("toolbox.cli.configs", "list the configs"),
     "plugins": ("toolbox.cli.plugins", "list the plugins and what they bring"),

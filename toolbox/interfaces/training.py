@@ -118,6 +118,9 @@ class Conditioner(nn.Module, ABC):
         of the whole batch in the order that one process would see; ``rng`` is the same on all.
         """
 
+    def forget_features(self) -> None:
+        """Drop what only training needs, such as features of the training images: called before a release is written."""
+
     def modes(self) -> Condition | None:
         """One condition for each mode that can be asked for alone (a cluster); None where there are no modes."""
         return None

@@ -167,7 +167,7 @@ def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, flo
     It bounds how often a generator that learnt from its labels can show the right class. Each rank classifies its share.
     """
     name = getattr(game.conditioner, "classifier", None)
-    if name is None or not settings.get("test"):
+    if name is None or name not in game.networks or not settings.get("test"):
         return {}
     from toolbox.metrics.evaluate import real_batches
 

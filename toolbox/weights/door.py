@@ -145,9 +145,9 @@ def _load(path: Path) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:  # torch's message advises to switch the safety off: only its cause is kept
-        asked = re.search(r"Unsupported (global|class|operand)\S* (?:GLOBAL )?(\S{1,160})", str(error))
+        asked = re.search(r"GLOBAL (\S{1,160})", str(error))
         if asked:
-            raise RefusedError(f"the name {asked[2]}" if asked[1] != "operand" else "an operation that only code needs") from error
+            raise RefusedError(f"the name {asked[1]}") from error
         cause = re.search(r"WeightsUnpickler error: ([^\n]{1,200})", str(error))
         raise WeightsError(f"it is torn, or holds more than tensors and plain values ({cause[1] if cause else 'unpickling'})") \
             from error

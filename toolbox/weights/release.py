@@ -56,7 +56,8 @@ def write_release(path: str | Path, tensors: Mapping[str, Tensor], card: Mapping
         path.parent.mkdir(parents=True, exist_ok=True)
         _save(tensors, beside, metadata)
         complete = {**card, "file": path.name, "sha256": file_sha256(beside), "tensors": len(tensors)}
-        _write_synced(card_beside, json.dumps(complete, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        standard = json.loads(json.dumps(complete), parse_constant=str)  # JSON knows no NaN: it becomes a text
+        _write_synced(card_beside, json.dumps(standard, indent=2, ensure_ascii=False) + "\n")
         shutil.copymode(card_beside, beside)  # safetensors makes files for their owner only
         os.replace(beside, path)
         os.replace(card_beside, card_file)
