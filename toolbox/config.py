@@ -26,6 +26,9 @@ KEYS: dict[str, str] = {
     "quick": "overrides of --quick",
     "seed": "of every draw",
     "deterministic": "deterministic algorithms only",
+    "precision": "of every game: float32, bf16 or fp16",
+    "compile": "torch.compile for the networks of every game: True, or its arguments",
+    "channels_last": "keep images as (N, H, W, C) in memory",
     "threads": "CPU threads of torch; 0 = torch's choice",
     "plugins": "plugin files to load",
     "work_dir": "where the run is kept; default runs/<config>",
@@ -36,7 +39,6 @@ KEYS: dict[str, str] = {
     "log_processor": "mmengine's",
     "log_level": "mmengine's",
     "visualizer": "mmengine's",
-    "launcher": "mmengine's",
     "experiment_name": "mmengine's",
 }
 

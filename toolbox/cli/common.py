@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+from contextlib import AbstractContextManager
 from typing import Any
 
 
@@ -19,6 +20,21 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
 def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
     """--plugin, once for each file."""
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file to load as a plugin")
+
+
+def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
+    """--launcher, --rank-timeout."""
+    parser.add_argument("--launcher", default="none", choices=("none", "pytorch", "slurm", "mpi"),
+                        help="who started the processes that share the work: pytorch (torchrun), slurm (srun), mpi (mpirun)")
+    parser.add_argument("--rank-timeout", type=float, default=600.0, metavar="SECONDS",
+                        help="how long one process waits for another before the run ends (default 600)")
+
+
+def joined(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """This process as one of those that the launcher started."""
+    from toolbox.training.launch import processes
+
+    return processes(arguments.launcher, arguments.rank_timeout)
 
 
 def load_plugins(arguments: argparse.Namespace) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from toolbox.cli.common import add_config_arguments, add_device_argument, device_of, load_plugins, read_options
+from toolbox.cli.common import (
+    add_config_arguments,
+    add_device_argument,
+    add_launcher_arguments,
+    device_of,
+    joined,
+    load_plugins,
+    read_options,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,15 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--n-fake", type=int, help="generated images; it is part of a metric's protocol")
     parser.add_argument("--bn", choices=("running", "batch", "standing"), help="how BatchNorm generators are evaluated")
     add_device_argument(parser)
+    add_launcher_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print a table, append to ``metrics.jsonl`` beside the checkpoint."""
     load_plugins(arguments)
+    from toolbox import ranks
     from toolbox.config import load_config
     from toolbox.training.evaluation import evaluate_run, table
 
     config = load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))
     changes = {key: value for key, value in (("n_fake", arguments.n_fake), ("bn", arguments.bn)) if value is not None}
-    print(table(evaluate_run(arguments.checkpoint, config, device=device_of(arguments), **changes)))
+    with joined(arguments):
+        results = evaluate_run(arguments.checkpoint, config, device=device_of(arguments), **changes)
+        if ranks.is_main():
+            print(table(results))
     return 0

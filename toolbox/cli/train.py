@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from toolbox.cli.common import add_config_arguments, load_plugins, read_options
+from toolbox.cli.common import add_config_arguments, add_launcher_arguments, joined, load_plugins, read_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,26 +15,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of every draw")
     parser.add_argument("--deterministic", action="store_true", help="deterministic algorithms only")
     parser.add_argument("--no-evaluation", action="store_true", help="skip the metrics at the end")
+    parser.add_argument("--amp", choices=("bf16", "fp16"), help="networks compute in half precision, regularisers in float32")
+    parser.add_argument("--compile", action="store_true", help="torch.compile for the networks; takes minutes at the start")
+    parser.add_argument("--channels-last", action="store_true", help="keep images as (N, H, W, C) in memory")
+    add_launcher_arguments(parser)
     parser.add_argument("--dry-run", action="store_true", help="build everything, say what was built, and stop")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, evaluate, report; the report's path is the last line."""
     load_plugins(arguments)
+    from toolbox import ranks
     from toolbox.jobs import train
 
-    options = read_options(arguments.cfg_options)
-    if arguments.seed is not None:
-        options["seed"] = arguments.seed
-    if arguments.deterministic:
-        options["deterministic"] = True
+    options = _options(arguments)
     if arguments.dry_run:
         return _describe(arguments, options)
-    folder = train(arguments.config, work_dir=arguments.work_dir, quick=arguments.quick, resume=arguments.resume,
-                   options=options, evaluate=not arguments.no_evaluation)
-    report = folder / "report.html"
-    print(report if report.is_file() else folder)
+    with joined(arguments):
+        folder = train(arguments.config, work_dir=arguments.work_dir, quick=arguments.quick, resume=arguments.resume,
+                       options=options, evaluate=not arguments.no_evaluation)
+        if ranks.is_main():
+            report = folder / "report.html"
+            print(report if report.is_file() else folder)
     return 0
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, object]:
+    """Overrides of the config that have an argument of their own."""
+    said = dict(seed=arguments.seed, deterministic=arguments.deterministic or None, precision=arguments.amp,
+                compile=arguments.compile or None, channels_last=arguments.channels_last or None)
+    return {**read_options(arguments.cfg_options), **{key: value for key, value in said.items() if value is not None}}
 
 
 def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import KEYS, ConfigError, override
 from toolbox.guard import import_torchvision
@@ -22,7 +24,8 @@ from toolbox.training.stages import MAIN, newest_checkpoint, resolve_weights, st
 from toolbox.training.terminal import quiet_runner
 
 _FROM_DATA = ("data:", "conditioner:")  # beginnings of what fill_from_data replaces
-_OURS = {"title", "evaluation", "before", "stages", "hooks", "seed", "deterministic", "threads", "plugins"}
+_SWITCHES = ("precision", "compile", "channels_last")  # of the run; every game takes them that has none of its own
+_OURS = {"title", "evaluation", "before", "stages", "hooks", "seed", "deterministic", "threads", "plugins", *_SWITCHES}
 
 
 def build_game(config: Any, deferred: bool = False) -> Any:
@@ -30,9 +33,12 @@ def build_game(config: Any, deferred: bool = False) -> Any:
     model = dict(config.model)
     if _leaves_to_data(model):
         model = fill_from_data(model, build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset)
-    model = resolve_weights(config, model, deferred)
-    model["seed"] = config.get("seed", 0)
-    return build(model, "model", "model")
+    return build({**of_run(config), **resolve_weights(config, model, deferred)}, "model", "model")
+
+
+def of_run(config: Any) -> dict[str, Any]:
+    """What every game of a run is given: the seed, and the switches for speed."""
+    return {"seed": config.get("seed", 0), **{name: config[name] for name in _SWITCHES if name in config}}
 
 
 def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
@@ -51,7 +57,7 @@ def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
     check_iterations(own)
     loader = build_loader(own, seed)
     own.model = fill_from_data(own.model, loader.dataset)
-    game = build({**resolve_weights(config, own.model), "seed": seed}, "model", "model")
+    game = build({**of_run(own), **resolve_weights(config, own.model)}, "model", "model")
     check_batch(own, game)
     arguments = {key: own[key] for key in own if key in KEYS and key not in _OURS and key not in ("model", "work_dir")}
     arguments["train_dataloader"] = loader
@@ -71,7 +77,10 @@ def build_runner(config: Any, stage: str = MAIN, resume: bool = False) -> Any:
 
 
 def build_loader(config: Any, seed: int) -> Any:
-    """The training loader of a stage's config: a seeded stream of items, stacked."""
+    """The training loader of a stage's config: a seeded stream of items, stacked.
+
+    ``batch_size`` counts the images of an iteration on all processes together; the loader gives this one's share.
+    """
     from mmengine.runner import Runner
 
     arguments = dict(config.train_dataloader)
@@ -82,10 +91,15 @@ def build_loader(config: Any, seed: int) -> Any:
     arguments["dataset"] = build(arguments["dataset"], "dataset", "train_dataloader.dataset")
     arguments.setdefault("num_workers", 0)
     arguments.setdefault("collate_fn", dict(type="default_collate"))  # mmengine's default gives lists
-    arguments["sampler"] = {"type": "StreamSampler", "batch_size": arguments["batch_size"], **arguments.get("sampler", {}),
-                            "seed": mix(seed, "data")}
+    arguments["batch_size"] = int(arguments["batch_size"]) // ranks.world()
+    parts = max(int(phase.get("repeat", 1)) for phase in config.model["phases"])
+    arguments["sampler"] = {"type": "StreamSampler", "batch_size": arguments["batch_size"], "parts": parts,
+                            **arguments.get("sampler", {}), "seed": mix(seed, "data")}
     arguments["sampler"] = build(arguments["sampler"], "data_sampler", "train_dataloader.sampler", dataset=arguments["dataset"])
-    return Runner.build_dataloader(arguments)
+    loader = Runner.build_dataloader(arguments)
+    if arguments["num_workers"] and "worker_init_fn" not in arguments:
+        loader.worker_init_fn = leave_signals_to_the_parent  # mmengine's default seeds generators that no item draws from
+    return loader
 
 
 def fill_from_data(model: Any, stream: Any) -> Any:
@@ -160,7 +174,15 @@ def check_iterations(config: Any) -> None:
 
 
 def check_batch(config: Any, game: Any) -> None:
-    batch = int(config.train_dataloader["batch_size"])
-    if batch % game.repeats:
-        raise ConfigError(f"train_dataloader.batch_size={batch} must be a multiple of {game.repeats}: "
-                          f"the phases repeat up to {game.repeats} times and split the batch")
+    """Raise ConfigError for a batch that the processes, parts and splits of an iteration cannot share equally."""
+    batch, world = int(config.train_dataloader["batch_size"]), ranks.world()
+    splits = max(step.phase.accumulate for step in game.steps)
+    if batch % (game.repeats * splits * world):
+        shares = [(world, "processes"), (game.repeats, "parts, since phases repeat"), (splits, "splits, since phases accumulate")]
+        reason = " x ".join(f"{n} {what}" for n, what in shares if n > 1)
+        raise ConfigError(f"train_dataloader.batch_size={batch} must be a multiple of {game.repeats * splits * world} ({reason})")
+
+
+def leave_signals_to_the_parent(worker: int) -> None:
+    """A loader's process ignores Ctrl-C, which a terminal sends to it too: the batch under way is still needed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

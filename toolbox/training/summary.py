@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolbox.registry import build
-from toolbox.training.building import build_loader, fill_from_data
+from toolbox.training.building import build_loader, fill_from_data, of_run
 from toolbox.training.facts import data_facts, notices
 from toolbox.training.phases import Phase, Step, Weight, plan
 from toolbox.training.stages import MAIN, resolve_weights, stage_config
@@ -90,7 +90,7 @@ def summary(config: Any) -> str:
         stream = build_loader(own, own.get("seed", 0)).dataset
         facts = data_facts(stream)
         model = fill_from_data(own.model, stream)
-        game = build({**resolve_weights(config, model, deferred=True), "seed": own.get("seed", 0)}, "model", "model")
+        game = build({**of_run(own), **resolve_weights(config, model, deferred=True)}, "model", "model")
         lines.append(f"[{stage}] data: {facts['title']}: {facts['n']:,} images, "
                      f"{facts['labelled']:,} labelled, {len(facts['classes'])} classes")
         lines += [f"    {notice}" for notice in [facts["notice"], *notices(game)] if notice]
