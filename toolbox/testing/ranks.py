@@ -11,7 +11,7 @@ from torch import Tensor
 from toolbox import ranks
 from toolbox.testing.common import close, require
 from toolbox.testing.processes import run_ranks
-from toolbox.training.consistency import differences, explain
+from toolbox.training.consistency import REDUCE, differences, explain
 
 _RATE = 0.01
 
@@ -46,8 +46,15 @@ def check_ranks(make_game: Callable[[], Any], make_data: Callable[[], Any] | Non
     alone, = run_ranks(_play, *arguments, world=1)
     for name, value in alone.items():
         if compare_networks or not name.startswith(("networks.", "average.")):
-            require(_alike(value, by_rank[0].get(name), tolerance),
-                    explain(name, game, f"differs between {world} processes and one"))
+            require(_alike(value, by_rank[0].get(name), tolerance), _explain_one(name, game, world))
+
+
+def _explain_one(name: str, game: Any, world: int) -> str:
+    if name not in dict(game.named_parameters()):
+        return f"buffer {name!r} differs between {world} processes and one: {REDUCE}"
+    return (f"parameter {name!r} differs between {world} processes and one: does a loss couple the images of a batch "
+            "(toolbox.ranks.gather_rows_with_gradient), take the mean of some of them (toolbox.losses.selected), or draw for "
+            "them without draw_rows? With BatchNorm it must differ: compare_networks=False")
 
 
 def _play(make_game: Callable[[], Any], make_data: Callable[[], Any] | None, iterations: int, batch_size: int) -> dict[str, Tensor]:

@@ -12,6 +12,9 @@ from torch import Tensor
 from toolbox import ranks
 
 
+REDUCE = "reduce what moves it first (game.gather, toolbox.ranks)"
+
+
 class RanksDifferError(RuntimeError):
     """Processes of one run hold different values of what must be one; the message names them."""
 
@@ -38,12 +41,12 @@ def differences(by_rank: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if any(values.get(name) != by_rank[0].get(name) for values in by_rank)]
 
 
-def explain(name: str, game: Any, what: str = "differs between ranks") -> str:
+def explain(name: str, game: Any) -> str:
     """What went wrong with a parameter or buffer, and what to do."""
     if name in dict(game.named_parameters()):
-        return (f"parameter {name!r} {what}: each rank must take part in the same optimiser steps, and nothing else may "
-                "move a parameter")
-    return f"buffer {name!r} {what}: reduce what moves it first (game.gather, toolbox.ranks)"
+        return (f"parameter {name!r} differs between ranks: each must take part in the same optimiser steps, and nothing else "
+                "may move a parameter")
+    return f"buffer {name!r} differs between ranks: {REDUCE}"
 
 
 def _entries(game: Any) -> Iterator[tuple[str, Tensor]]:
