@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,9 @@ from torch import Tensor, nn
 from toolbox.catalog import near_miss
 from toolbox.training.writing import reason_of, write_whole
 from toolbox.weights.archive import verify_archive
+from toolbox.weights.door import read_nested
 from toolbox.weights.errors import WeightsError
+from toolbox.weights.strict import misfits
 
 
 class CheckpointError(RuntimeError):
@@ -33,14 +34,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         siblings = [p.name for p in path.parent.glob("*.pth")] if path.parent.is_dir() else []
         raise CheckpointError(f"checkpoint {str(path)!r} does not exist{near_miss(path.name, siblings)}")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return {"state_dict": load_file(path)}
-        if zipfile.is_zipfile(path):  # torch does not look at the checksums in its own files
-            verify_archive(path)
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch and safetensors raise many kinds for a bad file; all mean the same here
+        return dict(read_nested(path))
+    except Exception as error:  # torch raises many kinds for a bad file; all mean the same here
         raise CheckpointError(f"cannot read {str(path)!r}: {reason_of(error)} - the file is torn, or holds objects "
                               "that would run code when loaded (only tensors and plain values are accepted)") from error
 
@@ -146,13 +141,9 @@ def check_fit(state: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
         CheckpointError: listing missing, unexpected and differently shaped entries. Nothing has been loaded then.
     """
     own, state = ({k: v for k, v in part.items() if not k.startswith("conditioner.")} for part in (model.state_dict(), state))
-    missing = [k for k in own if k not in state]
-    unexpected = [k for k in state if k not in own]
-    shapes = [f"{k}: {tuple(state[k].shape)} in the file, {tuple(own[k].shape)} in the model" for k in own
-              if k in state and isinstance(own[k], Tensor) and state[k].shape != own[k].shape]
-    if missing or unexpected or shapes:
-        parts = [_listed("missing in the file", missing), _listed("not in the model", unexpected), _listed("other shapes", shapes)]
-        raise CheckpointError(f"{what} does not fit this config, nothing was loaded: {'; '.join(p for p in parts if p)}")
+    found = misfits(state, own)
+    if found:
+        raise CheckpointError(f"{what} does not fit this config, nothing was loaded: {found}")
 
 
 def load_whole(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
@@ -190,11 +181,3 @@ def network_state(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
         held = sorted({key.split(".")[1] for key in state if key.startswith("networks.")})
         raise CheckpointError(f"the checkpoint holds no network {name!r}{near_miss(name, held)}; it holds {', '.join(held)}")
     return dict(state)
-
-
-def _listed(title: str, items: Iterable[str], most: int = 8) -> str:
-    items = list(items)
-    if not items:
-        return ""
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return f"{title} ({len(items)}): {', '.join(items[:most])}{more}"

@@ -127,16 +127,15 @@ def recognise(path: str | Path) -> str:
     raise WeightsError(f"{path} is no weights file, or torn: neither safetensors, nor torch's format, nor a network pickle")
 
 
-def read_torch_file(path: str | Path) -> Any:
-    """The nested content of a file of ``torch.save``: the archive's CRCs first, then ``weights_only=True``.
+def read_nested(path: str | Path) -> Any:
+    """The content of a file of ``torch.save`` with its nesting; of any other file dict(state_dict=its tensors).
 
     Raises:
-        WeightsError: for a damaged archive, and for content that asks to run code (RefusedError, with what it asks for). Other
-            errors of torch for a torn file pass through.
+        WeightsError: for a missing or damaged file, and for content that asks to run code (RefusedError, with what it asks
+            for). Other errors of torch for a torn file pass through.
     """
-    if _head(Path(path))[0].startswith(b"PK"):
-        verify_archive(path)
-    return _load(Path(path))
+    path = Path(path)
+    return _load(path) if recognise(path) in ("torch", "torch-legacy") else {"state_dict": read_weights(path).tensors}
 
 
 def _load(path: Path) -> Any:
