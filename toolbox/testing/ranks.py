@@ -13,6 +13,7 @@ from toolbox.testing.common import close, require
 from toolbox.testing.processes import run_ranks
 from toolbox.training.consistency import REDUCE, differences, explain
 
+NETWORKS = ("networks.", "average.")
 _RATE = 0.01
 
 
@@ -45,16 +46,16 @@ def check_ranks(make_game: Callable[[], Any], make_data: Callable[[], Any] | Non
         raise AssertionError(explain(name, game))
     alone, = run_ranks(_play, *arguments, world=1)
     for name, value in alone.items():
-        if compare_networks or not name.startswith(("networks.", "average.")):
+        if compare_networks or not name.startswith(NETWORKS):
             require(_alike(value, by_rank[0].get(name), tolerance), _explain_one(name, game, world))
 
 
 def _explain_one(name: str, game: Any, world: int) -> str:
-    if name not in dict(game.named_parameters()):
-        return f"buffer {name!r} differs between {world} processes and one: {REDUCE}"
-    return (f"parameter {name!r} differs between {world} processes and one: does a loss couple the images of a batch "
-            "(toolbox.ranks.gather_rows_with_gradient), take the mean of some of them (toolbox.losses.selected), or draw for "
-            "them without draw_rows? With BatchNorm it must differ: compare_networks=False")
+    parameter = name in dict(game.named_parameters())
+    advice = ("does a loss couple the images of a batch (toolbox.ranks.gather_rows_with_gradient), take the mean of some of them "
+              "(toolbox.losses.selected), or draw for them without draw_rows?" if parameter else REDUCE)
+    norm = "; with BatchNorm networks do differ: compare_networks=False" if name.startswith(NETWORKS) else ""
+    return f"{'parameter' if parameter else 'buffer'} {name!r} differs between {world} processes and one: {advice}{norm}"
 
 
 def _play(make_game: Callable[[], Any], make_data: Callable[[], Any] | None, iterations: int, batch_size: int) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from toolbox import ranks
 
-
 REDUCE = "reduce what moves it first (game.gather, toolbox.ranks)"
 
 

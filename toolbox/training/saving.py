@@ -15,6 +15,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.training import checkpoints as files
+from toolbox.training.consistency import check_same_on_ranks
 from toolbox.training.evaluation_hook import Evaluation, check_metric_name
 from toolbox.training.hooks import game_of
 from toolbox.training.networks import fingerprint
@@ -90,6 +91,7 @@ class Checkpoints(Hook):
     def contents(self, runner: Any, iteration: int) -> dict[str, Any]:
         """What a checkpoint holds (collective)."""
         game = game_of(runner)
+        check_same_on_ranks(game)
         contents = dict(
             meta=dict(iter=iteration, epoch=0, seed=game.seed, cfg=runner.cfg.pretty_text, experiment_name=runner.experiment_name,
                       time=time.strftime("%Y-%m-%d %H:%M:%S"), mmengine_version=""),
