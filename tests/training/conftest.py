@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
+import killing  # noqa: E402
 
 CONFIG = """
 plugins = [{plugin!r}]
@@ -36,6 +37,14 @@ param_scheduler = [dict(type='LinearLR', start_factor=0.5, begin=0, end=4, by_ep
 train_cfg = dict(max_iters=5)
 hooks = dict(checkpoints=dict(type='Checkpoints', interval=3, keep=0), journal=dict(type='Journal'))
 """
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[killing.ForkServer]:
+    """Starts training processes within milliseconds."""
+    server = killing.ForkServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import importlib
 import json
 import os
 import random
+import resource
 import runpy
 import signal
 import subprocess
@@ -23,7 +24,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tools" / "train.py"
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg", "TOOLBOX_TRACEBACK": "1"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "agg"}
 
 Moment = Callable[[Path, float], bool]
 """(run's folder, seconds since the start) -> whether to kill now; asked again and again."""
@@ -39,9 +40,9 @@ class ForkServer:
         self._server = subprocess.Popen([sys.executable, __file__], cwd=ROOT, env=ENVIRONMENT, text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def start(self, arguments: list[str], log: Path) -> int:
-        """Fork a training; its process id."""
-        self._tell(dict(arguments=arguments, log=str(log)))
+    def start(self, arguments: list[str], log: Path, largest_file: int | None = None) -> int:
+        """Fork a training that may write files of so many bytes; its process id."""
+        self._tell(dict(arguments=arguments, log=str(log), largest_file=largest_file))
         return int(self._hear()["pid"])
 
     def wait(self) -> int:
@@ -73,7 +74,7 @@ def serve() -> None:
         pid = os.fork()
         if pid == 0:
             answers.close()
-            _become_training(asked["arguments"], asked["log"])
+            _become_training(**asked)
         for answer in (lambda: dict(pid=pid), lambda: dict(status=os.waitpid(pid, 0)[1])):  # noqa: B023 (called at once)
             answers.write(json.dumps(answer()) + "\n")
             answers.flush()
@@ -93,11 +94,13 @@ def _import_everything() -> None:
         importlib.import_module(name)
 
 
-def _become_training(arguments: list[str], log: str) -> None:
+def _become_training(arguments: list[str], log: str, largest_file: int | None) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    if largest_file is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
     sys.argv = [str(SCRIPT), *arguments]
     sys.path.insert(0, str(SCRIPT.parent))
     status = 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,16 +55,21 @@ class StoppedError(RuntimeError):
     """A run that ends in the middle."""
 
 
-def stop_at(iteration: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """End runs before this iteration, with nothing saved or said; the test's stand-in for a kill inside one process."""
+def stop() -> None:
+    """With nothing saved or said: a stand-in for a kill, inside the process."""
+    raise StoppedError
+
+
+def do_at(iteration: int, action: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do something at the start of an iteration."""
     step = Game.train_step
 
-    def step_or_stop(game: Any, data: Any, optim_wrapper: Any) -> Any:
+    def act_and_step(game: Any, data: Any, optim_wrapper: Any) -> Any:
         if int(game.iteration) == iteration:
-            raise StoppedError
+            action()
         return step(game, data, optim_wrapper)
 
-    monkeypatch.setattr(Game, "train_step", step_or_stop)
+    monkeypatch.setattr(Game, "train_step", act_and_step)
 
 
 # -- exactness ----------------------------------------------------------------------------------------------------------------
@@ -74,12 +81,24 @@ def test_everything_is_as_in_an_uninterrupted_run(measured: Run, monkeypatch: py
     options = {"model.log_every": 4}
     whole = measured("whole", options=options)
     with monkeypatch.context() as patch:
-        stop_at(at, patch)
+        do_at(at, stop, patch)
         with pytest.raises(StoppedError):
             measured("part", options=options)
     part = measured("part", options=options, resume=True)
     killing.assert_same_folder(whole, part)
     assert [line["iteration"] for line in records(part)] == [2, 4, 6, 8]
+
+
+def test_a_run_that_was_asked_to_stop_goes_on_exactly(measured: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM within iteration 5: the iteration is finished and saved; no grid is drawn that an uninterrupted run has not."""
+    options = {"model.log_every": 4, "hooks.samples": dict(type="SampleGrid", interval=4, columns=2), "hooks.checkpoints.keep": 0}
+    whole = measured("whole", options=options)
+    with monkeypatch.context() as patch:
+        do_at(5, lambda: os.kill(os.getpid(), signal.SIGTERM), patch)
+        part = measured("part", options=options)
+    assert not (part / "done.json").exists() and "iter_6.pth" in names(part) and "iter_9.pth" not in names(part)
+    measured("part", options=options, resume=True)
+    killing.assert_same_folder(whole, part)
 
 
 def test_measuring_changes_nothing(measured: Run) -> None:

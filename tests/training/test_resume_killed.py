@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import killing
@@ -18,9 +18,8 @@ TITLES = {**PLUGINS, "core": "toolbox/biggan_cifar"}
 class Workshop:
     """The process that forks, and the small data set."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.server = killing.ForkServer()
+    def __init__(self, server: killing.ForkServer, folder: Path) -> None:
+        self.server, self.folder = server, folder
         self.data = killing.write_small_set(folder / "data")
 
     def command(self, config: str) -> list[str]:
@@ -45,10 +44,8 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    made = Workshop(tmp_path)
-    yield made
-    made.server.close()
+def workshop(fork_server: killing.ForkServer, tmp_path: Path) -> Workshop:
+    return Workshop(fork_server, tmp_path)
 
 
 def test_every_plugin_is_tried() -> None:

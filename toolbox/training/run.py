@@ -21,7 +21,7 @@ from toolbox.training.facts import data_facts, environment, notices
 from toolbox.training.optimizers import PlayerOptimizers
 from toolbox.training.stages import MAIN, newest_checkpoint, stage_config, stage_folder
 from toolbox.training.terminal import say
-from toolbox.training.writing import write_text
+from toolbox.training.writing import on_main, write_text
 
 
 def play(config: Any, resume: bool = False) -> bool:
@@ -50,19 +50,22 @@ def _run_stage(config: Any, stage: str, resume: bool) -> bool:
         say(f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
             f"Continue with --resume --work-dir {config.work_dir}")
         return False
-    write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json")
+    on_main(lambda: write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json"))
     return True
 
 
 def _is_done(config: Any, stage: str) -> bool:
-    """A finished stage says so; one whose last checkpoint has gone, or is torn, is continued."""
-    folder = stage_folder(config, stage)
-    done = folder / "done.json"
-    newest = newest_checkpoint(config, stage) if done.is_file() else None
-    if newest is None:
-        return False
-    wanted = int(stage_config(config, stage).train_cfg.get("max_iters", 0))
-    return min(int(json.loads(done.read_text())["iterations"]), files.iteration_of(newest)) >= wanted
+    """A finished stage says so; one whose last checkpoint has gone, or is torn, is continued. The first process looks."""
+    def finished() -> bool:
+        folder = stage_folder(config, stage)
+        done = folder / "done.json"
+        newest = files.latest_checkpoint(folder) if done.is_file() else None
+        if newest is None:
+            return False
+        wanted = int(stage_config(config, stage).train_cfg.get("max_iters", 0))
+        return min(int(json.loads(done.read_text())["iterations"]), files.iteration_of(newest)) >= wanted
+
+    return on_main(finished)
 
 
 def _would_be_lost(config: Any, stage: str) -> bool:

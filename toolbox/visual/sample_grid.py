@@ -32,8 +32,8 @@ class SampleGrid(Hook):
             self.draw(runner, batch_idx + 1)
 
     def after_train(self, runner: Any) -> None:
-        """Draw at the end."""
-        if runner.iter % self.interval:
+        """Draw at the end; not where the run was interrupted and will go on."""
+        if runner.iter % self.interval and runner.iter >= runner.max_iters:
             self.draw(runner, runner.iter)
 
     def draw(self, runner: Any, iteration: int) -> Path | None:
