@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import Tensor, nn
 
 from toolbox import testing
 from toolbox.data.stream import Stream
 from toolbox.registry import build
+from toolbox.training.evaluation import evaluate_game, read_records
 from toolbox_lcp.toy import CLASSES, ToyFeatures, ToyImages, config
 
 
@@ -66,15 +67,21 @@ def test_the_mean_over_labelled_images_is_that_of_all_ranks() -> None:
     testing.check_ranks(classifier_game, stream, tolerance=1e-6)
 
 
-def prepared() -> dict[str, Tensor]:
+def measured(folder: Path) -> list[dict[str, float]]:
+    """Everything that an evaluation measures, under each kind of BatchNorm statistics."""
     made = game()
     made.prepare(stream())
-    return dict(made.conditioner.state_dict())
+    settings = dict(real=ToyImages(each=24), test=ToyImages(each=15, seed=1), extractor=ToyFeatures(), n_fake=40, batch_size=8,
+                    metrics=dict(fid=dict(type="FID"), consistency=dict(type="ClusterConsistency")),
+                    cache_dir=str(folder / "cache"))
+    return [evaluate_game(made, {**settings, "bn": bn}, folder / "metrics.jsonl") for bn in ("running", "batch", "standing")]
 
 
-def test_preparation_is_shared_and_gives_what_one_process_finds() -> None:
-    one, other = testing.run_ranks(prepared)
-    alone = prepared()
-    for name, value in alone.items():
-        assert torch.equal(one[name], other[name])
-        torch.testing.assert_close(one[name], value)
+def test_an_evaluation_of_two_ranks_is_that_of_one(tmp_path: Path) -> None:
+    one, other = testing.run_ranks(measured, tmp_path / "two")
+    assert one == other == measured(tmp_path / "one")
+    assert [name.partition("[")[0] for name in one[0]] == ["fid", "cluster-consistency", "cluster-consistency",
+                                                           "pseudo-labeller-accuracy"]
+    two, alone = (read_records(tmp_path / name / "metrics.jsonl") for name in ("two", "one"))
+    assert len(two) == len(alone) == 9
+    assert [(line["metric"], line["values"]) for line in two] == [(line["metric"], line["values"]) for line in alone]
