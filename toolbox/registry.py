@@ -6,6 +6,7 @@ mmengine's own roots, so that its Runner finds our hooks, loops and data sets un
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -98,7 +99,9 @@ def check(config: Mapping[str, Any], kind: str | None = None, where: str = "") -
     """
     place = f"{where}: " if where else ""
     if "type" not in config:
-        raise BuildError(f"{place}a component needs a 'type', got only {sorted(config)}")
+        slips = [key for key in config if near_miss(str(key), ["type"])]
+        hint = f"; {slips[0]!r} - did you mean 'type'?" if slips else ""
+        raise BuildError(f"{place}a component needs a 'type', got only {sorted(config)}{hint}")
     component = _component(config["type"], kind, place)
     _check_arguments(component, config["type"], [key for key in config if key != "type"], place)
     return component
@@ -127,13 +130,28 @@ def _dotted(name: str, place: str) -> Any:
     return found
 
 
-def _check_arguments(component: Any, name: str, arguments: Iterable[str], place: str) -> None:
-    import inspect
+def accepted(component: Any) -> dict[str, inspect.Parameter] | None:
+    """Arguments by name; those that a constructor passes on as ``**kwargs`` are looked up in its base classes.
 
-    parameters = inspect.signature(component).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return
+    None for a function with ``**kwargs``: it takes anything.
+    """
+    if not isinstance(component, type):
+        parameters = dict(inspect.signature(component).parameters)
+        return None if any(p.kind is p.VAR_KEYWORD for p in parameters.values()) else parameters
+    found: dict[str, inspect.Parameter] = {}
+    for base in component.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        own = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+        found = {**{p.name: p for p in own if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}, **found}
+        if not any(p.kind is p.VAR_KEYWORD for p in own):
+            break
+    return found
+
+
+def _check_arguments(component: Any, name: str, arguments: Iterable[str], place: str) -> None:
+    parameters = accepted(component)
     for key in arguments:
-        if key not in parameters:
-            raise BuildError(f"{place}{name} has no argument {key!r}{near_miss(key, parameters)}; "
+        if parameters is not None and key not in parameters:
+            raise BuildError(f"{place}{name} has no argument {key!r}{near_miss(key, [*parameters, 'type'])}; "
                              f"it has: {', '.join(parameters)}")
