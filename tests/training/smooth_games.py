@@ -1,13 +1,18 @@
-"""A game of small convolutional networks without batch statistics, in any precision: what several processes must equal."""
+"""A game of small convolutional networks without batch statistics, in any precision: what several processes must equal.
+
+As a file also a plugin, so that configs may name the networks.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from toy_games import optimisers
 
+from toolbox import hookimpl
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample, draw_rows
 from toolbox.training.game import Game
 
@@ -17,10 +22,10 @@ SIZE, CLASSES = 8, 3
 class SmoothGenerator(Generator):
     """Labels and latents to images, with noise of its own."""
 
-    def __init__(self, latent_dim: int = 4) -> None:
+    def __init__(self, latent_dim: int = 4, classes: int = CLASSES) -> None:
         super().__init__()
-        self.latent_dim, self.image_size, self.n_conditions = latent_dim, SIZE, CLASSES
-        self.embed = nn.Embedding(CLASSES, latent_dim)
+        self.latent_dim, self.image_size, self.n_conditions = latent_dim, SIZE, classes
+        self.embed = nn.Embedding(classes, latent_dim)
         self.linear = nn.Linear(latent_dim, 8 * 4 * 4)
         self.conv = nn.Conv2d(8, 3, 3, padding=1)
 
@@ -33,17 +38,17 @@ class SmoothGenerator(Generator):
     def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
         noise = draw_rows(lambda n: torch.randn(n, 1, SIZE, SIZE, generator=rng), len(latents), rng)
         sample = super().generate(latents, condition, rng)
-        return sample.replace(images=sample.images + 0.1 * noise.to(sample.images))
+        return sample.replace(images=(sample.images + 0.1 * noise.tanh().to(sample.images)) / 1.1)
 
 
 class SmoothDiscriminator(Discriminator):
     """Convolutions and a class embedding."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = CLASSES) -> None:
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 3, padding=1, stride=2)
         self.linear = nn.Linear(8 * 4 * 4, 1)
-        self.embed = nn.Embedding(CLASSES, 8 * 4 * 4)
+        self.embed = nn.Embedding(classes, 8 * 4 * 4)
 
     def encode(self, images: Tensor) -> Tensor:
         return torch.tanh(self.conv(images.to(self.conv.bias))).flatten(1)
@@ -96,3 +101,9 @@ def weights_after(game: Game, iterations: int, lr: float = 0.1, n: int = 16) -> 
 def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     """Over all entries."""
     return max(float((one[name].double() - other[name].double()).abs().max()) for name in one if one[name].numel())
+
+
+@hookimpl
+def register_components(register: Callable[[str, str, str], None]) -> None:
+    register("generator", "SmoothGenerator", "smooth_games:SmoothGenerator")
+    register("discriminator", "SmoothDiscriminator", "smooth_games:SmoothDiscriminator")

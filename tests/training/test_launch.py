@@ -20,7 +20,7 @@ from toolbox import ranks
 from toolbox.training.launch import LaunchError, processes
 
 try:
-    with processes('pytorch', timeout=float(sys.argv[2])):
+    with processes(sys.argv[3], timeout=float(sys.argv[2])):
         print('started', ranks.rank(), ranks.world(), float(ranks.sum_over_ranks(torch.ones(()))), flush=True)
         for number in range(1000):
             if ranks.rank() == 1 and number == 3:
@@ -39,20 +39,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_two(tmp_path: Path, what: str, timeout: float) -> list[subprocess.Popen[str]]:
+PLACES = {"pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+          "mpi": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK")}
+
+
+def start_two(tmp_path: Path, what: str, timeout: float, launcher: str = "pytorch") -> list[subprocess.Popen[str]]:
     script, port = tmp_path / "script.py", free_port()
     script.write_text(SCRIPT)
     root = Path(__file__).parents[2]
-    place = dict(WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1", PYTHONPATH=str(root))
-    command = [sys.executable, str(script), what, str(timeout)]
+    same = dict(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1", PYTHONPATH=str(root))
+    places = [dict(zip(PLACES[launcher], (str(rank), "2", str(rank)), strict=True)) for rank in range(2)]
+    command = [sys.executable, str(script), what, str(timeout), launcher]
     return [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                             env={**os.environ, **place, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(2)]
+                             env={**os.environ, **same, **place}) for place in places]
 
 
-@pytest.mark.parametrize("what", ["dies", "hangs", "fails"])
-def test_the_others_end_within_the_timeout_and_say_why(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize(("what", "launcher"), [("dies", "slurm"), ("hangs", "pytorch"), ("fails", "mpi")])
+def test_the_others_end_within_the_timeout_and_say_why(tmp_path: Path, what: str, launcher: str) -> None:
+    """The variables of each launcher, set by hand, start a true group."""
     timeout = 5.0
-    first, second = start_two(tmp_path, what, timeout)
+    first, second = start_two(tmp_path, what, timeout, launcher)
     try:
         assert first.stdout is not None and first.stdout.readline() == "started 0 2 2.0\n"
         begun = time.monotonic()
