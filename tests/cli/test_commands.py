@@ -129,6 +129,21 @@ def test_runs_of_one_name_are_told_apart(run: Path, tmp_path: Path) -> None:
     assert list(json.loads((tmp_path / "c.json").read_text())["runs"]) == ["lcp", "lcp (2)"]
 
 
+def test_a_release_draws_what_the_run_draws(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two files, without discriminators, CLIP or the run's folder: classes, clusters, metrics."""
+    out = tmp_path / "lcp.safetensors"
+    assert main(["release", str(run), "-o", str(out), "--licence", "CC0-1.0"]) == 0
+    card = json.loads(out.with_suffix(".json").read_text())
+    assert card["networks"] == ["generator"] and card["metrics"] and card["data"]["embedded"]
+    for words in (["--class", "bag"], ["--by", "cluster", "--class", "bag"]):
+        for name, source in (("run", run), ("release", out)):
+            assert main(["sample", str(source), "--columns", "3", "-o", str(tmp_path / f"{name}.png"), *words]) == 0
+        assert (tmp_path / "run.png").read_bytes() == (tmp_path / "release.png").read_bytes()
+    capsys.readouterr()
+    assert main(["test", CONFIG, str(out), "--quick", "--cfg-options", *SMALL]) == 0
+    assert "fid[toy-clip,100]" in capsys.readouterr().out
+
+
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     """``toolbox COMMAND --help`` answers for all of them."""
     for command in COMMANDS:
