@@ -1,0 +1,87 @@
+"""Pace after 200,000 logged iterations over that of the first: a history that grows would show. ``make bench`` prints it."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from toolbox.config import load_config
+from toolbox.training.building import build_runner
+from toolbox.training.hooks import game_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+import tiny_run  # noqa: E402
+
+LOGGED = 200_000
+BLOCK, PAIRS = 100, 60
+
+
+class LongRun:
+    """A run of the toy game, its losses read in every iteration, driven iteration by iteration."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        options = {"train_cfg.max_iters": 10 * LOGGED, "hooks.checkpoints": None, "model.log_every": 1}
+        config = load_config(tiny_run.write_config(folder / "tiny.py"), options=options)
+        config.work_dir = str(folder)
+        self.runner = build_runner(config)
+        self.runner._train_loop = self.loop = self.runner.build_train_loop(self.runner._train_loop)
+        self.runner.optim_wrapper = self.runner.build_optim_wrapper(self.runner.optim_wrapper)
+        self.runner.param_schedulers = self.runner.build_param_scheduler(self.runner.param_schedulers)
+        self.runner.call_hook("before_run")
+        self.runner.optim_wrapper.initialize_count_status(self.runner.model, 0, self.loop.max_iters)
+        game_of(self.runner).prepare(self.loop.dataloader.dataset)
+        self.runner.call_hook("before_train")
+        self.runner.call_hook("before_train_epoch")
+        self.runner.model.train()
+        self.batches = self.loop._stream()
+
+    def iterate(self, times: int) -> float:
+        """Seconds of so many iterations."""
+        started = time.perf_counter()
+        for _ in range(times):
+            self.loop._iterate(next(self.batches))
+        return time.perf_counter() - started
+
+    def log(self, times: int) -> None:
+        """What the hooks do around so many iterations, without the iterations."""
+        outputs = {f"loss{number}": torch.tensor(float(number)) for number in range(3)}
+        for _ in range(times):
+            self.runner.call_hook("before_train_iter", batch_idx=self.loop.iter, data_batch=None)
+            self.runner.call_hook("after_train_iter", batch_idx=self.loop.iter, data_batch=None, outputs=outputs)
+            self.loop._iter += 1
+
+    @property
+    def history(self) -> int:
+        """Entries of the longest history in memory."""
+        return max(len(buffer.data[0]) for buffer in self.runner.message_hub.log_scalars.values())
+
+
+def test_pace_after_200000_logged_iterations(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Blocks of a young and an old run in turn; the figure is the median of their ratios."""
+    young, old = LongRun(tmp_path / "young"), LongRun(tmp_path / "old")
+    old.log(LOGGED)
+    ratios: list[float] = []
+
+    def pair() -> None:
+        if len(ratios) % 2:  # whoever comes first has no advantage
+            b, a = old.iterate(BLOCK), young.iterate(BLOCK)
+        else:
+            a, b = young.iterate(BLOCK), old.iterate(BLOCK)
+        ratios.append(b / a)
+
+    young.iterate(BLOCK), old.iterate(BLOCK)
+    benchmark.pedantic(pair, rounds=PAIRS)
+    ratio = statistics.median(ratios)
+    benchmark.extra_info["old_over_young"] = ratio
+    with capsys.disabled():
+        print(f"\niterations after {LOGGED:,} logged ones take {ratio:.4f} of the first (median of {PAIRS} pairs of {BLOCK}; quartiles "
+              f"{[round(q, 3) for q in statistics.quantiles(ratios, n=4)]}); histories hold {old.history} and {young.history} entries")
+    assert ratio < 1.02
+    assert old.history <= 2001
