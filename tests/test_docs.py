@@ -28,7 +28,7 @@ def test_the_code_of_the_guide_runs() -> None:
     blocks = BLOCK.findall(FILE.sub("", GUIDE))
     for block in blocks:
         exec(compile(block, "docs/plugins.md", "exec"), namespace)
-    assert len(blocks) == 3 and "clusterer" in namespace
+    assert len(blocks) == 4 and "clusterer" in namespace
 
 
 def test_the_guide_names_every_kind_and_every_check() -> None:

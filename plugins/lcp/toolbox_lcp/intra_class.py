@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from toolbox import ranks
 from toolbox.interfaces import Clusterer
 from toolbox.registry import build
 from toolbox_lcp.layout import ClusterLayout
@@ -64,10 +65,11 @@ class IntraClassClusters(nn.Module):
             size = self._affordable(y, len(own))
             clusterer = build(self._config, "clusterer", "conditioner.clusterer", clusters=size)
             try:
-                self.states[y] = _State(clusterer.fit(own))
+                fitted = ranks.from_main(clusterer.fit(own))  # threads may have summed in another order elsewhere
             except ValueError as error:
                 raise ValueError(f"class {name!r}: {error}") from error
-            self._accept(y, clusterer.n_clusters)
+            self.states[y] = _State(fitted)
+            self._accept(y, fitted.n_clusters)
         return self
 
     def _affordable(self, y: int, images: int) -> int:
