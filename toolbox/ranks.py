@@ -6,11 +6,13 @@ rank must call them, in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 def running() -> bool:
@@ -31,6 +33,11 @@ def world() -> int:
 def is_main() -> bool:
     """Whether this process is the one that speaks and writes files."""
     return rank() == 0
+
+
+def is_mine(number: int) -> bool:
+    """Whether batch ``number`` is this rank's share: they go round, so that batches are the same for any number of ranks."""
+    return number % world() == rank()
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
@@ -101,5 +108,49 @@ def wait_for_all() -> None:
         torch.distributed.barrier()
 
 
+def together(work: Callable[[], T]) -> T:
+    """``work()`` on every rank; when it fails on one, all fail with its error instead of waiting for that rank.
+
+    Raises:
+        Exception: this rank's own, or the first other rank's, of its class and text.
+    """
+    if not running():
+        return work()
+    result, error = None, None
+    try:
+        result = work()
+    except Exception as own:
+        error = own
+    errors = gather_objects(None if error is None else (type(error), str(error)))
+    if error is not None:
+        raise error
+    for other, found in enumerate(errors):
+        if found is not None:
+            raise _as_raised(found[0], found[1], other)
+    return result  # type: ignore[return-value]
+
+
+def on_main(work: Callable[[], T]) -> T:
+    """``work()`` on rank 0 alone; its result, or its error, on all."""
+    found = together(lambda: work() if is_main() else None)
+    return from_main(found)
+
+
+def gather_to_main(value: Any) -> list[Any]:
+    """Every rank's ``value`` (picklable), in the order of the ranks, on rank 0; an empty list on the others."""
+    if not running():
+        return [value]
+    values: list[Any] | None = [None] * world() if is_main() else None
+    torch.distributed.gather_object(value, values)
+    return values or []
+
+
 def _grouped() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _as_raised(kind: type[Exception], text: str, rank: int) -> Exception:
+    try:
+        return kind(text)
+    except Exception:  # its class wants other arguments
+        return RuntimeError(f"{kind.__name__} of rank {rank}: {text}")

@@ -18,7 +18,6 @@ from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample
 from toolbox.metrics.base import ExtractorMetric, FeatureMetric
 from toolbox.metrics.features import feature_key, from_bytes, with_features
 from toolbox.metrics.reference import ReferenceCache, reference_description
-from toolbox.metrics.sharing import gather_to_main, on_main, share_of_batches, together
 from toolbox.metrics.statistics import KINDS, Statistics
 
 Sampler = Callable[[Tensor], Sample]
@@ -71,10 +70,10 @@ def evaluate(sampler: Sampler, real_set: RealImages, metrics: Sequence[Metric], 
         if isinstance(metric, ExtractorMetric):
             metric.extractor.to(device).eval()
     _feed_real(real_set, metrics, batch_size, cache_dir, device)
-    together(lambda: _feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device))
+    ranks.together(lambda: _feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device))
     for metric in metrics:
         _merge_ranks(metric)
-    results = on_main(lambda: _computed(metrics))
+    results = ranks.on_main(lambda: _computed(metrics))
     if record is not None and ranks.is_main():
         _append_records(Path(record), metrics, results, real_set, seed)
     return {f"{name}.{key}" if key else name: value for name, values in results.items()
@@ -89,16 +88,16 @@ def _feed_real(real_set: RealImages, metrics: Sequence[Metric], batch_size: int,
     extractors = _distinct(users)
     wanted = {key: _kinds(users, key) for key in extractors}
     reference = _Reference(real_set, extractors, None if cache_dir is None else ReferenceCache(cache_dir))
-    stored = on_main(lambda: reference.load(wanted))
+    stored = ranks.on_main(lambda: reference.load(wanted))
     fresh: dict[str, dict[str, Statistics]] = {
         key: {kind: KINDS[kind](extractor.n_features) for kind in wanted[key] if kind not in stored[key]}
         for key, extractor in extractors.items()}
-    together(lambda: _pass_over(real_set, {key: (extractors[key], part) for key, part in fresh.items() if part}, others,
+    ranks.together(lambda: _pass_over(real_set, {key: (extractors[key], part) for key, part in fresh.items() if part}, others,
                                 batch_size, device))
     for part in fresh.values():
         for statistics in part.values():
             _merge_ranks(statistics)
-    on_main(lambda: reference.save(fresh))
+    ranks.on_main(lambda: reference.save(fresh))
     for metric in users:
         found = reference.known[feature_key(metric.extractor)].get(metric.real.kind)
         metric.use_reference(metric.empty() if found is None else found)  # none on ranks that do not compute
@@ -131,7 +130,7 @@ def _feed_fake(sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_s
     limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
     extractors = list(_distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)]).values())
     for number, start in enumerate(range(0, max(limits, default=0), batch_size)):
-        if share_of_batches(number):
+        if ranks.is_mine(number):
             index = torch.arange(start, min(start + batch_size, max(limits)))
             sample = with_features(_generated(sampler, index).to(device), extractors)
             for metric, limit in zip(metrics, limits, strict=True):
@@ -150,8 +149,8 @@ def _generated(sampler: Sampler, index: Tensor) -> Sample:
 def _merge_ranks(part: Metric | Statistics) -> None:
     """Fold every rank's state into rank 0's."""
     if ranks.running():
-        states = gather_to_main(together(part.state))
-        on_main(lambda: [part.merge(state) for state in states[1:]] and None)
+        states = ranks.gather_to_main(ranks.together(part.state))
+        ranks.on_main(lambda: [part.merge(state) for state in states[1:]] and None)
 
 
 def _computed(metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
@@ -166,7 +165,7 @@ def _computed(metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
 def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
     """This rank's batches of all real images, in order, as Samples with their labels and index."""
     for number, start in enumerate(range(0, len(real_set), batch_size)):
-        if not share_of_batches(number):
+        if not ranks.is_mine(number):
             continue
         rows = range(start, min(start + batch_size, len(real_set)))
         pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)

@@ -19,7 +19,7 @@ from toolbox.registry import build, check
 from toolbox.training.checkpoints import latest_checkpoint
 from toolbox.training.randomness import mix
 from toolbox.training.sampling import Sampler
-from toolbox.training.writing import on_main, write_text
+from toolbox.training.writing import write_text
 
 KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
 
@@ -131,7 +131,7 @@ def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 def append_records(path: Path, records: Iterable[Mapping[str, Any]], **facts: Any) -> None:
     """Add lines to ``metrics.jsonl``: all of them or none, on the first process (collective)."""
-    on_main(lambda: write_records(path, [*read_records(path), *({**record, **facts} for record in records)]))
+    ranks.on_main(lambda: write_records(path, [*read_records(path), *({**record, **facts} for record in records)]))
 
 
 def _announce(real: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from mmengine.hooks import Hook
 
+from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.registry import build
@@ -24,7 +25,6 @@ from toolbox.training.evaluation import (
 )
 from toolbox.training.hooks import game_of
 from toolbox.training.randomness import seeded
-from toolbox.training.writing import on_main
 
 ORIGIN = "training"  # marks the lines of this hook in metrics.jsonl
 
@@ -80,7 +80,7 @@ class Evaluation(Hook):
 
     def before_train(self, runner: Any) -> None:
         """On resume, drop what was measured after the checkpoint."""
-        on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl"))
+        ranks.on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl"))
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Measure every ``interval`` iterations."""
@@ -95,7 +95,7 @@ class Evaluation(Hook):
 
         with undisturbed(game):
             found = measure_game(game, settings, build(settings["real"], "dataset", "evaluation.real"))
-        self.measured_at, self.scores = iteration, found.scores
+        self.measured_at, self.scores = iteration, ranks.from_main(found.scores)
         append_records(folder / "metrics.jsonl", found.records, during=ORIGIN)
         say(f"iteration {iteration}:\n{table(found.values)}")
 

@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from toolbox import ranks
-from toolbox.training.writing import on_main, write_text
+from toolbox.training.writing import write_text
 
 
 def game_of(runner: Any) -> Any:
@@ -33,7 +33,7 @@ class Journal(Hook):
 
     def before_train(self, runner: Any) -> None:
         """On resume, drop what was written after the checkpoint."""
-        on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "scalars.jsonl"))
+        ranks.on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "scalars.jsonl"))
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """One line for each reading of the losses."""

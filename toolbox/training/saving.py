@@ -12,6 +12,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.training import checkpoints as files
@@ -19,7 +20,7 @@ from toolbox.training.consistency import check_same_on_ranks
 from toolbox.training.evaluation_hook import Evaluation, check_metric_name
 from toolbox.training.hooks import game_of
 from toolbox.training.networks import fingerprint
-from toolbox.training.writing import copy_whole, on_main, sweep, write_text
+from toolbox.training.writing import copy_whole, sweep, write_text
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Checkpoints(Hook):
     def before_run(self, runner: Any) -> None:
         """From here on every checkpoint of this process is read by our safe reader; leftovers of a killed run go."""
         use_safe_loader()
-        on_main(lambda: sweep(Path(runner.work_dir)))
+        ranks.on_main(lambda: sweep(Path(runner.work_dir)))
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Save every ``interval`` iterations, and where the best measurement was made."""
@@ -84,7 +85,7 @@ class Checkpoints(Hook):
         contents = self.contents(runner, iteration)
         folder = Path(runner.work_dir)
         names = [f"best_{self.best}_iter_{iteration}.pth"] * improved + [f"iter_{iteration}.pth"] * due
-        on_main(lambda: self._write(contents, [folder / name for name in names], due))
+        ranks.on_main(lambda: self._write(contents, [folder / name for name in names], due))
         if due:
             self._saved = iteration
 

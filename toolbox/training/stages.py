@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from toolbox import ranks
 from toolbox.config import ConfigError
 from toolbox.training import checkpoints as files
-from toolbox.training.writing import on_main
 
 MAIN = "main"
 
@@ -63,4 +63,4 @@ def resolve_weights(config: Any, model: dict[str, Any], deferred: bool = False) 
 
 def newest_checkpoint(config: Any, stage: str, tell: Callable[[str], None] | None = None) -> Path | None:
     """The checkpoint that a stage goes on from: the first process looks, all take the same."""
-    return on_main(lambda: files.latest_checkpoint(stage_folder(config, stage), tell))
+    return ranks.on_main(lambda: files.latest_checkpoint(stage_folder(config, stage), tell))

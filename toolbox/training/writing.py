@@ -1,4 +1,4 @@
-"""Files of a run, written whole or not at all, by one process, and what happens when the disk is full."""
+"""Files of a run, written whole or not at all, and what happens when the disk is full."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
-from toolbox import ranks
-
-T = TypeVar("T")
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "a file may not grow so large"}
 
 
@@ -94,22 +91,6 @@ def reason_of(error: BaseException) -> str:
             return _FULL[link.errno]
         link = link.__cause__ or link.__context__
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def on_main(action: Callable[[], T]) -> T:
-    """Do something on the first process only; every process gets its result, or its error (collective)."""
-    result: Any = None
-    if ranks.is_main():
-        try:
-            result = action()
-        except (OSError, RuntimeError) as error:
-            if not ranks.running():
-                raise
-            result = error
-    result = ranks.from_main(result)
-    if isinstance(result, Exception):
-        raise result
-    return result
 
 
 def _beside(path: Path) -> Path:
