@@ -16,10 +16,10 @@ from toolbox.training.building import build_runner
 from toolbox.training.hooks import game_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
-import tiny_run  # noqa: E402
+import tiny_run
 
 LOGGED = 200_000
-BLOCK, PAIRS = 100, 60
+BLOCK, PAIRS = 25, 200
 
 
 class LongRun:
@@ -43,11 +43,11 @@ class LongRun:
         self.batches = self.loop._stream()
 
     def iterate(self, times: int) -> float:
-        """Seconds of so many iterations."""
-        started = time.perf_counter()
+        """Seconds of the processor for so many iterations: other work on the machine must not decide about 2 %."""
+        started = time.process_time()
         for _ in range(times):
             self.loop._iterate(next(self.batches))
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     def log(self, times: int) -> None:
         """What the hooks do around so many iterations, without the iterations."""
@@ -81,7 +81,7 @@ def test_pace_after_200000_logged_iterations(benchmark: Any, tmp_path: Path, cap
     ratio = statistics.median(ratios)
     benchmark.extra_info["old_over_young"] = ratio
     with capsys.disabled():
-        print(f"\niterations after {LOGGED:,} logged ones take {ratio:.4f} of the first (median of {PAIRS} pairs of {BLOCK}; quartiles "
-              f"{[round(q, 3) for q in statistics.quantiles(ratios, n=4)]}); histories hold {old.history} and {young.history} entries")
+        print(f"\niterations after {LOGGED:,} logged ones take {ratio:.4f} of the first (median of {PAIRS} pairs of {BLOCK}; "
+              f"quartiles {[round(q, 3) for q in statistics.quantiles(ratios, n=4)]}); histories hold {old.history} entries")
     assert ratio < 1.02
-    assert old.history <= 2001
+    assert old.history <= 201

@@ -186,7 +186,7 @@ def test_leftovers_of_a_killed_run_go(trained: Run) -> None:
     (folder / ".iter_6.pth.4711.tmp").write_bytes(b"half")
     (folder / ".last_checkpoint.4711.tmp").write_bytes(b"")
     trained(resume=True)
-    assert not list(folder.glob(".*"))
+    assert not list(folder.glob(".*.tmp"))
 
 
 def test_checkpoints_do_not_grow(trained: Run) -> None:

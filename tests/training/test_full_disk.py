@@ -45,15 +45,15 @@ def errors_in(output: str) -> list[str]:
     return [line for line in output.replace("\r", "\n").splitlines() if line.startswith("error:")]
 
 
-@pytest.mark.parametrize("largest", [1500, 10_000, 50_000, 100_000])
+@pytest.mark.parametrize("largest", [3000, 50_000, 100_000])
 def test_no_room_stops_a_run_and_nothing_is_lost(trained: Run, stopped: Path, fork_server: killing.ForkServer, config_file: Path,
                                                  largest: int) -> None:
-    """What does not fit: the config, the log, a grid of samples, a checkpoint."""
+    """What does not fit: the log, a grid of samples, a checkpoint."""
     status, output = resume(fork_server, config_file, stopped, largest)
     assert status == 1 and len(errors_in(output)) == 1, output
     assert "a file may not grow so large; older checkpoints are intact. Free some space" in errors_in(output)[0]
     assert [fault_of(path) for path in checkpoint_files(stopped)] == [None, None]
-    assert not list(stopped.rglob(".*"))
+    assert not list(stopped.rglob(".*.tmp"))
     assert not (stopped / "done.json").exists()
     whole = trained("whole", options=OPTIONS)
     (stopped / "samples" / "iter_0000003.png").unlink()  # drawn at the end of the first, shorter run

@@ -23,12 +23,12 @@ class Journal(Hook):
     """Appends the losses to ``scalars.jsonl`` and keeps mmengine's in-memory history short.
 
     Args:
-        keep: entries of history a scalar; longer histories slow each iteration down and swell checkpoints.
+        keep: entries of history a scalar, at least what mmengine's log averages over; a history is copied at each entry.
     """
 
     priority = "LOW"
 
-    def __init__(self, keep: int = 1000) -> None:
+    def __init__(self, keep: int = 100) -> None:
         self.keep = int(keep)
 
     def before_train(self, runner: Any) -> None:
