@@ -89,6 +89,22 @@ def test_everything_is_as_in_an_uninterrupted_run(measured: Run, monkeypatch: py
     assert [line["iteration"] for line in records(part)] == [2, 4, 6, 8]
 
 
+@pytest.mark.parametrize("options", [
+    {"model.precision": "fp16"}, {"model.precision": "bf16"}, {"train_dataloader.num_workers": 1},
+    {"model.phases": [dict(player="discriminator", repeat=2, accumulate=2), dict(player="generator", every=2)]},
+    {"optim_wrapper.generator.optimizer.amsgrad": True, "param_scheduler":
+        [dict(type="LinearLR", start_factor=0.1, begin=0, end=4), dict(type="CosineAnnealingLR", begin=4, end=9, T_max=5)]}],
+    ids=["fp16 with its loss scale", "bf16", "loader worker", "accumulation, lazy phase", "schedules"])
+def test_exact_with_every_switch(measured: Run, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
+    options = {"hooks.evaluation": None, "model.log_every": 4, **options}
+    whole = measured("whole", best=None, options=options)
+    with monkeypatch.context() as patch:
+        do_at(7, stop, patch)
+        with pytest.raises(StoppedError):
+            measured("part", best=None, options=options)
+    killing.assert_same_folder(whole, measured("part", best=None, options=options, resume=True))
+
+
 def test_a_run_that_was_asked_to_stop_goes_on_exactly(measured: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM within iteration 5: the iteration is finished and saved; no grid is drawn that an uninterrupted run has not."""
     options = {"model.log_every": 4, "hooks.samples": dict(type="SampleGrid", interval=4, columns=2), "hooks.checkpoints.keep": 0}
