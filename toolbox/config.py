@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,6 @@ KEYS: dict[str, str] = {
     "log_processor": "mmengine's",
     "log_level": "mmengine's",
     "visualizer": "mmengine's",
-    "experiment_name": "mmengine's",
 }
 
 
@@ -80,25 +79,27 @@ def _not_found(name: str, key: str, known: Mapping[str, Path]) -> str:
     return f"config {name!r} is neither a file nor '<plugin>/<config>'{hint} ('toolbox configs' lists them)"
 
 
-def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any] | None = None) -> Any:
+def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any] | None = None,
+                plugins: Sequence[str | Path] = ()) -> Any:
     """A resolved, checked config (an ``mmengine.Config``).
 
     Args:
         name: a path, or ``<plugin>/<config>``.
         quick: apply the config's ``quick`` block.
         options: overrides by dotted key, applied last.
+        plugins: plugin files to load beside the config's own; they become part of the config.
 
     Raises:
         ConfigError: for a file that is not there or does not parse, an unknown key (with the near miss), or ``quick``
             where the config has no such block.
     """
+    _load_plugins(plugins, "--plugin")
     config = _read(find_config(name))
     for key in [key for key in config if key.startswith("_")]:
         config.pop(key)
-    for plugin in config.get("plugins") or ():
-        record = host().load_file(plugin)
-        if record.state != "loaded":
-            raise ConfigError(f"config {str(name)!r}: plugin {plugin}: {record.state}: {record.reason}")
+    _load_plugins(config.get("plugins") or (), f"config {str(name)!r}")
+    if plugins:
+        config.plugins = list(dict.fromkeys([*(config.get("plugins") or ()), *(_absolute(file) for file in plugins)]))
     overrides = config.pop("quick", None)
     if quick:
         if not overrides:
@@ -112,6 +113,18 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     check_keys(config)
     config.setdefault("default_scope", "toolbox")
     return config
+
+
+def _load_plugins(files: Sequence[str | Path], who: str) -> None:
+    for file in files:
+        record = host().load_file(file)
+        if record.state != "loaded":
+            raise ConfigError(f"{who}: plugin {file}: {record.state}: {record.reason}")
+
+
+def _absolute(file: str | Path) -> str:
+    """A file's whole path; a module's name as it is."""
+    return str(Path(file).resolve()) if Path(file).suffix == ".py" else str(file)
 
 
 def override(base: Any, changes: Any) -> Any:

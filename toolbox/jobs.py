@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from toolbox import ranks
 
 
 def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, resume: bool = False,
-          options: Mapping[str, Any] | None = None, evaluate: bool = True, report: bool = True) -> Path:
+          options: Mapping[str, Any] | None = None, evaluate: bool = True, report: bool = True,
+          plugins: Sequence[str | Path] = (), allow_changes: bool = False) -> Path:
     """Train what a config describes, all its stages, then measure it and write the report.
 
     In a run of several processes all of them call it; the first one draws and writes the report, the others return.
@@ -22,6 +23,8 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
         resume: continue from the newest checkpoint of the folder; stages that are done are skipped.
         options: overrides by dotted key.
         evaluate, report: whether to do these at the end.
+        plugins: plugin files; the run's config keeps them, so that whoever reads the folder need not name them again.
+        allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
 
     Returns:
         The run's folder; ``done.json`` in it says that the run was not interrupted.
@@ -29,28 +32,39 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
         WriteError, CheckpointError: when the disk is full.
+        LockedError: when another run is at work in the folder.
     """
-    from toolbox.config import load_config
-    from toolbox.training.evaluation import check_evaluation
+    from toolbox.training.locking import locked
     from toolbox.training.run import play
-    from toolbox.training.writing import explain_full_disk, on_main
+    from toolbox.training.writing import explain_full_disk
 
     if not hasattr(config, "filename"):
-        name = Path(str(config)).stem
-        config = load_config(config, quick, options)
-        config.setdefault("work_dir", f"runs/{name}-quick" if quick else f"runs/{name}")
-    if evaluate and config.get("evaluation"):
-        check_evaluation(config.evaluation)
+        config = _read_config(config, work_dir, quick, resume, options, plugins)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
-    with explain_full_disk(folder):
-        if not play(config, resume):
+    with explain_full_disk(folder), locked(folder):
+        if not play(config, resume, allow_changes):
             return folder  # interrupted: what follows is for --resume
-        if evaluate and config.get("evaluation") and not (resume and on_main(lambda: is_measured(folder))):
+        if evaluate and config.get("evaluation") and not (resume and ranks.on_main(lambda: is_measured(folder))):
             measure(folder)
         if report and ranks.is_main():
             draw(folder)
     return folder
+
+
+def _read_config(name: str | Path, work_dir: str | Path | None, quick: bool, resume: bool, options: Mapping[str, Any] | None,
+                 plugins: Sequence[str | Path]) -> Any:
+    """The config by name, with the plugins of the run that it continues."""
+    from toolbox.config import load_config
+    from toolbox.training.changes import kept_config
+
+    stem = Path(str(name)).stem
+    usual = f"runs/{stem}-quick" if quick else f"runs/{stem}"
+    kept = kept_config(Path(work_dir or usual)) if resume else None
+    files = [*plugins, *((kept.get("plugins") if kept is not None else None) or ())]
+    config = load_config(name, quick, options, files)
+    config.setdefault("work_dir", usual)
+    return config
 
 
 def is_measured(folder: Path) -> bool:

@@ -100,7 +100,7 @@ NAMED = dict(type="ToyBorrower")
     ({"model.average": dict(generatr=dict(decay=0.5))}, "model.average names the network 'generatr'.*did you mean 'generator'"),
     ({"model.average.generator.half_life": 10}, "has no key 'half_life' - did you mean 'half_life_kimg'"),
     ({"model.objectives.adversarial.weight": dict(t=1)}, "weight has no key 't'"),
-    ({"model.networks.spare": NAMED}, "model.networks.spare is of no use: no player moves it and nothing names it"),
+    ({"model.networks.generators": NAMED}, "model.networks.generators is of no use, .* did you mean 'generator'"),
     ({"model.networks.spare": dict(NAMED, uses=dict(othr="generator"))}, "uses has no key 'othr' - did you mean 'other'"),
     ({"model.networks.spare": dict(NAMED, uses=dict(other="generatr"))}, "'generatr', which does not exist - did you mean 'gener"),
     ({"model.networks.generator.weights": dict(stge="x")}, "weights has no key 'stge' - did you mean 'stage'"),

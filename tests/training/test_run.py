@@ -133,14 +133,14 @@ def test_a_checkpoint_of_another_shape_is_refused_and_nothing_is_loaded(trained:
         match=r"nothing was loaded: other shapes .*networks.generator.linear.weight: \(192, 14\) in "
         r"the file, \(192, 16\) in the model",
     ):
-        trained(resume=True, options={"model.networks.generator.latent_dim": 6})
+        trained(resume=True, allow_changes=True, options={"model.networks.generator.latent_dim": 6})
 
 
 def test_missing_and_unexpected_entries_are_listed(trained: Run) -> None:
     trained(options={"train_cfg.max_iters": 3})
     with pytest.raises(CheckpointError, match=r"missing in the file .*classifier.*"):
         trained(
-            resume=True,
+            resume=True, allow_changes=True,
             options={
                 "model.networks.classifier": dict(type="SmallConvNet"),
                 "model.players.classifier": ["classifier"],
@@ -225,8 +225,8 @@ def test_a_batch_that_cannot_be_split_is_refused_at_once(trained: Run) -> None:
     ({"train_cfg.max_itres": 5}, "train_cfg has no key 'max_itres' - did you mean 'max_iters'"),
     ({"train_dataloader.batchsize": 8}, "train_dataloader has no key 'batchsize' - did you mean 'batch_size'"),
     ({"optim_wrapper.generatr": dict(optimizer=dict(type="Adam", lr=1e-3))}, "player 'generatr' - did you mean 'generator'"),
-    ({"optim_wrapper.generator.optimizer.type": "Adma"}, r"optim_wrapper\.generator: .*Adma"),
-    ({"optim_wrapper.generator.optimizer.lrr": 1.0}, r"optim_wrapper\.generator: .*lrr"),
+    ({"optim_wrapper.generator.optimizer.type": "Adma"}, r"optim_wrapper\.generator\.optimizer\.type='Adma' is not known"),
+    ({"optim_wrapper.generator.optimizer.lrr": 1.0}, r"optim_wrapper\.generator\.optimizer has no key 'lrr' - did you mean 'lr'"),
     ({"hooks.journal.kep": 1}, r"hooks\.journal: Journal has no argument 'kep' - did you mean 'keep'"),
     ({"model.phases": [dict(player="generator", evry=2)]}, "a phase has no key 'evry' - did you mean 'every'"),
     ({"before": dict(labels=dict(modle={}))}, r"unknown key 'modle' in before\.labels - did you mean 'model'")],
@@ -263,25 +263,25 @@ def test_class_names_of_another_data_set_are_refused(trained: Run) -> None:
 # -- stages, weights from elsewhere --------------------------------------------------------------------------------------------
 
 
+CLASSIFIER = dict(type="SmallConvNet", channels=4)
+LABELS = dict(
+    model=dict(
+        type="Game",
+        networks=dict(classifier=CLASSIFIER),
+        players=dict(classifier=["classifier"]),
+        phases=[dict(player="classifier")],
+        objectives=dict(labels=dict(type="CrossEntropy")),
+    ),
+    optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))),
+    train_cfg=dict(max_iters=2),
+)
+
+
 def test_stages_hand_networks_over_and_are_not_played_twice(trained: Run) -> None:
-    classifier = dict(type="SmallConvNet", channels=4)
-    before = dict(
-        labels=dict(
-            model=dict(
-                type="Game",
-                networks=dict(classifier=classifier),
-                players=dict(classifier=["classifier"]),
-                phases=[dict(player="classifier")],
-                objectives=dict(labels=dict(type="CrossEntropy")),
-            ),
-            optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))),
-            train_cfg=dict(max_iters=2),
-        )
-    )
     options = {
-        "before": before,
+        "before": dict(labels=LABELS),
         "stages": ["labels"],
-        "model.networks.classifier": dict(classifier, weights=dict(stage="labels")),
+        "model.networks.classifier": dict(CLASSIFIER, weights=dict(stage="labels")),
     }
     folder = trained(options=options)
     stage = folder / "stages" / "labels"
@@ -303,7 +303,7 @@ def test_an_unfinished_stage_is_not_overwritten(trained: Run) -> None:
     folder.rename(stage)
     (stage / "done.json").unlink()
     with pytest.raises(ConfigError, match="already holds a run: continue it with --resume"):
-        trained(options={"stages": ["labels"], "before": dict(labels=dict(train_cfg=dict(max_iters=3)))})
+        trained(options={"stages": ["labels"], "before": dict(labels=LABELS)})
 
 
 def test_fine_tuning_starts_from_another_runs_network(trained: Run) -> None:

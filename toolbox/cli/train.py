@@ -12,6 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
     parser.add_argument("--resume", action="store_true", help="continue the run of this folder from its newest checkpoint")
+    parser.add_argument("--allow-changes", action="store_true",
+                        help="with --resume: also where config or data differ from what the run was begun with")
     parser.add_argument("--seed", type=int, help="seed of every draw")
     parser.add_argument("--deterministic", action="store_true", help="deterministic algorithms only")
     parser.add_argument("--no-evaluation", action="store_true", help="skip the metrics at the end")
@@ -33,7 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _describe(arguments, options)
     with joined(arguments):
         folder = train(arguments.config, work_dir=arguments.work_dir, quick=arguments.quick, resume=arguments.resume,
-                       options=options, evaluate=not arguments.no_evaluation)
+                       options=options, evaluate=not arguments.no_evaluation, plugins=arguments.plugin,
+                       allow_changes=arguments.allow_changes)
         if ranks.is_main():
             report = folder / "report.html"
             print(report if report.is_file() else folder)

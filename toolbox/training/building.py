@@ -18,6 +18,7 @@ from toolbox.catalog import near_miss
 from toolbox.config import KEYS, ConfigError, override
 from toolbox.guard import import_torchvision
 from toolbox.registry import build
+from toolbox.training.checking import check_iterations
 from toolbox.training.randomness import mix
 from toolbox.training.saving import use_safe_loader
 from toolbox.training.stages import MAIN, newest_checkpoint, resolve_weights, stage_config
@@ -141,7 +142,7 @@ def _defaults(arguments: dict[str, Any]) -> dict[str, Any]:
     quiet = dict(checkpoint=None, sampler_seed=None, timer=dict(type="IterTimerHook"), runtime_info=dict(type="RuntimeInfoHook"),
                  param_scheduler=dict(type="ParamSchedulerHook"),
                  logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False))
-    arguments.setdefault("log_processor", dict(by_epoch=False))  # the default counts epochs, silently
+    arguments["log_processor"] = {"by_epoch": False, **arguments.get("log_processor", {})}  # the default counts epochs, silently
     arguments["default_hooks"] = override(quiet, arguments.get("default_hooks", {}))
     if "param_scheduler" in arguments:
         arguments["param_scheduler"] = _by_iteration(arguments["param_scheduler"])
@@ -163,14 +164,6 @@ def _by_iteration(schedulers: Any) -> Any:
 def _set_threads(config: Any) -> None:
     if config.get("threads"):
         torch.set_num_threads(int(config.threads))
-
-
-def check_iterations(config: Any) -> None:
-    for key in config.get("train_cfg", {}):
-        if key not in ("type", "max_iters"):
-            raise ConfigError(f"train_cfg has no key {key!r}{near_miss(key, ['max_iters'])}; it has: max_iters")
-    if "train_cfg" not in config or int(config.train_cfg.get("max_iters", 0)) < 1:
-        raise ConfigError("train_cfg=dict(max_iters=...) must say how many iterations to train, 1 or more")
 
 
 def check_batch(config: Any, game: Any) -> None:

@@ -34,7 +34,7 @@ def check_config(config: Any) -> None:
     check_keys(config)
     before = config.get("before") or {}
     _check_stages(config, before)
-    for stage in [*(name for name, own in before.items() if own is not None), MAIN]:
+    for stage in [MAIN, *(name for name, own in before.items() if own is not None)]:
         own = stage_config(config, stage)
         try:
             _check_one(own, before)
@@ -121,7 +121,7 @@ def _check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     for name, arguments in _named(model.get("average") or {}, "model.average"):
         _check_members([name], networks, "model.average")
         check_call(arguments, Average, f"model.average.{name}", filled=["network"])
-    _check_all_are_used(model, networks)
+    _check_all_are_used(model)
 
 
 def _check_network(config: Mapping[str, Any], where: str, networks: Iterable[str], before: Mapping[str, Any]) -> None:
@@ -174,15 +174,15 @@ def _check_augment(config: Any, networks: Iterable[str]) -> None:
         _check_members(config.get("discriminators") or (), networks, "model.augment.discriminators")
 
 
-def _check_all_are_used(model: Mapping[str, Any], networks: Iterable[str]) -> None:
-    """A network that no player moves and nothing names is there by a slip."""
+def _check_all_are_used(model: Mapping[str, Any]) -> None:
+    """A network that nobody moves or names, and that is called nearly like another, is there by a slip."""
     named = set(_strings({key: value for key, value in model.items() if key != "networks"}))
     named |= {text for config in model["networks"].values() for text in _strings((config or {}).get("uses"))}
     named.add(model.get("generator", "generator"))
-    for name in networks:
-        if name not in named:
-            raise ConfigError(f"model.networks.{name} is of no use: no player moves it and nothing names it"
-                              f"{near_miss(name, set(networks) - {name})}")
+    for name, config in model["networks"].items():
+        if config is not None and name not in named and (meant := _meant(name, model["networks"])):
+            raise ConfigError(f"model.networks.{name} is of no use, no player moves it and nothing names it - "
+                              f"did you mean {meant!r}?")
 
 
 def _strings(value: Any) -> Iterator[str]:

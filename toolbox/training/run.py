@@ -6,38 +6,47 @@ import json
 from pathlib import Path
 from typing import Any
 
+from toolbox import ranks
 from toolbox.config import ConfigError
+from toolbox.registry import build
 from toolbox.training import checkpoints as files
-from toolbox.training.building import (
-    build_game,
-    build_hook,
-    build_loader,
-    build_runner,
-    check_batch,
-    check_iterations,
-    fill_from_data,
-)
+from toolbox.training.building import build_hook, build_loader, build_runner, check_batch, fill_from_data, of_run
+from toolbox.training.changes import changes_of, in_words, refuse
+from toolbox.training.checking import check_config
 from toolbox.training.facts import data_facts, environment, notices
 from toolbox.training.optimizers import PlayerOptimizers
-from toolbox.training.stages import MAIN, newest_checkpoint, stage_config, stage_folder
+from toolbox.training.record import keep_record, other_surroundings, read_record
+from toolbox.training.stages import MAIN, newest_checkpoint, resolve_weights, stage_config, stage_folder
 from toolbox.training.terminal import say
-from toolbox.training.writing import on_main, write_text
+from toolbox.training.writing import write_text
 
 
-def play(config: Any, resume: bool = False) -> bool:
+def play(config: Any, resume: bool = False, allow_changes: bool = False) -> bool:
     """Train what a loaded config describes: its earlier stages, then its game. False when the run was interrupted.
+
+    Args:
+        config: the loaded config.
+        resume: go on where the folder's run stopped.
+        allow_changes: also where its config or data have changed in what shapes the run.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
     """
+    check_config(config)
     folder = Path(config.work_dir)
     stages = [*config.get("stages", ()), MAIN]
     if not resume and any(_would_be_lost(config, stage) for stage in stages):
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
-    if resume and not any(newest_checkpoint(config, stage, say) for stage in stages):
+    data = {stage: _build_ahead(config, stage) for stage in stages}[MAIN]
+    begun = stages if resume else [stage for stage in stages if _is_done(config, stage)]
+    newest = {stage: path for stage in begun if (path := newest_checkpoint(config, stage, say)) is not None}
+    if resume and not newest:
         say(f"nothing to continue in {folder}: starting at the beginning")
-    _begin(config, folder)
-    _announce(config, folder)
+    ranks.on_main(lambda: _begin(config, folder, data, newest, allow_changes))
+    for notice in data["notices"]:
+        say(notice)
+    labelled = f", {data['labelled']:,} labelled" if data["labelled"] < data["n"] else ""
+    say(f"data: {data['title']}: {data['n']:,} images{labelled}, {len(data['classes'])} classes")
     return all(_is_done(config, stage) or _run_stage(config, stage, resume) for stage in stages)
 
 
@@ -50,7 +59,7 @@ def _run_stage(config: Any, stage: str, resume: bool) -> bool:
         say(f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
             f"Continue with --resume --work-dir {config.work_dir}")
         return False
-    on_main(lambda: write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json"))
+    ranks.on_main(lambda: write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json"))
     return True
 
 
@@ -65,7 +74,7 @@ def _is_done(config: Any, stage: str) -> bool:
         wanted = int(stage_config(config, stage).train_cfg.get("max_iters", 0))
         return min(int(json.loads(done.read_text())["iterations"]), files.iteration_of(newest)) >= wanted
 
-    return on_main(finished)
+    return ranks.on_main(finished)
 
 
 def _would_be_lost(config: Any, stage: str) -> bool:
@@ -73,38 +82,40 @@ def _would_be_lost(config: Any, stage: str) -> bool:
     return bool(files.checkpoint_files(stage_folder(config, stage))) and (stage == MAIN or not _is_done(config, stage))
 
 
-def _begin(config: Any, folder: Path) -> None:
+def _begin(config: Any, folder: Path, data: dict[str, Any], newest: dict[str, Path], allow_changes: bool) -> None:
+    """Keep config and record with the run, unless it was begun as another."""
+    kept = read_record(folder)
+    changes = changes_of(folder, config, list(newest)) if newest else {}
+    fingerprint = kept.get("data", {}).get("fingerprint")
+    if newest and fingerprint not in (None, data["fingerprint"]):
+        changes["data (fingerprint)"] = (fingerprint, data["fingerprint"])
+    if not allow_changes:
+        refuse(changes, folder)
+    if changes:
+        say(f"changed knowingly: {in_words(changes)}")
+    if newest and (others := other_surroundings(kept, environment(config))):
+        say(f"begun in other surroundings: {'; '.join(others)}")
     folder.mkdir(parents=True, exist_ok=True)
+    keep_record(folder, config, data, {stage: files.iteration_of(path) for stage, path in newest.items()}, changes)
     write_text(config.pretty_text, folder / "config.py")
-    write_text(json.dumps(environment(config), indent=2), folder / "environment.json")
 
 
-def _announce(config: Any, folder: Path) -> None:
-    """Build everything once, so that a fault costs no training; say what the run learns from, and keep it with the run."""
-    stream = build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset
-    config.model = fill_from_data(config.model, stream)
-    game = build_game(config, deferred=True)
-    _check_rest(config, game)
-    facts = data_facts(stream)
-    facts["notices"] = [notice for notice in [facts["notice"], *notices(game)] if notice]
-    path = folder / "environment.json"
-    write_text(json.dumps({**json.loads(path.read_text()), "data": facts}, indent=2), path)
-    write_text(config.pretty_text, folder / "config.py")
-    for notice in facts["notices"]:
-        say(notice)
-    labelled = f", {facts['labelled']:,} labelled" if facts["labelled"] < facts["n"] else ""
-    say(f"data: {facts['title']}: {facts['n']:,} images{labelled}, {len(facts['classes'])} classes")
-
-
-def _check_rest(config: Any, game: Any) -> None:
-    """What would else show only when the earlier stages have been played."""
-    check_iterations(config)
-    check_batch(config, game)
-    PlayerOptimizers({key: own for key, own in config.get("optim_wrapper", {}).items() if key != "constructor"})(game)
-    for name, hook in (config.get("hooks") or {}).items():
+def _build_ahead(config: Any, stage: str) -> dict[str, Any]:
+    """Build a stage once and throw it away, so that a fault costs no training; facts of what it learns from."""
+    own = stage_config(config, stage)
+    stream = build_loader(own, own.get("seed", 0)).dataset
+    own.model = fill_from_data(own.model, stream)
+    if stage == MAIN:
+        config.model = own.model
+    game = build({**of_run(own), **resolve_weights(config, own.model, deferred=True)}, "model", "model")
+    check_batch(own, game)
+    PlayerOptimizers({key: player for key, player in own.get("optim_wrapper", {}).items() if key != "constructor"})(game)
+    for name, hook in (own.get("hooks") or {}).items():
         built = build_hook(name, hook)
         if hasattr(built, "check_config"):
-            built.check_config(config)
+            built.check_config(own)
+    facts = data_facts(stream)
+    return {**facts, "notices": [notice for notice in [facts["notice"], *notices(game)] if notice]}
 
 
 __all__ = ["play", "say"]

@@ -1,0 +1,76 @@
+"""What shapes a run, compared with what it was made from: a run is continued as it was begun, or knowingly changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from toolbox.config import ConfigError
+from toolbox.training.stages import MAIN, stage_config
+
+#: Keys that may change between two starts of a run: they say how long, where, and what is watched, not what is computed.
+FREE = ("title", "work_dir", "hooks", "default_hooks", "evaluation", "log_processor", "log_level", "visualizer", "env_cfg",
+        "plugins", "threads", "default_scope", "stages", "before", "train_cfg.max_iters", "model.log_every",
+        "train_dataloader.num_workers", "train_dataloader.persistent_workers", "train_dataloader.pin_memory",
+        "train_dataloader.prefetch_factor", "train_dataloader.multiprocessing_context")
+_ABSENT = "(not there)"
+
+Changes = dict[str, tuple[Any, Any]]  # {dotted key: (old, new)}
+
+
+def changes_of(folder: Path, config: Any, stages: list[str]) -> Changes:
+    """What differs from the config that the folder's run was made from, in the given stages, but for FREE keys.
+
+    ``config.model`` must be filled from the data, as the folder's ``config.py`` is.
+    """
+    kept = kept_config(folder)
+    if kept is None:
+        return {}
+    found: Changes = {}
+    for stage in stages:
+        if stage == MAIN or (kept.get("before") or {}).get(stage) is not None:
+            old, new = stage_config(kept, stage).to_dict(), stage_config(config, stage).to_dict()
+            prefix = "" if stage == MAIN else f"before.{stage}."
+            shared = set(found)
+            found |= {prefix + key: pair for key, pair in differences(old, new) if key not in shared}
+    return found
+
+
+def kept_config(folder: Path) -> Any:
+    """The config that a run's folder keeps, or None."""
+    from mmengine import Config
+
+    path = folder / "config.py"
+    return Config.fromfile(str(path)) if path.is_file() else None
+
+
+def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """(dotted key, (old, new)) of everything that differs, without FREE keys; tuples and lists are the same."""
+    if key in FREE:
+        return
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted({*old, *new}, key=str):
+            yield from differences(old.get(name, _ABSENT), new.get(name, _ABSENT), f"{key}.{name}" if key else str(name))
+    elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) == len(new):
+        for number, pair in enumerate(zip(old, new, strict=True)):
+            yield from differences(*pair, f"{key}.{number}")
+    elif old != new and not (isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and list(old) == list(new)):
+        yield key, (old, new)
+
+
+def refuse(changes: Changes, folder: Path) -> None:
+    """Raise ConfigError that lists the changes, and says how to allow them."""
+    if changes:
+        raise ConfigError(f"{folder} holds a run of another config: {in_words(changes)}. Give it the config it was begun with, "
+                          "name another folder with --work-dir, or allow this with --allow-changes")
+
+
+def in_words(changes: Changes) -> str:
+    """``key: old -> new; ...``"""
+    return "; ".join(f"{key}: {_short(old)} -> {_short(new)}" for key, (old, new) in changes.items())
+
+
+def _short(value: Any) -> str:
+    text = value if value == _ABSENT else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
