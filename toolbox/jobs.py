@@ -36,13 +36,14 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
     """
     from toolbox.training.locking import locked
     from toolbox.training.run import play
-    from toolbox.training.writing import explain_full_disk
+    from toolbox.training.writing import explain_full_disk, sweep
 
     if not hasattr(config, "filename"):
         config = _read_config(config, work_dir, quick, resume, options, plugins)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
     with explain_full_disk(folder), locked(folder):
+        ranks.on_main(lambda: sweep(folder))
         if not play(config, resume, allow_changes):
             return folder  # interrupted: what follows is for --resume
         if evaluate and config.get("evaluation") and not (resume and ranks.on_main(lambda: is_measured(folder))):
@@ -65,6 +66,44 @@ def _read_config(name: str | Path, work_dir: str | Path | None, quick: bool, res
     config = load_config(name, quick, options, files)
     config.setdefault("work_dir", usual)
     return config
+
+
+def reproduce(run: str | Path, work_dir: str | Path | None = None, allow_data: bool = False, evaluate: bool = True) -> Any:
+    """Play a finished run again from what its folder keeps, and compare.
+
+    Args:
+        run: the run's folder.
+        work_dir: where the second run is kept; default ``<run>-again``.
+        allow_data: go on with other training data.
+        evaluate: measure and compare metrics too, where the run has been measured.
+
+    Returns:
+        A :class:`~toolbox.training.sameness.Comparison`. With ``deterministic``, one process, the same versions and a CPU
+        nothing should differ.
+
+    Raises:
+        ConfigError: for a folder that holds no finished run, or other data than it was made with.
+    """
+    from toolbox.config import load_config
+    from toolbox.training.record import read_record
+    from toolbox.training.reproducing import check_reproducible, stage_folders
+    from toolbox.training.sameness import compare_runs, metrics_of
+
+    folder = Path(run)
+    config = load_config(_kept(folder, "config.py"))
+    check_reproducible(folder, config, read_record(folder), allow_data)
+    again = train(config, work_dir or f"{folder}-again", evaluate=evaluate and bool(metrics_of(folder)), report=False)
+    _kept(again, "done.json")
+    return compare_runs(folder, again, stage_folders(config))
+
+
+def _kept(folder: Path, name: str) -> Path:
+    from toolbox.config import ConfigError
+
+    if not (folder / name).is_file():
+        raise ConfigError(f"{folder} has no {name}: " + (
+            "the run is not finished, continue it with --resume" if name == "done.json" else "is it a run's folder?"))
+    return folder / name
 
 
 def is_measured(folder: Path) -> bool:

@@ -185,8 +185,10 @@ def test_leftovers_of_a_killed_run_go(trained: Run) -> None:
     folder = trained(options={"train_cfg.max_iters": 3})
     (folder / ".iter_6.pth.4711.tmp").write_bytes(b"half")
     (folder / ".last_checkpoint.4711.tmp").write_bytes(b"")
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / ".classes.png.4711.tmp").write_bytes(b"half")
     trained(resume=True)
-    assert not list(folder.glob(".*.tmp"))
+    assert not list(folder.rglob(".*.tmp"))
 
 
 def test_checkpoints_do_not_grow(trained: Run) -> None:
@@ -236,7 +238,8 @@ def test_a_second_name_costs_nothing_where_links_exist(tmp_path: Path, monkeypat
 
 
 def test_sweeping_takes_temporary_files_only(tmp_path: Path) -> None:
-    for name in (".a.1.tmp", "a.tmp", ".hidden", "iter_1.pth"):
+    (tmp_path / "pictures").mkdir()
+    for name in (".a.1.tmp", "pictures/.b.png.23.tmp", "a.tmp", ".mine.tmp", ".hidden", "iter_1.pth"):
         (tmp_path / name).write_text("")
     sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "a.tmp", "iter_1.pth"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".hidden", ".mine.tmp", "a.tmp", "iter_1.pth", "pictures"]

@@ -12,7 +12,6 @@ from pairs import run_pair
 
 from toolbox import ranks
 from toolbox.training.checkpoints import CheckpointError, checkpoint_files, latest_checkpoint
-from toolbox.training.writing import on_main
 
 OPTIONS: dict[str, Any] = {
     "hooks.evaluation": dict(type="Evaluation", interval=2), "model.networks.generator.bounded": True,
@@ -52,7 +51,7 @@ def test_two_processes_write_what_one_writes_and_resume(tmp_path: Path) -> None:
 def look(folder: str) -> str:
     """The checkpoint that rank 0 finds, or what it says; rank 1 looks nowhere."""
     try:
-        return str(on_main(lambda: latest_checkpoint(folder) if ranks.is_main() else Path("not rank 0's")))
+        return str(ranks.on_main(lambda: latest_checkpoint(folder) if ranks.is_main() else Path("not rank 0's")))
     except CheckpointError as error:
         return f"refused: {error}"
 
@@ -69,4 +68,4 @@ def test_an_error_stays_what_it_is_in_one_process(kind: type[Exception]) -> None
         raise kind("full")
 
     with pytest.raises(kind, match="full"):
-        on_main(fails)
+        ranks.on_main(fails)

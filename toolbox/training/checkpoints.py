@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
+from toolbox.training.terminal import say
 from toolbox.training.writing import reason_of, write_whole
 from toolbox.weights.archive import verify_archive
 from toolbox.weights.door import read_nested
@@ -166,7 +167,7 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
     else:
         path, inner = source, name
     if Path(path).is_dir():
-        path = latest_checkpoint(path) or path
+        path = latest_checkpoint(path, say) or path
     state = read_checkpoint(path)
     load_whole(network, network_state(state.get("state_dict", state), inner), f"weights of network {name!r} ({path})")
 

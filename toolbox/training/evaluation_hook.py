@@ -33,7 +33,7 @@ class Evaluation(Hook):
     """Measures every so often with the config's ``evaluation``; lines in ``metrics.jsonl`` have ``during='training'``.
 
     Weights, modes, statistics and every source of randomness are as before afterwards: a run is the same with and without
-    it. In several processes all of them take part. Games without a generator or without ``evaluation`` are left alone.
+    it. In several processes all of them take part. Games without a generator (an earlier stage) are left alone.
 
     Args:
         interval: iterations between two measurements. The end of a run is measured anyway, with the config's own settings.
@@ -65,7 +65,8 @@ class Evaluation(Hook):
         Raises:
             ConfigError, BuildError: see :func:`check_evaluation`; or a metric that ``evaluation`` does not have.
         """
-        check_evaluation(self.settings(config.get("evaluation") or {}))
+        if _has_generator(config):
+            check_evaluation(self.settings(config.get("evaluation") or {}))
 
     def settings(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
         """The config's ``evaluation`` with what this hook changes."""
@@ -84,10 +85,9 @@ class Evaluation(Hook):
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Measure every ``interval`` iterations."""
-        evaluation = runner.cfg.get("evaluation")
-        if (batch_idx + 1) % self.interval or not evaluation or game_of(runner).generator not in game_of(runner).networks:
-            return
-        self.measure(game_of(runner), self.settings(evaluation), batch_idx + 1, Path(runner.work_dir))
+        game = game_of(runner)
+        if (batch_idx + 1) % self.interval == 0 and game.generator in game.networks:
+            self.measure(game, self.settings(runner.cfg.get("evaluation") or {}), batch_idx + 1, Path(runner.work_dir))
 
     def measure(self, game: Any, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
         """Measure now, keep and say the results."""
@@ -124,6 +124,8 @@ def check_metric_name(name: str, config: Any, where: str) -> None:
     Raises:
         ConfigError: naming near misses, or the hook that is missing.
     """
+    if not _has_generator(config):
+        return
     hooks = [build(own, "hook", f"hooks.{key}") for key, own in (config.get("hooks") or {}).items()
              if own and own.get("type") == "Evaluation"]
     if not hooks:
@@ -131,6 +133,11 @@ def check_metric_name(name: str, config: Any, where: str) -> None:
                           "hooks=dict(evaluation=dict(type='Evaluation', interval=...))")
     settings = hooks[0].settings(config.get("evaluation") or {})
     _check_name(name.partition(".")[0], settings["metrics"], where)
+
+
+def _has_generator(config: Any) -> bool:
+    model = config.get("model") or {}
+    return (model.get("networks") or {}).get(model.get("generator", "generator")) is not None
 
 
 def _check_name(name: str, known: Mapping[str, Any], where: str) -> None:

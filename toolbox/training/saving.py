@@ -20,7 +20,7 @@ from toolbox.training.consistency import check_same_on_ranks
 from toolbox.training.evaluation_hook import Evaluation, check_metric_name
 from toolbox.training.hooks import game_of
 from toolbox.training.networks import fingerprint
-from toolbox.training.writing import copy_whole, sweep, write_text
+from toolbox.training.writing import copy_whole, write_text
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,8 @@ class Checkpoints(Hook):
             check_metric_name(self.best, config, "hooks.checkpoints.best")
 
     def before_run(self, runner: Any) -> None:
-        """From here on every checkpoint of this process is read by our safe reader; leftovers of a killed run go."""
+        """From here on every checkpoint of this process is read by our safe reader."""
         use_safe_loader()
-        ranks.on_main(lambda: sweep(Path(runner.work_dir)))
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Save every ``interval`` iterations, and where the best measurement was made."""

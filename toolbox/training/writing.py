@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,8 +61,9 @@ def copy_whole(source: Path, path: Path) -> None:
 
 def sweep(folder: Path) -> None:
     """Remove what a killed run was in the middle of writing; nobody else may be writing into the folder."""
-    for leftover in [*folder.glob(".*.tmp"), *folder.glob("samples/.*.tmp")]:
-        leftover.unlink(missing_ok=True)
+    for leftover in list(folder.rglob(".*.tmp")):
+        if re.fullmatch(r"\..+\.\d+\.tmp", leftover.name):
+            leftover.unlink(missing_ok=True)
 
 
 @contextmanager
