@@ -16,6 +16,7 @@ from toolbox.plugins import host
 #: command -> (module, what it does). The module has ``add_arguments(parser)`` and ``run(arguments) -> exit code``.
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("toolbox.cli.train", "train what a config describes"),
+    "reproduce": ("toolbox.cli.reproduce", "play a run again from its folder and compare"),
     "test": ("toolbox.cli.test", "evaluate a checkpoint"),
     "sample": ("toolbox.cli.sample", "draw grids from a trained run"),
     "compare": ("toolbox.cli.compare", "runs side by side, on the same latents"),
