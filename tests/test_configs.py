@@ -24,7 +24,7 @@ def test_full_size_is_a_consistent_game(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem != "lcp_folder"], ids=lambda path: path.stem)
 def test_quick_version_builds(path: Path) -> None:
     """Networks, data and conditioner are built on embedded data; parameter counts are said."""
-    text = summary(load_config(path, quick=True))
+    text = summary(load_config(path, quick=True), memory=False)
     assert "(embedded)" in text
     assert "parameters" in text
 
@@ -34,7 +34,7 @@ def test_full_size_without_network_or_data_says_what_it_uses_instead(tmp_path: P
     config = load_config(CONFIGS[0].parent / "lcp_cifar.py", options={
         "train_dataloader.dataset.source.root": str(tmp_path), "train_dataloader.dataset.source.download": False,
         "model.networks.generator.channels": 4, "model.networks.discriminator.channels": 4})
-    text = summary(config)
+    text = summary(config, memory=False)
     assert "CIFAR-10 not found" in text
     assert "Fashion-MNIST (embedded)" in text
     assert "EmbeddedClip" in text
@@ -53,4 +53,4 @@ def test_any_folder_of_class_folders(tmp_path: Path) -> None:
     config = load_config(CONFIGS[0].parent / "lcp_folder.py", quick=True, options={
         "train_dataloader.dataset.source.root": str(tmp_path), "evaluation.real.root": str(tmp_path),
         "train_dataloader.dataset.split.labelled_fraction": 0.5})
-    assert "36 images, 18 labelled, 3 classes" in summary(config)
+    assert "36 images, 18 labelled, 3 classes" in summary(config, memory=False)

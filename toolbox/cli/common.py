@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -67,8 +68,15 @@ def _value(text: str) -> Any:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        return text if " " in text else DictAction._parse_iterable(text)
+        return text if " " in text else _by_mmengine(text, DictAction._parse_iterable)
     return list(value) if isinstance(value, tuple) and not text.startswith("(") else value
+
+
+def _by_mmengine(text: str, read: Callable[[str], Any]) -> Any:
+    try:
+        return read(text)
+    except (RecursionError, AssertionError):  # of a call such as dict(a=1), or brackets that do not match
+        raise SystemExit(f"error: --cfg-options: {text!r} cannot be read: write a dict as \"{{'key': value}}\"") from None
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

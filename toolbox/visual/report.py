@@ -149,7 +149,10 @@ def _config(run: RunFolder) -> Markup:
 def _environment(run: RunFolder) -> Markup:
     if not run.environment:
         return missing("environment.json is missing from the folder, or could not be read.")
-    facts = {key: value for key, value in run.environment.items() if key != "data"}
+    facts = {key: value for key, value in run.environment.items() if key not in ("data", "starts")}
+    starts = run.environment.get("starts")
+    if isinstance(starts, list) and len(starts) > 1:
+        facts["starts"] = len(starts)
     data = {"images" if key == "n" else key: value for key, value in run.data.items()}
     if data.get("notices") == [data.get("notice")]:
         del data["notices"]
