@@ -45,3 +45,15 @@ def test_the_table_of_traps_and_their_tests_agree() -> None:
         )
     )
     assert set(re.findall(r"`(test_trap_\w+)`", TRAPS)) == tests
+
+
+def test_the_tests_behind_each_promise_exist() -> None:
+    page = (ROOT / "docs" / "trust.md").read_text(encoding="utf-8")
+    files = list((ROOT / "tests").rglob("*.py"))
+    everything = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    for path in re.findall(r"`(tests/[\w/]+\.py)`", page):
+        assert (ROOT / path).is_file(), path
+    for name in re.findall(r"(?<!/)\b((?:test|bench)_\w+\.py)", page):
+        assert name in {path.name for path in files}, name
+    for name in re.findall(r"(?:`|::)(test_\w+)(?!\w|\.py)", page):
+        assert f"def {name}(" in everything, name
