@@ -307,10 +307,11 @@ def _small_evaluation(evaluation: Any, source: dict[str, str], cache: Path) -> d
     return {**options, **{f"evaluation.metrics.{name}": None for name in evaluation.metrics if name not in ("fid", "consistency")}}
 
 
-def moments(duration: float, rng: random.Random) -> Iterator[tuple[str, Moment]]:
+def moments(duration: float, rng: random.Random, stages: bool = True) -> Iterator[tuple[str, Moment]]:
     """Moments of every kind, in turn, for ever: anywhere, and where a kill may hurt most."""
     while True:
-        yield "in an earlier stage", once_there("stages/classifier/scalars.jsonl", rng.uniform(0, 0.1))
+        if stages:
+            yield "in an earlier stage", once_there("stages/classifier/scalars.jsonl", rng.uniform(0, 0.1))
         yield "anywhere", after(rng.uniform(0, duration))
         yield "while a checkpoint is written", while_writing(".iter_*.tmp")
         yield "in the last evaluation", once_there("done.json", rng.uniform(0, 1))

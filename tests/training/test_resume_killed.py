@@ -60,10 +60,11 @@ def test_three_kills_leave_no_trace(workshop: Workshop, plugin: str) -> None:
     uninterrupted = workshop.uninterrupted(config)
     victim = workshop.victim(config, f"killed-{seed}")
     victim.run_until(killing.while_writing(f".iter_{rng.choice((2, 4, 6))}.pth.*.tmp"))
-    victim.run_until(killing.after(rng.uniform(0, 8)))
+    victim.run_until(killing.after(rng.uniform(0, 6)))
     victim.run_until(killing.once_there("done.json", rng.uniform(0, 1)))
+    while victim.kills < 3:  # a fast machine was done before
+        victim.run_until(killing.after(rng.uniform(0, 1)))
     victim.finish()
-    assert victim.kills == 3, f"seed {seed}"
     killing.assert_same_folder(uninterrupted(), victim.folder)
 
 
@@ -74,7 +75,7 @@ def test_twenty_kills_leave_no_trace(workshop: Workshop, plugin: str, capsys: py
     config, seed = TITLES[plugin], random.SystemRandom().randrange(10**6)
     rng = random.Random(seed)
     whole = workshop.uninterrupted(config)()
-    moments, kills, runs = killing.moments(10, rng), 0, 0
+    moments, kills, runs = killing.moments(6, rng, stages=plugin != "core"), 0, 0
     while kills < 20:
         victim = workshop.victim(config, f"killed-{seed}-{runs}")
         found = [name for name, moment in (next(moments) for _ in range(3)) if victim.run_until(moment)]
