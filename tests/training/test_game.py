@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -248,6 +251,25 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
         play(game, 5)
         runs.append(weights_of(game))
     assert same(runs[0], runs[1]) and not same(runs[0], runs[2])
+
+
+class Careless(Mean):
+    """A term that draws from every global generator."""
+
+    def loss(self, turn: Turn) -> torch.Tensor:
+        return super().loss(turn) * (random.random() + np.random.rand() + torch.rand(()))  # noqa: NPY002
+
+
+def test_careless_draws_are_a_function_of_the_iteration_too() -> None:
+    runs = []
+    for stop in (False, True):
+        game = toy_game(objectives=dict(careless=dict(type=Careless)), phases=[dict(player="discriminator")])
+        play(game, 2)
+        if stop:  # as a resumed process would find them
+            random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+        play(game, 2)
+        runs.append(weights_of(game))
+    assert same(*runs)
 
 
 def test_adding_a_network_changes_no_others() -> None:

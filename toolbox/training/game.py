@@ -24,7 +24,7 @@ from toolbox.training.losslog import LossLog
 from toolbox.training.networks import build_networks
 from toolbox.training.phases import Phase, PlanError, Step, Weight, plan
 from toolbox.training.precision import computing_in, dtype_of, exactly
-from toolbox.training.randomness import mix, rng_for, seeded
+from toolbox.training.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.training.turn import GameTurn
 
 
@@ -103,7 +103,7 @@ class Game(BaseModel):
     def train_step(self, data: Any, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """Every phase once: the iteration, as the config's ``phases`` spell it."""
         self._now, self._seen = int(self.iteration), int(self.images_seen)
-        torch.manual_seed(mix(self.seed, "iteration", self._now, *_place()))  # for whatever draws from the global generator
+        seed_globals(mix(self.seed, "iteration", self._now, *_place()))
         batch = self.read(data)
         shared: dict[Any, Any] = {}
         for number, (step, part) in enumerate(self._moves()):

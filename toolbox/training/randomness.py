@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -18,6 +20,13 @@ def mix(seed: int, *keys: str | int) -> int:
 def rng_for(seed: int, *keys: str | int) -> torch.Generator:
     """A fresh CPU generator for these keys."""
     return torch.Generator().manual_seed(mix(seed, *keys))
+
+
+def seed_globals(seed: int) -> None:
+    """Set the global generators of Python, numpy and torch, for whatever draws from them against all advice."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (theirs, not ours)
+    torch.manual_seed(seed)
 
 
 @contextmanager
