@@ -23,10 +23,12 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",
         "AjbrockGenerator": "toolbox.models.biggan_ajbrock:AjbrockGenerator",
         "AjbrockSharedGenerator": "toolbox.models.biggan_ajbrock:AjbrockSharedGenerator",
+        "StyleGAN2Generator": "toolbox.models.stylegan2:StyleGAN2Generator",
     },
     "discriminator": {
         "BigGANDiscriminator": "toolbox.models.biggan:BigGANDiscriminator",
         "AjbrockDiscriminator": "toolbox.models.biggan_ajbrock:AjbrockDiscriminator",
+        "StyleGAN2Discriminator": "toolbox.models.stylegan2_discriminator:StyleGAN2Discriminator",
     },
     "network": {
         "Clip": "toolbox.models.clip:Clip",
@@ -44,7 +46,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "EmbeddedClipFeatures": "toolbox.models.clip_embedded:EmbeddedClipFeatures",
         "FIDInception": "toolbox.metrics.extractors.inception:FIDInception",
     },
-    "augment": {"DiffAugment": "toolbox.models.diffaugment:DiffAugment"},
+    "augment": {
+        "DiffAugment": "toolbox.models.diffaugment:DiffAugment",
+        "AdaptiveAugment": "toolbox.models.ada:AdaptiveAugment",
+    },
     "conditioner": {
         "NoConditions": "toolbox.training.conditioners:NoConditions",
         "ClassConditions": "toolbox.training.conditioners:ClassConditions",
@@ -54,6 +59,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "NonSaturatingAdversarial": "toolbox.training.objectives:NonSaturatingAdversarial",
         "WassersteinAdversarial": "toolbox.training.objectives:WassersteinAdversarial",
         "R1": "toolbox.training.objectives:R1",
+        "PathLength": "toolbox.training.style_objectives:PathLength",
         "CrossEntropy": "toolbox.training.objectives:CrossEntropy",
         "ImageTextContrastive": "toolbox.training.objectives:ImageTextContrastive",
     },

@@ -31,8 +31,12 @@ GENERATORS = [
         residual_class=True,
         attention=False,
     ),
+    dict(type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128),
+    dict(type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128, n_conditions=3),
 ]
 DISCRIMINATORS = [
+    dict(type="StyleGAN2Discriminator", image_size=32, channel_base=256, minibatch_std_channels=0),
+    dict(type="StyleGAN2Discriminator", image_size=32, channel_base=256, minibatch_std_channels=0, n_conditions=3),
     dict(type="AjbrockDiscriminator", channels=4, n_conditions=3),
     dict(type="BigGANDiscriminator", channels=4, n_conditions=0),
     dict(type="BigGANDiscriminator", channels=4, n_conditions=3),
@@ -69,13 +73,14 @@ EXTRACTORS = [
     dict(type="ResNetFeatures", arch="resnet18", random=True, size=32),
     dict(type="EmbeddedClipFeatures"),
 ]
-AUGMENTS = [dict(type="DiffAugment"), dict(type="DiffAugment", policy="translation")]
+AUGMENTS = [dict(type="DiffAugment"), dict(type="DiffAugment", policy="translation"),
+            dict(type="AdaptiveAugment", p=0.7)]
 COVERED = {
     "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions"},
     "prompt_learner": {"ClusterPrompts"},
     # need files that are not shipped, or are looked at below
     "discriminator": {"PromptDiscriminator"},
-    "objective": {"ImageTextContrastive"},
+    "objective": {"ImageTextContrastive", "PathLength"},  # tests/training/test_style_objectives.py
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
 }
 

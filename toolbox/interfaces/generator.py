@@ -21,12 +21,15 @@ class Generator(nn.Module, ABC):
         image_size: height = width of the images, in pixels.
         n_conditions: rows of the table that ``condition.weights`` or ``.labels`` choose from; 0 = unconditional.
         feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps.
+        bounded: the network itself keeps to [-1, 1]. False for those without a last tanh (StyleGAN): some of their values lie
+            outside; :meth:`sample`, and whoever shows or measures images, clips them.
     """
 
     latent_dim: int
     image_size: int
     n_conditions: int = 0
     feature_layers: tuple[str, ...] = ()
+    bounded: bool = True
 
     @abstractmethod
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
@@ -46,18 +49,22 @@ class Generator(nn.Module, ABC):
         """Intermediate activations {layer: (N, C, h, w)} for names out of ``feature_layers``."""
         raise NotImplementedError(f"{type(self).__name__} has no feature taps (feature_layers is empty)")
 
+    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float) -> Tensor:
+        """Images of less variety, ``truncation`` in (0, 1]: here of latents times ``truncation``; style-based ones act on w."""
+        return self(latents * truncation, condition)
+
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0, condition: Condition | None = None, truncation: float = 1.0) -> Tensor:
         """(n, 3, H, W) images; image i depends on (seed, i) only, so any batch size draws the same set.
 
-        ``truncation`` in (0, 1] multiplies the latents. A generator with ``n_conditions`` and no ``condition`` given
+        ``truncation`` in (0, 1]: see :meth:`truncated`. A generator with ``n_conditions`` and no ``condition`` given
         draws labels uniformly.
         """
         device = next(self.parameters()).device
         rngs = [torch.Generator().manual_seed(seed * 1_000_003 + i) for i in range(n)]
-        latents = torch.cat([self.sample_latents(1, rng) for rng in rngs]) * truncation
+        latents = torch.cat([self.sample_latents(1, rng) for rng in rngs])
         if condition is None and self.n_conditions:
             labels = torch.cat([torch.randint(self.n_conditions, (1,), generator=rng) for rng in rngs])
             condition = Condition(labels=labels)
         condition = None if condition is None else condition.to(device)
-        return self(latents.to(device), condition)
+        return self.truncated(latents.to(device), condition, truncation).clamp(-1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -41,6 +42,22 @@ def gradient_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, fak
     between = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
     norms = _input_gradient(between, discriminate(between)).norm(dim=1)
     return weight * (norms - 1).pow(2).mean()
+
+
+def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
+    """|J_w^T y| of each image, y ~ N(0, I) / sqrt(pixels) (StyleGAN2, eq. 4).
+
+    Args:
+        images: (N, C, H, W), computed from ``ws``.
+        ws: (N, number of styles, d); the squared length is a mean over the styles.
+        noise: (N, C, H, W) of N(0, 1).
+
+    Returns:
+        (N,), differentiable.
+    """
+    y = noise / math.sqrt(images.shape[2] * images.shape[3])
+    gradient, = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
+    return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
 def orthogonal_regularisation(network: nn.Module, weight: float = 1e-4) -> Tensor:

@@ -41,3 +41,31 @@ def embed(table: Tensor, condition: Condition | None, network: str) -> Tensor:
         return table[condition.labels]
     raise ValueError(f"{network} has {len(table)} conditions and got none: give condition.labels (N,) or "
                      f"condition.weights (N, {len(table)})")
+
+
+def soft_one_hot(condition: Condition | None, n_conditions: int, network: str, labels_first: bool = False, hidden: bool = False,
+                 default: Tensor | None = None) -> Tensor:
+    """Rows (N, n_conditions): ``weights`` as they are, or the labels one-hot.
+
+    Args:
+        condition: what was asked for.
+        n_conditions: rows of the network's table.
+        network: its name, for messages.
+        labels_first: which counts when there are both.
+        hidden: a label of -1 is allowed; it gives a row of zeros.
+        default: for a condition that has neither; None = that is an error.
+
+    Raises:
+        ValueError: when the condition does not fit.
+    """
+    labels, weights = (None, None) if condition is None else (condition.labels, condition.weights)
+    if weights is not None and not (labels_first and labels is not None):
+        check_weights(weights, n_conditions, network)
+        return weights
+    if labels is not None:
+        check_labels(labels, n_conditions, network, hidden)
+        return (labels.unsqueeze(1) == torch.arange(n_conditions, device=labels.device)).float()
+    if default is None:
+        raise ValueError(f"{network} has {n_conditions} conditions and got none: give condition.labels (N,) or "
+                         f"condition.weights (N, {n_conditions})")
+    return default

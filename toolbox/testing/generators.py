@@ -23,7 +23,7 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
     """Check the contract of :class:`toolbox.interfaces.Generator`.
 
     - ``latent_dim`` and ``image_size`` are whole numbers, ``sample_latents`` is (n, latent_dim) and a function of its rng;
-    - images are (n, 3, image_size, image_size), finite, in [-1, 1], and depend on the latents;
+    - images are (n, 3, image_size, image_size), finite, in [-1, 1] if ``bounded``, and depend on the latents;
     - in eval mode image i depends on its own latents and condition only, and not on chance;
     - with ``n_conditions`` the images depend on the condition;
     - ``generate`` gives the same images with latents and condition; ``sample`` is a function of (seed, i);
@@ -74,7 +74,8 @@ def _check_images(generator: Generator, latents: Tensor, condition: Condition | 
     require(tuple(images.shape) == expected, f"{name}: images are {tuple(images.shape)}, expected {expected}")
     require(images.is_floating_point() and bool(images.isfinite().all()), f"{name}: images are not finite floats")
     low, high = float(images.min()), float(images.max())
-    require(low >= -1 - 1e-5 and high <= 1 + 1e-5, f"{name}: images run from {low:.3g} to {high:.3g}, expected [-1, 1]")
+    require(not generator.bounded or (low >= -1 - 1e-5 and high <= 1 + 1e-5),
+            f"{name}: images run from {low:.3g} to {high:.3g}, expected [-1, 1]")
     require(close(images, generator(latents, condition)), f"{name}: two calls in eval mode give different images")
     alone = torch.cat([generator(latents[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)])
     require(close(alone, images), f"{name}: in eval mode an image depends on the others of its batch")

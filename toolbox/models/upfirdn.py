@@ -1,0 +1,159 @@
+"""Up-sample, FIR-filter, down-sample: the resampling under StyleGAN2's convolutions and ADA's geometry, in plain PyTorch.
+
+Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (StyleGAN2). The conventions (order of
+paddings, where zeros go, what the gain multiplies) are those of its published networks, so that their weights mean the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Filter = Tensor | None
+Factor = int | Sequence[int]
+
+
+def setup_filter(taps: float | Sequence[float] | Sequence[Sequence[float]] | Tensor | None, normalize: bool = True,
+                 flip_filter: bool = False, gain: float = 1.0, separable: bool | None = None) -> Tensor:
+    """A float32 filter for :func:`upfirdn2d`: (h, w), or (n,) to be applied along both axes.
+
+    Args:
+        taps: a number, n taps, or (h, w) taps; None = the identity.
+        normalize: divide by the sum, so that constants stay.
+        flip_filter: turn it round.
+        gain: factor of what passes.
+        separable: keep n taps as (n,); None = from 8 taps on, where two passes are cheaper than the outer product.
+
+    Raises:
+        ValueError: for an empty filter or more than two axes.
+    """
+    f = torch.as_tensor(1.0 if taps is None else taps, dtype=torch.float32)
+    if f.ndim > 2 or not f.numel():
+        raise ValueError(f"a filter has 1 tap, n taps or (h, w) taps, got shape {tuple(f.shape)}")
+    f = f[None] if f.ndim == 0 else f
+    if f.ndim == 1 and not (len(f) >= 8 if separable is None else separable):
+        f = f.outer(f)
+    f = f / f.sum() if normalize else f
+    f = f.flip(list(range(f.ndim))) if flip_filter else f
+    return f * gain ** (f.ndim / 2)
+
+
+def upfirdn2d(x: Tensor, f: Filter, up: Factor = 1, down: Factor = 1, padding: Factor = 0, flip_filter: bool = False,
+              gain: float = 1.0) -> Tensor:
+    """Each channel: zeros after each pixel, padding, convolution, every ``down``-th pixel.
+
+    Args:
+        x: (N, C, H, W).
+        f: of :func:`setup_filter`; None = the identity.
+        up, down: a factor, or [x, y].
+        padding: of the up-sampled image: p, [x, y] or [x0, x1, y0, y1]; negative = crop.
+        flip_filter: correlate instead of convolving.
+        gain: factor of the filter.
+
+    Returns:
+        (N, C, H', W') with H' = (H up + y0 + y1 - h) // down + 1 for h taps.
+
+    Raises:
+        ValueError: for factors below 1, or a result without pixels.
+    """
+    (up_x, up_y), (down_x, down_y) = _factors(up, "up"), _factors(down, "down")
+    x0, x1, y0, y1 = paddings(padding)
+    rows, columns = _passes(f, x)
+    height, width = rows.shape[0] * columns.shape[0], rows.shape[1] * columns.shape[1]
+    _check_size(x, (up_x, up_y), (x0, x1, y0, y1), (width, height))
+    if f is None or f.ndim == 2:
+        return _apply(x, rows * gain, (up_x, up_y), (down_x, down_y), (x0, x1, y0, y1), flip_filter)
+    root = math.sqrt(gain)
+    x = _apply(x, columns * root, (up_x, 1), (down_x, 1), (x0, x1, 0, 0), flip_filter)
+    return _apply(x, rows * root, (1, up_y), (1, down_y), (0, 0, y0, y1), flip_filter)
+
+
+def filter2d(x: Tensor, f: Filter, padding: Factor = 0, flip_filter: bool = False, gain: float = 1.0) -> Tensor:
+    """Filter (N, C, H, W) and keep its size (``padding`` is added to what that takes)."""
+    w, h = filter_size(f)
+    around = [w // 2, (w - 1) // 2, h // 2, (h - 1) // 2]
+    return upfirdn2d(x, f, padding=_add(around, padding), flip_filter=flip_filter, gain=gain)
+
+
+def upsample2d(x: Tensor, f: Filter, up: Factor = 2, padding: Factor = 0, flip_filter: bool = False,
+               gain: float = 1.0) -> Tensor:
+    """(N, C, H, W) -> (N, C, up H, up W); constants stay constant."""
+    (up_x, up_y), (w, h) = _factors(up, "up"), filter_size(f)
+    around = [(w + up_x - 1) // 2, (w - up_x) // 2, (h + up_y - 1) // 2, (h - up_y) // 2]
+    return upfirdn2d(x, f, up=up, padding=_add(around, padding), flip_filter=flip_filter, gain=gain * up_x * up_y)
+
+
+def downsample2d(x: Tensor, f: Filter, down: Factor = 2, padding: Factor = 0, flip_filter: bool = False,
+                 gain: float = 1.0) -> Tensor:
+    """(N, C, H, W) -> (N, C, H / down, W / down)."""
+    (down_x, down_y), (w, h) = _factors(down, "down"), filter_size(f)
+    around = [(w - down_x + 1) // 2, (w - down_x) // 2, (h - down_y + 1) // 2, (h - down_y) // 2]
+    return upfirdn2d(x, f, down=down, padding=_add(around, padding), flip_filter=flip_filter, gain=gain)
+
+
+def filter_size(f: Filter) -> tuple[int, int]:
+    """(width, height) of a filter in pixels."""
+    return (1, 1) if f is None else (f.shape[-1], f.shape[0])
+
+
+def paddings(padding: Factor) -> list[int]:
+    """[x0, x1, y0, y1] of p, [x, y] or [x0, x1, y0, y1].
+
+    Raises:
+        ValueError: for another number of values.
+    """
+    values = [padding] * 4 if isinstance(padding, int) else [int(value) for value in padding]
+    if len(values) not in (2, 4):
+        raise ValueError(f"padding={padding!r} must be p, [x, y] or [x0, x1, y0, y1]")
+    return values if len(values) == 4 else [values[0], values[0], values[1], values[1]]
+
+
+def _apply(x: Tensor, kernel: Tensor, up: tuple[int, int], down: tuple[int, int], around: Sequence[int],
+           flip_filter: bool) -> Tensor:
+    """One depthwise pass. Up-sampling is a strided transposed convolution: no product with an inserted zero is made."""
+    channels, (h, w) = x.shape[1], kernel.shape
+    x0, x1, y0, y1 = around
+    if up == (1, 1):
+        kernel = kernel if flip_filter else kernel.flip([0, 1])
+        weight = kernel.expand(channels, 1, h, w)
+        return F.conv2d(_pad(x, [x0, x1, y0, y1]), weight, stride=(down[1], down[0]), groups=channels)
+    kernel = kernel.flip([0, 1]) if flip_filter else kernel
+    x = F.conv_transpose2d(x, kernel.expand(channels, 1, h, w), stride=(up[1], up[0]), groups=channels)
+    # the transposed convolution pads the zero-filled image by its size - 1, and leaves the last up - 1 zeros out
+    x = _pad(x, [x0 - w + 1, x1 - w + up[0], y0 - h + 1, y1 - h + up[1]])
+    return x if down == (1, 1) else x[:, :, :: down[1], :: down[0]]
+
+
+def _pad(x: Tensor, around: list[int]) -> Tensor:
+    return F.pad(x, around) if any(around) else x
+
+
+def _passes(f: Filter, x: Tensor) -> tuple[Tensor, Tensor]:
+    """(vertical or whole kernel, horizontal kernel), each (h, w), of a type with ``x``."""
+    if f is None:
+        one = x.new_ones(1, 1)
+        return one, one
+    f = f.to(x)
+    return (f, f.new_ones(1, 1)) if f.ndim == 2 else (f[:, None], f[None])
+
+
+def _factors(value: Factor, name: str) -> tuple[int, int]:
+    x, y = (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+    if x < 1 or y < 1:
+        raise ValueError(f"{name}={value!r} must be 1 or more")
+    return x, y
+
+
+def _add(around: Sequence[int], padding: Factor) -> list[int]:
+    return [a + b for a, b in zip(around, paddings(padding), strict=True)]
+
+
+def _check_size(x: Tensor, up: tuple[int, int], around: tuple[int, int, int, int], taps: tuple[int, int]) -> None:
+    width, height = x.shape[3] * up[0] + around[0] + around[1], x.shape[2] * up[1] + around[2] + around[3]
+    if width < taps[0] or height < taps[1]:
+        raise ValueError(f"an image of {x.shape[3]}x{x.shape[2]} pixels is {width}x{height} after up-sampling and padding: "
+                         f"smaller than the filter, {taps[0]}x{taps[1]}")
