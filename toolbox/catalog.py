@@ -36,6 +36,7 @@ BROUGHT_BY: dict[str, tuple[str, ...]] = {
         "SoftKMeans", "KMeans", "ClusterConditions", "ClusterPrompts", "PromptDiscriminator", "PseudoLabelCrossEntropy",
         "LabelCrossEntropy", "EmpiricalCoefficients", "DirichletCoefficients", "SoftmaxNormalCoefficients",
         "OneHotCoefficients", "UniformCoefficients"),
+    "toolbox-klish": ("KLiSH", "LloydKMeans", "KASP", "AHC"),
 }
 
 

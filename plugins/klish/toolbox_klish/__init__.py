@@ -1,0 +1,33 @@
+"""KLiSH: semantic clusters of generator features by linear separability (TPAMI; arXiv 2211.16710)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from toolbox import hookimpl
+
+_COMPONENTS = {
+    "KLiSH": ("clusterer", "klish:KLiSH"),
+    "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
+    "KASP": ("clusterer", "baselines:KASP"),
+    "AHC": ("clusterer", "baselines:AHC"),
+}
+
+
+@hookimpl
+def plugin_info() -> dict[str, object]:
+    """Who this plugin is and which API it was written for."""
+    return {
+        "name": "klish",
+        "title": "KLiSH",
+        "paper": "Extracting Semantic Knowledge from GANs with Unsupervised Learning (TPAMI, arXiv 2211.16710)",
+        "api_version": 1,
+        "summary": "Clusters of generator features, merged by linear separability; k-means, KASP and AHC beside it.",
+    }
+
+
+@hookimpl
+def register_components(register: Callable[[str, str, str], None]) -> None:
+    """Names of the components, by address: nothing is imported until one is built."""
+    for name, (kind, address) in _COMPONENTS.items():
+        register(kind, name, f"toolbox_klish.{address}")

@@ -1,0 +1,161 @@
+"""Features as blocks of rows: from an array, a memory map, or chunks that need not fit in memory together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from toolbox.interfaces.clusterer import Features
+from toolbox.ranks import gather_objects, rank, sum_over_ranks, together
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+_BLOCK_BYTES = {"cpu": 16 * 2**20, "cuda": 256 * 2**20}
+_CONVERT_ONCE = 2 * 2**30  # bytes up to which an array of another type is converted once, not in every pass
+
+
+class FeatureBlocks:
+    """This rank's rows of features, read block by block as often as needed, and checked once.
+
+    Args:
+        features: array (N, D), memory map, or an iterable of chunks (n_i, D). One that can be iterated again and again is
+            never held as a whole; a generator, which can be read only once, is.
+        precision: 'float32' or 'float64', of the blocks.
+        device: where the blocks are needed. On a GPU the features stay there if they fill less than 80 % of what is free.
+
+    Attributes:
+        rows: N on this rank; total: N over all ranks; first: number of this rank's first row among all; width: D.
+
+    Raises:
+        ValueError: for a wrong shape, no rows, NaN or infinite values, or rows that are all equal.
+    """
+
+    def __init__(self, features: Features, precision: str = "float32", device: torch.device | str = "cpu") -> None:
+        self.dtype, self.device = DTYPES[precision], torch.device(device)
+        self._source = self._hold(_as_source(features))
+        self.rows, self.width, varies = together(self._check)
+        if self.rows > 1 and not int(sum_over_ranks(varies)):
+            raise ValueError(f"features are constant: all {self.rows} rows are equal, so that no cluster can be told from another; "
+                             "check the layers they were taken from")
+        self._moments: Tensor | None = None
+        everyone = gather_objects(self.rows)
+        self.total, self.first = sum(everyone), sum(everyone[:rank()])
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
+        """(rows of this rank, their features (n, D) on the device), in order."""
+        start = 0
+        for block in self._raw():
+            yield slice(start, start + len(block)), self._on_device(block)
+            start += len(block)
+
+    def need(self, number: int, argument: str = "clusters") -> None:
+        """Raise a ValueError if there are fewer rows than ``number``."""
+        if self.total < number:
+            raise ValueError(f"{self.total} rows of features cannot make {argument}={number}: ask for at most {self.total}")
+
+    def take(self, wanted: NDArray[np.integer]) -> NDArray[np.floating]:
+        """Features of rows by their sorted numbers over all ranks, on every rank."""
+        mine = wanted[(wanted >= self.first) & (wanted < self.first + self.rows)] - self.first
+        parts = [block[torch.from_numpy(mine[(mine >= at.start) & (mine < at.stop)] - at.start).to(self.device)].cpu().numpy()
+                 for at, block in self]
+        return np.concatenate(gather_objects(np.concatenate(parts)))
+
+    def moments(self) -> Tensor:
+        """(D + 1, D + 1) sum of [x 1] [x 1]^T over this rank's rows, float64; computed once."""
+        if self._moments is None:
+            self._moments = torch.zeros(self.width + 1, self.width + 1, dtype=torch.float64, device=self.device)
+            for _, x in self:
+                self._moments += second_moments(x)
+        return self._moments
+
+    def _raw(self) -> Iterator[Any]:
+        chunks = [self._source] if _is_whole(self._source) else self._source
+        for chunk in chunks:
+            chunk = chunk if isinstance(chunk, (np.ndarray, Tensor)) else np.asarray(chunk)
+            if chunk.ndim != 2:
+                raise ValueError(f"features must be (N, D), or chunks (n, D): got shape {tuple(chunk.shape)}")
+            step = self._rows_in_a_block(chunk.shape[1])
+            yield from (chunk[start:start + step] for start in range(0, len(chunk), step))
+
+    def _rows_in_a_block(self, width: int) -> int:
+        size = _BLOCK_BYTES["cuda" if self.device.type == "cuda" else "cpu"]
+        return max(1024, size // max(1, width * self.dtype.itemsize))
+
+    def _on_device(self, block: Any) -> Tensor:
+        if isinstance(block, np.ndarray):
+            if block.dtype.name not in ("float16", "float32", "float64"):
+                block = block.astype(np.float64)
+            block = torch.from_numpy(block if block.flags.writeable and not isinstance(block, np.memmap) else np.array(block))
+        return block.to(self.device, self.dtype)
+
+    def _hold(self, source: Any) -> Any:
+        """The source, converted once or moved to the GPU once where there is room for it."""
+        if not _is_whole(source) or source.ndim != 2:
+            return source
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            tensor = torch.as_tensor(source)
+            return tensor.to(self.device) if tensor.nbytes < 0.8 * free else source
+        small = source.shape[0] * source.shape[1] * self.dtype.itemsize <= _CONVERT_ONCE
+        return self._on_device(source) if small and not isinstance(source, np.memmap) else source
+
+    def _check(self) -> tuple[int, int, Tensor]:
+        """Rows, width, and 1 if any column varies."""
+        rows, width = 0, None
+        lowest = highest = torch.zeros(0)
+        for block in map(self._on_device, self._raw()):
+            if width not in (None, block.shape[1]):
+                raise ValueError(f"features: a chunk after row {rows} has {block.shape[1]} columns, those before it {width}")
+            width = block.shape[1]
+            if not len(block):
+                continue
+            low, high = block.amin(dim=0), block.amax(dim=0)
+            if not bool(torch.isfinite(low + high).all()):
+                _say_not_finite(block, rows)
+            lowest, highest = (torch.minimum(lowest, low), torch.maximum(highest, high)) if rows else (low, high)
+            rows += len(block)
+        if not rows or not width:
+            raise ValueError(f"features hold {rows} rows of {width or 0} numbers: there is nothing to cluster (an iterator that "
+                             "was read before gives no rows)")
+        return rows, int(width), (lowest < highest).any().long()
+
+
+def second_moments(x: Tensor) -> Tensor:
+    """(D + 1, D + 1) sum of [x 1] [x 1]^T over rows (n, D)."""
+    moments = x.new_empty(x.shape[1] + 1, x.shape[1] + 1)
+    torch.mm(x.T, x, out=moments[:-1, :-1])
+    moments[-1, :-1] = moments[:-1, -1] = x.sum(dim=0)
+    moments[-1, -1] = len(x)
+    return moments
+
+
+def _say_not_finite(block: Tensor, before: int) -> None:
+    bad = ~torch.isfinite(block).all(dim=1)
+    if bool(bad.any()):
+        raise ValueError(f"features hold NaN or infinite values in {int(bad.sum())} rows or more (first: row "
+                         f"{before + int(bad.long().argmax())}); half precision overflows above 65504: use bfloat16 or float32")
+
+
+def _is_whole(source: Any) -> bool:
+    return isinstance(source, (np.ndarray, Tensor))
+
+
+def _as_source(features: Features) -> Any:
+    """An array as it is; chunks that can be iterated again as they are; a one-time iterator and nested lists as an array."""
+    if _is_whole(features):
+        return features
+    if isinstance(features, (list, tuple)):
+        chunks = bool(features) and all(_is_whole(chunk) and chunk.ndim == 2 for chunk in features)
+        return features if chunks else np.asarray(features, dtype=np.float64)
+    if hasattr(features, "__array__"):
+        return np.asarray(features)
+    if isinstance(features, Iterable) and iter(features) is features:
+        chunks_read = [np.asarray(chunk) for chunk in features]
+        return np.concatenate(chunks_read) if chunks_read else np.empty((0, 0))
+    if isinstance(features, Iterable):
+        return features
+    raise ValueError(f"features are a {type(features).__name__}: expected an array (N, D) or an iterable of chunks (n, D)")

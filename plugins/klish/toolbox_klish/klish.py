@@ -1,0 +1,211 @@
+"""KLiSH: K-means with the linear separability heuristic, as a clusterer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from toolbox.interfaces import Clusterer
+from toolbox.interfaces.clusterer import Features
+from toolbox.ranks import from_main
+from toolbox_klish.checks import check_choice, check_whole
+from toolbox_klish.features import DTYPES, FeatureBlocks
+from toolbox_klish.initial import by_size, filtered, given_labels
+from toolbox_klish.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
+from toolbox_klish.merge import MergeLoop, MergeTree, Stop, union_places
+from toolbox_klish.planes import LinearClassifier, Planes, join
+from toolbox_klish.solvers import JointSolver, NewtonSolver, Solver
+
+SOLVERS = ("newton", "joint")
+
+
+class KLiSH(Clusterer):
+    """Many k-means clusters, merged one pair at a time: the least separable one into the one it is confused with most.
+
+    ``fit`` records a classifier for every number of clusters from K0 down to 2, or to where it is told to stop;
+    :meth:`cut` takes one out. ``labels_``, ``predict`` and ``scores`` answer at the number where the loop was told to stop,
+    and at K0 if it was not: which of the recorded numbers is right, the method leaves to the eye.
+
+    Two kinds of labels belong to each K. ``labels_`` are unions of the first clusters; ``predict`` is the highest score,
+    and may say otherwise near a border.
+
+    Args:
+        clusters: K0, the number of first clusters. The figures of the paper show 100.
+        C: weight of the hinge in eq. 3, a mean over rows. The text has lost its value; 5000 is that of the authors' code.
+        filter_sigma: clusters whose logit of IoU lies so many standard deviations below the mean are dropped before merging, and
+            k-means goes on without them (sec. 3.2: 1). None = no filter, as in the authors' scripts.
+        final: stop at so many clusters. None = go on to the end.
+        stop_iou: stop at the first K where every IoU reaches it. The paper names no value.
+        solver: 'newton' trains the merged class alone, exactly; 'joint' trains all classes with the authors' capped L-BFGS, for
+            comparison.
+        metric: 'euclidean' or 'arccos', of k-means.
+        bias: whether planes have a bias.
+        kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see :func:`toolbox_klish.kmeans.kmeans`). The first two
+            are those of the authors' code.
+        kmeans_sample: rows that centres are seeded from. Unknown in the paper.
+        precision: 'float32' (sums in double), or 'float64' throughout.
+        device: 'cpu', 'cuda', ...; None = a GPU if there is one.
+        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.svm.train`). joint_calls: cap of 'joint'.
+        seed: of k-means.
+
+    Attributes:
+        merges_: (steps, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted by size at the start,
+            largest first; places after the removed one move up.
+        iou_: (steps, K0) IoU of each class, NaN beyond K. ecos_: likewise, of the removed class with each; 0 with itself.
+        sizes_: (steps, K0) rows of each class, 0 beyond K. nodes_: (merges, 3) kept, removed and new node of the tree.
+        labels_: (N,). clusters_: K0 after the filter. filter_: what the filter saw, or None. passes_: evaluations of all rows.
+
+    On several ranks each fits on its own rows, and all end with the same tree.
+    """
+
+    def __init__(self, clusters: int = 100, C: float = 5000.0, filter_sigma: float | None = 1.0, final: int | None = None,
+                 stop_iou: float | None = None, solver: str = "newton", metric: str = "euclidean", bias: bool = True,
+                 kmeans_steps: int = 20, kmeans_tolerance: float = 1e-3, kmeans_restarts: int = 1, kmeans_sample: int = 65_536,
+                 precision: str = "float32", device: str | None = None, tolerance: float | None = None, max_passes: int = 100,
+                 joint_calls: int = 20, seed: int = 0) -> None:
+        for name, number in dict(clusters=clusters, kmeans_restarts=kmeans_restarts, max_passes=max_passes).items():
+            check_whole(name, number)
+        for name, value, known in (("solver", solver, SOLVERS), ("metric", metric, METRICS), ("precision", precision, DTYPES)):
+            check_choice(name, value, known)
+        if not C > 0:
+            raise ValueError(f"C={C!r} must be a positive number")
+        if final is not None and not (isinstance(final, (int, np.integer)) and 1 <= final <= clusters):
+            raise ValueError(f"final={final!r} must be a whole number from 1 to clusters={clusters}: merging only makes fewer")
+        if stop_iou is not None and not 0 < stop_iou <= 1:
+            raise ValueError(f"stop_iou={stop_iou!r} must lie in (0, 1]: it is compared with an IoU")
+        if filter_sigma is not None and not filter_sigma >= 0:
+            raise ValueError(f"filter_sigma={filter_sigma!r} must be a number >= 0, or None for no filter")
+        self.clusters, self.C, self.filter_sigma, self.final, self.stop_iou = clusters, C, filter_sigma, final, stop_iou
+        self.solver, self.metric, self.bias, self.precision, self.device = solver, metric, bias, precision, device
+        self.kmeans_steps, self.kmeans_tolerance = kmeans_steps, kmeans_tolerance
+        self.kmeans_restarts, self.kmeans_sample = kmeans_restarts, kmeans_sample
+        self.tolerance, self.max_passes, self.joint_calls, self.seed = tolerance, max_passes, joint_calls, seed
+        self._first: NDArray[np.integer] | None = None
+        self.filter_: dict[str, NDArray[Any]] | None = None
+
+    @property
+    def n_clusters(self) -> int:
+        if hasattr(self, "chosen_"):
+            return self.chosen_
+        return self.final or self.clusters
+
+    def fit(self, features: Features, y: Any = None, initial: ArrayLike | None = None) -> KLiSH:
+        """Find the tree of clusters.
+
+        Args:
+            features: (N, D), a memory map, or chunks (n_i, D); see :class:`toolbox_klish.features.FeatureBlocks`.
+            y: ignored.
+            initial: (N,) a partition into ``clusters`` parts to merge, in place of k-means.
+
+        Raises:
+            ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not fit.
+        """
+        blocks = FeatureBlocks(features, self.precision, _device(self.device))
+        blocks.need(self.clusters)
+        labels, start = self._partition(blocks, initial)
+        first = labels.clone()
+        loop = MergeLoop(blocks, labels, start, self._solver())
+        tree = loop.run(Stop(self.final or 1, self.stop_iou))
+        self._keep(tree, first.cpu().numpy())
+        return self
+
+    def cut(self, k: int) -> LinearClassifier:
+        """The classifier of ``k`` classes: ``labels_`` (unions of the first clusters), ``predict``, ``scores``.
+
+        Raises:
+            ValueError: when there is no record of ``k``.
+        """
+        self._check_fitted()
+        smallest = self.clusters_ - len(self._members) + 1
+        labels = None if self._first is None else union_places(self.merges_, self.clusters_, k)[self._first]
+        if k == 1 and smallest == 2:  # everything is one class: the minimum of eq. 3 is w = 0, b = 1
+            return LinearClassifier(np.zeros_like(self._weight[:1]), np.ones_like(self._bias[:1]), labels)
+        if not smallest <= k <= self.clusters_:
+            raise ValueError(f"cut(k={k!r}): there is a classifier for each k from {smallest} to {self.clusters_}")
+        chosen = self._members[self.clusters_ - k][:k]
+        return LinearClassifier(self._weight[chosen], self._bias[chosen], labels)
+
+    def scores(self, features: ArrayLike) -> NDArray[np.floating]:
+        """(N, n_clusters) scores of the support vector machines: positive = inside."""
+        return self.cut(self.n_clusters).scores(features)
+
+    def gaps(self) -> NDArray[np.float64]:
+        """(merges, 2) how far ahead each choice was: second lowest less lowest IoU, highest less second highest ECoS.
+
+        Where either is near 0, another seed may well merge otherwise.
+        """
+        found = []
+        for step, (k, _, removed) in enumerate(self.merges_):
+            iou, ecos = np.sort(self.iou_[step, :k]), np.sort(np.delete(self.ecos_[step, :k], removed))
+            found.append((iou[1] - iou[0], ecos[-1] - ecos[-2] if k > 2 else np.inf))
+        return np.array(found).reshape(-1, 2)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        self._check_fitted()
+        return {"weight": self._weight, "bias": self._bias, "members": self._members, "merges": self.merges_, "nodes": self.nodes_,
+                "iou": self.iou_, "ecos": self.ecos_, "sizes": self.sizes_, "chosen": np.array(self.chosen_)}
+
+    def load_state(self, state: dict[str, NDArray[Any]]) -> KLiSH:
+        self._weight, self._bias, self._members = (np.asarray(state[key]) for key in ("weight", "bias", "members"))
+        self.merges_, self.nodes_, self.iou_, self.ecos_, self.sizes_ = (
+            np.asarray(state[key]) for key in ("merges", "nodes", "iou", "ecos", "sizes"))
+        self.clusters_, self.chosen_, self._first = self._members.shape[1], int(state["chosen"]), None
+        return self
+
+    def _partition(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> tuple[Tensor, Planes]:
+        """Labels by size, and the planes that training starts from."""
+        if initial is None:
+            centres = kmeans(blocks, self.clusters, self.seed, self.metric, self.kmeans_steps, self.kmeans_tolerance,
+                             self.kmeans_restarts, self.kmeans_sample)
+            labels = nearest(blocks, centres, self.metric)
+        else:
+            labels = given_labels(initial, blocks, self.clusters)
+            centres = class_means(blocks, labels, self.clusters)
+        labels, order = by_size(labels, self.clusters)
+        centres = centres[order.to(centres.device)]
+        if self.filter_sigma is not None and len(centres) > 1:
+            found = filtered(blocks, labels, centres, self._solver(), self.filter_sigma, self.metric)
+            self.filter_ = dict(iou=found["iou"], kept=found["kept"])
+            labels, order = by_size(found["labels"], len(found["centres"]))
+            centres = found["centres"][order.to(centres.device)]
+        return labels, centre_planes(centres, self.metric)
+
+    def _solver(self) -> Solver:
+        if self.solver == "joint":
+            return JointSolver(self.C, self.joint_calls, biased=self.bias)
+        return NewtonSolver(self.C, self.tolerance, self.max_passes, self.bias)
+
+    def _keep(self, tree: MergeTree, first: NDArray[np.integer]) -> None:
+        """The tree as arrays."""
+        planes = join(tree.planes)
+        self.clusters_, self.passes_, self._first = tree.clusters, tree.passes, first
+        self._weight, self._bias = from_main(planes.weight.numpy()), from_main(planes.bias.numpy())
+        self._members = _padded(tree.members, tree.clusters, -1).astype(np.int64)
+        self.merges_ = np.array(tree.merges, dtype=np.int64).reshape(-1, 3)
+        self.nodes_ = np.array(tree.nodes, dtype=np.int64).reshape(-1, 3)
+        self.iou_, self.ecos_ = _padded(tree.iou, tree.clusters, np.nan), _padded(tree.ecos, tree.clusters, np.nan)
+        self.sizes_ = _padded(tree.sizes, tree.clusters, 0).astype(np.int64)
+        told = self.final is not None or self.stop_iou is not None
+        self.chosen_ = max(tree.smallest, 1) if told else tree.clusters
+        self.labels_ = self.cut(self.chosen_).labels_
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "_members"):
+            raise ValueError("KLiSH has found no clusters yet: call fit(features) or load_state(state) first")
+
+
+def _padded(rows: list[Any], width: int, filler: float) -> NDArray[np.float64]:
+    table = np.full((len(rows), width), filler, dtype=np.float64)
+    for line, row in zip(table, rows, strict=True):
+        line[:len(row)] = row
+    return table
+
+
+def _device(name: str | None) -> torch.device:
+    if name is not None:
+        return torch.device(name)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

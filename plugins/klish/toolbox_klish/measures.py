@@ -1,0 +1,77 @@
+"""How separable clusters are, and how much they are confused: IoU (KLiSH, eq. 4) and ECoS (eq. 5)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from toolbox.ranks import sum_over_ranks
+from toolbox_klish.features import FeatureBlocks
+from toolbox_klish.planes import Planes
+
+_COLUMNS = 65_536  # of the confidences that are summed in single precision before double takes over
+_HALF_ABOVE = 4 * 2**30  # bytes of confidences above which they are kept in half precision
+_SMALLEST = 1e-9  # of every denominator
+
+
+class Separability:
+    """Confidences c_nk of this rank's rows, kept between merges, and the counts that IoU needs.
+
+    Attributes:
+        sizes: (K0) rows of each class, over all ranks.
+    """
+
+    def __init__(self, blocks: FeatureBlocks, labels: Tensor, classes: int) -> None:
+        large = classes * blocks.rows * blocks.dtype.itemsize > _HALF_ABOVE
+        dtype = torch.float16 if large else blocks.dtype
+        self._confidences = torch.zeros(classes, blocks.rows, dtype=dtype, device=blocks.device)
+        self._blocks = blocks
+        self._squares = torch.zeros(classes, dtype=torch.float64, device=blocks.device)
+        self._inside = torch.zeros(classes, dtype=torch.int64, device=blocks.device)
+        self._positive = torch.zeros_like(self._inside)
+        self.sizes = count_labels(labels, classes)
+
+    def renew(self, labels: Tensor, classes: list[int], planes: Planes) -> None:
+        """Score all rows with the planes of some classes: one pass over the features.
+
+        c_nk = (clamp(s_nk, -1, 1) + 1) / 2; a row is predicted inside class k where s_nk > 0.
+        """
+        wanted = torch.tensor(classes, device=self._blocks.device)
+        counts = torch.zeros(2, len(classes), dtype=torch.int64, device=self._blocks.device)
+        squares = torch.zeros(len(classes), dtype=torch.float64, device=self._blocks.device)
+        for at, x in self._blocks:
+            scores = planes(x)
+            positive = scores > 0
+            counts[0] += (positive & (labels[at, None] == wanted)).sum(dim=0)
+            counts[1] += positive.sum(dim=0)
+            confidences = ((scores.clamp(-1, 1) + 1) / 2).T
+            squares += confidences.square().sum(dim=1)
+            self._confidences[wanted, at] = confidences.to(self._confidences.dtype)
+        self._inside[wanted], self._positive[wanted] = sum_over_ranks(counts)
+        self._squares[wanted] = sum_over_ranks(squares)
+
+    def iou(self, classes: list[int]) -> Tensor:
+        """(K) share, in the rows predicted inside a class or belonging to it, of those that are both (eq. 4)."""
+        wanted = torch.tensor(classes, device=self._blocks.device)
+        inside = self._inside[wanted].double()
+        union = self._positive[wanted] + self.sizes[wanted] - self._inside[wanted]
+        return inside / union.clamp_min(1)
+
+    def ecos(self, one: int, classes: list[int]) -> Tensor:
+        """(K) cosine between the confidences of a class and of each of some classes (eq. 5)."""
+        products = torch.zeros(len(self._confidences), dtype=torch.float64, device=self._blocks.device)
+        for part in self._confidences.split(_COLUMNS, dim=1):
+            part = part.to(self._blocks.dtype)
+            products += part @ part[one]
+        wanted = torch.tensor(classes, device=self._blocks.device)
+        lengths = (self._squares[wanted] * self._squares[one]).sqrt()
+        return sum_over_ranks(products)[wanted] / lengths.clamp_min(_SMALLEST)
+
+    def merge(self, kept: int, removed: int) -> None:
+        """The kept class now also counts the removed one's rows; its planes must be renewed."""
+        self.sizes[kept] += self.sizes[removed]
+
+
+def count_labels(labels: Tensor, classes: int) -> Tensor:
+    """(K) rows of each class over all ranks, int64."""
+    return sum_over_ranks(torch.bincount(labels, minlength=classes))

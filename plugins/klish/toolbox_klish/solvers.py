@@ -1,0 +1,119 @@
+"""Who trains the support vector machines of a partition: one at a time and exactly, or all jointly as the original does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from toolbox.ranks import sum_over_ranks
+from toolbox_klish import svm
+from toolbox_klish.features import FeatureBlocks
+from toolbox_klish.planes import Planes
+
+
+class Solver(Protocol):
+    """Trains after each merge what has to be trained."""
+
+    passes: int  # evaluations of all rows so far, of one class or of several
+
+    def stale(self, present: list[int], merged: int) -> list[int]:
+        """The classes to train again after a merge, of those present."""
+
+    def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
+        """Where a merged class starts from, given its parts; ``share`` of its rows came from the removed one."""
+
+    def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
+        """Planes of the classes, each against all other rows."""
+
+
+@dataclass
+class NewtonSolver:
+    """Only the merged class is trained, to the minimum.
+
+    Eq. 3 is a sum over classes of functions that depend on that class's rows alone, so a merge of p and q leaves the
+    minimum of every other class where it was.
+    """
+
+    C: float
+    tolerance: float | None = None
+    max_passes: int = 100
+    biased: bool = True
+    passes: int = 0
+
+    def stale(self, present: list[int], merged: int) -> list[int]:
+        """The merged class alone."""
+        return [merged]
+
+    def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
+        """The sum: its scores are about +1 in both parts and -1 outside."""
+        return Planes(kept.weight + removed.weight, kept.bias + removed.bias + (1.0 if self.biased else 0.0))
+
+    def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
+        """Newton's method (:func:`toolbox_klish.svm.train`)."""
+        found, passes = svm.train(blocks, labels, classes, start, self.C, self.tolerance, self.max_passes, self.biased)
+        self.passes += passes
+        return found
+
+
+@dataclass
+class JointSolver:
+    """All classes after every merge by L-BFGS without line search, as the authors' code does; for comparison.
+
+    Args:
+        C: weight of the hinge.
+        calls: at most so many calls of 5 iterations. tolerance: it stops when no weight moves further than this in a call.
+    """
+
+    C: float
+    calls: int = 20
+    tolerance: float = 1e-4
+    biased: bool = True
+    passes: int = 0
+
+    def stale(self, present: list[int], merged: int) -> list[int]:
+        """Every class."""
+        return present
+
+    def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
+        """The mean, weighted by rows."""
+        return Planes(share * removed.weight + (1 - share) * kept.weight, share * removed.bias + (1 - share) * kept.bias)
+
+    def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
+        """L-BFGS with a history of its own for this partition."""
+        weight, bias = start.weight.to(blocks.dtype).clone(), start.bias.to(blocks.dtype).clone()
+        optimiser = torch.optim.LBFGS([weight, bias] if self.biased else [weight], lr=1, max_iter=5, history_size=100)
+
+        def evaluate() -> Tensor:
+            loss, weight.grad, bias.grad = joint_loss(blocks, labels, classes, Planes(weight, bias), self.C)
+            self.passes += 1
+            return loss
+
+        for _ in range(self.calls):
+            before = weight.clone()
+            optimiser.step(evaluate)
+            if float((weight - before).abs().max()) < self.tolerance:
+                break
+        return Planes(weight.double(), bias.double())
+
+
+def joint_loss(blocks: FeatureBlocks, labels: Tensor, classes: list[int], planes: Planes,
+               C: float) -> tuple[Tensor, Tensor, Tensor]:
+    """J(W, b) of all classes and its gradients by W and b (eq. 3): the mean over classes of each one's J_k."""
+    wanted, factor = torch.tensor(classes, device=blocks.device), 2 * C / (len(classes) * blocks.total)
+    by_weight = torch.zeros(planes.weight.shape, dtype=torch.float64, device=blocks.device)
+    by_bias, loss = by_weight.new_zeros(len(classes)), by_weight.new_zeros(())
+    for at, x in blocks:
+        targets = torch.where(labels[at, None] == wanted, 1.0, -1.0).to(x)
+        scores = planes(x)
+        errors = torch.where(targets * scores < 1, scores - targets, 0.0)
+        loss += errors.square().sum()
+        by_weight += errors.T @ x
+        by_bias += errors.sum(dim=0)
+    flat = sum_over_ranks(torch.cat([loss[None], by_bias, by_weight.flatten()]))
+    loss, by_bias, by_weight = flat[0], flat[1:len(classes) + 1], flat[len(classes) + 1:].view_as(by_weight)
+    penalty = 0.5 * planes.weight.double().square().sum() / len(classes)
+    gradient = by_weight * factor + planes.weight / len(classes)
+    return penalty + 0.5 * factor * loss, gradient.to(planes.weight), (by_bias * factor).to(planes.bias)

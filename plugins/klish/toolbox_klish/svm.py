@@ -1,0 +1,196 @@
+"""One-vs-rest support vector machines with the squared hinge, by a primal Newton method (KLiSH, eq. 3).
+
+    J_k(w, b) = 1/2 |w|^2 + C/N sum_n max(0, 1 - y_n s_n)^2,    s_n = w . x_n + b,    y_n = +1 inside class k, -1 outside
+
+The hinge is a mean over all rows, so that C does not depend on their number; b is not regularised. As long as no row
+crosses its margin J is quadratic: Newton's step goes to the minimum of that quadratic, and an exact search along it needs
+the rows' scores only. Everything is a sum over rows: of blocks that need not fit in memory together, and of ranks.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+
+from toolbox.ranks import sum_over_ranks
+from toolbox_klish.features import FeatureBlocks, second_moments
+from toolbox_klish.planes import Planes, join
+
+TOLERANCE = {torch.float32: 1e-8, torch.float64: 1e-13}  # of the gap J - min J, relative to J
+_TOGETHER = 16  # classes trained in the same passes: bounds the memory for scores
+_SEARCH_STEPS = 30  # of the search along a line; it needs about 5
+
+
+class NotConverged(UserWarning):
+    """Support vector machines that used up their passes."""
+
+
+def train(blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, tolerance: float | None = None,
+          max_passes: int = 100, biased: bool = True) -> tuple[Planes, int]:
+    """The planes of some classes, each against all other rows (eq. 3), and the passes over the features that it took.
+
+    Args:
+        blocks: features of this rank.
+        labels: (N of this rank) class of each row.
+        classes: those to train; the others only serve as the rest.
+        start: their planes to start from. The result does not depend on it.
+        C: weight of the hinge.
+        tolerance: relative gap between J and its minimum; default by the precision of the blocks.
+        max_passes: after which it stops, with a warning.
+        biased: whether the planes have a bias.
+    """
+    tolerance = TOLERANCE[blocks.dtype] if tolerance is None else tolerance
+    found, passes = [], 0
+    for first in range(0, len(classes), _TOGETHER):
+        part = list(range(first, min(first + _TOGETHER, len(classes))))
+        newton = Newton(blocks, labels, [classes[i] for i in part], start[part], C, biased)
+        passes += newton.run(tolerance, max_passes)
+        found.append(newton.planes)
+    return join(found), passes
+
+
+class Newton:
+    """Newton's method for several classes side by side.
+
+    Args:
+        blocks, labels, classes, start, C, biased: as for :func:`train`.
+    """
+
+    def __init__(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, biased: bool) -> None:
+        self.blocks, self.factor, self.biased = blocks, 2 * C / blocks.total, biased
+        wanted = torch.tensor(classes, device=blocks.device)
+        self.signs = (labels[None] == wanted[:, None]).to(blocks.dtype).mul_(2).sub_(1)
+        self.points = torch.cat([start.weight, start.bias[:, None]], dim=1).double()
+        self.scores = along(blocks, self.points)
+
+    @property
+    def planes(self) -> Planes:
+        """The planes reached."""
+        return Planes(self.points[:, :-1], self.points[:, -1])
+
+    def run(self, tolerance: float, max_passes: int) -> int:
+        """Go on until J is as near its minimum as asked for; returns the passes over the features."""
+        todo, passes = list(range(len(self.points))), 1
+        while todo and passes < max_passes:
+            steps, left = self._steps(todo)
+            values = self._values(todo)
+            ended = left <= tolerance * values
+            for i, step, end in zip(todo, steps, ended.tolist(), strict=True):
+                if end:  # so near that no row crosses its margin: the full step is the minimum
+                    self.points[i] += step
+            todo = [i for i, end in zip(todo, ended.tolist(), strict=True) if not end]
+            passes += 1
+            if todo:
+                self._move(todo, steps[~ended])
+                passes += 1
+        if todo:
+            warnings.warn(f"{len(todo)} of {len(self.points)} support vector machines did not converge in max_passes={max_passes} "
+                          "passes: raise it, or lower C", NotConverged, stacklevel=3)
+        return passes
+
+    def _steps(self, todo: list[int]) -> tuple[Tensor, Tensor]:
+        """(k, D + 1) Newton's step of each class, and (k) twice what it promises to gain."""
+        free = self.blocks.width + int(self.biased)
+        steps, left = torch.zeros_like(self.points[todo]), []
+        for step, (gradient, hessian) in zip(steps, self._derivatives(todo), strict=True):
+            step[:free] = -_solve(hessian[:free, :free], gradient[:free])
+            left.append(-(gradient[:free] @ step[:free]))
+        return steps, torch.stack(left)
+
+    def _derivatives(self, todo: list[int]) -> list[tuple[Tensor, Tensor]]:
+        """Gradient and Hessian of J by [w b], of each class, summed over ranks.
+
+        Only rows inside the margin count. Where they are the majority, the Hessian is that of all rows less the others'.
+        """
+        errors = torch.where(self.signs[todo] * self.scores[todo] < 1, self.scores[todo] - self.signs[todo], 0.0)
+        most = (2 * (errors != 0).sum(dim=1) > errors.shape[1]).tolist()
+        gradients, hessians = _sums(self.blocks, errors, most)
+        for hessian, flipped in zip(hessians, most, strict=True):
+            if flipped:
+                hessian += self.blocks.moments()
+        found = []
+        for i, gradient, hessian in zip(todo, gradients, hessians, strict=True):
+            flat = self.factor * sum_over_ranks(torch.cat([gradient[None], hessian]))
+            flat[0, :-1] += self.points[i, :-1]
+            flat[1:].diagonal()[:-1] += 1.0
+            found.append((flat[0], flat[1:]))
+        return found
+
+    def _values(self, todo: list[int]) -> Tensor:
+        """(k) J of each class."""
+        hinge = (1 - self.signs[todo] * self.scores[todo]).clamp_min(0).square().sum(dim=1, dtype=torch.float64)
+        return 0.5 * self.points[todo, :-1].square().sum(dim=1) + 0.5 * self.factor * sum_over_ranks(hinge)
+
+    def _move(self, todo: list[int], steps: Tensor) -> None:
+        """To the minimum of J along each step."""
+        margins, slopes = self.signs[todo], along(self.blocks, steps)
+        margins, slopes = 1 - margins * self.scores[todo], margins * slopes
+        inner = (self.points[todo, :-1] * steps[:, :-1]).sum(dim=1), steps[:, :-1].square().sum(dim=1)
+        lengths = line_search(margins, slopes, inner, self.factor)
+        self.points[todo] += lengths[:, None] * steps
+        self.scores[todo] += self.signs[todo] * slopes * lengths[:, None].to(slopes)
+
+
+def along(blocks: FeatureBlocks, points: Tensor) -> Tensor:
+    """(k, N of this rank) w . x + b of each of the points [w b] (k, D + 1): one pass over the features."""
+    weight, bias = points[:, :-1].to(blocks.dtype), points[:, -1:].to(blocks.dtype)
+    scores = torch.empty(len(points), blocks.rows, dtype=blocks.dtype, device=blocks.device)
+    for at, x in blocks:
+        scores[:, at] = (x @ weight[0])[None] if len(points) == 1 else weight @ x.T
+    return scores.add_(bias)
+
+
+def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], factor: float) -> Tensor:
+    """(k) the lengths t that minimise 1/2 |w + t d|^2 + factor/2 sum_n max(0, m_n - t r_n)^2, whose derivative is piecewise linear.
+
+    Args:
+        margins: (k, N of this rank) m, what is missing to the margin. slopes: (k, N) r, how fast the step closes it.
+        inner: (k) w . d and (k) d . d. factor: 2 C / N.
+    """
+    low, high = torch.zeros_like(inner[0]), torch.full_like(inner[0], torch.inf)
+    t = torch.ones_like(low)
+    for _ in range(_SEARCH_STEPS):
+        short = (margins - t[:, None].to(margins) * slopes).clamp_min(0)
+        closing = torch.where(short > 0, slopes, 0.0)
+        sums = torch.stack([(short * closing).sum(dim=1, dtype=torch.float64), closing.square().sum(dim=1, dtype=torch.float64)])
+        sums = sum_over_ranks(sums)
+        derivative = inner[0] + t * inner[1] - factor * sums[0]
+        low, high = torch.where(derivative < 0, t, low), torch.where(derivative > 0, t, high)
+        following = t - derivative / (inner[1] + factor * sums[1]).clamp_min(1e-300)
+        outside = (following <= low) | (following >= high)
+        following = torch.where(outside, torch.where(torch.isfinite(high), (low + high) / 2, 2 * t), following)
+        if bool(((following - t).abs() <= 1e-3 * t).all()):
+            break
+        t = following
+    return t
+
+
+def _sums(blocks: FeatureBlocks, errors: Tensor, most: list[bool]) -> tuple[Tensor, Tensor]:
+    """Sums over this rank's rows, in one pass: (k, D + 1) of e_n [x_n 1], and (k, D + 1, D + 1) of [x 1] [x 1]^T.
+
+    The second is over the rows with an error; where ``most`` have one, minus that over the rows without.
+    """
+    gradients = torch.zeros(len(errors), blocks.width + 1, dtype=torch.float64, device=blocks.device)
+    hessians = gradients.new_zeros(len(errors), blocks.width + 1, blocks.width + 1)
+    for at, x in blocks:
+        for error, flipped, gradient, hessian in zip(errors[:, at], most, gradients, hessians, strict=True):
+            rows = ((error == 0) if flipped else error).nonzero()[:, 0]
+            chosen = x[rows]
+            gradient[:-1] += error @ x if flipped else error[rows] @ chosen
+            if len(rows):
+                hessian.add_(second_moments(chosen), alpha=-1 if flipped else 1)
+    gradients[:, -1] = errors.sum(dim=1, dtype=torch.float64)
+    return gradients, hessians
+
+
+def _solve(hessian: Tensor, gradient: Tensor) -> Tensor:
+    """H^-1 g. The bias alone may be flat (no row inside the margin): a small number on the diagonal then keeps H invertible."""
+    jitter = 1e-12 * float(hessian.diagonal().amax())
+    identity = torch.eye(len(hessian), dtype=hessian.dtype, device=hessian.device)
+    while True:
+        factor, failed = torch.linalg.cholesky_ex(hessian + jitter * identity)
+        if not int(failed):
+            return torch.cholesky_solve(gradient[:, None], factor)[:, 0]
+        jitter *= 100
