@@ -11,9 +11,10 @@ from toolbox.metrics.functional.clustering import (
 from toolbox.metrics.functional.frechet import few_sample_distance, frechet_distance, frechet_from_features
 from toolbox.metrics.functional.inception_score import inception_score
 from toolbox.metrics.functional.kid import kernel_distance, subset_indices, subset_kernel_distances
+from toolbox.metrics.functional.matching import Matching, matched_iou, matched_iou_per_image
 from toolbox.metrics.functional.precision_recall import neighbour_radii, precision_recall
 
-__all__ = ["accuracy_scores", "adjusted_mutual_information", "adjusted_rand_index", "agreement_per_class",
-           "contingency_matrix", "few_sample_distance", "frechet_distance", "frechet_from_features",
-           "inception_score", "kernel_distance", "neighbour_radii", "precision_recall", "purity",
-           "subset_indices", "subset_kernel_distances"]
+__all__ = ["Matching", "accuracy_scores", "adjusted_mutual_information", "adjusted_rand_index",
+           "agreement_per_class", "contingency_matrix", "few_sample_distance", "frechet_distance",
+           "frechet_from_features", "inception_score", "kernel_distance", "matched_iou", "matched_iou_per_image",
+           "neighbour_radii", "precision_recall", "purity", "subset_indices", "subset_kernel_distances"]
