@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from tests.models.stylegan_filled import DATA, filled, golden, normal, one_hot
 from toolbox import testing
+from toolbox.config import load_config
 from toolbox.interfaces import Condition, RowGenerator, Rows
 from toolbox.models import stylegan2_presets as presets
 from toolbox.models.stylegan2 import StyleGAN2Generator
@@ -147,6 +149,17 @@ class TestPublished:
         network = small(preset="cifar", mapping_layers=None)
         assert network.style_mixing_prob == 0 and network.mapping.layers == ["fc0", "fc1"]
 
+    def test_the_config_is_the_published_run(self) -> None:
+        config = load_config(Path(__file__).parents[2] / "configs" / "stylegan2_ada_cifar.py")
+        run = presets.PRESETS["cifar"]
+        assert config.train_dataloader.batch_size == run.batch
+        assert config.train_cfg.max_iters * run.batch == 1000 * run.kimg
+        assert config.model.objectives.r1.gamma == run.r1_gamma and run.path_length == 0
+        assert config.model.average.generator == dict(half_life_kimg=run.half_life_kimg, rampup=run.rampup, average_buffers=False)
+        for player, every in (("discriminator", 16), ("generator", 4)):
+            optimizer, published = config.optim_wrapper[player].optimizer, presets.lazy(run.lr, every)
+            assert (optimizer.lr, *optimizer.betas) == pytest.approx((published["lr"], *published["betas"]))
+
     def test_feature_layers_are_klish_taps(self) -> None:
         with torch.device("meta"):
             network = StyleGAN2Generator(256, preset="stylegan2")
@@ -163,6 +176,20 @@ class TestContract:
     @pytest.mark.parametrize("arguments", [dict(), dict(n_conditions=3), dict(architecture="resnet"), dict(architecture="skip")])
     def test_discriminator(self, arguments: dict) -> None:
         testing.check_discriminator(small_discriminator(**arguments), image_size=16)
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+    @pytest.mark.parametrize("fused", [False, True])
+    def test_images_and_logits_are_float32_and_near(self, dtype: torch.dtype, fused: bool) -> None:
+        network, judge, z = small(fused=fused), small_discriminator(minibatch_std_channels=1), torch.randn(4, 8)
+        with torch.autocast("cpu", dtype=dtype):
+            images = network(z)
+            logits = judge(images)
+        assert images.dtype == logits.dtype == torch.float32
+        torch.testing.assert_close(images, network(z), atol=0.1, rtol=0)
+        logits.sum().backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
 @pytest.mark.usefixtures("without_gradients")

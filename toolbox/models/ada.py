@@ -217,7 +217,7 @@ class AdaptiveAugment(Augment):
     @torch.no_grad()
     def observe(self, logits: Tensor) -> None:
         """Take note of the discriminator's logits of real images, as augmented."""
-        self._noted.append(torch.stack([logits.sign().sum(), logits.new_tensor(float(logits.numel()))]).float())
+        self._noted.append(torch.stack([logits.sign().sum(), logits.new_full((), logits.numel())]).float())
 
     @torch.no_grad()
     def after_iteration(self, iteration: int, images: int) -> None:
