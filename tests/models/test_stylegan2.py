@@ -237,7 +237,7 @@ class TestRandomness:
     def test_style_mixing(self) -> None:
         z = torch.randn(3, 8)
         network = small(style_mixing_prob=1.0).train()
-        starts = set()
+        starts: set[int] = set()
         for seed in range(20):
             ws = network.generate(z, None, torch.Generator().manual_seed(seed)).extras["ws"]
             second = (ws != ws[:, :1]).any(dim=2)
@@ -266,6 +266,13 @@ class TestRandomness:
         assert not network.mapping.w_avg.any()
         network.train().generate(z, None, torch.Generator())
         close(network.mapping.w_avg, 0.005 * network.style_latent(z).mean(dim=0))
+
+    @torch.no_grad()
+    def test_what_is_shown_and_measured_is_clipped_and_what_is_trained_is_not(self) -> None:
+        network, z = small(style_mixing_prob=0.0), 3 * torch.randn(4, 8)
+        assert network(z).abs().max() > 1
+        assert torch.equal(network.generate(z).images, network(z).clamp(-1, 1))
+        assert network.train().generate(z, None, torch.Generator()).images.abs().max() > 1
 
     @torch.no_grad()
     def test_truncation_pulls_to_the_mean_style(self) -> None:

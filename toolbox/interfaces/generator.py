@@ -21,8 +21,9 @@ class Generator(nn.Module, ABC):
         image_size: height = width of the images, in pixels.
         n_conditions: rows of the table that ``condition.weights`` or ``.labels`` choose from; 0 = unconditional.
         feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps.
-        bounded: the network itself keeps to [-1, 1]. False for those without a last tanh (StyleGAN): some of their values lie
-            outside; :meth:`sample`, and whoever shows or measures images, clips them.
+        bounded: :meth:`forward` keeps to [-1, 1]. False for networks without a last tanh (StyleGAN), some of whose values lie
+            outside; then :meth:`generate` clips them in eval mode, for whoever shows or measures images, and so does
+            :meth:`sample`.
     """
 
     latent_dim: int

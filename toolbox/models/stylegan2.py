@@ -274,12 +274,13 @@ class StyleGAN2Generator(Generator):
         return self.synthesis(ws, self.noise(ws, rng))
 
     def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
-        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim)."""
+        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim); in eval mode clipped to [-1, 1]."""
         w = self.style_latent(latents, condition)
         if self.training:
             self.mapping.track(w)
         ws = self._mixed(self.styles(w), condition, rng) if self.training else self.styles(w)
         images = self.synthesis(ws, self.noise(ws, rng))
+        images = images if self.training else images.clamp(-1, 1)
         return Sample(images, Condition() if condition is None else condition, latents, extras={"ws": ws})
 
     def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
