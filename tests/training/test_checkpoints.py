@@ -136,6 +136,16 @@ def test_a_run_resumes_from_the_newest_good_one(trained: Run, capsys: pytest.Cap
     killing.assert_same_folder(whole, part)
 
 
+@pytest.mark.parametrize("words", ['{"itera', "[]", "", '{"iterations": null}'])
+def test_a_damaged_done_json_is_not_believed(trained: Run, words: str) -> None:
+    """The checkpoints say how far the run came; it ends again at once, and says so whole."""
+    folder = trained()
+    whole = (folder / "done.json").read_text()
+    (folder / "done.json").write_text(words)
+    trained(resume=True)
+    assert (folder / "done.json").read_text() == whole
+
+
 def test_a_run_without_a_good_one_stops(trained: Run) -> None:
     folder = trained()
     for path in checkpoint_files(folder):

@@ -111,6 +111,31 @@ def test_a_checkpoint_goes_either_way(tmp_path: Path, alone: Path, first: str) -
     assert largest_difference(state_of(alone), state_of(tmp_path / "run")) < 1e-5
 
 
+def train_until_a_signal_to_one(config: str, folder: str, iterations: int) -> str:
+    """The first process alone is asked to stop, in the last iteration."""
+    from toolbox import ranks
+    from toolbox.training.loop import GameLoop
+
+    def iterate(loop: GameLoop, batch: Any, plain: Any = GameLoop._iterate) -> None:
+        if ranks.is_main() and loop.iter + 1 == iterations:
+            os.kill(os.getpid(), signal.SIGTERM)
+        plain(loop, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GameLoop, "_iterate", iterate)
+        return train_it(config, folder, iterations)
+
+
+def test_a_signal_to_one_process_in_the_last_iteration_stops_both(tmp_path: Path, alone: Path) -> None:
+    """No gradients are exchanged after it; the other one must not go on to what follows training, and wait there."""
+    config, folder = str(config_in(tmp_path)), str(tmp_path / "run")
+    run_pair(train_until_a_signal_to_one, config, folder, 6)
+    assert not (tmp_path / "run" / "done.json").is_file()
+    train_it(config, folder, 6, resume=True)
+    assert (tmp_path / "run" / "done.json").is_file()
+    assert largest_difference(state_of(alone), state_of(tmp_path / "run")) < 1e-5
+
+
 def test_a_batch_that_the_processes_cannot_share(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"batch_size=8 must be a multiple of 6 \(3 processes x 2 parts, since phases repeat\)"):
         run_pair(train_it, str(config_in(tmp_path)), str(tmp_path / "run"), 6, world=3)

@@ -50,6 +50,7 @@ class GameLoop(BaseLoop):
             while self._iter < self._max_iters and not self.stop_training:
                 self._iterate(next(batches))
                 self._agree_to_stop(game)
+        self._agree_whether_stopped()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
         return self.runner.model
@@ -65,6 +66,11 @@ class GameLoop(BaseLoop):
         if game.exchange.stopping:
             self.stop_training, self.stopped_by = True, self.stopped_by or "a signal to another process"
         game.exchange.asked = self.stopped_by is not None
+
+    def _agree_whether_stopped(self) -> None:
+        """A signal to one process during the last iteration finds no gradients left to travel with."""
+        if any(ranks.gather_objects(self.stopped_by)):
+            self.stopped_by = self.stopped_by or "a signal to another process"
 
     def _stream(self) -> Iterator[Any]:
         sampler = self.dataloader.sampler

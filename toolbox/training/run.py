@@ -67,14 +67,22 @@ def _is_done(config: Any, stage: str) -> bool:
     """A finished stage says so; one whose last checkpoint has gone, or is torn, is continued. The first process looks."""
     def finished() -> bool:
         folder = stage_folder(config, stage)
-        done = folder / "done.json"
-        newest = files.latest_checkpoint(folder) if done.is_file() else None
+        done = _iterations_done(folder / "done.json")
+        newest = files.latest_checkpoint(folder) if done else None
         if newest is None:
             return False
         wanted = int(stage_config(config, stage).train_cfg.get("max_iters", 0))
-        return min(int(json.loads(done.read_text())["iterations"]), files.iteration_of(newest)) >= wanted
+        return min(done, files.iteration_of(newest)) >= wanted
 
     return ranks.on_main(finished)
+
+
+def _iterations_done(path: Path) -> int:
+    """What ``done.json`` says; 0 where there is none, or a damaged one: its checkpoints say where to go on."""
+    try:
+        return int(json.loads(path.read_text())["iterations"]) if path.is_file() else 0
+    except (ValueError, TypeError, LookupError):
+        return 0
 
 
 def _would_be_lost(config: Any, stage: str) -> bool:
