@@ -26,13 +26,13 @@ quick = dict(
     train_dataloader=dict(batch_size=32),
     model=dict(
         networks=dict(
-            generator=dict(_delete_=True, channel_base=1024, channel_max=64, latent_dim=64, style_dim=64),
-            discriminator=dict(_delete_=True, channel_base=1024, channel_max=64, minibatch_std_group=8)),
+            generator=dict(_delete_=True, channel_base=1024, channel_max=64, latent_dim=64, style_dim=64, lr_multiplier=0.1),
+            discriminator=dict(_delete_=True, channel_base=1024, channel_max=64, minibatch_std_group=8, lr_multiplier=0.1)),
         phases=[
             dict(player='generator'),
             dict(player='discriminator', objectives=['real_or_fake', 'prompts']),
             dict(player='discriminator', objectives=['r1'], every=16)],
-        objectives=dict(r1=dict(gamma=0.1)),
+        objectives=dict(r1=dict(gamma=2.0)),
         augment=dict(_delete_=True, speed_kimg=50),
         average=dict(generator=dict(_delete_=True, half_life_kimg=2))),
     optim_wrapper=dict(discriminator=dict(optimizer=dict(lr=0.0025 * 16 / 17)), generator=dict(optimizer=dict(lr=0.0025 * 4 / 5))),
