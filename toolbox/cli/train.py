@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deterministic", action="store_true", help="deterministic algorithms only")
     parser.add_argument("--no-evaluation", action="store_true", help="skip the metrics at the end")
     parser.add_argument("--amp", choices=("bf16", "fp16"),
-                        help="networks compute in half precision, regularisers in float32; fp16 is for GPUs: many times slower on a CPU")
+                        help="networks compute in half precision, regularisers in float32; fp16 is slow on a CPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile for the networks; takes minutes at the start")
     parser.add_argument("--channels-last", action="store_true", help="keep images as (N, H, W, C) in memory")
     add_launcher_arguments(parser)
