@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from toolbox import hookimpl
 
@@ -31,3 +32,11 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
     """Names of the components, by address: nothing is imported until one is built."""
     for name, (kind, address) in _COMPONENTS.items():
         register(kind, name, f"toolbox_klish.{address}")
+
+
+@hookimpl
+def add_commands(subparsers: Any) -> None:
+    """``toolbox klish table`` and ``toolbox klish cost``."""
+    from toolbox_klish.commands import add_commands as add
+
+    add(subparsers)

@@ -160,6 +160,7 @@ class KASP(LinearClusterer):
             raise ValueError(f"cut(k={k!r}): {len(centres)} centres make 1 to {len(centres) - 1} groups")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Graph is not fully connected")  # three neighbours seldom connect it
+            warnings.filterwarnings("ignore", message="The spectral clustering API has changed")  # said of square inputs
             model = SpectralClustering(k, affinity="nearest_neighbors", n_neighbors=self.neighbours, assign_labels="discretize",
                                        random_state=self.seed).fit(centres)
         return _without_empty(np.asarray(model.labels_, dtype=np.int64), centres, k)
@@ -199,7 +200,7 @@ class AHC(LinearClusterer):
 
     def _fit(self, blocks: FeatureBlocks) -> None:
         chosen = np.random.default_rng(self.seed).choice(blocks.total, size=min(self.rows, blocks.total), replace=False)
-        _check_memory(len(chosen))
+        check_memory(len(chosen))
         self._sample = blocks.take(np.sort(chosen))
         self.children_ = on_main(lambda: self._tree(self._sample))
         self._blocks, self._cuts = blocks, {}
@@ -233,10 +234,10 @@ class AHC(LinearClusterer):
 
     def state(self) -> dict[str, NDArray[Any]]:
         at = self.cut(self.clusters)
-        return {"weight": at.weight_, "bias": at.bias_, "children": self.children_}
+        return {"weight": at.weight_, "bias": at.bias_, "tree": self.children_}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> AHC:
-        self.children_, self.clusters = np.asarray(state["children"]), len(state["bias"])
+        self.children_, self.clusters = np.asarray(state["tree"]), len(state["bias"])
         self._cuts = {self.clusters: LinearClassifier(state["weight"], state["bias"])}
         return self
 
@@ -268,7 +269,8 @@ def _without_empty(groups: NDArray[np.int64], centres: NDArray[np.float64], k: i
     return groups
 
 
-def _check_memory(rows: int) -> None:
+def check_memory(rows: int) -> None:
+    """Raise a ValueError if the distances between so many rows do not fit into this machine's memory."""
     needed = 4 * rows * rows
     has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
     if needed > has:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from toolbox.interfaces.clusterer import Features
 from toolbox.ranks import gather_objects, rank, sum_over_ranks, together
+from toolbox_klish.products import second_moments
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _BLOCK_BYTES = {"cpu": 16 * 2**20, "cuda": 256 * 2**20}
@@ -29,6 +31,7 @@ class FeatureBlocks:
 
     Attributes:
         rows: N on this rank; total: N over all ranks; first: number of this rank's first row among all; width: D.
+        same: whether all ranks hold the very same rows, which then count once (always so in a single process).
 
     Raises:
         ValueError: for a wrong shape, no rows, NaN or infinite values, or rows that are all equal.
@@ -37,13 +40,15 @@ class FeatureBlocks:
     def __init__(self, features: Features, precision: str = "float32", device: torch.device | str = "cpu") -> None:
         self.dtype, self.device = DTYPES[precision], torch.device(device)
         self._source = self._hold(_as_source(features))
-        self.rows, self.width, varies = together(self._check)
-        if self.rows > 1 and not int(sum_over_ranks(varies)):
+        self.rows, lowest, highest = together(self._check)
+        self.width = len(lowest)
+        self.same = len(set(gather_objects(_fingerprint(self.rows, next(iter(self))[1], lowest, highest)))) == 1
+        everyone = [self.rows] if self.same else gather_objects(self.rows)
+        self.total, self.first = sum(everyone), 0 if self.same else sum(everyone[:rank()])
+        if self.rows > 1 and not int(self.sum((lowest < highest).any().long())):
             raise ValueError(f"features are constant: all {self.rows} rows are equal, so that no cluster can be told from another; "
                              "check the layers they were taken from")
         self._moments: Tensor | None = None
-        everyone = gather_objects(self.rows)
-        self.total, self.first = sum(everyone), sum(everyone[:rank()])
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
         """(rows of this rank, their features (n, D) on the device), in order."""
@@ -62,7 +67,12 @@ class FeatureBlocks:
         mine = wanted[(wanted >= self.first) & (wanted < self.first + self.rows)] - self.first
         parts = [block[torch.from_numpy(mine[(mine >= at.start) & (mine < at.stop)] - at.start).to(self.device)].cpu().numpy()
                  for at, block in self]
-        return np.concatenate(gather_objects(np.concatenate(parts)))
+        own = np.concatenate(parts)
+        return own if self.same else np.concatenate(gather_objects(own))
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Elementwise sum of every rank's value; this rank's own where all hold the same rows. A new tensor."""
+        return value.clone() if self.same else sum_over_ranks(value)
 
     def moments(self) -> Tensor:
         """(D + 1, D + 1) sum of [x 1] [x 1]^T over this rank's rows, float64; computed once."""
@@ -103,8 +113,8 @@ class FeatureBlocks:
         small = source.shape[0] * source.shape[1] * self.dtype.itemsize <= _CONVERT_ONCE
         return self._on_device(source) if small and not isinstance(source, np.memmap) else source
 
-    def _check(self) -> tuple[int, int, Tensor]:
-        """Rows, width, and 1 if any column varies."""
+    def _check(self) -> tuple[int, Tensor, Tensor]:
+        """Rows, and (D) lowest and highest value of each column."""
         rows, width = 0, None
         lowest = highest = torch.zeros(0)
         for block in map(self._on_device, self._raw()):
@@ -121,16 +131,12 @@ class FeatureBlocks:
         if not rows or not width:
             raise ValueError(f"features hold {rows} rows of {width or 0} numbers: there is nothing to cluster (an iterator that "
                              "was read before gives no rows)")
-        return rows, int(width), (lowest < highest).any().long()
+        return rows, lowest, highest
 
 
-def second_moments(x: Tensor) -> Tensor:
-    """(D + 1, D + 1) sum of [x 1] [x 1]^T over rows (n, D)."""
-    moments = x.new_empty(x.shape[1] + 1, x.shape[1] + 1)
-    torch.mm(x.T, x, out=moments[:-1, :-1])
-    moments[-1, :-1] = moments[:-1, -1] = x.sum(dim=0)
-    moments[-1, -1] = len(x)
-    return moments
+def _fingerprint(rows: int, *parts: Tensor) -> str:
+    """Tells the rows of two ranks apart by their number, the first of them, and the range of each column."""
+    return hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in parts)).hexdigest() + f" {rows}"
 
 
 def _say_not_finite(block: Tensor, before: int) -> None:

@@ -33,16 +33,16 @@ def given_labels(initial: ArrayLike, blocks: FeatureBlocks, clusters: int) -> Te
         raise ValueError(f"initial has labels from {labels.min()} to {labels.max()}: with clusters={clusters} they must lie in "
                          f"0..{clusters - 1}; set clusters={labels.max() + 1}, or renumber them")
     found = torch.from_numpy(labels.astype(np.int64)).to(blocks.device)
-    empty = (count_labels(found, clusters) == 0).nonzero()[:, 0].tolist()
+    empty = (count_labels(blocks, found, clusters) == 0).nonzero()[:, 0].tolist()
     if empty:
         raise ValueError(f"initial has no row in cluster {empty[0]} ({len(empty)} of clusters={clusters} are empty): renumber the "
                          f"labels without gaps and set clusters={clusters - len(empty)}")
     return found
 
 
-def by_size(labels: Tensor, clusters: int) -> tuple[Tensor, Tensor]:
+def by_size(blocks: FeatureBlocks, labels: Tensor, clusters: int) -> tuple[Tensor, Tensor]:
     """Labels numbered by size, largest first, ties by number; and which old cluster each new one was. Empty ones are dropped."""
-    sizes = count_labels(labels, clusters).cpu()
+    sizes = count_labels(blocks, labels, clusters).cpu()
     order = torch.sort(sizes, descending=True, stable=True).indices[:int((sizes > 0).sum())]
     new = torch.zeros(clusters, dtype=torch.int64)
     new[order] = torch.arange(len(order))

@@ -26,19 +26,19 @@ SOLVERS = ("newton", "joint")
 class KLiSH(Clusterer):
     """Many k-means clusters, merged one pair at a time: the least separable one into the one it is confused with most.
 
-    ``fit`` records a classifier for every number of clusters from K0 down to 2, or to where it is told to stop;
-    :meth:`cut` takes one out. ``labels_``, ``predict`` and ``scores`` answer at the number where the loop was told to stop,
-    and at K0 if it was not: which of the recorded numbers is right, the method leaves to the eye.
+    ``fit`` records a classifier for every number of clusters from K0 down to 2, or to where it is told to stop (``first`` or
+    ``stop_iou``); :meth:`cut` takes one out. ``labels_``, ``predict`` and ``scores`` answer at the number where the loop was told
+    to stop, and at K0 if it was not: which of the recorded numbers is right, the method leaves to the eye.
 
     Two kinds of labels belong to each K. ``labels_`` are unions of the first clusters; ``predict`` is the highest score,
     and may say otherwise near a border.
 
     Args:
-        clusters: K0, the number of first clusters. The figures of the paper show 100.
+        clusters: K0, the number of first clusters (the figures of the paper show 100); with ``first``, the number to stop at.
         C: weight of the hinge in eq. 3, a mean over rows. The text has lost its value; 5000 is that of the authors' code.
         filter_sigma: clusters whose logit of IoU lies so many standard deviations below the mean are dropped before merging, and
             k-means goes on without them (sec. 3.2: 1). None = no filter, as in the authors' scripts.
-        final: stop at so many clusters. None = go on to the end.
+        first: K0, where merging is to stop at ``clusters``. None = start from ``clusters``, and go on to the end.
         stop_iou: stop at the first K where every IoU reaches it. The paper names no value.
         solver: 'newton' trains the merged class alone, exactly; 'joint' trains all classes with the authors' capped L-BFGS, for
             comparison.
@@ -57,12 +57,14 @@ class KLiSH(Clusterer):
             largest first; places after the removed one move up.
         iou_: (steps, K0) IoU of each class, NaN beyond K. ecos_: likewise, of the removed class with each; 0 with itself.
         sizes_: (steps, K0) rows of each class, 0 beyond K. nodes_: (merges, 3) kept, removed and new node of the tree.
-        labels_: (N,). clusters_: K0 after the filter. filter_: what the filter saw, or None. passes_: evaluations of all rows.
+        labels_: (N,). clusters_: K0 after the filter. passes_: evaluations of all rows.
+        filter_: dict(iou, kept) of the clusters before the filter, where there is one.
+        seconds_: (steps,) when each step was recorded, since the first training began.
 
     On several ranks each fits on its own rows, and all end with the same tree.
     """
 
-    def __init__(self, clusters: int = 100, C: float = 5000.0, filter_sigma: float | None = 1.0, final: int | None = None,
+    def __init__(self, clusters: int = 100, C: float = 5000.0, filter_sigma: float | None = 1.0, first: int | None = None,
                  stop_iou: float | None = None, solver: str = "newton", metric: str = "euclidean", bias: bool = True,
                  kmeans_steps: int = 20, kmeans_tolerance: float = 1e-3, kmeans_restarts: int = 1, kmeans_sample: int = 65_536,
                  precision: str = "float32", device: str | None = None, tolerance: float | None = None, max_passes: int = 100,
@@ -73,25 +75,24 @@ class KLiSH(Clusterer):
             check_choice(name, value, known)
         if not C > 0:
             raise ValueError(f"C={C!r} must be a positive number")
-        if final is not None and not (isinstance(final, (int, np.integer)) and 1 <= final <= clusters):
-            raise ValueError(f"final={final!r} must be a whole number from 1 to clusters={clusters}: merging only makes fewer")
+        if first is not None and not (isinstance(first, (int, np.integer)) and first >= clusters):
+            raise ValueError(f"first={first!r} must be a whole number of at least clusters={clusters}: merging only makes fewer")
         if stop_iou is not None and not 0 < stop_iou <= 1:
             raise ValueError(f"stop_iou={stop_iou!r} must lie in (0, 1]: it is compared with an IoU")
         if filter_sigma is not None and not filter_sigma >= 0:
             raise ValueError(f"filter_sigma={filter_sigma!r} must be a number >= 0, or None for no filter")
-        self.clusters, self.C, self.filter_sigma, self.final, self.stop_iou = clusters, C, filter_sigma, final, stop_iou
+        self.clusters, self.C, self.filter_sigma, self.first, self.stop_iou = clusters, C, filter_sigma, first, stop_iou
         self.solver, self.metric, self.bias, self.precision, self.device = solver, metric, bias, precision, device
         self.kmeans_steps, self.kmeans_tolerance = kmeans_steps, kmeans_tolerance
         self.kmeans_restarts, self.kmeans_sample = kmeans_restarts, kmeans_sample
         self.tolerance, self.max_passes, self.joint_calls, self.seed = tolerance, max_passes, joint_calls, seed
         self._first: NDArray[np.integer] | None = None
-        self.filter_: dict[str, NDArray[Any]] | None = None
 
     @property
     def n_clusters(self) -> int:
         if hasattr(self, "chosen_"):
             return self.chosen_
-        return self.final or self.clusters
+        return self.clusters
 
     def fit(self, features: Features, y: Any = None, initial: ArrayLike | None = None) -> KLiSH:
         """Find the tree of clusters.
@@ -99,17 +100,17 @@ class KLiSH(Clusterer):
         Args:
             features: (N, D), a memory map, or chunks (n_i, D); see :class:`toolbox_klish.features.FeatureBlocks`.
             y: ignored.
-            initial: (N,) a partition into ``clusters`` parts to merge, in place of k-means.
+            initial: (N,) a partition into K0 parts to merge, in place of k-means.
 
         Raises:
             ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not fit.
         """
         blocks = FeatureBlocks(features, self.precision, _device(self.device))
-        blocks.need(self.clusters)
+        blocks.need(self._many)
         labels, start = self._partition(blocks, initial)
         first = labels.clone()
         loop = MergeLoop(blocks, labels, start, self._solver())
-        tree = loop.run(Stop(self.final or 1, self.stop_iou))
+        tree = loop.run(Stop(1 if self.first is None else self.clusters, self.stop_iou))
         self._keep(tree, first.cpu().numpy())
         return self
 
@@ -159,20 +160,25 @@ class KLiSH(Clusterer):
     def _partition(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> tuple[Tensor, Planes]:
         """Labels by size, and the planes that training starts from."""
         if initial is None:
-            centres = kmeans(blocks, self.clusters, self.seed, self.metric, self.kmeans_steps, self.kmeans_tolerance,
+            centres = kmeans(blocks, self._many, self.seed, self.metric, self.kmeans_steps, self.kmeans_tolerance,
                              self.kmeans_restarts, self.kmeans_sample)
             labels = nearest(blocks, centres, self.metric)
         else:
-            labels = given_labels(initial, blocks, self.clusters)
-            centres = class_means(blocks, labels, self.clusters)
-        labels, order = by_size(labels, self.clusters)
+            labels = given_labels(initial, blocks, self._many)
+            centres = class_means(blocks, labels, self._many)
+        labels, order = by_size(blocks, labels, self._many)
         centres = centres[order.to(centres.device)]
         if self.filter_sigma is not None and len(centres) > 1:
             found = filtered(blocks, labels, centres, self._solver(), self.filter_sigma, self.metric)
             self.filter_ = dict(iou=found["iou"], kept=found["kept"])
-            labels, order = by_size(found["labels"], len(found["centres"]))
+            labels, order = by_size(blocks, found["labels"], len(found["centres"]))
             centres = found["centres"][order.to(centres.device)]
         return labels, centre_planes(centres, self.metric)
+
+    @property
+    def _many(self) -> int:
+        """K0 before the filter."""
+        return self.first or self.clusters
 
     def _solver(self) -> Solver:
         if self.solver == "joint":
@@ -189,7 +195,8 @@ class KLiSH(Clusterer):
         self.nodes_ = np.array(tree.nodes, dtype=np.int64).reshape(-1, 3)
         self.iou_, self.ecos_ = _padded(tree.iou, tree.clusters, np.nan), _padded(tree.ecos, tree.clusters, np.nan)
         self.sizes_ = _padded(tree.sizes, tree.clusters, 0).astype(np.int64)
-        told = self.final is not None or self.stop_iou is not None
+        self.seconds_ = np.array(tree.seconds)
+        told = self.first is not None or self.stop_iou is not None
         self.chosen_ = max(tree.smallest, 1) if told else tree.clusters
         self.labels_ = self.cut(self.chosen_).labels_
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolbox.ranks import from_main, sum_over_ranks
+from toolbox.ranks import from_main
 from toolbox_klish.features import FeatureBlocks
 from toolbox_klish.planes import Planes
 
@@ -68,7 +68,7 @@ def class_means(blocks: FeatureBlocks, labels: Tensor, classes: int) -> Tensor:
     sums = torch.zeros(classes, blocks.width + 1, dtype=torch.float64, device=blocks.device)
     for at, x in blocks:
         sums += _sums(labels[at], x, classes)
-    sums = sum_over_ranks(sums)
+    sums = blocks.sum(sums)
     return sums[:, :-1] / sums[:, -1:].clamp_min(1)
 
 
@@ -99,7 +99,7 @@ def _step(blocks: FeatureBlocks, centres: Tensor, metric: str) -> tuple[Tensor, 
         best, which = half.max(dim=1)
         cost += (x.square().sum(dim=1) - 2 * best).clamp_min(0).sum()
         found += _sums(which, x, len(centres))
-    found, cost = sum_over_ranks(found), sum_over_ranks(cost)
+    found, cost = blocks.sum(found), blocks.sum(cost)
     return found[:, :-1], found[:, -1], cost
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from toolbox.ranks import sum_over_ranks
 from toolbox_klish.features import FeatureBlocks
 from toolbox_klish.planes import Planes
 
@@ -29,7 +28,7 @@ class Separability:
         self._squares = torch.zeros(classes, dtype=torch.float64, device=blocks.device)
         self._inside = torch.zeros(classes, dtype=torch.int64, device=blocks.device)
         self._positive = torch.zeros_like(self._inside)
-        self.sizes = count_labels(labels, classes)
+        self.sizes = count_labels(blocks, labels, classes)
 
     def renew(self, labels: Tensor, classes: list[int], planes: Planes) -> None:
         """Score all rows with the planes of some classes: one pass over the features.
@@ -47,8 +46,8 @@ class Separability:
             confidences = ((scores.clamp(-1, 1) + 1) / 2).T
             squares += confidences.square().sum(dim=1)
             self._confidences[wanted, at] = confidences.to(self._confidences.dtype)
-        self._inside[wanted], self._positive[wanted] = sum_over_ranks(counts)
-        self._squares[wanted] = sum_over_ranks(squares)
+        self._inside[wanted], self._positive[wanted] = self._blocks.sum(counts)
+        self._squares[wanted] = self._blocks.sum(squares)
 
     def iou(self, classes: list[int]) -> Tensor:
         """(K) share, in the rows predicted inside a class or belonging to it, of those that are both (eq. 4)."""
@@ -65,13 +64,13 @@ class Separability:
             products += part @ part[one]
         wanted = torch.tensor(classes, device=self._blocks.device)
         lengths = (self._squares[wanted] * self._squares[one]).sqrt()
-        return sum_over_ranks(products)[wanted] / lengths.clamp_min(_SMALLEST)
+        return self._blocks.sum(products)[wanted] / lengths.clamp_min(_SMALLEST)
 
     def merge(self, kept: int, removed: int) -> None:
         """The kept class now also counts the removed one's rows; its planes must be renewed."""
         self.sizes[kept] += self.sizes[removed]
 
 
-def count_labels(labels: Tensor, classes: int) -> Tensor:
+def count_labels(blocks: FeatureBlocks, labels: Tensor, classes: int) -> Tensor:
     """(K) rows of each class over all ranks, int64."""
-    return sum_over_ranks(torch.bincount(labels, minlength=classes))
+    return blocks.sum(torch.bincount(labels, minlength=classes))

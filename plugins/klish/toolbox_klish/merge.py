@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +31,7 @@ class MergeTree:
         ecos: (K) of each merge: the removed class with every other, 0 with itself.
         planes: every plane ever trained. members: (K) of each step: which of them belong to it.
         passes: evaluations of all rows, of one class or of several, that training took.
+        seconds: when each step's record was made, since the loop began: the first training, then a merge each.
     """
 
     clusters: int
@@ -41,6 +43,7 @@ class MergeTree:
     planes: list[Planes] = field(default_factory=list)
     members: list[list[int]] = field(default_factory=list)
     passes: int = 0
+    seconds: list[float] = field(default_factory=list)
 
     @property
     def smallest(self) -> int:
@@ -91,6 +94,7 @@ class MergeLoop:
         self.planes = Planes(start.weight.double(), start.bias.double())
         self.present, self.tree = list(range(len(start))), MergeTree(len(start))
         self.separability = Separability(blocks, labels, len(start))
+        self._began = time.perf_counter()
         self._plane_of, self._node_of = [0] * len(start), list(range(len(start)))
 
     def run(self, stop: Stop) -> MergeTree:
@@ -141,6 +145,7 @@ class MergeLoop:
     def _record(self) -> NDArray[np.float64]:
         iou = self.separability.iou(self.present).cpu().numpy()
         self.tree.iou.append(iou)
+        self.tree.seconds.append(time.perf_counter() - self._began)
         self.tree.sizes.append(self.separability.sizes[self.present].cpu().numpy())
         self.tree.members.append([self._plane_of[which] for which in self.present])
         return iou

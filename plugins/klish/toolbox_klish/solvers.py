@@ -8,7 +8,6 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from toolbox.ranks import sum_over_ranks
 from toolbox_klish import svm
 from toolbox_klish.features import FeatureBlocks
 from toolbox_klish.planes import Planes
@@ -112,7 +111,7 @@ def joint_loss(blocks: FeatureBlocks, labels: Tensor, classes: list[int], planes
         loss += errors.square().sum()
         by_weight += errors.T @ x
         by_bias += errors.sum(dim=0)
-    flat = sum_over_ranks(torch.cat([loss[None], by_bias, by_weight.flatten()]))
+    flat = blocks.sum(torch.cat([loss[None], by_bias, by_weight.flatten()]))
     loss, by_bias, by_weight = flat[0], flat[1:len(classes) + 1], flat[len(classes) + 1:].view_as(by_weight)
     penalty = 0.5 * planes.weight.double().square().sum() / len(classes)
     gradient = by_weight * factor + planes.weight / len(classes)

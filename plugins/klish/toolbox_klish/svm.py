@@ -10,16 +10,17 @@ the rows' scores only. Everything is a sum over rows: of blocks that need not fi
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from toolbox.ranks import sum_over_ranks
-from toolbox_klish.features import FeatureBlocks, second_moments
+from toolbox_klish.features import FeatureBlocks
 from toolbox_klish.planes import Planes, join
+from toolbox_klish.products import second_moments, times_vector
 
 TOLERANCE = {torch.float32: 1e-8, torch.float64: 1e-13}  # of the gap J - min J, relative to J
-_TOGETHER = 16  # classes trained in the same passes: bounds the memory for scores
+TOGETHER = 16  # classes trained in the same passes: bounds the memory for scores
 _SEARCH_STEPS = 30  # of the search along a line; it needs about 5
 
 
@@ -43,8 +44,8 @@ def train(blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Plan
     """
     tolerance = TOLERANCE[blocks.dtype] if tolerance is None else tolerance
     found, passes = [], 0
-    for first in range(0, len(classes), _TOGETHER):
-        part = list(range(first, min(first + _TOGETHER, len(classes))))
+    for first in range(0, len(classes), TOGETHER):
+        part = list(range(first, min(first + TOGETHER, len(classes))))
         newton = Newton(blocks, labels, [classes[i] for i in part], start[part], C, biased)
         passes += newton.run(tolerance, max_passes)
         found.append(newton.planes)
@@ -112,7 +113,7 @@ class Newton:
                 hessian += self.blocks.moments()
         found = []
         for i, gradient, hessian in zip(todo, gradients, hessians, strict=True):
-            flat = self.factor * sum_over_ranks(torch.cat([gradient[None], hessian]))
+            flat = self.factor * self.blocks.sum(torch.cat([gradient[None], hessian]))
             flat[0, :-1] += self.points[i, :-1]
             flat[1:].diagonal()[:-1] += 1.0
             found.append((flat[0], flat[1:]))
@@ -121,14 +122,14 @@ class Newton:
     def _values(self, todo: list[int]) -> Tensor:
         """(k) J of each class."""
         hinge = (1 - self.signs[todo] * self.scores[todo]).clamp_min(0).square().sum(dim=1, dtype=torch.float64)
-        return 0.5 * self.points[todo, :-1].square().sum(dim=1) + 0.5 * self.factor * sum_over_ranks(hinge)
+        return 0.5 * self.points[todo, :-1].square().sum(dim=1) + 0.5 * self.factor * self.blocks.sum(hinge)
 
     def _move(self, todo: list[int], steps: Tensor) -> None:
         """To the minimum of J along each step."""
         margins, slopes = self.signs[todo], along(self.blocks, steps)
         margins, slopes = 1 - margins * self.scores[todo], margins * slopes
         inner = (self.points[todo, :-1] * steps[:, :-1]).sum(dim=1), steps[:, :-1].square().sum(dim=1)
-        lengths = line_search(margins, slopes, inner, self.factor)
+        lengths = line_search(margins, slopes, inner, self.factor, self.blocks.sum)
         self.points[todo] += lengths[:, None] * steps
         self.scores[todo] += self.signs[todo] * slopes * lengths[:, None].to(slopes)
 
@@ -138,16 +139,17 @@ def along(blocks: FeatureBlocks, points: Tensor) -> Tensor:
     weight, bias = points[:, :-1].to(blocks.dtype), points[:, -1:].to(blocks.dtype)
     scores = torch.empty(len(points), blocks.rows, dtype=blocks.dtype, device=blocks.device)
     for at, x in blocks:
-        scores[:, at] = (x @ weight[0])[None] if len(points) == 1 else weight @ x.T
+        scores[:, at] = times_vector(x, weight[0])[None] if len(points) == 1 else weight @ x.T
     return scores.add_(bias)
 
 
-def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], factor: float) -> Tensor:
+def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], factor: float,
+                total: Callable[[Tensor], Tensor]) -> Tensor:
     """(k) the lengths t that minimise 1/2 |w + t d|^2 + factor/2 sum_n max(0, m_n - t r_n)^2, whose derivative is piecewise linear.
 
     Args:
         margins: (k, N of this rank) m, what is missing to the margin. slopes: (k, N) r, how fast the step closes it.
-        inner: (k) w . d and (k) d . d. factor: 2 C / N.
+        inner: (k) w . d and (k) d . d. factor: 2 C / N. total: sums over ranks.
     """
     low, high = torch.zeros_like(inner[0]), torch.full_like(inner[0], torch.inf)
     t = torch.ones_like(low)
@@ -155,7 +157,7 @@ def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], f
         short = (margins - t[:, None].to(margins) * slopes).clamp_min(0)
         closing = torch.where(short > 0, slopes, 0.0)
         sums = torch.stack([(short * closing).sum(dim=1, dtype=torch.float64), closing.square().sum(dim=1, dtype=torch.float64)])
-        sums = sum_over_ranks(sums)
+        sums = total(sums)
         derivative = inner[0] + t * inner[1] - factor * sums[0]
         low, high = torch.where(derivative < 0, t, low), torch.where(derivative > 0, t, high)
         following = t - derivative / (inner[1] + factor * sums[1]).clamp_min(1e-300)
@@ -178,7 +180,7 @@ def _sums(blocks: FeatureBlocks, errors: Tensor, most: list[bool]) -> tuple[Tens
         for error, flipped, gradient, hessian in zip(errors[:, at], most, gradients, hessians, strict=True):
             rows = ((error == 0) if flipped else error).nonzero()[:, 0]
             chosen = x[rows]
-            gradient[:-1] += error @ x if flipped else error[rows] @ chosen
+            gradient[:-1] += times_vector(x.T, error) if flipped else times_vector(chosen.T, error[rows])
             if len(rows):
                 hessian.add_(second_moments(chosen), alpha=-1 if flipped else 1)
     gradients[:, -1] = errors.sum(dim=1, dtype=torch.float64)

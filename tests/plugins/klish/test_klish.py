@@ -19,11 +19,13 @@ from toolbox_klish.klish import KLiSH
 from toolbox_klish.planes import Planes
 from toolbox_klish.svm import NotConverged, train
 from toolbox_klish.toy import curved_clusters
+from toolbox_lcp.intra_class import IntraClassClusters
+from toolbox_lcp.layout import ClusterLayout
 
 Arrays = dict[str, np.ndarray]
 CLUSTERERS = [
     dict(type="KLiSH", clusters=3),
-    dict(type="KLiSH", clusters=6, final=3, filter_sigma=None, precision="float64"),
+    dict(type="KLiSH", clusters=3, first=6, filter_sigma=None, precision="float64"),
     dict(type="KLiSH", clusters=5, stop_iou=0.99, solver="joint", bias=False, metric="arccos"),
     dict(type="KLiSH", clusters=1),
     dict(type="LloydKMeans", clusters=3),
@@ -121,7 +123,7 @@ def test_half_precision_is_read_as_it_is(mixture: Arrays) -> None:
 
 
 def test_stop_by_number_and_by_iou(small: tuple[np.ndarray, np.ndarray]) -> None:
-    whole, five = merged(small[0]), merged(small[0], final=5)
+    whole, five = merged(small[0]), merged(small[0], clusters=5, first=9)
     np.testing.assert_array_equal(five.merges_, whole.merges_[:4])
     np.testing.assert_allclose(five.iou_, whole.iou_[:5])
     assert five.n_clusters == 5 and five.labels_.max() == 4
@@ -137,7 +139,7 @@ def test_merging_finds_what_kmeans_does_not(small: tuple[np.ndarray, np.ndarray]
     from sklearn.metrics import adjusted_rand_score
 
     X, truth = curved_clusters(rows=3000, width=12, classes=5, seed=3, spread=4.0)
-    ours = merged(X, clusters=20, final=5).labels_
+    ours = merged(X, clusters=5, first=20).labels_
     theirs = build(dict(type="LloydKMeans", clusters=5)).fit(X).labels_
     assert adjusted_rand_score(truth, ours) > max(0.9, adjusted_rand_score(truth, theirs) + 0.2)
 
@@ -170,6 +172,19 @@ def test_a_restored_tree_cuts_as_the_fitted_one(small: tuple[np.ndarray, np.ndar
         restored.cut(5).labels_  # noqa: B018
 
 
+@pytest.mark.parametrize("config", [dict(type="KLiSH", first=8, C=100.0), dict(type="KASP", centres=12),
+                                    dict(type="LloydKMeans"), dict(type="AHC", classifier_steps=5)], ids=lambda c: c["type"])
+def test_any_of_them_clusters_inside_classes(config: dict[str, Any]) -> None:
+    """One line of an LCP config: ``clusterer=dict(_delete_=True, type='KLiSH', first=20)``."""
+    X = curved_clusters(rows=240, width=8, classes=4)[0]
+    labels = np.arange(240) % 2
+    found = IntraClassClusters(ClusterLayout(["one", "other"], 3), config).fit(X, labels)
+    restored = IntraClassClusters(ClusterLayout(["one", "other"], 3), config)
+    restored.load_state_dict(found.state_dict())
+    assert found.sizes.tolist() == [3, 3]
+    np.testing.assert_array_equal(restored.membership(X, labels), found.membership(X, labels))
+
+
 def test_passes_that_do_not_suffice_are_warned_of(small: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.warns(NotConverged, match="did not converge in max_passes=4"):
         merged(small[0], max_passes=4)
@@ -186,7 +201,7 @@ def refused(message: str, act: Callable[[], Any]) -> None:
     (dict(solver="newtn"), "solver='newtn' is unknown.*newton"),
     (dict(metric="cosine"), "metric='cosine' is unknown.*there are: euclidean, arccos"),
     (dict(precision="float16"), "precision='float16' is unknown"),
-    (dict(clusters=5, final=6), "final=6 must be a whole number from 1 to clusters=5"),
+    (dict(clusters=5, first=4), "first=4 must be a whole number of at least clusters=5"),
     (dict(stop_iou=90), r"stop_iou=90 must lie in \(0, 1\]"),
     (dict(filter_sigma=-1.0), "filter_sigma=-1.0 must be a number >= 0, or None"),
 ])

@@ -13,7 +13,7 @@ from toolbox_klish.toy import curved_clusters
 
 CONFIGS = [
     dict(type="KLiSH", clusters=8, C=100.0, filter_sigma=None, precision="float64"),
-    dict(type="KLiSH", clusters=8, C=100.0, filter_sigma=1.0, final=3, precision="float64"),
+    dict(type="KLiSH", clusters=3, first=8, C=100.0, filter_sigma=1.0, precision="float64"),
     dict(type="KASP", clusters=3, centres=8),
     dict(type="AHC", clusters=3, rows=150, classifier_steps=20),
 ]
@@ -26,6 +26,11 @@ def fit_own_rows(config: dict[str, Any], cut: int) -> tuple[dict[str, np.ndarray
         X = X[:cut] if ranks.rank() == 0 else X[cut:]
     model = build(config).fit(X)
     return model.state(), model.labels_
+
+
+def fit_same_rows(config: dict[str, Any]) -> dict[str, np.ndarray]:
+    """State of a clusterer that has all rows, on every rank."""
+    return build(config).fit(curved_clusters(rows=500, width=8, classes=4, seed=2)[0]).state()
 
 
 def fit_broken_rows() -> str:
@@ -46,6 +51,14 @@ def test_two_ranks_are_as_one(config: dict[str, Any]) -> None:
         for key, value in expected.items():
             np.testing.assert_allclose(state[key], value, atol=1e-6, err_msg=key)
     np.testing.assert_array_equal(np.concatenate([own for _, own in answers]), labels)
+
+
+def test_ranks_that_hold_the_same_rows_count_them_once() -> None:
+    """As a conditioner's clusterer does: every rank fits on the whole set."""
+    expected = fit_same_rows(CONFIGS[1])
+    for state in testing.run_ranks(fit_same_rows, CONFIGS[1]):
+        for key, value in expected.items():
+            np.testing.assert_array_equal(state[key], value, err_msg=key)
 
 
 def test_an_error_on_one_rank_is_an_error_on_all() -> None:

@@ -56,7 +56,7 @@ def test_the_original_loop(reference: Callable[[str], Arrays], name: str, C: flo
 
 def test_labels_from_centres(mixture: Arrays) -> None:
     blocks = FeatureBlocks(mixture["X"])
-    labels, order = by_size(nearest(blocks, torch.from_numpy(mixture["centroids"])), 14)
+    labels, order = by_size(blocks, nearest(blocks, torch.from_numpy(mixture["centroids"])), 14)
     np.testing.assert_array_equal(labels, mixture["labels0"])
     np.testing.assert_array_equal(order, mixture["order"])
 
