@@ -26,14 +26,15 @@ quick = dict(
     train_dataloader=dict(batch_size=32),
     model=dict(
         networks=dict(
-            generator=dict(_delete_=True, channel_base=1024, channel_max=64, latent_dim=64, style_dim=64, lr_multiplier=0.1),
-            discriminator=dict(_delete_=True, channel_base=1024, channel_max=64, minibatch_std_group=8, lr_multiplier=0.1)),
+            generator=dict(_delete_=True, channel_base=512, channel_max=64, latent_dim=64, style_dim=64, lr_multiplier=0.1),
+            discriminator=dict(_delete_=True, channel_base=512, channel_max=64, minibatch_std_group=8, lr_multiplier=0.1)),
         phases=[
             dict(player='generator'),
             dict(player='discriminator', objectives=['real_or_fake', 'prompts']),
             dict(player='discriminator', objectives=['r1'], every=16)],
-        objectives=dict(r1=dict(gamma=2.0)),
-        augment=dict(_delete_=True, speed_kimg=50),
+        objectives=dict(r1=dict(gamma=20.0)),
+        augment=dict(_delete_=True, pipeline='xflip,xint', speed_kimg=50),
         average=dict(generator=dict(_delete_=True, half_life_kimg=2))),
-    optim_wrapper=dict(discriminator=dict(optimizer=dict(lr=0.0025 * 16 / 17)), generator=dict(optimizer=dict(lr=0.0025 * 4 / 5))),
-    train_cfg=dict(max_iters=700))
+    optim_wrapper=dict(discriminator=dict(optimizer=dict(lr=0.0015), lr_mult=dict(prompt_discriminator=0.25)),
+                       generator=dict(optimizer=dict(lr=0.0025 * 4 / 5))),
+    train_cfg=dict(max_iters=1200))

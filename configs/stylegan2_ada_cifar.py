@@ -26,9 +26,10 @@ quick = dict(
     train_dataloader=dict(batch_size=32),
     model=dict(
         networks=dict(
-            generator=dict(channel_base=1024, channel_max=64, latent_dim=64, style_dim=64, lr_multiplier=0.1),
-            discriminator=dict(channel_base=1024, channel_max=64, minibatch_std_group=8, lr_multiplier=0.1)),
-        objectives=dict(r1=dict(gamma=2.0)),
-        augment=dict(speed_kimg=50),
+            generator=dict(channel_base=512, channel_max=64, latent_dim=64, style_dim=64, lr_multiplier=0.1),
+            discriminator=dict(channel_base=512, channel_max=64, minibatch_std_group=8, lr_multiplier=0.1)),
+        objectives=dict(r1=dict(gamma=20.0)),
+        augment=dict(pipeline='xflip,xint', speed_kimg=50),
         average=dict(generator=dict(half_life_kimg=2))),
-    train_cfg=dict(max_iters=700))
+    optim_wrapper=dict(discriminator=dict(optimizer=dict(lr=0.0015))),
+    train_cfg=dict(max_iters=1200))

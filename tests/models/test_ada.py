@@ -42,6 +42,7 @@ class TestReference:
     def test_pipelines(self) -> None:
         assert PIPELINES["bg"] == ("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac")
         assert len(PIPELINES["bgc"]) == 12 and PIPELINES["bgcfnc"][-3:] == ("imgfilter", "noise", "cutout") == OPERATIONS[-3:]
+        assert AdaptiveAugment(["xflip", "color"]).operations == AdaptiveAugment("xflip, color").operations
 
 
 class TestContract:

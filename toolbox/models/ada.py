@@ -159,7 +159,7 @@ class AdaptiveAugment(Augment):
 
     Args:
         pipeline: 'bg', 'bgc', 'bgcf', 'bgcfn' or 'bgcfnc' (blit, geometry, colour, filter, noise, cutout), or names of groups or
-            single operations separated by commas. 'imgfilter' needs images of more than 21 pixels.
+            single operations, in a list or separated by commas. 'imgfilter' needs images of more than 21 pixels.
         target: of r; None = p stays.
         p: at the start.
         speed_kimg: thousands of images in which p can go from 0 to 1 (500; 100 when fine-tuning).
@@ -175,7 +175,7 @@ class AdaptiveAugment(Augment):
     lowpass: Tensor
     bank: Tensor
 
-    def __init__(self, pipeline: str = "bgc", target: float | None = 0.6, p: float = 0.0, speed_kimg: float = 500,
+    def __init__(self, pipeline: str | Sequence[str] = "bgc", target: float | None = 0.6, p: float = 0.0, speed_kimg: float = 500,
                  every: int = 4, highest: float = 1.0) -> None:
         super().__init__()
         if not 0 <= p <= 1:
@@ -255,15 +255,16 @@ def _noise(draws: Draws, images: Tensor) -> Tensor:
     return (noise * sigma[:, None, None, None]).to(images)
 
 
-def read_pipeline(pipeline: str) -> tuple[str, ...]:
-    """Operations of a pipeline's name, or of names of groups and operations separated by commas.
+def read_pipeline(pipeline: str | Sequence[str]) -> tuple[str, ...]:
+    """Operations of a pipeline's name, or of names of groups and operations, in a list or separated by commas.
 
     Raises:
         ValueError: for an unknown name.
     """
     known = {**{name: (name,) for name in OPERATIONS}, **GROUPS, **PIPELINES}
     found: list[str] = []
-    for name in (part.strip() for part in pipeline.split(",") if part.strip()):
+    parts = pipeline.split(",") if isinstance(pipeline, str) else pipeline
+    for name in (part.strip() for part in parts if part.strip()):
         if name not in known:
             raise ValueError(f"pipeline={pipeline!r}: {name!r} is not known; choose from {list(PIPELINES)}, groups "
                              f"{list(GROUPS)} or operations {list(OPERATIONS)}{near(name, known)}")
