@@ -75,6 +75,8 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
     Raises:
         BuildError: for an unknown name (with the near miss), an unknown argument, or whatever the constructor raised.
     """
+    if isinstance(config, (str, bool, int, float)) and kind is not None:
+        raise BuildError(f"{where or kind}: {config!r} must be dict(type=...), which describes a {kind}")
     if not isinstance(config, Mapping):
         return config
     component = check(config, kind, where)

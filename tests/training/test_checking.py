@@ -135,3 +135,63 @@ def test_what_the_shipped_configs_do_not_use(tiny: Path, options: dict[str, Any]
 def test_a_value_of_the_wrong_type_is_named(tiny: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_config(load_config(tiny, options=options))
+
+
+def with_stage(weights: dict[str, str]) -> dict[str, Any]:
+    stage = dict(model=dict(type="Game", networks=dict(classifier=dict(type="SmallConvNet")),
+                            players=dict(classifier=["classifier"]), phases=[dict(player="classifier")],
+                            objectives=dict(labels=dict(type="CrossEntropy"))),
+                 optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))))
+    return {"stages": ["labels"], "before": dict(labels=stage), "model.networks.generator.weights": weights}
+
+
+MEASURED = dict(real=dict(type="EmbeddedFashion"))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"evaluation": dict(MEASURED, bn="btach")}, "evaluation.bn='btach' must be one of .* did you mean 'batch'"),
+    ({"evaluation": dict(MEASURED, n_fake=0)}, "evaluation.n_fake=0 must be 1 or more"),
+    ({"evaluation": dict(MEASURED, batch_size=0)}, "evaluation.batch_size=0 must be 1 or more"),
+    ({"evaluation": dict(MEASURED, extractor="toy")}, "evaluation.extractor='toy' must be a dict"),
+    ({"evaluation": True}, "evaluation=True must be a dict"),
+    ({"compile": "yes"}, "compile='yes' must be True, False"),
+    ({"compile": dict(bakcend="eager")}, "compile has no key 'bakcend' - did you mean 'backend'"),
+    ({"compile": dict(backend="egaer")}, "compile.backend='egaer' is not known - did you mean 'eager'"),
+    ({"train_cfg.type": "IterBasedTrainLoop"}, "train_cfg.type='IterBasedTrainLoop': a game is played by GameLoop"),
+    ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size=0 must be 1 or more"),
+    ({"train_dataloader.num_workers": -1}, "train_dataloader.num_workers=-1 must be 0 or more"),
+    ({"threads": -3}, "threads=-3 must be 0 or more"),
+    ({"load_from": "/nowhere.pth"}, "load_from='/nowhere.pth' does not exist"),
+    ({"work_dir": 5}, "work_dir=5 must be a string"),
+    ({"model.log_every": 0}, "model.log_every=0 must be 1 or more"),
+    ({"model.seed": 3}, "model.seed=3: the seed is the whole run's"),
+    ({"model.generator": "genrator"}, "model.generator names the network 'genrator'.* did you mean 'generator'"),
+    ({"model.augment": "DiffAugment"}, "model.augment='DiffAugment' must be a dict"),
+    ({"model.conditioner": "ClassConditions"}, "model.conditioner='ClassConditions' must be a dict"),
+    ({"model.phases": ["generator"]}, "model.phases.0='generator' must be a dict"),
+    ({"model.objectives.adversarial": "Hinge"}, "model.objectives.adversarial='Hinge' must be a dict"),
+    ({"hooks.journal": False}, "hooks.journal=False must be a dict"),
+    ({"optim_wrapper.generator.clip_grad": dict(max_norm="1")}, "clip_grad.max_norm='1' must be a number"),
+    ({"optim_wrapper.generator.lr_mult": dict(generator="x")}, "lr_mult.generator='x' must be a number"),
+    (with_stage(dict(stage="labels", network="clasifier")), "names the network 'clasifier'.* did you mean 'classifier'"),
+    (with_stage(dict(stage="labels")), "names the network 'generator', which does not exist.*networks: classifier")],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+def test_what_cannot_be_used_is_found_before_any_time_is_spent(tiny: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ERRORS, match=message):
+        check_config(load_config(tiny, options=options))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"hooks.checkpoints.interval": 0}, "interval=0, keep=0: interval must be 1 or more"),
+    ({"hooks.checkpoints.keep": -1}, "keep=-1"),
+    ({"hooks.samples": dict(type="SampleGrid", interval=0)}, "interval=0, columns=10, rows=20 must be 1 or more"),
+    ({"model.branches": []}, "branches=.* must name at least one image field"),
+    ({"train_dataloader.dataset.transforms": ["HorizontalFlip"]}, r"'HorizontalFlip' must be dict\(type=...\)"),
+    ({"train_dataloader.drop_last": "no"}, "train_dataloader: drop_last should be a boolean"),
+    ({"optim_wrapper.generator.optimizer.betas": [0.5]}, "optim_wrapper.generator: ")],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+def test_what_only_building_finds_is_found_by_a_dry_run(tiny: Path, options: dict[str, Any], message: str) -> None:
+    from toolbox.training.summary import summary
+
+    with pytest.raises(ERRORS, match=message):
+        summary(load_config(tiny, options=options), memory=False)

@@ -97,7 +97,10 @@ def build_loader(config: Any, seed: int) -> Any:
     arguments["sampler"] = {"type": "StreamSampler", "batch_size": arguments["batch_size"], "parts": parts,
                             **arguments.get("sampler", {}), "seed": mix(seed, "data")}
     arguments["sampler"] = build(arguments["sampler"], "data_sampler", "train_dataloader.sampler", dataset=arguments["dataset"])
-    loader = Runner.build_dataloader(arguments)
+    try:
+        loader = Runner.build_dataloader(arguments)
+    except (ValueError, TypeError) as error:  # torch's
+        raise ConfigError(f"train_dataloader: {error}") from error
     if arguments["num_workers"] and "worker_init_fn" not in arguments:
         loader.worker_init_fn = leave_signals_to_the_parent  # mmengine's default seeds generators that no item draws from
     return loader

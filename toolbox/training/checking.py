@@ -15,6 +15,7 @@ from toolbox.registry import BuildError, accepted, check
 from toolbox.training.arguments import check_call, check_component, check_inside, check_known, check_type, check_types
 from toolbox.training.average import Average
 from toolbox.training.checking_mmengine import check_optimizers, check_runner, check_schedules
+from toolbox.training.checking_values import check_is_dict, check_values
 from toolbox.training.evaluation import check_evaluation
 from toolbox.training.phases import Phase, PlanError, Weight
 from toolbox.training.stages import MAIN, stage_config
@@ -32,6 +33,7 @@ def check_config(config: Any) -> None:
         ConfigError, BuildError, PlanError: naming the key (dotted), its value, and the near miss or what is allowed.
     """
     check_keys(config)
+    check_type(config.get("work_dir", ""), str | None, "work_dir")
     before = config.get("before") or {}
     _check_stages(config, before)
     for stage in [MAIN, *(name for name, own in before.items() if own is not None)]:
@@ -42,6 +44,7 @@ def check_config(config: Any) -> None:
             if stage == MAIN:
                 raise
             raise type(error)(f"before.{stage}: {error}") from error
+    check_is_dict(config.get("evaluation"), "evaluation")
     if config.get("evaluation"):
         _check_measurements(config.evaluation)
 
@@ -71,13 +74,17 @@ def _check_one(config: Any, before: Mapping[str, Any]) -> None:
         if not isinstance(config.get(key), Mapping):
             raise ConfigError(f"the config needs {key}=dict(...), got {config.get(key)!r}")
     check_iterations(config)
+    for key in ("conditioner", "augment"):
+        check_is_dict(config.model.get(key), f"model.{key}")
     _check_model(config.model, before)
     _check_loader(config.train_dataloader)
     players = dict(_named(config.model["players"], "model.players"))
     check_optimizers(dict(_named(config.optim_wrapper, "optim_wrapper")), players)
     if config.get("param_scheduler"):
         check_schedules(config.param_scheduler, players)
+    check_values(config)
     for name, hook in _named(config.get("hooks") or {}, "hooks"):
+        check_is_dict(hook, f"hooks.{name}")
         check_component(hook, "hook", f"hooks.{name}")
     check_runner(config)
 
@@ -91,6 +98,8 @@ def check_iterations(config: Any) -> None:
     for key in config.get("train_cfg", {}):
         if key not in ("type", "max_iters"):
             raise ConfigError(f"train_cfg has no key {key!r}{near_miss(key, ['max_iters'])}; it has: max_iters")
+    if config.get("train_cfg", {}).get("type", "GameLoop") != "GameLoop":
+        raise ConfigError(f"train_cfg.type={config.train_cfg.type!r}: a game is played by GameLoop alone; leave it out")
     if "train_cfg" not in config or "max_iters" not in config.train_cfg:
         raise ConfigError("train_cfg=dict(max_iters=...) must say how many iterations to train, 1 or more")
     check_type(config.train_cfg.max_iters, int, "train_cfg.max_iters")
@@ -108,12 +117,16 @@ def _check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
         if not isinstance(model.get(key), Mapping):
             raise ConfigError(f"model.{key} must be a dict by name, got {model.get(key)!r}")
     networks = {name for name, config in _named(model["networks"], "model.networks")}
+    if "generator" in model:
+        _check_members([model["generator"]], networks, "model.generator")
     for name, config in _named(model["networks"], "model.networks"):
+        check_is_dict(config, f"model.networks.{name}")
         _check_network(config, f"model.networks.{name}", networks, before)
     for player, members in _named(model["players"], "model.players"):
         _check_members(members, networks, f"model.players.{player}")
     _check_phases(model.get("phases") or (), [name for name, _ in _named(model["players"], "model.players")])
     for name, config in _named(model["objectives"], "model.objectives"):
+        check_is_dict(config, f"model.objectives.{name}")
         _check_weight(config.get("weight", 1.0), f"model.objectives.{name}.weight")
         check_component(config, "objective", f"model.objectives.{name}", besides=["weight"])
     check_component(model.get("conditioner"), "conditioner", "model.conditioner")
@@ -140,10 +153,15 @@ def _check_network(config: Mapping[str, Any], where: str, networks: Iterable[str
         if "stage" in weights and weights["stage"] not in before:
             raise ConfigError(f"{where}.weights.stage={weights['stage']!r}: there is no such stage"
                               f"{near_miss(str(weights['stage']), before)}; 'before' describes {', '.join(before) or 'none'}")
+        if "stage" in weights:
+            made = ((before[weights["stage"]] or {}).get("model") or {}).get("networks") or {}
+            meant = weights.get("network", where.rpartition(".")[2])
+            _check_members([meant], made, f"{where}.weights (of stage {weights['stage']})")
 
 
 def _check_phases(phases: Any, players: list[str]) -> None:
     for number, phase in enumerate(phases):
+        check_is_dict(phase, f"model.phases.{number}")
         check_types(phase, Phase, f"model.phases.{number}")
         Phase.read(phase)
     moving = {phase["player"] for phase in phases}
@@ -219,13 +237,14 @@ def _check_loader(config: Mapping[str, Any]) -> None:
 
 def _check_measurements(evaluation: Mapping[str, Any]) -> None:
     for name, metric in _named(evaluation.get("metrics") or {}, "evaluation.metrics"):
+        check_is_dict(metric, f"evaluation.metrics.{name}")
         check_component(metric, "metric", f"evaluation.metrics.{name}")
     check_evaluation(evaluation)
-    for key in ("n_fake", "batch_size", "seed"):
-        if key in evaluation:
-            check_type(evaluation[key], int, f"evaluation.{key}")
+    check_type(evaluation.get("seed", 0), int, "evaluation.seed")
+    check_type(evaluation.get("cache_dir"), str | None, "evaluation.cache_dir")
     for key, kind in (("real", "dataset"), ("test", "dataset")):
         check_component(evaluation.get(key), kind, f"evaluation.{key}")
+    check_is_dict(evaluation.get("extractor"), "evaluation.extractor")
     check_inside(evaluation.get("extractor"), "evaluation.extractor")
     if isinstance(evaluation.get("extractor"), Mapping) and "type" not in evaluation["extractor"]:
         check(evaluation["extractor"], None, "evaluation.extractor")  # raises: no type

@@ -7,7 +7,7 @@ from typing import Any
 
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
-from toolbox.training.arguments import check_call, check_known
+from toolbox.training.arguments import check_call, check_known, check_type
 from toolbox.training.phases import PlanError
 
 _HOOKS = {"timer": "IterTimerHook", "runtime_info": "RuntimeInfoHook", "param_scheduler": "ParamSchedulerHook",
@@ -42,6 +42,9 @@ def check_optimizers(config: Mapping[str, Any], players: Mapping[str, Any]) -> N
         check_call(own, wrapper, where, besides=("type", "optimizer", "lr_mult", "initial"))
         check_known(own.get("clip_grad") or {}, _CLIPPING, f"{where}.clip_grad")
         check_known(own.get("lr_mult") or {}, players[name], f"{where}.lr_mult")
+        for part in ("clip_grad", "lr_mult"):
+            for key, value in (own.get(part) or {}).items():
+                check_type(value, str if key == "type" else float | bool | None, f"{where}.{part}.{key}")
         optimizer = own.get("optimizer")
         if not isinstance(optimizer, Mapping) or not {"type", "lr"} <= set(optimizer):
             raise PlanError(f"{where} needs optimizer=dict(type='Adam', lr=...), got {optimizer}")

@@ -16,9 +16,10 @@ from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.interfaces import Metric
 from toolbox.registry import build, check
+from toolbox.training.checking_values import check_at_least
 from toolbox.training.checkpoints import latest_checkpoint
 from toolbox.training.randomness import mix
-from toolbox.training.sampling import Sampler
+from toolbox.training.sampling import BATCHNORM_MODES, Sampler
 from toolbox.training.writing import write_text
 
 KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
@@ -153,6 +154,11 @@ def check_evaluation(settings: Mapping[str, Any]) -> None:
     for key in settings:
         if key not in KEYS:
             raise ConfigError(f"evaluation has no key {key!r}{near_miss(key, KEYS)}; keys: {', '.join(KEYS)}")
+    for key in ("n_fake", "batch_size"):
+        check_at_least(1, settings.get(key, 1), f"evaluation.{key}")
+    bn = settings.get("bn", "running")
+    if bn not in BATCHNORM_MODES:
+        raise ConfigError(f"evaluation.bn={bn!r} must be one of {', '.join(BATCHNORM_MODES)}{near_miss(str(bn), BATCHNORM_MODES)}")
     if settings.get("real") is None:
         raise ConfigError("the config says nothing of evaluation.real: name the data set that generated images are compared with, "
                           "evaluation=dict(real=dict(type=...), metrics=dict(fid=dict(type='FID')), ...)")

@@ -68,6 +68,8 @@ class Game(BaseModel):
         self.seed, self.fakes, self.generator, self.log_every = seed, fakes, generator, log_every
         self.precision, self.channels_last = precision, channels_last
         self.branches = tuple(branches)
+        if not self.branches:
+            raise PlanError("branches=[] must name at least one image field of the batch, such as 'images'")
         self.players = {name: list(members) for name, members in players.items()}
         self.networks, self.from_outside = build_networks(networks, self.players, seed)
         with seeded(seed, "conditioner"):

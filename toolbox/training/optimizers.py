@@ -57,7 +57,7 @@ class PlayerOptimizers:
             if arguments["type"] == "OptimWrapper" and "fp16" in game.precisions(player):
                 return ScaledOptimizer(game.device.type, optimizer=built, **{k: v for k, v in arguments.items() if k != "type"})
             return OPTIM_WRAPPERS.build(arguments, default_args=dict(optimizer=built))
-        except (KeyError, TypeError, ValueError) as error:  # mmengine's, which does not say where in the config it was
+        except (KeyError, IndexError, TypeError, ValueError) as error:  # mmengine's, which does not say where in the config it was
             raise PlanError(f"optim_wrapper.{player}: {error.args[0] if error.args else error}") from error
 
 

@@ -49,6 +49,8 @@ class Checkpoints(Hook):
     priority = "VERY_LOW"
 
     def __init__(self, interval: int = 1000, keep: int = 2, best: str | None = None) -> None:
+        if interval < 1 or keep < 0:
+            raise ValueError(f"interval={interval}, keep={keep}: interval must be 1 or more, keep 0 (= all) or more")
         self.interval, self.keep, self.best = int(interval), int(keep), best
         self._saved: int | None = None
         self._best: Best | None = None

@@ -24,6 +24,8 @@ class SampleGrid(Hook):
     priority = "LOW"
 
     def __init__(self, interval: int = 500, columns: int = 10, rows: int = 20) -> None:
+        if min(interval, columns, rows) < 1:
+            raise ValueError(f"interval={interval}, columns={columns}, rows={rows} must be 1 or more")
         self.interval, self.columns, self.rows = int(interval), int(columns), int(rows)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
