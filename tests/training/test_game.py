@@ -24,7 +24,7 @@ from toy_games import (
     weights_of,
 )
 
-from toolbox.interfaces import Turn
+from toolbox.interfaces import Augment, Turn
 from toolbox.training.average import Average
 from toolbox.training.game import Game, NotFiniteError
 from toolbox.training.phases import PlanError, Weight
@@ -228,6 +228,38 @@ def test_a_sample_is_encoded_once_a_turn() -> None:
     assert torch.equal(turn.score("discriminator", turn.real), turn.score("discriminator", turn.real))
     real, fake = turn.score_pair("discriminator", turn.real, turn.fake)
     assert Counting.calls == 2 and torch.allclose(fake, turn.score("discriminator", turn.fake)) and len(real) == 4
+
+
+class Watching(Augment):
+    """Changes nothing, remembers what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[torch.Tensor] = []
+        self.ends: list[tuple[int, int]] = []
+
+    def forward(self, images: torch.Tensor, rng: torch.Generator | None = None) -> torch.Tensor:
+        return images
+
+    def observe(self, logits: torch.Tensor) -> None:
+        self.seen.append(logits)
+
+    def after_iteration(self, iteration: int, images: int) -> None:
+        self.ends.append((iteration, images))
+
+    def log(self) -> dict[str, torch.Tensor]:
+        return {"p": torch.tensor(0.25)}
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_an_augmentation_learns_what_the_discriminator_makes_of_real_images(joint: bool) -> None:
+    """Once in the discriminator's turn, of the real images alone; never in the generator's."""
+    game = toy_game(augment=dict(type=Watching), objectives=dict(adversarial=dict(type="HingeAdversarial", joint=joint)))
+    before = game.network("discriminator").linear.weight.detach().clone()
+    logs = play(game, 1)
+    assert game.augment.ends == [(0, 4)] and float(logs[0]["augment/p"]) == 0.25
+    (seen,) = game.augment.seen
+    assert torch.allclose(seen, batch()["images"].flatten(1) @ before[0])
 
 
 def test_an_unknown_network_names_the_near_miss() -> None:

@@ -114,6 +114,8 @@ class Game(BaseModel):
         n = len(batch) * ranks.world()
         for name, average in self.average.items():
             average.update(self.network(name), self._now, self.kimg, n)
+        if self.augment is not None:
+            self.augment.after_iteration(self._now, n)
         self.conditioner.after_iteration(self, batch, rng_for(self.seed, "after", self._now))
         self.iteration += 1
         self.images_seen += n
@@ -322,6 +324,8 @@ class Game(BaseModel):
         for name, objective in self.objectives.items():
             for key, value in objective.log().items():
                 self.log.note(f"{name}/{key}", value)
+        for key, value in (self.augment.log() if self.augment is not None else {}).items():
+            self.log.note(f"augment/{key}", value)
         return self.log.read()
 
     def _name_the_culprit(self, step: Step) -> None:

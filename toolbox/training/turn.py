@@ -74,12 +74,16 @@ class GameTurn:
         encode, judge = self._game.entry(discriminator, "encode"), self._game.entry(discriminator, "judge")
         features = self.once(("encoded", discriminator, id(sample)), lambda: encode(self._augmented(discriminator, sample)))
         self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
-        return at_least_float32(judge(features, sample.condition if condition is None else condition))
+        logits = at_least_float32(judge(features, sample.condition if condition is None else condition))
+        if sample.index is not None:
+            self._observe(discriminator, logits)
+        return logits
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
         both = Sample(torch.cat([real.images, fake.images]), concatenate(_comparable(real.condition, fake.condition)))
         logits = self.score(discriminator, both)
+        self._observe(discriminator, logits[: len(real)])
         return logits[: len(real)], logits[len(real):]
 
     def generate(self, network: str) -> Sample:
@@ -96,6 +100,12 @@ class GameTurn:
         """``compute()`` once an iteration and part of the batch, without gradients."""
         with torch.no_grad():
             return self._keep(self._shared, ("frozen", key, id(self._real)), compute)
+
+    def _observe(self, discriminator: str, logits: Tensor) -> None:
+        """An adaptive augmentation follows how sure the discriminator is of real images."""
+        augment = self._game.augment_of(discriminator)
+        if augment is not None and self.moves(discriminator):
+            augment.observe(logits.detach())
 
     @staticmethod
     def _branch_key(branch: str) -> tuple[str, ...]:
