@@ -71,3 +71,16 @@ def test_an_unfinished_run_is_not_reproduced(trained: Callable[..., Path], tmp_p
         reproduce(folder)
     with pytest.raises(ConfigError, match=r"has no config\.py: is it a run's folder"):
         reproduce(tmp_path / "nothing")
+
+
+def test_a_run_of_another_length_than_its_config_says_is_not_reproduced(trained: Callable[..., Path]) -> None:
+    """Resumed for less, a run keeps its 5 iterations; resumed for more and interrupted, it is not finished."""
+    folder = trained()
+    trained(resume=True, options={"train_cfg.max_iters": 4})
+    with pytest.raises(ConfigError, match=r"asks for 4 iterations, .* finished after 5, .* iter_5\.pth: .*max_iters=5 first"):
+        reproduce(folder)
+    trained(resume=True, options={"train_cfg.max_iters": 5})
+    config = folder / "config.py"
+    config.write_text(config.read_text().replace("max_iters=5", "max_iters=9"))  # as begun, and killed before a checkpoint
+    with pytest.raises(ConfigError, match=r"asks for 9 iterations, .* finished after 5, .* iter_5\.pth: .*max_iters=9 first"):
+        reproduce(folder)

@@ -10,9 +10,10 @@ from toolbox.config import ConfigError
 from toolbox.training.building import build_loader
 from toolbox.training.changes import in_words
 from toolbox.training.checking import check_config
+from toolbox.training.checkpoints import iteration_of, latest_checkpoint
 from toolbox.training.facts import environment
 from toolbox.training.record import other_surroundings
-from toolbox.training.stages import MAIN, stage_config
+from toolbox.training.stages import MAIN, iterations_done, stage_config
 from toolbox.training.terminal import say
 
 
@@ -22,9 +23,9 @@ def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], all
     Raises:
         ConfigError: for a run that is not finished, or training data that have changed (unless allowed).
     """
-    if not (folder / "done.json").is_file():
-        raise ConfigError(f"{folder} holds no finished run (no done.json): continue it with --resume first")
     check_config(config)
+    for stage in [*config.get("stages", ()), MAIN]:
+        _check_length(folder / stage_folders(config)[stage], stage_config(config, stage))
     kept = (record.get("data") or {}).get("fingerprint")
     now = build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset.source.fingerprint()
     if kept is not None and kept != now and not allow_data:
@@ -32,6 +33,18 @@ def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], all
                           "bring the old data back, or go on with --allow-data")
     for warning in _warnings(config, record, kept, now):
         say(f"may differ: {warning}")
+
+
+def _check_length(folder: Path, config: Any) -> None:
+    """What the config would play is what was played: a run may be resumed to be longer, and be interrupted, or for less."""
+    done, newest = iterations_done(folder), latest_checkpoint(folder)
+    if not done or newest is None:
+        raise ConfigError(f"{folder} holds no finished run (no done.json): continue it with --resume first")
+    length = int(config.train_cfg.max_iters)
+    if not done == iteration_of(newest) == length:
+        raise ConfigError(f"{folder}: its config asks for {length} iterations, it was finished after {done}, its newest checkpoint "
+                          f"is {newest.name}: continue it with --resume --cfg-options train_cfg.max_iters="
+                          f"{max(length, done, iteration_of(newest))} first")
 
 
 def stage_folders(config: Any) -> dict[str, str]:

@@ -16,7 +16,14 @@ from toolbox.training.checking import check_config
 from toolbox.training.facts import data_facts, environment, notices
 from toolbox.training.optimizers import PlayerOptimizers
 from toolbox.training.record import keep_record, other_surroundings, read_record
-from toolbox.training.stages import MAIN, newest_checkpoint, resolve_weights, stage_config, stage_folder
+from toolbox.training.stages import (
+    MAIN,
+    iterations_done,
+    newest_checkpoint,
+    resolve_weights,
+    stage_config,
+    stage_folder,
+)
 from toolbox.training.terminal import say
 from toolbox.training.writing import write_text
 
@@ -67,7 +74,7 @@ def _is_done(config: Any, stage: str) -> bool:
     """A finished stage says so; one whose last checkpoint has gone, or is torn, is continued. The first process looks."""
     def finished() -> bool:
         folder = stage_folder(config, stage)
-        done = _iterations_done(folder / "done.json")
+        done = iterations_done(folder)
         newest = files.latest_checkpoint(folder) if done else None
         if newest is None:
             return False
@@ -75,14 +82,6 @@ def _is_done(config: Any, stage: str) -> bool:
         return min(done, files.iteration_of(newest)) >= wanted
 
     return ranks.on_main(finished)
-
-
-def _iterations_done(path: Path) -> int:
-    """What ``done.json`` says; 0 where there is none, or a damaged one: its checkpoints say where to go on."""
-    try:
-        return int(json.loads(path.read_text())["iterations"]) if path.is_file() else 0
-    except (ValueError, TypeError, LookupError):
-        return 0
 
 
 def _would_be_lost(config: Any, stage: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,15 @@ def resolve_weights(config: Any, model: dict[str, Any], deferred: bool = False) 
             network["weights"] = dict(checkpoint=str(path) if path else None, network=weights.get("network", name))
         networks[name] = network
     return {**model, "networks": networks}
+
+
+def iterations_done(folder: Path) -> int:
+    """What ``done.json`` says; 0 where there is none, or a damaged one: its checkpoints say where to go on."""
+    path = folder / "done.json"
+    try:
+        return int(json.loads(path.read_text())["iterations"]) if path.is_file() else 0
+    except (ValueError, TypeError, LookupError):
+        return 0
 
 
 def newest_checkpoint(config: Any, stage: str, tell: Callable[[str], None] | None = None) -> Path | None:
