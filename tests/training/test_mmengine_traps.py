@@ -337,6 +337,14 @@ def test_trap_two_runners_in_one_second(made: Made) -> None:
     assert other.message_hub.get_info("iter", 0) != 99
 
 
+def test_trap_compiling_the_whole_iteration(made: Made) -> None:
+    # the Runner reads the config's `compile` too, and replaces train_step by a compiled one
+    runner = made(compile=dict(backend="eager"))
+    runner.train()
+    assert runner.model.compiled.on
+    assert "train_step" not in vars(runner.model)
+
+
 def test_trap_averaging_the_whole_model(made: Made) -> None:
     # mmengine's EMAHook averages discriminators too; its momentum is the weight of the new value
     state = made().model.state_dict()

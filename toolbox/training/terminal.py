@@ -22,7 +22,7 @@ def quiet_runner() -> type:
     from mmengine.runner import Runner
 
     class QuietRunner(Runner):
-        """Errors alone reach the terminal."""
+        """Errors alone reach the terminal; what is compiled is the game's own affair."""
 
         def build_logger(self, log_level: Any = "INFO", log_file: Any = None, **arguments: Any) -> MMLogger:
             """mmengine's logger, its terminal side silenced."""
@@ -34,6 +34,9 @@ def quiet_runner() -> type:
                 else:
                     handler.setLevel(logging.ERROR)
             return logger
+
+        def _maybe_compile(self, target: str) -> None:
+            """A game compiles its networks itself; mmengine, which reads the same key, would compile the whole iteration."""
 
     return QuietRunner
 
