@@ -85,5 +85,6 @@ def load_generator(path: str | Path, config: Any = None) -> Generator:
 def _config_beside(checkpoint: Path) -> Path:
     beside = checkpoint.parent / "config.py"
     if not beside.is_file():
-        raise CheckpointError(f"{checkpoint} has no config.py beside it: name the config (tools/test.py CONFIG CHECKPOINT)")
+        card = f", and no card ({checkpoint.stem}.json) that would make it a release" if checkpoint.suffix == ".safetensors" else ""
+        raise CheckpointError(f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG CHECKPOINT)")
     return beside

@@ -169,3 +169,13 @@ def _first_line(code: str) -> str:
     process.wait()
     process.stdout.close()
     return line
+
+
+def test_a_kept_config_that_cannot_be_read_is_named(trained: Callable[..., Path]) -> None:
+    folder = trained()
+    (folder / "config.py").write_text("x = (")
+    with pytest.raises(ConfigError, match=r"config\.py, which says what the run was begun with, cannot be read: SyntaxError"):
+        trained(resume=True)
+    (folder / "config.py").unlink()
+    trained(resume=True)
+    assert (folder / "config.py").is_file()

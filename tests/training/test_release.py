@@ -152,3 +152,13 @@ def test_the_command(released: tuple[Path, Path], tmp_path: Path, capsys: pytest
     assert "--force" in capsys.readouterr().err
     assert main(["sample", str(path), "--columns", "2", "-o", str(tmp_path / "x.png")]) == 0
     assert (tmp_path / "x.png").is_file()
+
+
+def test_a_card_that_cannot_be_read_is_named_and_a_missing_one_too(released: tuple[Path, Path]) -> None:
+    _, file = released
+    card_path(file).write_text("{")
+    with pytest.raises(WeightsError, match=r"cannot be read as a card"):
+        load_run(file)
+    card_path(file).unlink()
+    with pytest.raises(CheckpointError, match=r"no config\.py beside it, and no card \(.*\.json\) that would make it a release"):
+        load_run(file)

@@ -38,11 +38,21 @@ def changes_of(folder: Path, config: Any, stages: list[str]) -> Changes:
 
 
 def kept_config(folder: Path) -> Any:
-    """The config that a run's folder keeps, or None."""
+    """The config that a run's folder keeps, or None.
+
+    Raises:
+        ConfigError: for one that cannot be read.
+    """
     from mmengine import Config
 
     path = folder / "config.py"
-    return Config.fromfile(str(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return Config.fromfile(str(path))
+    except Exception as error:  # a config is Python: it may raise anything
+        raise ConfigError(f"{path}, which says what the run was begun with, cannot be read: {type(error).__name__}: {error}. Bring "
+                          "it back, or delete it to go on without the comparison") from error
 
 
 def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:

@@ -20,8 +20,7 @@ from toolbox.training.conditioners import NoConditions
 from toolbox.training.networks import build_networks
 from toolbox.training.phases import PlanError
 from toolbox.training.saving import check_frozen, frozen_fingerprints
-from toolbox.weights.errors import WeightsError
-from toolbox.weights.release import read_card, read_release, write_release
+from toolbox.weights.release import card_path, read_card, read_release, write_release
 
 KIND = "release"
 _OF_THE_MACHINE = ("work_dir", "load_from", "launcher", "experiment_name", "plugins", "env_cfg", "visualizer", "log_level")
@@ -103,14 +102,15 @@ def check_components(value: Any) -> None:
 
 
 def is_release(path: str | Path) -> bool:
-    """Whether a safetensors file has the card of a release beside it."""
+    """Whether a safetensors file has the card of a release beside it.
+
+    Raises:
+        WeightsError: for a card that cannot be read.
+    """
     path = Path(path)
-    if path.suffix != ".safetensors" or not path.is_file():
+    if path.suffix != ".safetensors" or not path.is_file() or not card_path(path).is_file():
         return False
-    try:
-        return read_card(path).get("kind") == KIND
-    except WeightsError:
-        return False
+    return read_card(path).get("kind") == KIND
 
 
 def load_release(path: str | Path) -> ReleasedGame:
