@@ -50,10 +50,11 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert (one / "scalars.jsonl").read_text() == (other / "scalars.jsonl").read_text()
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one(trained: Run) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(trained: Run, capfd: pytest.CaptureFixture[str]) -> None:
     whole = trained("whole")
     trained("part", options={"train_cfg.max_iters": 3})
     assert_same_run(whole, trained("part", resume=True))
+    assert "backend" not in capfd.readouterr().out  # mmengine's word about how it opened the file
 
 
 @pytest.mark.parametrize("average", [dict(decay=0.5), None], ids=["averaged", "not averaged"])

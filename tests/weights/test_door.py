@@ -100,8 +100,8 @@ def test_misfits_lists_everything() -> None:
 
 def test_nothing_else_opens_weights() -> None:
     """Every reader of files that may hold code lies in toolbox/weights; torch's reads bytes made in the same process elsewhere."""
-    opener = re.compile(r"(?<!`)torch\.load\(|torch\.jit\.load\(|safe_open\(|safetensors.*import.*load|pickle\.loads?\(|joblib\.load\(|"
-                        r"hub\.load|allow_pickle=True|weights_only=False")
+    opener = re.compile(r"(?<!`)torch\.load\(|torch\.jit\.load\(|safe_open\(|safetensors.*import.*load|pickle\.loads?\(|"
+                        r"joblib\.load\(|hub\.load|allow_pickle=True|weights_only=False")
     known = {"toolbox/weights/door.py", "toolbox/testing/metrics.py", "toolbox/testing/prompt_learners.py",
              "toolbox/testing/processes.py"}
     files = [path for folder in ("toolbox", "plugins", "tools", "configs") for path in (ROOT / folder).rglob("*.py")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,11 @@ def quiet_runner() -> type:
                 else:
                     handler.setLevel(logging.ERROR)
             return logger
+
+        def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+            """Without the line about its file backend."""
+            with contextlib.redirect_stdout(io.StringIO()):
+                return super().load_checkpoint(*args, **kwargs)
 
         def _maybe_compile(self, target: str) -> None:
             """A game compiles its networks itself; mmengine, which reads the same key, would compile the whole iteration."""
