@@ -112,6 +112,7 @@ NAMED = dict(type="ToyBorrower")
     ({"train_dataloader.dataset.split": dict(labeled_per_class=5)}, "split has no key 'labeled_per_class'.*'labelled_per_class'"),
     ({"train_dataloader.sampler": dict(seed=5)}, "train_dataloader.sampler.seed is filled in by the toolbox"),
     ({"stages": ["lables"], "before": dict(labels={})}, "stages names 'lables' - did you mean 'labels'"),
+    ({"stages": ["labels", "labels"], "before": dict(labels={})}, "names one of them twice"),
     ({"before": dict(labels=dict(quick={}))}, "before.labels.quick has no effect"),
     ({"evaluation": dict(real=dict(type="EmbeddedFashion", spilt="test"))}, "no argument 'spilt' - did you mean 'split'"),
 ], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")

@@ -53,6 +53,8 @@ def _check_stages(config: Any, before: Mapping[str, Any]) -> None:
     stages = config.get("stages", ())
     if not isinstance(stages, (list, tuple)):
         raise ConfigError(f"stages={stages!r} must be a list of names out of 'before'")
+    if len(set(stages)) < len(stages):
+        raise ConfigError(f"stages={list(stages)} names one of them twice; a stage is played once")
     for stage in stages:
         if before.get(stage) is None:
             raise ConfigError(f"stages names {stage!r}{near_miss(str(stage), before)}, "
