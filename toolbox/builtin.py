@@ -23,11 +23,15 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",
         "AjbrockGenerator": "toolbox.models.biggan_ajbrock:AjbrockGenerator",
         "AjbrockSharedGenerator": "toolbox.models.biggan_ajbrock:AjbrockSharedGenerator",
+        "PGGANGenerator": "toolbox.models.pggan:PGGANGenerator",
+        "StyleGANGenerator": "toolbox.models.stylegan:StyleGANGenerator",
         "StyleGAN2Generator": "toolbox.models.stylegan2:StyleGAN2Generator",
     },
     "discriminator": {
         "BigGANDiscriminator": "toolbox.models.biggan:BigGANDiscriminator",
         "AjbrockDiscriminator": "toolbox.models.biggan_ajbrock:AjbrockDiscriminator",
+        "PGGANDiscriminator": "toolbox.models.pggan:PGGANDiscriminator",
+        "StyleGANDiscriminator": "toolbox.models.stylegan:StyleGANDiscriminator",
         "StyleGAN2Discriminator": "toolbox.models.stylegan2_discriminator:StyleGAN2Discriminator",
     },
     "network": {

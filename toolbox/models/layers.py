@@ -41,7 +41,7 @@ class UpsampleConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', 2H, 2W)."""
-        kernel = _spread(self.weight.flip(2, 3)).transpose(0, 1)
+        kernel = spread(self.weight.flip(2, 3)).transpose(0, 1)
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
 
 
@@ -50,10 +50,10 @@ class DownsampleConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H/2, W/2)."""
-        return F.conv2d(x, _spread(self.weight) / 4, self.bias, stride=2, padding=1)
+        return F.conv2d(x, spread(self.weight) / 4, self.bias, stride=2, padding=1)
 
 
-def _spread(kernel: Tensor) -> Tensor:
+def spread(kernel: Tensor) -> Tensor:
     """3x3 kernel convolved with a 2x2 box: (.., 4, 4)."""
     return sum(F.pad(kernel, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1))  # type: ignore[return-value]
 

@@ -13,10 +13,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toolbox import ranks
-from toolbox.interfaces import Condition, Generator, Sample, draw_rows
-from toolbox.models.conditions import soft_one_hot
-from toolbox.models.layers import fast_layout, near
+from toolbox.models.layers import fast_layout
+from toolbox.models.style_based import (
+    NOISE_MODES,
+    Noise,
+    NoisyLayer,
+    NoisySynthesis,
+    StyleBasedGenerator,
+    TrackedMapping,
+    channels_at,
+    check_choice,
+    resolutions,
+)
 from toolbox.models.style_ops import (
     EqualConv2d,
     EqualLinear,
@@ -29,11 +37,9 @@ from toolbox.models.stylegan2_presets import generator_arguments
 from toolbox.models.upfirdn import setup_filter, upsample2d
 
 ARCHITECTURES = ("skip", "resnet", "orig")
-NOISE_MODES = ("auto", "const", "random", "none")
-Noise = Sequence[Tensor | None]
 
 
-class Mapping(nn.Module):
+class Mapping(TrackedMapping):
     """z (and c) to w: normalised, concatenated, through fully connected layers that learn slowly (StyleGAN2-ADA, fig. 2).
 
     Args:
@@ -48,7 +54,7 @@ class Mapping(nn.Module):
 
     def __init__(self, latent_dim: int, n_conditions: int, style_dim: int, layers: int = 8, embed_features: int | None = None,
                  layer_features: int | None = None, lr_multiplier: float = 0.01, average_beta: float | None = 0.995) -> None:
-        super().__init__()
+        super().__init__(style_dim, average_beta)
         embedded = (embed_features or style_dim) if n_conditions else 0
         widths = [latent_dim + embedded, *[layer_features or style_dim] * (layers - 1), style_dim]
         if n_conditions:
@@ -56,10 +62,6 @@ class Mapping(nn.Module):
         self.layers = [f"fc{i}" for i in range(layers)]
         for i, name in enumerate(self.layers):
             self.add_module(name, EqualLinear(widths[i], widths[i + 1], activation="lrelu", lr_multiplier=lr_multiplier))
-        self.average_beta = average_beta
-        if average_beta is not None:
-            self.w_avg: Tensor
-            self.register_buffer("w_avg", torch.zeros(style_dim))
 
     def forward(self, latents: Tensor | None, code: Tensor | None = None) -> Tensor:
         """w (N, style_dim) of z (N, latent_dim) and rows c (N, n_conditions) that sum to 1."""
@@ -71,18 +73,11 @@ class Mapping(nn.Module):
             x = self.get_submodule(name)(x)
         return x
 
-    @torch.no_grad()
-    def track(self, w: Tensor) -> None:
-        """Move the mean w towards that of a batch (of all ranks)."""
-        if self.average_beta is not None:
-            self.w_avg.lerp_(ranks.mean_over_ranks(w.float().mean(dim=0)), 1 - self.average_beta)
 
-
-class SynthesisLayer(nn.Module):
+class SynthesisLayer(NoisyLayer):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU (StyleGAN2, fig. 2c)."""
 
     resample_filter: Tensor
-    noise_const: Tensor
 
     def __init__(self, inputs: int, outputs: int, size: int, style_dim: int, up: int = 1, gain: float = 1.0,
                  act: str = "lrelu", taps: Sequence[float] = (1, 3, 3, 1), clamp: float | None = None, use_noise: bool = True,
@@ -161,7 +156,7 @@ class SynthesisBlock(nn.Module):
         yield x, image
 
 
-class Synthesis(nn.Module):
+class Synthesis(NoisySynthesis):
     """w of every layer to an image. Layer 4x4 reads ws[0:2], every other resolution three, of which it shares the first."""
 
     def __init__(self, image_size: int, style_dim: int, channel_base: int, channel_max: int, colours: int, architecture: str,
@@ -188,8 +183,7 @@ class Synthesis(nn.Module):
 
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, Tensor | None]]:
         """(tap, activations, image so far) layer by layer; taps are '4x4.0', '4x4', '8x8.0', '8x8', ..."""
-        if ws.ndim != 3 or ws.shape[1] != self.n_styles:
-            raise ValueError(f"ws have shape {tuple(ws.shape)}, expected (N, {self.n_styles}, style_dim)")
+        self.check(ws)
         styles, noise = ws.unbind(dim=1), self.constant_noise() if noise is None else noise
         x = image = None
         for k, size in enumerate(self.sizes):
@@ -198,21 +192,8 @@ class Synthesis(nn.Module):
             for suffix, (x, image) in zip((".0", ""), layers, strict=True):
                 yield f"{size}x{size}{suffix}", x, image
 
-    def layers(self) -> list[SynthesisLayer]:
-        """The convolutions, in order."""
-        return [module for module in self.modules() if isinstance(module, SynthesisLayer)]
 
-    def constant_noise(self) -> list[Tensor | None]:
-        """The noise that is part of the weights."""
-        return [layer.noise_const if layer.use_noise else None for layer in self.layers()]
-
-    def random_noise(self, n: int, rng: torch.Generator | None, like: Tensor) -> list[Tensor | None]:
-        """Fresh noise (N, 1, H, W) for each convolution, drawn on the CPU."""
-        return [draw_rows(lambda n, s=layer.size: torch.randn(n, 1, s, s, generator=rng), n, rng).to(like)  # type: ignore[misc]
-                if layer.use_noise else None for layer in self.layers()]
-
-
-class StyleGAN2Generator(Generator):
+class StyleGAN2Generator(StyleBasedGenerator):
     """StyleGAN2's generator, unconditional, conditioned on labels, or on soft rows (``weights @ embedding``).
 
     In training mode :meth:`generate` adds fresh noise, mixes styles and lets the mean w follow; in eval mode an image is a
@@ -242,8 +223,6 @@ class StyleGAN2Generator(Generator):
         ValueError: naming the argument.
     """
 
-    bounded = False
-
     def __init__(self, image_size: int = 256, n_conditions: int = 0, latent_dim: int = 512, style_dim: int = 512,
                  preset: str = "auto", channel_base: int | None = None, channel_max: int = 512,
                  mapping_layers: int | None = None, style_mixing_prob: float | None = None, architecture: str = "skip",
@@ -266,99 +245,3 @@ class StyleGAN2Generator(Generator):
         self.n_styles = self.synthesis.n_styles
         self.feature_layers = tuple(f"{r}x{r}{end}" for r in self.synthesis.sizes for end in (".0", ""))
         self.feature_channels = tuple(c for c in self.synthesis.channels for _ in range(2))
-
-    def forward(self, latents: Tensor, condition: Condition | None = None, truncation: float = 1.0,
-                rng: torch.Generator | None = None) -> Tensor:
-        """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim); ``rng`` feeds random noise."""
-        ws = self.styles(self.style_latent(latents, condition), truncation)
-        return self.synthesis(ws, self.noise(ws, rng))
-
-    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
-        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim); in eval mode clipped to [-1, 1]."""
-        w = self.style_latent(latents, condition)
-        if self.training:
-            self.mapping.track(w)
-        ws = self._mixed(self.styles(w), condition, rng) if self.training else self.styles(w)
-        images = self.synthesis(ws, self.noise(ws, rng))
-        images = images if self.training else images.clamp(-1, 1)
-        return Sample(images, Condition() if condition is None else condition, latents, extras={"ws": ws})
-
-    def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
-        """w (N, style_dim) of latents (N, latent_dim), not truncated.
-
-        Raises:
-            ValueError: for latents or a condition that do not fit.
-        """
-        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
-            raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
-        code = soft_one_hot(condition, self.n_conditions, type(self).__name__) if self.n_conditions else None
-        return self.mapping(latents, None if code is None else code.to(latents))
-
-    def styles(self, w: Tensor, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """ws (N, n_styles, style_dim): w for every layer, the first ``cutoff`` pulled to the mean w (StyleGAN, appendix B)."""
-        ws = w.unsqueeze(1).expand(-1, self.n_styles, -1)
-        if truncation == 1:
-            return ws
-        cutoff = self.truncation_cutoff if cutoff is None else cutoff
-        near_mean = torch.lerp(self.mapping.w_avg.to(w), w, truncation).unsqueeze(1)
-        return torch.cat([near_mean.expand_as(ws[:, :cutoff]), ws[:, self.n_styles if cutoff is None else cutoff :]], dim=1)
-
-    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float) -> Tensor:
-        """Truncation acts on w, not on z."""
-        return self(latents, condition, truncation)
-
-    def noise(self, ws: Tensor, rng: torch.Generator | None = None) -> Noise:
-        """What is added to the activations, by ``noise_mode``."""
-        mode = ("random" if self.training else "const") if self.noise_mode == "auto" else self.noise_mode
-        if mode == "random":
-            return self.synthesis.random_noise(len(ws), rng, ws)
-        return self.synthesis.constant_noise() if mode == "const" else [None] * (self.n_styles - 1)
-
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``: after bias, leaky ReLU and gain. Stops at the last one.
-
-        Raises:
-            ValueError: for a name that is not among them.
-        """
-        for layer in layers:
-            check_choice("layers", layer, self.feature_layers)
-        ws = self.styles(self.style_latent(latents, condition), truncation)
-        taps: dict[str, Tensor] = {}
-        for tap, x, _ in self.synthesis.walk(ws, self.noise(ws, rng)):
-            taps[tap] = x
-            if set(layers) <= set(taps):
-                break
-        return {layer: taps[layer] for layer in layers}
-
-    def _mixed(self, ws: Tensor, condition: Condition | None, rng: torch.Generator | None) -> Tensor:
-        """Style mixing (StyleGAN, section 3.1): from one random layer on, the styles of second latents, same condition."""
-        coin, layer = torch.rand(2, generator=rng).tolist()  # of the batch: the same on all ranks
-        if coin >= self.style_mixing_prob:
-            return ws
-        cutoff = 1 + int(layer * (self.n_styles - 1))
-        second = draw_rows(lambda n: self.sample_latents(n, rng), len(ws), rng).to(ws)
-        return torch.cat([ws[:, :cutoff], self.styles(self.style_latent(second, condition))[:, cutoff:]], dim=1)
-
-
-def resolutions(image_size: int) -> list[int]:
-    """[4, 8, ..., image_size].
-
-    Raises:
-        ValueError: unless it is a power of two from 4 on.
-    """
-    if image_size < 4 or image_size & (image_size - 1):
-        below = 1 << max(int(image_size).bit_length() - 1, 2)
-        raise ValueError(f"image_size={image_size} must be a power of two from 4 on, such as {below} or {2 * below}")
-    return [1 << i for i in range(2, image_size.bit_length())]
-
-
-def channels_at(size: int, channel_base: int, channel_max: int) -> int:
-    """Channels of the layers at size x size pixels."""
-    return min(channel_base // size, channel_max)
-
-
-def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Raise ValueError unless ``value`` is one of ``allowed``."""
-    if value not in allowed:
-        raise ValueError(f"{name}: {value!r} is not one of {list(allowed)}{near(value, allowed)}")

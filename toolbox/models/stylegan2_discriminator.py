@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator
 from toolbox.models.conditions import soft_one_hot
 from toolbox.models.layers import fast_layout
+from toolbox.models.style_based import channels_at, check_choice, resolutions
 from toolbox.models.style_ops import EqualConv2d, EqualLinear
-from toolbox.models.stylegan2 import ARCHITECTURES, Mapping, channels_at, check_choice, resolutions
+from toolbox.models.stylegan2 import ARCHITECTURES, Mapping
 from toolbox.models.stylegan2_presets import discriminator_arguments
 from toolbox.models.upfirdn import downsample2d, setup_filter
 

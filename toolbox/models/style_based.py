@@ -1,0 +1,205 @@
+"""What the style-based generators share (StyleGAN, StyleGAN2, ADA): truncation, style mixing, noise, taps.
+
+Karras et al.: A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR 2019 (StyleGAN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from toolbox import ranks
+from toolbox.interfaces import Condition, Generator, Sample, draw_rows
+from toolbox.models.conditions import soft_one_hot
+from toolbox.models.layers import near
+
+NOISE_MODES = ("auto", "const", "random", "none")
+Noise = Sequence[Tensor | None]
+
+
+class TrackedMapping(nn.Module):
+    """A mapping network that knows the mean of its w.
+
+    Args:
+        style_dim: of w.
+        average_beta: how slowly the mean follows; None = there is none.
+    """
+
+    w_avg: Tensor
+
+    def __init__(self, style_dim: int, average_beta: float | None) -> None:
+        super().__init__()
+        self.average_beta = average_beta
+        if average_beta is not None:
+            self.register_buffer("w_avg", torch.zeros(style_dim))
+
+    @torch.no_grad()
+    def track(self, w: Tensor) -> None:
+        """Move the mean w towards that of a batch (of all ranks)."""
+        if self.average_beta is not None:
+            self.w_avg.lerp_(ranks.mean_over_ranks(w.float().mean(dim=0)), 1 - self.average_beta)
+
+
+class NoisyLayer(nn.Module):
+    """A layer that adds noise of size x size pixels (or none), by default the noise that is part of the weights."""
+
+    size: int
+    use_noise: bool
+    noise_const: Tensor
+
+
+class NoisySynthesis(nn.Module):
+    """w of every layer to an image. A subclass writes :meth:`walk` and :meth:`forward`.
+
+    Attributes:
+        sizes, channels: of each resolution.
+        n_styles: vectors w of an image.
+    """
+
+    sizes: list[int]
+    channels: list[int]
+    n_styles: int
+
+    def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, Tensor | None]]:
+        """(tap, activations, image so far) layer by layer; taps are '4x4.0', '4x4', '8x8.0', '8x8', ..."""
+        raise NotImplementedError
+
+    def check(self, ws: Tensor) -> None:
+        """Raise ValueError unless ``ws`` is (N, n_styles, style_dim)."""
+        if ws.ndim != 3 or ws.shape[1] != self.n_styles:
+            raise ValueError(f"ws have shape {tuple(ws.shape)}, expected (N, {self.n_styles}, style_dim)")
+
+    def layers(self) -> list[NoisyLayer]:
+        """The layers that add noise, in order."""
+        return [module for module in self.modules() if isinstance(module, NoisyLayer)]
+
+    def constant_noise(self) -> list[Tensor | None]:
+        """The noise that is part of the weights."""
+        return [layer.noise_const if layer.use_noise else None for layer in self.layers()]
+
+    def random_noise(self, n: int, rng: torch.Generator | None, like: Tensor) -> list[Tensor | None]:
+        """Fresh noise (N, 1, H, W) for each convolution, drawn on the CPU."""
+        return [draw_rows(lambda n, s=layer.size: torch.randn(n, 1, s, s, generator=rng), n, rng).to(like)  # type: ignore[misc]
+                if layer.use_noise else None for layer in self.layers()]
+
+
+class StyleBasedGenerator(Generator):
+    """Latents by a mapping network to w, w to styles of every layer, styles to an image.
+
+    A subclass sets, besides the attributes of a Generator:
+
+    Attributes:
+        mapping: (latents, rows of the condition) to w.
+        synthesis: styles to images.
+        style_dim, n_styles: of w; vectors w of an image.
+        noise_mode: one of NOISE_MODES.
+        truncation_cutoff: truncation acts on so many of the first styles; None = all.
+        style_mixing_prob: how often an image in training has two latents.
+    """
+
+    bounded = False
+    mapping: TrackedMapping
+    synthesis: NoisySynthesis
+    style_dim: int
+    n_styles: int
+    noise_mode: str
+    truncation_cutoff: int | None
+    style_mixing_prob: float
+
+    def forward(self, latents: Tensor, condition: Condition | None = None, truncation: float = 1.0,
+                rng: torch.Generator | None = None) -> Tensor:
+        """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim); ``rng`` feeds random noise."""
+        ws = self.styles(self.style_latent(latents, condition), truncation)
+        return self.synthesis(ws, self.noise(ws, rng))
+
+    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
+        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim); in eval mode clipped to [-1, 1]."""
+        w = self.style_latent(latents, condition)
+        if self.training:
+            self.mapping.track(w)
+        ws = self._mixed(self.styles(w), condition, rng) if self.training else self.styles(w)
+        images = self.synthesis(ws, self.noise(ws, rng))
+        images = images if self.training else images.clamp(-1, 1)
+        return Sample(images, Condition() if condition is None else condition, latents, extras={"ws": ws})
+
+    def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        """w (N, style_dim) of latents (N, latent_dim), not truncated.
+
+        Raises:
+            ValueError: for latents or a condition that do not fit.
+        """
+        if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
+            raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
+        code = soft_one_hot(condition, self.n_conditions, type(self).__name__) if self.n_conditions else None
+        return self.mapping(latents, None if code is None else code.to(latents))
+
+    def styles(self, w: Tensor, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:
+        """ws (N, n_styles, style_dim): w for every layer, the first ``cutoff`` pulled to the mean w (StyleGAN, appendix B)."""
+        ws = w.unsqueeze(1).expand(-1, self.n_styles, -1)
+        if truncation == 1:
+            return ws
+        cutoff = self.truncation_cutoff if cutoff is None else cutoff
+        near_mean = torch.lerp(self.mapping.w_avg.to(w), w, truncation).unsqueeze(1)
+        return torch.cat([near_mean.expand_as(ws[:, :cutoff]), ws[:, self.n_styles if cutoff is None else cutoff :]], dim=1)
+
+    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float) -> Tensor:
+        """Truncation acts on w, not on z."""
+        return self(latents, condition, truncation)
+
+    def noise(self, ws: Tensor, rng: torch.Generator | None = None) -> Noise:
+        """What is added to the activations, by ``noise_mode``."""
+        mode = ("random" if self.training else "const") if self.noise_mode == "auto" else self.noise_mode
+        if mode == "random":
+            return self.synthesis.random_noise(len(ws), rng, ws)
+        return self.synthesis.constant_noise() if mode == "const" else [None] * len(self.synthesis.layers())
+
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
+                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``: after bias, leaky ReLU and gain. Stops at the last one.
+
+        Raises:
+            ValueError: for a name that is not among them.
+        """
+        for layer in layers:
+            check_choice("layers", layer, self.feature_layers)
+        ws = self.styles(self.style_latent(latents, condition), truncation)
+        taps: dict[str, Tensor] = {}
+        for tap, x, _ in self.synthesis.walk(ws, self.noise(ws, rng)):
+            taps[tap] = x
+            if set(layers) <= set(taps):
+                break
+        return {layer: taps[layer] for layer in layers}
+
+    def _mixed(self, ws: Tensor, condition: Condition | None, rng: torch.Generator | None) -> Tensor:
+        """Style mixing (StyleGAN, section 3.1): from one random layer on, the styles of second latents, same condition."""
+        coin, layer = torch.rand(2, generator=rng).tolist()  # of the batch: the same on all ranks
+        if coin >= self.style_mixing_prob:
+            return ws
+        cutoff = 1 + int(layer * (self.n_styles - 1))
+        second = draw_rows(lambda n: self.sample_latents(n, rng), len(ws), rng).to(ws)
+        return torch.cat([ws[:, :cutoff], self.styles(self.style_latent(second, condition))[:, cutoff:]], dim=1)
+
+
+def resolutions(image_size: int) -> list[int]:
+    """[4, 8, ..., image_size].
+
+    Raises:
+        ValueError: unless it is a power of two from 4 on.
+    """
+    if image_size < 4 or image_size & (image_size - 1):
+        below = 1 << max(int(image_size).bit_length() - 1, 2)
+        raise ValueError(f"image_size={image_size} must be a power of two from 4 on, such as {below} or {2 * below}")
+    return [1 << i for i in range(2, image_size.bit_length())]
+
+
+def channels_at(size: int, channel_base: int, channel_max: int) -> int:
+    """Channels of the layers at size x size pixels."""
+    return min(channel_base // size, channel_max)
+
+
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise ValueError unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{name}: {value!r} is not one of {list(allowed)}{near(value, allowed)}")

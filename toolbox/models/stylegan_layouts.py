@@ -1,0 +1,354 @@
+"""Weight layouts in circulation, and how they become ours: the same networks under other names, kernels turned round.
+
+NVIDIA's PyTorch StyleGAN2 and ADA (ours are the same); genforce's and KLiSH's PGGAN, StyleGAN and StyleGAN2 (KLiSH's are an
+older spelling of genforce's); rosinality's StyleGAN2. Strict: a tensor that no rule knows is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toolbox.catalog import near_miss
+from toolbox.models.upfirdn import setup_filter
+from toolbox.weights.errors import WeightsError
+from toolbox.weights.strict import listed
+
+State = dict[str, Tensor]
+Change = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What becomes of tensors of some names.
+
+    Attributes:
+        pattern: of the whole name.
+        target: the new name, as a function of the match; None = dropped once ``change`` has seen it.
+        change: of the values; may raise ValueError.
+    """
+
+    pattern: str
+    target: Callable[[re.Match[str]], str] | None
+    change: Callable[[re.Match[str], Tensor], Tensor] = lambda match, tensor: tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to write a network down.
+
+    Attributes:
+        family: name of our component.
+        marks: names that only this layout has, as patterns.
+        rules: the first that matches counts.
+        before: spells all names (and orders all kernels) as the rules expect.
+        after: adds what is not stored.
+    """
+
+    family: str
+    marks: tuple[str, ...]
+    rules: Callable[[State], list[Rule]]
+    before: Callable[[State], State] = lambda state: state
+    after: Callable[[State], State] = lambda state: state
+
+
+def recognise(state: Mapping[str, Tensor]) -> str:
+    """Name of the layout of a network's tensors: one of LAYOUTS.
+
+    Raises:
+        WeightsError: when it is none of them.
+    """
+    for name, layout in LAYOUTS.items():
+        if all(any(re.fullmatch(mark, key) for key in state) for mark in layout.marks):
+            return name
+    raise WeightsError(f"the tensors ({', '.join(list(state)[:4])}, ...) are in none of the known layouts: {', '.join(LAYOUTS)}; "
+                       f"of a file with several networks, take one")
+
+
+def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
+    """The tensors of one network by our names.
+
+    Args:
+        state: {name: tensor}.
+        layout: one of LAYOUTS; 'auto' = :func:`recognise`.
+
+    Raises:
+        WeightsError: for an unknown layout, or tensors that it does not have, listing them.
+    """
+    layout = recognise(state) if layout == "auto" else layout
+    if layout not in LAYOUTS:
+        raise WeightsError(f"layout={layout!r} is not known; choose from {['auto', *LAYOUTS]}{near_miss(layout, LAYOUTS)}")
+    plan = LAYOUTS[layout]
+    try:
+        spelled = plan.before(dict(state))
+        rules = plan.rules(spelled)
+    except (ValueError, KeyError, RuntimeError, IndexError) as error:
+        raise WeightsError(f"the tensors are not in the layout {layout!r}: {error}") from error
+    result: State = {}
+    unknown, wrong = [], []
+    for name, tensor in spelled.items():
+        match, rule = _first(rules, name)
+        if rule is None or match is None:
+            unknown.append(name)
+            continue
+        try:
+            value = rule.change(match, tensor)
+        except (ValueError, IndexError, RuntimeError) as error:
+            wrong.append(f"{name}: {error}")
+            continue
+        if rule.target is not None:
+            result[rule.target(match)] = value.contiguous()
+    if unknown or wrong:
+        faults = [listed(title, items) for title, items in (("not of this layout", unknown), ("not as expected", wrong)) if items]
+        raise WeightsError(f"layout {layout!r}: {'; '.join(faults)}")
+    return plan.after(result)
+
+
+def _first(rules: list[Rule], name: str) -> tuple[re.Match[str] | None, Rule | None]:
+    for rule in rules:
+        match = re.fullmatch(rule.pattern, name)
+        if match:
+            return match, rule
+    return None, None
+
+
+def _named(template: str) -> Callable[[re.Match[str]], str]:
+    """'fc{0}.{1}' with the groups of the match."""
+    return lambda match: template.format(*match.groups())
+
+
+def _changed(change: Change) -> Callable[[re.Match[str], Tensor], Tensor]:
+    return lambda match, tensor: change(tensor)
+
+
+def _kept(*names: str) -> list[Rule]:
+    return [Rule(f"({name})", _named("{0}")) for name in names]
+
+
+# Filters and other constants: they must be those that our networks have.
+
+def _binomial(match: re.Match[str], kernel: Tensor) -> Tensor:
+    taps = [1, 3, 3, 1] if kernel.shape[-1] == 4 else [1, 2, 1]
+    expected = setup_filter(taps)
+    own = kernel.float() / kernel[..., :, :].float().sum(dim=(-2, -1), keepdim=True)
+    if not torch.allclose(own, expected.expand_as(own), atol=1e-5):
+        raise ValueError(f"another filter than {taps}")
+    return kernel
+
+
+def _fully_grown(match: re.Match[str], lod: Tensor) -> Tensor:
+    if float(lod) != 0:
+        raise ValueError(f"a network that has not grown fully (lod={float(lod):g}); set the lod of ours to it, and lod to 0 in "
+                         "the file")
+    return lod
+
+
+_KERNELS = Rule(r"(?:.*\.)?(?:filter|upsample|blur|preact)\.kernel", None, _binomial)
+_LOD = Rule(r"(?:synthesis\.)?lod", None, _fully_grown)
+_DERIVED = Rule(r"truncation\.truncation", None)
+
+
+# genforce and KLiSH
+
+_SPELLING = [(r"\.(?:conv|fc)\.weight$", ".weight"), (r"\bwscale\.bias$", "bias"), (r"\bepilogue\.", ""),
+             (r"\bstyle_mod\.dense\.", "style.")]
+
+
+def _plain(name: str) -> str:
+    """KLiSH's name, spelled as genforce does."""
+    for pattern, new in _SPELLING:
+        name = re.sub(pattern, new, name)
+    return name
+
+
+def _klish(flip: bool) -> Callable[[State], State]:
+    """KLiSH's PGGAN or StyleGAN in genforce's spelling. Kernels outside of a ``conv`` are fused ones, in the order HWIO; a fused
+    doubling holds the mirror image of the kernel of 'nearest x2, then convolution'."""
+    def spelled(state: State) -> State:
+        result = {}
+        for name, tensor in state.items():
+            if re.fullmatch(r"(?:synthesis\.)?layer\d+\.weight", name) and tensor.ndim == 4:
+                tensor = tensor.permute(3, 2, 0, 1)
+                tensor = tensor.flip(2, 3) if flip else tensor
+            result[_plain(name)] = tensor
+        return result
+    return spelled
+
+
+def _klish_stylegan2(state: State) -> State:
+    """KLiSH's StyleGAN2 generator in genforce's spelling: all kernels are in the order HWIO."""
+    return {_plain(name): tensor.permute(3, 2, 0, 1) if tensor.ndim == 4 and name.endswith(".weight") else tensor
+            for name, tensor in state.items()}
+
+
+def _genforce_stylegan(state: State) -> State:
+    """Doublings to 128x128 and more are fused there: mirrored kernels."""
+    return {name: tensor.flip(2, 3) if re.fullmatch(r"synthesis\.layer\d*[02468]\.weight", name) and _doubled(name) >= 128
+            else tensor for name, tensor in state.items()}
+
+
+def _doubled(name: str) -> int:
+    """Pixels of a StyleGAN generator's layer."""
+    return 4 << (int(re.findall(r"\d+", name)[0]) // 2)
+
+
+def _plain_rules(state: State) -> list[Rule]:
+    """PGGAN's networks and StyleGAN's discriminator: names are as ours."""
+    return [_LOD, _KERNELS, *_kept(r"(?:layer|input|output)\d+\.(?:weight|bias)")]
+
+
+def _stylegan_rules(state: State) -> list[Rule]:
+    layer = r"synthesis\.layer(\d+)\."
+    return [_LOD, _KERNELS, _DERIVED, Rule(r"truncation\.w_avg", _named("mapping.w_avg")),
+            *_kept(r"mapping\.dense\d+\.(?:weight|bias)", r"mapping\.label_weight", r"synthesis\.output\d+\.(?:weight|bias)",
+                   r"synthesis\.layer\d+\.(?:bias|style\.weight|style\.bias)"),
+            Rule(layer + "const", _named("synthesis.layer{0}.const"), _changed(lambda t: t[0])),
+            Rule(layer + "weight", _named("synthesis.layer{0}.conv.weight")),
+            Rule(layer + r"apply_noise\.weight", _named("synthesis.layer{0}.noise_strength")),
+            Rule(layer + r"apply_noise\.noise", _named("synthesis.layer{0}.noise_const"), _changed(lambda t: t[0, 0]))]
+
+
+def _stylegan2_rules(state: State) -> list[Rule]:
+    layer, output = r"synthesis\.layer(\d+)\.", r"synthesis\.output(\d+)\."
+    rules = [_KERNELS, _DERIVED, Rule(r"truncation\.w_avg", _named("mapping.w_avg")),
+             Rule(r"mapping\.dense(\d+)\.(weight|bias)", _named("mapping.fc{0}.{1}")),
+             Rule(r"synthesis\.early_layer\.const", _named("synthesis.b4.const"), _changed(lambda t: t[0])),
+             Rule(layer + "weight", _of_layer("weight"), lambda m, t: t.flip(2, 3) if int(m[1]) % 2 else t),
+             Rule(layer + "noise", _of_layer("noise_const"), _changed(lambda t: t[0, 0])),
+             Rule(output + "(weight|bias)", lambda m: f"synthesis.b{4 << int(m[1])}.torgb.{m[2]}")]
+    rules += [Rule(layer + name, _of_layer(name)) for name in ("bias", "noise_strength")]
+    for prefix, target in ((layer, _of_layer), (output, _of_output)):
+        rules += [Rule(prefix + r"style\.weight", target("affine.weight")),
+                  Rule(prefix + r"style\.bias", target("affine.bias"), _changed(lambda t: t + 1))]  # they add 1 at run time
+    return rules
+
+
+def _of_layer(name: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: f"synthesis.{_convolution(int(match[1]))}.{name}"
+
+
+def _of_output(name: str) -> Callable[[re.Match[str]], str]:
+    return lambda match: f"synthesis.b{4 << int(match[1])}.torgb.{name}"
+
+
+def _convolution(i: int) -> str:
+    """StyleGAN2's i-th convolution: one at 4x4, then two a resolution."""
+    return f"b{4 << ((i + 1) // 2)}.conv{0 if i % 2 else 1}"
+
+
+def _klish_stylegan2_discriminator(state: State) -> list[Rule]:
+    blocks = _count(state, r"skip_layer(\d+)\.weight")
+    ends = {2 * blocks: "b4.conv", 2 * blocks + 1: "b4.fc", 2 * blocks + 2: "b4.out"}
+
+    def layer(match: re.Match[str]) -> str:
+        i = int(match[1])
+        return f"{ends[i] if i in ends else f'b{4 << (blocks - i // 2)}.conv{i % 2}'}.{match[2]}"
+    return [_KERNELS, Rule(r"layer(\d+)\.(weight|bias)", layer),
+            Rule(r"skip_layer(\d+)\.weight", lambda m: f"b{4 << (blocks - int(m[1]))}.skip.weight"),
+            Rule(r"input0\.(weight|bias)", _named(f"b{4 << blocks}.fromrgb.{{0}}"))]
+
+
+# rosinality
+
+def _rosinality_rules(state: State) -> list[Rule]:
+    block = {"conv1": lambda i: "b4.conv1", "convs": lambda i: _convolution(i + 1),
+             "to_rgb1": lambda i: "b4.torgb", "to_rgbs": lambda i: f"b{8 << i}.torgb"}
+    layer = r"(conv1|convs|to_rgb1|to_rgbs)(?:\.(\d+))?\."
+
+    def of(name: str) -> Callable[[re.Match[str]], str]:
+        return lambda match: f"synthesis.{block[match[1]](int(match[2] or 0))}.{name}"
+    return [Rule(r"(?:.*\.)?(?:blur|upsample)\.kernel", None, _binomial), Rule("latent_avg", _named("mapping.w_avg")),
+            Rule(r"style\.(\d+)\.(weight|bias)", lambda m: f"mapping.fc{int(m[1]) - 1}.{m[2]}"),
+            Rule(r"input\.input", _named("synthesis.b4.const"), _changed(lambda t: t[0])),
+            Rule(layer + r"conv\.weight", of("weight"), _changed(lambda t: t[0])),
+            Rule(layer + r"conv\.modulation\.weight", of("affine.weight")),
+            Rule(layer + r"conv\.modulation\.bias", of("affine.bias")),
+            Rule(layer + r"noise\.weight", of("noise_strength"), _changed(lambda t: t[0])),
+            Rule(layer + r"activate\.bias", of("bias")),
+            Rule(layer + "bias", of("bias"), _changed(lambda t: t.flatten())),
+            Rule(r"noises\.noise_(\d+)", lambda m: f"synthesis.{_convolution(int(m[1]))}.noise_const", _changed(lambda t: t[0, 0]))]
+
+
+def _rosinality_discriminator(state: State) -> list[Rule]:
+    blocks = _count(state, r"convs\.(\d+)\.skip\.1\.weight")
+
+    def of(name: str) -> Callable[[re.Match[str]], str]:
+        return lambda match: f"b{8 << (blocks - int(match[1]))}.{name}"
+    return [Rule(r"convs\.\d+\.(?:conv2|skip)\.0\.kernel", None, _binomial),
+            Rule(r"convs\.0\.0\.weight", _named(f"b{4 << blocks}.fromrgb.weight")),
+            Rule(r"convs\.0\.1\.bias", _named(f"b{4 << blocks}.fromrgb.bias")),
+            Rule(r"convs\.(\d+)\.conv1\.0\.weight", of("conv0.weight")), Rule(r"convs\.(\d+)\.conv1\.1\.bias", of("conv0.bias")),
+            Rule(r"convs\.(\d+)\.conv2\.1\.weight", of("conv1.weight")), Rule(r"convs\.(\d+)\.conv2\.2\.bias", of("conv1.bias")),
+            Rule(r"convs\.(\d+)\.skip\.1\.weight", of("skip.weight")),
+            Rule(r"final_conv\.0\.weight", _named("b4.conv.weight")), Rule(r"final_conv\.1\.bias", _named("b4.conv.bias")),
+            Rule(r"final_linear\.0\.(weight|bias)", _named("b4.fc.{0}")),
+            Rule(r"final_linear\.1\.(weight|bias)", _named("b4.out.{0}"))]
+
+
+def _count(state: State, pattern: str) -> int:
+    return sum(bool(re.fullmatch(pattern, name)) for name in state)
+
+
+# What StyleGAN2 in our layout has and others do not store
+
+def _with_filters(state: State) -> State:
+    """StyleGAN2's resampling filter for each block and each 3x3 or skip convolution, as its state dict has them."""
+    result = dict(state)
+    for name in state:
+        owner = re.fullmatch(r"((?:synthesis\.)?b\d+)\.(conv\d?|skip|fromrgb)\.weight", name)
+        if owner:
+            result[f"{owner[1]}.{owner[2]}.resample_filter"] = setup_filter([1, 3, 3, 1])
+            if owner[2] != "conv":
+                result[f"{owner[1]}.resample_filter"] = setup_filter([1, 3, 3, 1])
+    return result
+
+
+def _with_mean(state: State, draws: int = 10_000) -> State:
+    """With filters, and the mean w of seeded draws where the file has none."""
+    from toolbox.models.stylegan2 import Mapping as MappingNetwork
+
+    weights = {name.removeprefix("mapping."): tensor for name, tensor in state.items() if name.startswith("mapping.")}
+    if "w_avg" in weights:
+        return _with_filters(state | {"mapping.w_avg": weights["w_avg"].flatten()})
+    depth = _count(weights, r"fc\d+\.weight")
+    style_dim, latent_dim = len(weights[f"fc{depth - 1}.bias"]), weights["fc0.weight"].shape[1]
+    network = MappingNetwork(latent_dim, 0, style_dim, depth, layer_features=len(weights["fc0.bias"]), average_beta=None)
+    network.load_state_dict(weights)
+    with torch.no_grad():
+        w = network(torch.randn(draws, latent_dim, generator=torch.Generator().manual_seed(0)))
+    return _with_filters(state | {"mapping.w_avg": w.mean(dim=0)})
+
+
+def _as_it_is(state: State) -> list[Rule]:
+    return _kept(r".*")
+
+
+LAYOUTS = {
+    "nvidia-stylegan2": Layout("StyleGAN2Generator", (r"synthesis\.b4\.const",), _as_it_is),
+    "nvidia-stylegan2-discriminator": Layout("StyleGAN2Discriminator", (r"b4\.out\.weight",), _as_it_is),
+    "rosinality-stylegan2": Layout("StyleGAN2Generator", (r"conv1\.conv\.modulation\.weight",), _rosinality_rules,
+                                   after=_with_mean),
+    "rosinality-stylegan2-discriminator": Layout("StyleGAN2Discriminator", (r"final_linear\.1\.weight",),
+                                                 _rosinality_discriminator, after=_with_filters),
+    "klish-stylegan2": Layout("StyleGAN2Generator", (r"synthesis\.early_layer\.const", r"mapping\.dense0\.fc\.weight"),
+                              _stylegan2_rules, _klish_stylegan2, _with_filters),
+    "genforce-stylegan2": Layout("StyleGAN2Generator", (r"synthesis\.early_layer\.const",), _stylegan2_rules,
+                                 after=_with_filters),
+    "klish-stylegan2-discriminator": Layout(
+        "StyleGAN2Discriminator", (r"skip_layer0\.conv\.weight",), _klish_stylegan2_discriminator,
+        lambda state: {_plain(name): tensor for name, tensor in state.items()}, _with_filters),
+    "klish-stylegan": Layout("StyleGANGenerator", (r"synthesis\.layer0\.epilogue\.bias",), _stylegan_rules, _klish(flip=True)),
+    "genforce-stylegan": Layout("StyleGANGenerator", (r"synthesis\.layer0\.apply_noise\.weight",), _stylegan_rules,
+                                _genforce_stylegan),
+    "klish-stylegan-discriminator": Layout("StyleGANDiscriminator", (r"input0\.conv\.weight", r"layer1\.preact\.kernel"),
+                                           _plain_rules, _klish(flip=False)),
+    "klish-pggan-discriminator": Layout("PGGANDiscriminator", (r"input0\.conv\.weight", r"layer0\.wscale\.bias"), _plain_rules,
+                                        _klish(flip=False)),
+    "klish-pggan": Layout("PGGANGenerator", (r"output0\.conv\.weight", r"layer0\.wscale\.bias"), _plain_rules,
+                          _klish(flip=True)),
+    "genforce-pggan": Layout("PGGANGenerator", (r"output0\.weight", r"layer0\.weight"), _plain_rules),
+}
