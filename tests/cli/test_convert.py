@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.models.klish_names import klish_stylegan2_state
 from toolbox.cli.main import main
+from toolbox.models.stylegan2 import StyleGAN2Generator
+from toolbox.registry import build
 from toolbox.weights.release import read_release
 
 ROOT = Path(__file__).parents[2]
@@ -107,3 +110,21 @@ def test_the_script_is_the_command(network_pickle: Path) -> None:
     network_pickle.write_bytes(pickle.dumps(Evil()))
     answer = subprocess.run([*script, str(network_pickle), "--list"], capture_output=True, text=True, cwd=network_pickle.parent)
     assert answer.returncode == 1 and answer.stderr.count("\n") == 1 and "Traceback" not in answer.stderr
+
+
+def test_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """KLiSH's names become ours; the card's network takes them and makes images."""
+    theirs = klish_stylegan2_state(StyleGAN2Generator(16, 0, 8, 8, channel_base=64, channel_max=8, mapping_layers=2))
+    torch.save(dict(g_ema=theirs, step=3), tmp_path / "a.pth")
+    out = tmp_path / "a.safetensors"
+    convert = ["convert", str(tmp_path / "a.pth"), "-o", str(out)]
+    assert main([*convert, "--network", "g_ema", "--layout", "auto"]) == 0
+    tensors, card = read_release(out)
+    network = build(card["network"], kind="generator")
+    network.load_state_dict(tensors)
+    assert card["network"]["type"] == "StyleGAN2Generator" and network(torch.zeros(1, 8)).shape == (1, 3, 16, 16)
+    capsys.readouterr()
+    assert main([*convert, "--layout", "auto", "--force"]) == 1
+    assert "are in none of the known layouts" in capsys.readouterr().err
+    assert main([*convert, "--network", "g_ema", "--layout", "klish-pggan", "--force"]) == 1
+    assert "layout 'klish-pggan': not of this layout" in capsys.readouterr().err

@@ -18,7 +18,9 @@ from toolbox.models.pggan import PGGANDiscriminator, PGGANGenerator
 from toolbox.models.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.models.stylegan2_discriminator import StyleGAN2Discriminator
-from toolbox.models.stylegan_layouts import LAYOUTS, recognise, translate
+from toolbox.models.stylegan_layouts import LAYOUTS, network_config, recognise, translate
+from toolbox.models.stylegan_sizes import arguments
+from toolbox.registry import build
 from toolbox.weights.errors import WeightsError
 from toolbox.weights.strict import misfits
 
@@ -188,6 +190,29 @@ def rosinality_discriminator_name(name: str) -> str:
 
 
 DISCRIMINATOR_NAMES = {"klish": klish_discriminator_name, "rosinality": rosinality_discriminator_name}
+
+
+class TestNetworkConfig:
+    @pytest.mark.parametrize("network", [
+        PGGANGenerator(16, 0, 8, **SMALL), PGGANDiscriminator(16, 2, **SMALL), StyleGANDiscriminator(16, 3, **SMALL),
+        StyleGANGenerator(32, 3, 8, 12, mapping_layers=3, hidden_features=10, **SMALL), stylegan2(n_conditions=3),
+        StyleGAN2Discriminator(16, 3, architecture="orig", **SMALL), StyleGAN2Discriminator(16, architecture="skip", **SMALL)])
+    def test_it_is_read_off_the_tensors(self, network: nn.Module) -> None:
+        config = dict(type=type(network).__name__, **arguments(type(network).__name__, network.state_dict()))
+        assert not misfits(network.state_dict(), build(config).state_dict())
+
+    @pytest.mark.parametrize("fused_from", [8, 10_000])
+    def test_fused_discriminators_are_told_by_their_names(self, fused_from: int) -> None:
+        network = PGGANDiscriminator(16, **SMALL)
+        theirs = klish_state(network, fused_from)
+        config = network_config(theirs, "klish-pggan-discriminator", translate(theirs))
+        assert config["fused_scale"] == (fused_from == 8) and config["image_size"] == 16
+
+    def test_missing_tensors(self) -> None:
+        theirs = klish_stylegan2_state(stylegan2())
+        del theirs["synthesis.layer3.bias"]
+        with pytest.raises(WeightsError, match=r"not the tensors of a StyleGAN2Generator: missing .*b16.conv0.bias"):
+            network_config(theirs, "klish-stylegan2", translate(theirs))
 
 
 class TestErrors:

@@ -16,6 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", help="safetensors, a file of torch.save, a TorchScript archive, or an NVIDIA network pickle")
     parser.add_argument("-o", "--out", metavar="OUT.safetensors", help="what to write; a card (OUT.json) comes beside it")
     parser.add_argument("--network", metavar="NAME", help="only the tensors below NAME (such as G_ema), named without it")
+    parser.add_argument("--layout", metavar="LAYOUT", help="rename to the names of our PGGAN, StyleGAN and StyleGAN2: 'auto', or "
+                        "the layout that it is in (klish-stylegan2, genforce-pggan, rosinality-stylegan2, ...)")
     parser.add_argument("--list", action="store_true", help="print what the file holds, and write nothing")
     parser.add_argument("--licence", default="", help="of the weights, for the card")
     parser.add_argument("--force", action="store_true", help="write over files that are there")
@@ -35,13 +37,34 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         print(listing(weights.format, tensors, facts))
         return 0
+    network = None
+    if arguments.layout:
+        tensors, network = translated(tensors, arguments.layout, weights.tensors.get("latent_avg"))
     source = dict(file=Path(arguments.file).name, format=weights.format, network=arguments.network or "",
                   sha256=file_sha256(arguments.file))
     card = dict(kind="converted", source=source, facts=facts, licence=arguments.licence or "not stated: the source's own applies",
                 created_with=dict(toolbox=toolbox.__version__))
+    card |= {} if network is None else dict(network=network)
     metadata = {f"source_{key}": value for key, value in source.items()} | dict(facts=json.dumps(facts))
     print(write_release(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
     return 0
+
+
+def translated(tensors: Mapping[str, Any], layout: str, mean: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tensors by our names, and the config of the network that takes them.
+
+    Args:
+        tensors: of one network.
+        layout: their layout, or 'auto'.
+        mean: w's mean, which rosinality's files hold beside the network.
+    """
+    from toolbox.models import stylegan_layouts as layouts
+
+    layout = layouts.recognise(tensors) if layout == "auto" else layout
+    if layout == "rosinality-stylegan2" and mean is not None:
+        tensors = {**tensors, "latent_avg": mean}
+    result = layouts.translate(tensors, layout)
+    return result, layouts.network_config(tensors, layout, result)
 
 
 def listing(kind: str, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

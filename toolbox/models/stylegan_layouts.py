@@ -9,14 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from toolbox.catalog import near_miss
+from toolbox.models.stylegan_sizes import arguments
 from toolbox.models.upfirdn import setup_filter
+from toolbox.registry import build
 from toolbox.weights.errors import WeightsError
-from toolbox.weights.strict import listed
+from toolbox.weights.strict import listed, misfits
 
 State = dict[str, Tensor]
 Change = Callable[[Tensor], Tensor]
@@ -106,6 +109,33 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
         faults = [listed(title, items) for title, items in (("not of this layout", unknown), ("not as expected", wrong)) if items]
         raise WeightsError(f"layout {layout!r}: {'; '.join(faults)}")
     return plan.after(result)
+
+
+def network_config(source: Mapping[str, Tensor], layout: str, translated: Mapping[str, Tensor]) -> dict[str, Any]:
+    """``dict(type=..., ...)`` that builds the network of translated tensors; what tensors do not show has its default.
+
+    Args:
+        source: the tensors before.
+        layout: their layout.
+        translated: of :func:`translate`.
+
+    Raises:
+        WeightsError: when the network that they describe has other tensors.
+    """
+    family = LAYOUTS[layout].family
+    try:
+        config = dict(type=family, **arguments(family, translated))
+        if layout == "klish-pggan-discriminator":
+            config["fused_scale"] = any(re.fullmatch(r"layer\d+\.weight", name) for name in source)
+        elif family.startswith("StyleGAN2") and not layout.startswith("nvidia"):  # those were trained without
+            config["conv_clamp"] = None
+        with torch.device("meta"):
+            faults = misfits(translated, build(config).state_dict())
+    except (KeyError, ValueError, IndexError) as error:
+        raise WeightsError(f"layout {layout!r}: no {family} has these tensors ({error})") from error
+    if faults:
+        raise WeightsError(f"layout {layout!r}: not the tensors of a {family}: {faults}")
+    return config
 
 
 def _first(rules: list[Rule], name: str) -> tuple[re.Match[str] | None, Rule | None]:
