@@ -91,9 +91,17 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
         rules = plan.rules(spelled)
     except (ValueError, KeyError, RuntimeError, IndexError) as error:
         raise WeightsError(f"the tensors are not in the layout {layout!r}: {error}") from error
+    result, faults = _apply(rules, spelled)
+    if faults:
+        raise WeightsError(f"layout {layout!r}: {faults}")
+    return plan.after(result)
+
+
+def _apply(rules: list[Rule], state: State) -> tuple[State, str]:
+    """Each tensor by the first rule that matches; what none knows, and what is not as the rules expect, in words."""
     result: State = {}
     unknown, wrong = [], []
-    for name, tensor in spelled.items():
+    for name, tensor in state.items():
         match, rule = _first(rules, name)
         if rule is None or match is None:
             unknown.append(name)
@@ -105,10 +113,8 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
             continue
         if rule.target is not None:
             result[rule.target(match)] = value.contiguous()
-    if unknown or wrong:
-        faults = [listed(title, items) for title, items in (("not of this layout", unknown), ("not as expected", wrong)) if items]
-        raise WeightsError(f"layout {layout!r}: {'; '.join(faults)}")
-    return plan.after(result)
+    groups = (("not of this layout", unknown), ("not as expected", wrong))
+    return result, "; ".join(listed(title, items) for title, items in groups if items)
 
 
 def network_config(source: Mapping[str, Tensor], layout: str, translated: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -164,7 +170,7 @@ def _kept(*names: str) -> list[Rule]:
 def _binomial(match: re.Match[str], kernel: Tensor) -> Tensor:
     taps = [1, 3, 3, 1] if kernel.shape[-1] == 4 else [1, 2, 1]
     expected = setup_filter(taps)
-    own = kernel.float() / kernel[..., :, :].float().sum(dim=(-2, -1), keepdim=True)
+    own = kernel.float() / kernel.float().sum(dim=(-2, -1), keepdim=True)  # some hold the gain of a doubling, 4
     if not torch.allclose(own, expected.expand_as(own), atol=1e-5):
         raise ValueError(f"another filter than {taps}")
     return kernel
