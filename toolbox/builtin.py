@@ -75,6 +75,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "FashionMNIST": "toolbox.data.idx:FashionMNIST",
         "EmbeddedFashion": "toolbox.data.embedded:EmbeddedFashion",
         "EmbeddedEmoji": "toolbox.data.embedded:EmbeddedEmoji",
+        "DrawnPortraits": "toolbox.data.drawn:DrawnPortraits",
         "RelabelledSet": "toolbox.data.relabelled:RelabelledSet",
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",
         "Stream": "toolbox.data.stream:Stream",
