@@ -56,10 +56,15 @@ def add_picture(folder: Path, name: str, images: Tensor, caption: str, columns: 
                 column_names: Sequence[str] | None = None) -> Path:
     """A grid as ``pictures/<name>.png``, with its caption for the report."""
     path = save_grid(images, Path(folder) / "pictures" / f"{name}.png", columns, row_names, column_names)
+    add_caption(path, caption)
+    return path
+
+
+def add_caption(path: Path, caption: str) -> None:
+    """What a picture shows, for the report: kept in ``captions.json`` beside it."""
     captions = path.parent / "captions.json"
     known = json.loads(captions.read_text()) if captions.is_file() else {}
     write_text(json.dumps({**known, path.name: caption}, indent=2, ensure_ascii=False), captions)
-    return path
 
 
 def add_table(folder: Path, name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:

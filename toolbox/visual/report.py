@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,11 @@ from toolbox.training.writing import write_text
 from toolbox.visual.curves import loss_charts
 from toolbox.visual.embedding import film, film_rules, picture
 from toolbox.visual.markup import Markup, element, join, number
+from toolbox.visual.page import page, page_banner, page_header
 from toolbox.visual.results import NOT_COMPARABLE, results
 from toolbox.visual.run_folder import RunFolder, read_run_folder
 from toolbox.visual.tables import data_table, facts_table, missing
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _MAX_FRAMES = 10
 
 
@@ -44,41 +42,25 @@ def write_report(run_folder: str | Path) -> Path:
 def report_html(run: RunFolder) -> str:
     """The whole page."""
     sections = [(title, name, content) for title, name, make in _SECTIONS if (content := make(run)) is not None]
-    body = element("div", _table_of_contents(sections), _header(run), _banner(run),
-                   element("main", *(element("section", element("h2", title), content, id=name)
-                                     for title, name, content in sections)), _footer(), class_="frame")
-    style = files("toolbox.visual").joinpath("report.css").read_text(encoding="utf-8") + film_rules(_MAX_FRAMES)
-    head = element("head", element("meta", charset="utf-8"),
-                   element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-                   element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-                   element("title", run.title), element("style", Markup(style)))
-    return "<!DOCTYPE html>\n" + element("html", head, element("body", body), lang="en") + "\n"
-
-
-def _table_of_contents(sections: list[tuple[str, str, Markup]]) -> Markup:
-    links = [element("li", element("a", title, href=f"#{name}")) for title, name, _ in sections]
-    return element("nav", element("ol", links), aria_label="Contents")
+    return page(_header(run), sections, run.title, _banner(run), film_rules(_MAX_FRAMES))
 
 
 def _header(run: RunFolder) -> Markup:
-    facts = [(name, value) for name, value in _facts(run) if value]
-    listed = [element("div", element("dt", name), element("dd", value)) for name, value in facts]
-    return element("header", element("p", "Training run", class_="kind"), element("h1", run.title),
-                   element("p", element("code", str(run.path)), class_="faint"), element("dl", listed, class_="facts"))
+    return page_header("Training run", run.title, run.path, _facts(run))
 
 
-def _facts(run: RunFolder) -> list[tuple[str, str | None]]:
+def _facts(run: RunFolder) -> dict[str, str | None]:
     done, wanted, data = run.iterations, run.max_iterations, run.data
     kimg = next((r["kimg"] for r in reversed(run.scalars) if isinstance(r.get("kimg"), (int, float))), None)
-    return [
-        ("State", "finished" if run.finished else "running, or interrupted"),
-        ("Iterations", None if done is None else number(done) + (f" of {number(wanted)}" if wanted else "")),
-        ("Real images shown", None if kimg is None else f"{number(round(float(kimg), 1))} thousand"),
-        ("Data", data.get("title")),
-        ("Images", _count(data)),
-        ("Seed", None if "seed" not in run.environment else str(run.environment["seed"])),
-        ("Started", run.environment.get("started")),
-    ]
+    return {
+        "State": "finished" if run.finished else "running, or interrupted",
+        "Iterations": None if done is None else number(done) + (f" of {number(wanted)}" if wanted else ""),
+        "Real images shown": None if kimg is None else f"{number(round(float(kimg), 1))} thousand",
+        "Data": data.get("title"),
+        "Images": _count(data),
+        "Seed": None if "seed" not in run.environment else str(run.environment["seed"]),
+        "Started": run.environment.get("started"),
+    }
 
 
 def _count(data: dict[str, Any]) -> str | None:
@@ -91,13 +73,7 @@ def _count(data: dict[str, Any]) -> str | None:
 def _banner(run: RunFolder) -> Markup | None:
     if not run.embedded and not run.notices:
         return None
-    heading = element("strong", NOT_COMPARABLE if run.embedded else "To be read with these results")
-    return element("div", heading, [element("p", notice) for notice in run.notices], class_="banner", role="note")
-
-
-def _footer() -> Markup:
-    return element("footer", f"Written {time.strftime('%Y-%m-%d %H:%M')} by toolbox. "
-                             "This file holds all its pictures and loads nothing from elsewhere.")
+    return page_banner(NOT_COMPARABLE if run.embedded else "To be read with these results", run.notices)
 
 
 def _samples(run: RunFolder) -> Markup:
