@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "build": "toolbox.registry",
+    "feature_stream": "toolbox.taps",
     "load_generator": "toolbox.release",
     "load_run": "toolbox.release",
     "load_config": "toolbox.config",

@@ -20,7 +20,9 @@ class Generator(nn.Module, ABC):
         latent_dim: numbers in one latent vector.
         image_size: height = width of the images, in pixels.
         n_conditions: rows of the table that ``condition.weights`` or ``.labels`` choose from; 0 = unconditional.
-        feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps.
+        feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps. The last map of each resolution is
+            called by it: '8x8'.
+        feature_channels: their widths; empty = found out by whoever needs them, at the cost of an image.
         bounded: :meth:`forward` keeps to [-1, 1]. False for networks without a last tanh (StyleGAN), some of whose values lie
             outside; then :meth:`generate` clips them in eval mode, for whoever shows or measures images, and so does
             :meth:`sample`.
@@ -30,6 +32,7 @@ class Generator(nn.Module, ABC):
     image_size: int
     n_conditions: int = 0
     feature_layers: tuple[str, ...] = ()
+    feature_channels: tuple[int, ...] = ()
     bounded: bool = True
 
     @abstractmethod
@@ -46,12 +49,28 @@ class Generator(nn.Module, ABC):
         condition = Condition() if condition is None else condition
         return Sample(images=self(latents, condition), condition=condition, latents=latents)
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str]) -> dict[str, Tensor]:
-        """Intermediate activations {layer: (N, C, h, w)} for names out of ``feature_layers``."""
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
+                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Activations {layer: (N, C, h, w)} on the way to :meth:`truncated`'s images, for names out of ``feature_layers``.
+
+        Args:
+            latents: (N, latent_dim).
+            condition: of the N images; None = none.
+            layers: which.
+            truncation: in (0, 1], as :meth:`truncated` means it.
+            rng: draws whatever noise the network can add afresh; None = the noise that is part of its weights, or none.
+
+        Raises:
+            ValueError: for a name that is not among ``feature_layers``.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no feature taps (feature_layers is empty)")
 
-    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float) -> Tensor:
-        """Images of less variety, ``truncation`` in (0, 1]: here of latents times ``truncation``; style-based ones act on w."""
+    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float,
+                  rng: torch.Generator | None = None) -> Tensor:
+        """Images of less variety, ``truncation`` in (0, 1]: here of latents times ``truncation``; style-based ones act on w.
+
+        ``rng`` draws whatever noise the network can add afresh; None = the noise that is part of its weights, or none.
+        """
         return self(latents * truncation, condition)
 
     @torch.no_grad()

@@ -114,7 +114,7 @@ class BigGANGenerator(Generator):
         bn_eps: epsilon of every BatchNorm.
 
     ``feature_layers``: '4x4', '8x8', ...: the activations after everything done at that resolution, before the output
-    layer.
+    layer. ``feature_channels`` are their widths.
 
     Raises:
         ValueError: for sizes that do not fit each other, naming the argument.
@@ -130,7 +130,7 @@ class BigGANGenerator(Generator):
         _check_divides(latent_dim, n_blocks + 1)
         self.image_size, self.latent_dim, self.n_conditions = image_size, latent_dim, n_conditions
         self.chunk = latent_dim // (n_blocks + 1)
-        self.feature_layers = tuple(f"{4 << i}x{4 << i}" for i in range(n_blocks + 1))
+        self.feature_layers, self.feature_channels = tuple(f"{4 << i}x{4 << i}" for i in range(n_blocks + 1)), tuple(widths)
         self.linear0 = spectral_norm(nn.Linear(self.chunk, widths[0] * 16))
         self._build_table(n_conditions, embedding_dim, groups, residual_class)
         condition_dim = self.chunk + (embedding_dim if n_conditions else 0)
@@ -181,19 +181,17 @@ class BigGANGenerator(Generator):
         """Images from latents and any embedding (N, embedding_dim), whether the table has it or not."""
         return torch.tanh(self.conv2d5(F.relu(self.bn4(self._body(latents, embedding)))))
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str]) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``.
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
+                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no noise, ``rng`` is unused.
 
         Raises:
             ValueError: for a name that is not among them.
         """
-        for layer in layers:
-            if layer not in self.feature_layers:
-                raise ValueError(f"layers: {layer!r} is not a feature layer; choose from {list(self.feature_layers)}"
-                                 f"{near(layer, self.feature_layers)}")
+        check_layers(layers, self.feature_layers)
         embedding = self.embed(condition) if self.n_conditions else None
         taps: dict[str, Tensor] = {}
-        self._body(latents, embedding, taps)
+        self._body(latents * truncation, embedding, taps)
         return {layer: taps[layer] for layer in layers}
 
     def _body(self, latents: Tensor, embedding: Tensor | None, taps: dict[str, Tensor] | None = None) -> Tensor:
@@ -315,6 +313,13 @@ class BigGANDiscriminator(Discriminator):
             return condition.weights.to(self.linear1.bias.dtype) @ self.embedding(rows)
         raise ValueError(f"{name} judges under {self.n_conditions} classes: give condition.labels (N,), or "
                          f"condition=None for the unconditional score")
+
+
+def check_layers(layers: Sequence[str], known: Sequence[str]) -> None:
+    """Raise ValueError for a name that is not among the ``known``."""
+    for layer in layers:
+        if layer not in known:
+            raise ValueError(f"layers: {layer!r} is not a feature layer; choose from {list(known)}{near(layer, known)}")
 
 
 def _nested(blocks: list[nn.Module]) -> nn.ModuleList:

@@ -11,7 +11,7 @@ State dicts of that repository load as they are (``load_state_dict``, strict); s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Generator
-from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator, GeneratorBlock
+from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator, GeneratorBlock, check_layers
 from toolbox.models.conditions import embed
 from toolbox.models.layers import fast_layout, initialise, spectral_norm
 
@@ -97,6 +97,8 @@ class AjbrockGenerator(Generator):
         latent_dim: numbers in one latent vector.
         init: 'normal' (N(0, 0.02), the script's) or 'orthogonal'.
         bn_eps: epsilon of every BatchNorm.
+
+    ``feature_layers``: '4x4' to '32x32', the activations after each block. ``feature_channels`` are their widths.
     """
 
     def __init__(self, channels: int = 64, n_conditions: int = 10, latent_dim: int = 128, init: str = "normal",
@@ -106,6 +108,7 @@ class AjbrockGenerator(Generator):
             raise ValueError(f"n_conditions={n_conditions}: class rows need at least 1; BigGANGenerator knows 0")
         self.image_size, self.latent_dim, self.n_conditions = 32, latent_dim, n_conditions
         width = 4 * channels
+        self.feature_layers, self.feature_channels = ("4x4", "8x8", "16x16", "32x32"), (width,) * 4
         norm = partial(ClassRowBatchNorm, n_conditions=n_conditions, eps=bn_eps)
         self.linear0 = spectral_norm(nn.Linear(latent_dim, width * 16))
         self.blocks = nn.ModuleList(nn.ModuleList([GeneratorBlock(width, width, norm)]) for _ in range(3))
@@ -120,11 +123,28 @@ class AjbrockGenerator(Generator):
         Raises:
             ValueError: when the condition has neither labels nor weights, or does not fit ``n_conditions``.
         """
+        *_, x = self._walk(latents, condition)
+        return torch.tanh(self.conv2d5(F.relu(self.bn4(x))))
+
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
+                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no noise, ``rng`` is unused.
+
+        Raises:
+            ValueError: for a name that is not among them.
+        """
+        check_layers(layers, self.feature_layers)
+        taps = dict(zip(self.feature_layers, self._walk(latents * truncation, condition), strict=True))
+        return {layer: taps[layer] for layer in layers}
+
+    def _walk(self, latents: Tensor, condition: Condition | None) -> Iterator[Tensor]:
+        """Activations at each resolution."""
         x = fast_layout(self.linear0(latents).view(len(latents), -1, 4, 4))
+        yield x
         for stage in self.blocks:
             for block in stage.children():
                 x = block(x, condition)
-        return torch.tanh(self.conv2d5(F.relu(self.bn4(x))))
+            yield x
 
 
 class AjbrockSharedGenerator(BigGANGenerator):

@@ -1,13 +1,12 @@
 """Progressively grown networks (Karras et al.: Progressive Growing of GANs, ICLR 2018), in the plan of the published ones.
 
-``lod`` of either network says how far it has grown: 0 = full resolution, 1 = without the last doubling, 0.3 = the last
-doubling is faded in by 0.7 (fig. 2).
+``lod`` of either network says how far it has grown (:mod:`toolbox.models.growing`); in training the hook ProgressiveGrowing sets it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Discriminator, Generator
 from toolbox.models.conditions import soft_one_hot
-from toolbox.models.layers import fast_layout, spread, upsample
+from toolbox.models.growing import GrowingModule, faded, split_lod
+from toolbox.models.layers import fast_layout, spread
 from toolbox.models.style_based import channels_at, check_choice, resolutions
 from toolbox.models.style_ops import SQRT2, normalise_second_moment
 from toolbox.models.stylegan2_discriminator import minibatch_std
@@ -79,7 +79,7 @@ class ScaledLinear(nn.Module):
             return F.linear(x.to(self.weight.dtype), self.weight * self.scale, self.bias * self.lr_multiplier)
 
 
-class PGGANGenerator(Generator):
+class PGGANGenerator(GrowingModule, Generator):
     """PGGAN's generator, unconditional, or with rows of the condition appended to the latents.
 
         h_0 = act(conv4x4(norm(z))),   h_i = act(conv(norm(h_{i-1}))), norm = pixel norm (section 4.2), act = leaky ReLU 0.2
@@ -123,8 +123,11 @@ class PGGANGenerator(Generator):
         taps = self._taps(latents, condition, {last})
         return faded(lambda k: self._colours(k, taps[f"{self.sizes[k]}x{self.sizes[k]}"]), self.lod, self.sizes)
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str]) -> dict[str, Tensor]:
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
+                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """{layer: (N, C, h, w)} for names out of ``feature_layers``. Stops at the last one.
+
+        Latents are normalised first, so that no ``truncation`` changes anything; there is no noise for an ``rng``.
 
         Raises:
             ValueError: for a name that is not among them.
@@ -159,7 +162,7 @@ class PGGANGenerator(Generator):
         return full_precision(self.get_submodule(f"output{k}")(normalise_second_moment(x)))
 
 
-class ProgressiveDiscriminator(Discriminator):
+class ProgressiveDiscriminator(GrowingModule, Discriminator):
     """The body of PGGAN's and of StyleGAN's discriminator; a subclass says how it is conditioned.
 
     Minibatch statistics couple the images of a group, in eval mode too.
@@ -254,32 +257,9 @@ class PGGANDiscriminator(ProgressiveDiscriminator):
         """Logits (N,) of encoded images, whatever the condition."""
         return features[:, 0]
 
-
-def faded(colours: Callable[[int], Tensor], lod: float, sizes: Sequence[int]) -> Tensor:
-    """The colours of the last grown resolution, faded with those of the one below (fig. 2), in full size.
-
-    Args:
-        colours: k to (N, 3, sizes[k], sizes[k]).
-        lod: how far the network has grown.
-        sizes: all resolutions.
-    """
-    whole, fade = split_lod(lod, sizes)
-    level = len(sizes) - 1 - whole
-    image = colours(level)
-    if fade:
-        image = torch.lerp(image, upsample(colours(level - 1)), fade)
-    return F.interpolate(image, scale_factor=2**whole, mode="nearest") if whole else image
-
-
-def split_lod(lod: float, sizes: Sequence[int]) -> tuple[int, float]:
-    """(doublings left out, how far the next is faded out).
-
-    Raises:
-        ValueError: for a ``lod`` that the network does not have.
-    """
-    if not 0 <= lod <= len(sizes) - 1:
-        raise ValueError(f"lod={lod} must be from 0 (all of {sizes[-1]}x{sizes[-1]}) to {len(sizes) - 1} (only 4x4)")
-    return int(lod), lod % 1
+    def class_logits(self, features: Tensor) -> Tensor:
+        """(N, n_conditions) of encoded images."""
+        return features[:, 1:]
 
 
 def full_precision(x: Tensor) -> Tensor:

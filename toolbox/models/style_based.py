@@ -144,13 +144,20 @@ class StyleBasedGenerator(Generator):
         near_mean = torch.lerp(self.mapping.w_avg.to(w), w, truncation).unsqueeze(1)
         return torch.cat([near_mean.expand_as(ws[:, :cutoff]), ws[:, self.n_styles if cutoff is None else cutoff :]], dim=1)
 
-    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float) -> Tensor:
-        """Truncation acts on w, not on z."""
-        return self(latents, condition, truncation)
+    @property
+    def active_styles(self) -> int:
+        """Vectors w that the image depends on; fewer than ``n_styles`` in a network that has not grown fully."""
+        return self.n_styles
 
-    def noise(self, ws: Tensor, rng: torch.Generator | None = None) -> Noise:
-        """What is added to the activations, by ``noise_mode``."""
-        mode = ("random" if self.training else "const") if self.noise_mode == "auto" else self.noise_mode
+    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float,
+                  rng: torch.Generator | None = None) -> Tensor:
+        """Truncation acts on w, not on z. With ``rng``, 'auto' noise is random."""
+        ws = self.styles(self.style_latent(latents, condition), truncation)
+        return self.synthesis(ws, self.noise(ws, rng, fresh=rng is not None))
+
+    def noise(self, ws: Tensor, rng: torch.Generator | None = None, fresh: bool = False) -> Noise:
+        """What is added to the activations, by ``noise_mode``; 'auto' is random in training, and where it is to be ``fresh``."""
+        mode = ("random" if self.training or fresh else "const") if self.noise_mode == "auto" else self.noise_mode
         if mode == "random":
             return self.synthesis.random_noise(len(ws), rng, ws)
         return self.synthesis.constant_noise() if mode == "const" else [None] * len(self.synthesis.layers())
@@ -159,6 +166,8 @@ class StyleBasedGenerator(Generator):
                  rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """{layer: (N, C, h, w)} for names out of ``feature_layers``: after bias, leaky ReLU and gain. Stops at the last one.
 
+        With ``rng``, 'auto' noise is random.
+
         Raises:
             ValueError: for a name that is not among them.
         """
@@ -166,7 +175,7 @@ class StyleBasedGenerator(Generator):
             check_choice("layers", layer, self.feature_layers)
         ws = self.styles(self.style_latent(latents, condition), truncation)
         taps: dict[str, Tensor] = {}
-        for tap, x, _ in self.synthesis.walk(ws, self.noise(ws, rng)):
+        for tap, x, _ in self.synthesis.walk(ws, self.noise(ws, rng, fresh=rng is not None)):
             taps[tap] = x
             if set(layers) <= set(taps):
                 break
@@ -177,7 +186,7 @@ class StyleBasedGenerator(Generator):
         coin, layer = torch.rand(2, generator=rng).tolist()  # of the batch: the same on all ranks
         if coin >= self.style_mixing_prob:
             return ws
-        cutoff = 1 + int(layer * (self.n_styles - 1))
+        cutoff = 1 + int(layer * (self.active_styles - 1))
         second = draw_rows(lambda n: self.sample_latents(n, rng), len(ws), rng).to(ws)
         return torch.cat([ws[:, :cutoff], self.styles(self.style_latent(second, condition))[:, cutoff:]], dim=1)
 

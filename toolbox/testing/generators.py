@@ -27,7 +27,8 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
     - in eval mode image i depends on its own latents and condition only, and not on chance;
     - with ``n_conditions`` the images depend on the condition;
     - ``generate`` gives the same images with latents and condition; ``sample`` is a function of (seed, i);
-    - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), and refuses other names;
+    - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), as wide as ``feature_channels`` say, takes ``truncation`` and
+      ``rng``, is a function of them, and refuses other names;
     - gradients reach the latents and every trainable parameter; the state dict holds everything.
 
     Args:
@@ -118,12 +119,31 @@ def _check_features(generator: Generator, latents: Tensor, condition: Condition 
         require(not layers, f"{name} lists feature_layers {layers} but has no features()")
         return
     require(set(found) == set(layers[:2]), f"{name}.features({layers[:2]}) gives {sorted(found)}")
+    widths = dict(zip(layers, generator.feature_channels or [None] * len(layers), strict=False))
+    require(len(generator.feature_channels) in (0, len(layers)),
+            f"{name} lists {len(layers)} feature_layers and {len(generator.feature_channels)} feature_channels")
     for layer, value in found.items():
-        require(value.ndim == 4 and len(value) == N,
-                f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, C, h, w)")
+        require(value.ndim == 4 and len(value) == N and widths[layer] in (None, value.shape[1]),
+                f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, {widths[layer] or 'C'}, h, w)")
+    _check_feature_draws(generator, latents, condition, layers[-1:], name)
     try:
         generator.features(latents, condition, ["no such layer"])
     except Exception as error:
         require("no such layer" in str(error), f"{name}.features: the error for an unknown layer does not name it: {error}")
         return
     raise AssertionError(f"{name}.features accepts a layer that is not in feature_layers")
+
+
+def _check_feature_draws(generator: Generator, latents: Tensor, condition: Condition | None, layers: list[str], name: str) -> None:
+    """Truncation 1 and no rng change nothing; with an rng, activations are a function of it."""
+    def found(truncation: float, chance: torch.Generator | None) -> Tensor:
+        return generator.features(latents, condition, layers, truncation=truncation, rng=chance)[layers[0]]
+
+    try:
+        plain, drawn = found(1.0, None), found(0.5, rng())
+    except TypeError as error:
+        raise AssertionError(f"{name}.features must take truncation and rng: {error}") from error
+    require(close(plain, generator.features(latents, condition, layers)[layers[0]]),
+            f"{name}.features: truncation=1.0 and rng=None must be the defaults")
+    require(close(drawn, found(0.5, rng())), f"{name}.features is not a function of its rng")
+    check_global_rng_untouched(lambda: found(0.5, rng()), f"{name}.features")
