@@ -14,6 +14,7 @@ from toolbox.plugins import host
 #: Top-level keys of a config. A helper variable of a config file starts with an underscore.
 KEYS: dict[str, str] = {
     "title": "one line that says what the config is for",
+    "command": "the toolbox command that reads the config; default 'train'",
     "model": "the game",
     "train_dataloader": "training data, mmengine's form",
     "optim_wrapper": "one optimiser a player",
@@ -80,7 +81,7 @@ def _not_found(name: str, key: str, known: Mapping[str, Path]) -> str:
 
 
 def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any] | None = None,
-                plugins: Sequence[str | Path] = ()) -> Any:
+                plugins: Sequence[str | Path] = (), command: str = "train", keys: Mapping[str, str] = KEYS) -> Any:
     """A resolved, checked config (an ``mmengine.Config``).
 
     Args:
@@ -88,15 +89,19 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
         quick: apply the config's ``quick`` block.
         options: overrides by dotted key, applied last.
         plugins: plugin files to load beside the config's own; they become part of the config.
+        command: who reads it; a config that is for another command is refused. A plugin's command has a name and ``keys`` of
+            its own, and its configs name it.
+        keys: the top-level keys that there are.
 
     Raises:
-        ConfigError: for a file that is not there or does not parse, an unknown key (with the near miss), or ``quick``
-            where the config has no such block.
+        ConfigError: for a file that is not there or does not parse, an unknown key (with the near miss), a config for another
+            command, or ``quick`` where the config has no such block.
     """
     _load_plugins(plugins, "--plugin")
     config = _read(find_config(name))
     for key in [key for key in config if key.startswith("_")]:
         config.pop(key)
+    check_command(config, name, command)
     _load_plugins(config.get("plugins") or (), f"config {str(name)!r}")
     if plugins:
         config.plugins = list(dict.fromkeys([*(config.get("plugins") or ()), *(_absolute(file) for file in plugins)]))
@@ -110,7 +115,7 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
         config.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"--cfg-options {', '.join(options or {})} cannot be merged into the config: {error}") from error
-    check_keys(config)
+    check_keys(config, keys=keys)
     config.setdefault("default_scope", "toolbox")
     return config
 
@@ -152,13 +157,20 @@ def _without_marks(value: Any) -> Any:
     return value
 
 
-def check_keys(config: Mapping[str, Any], where: str = "") -> None:
+def check_command(config: Mapping[str, Any], name: str | Path, command: str) -> None:
+    """Raise ConfigError for a config that another command reads, naming that."""
+    own = config.get("command", "train")
+    if own != command:
+        raise ConfigError(f"config {str(name)!r} is not for 'toolbox {command}': it is read by `toolbox {own} {name}`")
+
+
+def check_keys(config: Mapping[str, Any], where: str = "", keys: Mapping[str, str] = KEYS) -> None:
     """Raise ConfigError for an unknown top-level key, of the config or of one of its earlier stages."""
     for key in config:
-        if key not in KEYS:
+        if key not in keys:
             place = f"key {key!r} in {where}" if where else f"top-level key {key!r}"
-            raise ConfigError(f"unknown {place}{near_miss(key, KEYS)}; "
-                              f"a helper variable must start with an underscore. Known: {', '.join(KEYS)}")
+            raise ConfigError(f"unknown {place}{near_miss(key, keys)}; "
+                              f"a helper variable must start with an underscore. Known: {', '.join(keys)}")
     for stage, own in (config.get("before") or {}).items():
         if own is not None:
             check_keys(own, f"before.{stage}")

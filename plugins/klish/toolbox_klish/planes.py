@@ -32,6 +32,10 @@ class Planes:
         """(n, K) scores of features (n, D), in the type of the features."""
         return torch.addmm(self.bias.to(features), features, self.weight.to(features).T)
 
+    def to(self, device: torch.device) -> Planes:
+        """The same planes on a device."""
+        return Planes(self.weight.to(device), self.bias.to(device))
+
     def copy(self) -> Planes:
         """Planes of their own memory."""
         return Planes(self.weight.clone(), self.bias.clone())
@@ -59,6 +63,16 @@ class LinearClassifier:
     def n_clusters(self) -> int:
         """K."""
         return len(self.bias_)
+
+    @property
+    def weight(self) -> NDArray[np.floating]:
+        """(K, D), as ``weight_``."""
+        return self.weight_
+
+    @property
+    def bias(self) -> NDArray[np.floating]:
+        """(K,), as ``bias_``."""
+        return self.bias_
 
     @property
     def labels_(self) -> NDArray[np.integer]:
