@@ -31,6 +31,7 @@ class FeatureBlocks:
 
     Attributes:
         rows: N on this rank; total: N over all ranks; first: number of this rank's first row among all; width: D.
+        fingerprint: of this rank's rows: their number, the first block, the range of each column.
         same: whether all ranks hold the very same rows, which then count once (always so in a single process).
 
     Raises:
@@ -42,7 +43,8 @@ class FeatureBlocks:
         self._source = self._hold(_as_source(features))
         self.rows, lowest, highest = together(self._check)
         self.width = len(lowest)
-        self.same = len(set(gather_objects(_fingerprint(self.rows, next(iter(self))[1], lowest, highest)))) == 1
+        self.fingerprint = _fingerprint(self.rows, next(iter(self))[1], lowest, highest)
+        self.same = len(set(gather_objects(self.fingerprint))) == 1
         everyone = [self.rows] if self.same else gather_objects(self.rows)
         self.total, self.first = sum(everyone), 0 if self.same else sum(everyone[:rank()])
         if self.rows > 1 and not int(self.sum((lowest < highest).any().long())):
@@ -135,7 +137,6 @@ class FeatureBlocks:
 
 
 def _fingerprint(rows: int, *parts: Tensor) -> str:
-    """Tells the rows of two ranks apart by their number, the first of them, and the range of each column."""
     return hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in parts)).hexdigest() + f" {rows}"
 
 

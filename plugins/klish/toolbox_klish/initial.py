@@ -75,7 +75,7 @@ def filtered(blocks: FeatureBlocks, labels: Tensor, centres: Tensor, solver: Sol
     classes = list(range(len(centres)))
     planes = solver.train(blocks, labels, classes, centre_planes(centres, metric))
     measured = Separability(blocks, labels, len(centres))
-    measured.renew(labels, classes, planes)
+    measured.renew(labels, [(classes, planes)])
     iou = measured.iou(classes).cpu().numpy()
     kept = separable(iou, sigma)
     again = lloyd(blocks, centres[torch.from_numpy(kept).to(centres.device)], metric, steps=2000, tolerance=1e-3)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,8 @@ from torch import Tensor
 
 from toolbox.interfaces import Clusterer
 from toolbox.interfaces.clusterer import Features
-from toolbox.ranks import from_main
+from toolbox.ranks import from_main, world
+from toolbox_klish.checkpoints import Checkpoint, Standing
 from toolbox_klish.checks import check_choice, check_whole
 from toolbox_klish.features import DTYPES, FeatureBlocks
 from toolbox_klish.initial import by_size, filtered, given_labels
@@ -94,24 +98,34 @@ class KLiSH(Clusterer):
             return self.chosen_
         return self.clusters
 
-    def fit(self, features: Features, y: Any = None, initial: ArrayLike | None = None) -> KLiSH:
+    def fit(self, features: Features, y: Any = None, initial: ArrayLike | None = None, checkpoint: str | Path | None = None,
+            every: float = 60.0) -> KLiSH:
         """Find the tree of clusters.
 
         Args:
             features: (N, D), a memory map, or chunks (n_i, D); see :class:`toolbox_klish.features.FeatureBlocks`.
             y: ignored.
             initial: (N,) a partition into K0 parts to merge, in place of k-means.
+            checkpoint: a file to write the state of the fit to. Where it exists, the fit goes on from it, and ends with the tree of
+                one that was never interrupted (to the bit, with as many threads on the same kind of machine).
+            every: seconds between two writes of it; it is also written after k-means, and at the end.
 
         Raises:
-            ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not fit.
+            ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not fit, a
+                ``checkpoint`` of other features or settings.
         """
         blocks = FeatureBlocks(features, self.precision, _device(self.device))
         blocks.need(self._many)
-        labels, start = self._partition(blocks, initial)
-        first = labels.clone()
-        loop = MergeLoop(blocks, labels, start, self._solver())
-        tree = loop.run(Stop(1 if self.first is None else self.clusters, self.stop_iou))
-        self._keep(tree, first.cpu().numpy())
+        file = Checkpoint(checkpoint, self._identity(blocks, initial), every)
+        standing = file.load() or self._begin(blocks, initial)
+        file.save(standing, now=True)
+        loop = MergeLoop(blocks, standing.labels.to(blocks.device, copy=True), standing.start.to(blocks.device), self._solver())
+        if standing.tree.members:
+            loop.resume(standing.tree)
+        standing.tree = loop.tree
+        loop.run(Stop(1 if self.first is None else self.clusters, self.stop_iou), lambda _: file.save(standing))
+        file.save(standing, now=True)
+        self._keep(standing)
         return self
 
     def cut(self, k: int) -> LinearClassifier:
@@ -157,6 +171,19 @@ class KLiSH(Clusterer):
         self.clusters_, self.chosen_, self._first = self._members.shape[1], int(state["chosen"]), None
         return self
 
+    def _identity(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> dict[str, Any]:
+        """What makes a fit this one; all that a checkpoint must agree in."""
+        names = [name for name in inspect.signature(KLiSH).parameters if name != "device"]
+        given = None if initial is None else hashlib.sha256(np.asarray(initial).astype(np.int64).tobytes()).hexdigest()
+        return {**{name: getattr(self, name) for name in names}, "rows of features": blocks.rows, "width of features": blocks.width,
+                "features": blocks.fingerprint, "initial": given, "ranks": world()}
+
+    def _begin(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> Standing:
+        """Before the first training."""
+        labels, start = self._partition(blocks, initial)
+        found = self.filter_ if self.filter_sigma is not None and hasattr(self, "filter_") else {}
+        return Standing(labels.cpu(), start, found, MergeTree(len(start)))
+
     def _partition(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> tuple[Tensor, Planes]:
         """Labels by size, and the planes that training starts from."""
         if initial is None:
@@ -185,10 +212,13 @@ class KLiSH(Clusterer):
             return JointSolver(self.C, self.joint_calls, biased=self.bias)
         return NewtonSolver(self.C, self.tolerance, self.max_passes, self.bias)
 
-    def _keep(self, tree: MergeTree, first: NDArray[np.integer]) -> None:
+    def _keep(self, standing: Standing) -> None:
         """The tree as arrays."""
+        tree = standing.tree
         planes = join(tree.planes)
-        self.clusters_, self.passes_, self._first = tree.clusters, tree.passes, first
+        self.clusters_, self.passes_, self._first = tree.clusters, tree.passes, standing.labels.numpy()
+        if standing.filter:
+            self.filter_ = standing.filter
         self._weight, self._bias = from_main(planes.weight.numpy()), from_main(planes.bias.numpy())
         self._members = _padded(tree.members, tree.clusters, -1).astype(np.int64)
         self.merges_ = np.array(tree.merges, dtype=np.int64).reshape(-1, 3)

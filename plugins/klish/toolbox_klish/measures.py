@@ -30,24 +30,20 @@ class Separability:
         self._positive = torch.zeros_like(self._inside)
         self.sizes = count_labels(blocks, labels, classes)
 
-    def renew(self, labels: Tensor, classes: list[int], planes: Planes) -> None:
-        """Score all rows with the planes of some classes: one pass over the features.
+    def renew(self, labels: Tensor, groups: list[tuple[list[int], Planes]]) -> None:
+        """Score all rows with the planes of some classes, group by group: one pass over the features.
 
-        c_nk = (clamp(s_nk, -1, 1) + 1) / 2; a row is predicted inside class k where s_nk > 0.
+        c_nk = (clamp(s_nk, -1, 1) + 1) / 2; a row is predicted inside class k where s_nk > 0. Of a class in several groups the
+        last counts.
         """
-        wanted = torch.tensor(classes, device=self._blocks.device)
-        counts = torch.zeros(2, len(classes), dtype=torch.int64, device=self._blocks.device)
-        squares = torch.zeros(len(classes), dtype=torch.float64, device=self._blocks.device)
+        found = [_Counts(classes, self._blocks) for classes, _ in groups]
         for at, x in self._blocks:
-            scores = planes(x)
-            positive = scores > 0
-            counts[0] += (positive & (labels[at, None] == wanted)).sum(dim=0)
-            counts[1] += positive.sum(dim=0)
-            confidences = ((scores.clamp(-1, 1) + 1) / 2).T
-            squares += confidences.square().sum(dim=1)
-            self._confidences[wanted, at] = confidences.to(self._confidences.dtype)
-        self._inside[wanted], self._positive[wanted] = self._blocks.sum(counts)
-        self._squares[wanted] = self._blocks.sum(squares)
+            for counts, (_, planes) in zip(found, groups, strict=True):
+                confidences = counts.add(planes(x), labels[at])
+                self._confidences[counts.classes, at] = confidences.to(self._confidences.dtype)
+        for counts in found:
+            self._inside[counts.classes], self._positive[counts.classes] = self._blocks.sum(counts.numbers)
+            self._squares[counts.classes] = self._blocks.sum(counts.squares)
 
     def iou(self, classes: list[int]) -> Tensor:
         """(K) share, in the rows predicted inside a class or belonging to it, of those that are both (eq. 4)."""
@@ -69,6 +65,24 @@ class Separability:
     def merge(self, kept: int, removed: int) -> None:
         """The kept class now also counts the removed one's rows; its planes must be renewed."""
         self.sizes[kept] += self.sizes[removed]
+
+
+class _Counts:
+    """What IoU and ECoS need of the scores of some classes, summed over blocks of this rank's rows."""
+
+    def __init__(self, classes: list[int], blocks: FeatureBlocks) -> None:
+        self.classes = torch.tensor(classes, device=blocks.device)
+        self.numbers = torch.zeros(2, len(classes), dtype=torch.int64, device=blocks.device)  # true positives, positives
+        self.squares = torch.zeros(len(classes), dtype=torch.float64, device=blocks.device)
+
+    def add(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """(k, n) confidences of scores (n, k)."""
+        positive = scores > 0
+        self.numbers[0] += (positive & (labels[:, None] == self.classes)).sum(dim=0)
+        self.numbers[1] += positive.sum(dim=0)
+        confidences = ((scores.clamp(-1, 1) + 1) / 2).T
+        self.squares += confidences.square().sum(dim=1)
+        return confidences
 
 
 def count_labels(blocks: FeatureBlocks, labels: Tensor, classes: int) -> Tensor:

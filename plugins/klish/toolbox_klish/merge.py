@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,24 +98,49 @@ class MergeLoop:
         self._began = time.perf_counter()
         self._plane_of, self._node_of = [0] * len(start), list(range(len(start)))
 
-    def run(self, stop: Stop) -> MergeTree:
-        """All steps; what is recorded at K was trained before the merge at K."""
-        self.train(self.present)
-        while not stop(self._record()):
+    def run(self, stop: Stop, save: Callable[[MergeTree], None] = lambda tree: None) -> MergeTree:
+        """All steps that are still to do; what is recorded at K was trained before the merge at K.
+
+        ``save`` is called with the tree after every step: whoever keeps it can :meth:`resume` there.
+        """
+        if not self.tree.members:
+            self.train(self.present)
+            self._record()
+        while len(self.present) > 1 and not stop(self.tree.iou[-1]):
+            save(self.tree)
             kept, removed = self.choose()
             self.merge(kept, removed)
-            if len(self.present) == 1:
-                break
-            self.train(self.solver.stale(self.present, kept))
-        self.tree.passes = self.solver.passes
+            if len(self.present) > 1:
+                self.train(self.solver.stale(self.present, kept))
+                self._record()
+        save(self.tree)
         return self.tree
+
+    def resume(self, tree: MergeTree) -> None:
+        """Stand where a loop from the same partition stood when it saved ``tree``, to the bit: go on with :meth:`run`.
+
+        Confidences are not saved but computed again, by the same products that they came from: one pass.
+        """
+        self.tree, self.solver.passes = tree, tree.passes
+        self._began = time.perf_counter() - tree.seconds[-1]
+        trained = [list(self.present)]
+        for _, kept, removed in tree.merges:
+            p, q = self.present[removed], self.present[kept]
+            self._join(q, p)
+            trained.append(list(self.solver.stale(self.present, q)))
+        for which, plane in zip(self.present, tree.members[-1], strict=False):  # once all is one, there is no plane for it
+            self._plane_of[which] = plane
+        groups = [(classes, planes.to(self.blocks.device)) for classes, planes in zip(trained, tree.planes, strict=False)]
+        for classes, planes in groups:
+            self.planes.weight[classes], self.planes.bias[classes] = planes.weight, planes.bias
+        self.separability.renew(self.labels, groups)
 
     def train(self, classes: list[int]) -> None:
         """Support vector machines of some classes, and their scores of all rows."""
         chosen = torch.tensor(classes, device=self.blocks.device)
         found = self.solver.train(self.blocks, self.labels, classes, self.planes[chosen])
         self.planes.weight[chosen], self.planes.bias[chosen] = found.weight, found.bias
-        self.separability.renew(self.labels, classes, found)
+        self.separability.renew(self.labels, [(classes, found)])
         known = sum(map(len, self.tree.planes))
         for number, which in enumerate(classes):
             self._plane_of[which] = known + number
@@ -134,18 +160,19 @@ class MergeLoop:
         share = float(self.separability.sizes[removed] / (self.separability.sizes[removed] + self.separability.sizes[kept]))
         start = self.solver.start(self.planes[[kept]], self.planes[[removed]], share)
         self.planes.weight[kept], self.planes.bias[kept] = start.weight[0], start.bias[0]
+        self.tree.merges.append((len(self.present), self.present.index(kept), self.present.index(removed)))
+        self.tree.nodes.append((self._node_of[kept], self._node_of[removed], self.tree.clusters + len(self.tree.nodes)))
+        self._join(kept, removed)
+
+    def _join(self, kept: int, removed: int) -> None:
         self.labels[self.labels == removed] = kept
         self.separability.merge(kept, removed)
-        node = self.tree.clusters + len(self.tree.merges)
-        self.tree.merges.append((len(self.present), self.present.index(kept), self.present.index(removed)))
-        self.tree.nodes.append((self._node_of[kept], self._node_of[removed], node))
-        self._node_of[kept] = node
         self.present.remove(removed)
+        self._node_of[kept] = 2 * self.tree.clusters - 1 - len(self.present)
 
-    def _record(self) -> NDArray[np.float64]:
-        iou = self.separability.iou(self.present).cpu().numpy()
-        self.tree.iou.append(iou)
+    def _record(self) -> None:
+        self.tree.iou.append(self.separability.iou(self.present).cpu().numpy())
         self.tree.seconds.append(time.perf_counter() - self._began)
         self.tree.sizes.append(self.separability.sizes[self.present].cpu().numpy())
         self.tree.members.append([self._plane_of[which] for which in self.present])
-        return iou
+        self.tree.passes = self.solver.passes
