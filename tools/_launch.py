@@ -8,12 +8,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def launch(command: str) -> None:
-    """Run ``toolbox COMMAND`` with this script's arguments, and exit with its status."""
+def launch(*command: str) -> None:
+    """Run ``toolbox COMMAND`` (one word or several) with this script's arguments, and exit with its status."""
     sys.path.insert(0, str(ROOT))
     from toolbox.checkout import use_checkout
 
     use_checkout(ROOT)
     from toolbox.cli.main import main
 
-    sys.exit(main([command, *sys.argv[1:]]))
+    sys.exit(main([*command, *sys.argv[1:]]))

@@ -27,7 +27,10 @@ class LinearClusterer(Clusterer):
 
     Attributes:
         labels_: (N,).
+        one_fit: whether one fit answers :meth:`cut` for every k, and ``state`` for ``clusters`` set to it.
     """
+
+    one_fit = False
 
     def __init__(self, clusters: int) -> None:
         check_whole("clusters", clusters)
@@ -126,6 +129,8 @@ class KASP(LinearClusterer):
         seed: of k-means and of the spectral embedding. steps, sample: of k-means.
     """
 
+    one_fit = True
+
     def __init__(self, clusters: int = 20, centres: int = 100, neighbours: int = 3, seed: int = 0, steps: int = 20,
                  sample: int = 65_536) -> None:
         super().__init__(clusters)
@@ -187,6 +192,8 @@ class AHC(LinearClusterer):
         classifier_steps: at most so many full steps of the classifier (1000 in the authors' code). learning_rate: of its Adam.
         seed: of the sample.
     """
+
+    one_fit = True
 
     def __init__(self, clusters: int = 20, linkage: str = "ward", rows: int = 16_384, classifier_steps: int = 1000,
                  learning_rate: float = 1e-3, seed: int = 0) -> None:

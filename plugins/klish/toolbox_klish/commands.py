@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from toolbox_klish.cost import MACHINES
-from toolbox_klish.published import GENERATORS
+from toolbox_klish.table_command import add_arguments
 
 
 def add_commands(subparsers: Any) -> None:
@@ -15,21 +14,22 @@ def add_commands(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser("klish", help="clusters of generator features: tables and costs",
                                                             description="Clusters of generator features (KLiSH).")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_table(commands.add_parser("table", help="Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters"))
+    _add_fit(commands.add_parser("fit", help="cluster the features of a generator as a config says, and draw the clusters"))
+    table = commands.add_parser("table", help="Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters")
+    add_arguments(table)
+    table.set_defaults(execute=_table)
     _add_cost(commands.add_parser("cost", help="memory and time that a fit would take, by a model"))
 
 
-def _add_table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", help="npz file with fit (N, D), test (I, ..., D), truth (I, ...); default: a drawn set")
-    parser.add_argument("--clusters", type=int, nargs="+", default=[6, 8], help="numbers of clusters to compare at")
-    parser.add_argument("--first", type=int, default=30, help="clusters that KLiSH and KASP start from (paper: 100)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="one run of everything for each")
-    parser.add_argument("--rows", type=int, default=2000, help="rows that AHC clusters")
-    parser.add_argument("--C", type=float, default=5000.0, help="weight of the hinge")
-    parser.add_argument("--filter-sigma", type=float, default=1.0, help="of KLiSH's filter; below 0: no filter")
-    parser.add_argument("--paper", choices=GENERATORS, help="print the paper's rows for this generator beside ours")
-    parser.add_argument("--out", type=Path, default=Path("runs/klish_table"), help="folder for table.md and table.json")
-    parser.set_defaults(execute=_table)
+def _add_fit(parser: argparse.ArgumentParser) -> None:
+    from toolbox.cli.common import add_config_arguments
+
+    add_config_arguments(parser)
+    parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run of this folder: fit what is missing")
+    parser.add_argument("--no-pictures", action="store_true", help="skip the pictures at the end")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it takes, and stop")
+    parser.set_defaults(execute=_fit)
 
 
 def _add_cost(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +42,25 @@ def _add_cost(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(execute=_cost)
 
 
+def _fit(arguments: argparse.Namespace) -> int:
+    """The folder, or its report, is the last line."""
+    from toolbox.cli.common import read_options
+    from toolbox_klish.fitting import fit, planned
+
+    options = read_options(arguments.cfg_options)
+    if arguments.dry_run:
+        from toolbox_klish.plan import describe
+
+        print(describe(planned(arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)))
+        return 0
+    folder = fit(arguments.config, arguments.work_dir, arguments.quick, arguments.resume, options, arguments.plugin,
+                 pictures=not arguments.no_pictures)
+    print(folder / "report.html" if (folder / "report.html").is_file() else folder)
+    return 0
+
+
 def _table(arguments: argparse.Namespace) -> int:
-    from toolbox_klish.table import execute
+    from toolbox_klish.table_command import execute
 
     return execute(arguments)
 

@@ -48,6 +48,20 @@ def check_room(folder: Path, needed: int, what: str) -> None:
                       "float16, or another disk")
 
 
+def free_memory() -> int:
+    """Bytes that this process may still take: what the system calls available, or what is left under its control group's limit."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")] if hasattr(os, "sysconf") else []
+    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+    if meminfo.is_file():
+        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        found = [int(fields["MemAvailable"].split()[0]) * 1024] if "MemAvailable" in fields else found
+    limit, used = (file.read_text().strip() if file.is_file() else "max"
+                   for file in (group / "memory.max", group / "memory.current"))
+    if limit.isdigit() and used.isdigit():
+        found.append(int(limit) - int(used))
+    return max(0, min(found, default=4 * GIB))
+
+
 def _write(path: Path, chunks: Iterable[NDArray[np.floating]], rows: int, width: int, dtype: str) -> None:
     target = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=(rows, width))
     filled = 0
