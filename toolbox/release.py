@@ -1,4 +1,4 @@
-"""Loading what was trained: a run folder or a checkpoint, as a generator or as generator and conditioner together."""
+"""Loading what was trained, here or elsewhere: as a generator, or as generator and conditioner together."""
 
 from __future__ import annotations
 
@@ -77,7 +77,23 @@ def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
 
 
 def load_generator(path: str | Path, config: Any = None) -> Generator:
-    """The generator of a run (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``."""
+    """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
+
+    Args:
+        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published weights in any known
+            layout (see :func:`toolbox.models.from_files.read_generator`).
+        config: of a checkpoint without one beside it.
+
+    Raises:
+        CheckpointError, WeightsError: for what is none of these, or does not fit.
+    """
+    from toolbox.models.from_files import read_generator
+    from toolbox.training.released import is_release
+
+    path = Path(path)
+    with_config = config is not None or (path.parent / "config.py").is_file() or path.match("iter_*.pth")
+    if not (path.is_dir() or with_config or is_release(path)):
+        return read_generator(path)
     game = load_game(path, config)
     return game.network(game.generator, averaged=True)
 

@@ -42,6 +42,15 @@ def test_safetensors(tmp_path: Path) -> None:
     assert set(read_nested(tmp_path / "x.pth")["state_dict"]) == {"a", "b", "c"}
 
 
+def test_safetensors_that_begin_like_a_pickle(tmp_path: Path) -> None:
+    """A header of 640 bytes makes the first two those of a pickle of protocol 2."""
+    from safetensors.torch import save
+
+    contents = [save({"a": torch.ones(2)}, dict(note="x" * length)) for length in range(480, 600, 8)]
+    found = next(content for content in contents if content.startswith(b"\x80\x02"))
+    assert torch.equal(read_weights(put(tmp_path / "x", found)).tensors["a"], torch.ones(2))
+
+
 @pytest.mark.parametrize("traced", [False, True])
 def test_torchscript(tmp_path: Path, traced: bool) -> None:
     """Parameters and buffers as its state dict has them, no other attribute; half precision and shared tensors too."""

@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and print the path; or list."""
+    from toolbox.models.from_files import translated
     from toolbox.weights.door import read_weights
     from toolbox.weights.errors import WeightsError
     from toolbox.weights.release import file_sha256, write_release
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     network = None
     if arguments.layout:
-        tensors, network = translated(tensors, arguments.layout, weights.tensors.get("latent_avg"))
+        tensors, network = translated(tensors, arguments.layout, weights.tensors.get("latent_avg"), facts)
     source = dict(file=Path(arguments.file).name, format=weights.format, network=arguments.network or "",
                   sha256=file_sha256(arguments.file))
     card = dict(kind="converted", source=source, facts=facts, licence=arguments.licence or "not stated: the source's own applies",
@@ -48,23 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     metadata = {f"source_{key}": value for key, value in source.items()} | dict(facts=json.dumps(facts))
     print(write_release(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
     return 0
-
-
-def translated(tensors: Mapping[str, Any], layout: str, mean: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tensors by our names, and the config of the network that takes them.
-
-    Args:
-        tensors: of one network.
-        layout: their layout, or 'auto'.
-        mean: w's mean, which rosinality's files hold beside the network.
-    """
-    from toolbox.models import stylegan_layouts as layouts
-
-    layout = layouts.recognise(tensors) if layout == "auto" else layout
-    if layout == "rosinality-stylegan2" and mean is not None:
-        tensors = {**tensors, "latent_avg": mean}
-    result = layouts.translate(tensors, layout)
-    return result, layouts.network_config(tensors, layout, result)
 
 
 def listing(kind: str, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

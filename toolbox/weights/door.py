@@ -120,10 +120,11 @@ def recognise(path: str | Path) -> str:
     for magic, name in _FOREIGN.items():
         if head.lower().startswith(magic.lower()):
             raise WeightsError(f"{path} is {name}")
-    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
-        return "pickle"
+    # before pickles: a length in bytes may begin as they do
     if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] <= size - 8:
         return "safetensors"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "pickle"
     raise WeightsError(f"{path} is no weights file, or torn: neither safetensors, nor torch's format, nor a network pickle")
 
 

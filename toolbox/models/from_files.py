@@ -1,0 +1,103 @@
+"""A generator of a file of published weights, in whatever known layout it is (:mod:`toolbox.models.stylegan_layouts`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from toolbox.interfaces import Generator
+from toolbox.models import stylegan_layouts as layouts
+from toolbox.registry import BuildError, build
+from toolbox.weights.door import Weights, read_weights
+from toolbox.weights.errors import WeightsError
+from toolbox.weights.release import SUFFIX, card_path, read_release
+from toolbox.weights.strict import misfits
+
+#: Names of the averaged generator, then of any, as NVIDIA, rosinality and genforce write them into files with several networks.
+NAMES = ("G_ema", "g_ema", "generator_smooth", "models.generator_smooth", "Gs", "G", "g", "generator", "models.generator")
+
+
+def read_generator(path: str | Path) -> Generator:
+    """The generator of a file, in eval mode; nothing that the file holds is run.
+
+    NVIDIA's pickles (PyTorch); genforce's, KLiSH's and rosinality's files of ``torch.save``; what ``toolbox convert --layout``
+    wrote, with the network that its card names. Of several networks the averaged generator is taken.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        WeightsError: for a file that cannot be read, is in no known layout, or holds no generator.
+    """
+    path = Path(path)
+    if path.suffix == SUFFIX and card_path(path).is_file():
+        tensors, card = read_release(path)
+        if card.get("network"):
+            return _filled(card["network"], tensors, path)
+    weights = read_weights(path)
+    tensors, name = _generator_of(weights)
+    try:
+        state, config = translated(tensors, "auto", weights.tensors.get("latent_avg"), _facts(weights.facts, name))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}; of another network, give its config: toolbox.build(dict(type=...)), then "
+                           "load_state_dict(toolbox.weights.door.read_weights(FILE).tensors)") from error
+    return _filled(config, state, path)
+
+
+def translated(tensors: Mapping[str, Tensor], layout: str, mean: Tensor | None = None,
+               facts: Mapping[str, Any] | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors by our names, and the config of the network that takes them.
+
+    Args:
+        tensors: of one network.
+        layout: their layout, or 'auto'.
+        mean: w's mean, which rosinality's files hold beside the network.
+        facts: what a pickle of NVIDIA says of the network's constructor arguments.
+
+    Raises:
+        WeightsError: as :func:`toolbox.models.stylegan_layouts.translate`.
+    """
+    layout = layouts.recognise(tensors) if layout == "auto" else layout
+    if layout == "rosinality-stylegan2" and mean is not None:
+        tensors = {**tensors, "latent_avg": mean}
+    result = layouts.translate(tensors, layout)
+    config = layouts.network_config(tensors, layout, result)
+    given = (facts or {}).get("init_kwargs", {})
+    if layout == "nvidia-stylegan2" and isinstance(given, Mapping) and isinstance(given.get("synthesis_kwargs"), Mapping):
+        config["conv_clamp"] = given["synthesis_kwargs"].get("conv_clamp")  # there, no clamp is the default
+    return result, config
+
+
+def _generator_of(weights: Weights) -> tuple[dict[str, Tensor], str]:
+    """Tensors of the generator, and the name that they had in the file; '' for a file of one network."""
+    for name in NAMES:
+        if any(key.startswith(f"{name}.") for key in weights.tensors):
+            return weights.part(name), name
+    return weights.state_dict(), ""
+
+
+def _facts(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    own = facts.get(name, {}) if name else facts
+    return own if isinstance(own, Mapping) else {}
+
+
+def _filled(config: Any, tensors: Mapping[str, Tensor], path: Path) -> Generator:
+    """The network of a config, strictly loaded. A config comes from outside: it may name a registered generator only."""
+    kind = config.get("type") if isinstance(config, Mapping) else None
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise WeightsError(f"{path}: the card's network {str(config)[:80]!r} names no registered generator")
+    if kind.endswith("Discriminator"):
+        raise WeightsError(f"{path} holds a {kind}, a generator is needed; of a file with several networks, "
+                           f"name the generator: {NAMES[0]}, ...")
+    try:
+        network: Generator = build(config, "generator")
+    except BuildError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    faults = misfits(tensors, network.state_dict())
+    if faults:
+        raise WeightsError(f"{path} does not fit a {kind}: {faults}")
+    network.load_state_dict(dict(tensors))
+    return network.requires_grad_(False).eval()
