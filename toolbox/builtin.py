@@ -17,6 +17,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "Evaluation": "toolbox.training.evaluation_hook:Evaluation",
         "Journal": "toolbox.training.hooks:Journal",
         "ProgressBar": "toolbox.training.hooks:ProgressBar",
+        "ProgressiveGrowing": "toolbox.training.growing:ProgressiveGrowing",
         "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",
     },
     "generator": {
@@ -64,6 +65,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "WassersteinAdversarial": "toolbox.training.objectives:WassersteinAdversarial",
         "R1": "toolbox.training.objectives:R1",
         "PathLength": "toolbox.training.style_objectives:PathLength",
+        "GradientPenalty": "toolbox.training.progressive_objectives:GradientPenalty",
+        "Drift": "toolbox.training.progressive_objectives:Drift",
+        "AuxiliaryClassifier": "toolbox.training.progressive_objectives:AuxiliaryClassifier",
         "CrossEntropy": "toolbox.training.objectives:CrossEntropy",
         "ImageTextContrastive": "toolbox.training.objectives:ImageTextContrastive",
     },
@@ -80,7 +84,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",
         "Stream": "toolbox.data.stream:Stream",
     },
-    "data_sampler": {"StreamSampler": "toolbox.data.stream:StreamSampler"},
+    "data_sampler": {
+        "StreamSampler": "toolbox.data.stream:StreamSampler",
+        "GrowingBatches": "toolbox.training.growing:GrowingBatches",
+    },
+    "optim_wrapper": {"FiniteGradients": "toolbox.training.finite:FiniteGradients"},
     "transform": {
         "HorizontalFlip": "toolbox.data.transforms:HorizontalFlip",
         "WeakAugment": "toolbox.data.transforms:WeakAugment",

@@ -28,6 +28,8 @@ def klish_state(network: nn.Module, fused_from: int = 10_000) -> State:
     """Filled weights by KLiSH's names, in its shapes."""
     state = {}
     for name, tensor in network.state_dict().items():
+        if name.endswith("lod"):
+            continue
         theirs, shape = _renamed(network, name, tuple(tensor.shape), fused_from)
         state[theirs] = klish_fill(theirs, shape)
     return state

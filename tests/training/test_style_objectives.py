@@ -15,6 +15,8 @@ from toolbox.losses.adversarial import non_saturating
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.models.stylegan2_discriminator import StyleGAN2Discriminator
 from toolbox.testing import FakeTurn
+from toolbox.training.game import Game
+from toolbox.training.optimizers import PlayerOptimizers
 from toolbox.training.style_objectives import PathLength
 
 TINY = dict(image_size=8, channel_base=64, channel_max=8)
@@ -66,6 +68,16 @@ def test_path_lengths_equal_the_reference() -> None:
     torch.testing.assert_close((lengths - mean).square(), arrays["pl_penalty"])
 
 
+def test_gradients_of_the_path_length_equal_the_reference() -> None:
+    """g of |J_w^T y|: a corner of the first image's."""
+    arrays, generator, _, z, _ = reference()
+    ws = generator.styles(generator.style_latent(z))
+    y = normal("input.pl_noise", 4, 3, 16, 16) / 16
+    gradient, = torch.autograd.grad((generator.synthesis(ws) * y).sum(), ws)
+    head = arrays["pl_grad_head"]
+    torch.testing.assert_close(gradient[0, : len(head), : head.shape[1]], head, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("shrink", [1, 2])
 def test_the_contract(shrink: int) -> None:
     testing.check_objective(PathLength(shrink=shrink), dict(generator=tiny(style_mixing_prob=1.0).train()))
@@ -88,11 +100,12 @@ def test_the_mean_moves_once_an_iteration() -> None:
 
 def test_parts_of_a_batch_have_the_lengths_of_the_whole() -> None:
     network = tiny(style_mixing_prob=1.0).train()
-    latents = torch.randn(8, 4)
+    latents = torch.randn(4, 4)
 
     def lengths(rows: Rows) -> Tensor:
-        turn = FakeTurn("generator", dict(generator=network))
-        turn._kept["fake"] = network.generate(latents[rows.here], None, RowGenerator.of(1, rows))
+        fewer = rows.fewer(2)
+        turn = FakeTurn("generator", dict(generator=network), Sample(torch.zeros(len(rows), 3, 8, 8)))
+        turn._kept["fewer", 2] = network.generate(latents[fewer.here], None, RowGenerator.of(1, fewer))
         turn.rng = RowGenerator.of(2, rows)
         return PathLength()._lengths(turn).detach()
 
@@ -100,10 +113,25 @@ def test_parts_of_a_batch_have_the_lengths_of_the_whole() -> None:
     torch.testing.assert_close(parts, lengths(Rows.all(8)), rtol=1e-4, atol=1e-5)
 
 
+def test_a_phase_of_its_own_makes_its_smaller_batch_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the images, once: the whole batch is never generated."""
+    made: list[int] = []
+    forward = type(tiny().synthesis).forward
+    monkeypatch.setattr(type(tiny().synthesis), "forward", lambda self, ws, noise: made.append(len(ws)) or forward(self, ws, noise))
+    game = Game(
+        networks=dict(generator=dict(type="StyleGAN2Generator", latent_dim=4, style_dim=6, **TINY)),
+        players=dict(generator=["generator"]), phases=[dict(player="generator", every=4)],
+        objectives=dict(path_length=dict(type="PathLength"))).train()
+    wrappers = PlayerOptimizers(dict(generator=dict(optimizer=dict(type="SGD", lr=1e-3))))(game)
+    for _ in range(5):
+        game.train_step(dict(images=torch.zeros(6, 3, 8, 8)), wrappers)
+    assert made == [3, 3]
+
+
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"shrink=0 must be 1 or more"):
         PathLength(shrink=0)
     turn = FakeTurn("generator")
-    turn._kept["fake"] = Sample(torch.zeros(2, 3, 8, 8))
+    turn._kept["fewer", 2] = Sample(torch.zeros(3, 3, 8, 8))
     with pytest.raises(ValueError, match=r"needs a style-based generator; SmallGenerator gives no extras\['ws'\]"):
         PathLength().penalty(turn)

@@ -29,6 +29,12 @@ class Rows:
     def __len__(self) -> int:
         return self.stop - self.start
 
+    def fewer(self, shrink: int) -> Rows:
+        """The rows of a smaller batch, one for every ``shrink`` of these (rounded up), that belong to whoever has these."""
+        mine = -(-len(self) // shrink)
+        part = self.start // len(self)
+        return Rows(part * mine, (part + 1) * mine, self.total // len(self) * mine)
+
     @property
     def here(self) -> slice:
         """To index what was drawn for the whole batch."""

@@ -51,8 +51,16 @@ class Turn(Protocol):
         """Logits (N,): augments, encodes once a turn, judges under ``condition`` (default: the sample's own)."""
         ...
 
+    def encoded(self, discriminator: str, sample: Sample) -> Tensor:
+        """What a discriminator's ``encode`` makes of a sample: augmented, and once a turn, as in :meth:`score`."""
+        ...
+
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both from one joint pass, for discriminators whose condition is costly to encode."""
+        ...
+
+    def fewer_fakes(self, shrink: int) -> Sample:
+        """A generated batch of its own, one image for ``shrink`` of the turn's (rounded up); ``fake`` need not be made."""
         ...
 
     def generate(self, network: str) -> Sample:

@@ -1,6 +1,6 @@
 """Progressively grown networks (Karras et al.: Progressive Growing of GANs, ICLR 2018), in the plan of the published ones.
 
-``lod`` of either network says how far it has grown (:mod:`toolbox.models.growing`); in training the hook ProgressiveGrowing sets it.
+``lod`` of either network says how far it has grown (:mod:`toolbox.models.growing`); in training ProgressiveGrowing sets it.
 """
 
 from __future__ import annotations

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 
 from toolbox.interfaces import Condition
 from toolbox.models.conditions import soft_one_hot
+from toolbox.models.growing import GrowingModule, faded, split_lod
 from toolbox.models.layers import fast_layout
 from toolbox.models.pggan import (
     SLOPE,
     ProgressiveDiscriminator,
     ScaledConv2d,
     ScaledLinear,
-    faded,
     full_precision,
-    split_lod,
 )
 from toolbox.models.style_based import (
     NOISE_MODES,
@@ -108,7 +107,7 @@ class StyledLayer(NoisyLayer):
         return F.instance_norm(x, eps=1e-8) * (scale + 1) + shift
 
 
-class Synthesis(NoisySynthesis):
+class Synthesis(GrowingModule, NoisySynthesis):
     """w of every layer to an image; two layers a resolution, each with its w."""
 
     def __init__(self, image_size: int, style_dim: int, channel_base: int, channel_max: int, lod: float) -> None:
@@ -165,7 +164,7 @@ class StyleGANGenerator(StyleBasedGenerator):
         truncation_cutoff: truncation acts on so many of the first styles; None = all. 8 in the published runs.
         average_beta: of the mean w.
         lr_multiplier: of the mapping network.
-        lod: how far it has grown; also an attribute of ``synthesis``.
+        lod: how far it has grown; also an attribute.
 
     ``feature_layers[i]`` is tap i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after AdaIN. ``feature_channels``
     are their widths.
@@ -173,6 +172,8 @@ class StyleGANGenerator(StyleBasedGenerator):
     Raises:
         ValueError: naming the argument.
     """
+
+    synthesis: Synthesis
 
     def __init__(self, image_size: int = 256, n_conditions: int = 0, latent_dim: int = 512, style_dim: int = 512,
                  channel_base: int = 16384, channel_max: int = 512, mapping_layers: int = 8,
@@ -189,6 +190,25 @@ class StyleGANGenerator(StyleBasedGenerator):
         self.n_styles = self.synthesis.n_styles
         self.feature_layers = tuple(f"{r}x{r}{end}" for r in self.synthesis.sizes for end in (".0", ""))
         self.feature_channels = tuple(c for c in self.synthesis.channels for _ in range(2))
+
+    @property
+    def sizes(self) -> list[int]:
+        """All resolutions, smallest first."""
+        return self.synthesis.sizes
+
+    @property
+    def lod(self) -> float:
+        """How far it has grown."""
+        return self.synthesis.lod
+
+    @lod.setter
+    def lod(self, value: float) -> None:
+        self.synthesis.lod = value
+
+    @property
+    def active_styles(self) -> int:
+        """Two a resolution that it has grown to: styles are mixed below it."""
+        return self.n_styles - 2 * int(self.lod)
 
 
 class StyleGANDiscriminator(ProgressiveDiscriminator):

@@ -343,6 +343,11 @@ def _with_filters(state: State) -> State:
     return result
 
 
+def _grown(name: str) -> Callable[[State], State]:
+    """Networks in these layouts have grown fully."""
+    return lambda state: state | {name: torch.zeros((), dtype=torch.float64)}
+
+
 def _with_mean(state: State, draws: int = 10_000) -> State:
     """With filters, and the mean w of seeded draws where the file has none."""
     from toolbox.models.stylegan2 import Mapping as MappingNetwork
@@ -377,14 +382,15 @@ LAYOUTS = {
     "klish-stylegan2-discriminator": Layout(
         "StyleGAN2Discriminator", (r"skip_layer0\.conv\.weight",), _klish_stylegan2_discriminator,
         lambda state: {_plain(name): tensor for name, tensor in state.items()}, _with_filters),
-    "klish-stylegan": Layout("StyleGANGenerator", (r"synthesis\.layer0\.epilogue\.bias",), _stylegan_rules, _klish(flip=True)),
+    "klish-stylegan": Layout("StyleGANGenerator", (r"synthesis\.layer0\.epilogue\.bias",), _stylegan_rules, _klish(flip=True),
+                             _grown("synthesis.lod")),
     "genforce-stylegan": Layout("StyleGANGenerator", (r"synthesis\.layer0\.apply_noise\.weight",), _stylegan_rules,
-                                _genforce_stylegan),
+                                _genforce_stylegan, _grown("synthesis.lod")),
     "klish-stylegan-discriminator": Layout("StyleGANDiscriminator", (r"input0\.conv\.weight", r"layer1\.preact\.kernel"),
-                                           _plain_rules, _klish(flip=False)),
+                                           _plain_rules, _klish(flip=False), _grown("lod")),
     "klish-pggan-discriminator": Layout("PGGANDiscriminator", (r"input0\.conv\.weight", r"layer0\.wscale\.bias"), _plain_rules,
-                                        _klish(flip=False)),
+                                        _klish(flip=False), _grown("lod")),
     "klish-pggan": Layout("PGGANGenerator", (r"output0\.conv\.weight", r"layer0\.wscale\.bias"), _plain_rules,
-                          _klish(flip=True)),
-    "genforce-pggan": Layout("PGGANGenerator", (r"output0\.weight", r"layer0\.weight"), _plain_rules),
+                          _klish(flip=True), _grown("lod")),
+    "genforce-pggan": Layout("PGGANGenerator", (r"output0\.weight", r"layer0\.weight"), _plain_rules, after=_grown("lod")),
 }

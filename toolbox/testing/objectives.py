@@ -107,18 +107,30 @@ class FakeTurn:
         network: Any = self.network(discriminator)
         return network(sample.images, sample.condition if condition is None else condition)
 
+    def encoded(self, discriminator: str, sample: Sample) -> Tensor:
+        """Features of a sample."""
+        network: Any = self.network(discriminator)
+        return network.encode(sample.images)
+
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both from one pass."""
         conditions = [Condition(labels=part.condition.labels) for part in (real, fake)]
         logits = self.score(discriminator, Sample(torch.cat([real.images, fake.images]), concatenate(conditions)))
         return logits[: len(real)], logits[len(real) :]
 
+    def fewer_fakes(self, shrink: int) -> Sample:
+        """A smaller batch of the generator's images, with gradients if it moves."""
+        return self.once(("fewer", shrink), lambda: self._generate("generator", -(-len(self._real) // shrink)))
+
     def generate(self, network: str) -> Sample:
         """What a generator makes of the turn's latents and condition."""
+        return self._generate(network, len(self._real))
+
+    def _generate(self, network: str, n: int) -> Sample:
         generator: Any = self.network(network)
         draw = rng(self._seed + 1)
-        latents = generator.sample_latents(len(self._real), draw)
-        labels = torch.randint(max(generator.n_conditions, 1), (len(self._real),), generator=draw)
+        latents = generator.sample_latents(n, draw)
+        labels = torch.randint(max(generator.n_conditions, 1), (n,), generator=draw)
         with torch.set_grad_enabled(self.moves(network)):
             return generator.generate(latents, Condition(labels=labels), draw)
 

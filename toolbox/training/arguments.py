@@ -23,6 +23,8 @@ _FILLED_LATER = ("data:", "conditioner:")
 _PLAIN: dict[str, dict[str, tuple[str, ...]]] = {
     "Stream": {"split": ("toolbox.data.split:make_split", "toolbox.data.split:draw_split")},
     "CaptionedImages": {"sources": ("toolbox.data.captioned:CaptionSource",)},
+    "ProgressiveGrowing": {"growth": ("toolbox.training.growing:Growth",)},
+    "GrowingBatches": {"growth": ("toolbox.training.growing:Growth",)},
 }
 
 

@@ -97,6 +97,9 @@ def build_loader(config: Any, seed: int) -> Any:
     arguments["sampler"] = {"type": "StreamSampler", "batch_size": arguments["batch_size"], "parts": parts,
                             **arguments.get("sampler", {}), "seed": mix(seed, "data")}
     arguments["sampler"] = build(arguments["sampler"], "data_sampler", "train_dataloader.sampler", dataset=arguments["dataset"])
+    if arguments.get("batch_sampler"):
+        arguments["batch_sampler"] = build(arguments["batch_sampler"], "data_sampler", "train_dataloader.batch_sampler",
+                                           sampler=arguments["sampler"], batch_size=arguments.pop("batch_size"))
     try:
         loader = Runner.build_dataloader(arguments)
     except (ValueError, TypeError) as error:  # torch's

@@ -235,6 +235,7 @@ def _check_loader(config: Mapping[str, Any]) -> None:
     check_component(config["dataset"], "dataset", "train_dataloader.dataset")
     sampler = {"type": "StreamSampler", **(config.get("sampler") or {})}
     check_component(sampler, "data_sampler", "train_dataloader.sampler", filled=("dataset", "seed"))
+    check_component(config.get("batch_sampler"), "data_sampler", "train_dataloader.batch_sampler", filled=("sampler", "batch_size"))
 
 
 def _check_measurements(evaluation: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.registry import REGISTRIES
 from toolbox.training.arguments import check_call, check_known, check_type
 from toolbox.training.phases import PlanError
 
@@ -29,7 +30,7 @@ def check_optimizers(config: Mapping[str, Any], players: Mapping[str, Any]) -> N
         ConfigError: for an unknown optimiser or argument, with the near miss.
     """
     from mmengine.optim import OptimWrapper
-    from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+    from mmengine.registry import OPTIMIZERS
 
     for name, own in config.items():
         if name == "constructor" or own is None:
@@ -38,7 +39,7 @@ def check_optimizers(config: Mapping[str, Any], players: Mapping[str, Any]) -> N
         if name not in players:
             raise PlanError(f"optim_wrapper has the player {name!r}{near_miss(name, players)}, which the game has not; "
                             f"players: {', '.join(players)}")
-        wrapper = _find(OPTIM_WRAPPERS, own.get("type", "OptimWrapper"), f"{where}.type") if "type" in own else OptimWrapper
+        wrapper = _find(REGISTRIES["optim_wrapper"], own["type"], f"{where}.type") if "type" in own else OptimWrapper
         check_call(own, wrapper, where, besides=("type", "optimizer", "lr_mult", "initial"))
         check_known(own.get("clip_grad") or {}, _CLIPPING, f"{where}.clip_grad")
         check_known(own.get("lr_mult") or {}, players[name], f"{where}.lr_mult")

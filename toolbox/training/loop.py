@@ -73,8 +73,10 @@ class GameLoop(BaseLoop):
             self.stopped_by = self.stopped_by or "a signal to another process"
 
     def _stream(self) -> Iterator[Any]:
-        sampler = self.dataloader.sampler
-        if hasattr(sampler, "start"):
+        sampler, batches = self.dataloader.sampler, self.dataloader.batch_sampler
+        if hasattr(batches, "begin_at"):
+            batches.begin_at(self._iter)
+        elif hasattr(sampler, "start"):
             sampler.start = self._iter * self.dataloader.batch_size
         while True:
             yield from self.dataloader

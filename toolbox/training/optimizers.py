@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.optim import OptimWrapperDict
-from mmengine.registry import OPTIM_WRAPPERS, OPTIMIZERS
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from toolbox.catalog import near_miss
+from toolbox.registry import REGISTRIES
 from toolbox.training.phases import PlanError
 from toolbox.training.precision import ScaledOptimizer
 
@@ -56,7 +57,7 @@ class PlayerOptimizers:
             built = OPTIMIZERS.build(optimizer)
             if arguments["type"] == "OptimWrapper" and "fp16" in game.precisions(player):
                 return ScaledOptimizer(game.device.type, optimizer=built, **{k: v for k, v in arguments.items() if k != "type"})
-            return OPTIM_WRAPPERS.build(arguments, default_args=dict(optimizer=built))
+            return REGISTRIES["optim_wrapper"].build(arguments, default_args=dict(optimizer=built))
         except (KeyError, IndexError, TypeError, ValueError) as error:  # mmengine's, which does not say where in the config it was
             raise PlanError(f"optim_wrapper.{player}: {error.args[0] if error.args else error}") from error
 

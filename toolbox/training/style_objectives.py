@@ -17,13 +17,13 @@ class PathLength(Objective):
 
         E (|J_w^T y| - a)^2,  y ~ N(0, I) / sqrt(pixels),  a = running mean of |J_w^T y|
 
-    StyleGAN2 computes it every 4 steps (its phase's ``every``) with weight 2. The generator must give its styles in
-    ``sample.extras['ws']`` and have ``synthesis(ws, noise)`` and ``noise(ws, rng)``.
+    StyleGAN2 computes it every 4 steps (its phase's ``every``) with weight 2. The generator must be the game's and
+    give its styles in ``sample.extras['ws']``.
 
     Args:
         generator: name of the network.
         decay: how fast a moves.
-        shrink: computed on one in so many images, to save memory.
+        shrink: computed on a batch so many times smaller, to save memory.
     """
 
     float32 = True
@@ -62,14 +62,10 @@ class PathLength(Objective):
         return {"mean_length": self.moved.detach().clone()}
 
     def _lengths(self, turn: Turn) -> Tensor:
-        """(n,) of every ``shrink``-th image: of every process's, so that processes choose as one would."""
-        fake, network = turn.fake, turn.network(self.generator)
+        """(n,) of a batch of its own, the size of the turn's divided by ``shrink``: made once, with its gradients."""
+        fake, rows = turn.fewer_fakes(self.shrink), len(turn.real)
         if "ws" not in fake.extras:
-            raise ValueError(f"PathLength needs a style-based generator; {type(network).__name__} gives no extras['ws']")
-        whole = fake.extras["ws"]
-        ws = whole[:: self.shrink]
-        noise = [value[:: self.shrink] if value is not None and value.ndim == 4 else value
-                 for value in network.noise(whole, turn.rng)]
-        images = network.synthesis(ws, noise)
-        y = draw_rows(lambda n: torch.randn(n, *images.shape[1:], generator=turn.rng), len(fake), turn.rng)
-        return regularisers.path_lengths(images, ws, y[:: self.shrink].to(images))
+            name = type(turn.network(self.generator)).__name__
+            raise ValueError(f"PathLength needs a style-based generator; {name} gives no extras['ws']")
+        y = draw_rows(lambda n: torch.randn(n, *fake.images.shape[1:], generator=turn.rng), rows, turn.rng)
+        return regularisers.path_lengths(fake.images, fake.extras["ws"], y[:: self.shrink].to(fake.images))

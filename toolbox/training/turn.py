@@ -71,13 +71,18 @@ class GameTurn:
 
     def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
         """Logits (N,) of a sample; it is augmented and encoded once a turn, however often it is judged."""
-        encode, judge = self._game.entry(discriminator, "encode"), self._game.entry(discriminator, "judge")
-        features = self.once(("encoded", discriminator, id(sample)), lambda: encode(self._augmented(discriminator, sample)))
-        self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
+        judge = self._game.entry(discriminator, "judge")
+        features = self.encoded(discriminator, sample)
         logits = at_least_float32(judge(features, sample.condition if condition is None else condition))
         if sample.index is not None:
             self._observe(discriminator, logits)
         return logits
+
+    def encoded(self, discriminator: str, sample: Sample) -> Tensor:
+        """Features of a sample, augmented; once a turn."""
+        encode = self._game.entry(discriminator, "encode")
+        self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
+        return self.once(("encoded", discriminator, id(sample)), lambda: encode(self._augmented(discriminator, sample)))
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
@@ -85,6 +90,11 @@ class GameTurn:
         logits = self.score(discriminator, both)
         self._observe(discriminator, logits[: len(real)])
         return logits[: len(real)], logits[len(real):]
+
+    def fewer_fakes(self, shrink: int) -> Sample:
+        """A generated batch of its own, of one image for ``shrink`` of the turn's: for terms that need much memory."""
+        return self.once(("fewer", shrink), lambda: self._draw(f"fewer {self._step}", self.moves(self._game.generator),
+                                                               self._rows.fewer(shrink)))
 
     def generate(self, network: str) -> Sample:
         """What another generator makes of the fake batch's latents and condition."""
@@ -122,11 +132,11 @@ class GameTurn:
         with self._game.only(self._game.player_of(self._game.generator)):
             return self._draw("shared", with_gradient=True)
 
-    def _draw(self, step: int | str, with_gradient: bool) -> Sample:
-        game = self._game
+    def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
+        game, rows = self._game, rows or self._rows
         key = ("fake", self.iteration, step, *self._key)
-        latents, condition = game.draw(self._rows.total, rng_for(game.seed, *key), self._rows.here)
-        noise = RowGenerator.of(mix(game.seed, *key, "noise"), self._rows)
+        latents, condition = game.draw(rows.total, rng_for(game.seed, *key), rows.here)
+        noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             fake: Sample = game.network(game.generator).generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
