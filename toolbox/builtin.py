@@ -19,6 +19,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ProgressBar": "toolbox.training.hooks:ProgressBar",
         "ProgressiveGrowing": "toolbox.training.growing:ProgressiveGrowing",
         "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",
+        "SegmentationTest": "toolbox.training.segmentation:SegmentationTest",
     },
     "generator": {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",
@@ -27,6 +28,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "PGGANGenerator": "toolbox.models.pggan:PGGANGenerator",
         "StyleGANGenerator": "toolbox.models.stylegan:StyleGANGenerator",
         "StyleGAN2Generator": "toolbox.models.stylegan2:StyleGAN2Generator",
+        "EmbeddedStyleGAN2": "toolbox.models.stylegan2_embedded:EmbeddedStyleGAN2",
     },
     "discriminator": {
         "BigGANDiscriminator": "toolbox.models.biggan:BigGANDiscriminator",
@@ -51,6 +53,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "EmbeddedClipFeatures": "toolbox.models.clip_embedded:EmbeddedClipFeatures",
         "FIDInception": "toolbox.metrics.extractors.inception:FIDInception",
     },
+    "segmenter": {
+        "UNet": "toolbox.models.segmenter:UNet",
+        "DeepLabV3": "toolbox.models.segmenter:DeepLabV3",
+        "EmbeddedSegmenter": "toolbox.models.segmenter:EmbeddedSegmenter",
+    },
     "augment": {
         "DiffAugment": "toolbox.models.diffaugment:DiffAugment",
         "AdaptiveAugment": "toolbox.models.ada:AdaptiveAugment",
@@ -70,6 +77,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "AuxiliaryClassifier": "toolbox.training.progressive_objectives:AuxiliaryClassifier",
         "CrossEntropy": "toolbox.training.objectives:CrossEntropy",
         "ImageTextContrastive": "toolbox.training.objectives:ImageTextContrastive",
+        "PixelCrossEntropy": "toolbox.training.segmentation_objectives:PixelCrossEntropy",
     },
     "dataset": {
         "CIFAR10": "toolbox.data.cifar:CIFAR10",
@@ -94,6 +102,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "WeakAugment": "toolbox.data.transforms:WeakAugment",
         "StrongAugment": "toolbox.data.transforms:StrongAugment",
         "TwoViews": "toolbox.data.transforms:TwoViews",
+        "PhotometricDistortion": "toolbox.data.transforms:PhotometricDistortion",
+        "BlurAndNoise": "toolbox.data.transforms:BlurAndNoise",
     },
     "metric": {
         "FID": "toolbox.metrics.fid:FID",

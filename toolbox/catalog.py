@@ -18,6 +18,7 @@ KINDS: dict[str, str | None] = {
     "conditioner": "toolbox.interfaces:Conditioner",
     "augment": "toolbox.interfaces:Augment",
     "extractor": "toolbox.interfaces:FeatureExtractor",
+    "segmenter": "toolbox.interfaces:Segmenter",
     "network": "torch.nn:Module",
     "component": None,
     "model": "mmengine.model:BaseModel",

@@ -22,6 +22,7 @@ from toolbox.interfaces import (
     Objective,
     PromptLearner,
     Sample,
+    Segmenter,
     Turn,
     draw_rows,
 )
@@ -682,6 +683,72 @@ def test_an_extractor_that_works_passes() -> None:
 )
 def test_extractors(broken: Callable[[], Any], message: str) -> None:
     caught(testing.check_extractor, broken(), message)
+
+
+# -- segmenters --------------------------------------------------------------------------------------------------------
+
+
+class Dots(Segmenter):
+    """Two parts, by brightness."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.part_names = ["dark", "bright"]
+        self.convolution = nn.Conv2d(3, 2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.convolution(images)
+
+
+class NamedTwice(Dots):
+    def __init__(self) -> None:
+        super().__init__()
+        self.part_names = ["same", "same"]
+
+
+class Coarse(Dots):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images)[:, :, ::2, ::2]
+
+
+class Relative(Dots):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images - images.mean(dim=0))
+
+
+class Floating(Dots):
+    def labels(self, images: Tensor, size: int | None = None) -> Tensor:
+        return super().labels(images, size).float()
+
+
+class FromOne(Dots):
+    def labels(self, images: Tensor, size: int | None = None) -> Tensor:
+        return super().labels(images, size) + 1
+
+
+class Idle(Dots):
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Conv2d(3, 2, 1)
+
+
+def test_a_segmenter_that_works_passes() -> None:
+    testing.check_segmenter(Dots())
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (NamedTwice, "two or more different names"),
+        (Coarse, r"logits are \(3, 2, 16, 16\), expected \(3, 2, 32, 32\)"),
+        (Relative, "depend on the others of its batch"),
+        (Floating, "expected int64"),
+        (FromOne, "labels run from 1 to 2, there are 2 parts"),
+        (Idle, "no gradient reaches the parameters .*spare"),
+    ],
+)
+def test_segmenters(broken: type, message: str) -> None:
+    caught(testing.check_segmenter, broken(), message)
 
 
 # -- plugins -----------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ GENERATORS = [
     ),
     dict(type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128),
     dict(type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128, n_conditions=3),
+    dict(type="EmbeddedStyleGAN2"),
 ]
 DISCRIMINATORS = [
     dict(type="StyleGAN2Discriminator", image_size=32, channel_base=256, minibatch_std_channels=0),
@@ -73,6 +74,11 @@ EXTRACTORS = [
     dict(type="ResNetFeatures", arch="resnet18", random=True, size=32),
     dict(type="EmbeddedClipFeatures"),
 ]
+SEGMENTERS = [
+    dict(type="EmbeddedSegmenter"),
+    dict(type="UNet", part_names=["ground", "thing"], channels=2, image_size=None),
+    dict(type="DeepLabV3", part_names=["ground", "thing"], image_size=None),
+]
 AUGMENTS = [dict(type="DiffAugment"), dict(type="DiffAugment", policy="translation"),
             dict(type="AdaptiveAugment", p=0.7)]
 COVERED = {
@@ -82,7 +88,7 @@ COVERED = {
     # tests/models/test_pggan.py, test_stylegan.py: colour layers of other resolutions than the present have no gradient
     "generator": {"PGGANGenerator", "StyleGANGenerator"},
     "discriminator": {"PromptDiscriminator", "PGGANDiscriminator", "StyleGANDiscriminator"},
-    "objective": {"ImageTextContrastive", "PathLength"},  # tests/training/test_style_objectives.py
+    "objective": {"PixelCrossEntropy", "ImageTextContrastive", "PathLength"},  # tests/training/test_style_objectives.py
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
 }
 
@@ -119,6 +125,11 @@ def test_objectives(config: dict[str, Any]) -> None:
 @pytest.mark.parametrize("config", EXTRACTORS, ids=name_of)
 def test_extractors(config: dict[str, Any]) -> None:
     testing.check_extractor(build(config))
+
+
+@pytest.mark.parametrize("config", SEGMENTERS, ids=name_of)
+def test_segmenters(config: dict[str, Any]) -> None:
+    testing.check_segmenter(build(config))
 
 
 @pytest.mark.parametrize("config", AUGMENTS, ids=name_of)
@@ -200,6 +211,7 @@ def test_every_component_of_ours_is_checked() -> None:
         "metric": METRICS,
         "objective": OBJECTIVES,
         "extractor": EXTRACTORS,
+        "segmenter": SEGMENTERS,
         "augment": AUGMENTS,
         "conditioner": [],
         "prompt_learner": [],

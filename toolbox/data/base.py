@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from toolbox.data.pictures import resize, resize_name
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
+Mask = NDArray[np.uint8]  # (H, W) number of the part that each pixel shows
 SPLITS = ("train", "test")
 
 
@@ -35,6 +36,7 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         title: name for people; of shipped data it ends in '(embedded)'.
         embedded: whether the data is shipped with the toolbox. Results on it must say so.
         notice: one sentence when this is not the data that was asked for, else ''.
+        part_names: what the numbers of :meth:`mask` mean; empty where the set has no masks.
         factors: {name: (N,) int64} known intra-class factors, for evaluation only.
         factor_names: {name: what each value is called}.
         captions: N lists of texts, or None.
@@ -46,6 +48,7 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
 
     embedded: bool = False
     notice: str = ""
+    part_names: Sequence[str] = ()
 
     def __init__(self, labels: ArrayLike, classes: Sequence[str], image_size: int, title: str, *,
                  factors: Mapping[str, ArrayLike] | None = None,
@@ -79,6 +82,14 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
     @abstractmethod
     def image(self, i: int) -> Image:
         """Image number i, uint8 (image_size, image_size, 3) RGB. The caller may write to it."""
+
+    def mask(self, i: int) -> Mask:
+        """The part that each pixel of image i shows, uint8 (image_size, image_size): indices of ``part_names``.
+
+        Raises:
+            DataError: when the set has no masks.
+        """
+        raise DataError(f"{self.title} has no masks: take a data set that has them, such as DrawnPortraits")
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -125,6 +136,21 @@ def to_tensor(image: Image) -> Tensor:
 def to_uint8(images: Tensor) -> Tensor:
     """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: undoes :func:`to_tensor`."""
     return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
+
+
+def checked_mask(source: ImageSet, i: int) -> Mask:
+    """``source.mask(i)``, of the image's size and with parts that have names.
+
+    Raises:
+        DataError: naming the image and what does not fit.
+    """
+    mask, size = source.mask(i), source.image_size
+    if mask.shape != (size, size):
+        raise DataError(f"{source.title}: the mask of image {i} has shape {mask.shape}, the image has {(size, size)}")
+    if mask.size and int(mask.max()) >= len(source.part_names):
+        raise DataError(f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are "
+                        f"{len(source.part_names)} part names (parts must be 0 to {len(source.part_names) - 1})")
+    return mask
 
 
 def digest(*parts: Any) -> str:

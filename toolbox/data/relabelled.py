@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from toolbox.data.base import DataError, Image, ImageSet, digest
+from toolbox.data.base import DataError, Image, ImageSet, Mask, digest
 
 
 class MissingClassError(DataError):
@@ -30,7 +30,7 @@ class Subset(ImageSet):
         if len(self.indices) and not 0 <= self.indices.min() <= self.indices.max() < len(source):
             raise IndexError(f"indices must lie in 0 to {len(source) - 1} ({source.title}), they run from "
                              f"{self.indices.min()} to {self.indices.max()}")
-        self.embedded, self.notice = source.embedded, source.notice
+        self.embedded, self.notice, self.part_names = source.embedded, source.notice, source.part_names
         captions = None if source.captions is None else [source.captions[i] for i in self.indices]
         known: dict[str, Any] = {
             "labels": source.labels[self.indices], "classes": source.classes, "image_size": source.image_size,
@@ -40,6 +40,9 @@ class Subset(ImageSet):
 
     def image(self, i: int) -> Image:
         return self.source.image(int(self.indices[i]))
+
+    def mask(self, i: int) -> Mask:
+        return self.source.mask(int(self.indices[i]))
 
     def fingerprint(self) -> str:
         return digest(self.source.fingerprint(), self.indices, self.labels, self.classes)

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-from toolbox.data.base import Image, ImageSet, to_tensor
+from toolbox.data.base import Image, ImageSet, Mask, checked_mask, to_tensor
 from toolbox.data.split import Split, make_split
-from toolbox.data.transforms import Transform
+from toolbox.data.transforms import MASK, Transform, check_keeps_masks
 
 HIDDEN = -1
 _EPOCH, _ITEM = 1, 2  # keep the draws of sampler and transforms apart
@@ -35,6 +35,11 @@ class Stream(Dataset[dict[str, Any]]):
         split: a :class:`Split`, the arguments of :func:`make_split`, or None = all labels are seen.
         transforms: applied in this order, each with its own draws; configs or objects.
         seed: of the transforms' randomness.
+        masks: items have the field ``mask`` too, moved by the transforms as the image is.
+
+    Raises:
+        DataError: for ``masks`` of a data set without them.
+        ValueError: for ``masks`` and a transform that would leave them where they were.
 
     Attributes:
         source: the data set with its true labels: evaluation only.
@@ -44,13 +49,16 @@ class Stream(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, source: ImageSet | Mapping[str, Any], split: Split | Mapping[str, Any] | None = None,
-                 transforms: Sequence[Transform | Mapping[str, Any]] = (), seed: int = 0) -> None:
+                 transforms: Sequence[Transform | Mapping[str, Any]] = (), seed: int = 0, masks: bool = False) -> None:
         from toolbox.registry import build
 
         self.source: ImageSet = build(source, "dataset")
         self.split = make_split(self.source, **split) if isinstance(split, Mapping) else split
         self.transforms: list[Transform] = [build(transform, "transform") for transform in transforms]
-        self.seed = seed
+        self.seed, self.masks = seed, masks
+        if masks:
+            checked_mask(self.source, 0)
+            check_keeps_masks(self.transforms)
         self.visible_labels, self.entries, self.entry_labels = _seen(self.source, self.split)
 
     def __len__(self) -> int:
@@ -59,14 +67,18 @@ class Stream(Dataset[dict[str, Any]]):
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
         """dict(images float32 (3, H, W) in [-1, 1], labels (-1 = hidden), index = image number, and further views).
 
+        With ``masks``, also mask int64 (H, W), indices of ``source.part_names``.
         ``key`` is (position, entry), as the sampler gives it, or an entry, whose position is then its number.
         """
         position, entry = key if isinstance(key, tuple) else (key, key)
         index = int(self.entries[entry])
-        views: dict[str, Image] = {"images": self.source.image(index)}
+        views: dict[str, Image | Mask] = {"images": self.source.image(index)}
+        if self.masks:
+            views[MASK] = checked_mask(self.source, index)
         for number, transform in enumerate(self.transforms):
             transform.apply(views, generator(self.seed, _ITEM, position, number))
-        item: dict[str, Any] = {name: to_tensor(view) for name, view in views.items()}
+        mask = {MASK: torch.from_numpy(views.pop(MASK).astype(np.int64))} if self.masks else {}
+        item: dict[str, Any] = {name: to_tensor(view) for name, view in views.items()} | mask
         return {**item, "labels": int(self.entry_labels[entry]), "index": index}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,18 @@ from PIL import ImageEnhance, ImageOps
 from toolbox.data.base import Image
 
 Rng = np.random.Generator
+MASK = "mask"  # the view that holds the parts of the image's pixels
 _GREY = 127
 
 
 class Transform(ABC):
-    """Image to image; a subclass that makes several views overrides :meth:`apply`."""
+    """Image to image; a subclass that makes several views overrides :meth:`apply`.
+
+    Attributes:
+        keeps_masks: afterwards, the mask among the views still fits the image: no pixel was moved, or the mask's too.
+    """
+
+    keeps_masks: bool = False
 
     @abstractmethod
     def __call__(self, image: Image, rng: Rng) -> Image:
@@ -28,7 +35,19 @@ class Transform(ABC):
         views["images"] = self(views["images"], rng)
 
 
-class HorizontalFlip(Transform):
+class PixelMover(Transform):
+    """Puts whole pixels elsewhere, whatever they hold: (H, W, C) for any C. The mask goes along as a fourth channel."""
+
+    keeps_masks = True
+
+    def apply(self, views: dict[str, Image], rng: Rng) -> None:
+        if MASK not in views:
+            return super().apply(views, rng)
+        both = self(np.dstack([views["images"], views[MASK]]), rng)
+        views["images"], views[MASK] = both[..., :3], both[..., 3]
+
+
+class HorizontalFlip(PixelMover):
     """Mirrors left and right with probability ``p``."""
 
     def __init__(self, p: float = 0.5) -> None:
@@ -40,7 +59,7 @@ class HorizontalFlip(Transform):
         return image[:, ::-1] if rng.random() < self.p else image
 
 
-class WeakAugment(Transform):
+class WeakAugment(PixelMover):
     """Flip and shift (FixMatch, Sohn et al. 2020, section 2.3).
 
     Args:
@@ -105,6 +124,87 @@ class TwoViews(Transform):
         image = views["images"]
         first, second = rng.spawn(2)
         views["weak"], views["strong"] = self.weak(image.copy(), first), self.strong(image.copy(), second)
+
+
+class PhotometricDistortion(Transform):
+    """Brightness, contrast, saturation and hue, each changed with probability ``p``; the teacher's in KLiSH (sec. 4.1).
+
+    Args:
+        brightness: largest shift, of 255. contrast, saturation: largest relative change. hue: largest turn, in degrees.
+        p: of each change (0.5 is meant; the authors' draws come to 2/3).
+
+    Raises:
+        ValueError: for a number out of its range.
+    """
+
+    keeps_masks = True
+
+    def __init__(self, brightness: float = 32, contrast: float = 0.5, saturation: float = 0.5, hue: float = 18,
+                 p: float = 0.5) -> None:
+        for name, value, most in (("brightness", brightness, 255), ("contrast", contrast, 1), ("saturation", saturation, 1),
+                                  ("hue", hue, 180), ("p", p, 1)):
+            if not 0 <= value <= most:
+                raise ValueError(f"{name}={value!r}: it lies in [0, {most}]")
+        self.brightness, self.contrast, self.saturation, self.hue, self.p = brightness, contrast, saturation, hue, p
+
+    def __call__(self, image: Image, rng: Rng) -> Image:
+        on = rng.random(4) < self.p
+        shift, gain, color, turn = rng.uniform(-1, 1, 4) * (self.brightness, self.contrast, self.saturation, self.hue)
+        pixels = image.astype(np.float64)
+        if on[0]:
+            pixels = pixels + shift
+        if on[1]:
+            pixels = pixels * (1 + gain)
+        if on[2] or on[3]:
+            pixels = pixels @ _chroma_matrix(1 + color * on[2], turn * on[3]).T
+        return np.rint(pixels.clip(0, 255)).astype(np.uint8)
+
+
+class BlurAndNoise(Transform):
+    """What generated images may have and drawn ones have not: a Gaussian blur, then Gaussian noise, of random strengths.
+
+    Args:
+        blur: largest standard deviation, in pixels.
+        noise: largest standard deviation, of 255.
+
+    Raises:
+        ValueError: for a negative number.
+    """
+
+    keeps_masks = True
+
+    def __init__(self, blur: float = 1.0, noise: float = 10.0) -> None:
+        if blur < 0 or noise < 0:
+            raise ValueError(f"blur={blur!r}, noise={noise!r}: standard deviations are at least 0")
+        self.blur, self.noise = blur, noise
+
+    def __call__(self, image: Image, rng: Rng) -> Image:
+        from scipy.ndimage import gaussian_filter
+
+        blur, noise = rng.uniform(0, 1, 2) * (self.blur, self.noise)
+        pixels = gaussian_filter(image.astype(np.float32), (blur, blur, 0), mode="nearest")
+        pixels = pixels + np.float32(noise) * rng.standard_normal(image.shape, dtype=np.float32)
+        return np.rint(pixels.clip(0, 255)).astype(np.uint8)
+
+
+def check_keeps_masks(transforms: Sequence[Transform]) -> None:
+    """Refuse transforms that would move an image's pixels and leave its mask where it was.
+
+    Raises:
+        ValueError: naming the transform, and those that can be had.
+    """
+    for transform in transforms:
+        if not transform.keeps_masks:
+            raise ValueError(f"{type(transform).__name__} does not take masks along (keeps_masks=False): leave it out, or take "
+                             "HorizontalFlip, WeakAugment, PhotometricDistortion or BlurAndNoise")
+
+
+def _chroma_matrix(saturation: float, degrees: float) -> np.ndarray:
+    """(3, 3) on RGB: colour differences (YIQ's I and Q) turned and scaled, brightness kept."""
+    from_rgb = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+    cos, sin = saturation * np.cos(np.radians(degrees)), saturation * np.sin(np.radians(degrees))
+    turned = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    return np.linalg.inv(from_rgb) @ turned @ from_rgb
 
 
 def cut_out(image: Image, share: float, rng: Rng) -> Image:

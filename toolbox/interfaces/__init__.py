@@ -9,6 +9,7 @@
     Conditioner     -> what to draw
     Augment         images -> images, for discriminators
     FeatureExtractor  images -> vectors
+    Segmenter       images -> parts, a pixel at a time
 """
 
 from toolbox.interfaces.clusterer import Clusterer
@@ -18,8 +19,9 @@ from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.prompt_learner import PromptLearner
 from toolbox.interfaces.records import Condition, Record, Sample, concatenate
+from toolbox.interfaces.segmenter import Segmenter
 from toolbox.interfaces.training import Augment, Conditioner, FeatureExtractor, Objective, Turn
 
 __all__ = ["Augment", "Clusterer", "Condition", "Conditioner", "Discriminator", "FeatureExtractor", "Generator",
-           "Metric", "Objective", "PromptLearner", "Record", "RowGenerator", "Rows", "Sample", "Turn",
+           "Metric", "Objective", "PromptLearner", "Record", "RowGenerator", "Rows", "Sample", "Segmenter", "Turn",
            "concatenate", "draw_rows"]

@@ -18,6 +18,7 @@ _WHERE = {
     "check_generator": "generators", "check_discriminator": "discriminators", "check_prompt_learner": "prompt_learners",
     "check_clusterer": "clusterers", "check_metric": "metrics", "check_objective": "objectives", "FakeTurn": "objectives",
     "small_networks": "objectives", "check_conditioner": "conditioners", "check_augment": "images", "check_extractor": "images",
+    "check_segmenter": "segmenters",
     "check_plugin": "plugins", "check_ranks": "ranks", "run_ranks": "processes", "random_sample": "common",
 }
 

@@ -112,13 +112,15 @@ def build_loader(config: Any, seed: int) -> Any:
 def fill_from_data(model: Any, stream: Any) -> Any:
     """Replace what a config leaves to the data set, so that it fits any:
 
-    ``'data:classes'`` (names), ``'data:n_classes'``, ``'data:n_conditions'`` (clusters of all classes, or classes where the
-    conditioner has no clusters), ``'conditioner:clusters'``.
+    ``'data:classes'`` (names), ``'data:n_classes'``, ``'data:part_names'`` (of the masks), ``'data:n_conditions'`` (clusters of
+    all classes, or classes where the conditioner has no clusters), ``'conditioner:clusters'``.
     """
     classes = list(stream.source.classes) if hasattr(stream, "source") else []
     clusters = (model.get("conditioner") or {}).get("clusters", 1)
     total = sum(clusters.values()) if isinstance(clusters, Mapping) else len(classes) * clusters
-    known = {"data:classes": classes, "data:n_classes": len(classes), "data:n_conditions": total, "conditioner:clusters": clusters}
+    parts = list(getattr(getattr(stream, "source", None), "part_names", ()))
+    known = {"data:classes": classes, "data:n_classes": len(classes), "data:part_names": parts, "data:n_conditions": total,
+             "conditioner:clusters": clusters}
 
     def fill(value: Any) -> Any:
         if isinstance(value, Mapping):

@@ -81,7 +81,7 @@ class Evaluation(Hook):
 
     def before_train(self, runner: Any) -> None:
         """On resume, drop what was measured after the checkpoint."""
-        ranks.on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl"))
+        drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl")
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         """Measure every ``interval`` iterations."""
@@ -146,8 +146,12 @@ def _check_name(name: str, known: Mapping[str, Any], where: str) -> None:
                           f"evaluation.metrics has: {', '.join(known) or 'none'}")
 
 
-def _drop_after(iteration: int, path: Path) -> None:
-    records = read_records(path)
-    kept = [line for line in records if line.get("during") != ORIGIN or int(line["iteration"]) <= iteration]
-    if len(kept) < len(records):
-        write_records(path, kept)
+def drop_after(iteration: int, path: Path) -> None:
+    """Remove from a ``metrics.jsonl`` what was measured during training after an iteration (collective)."""
+    def drop() -> None:
+        records = read_records(path)
+        kept = [line for line in records if line.get("during") != ORIGIN or int(line["iteration"]) <= iteration]
+        if len(kept) < len(records):
+            write_records(path, kept)
+
+    ranks.on_main(drop)

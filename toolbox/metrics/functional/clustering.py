@@ -122,7 +122,9 @@ def _expected_mutual_information(rows: Integers, columns: Integers) -> float:
 
 
 def _expected_cell(a: int, b: int, n: int) -> float:
-    counts = np.arange(max(1, a + b - n), min(a, b) + 1, dtype=np.float64)
+    mean, deviation = a * b / n, (a * b * (n - a) * (n - b) / (n * n * max(n - 1, 1))) ** 0.5
+    near = 40 * deviation + 40  # further out, probabilities are below 1e-25 (Bernstein's inequality)
+    counts = np.arange(max(1, a + b - n, int(mean - near)), min(a, b, int(mean + near)) + 1, dtype=np.float64)
     margins = _log_factorial(np.array([a, b, n - a, n - b, n], dtype=np.float64))
     log_p = (margins[:4].sum() - margins[4] - _log_factorial(counts) - _log_factorial(a - counts)
              - _log_factorial(b - counts) - _log_factorial(n - a - b + counts))
