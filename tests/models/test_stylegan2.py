@@ -27,6 +27,19 @@ def close(ours: Tensor, theirs: Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4 * max(1.0, float(theirs.detach().abs().max())))
 
 
+def check_taps(taps: dict[str, Tensor], arrays: dict[str, Tensor]) -> dict[str, int]:
+    """A corner of the first image, or mean, deviation and largest magnitude of all; how many there were of each."""
+    seen: dict[str, int] = {}
+    for name in [name for name in arrays if name.startswith("tap.")]:
+        _, _, block, layer, what = name.split(".")
+        expected, size = arrays[name], block[1:]
+        tap = taps[f"{size}x{size}" + (".0" if layer == "conv0" else "")]
+        stats = torch.stack([tap.mean(), tap.std(unbiased=False), tap.abs().max()])
+        close(tap[0][tuple(slice(n) for n in expected.shape)] if what == "head" else stats, expected.to(tap.dtype))
+        seen[what] = seen.get(what, 0) + 1
+    return seen
+
+
 @pytest.fixture
 def without_gradients() -> Iterator[None]:
     with torch.no_grad():
@@ -59,12 +72,7 @@ class TestReference:
         close(network(z, labelled)[:, :, ::2, ::2], arrays["img.const"])
         close(network(z, condition, 0.5)[:, :, ::2, ::2], arrays["img.trunc0.5.const"])
         close(network.synthesis(network.styles(w), [None] * 7)[:, :, ::2, ::2], arrays["img.none"])
-        taps = network.features(z, condition, network.feature_layers)
-        for name in [name for name in arrays if name.startswith("tap.")]:
-            _, _, block, layer, _ = name.split(".")
-            head, size = arrays[name], block[1:]
-            tap = taps[f"{size}x{size}" + (".0" if layer == "conv0" else "")]
-            close(tap[0, : head.shape[0], : head.shape[1], : head.shape[2]], head)
+        assert check_taps(network.features(z, condition, network.feature_layers), arrays) == {"head": 7, "stats": 7}
 
     def test_cifar_discriminator(self) -> None:
         arrays, images = golden("stylegan2", "sg2_disc_cond32"), normal("input.img", 4, 3, 32, 32)
@@ -78,6 +86,7 @@ class TestReference:
         assert network.n_styles == int(arrays["num_ws"])
         ws = network.styles(network.style_latent(z))
         close(network(z)[:1, :, ::2, ::2], arrays["img.const"])
+        assert check_taps(network.features(z, None, network.feature_layers), arrays) == {"stats": 9}
         close(network.synthesis(torch.cat([ws[:1, :4], ws[1:, 4:]], dim=1))[:, :, ::2, ::2], arrays["img.mix_cut4.const"])
         judge = filled(StyleGAN2Discriminator(64, channel_base=2048, channel_max=64, minibatch_std_group=4))
         close(judge(normal("input.img", 4, 3, 64, 64)), golden("stylegan2", "sg2_disc_uncond64")["logits"][:, 0])

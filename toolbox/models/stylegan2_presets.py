@@ -28,6 +28,7 @@ class Preset:
         mapping_layers: of the generator; the discriminator's has 8.
         path_length, style_mixing_prob: weight and probability.
         architecture: of the discriminator.
+        augmented: with ADA.
     """
 
     processes: int
@@ -43,16 +44,20 @@ class Preset:
     path_length: float = 2.0
     style_mixing_prob: float = 0.9
     architecture: str = "resnet"
+    augmented: bool = True
 
 
 PRESETS = {
-    "stylegan2": Preset(8, 25000, 32, 4, 32768, 0.002, 10, 10),
+    "stylegan2": Preset(8, 25000, 32, 4, 32768, 0.002, 10, 10),  # config F with ADA, as ADA's code has it
+    "config-e": Preset(8, 25000, 32, 4, 16384, 0.002, 100, 10, augmented=False),  # StyleGAN2's own, at half the channels
+    "config-f": Preset(8, 25000, 32, 4, 32768, 0.002, 10, 10, augmented=False),
     "paper256": Preset(8, 25000, 64, 8, 16384, 0.0025, 1, 20),
     "paper512": Preset(8, 25000, 64, 8, 32768, 0.0025, 0.5, 20),
     "paper1024": Preset(8, 25000, 32, 4, 32768, 0.002, 2, 10),
     "cifar": Preset(2, 100000, 64, 32, 32768, 0.0025, 0.01, 500, 0.05, mapping_layers=2, path_length=0.0,
                     style_mixing_prob=0.0, architecture="orig"),
 }
+NAMES = ("auto", *PRESETS)
 
 
 def auto(image_size: int, processes: int = 1) -> Preset:
@@ -71,7 +76,7 @@ def preset(name: str, image_size: int, processes: int = 1) -> Preset:
     if name == "auto":
         return auto(image_size, processes)
     if name not in PRESETS:
-        raise ValueError(f"preset={name!r} is not known; choose from {['auto', *PRESETS]}{near(name, ['auto', *PRESETS])}")
+        raise ValueError(f"preset={name!r} is not known; choose from {list(NAMES)}{near(name, NAMES)}")
     return PRESETS[name]
 
 
