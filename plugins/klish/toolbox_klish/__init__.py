@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from toolbox import hookimpl
@@ -35,8 +36,15 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 
 
 @hookimpl
+def configs() -> dict[str, Path]:
+    """The ready-made configs: those of the source checkout, or those packed beside this file."""
+    folder = Path(__file__).parent / "configs"
+    return {file.stem: file for file in sorted(folder.glob("klish_*.py"))}
+
+
+@hookimpl
 def add_commands(subparsers: Any) -> None:
-    """``toolbox klish table`` and ``toolbox klish cost``."""
+    """``toolbox klish fit``, and whatever else there is."""
     from toolbox_klish.commands import add_commands as add
 
     add(subparsers)

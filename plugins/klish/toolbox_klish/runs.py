@@ -175,4 +175,8 @@ def build_generator(source: Any) -> Generator:
     if "type" in source:
         with seeded(0, "generator"):  # of one without weights
             return build(dict(source), "generator", "generator")
-    return toolbox.load_generator(source["weights"] if "weights" in source else source["run"])
+    key = "weights" if "weights" in source else "run"
+    if not Path(source[key]).exists():
+        raise ConfigError(f"generator: {key}={source[key]!r} is not there: put it there, name another with --cfg-options "
+                          f"generator.{key}=..., or see how a run goes with --quick")
+    return toolbox.load_generator(source[key])

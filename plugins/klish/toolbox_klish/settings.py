@@ -49,7 +49,7 @@ def read_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     """
     config = load_config(name, quick, options, plugins, command=COMMAND, keys=KEYS)
     for key in ("generator", "clusterers", "final"):
-        if not config.get(key):
+        if config.get(key) is None:
             raise ConfigError(f"config {str(name)!r} has no {key}: {KEYS[key]}")
     config.features = {**FEATURES, **_checked_features(config.get("features") or {})}
     defaults: dict[str, Any] = dict(shown=[config.final], seeds=[0], truth=None, pictures={}, warn_iou=0.8, device=None)

@@ -1,0 +1,5 @@
+"""Agglomerative clusters (Ward) in place of soft k-means, with a linear classifier for the images that have no label."""
+
+_base_ = 'lcp_cifar.py'
+title = 'Agglomerative clusters inside every class'
+model = dict(conditioner=dict(clusterer=dict(_delete_=True, type='AHC', linkage='ward')))
