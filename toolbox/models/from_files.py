@@ -10,6 +10,7 @@ from torch import Tensor
 
 from toolbox.interfaces import Generator
 from toolbox.models import stylegan_layouts as layouts
+from toolbox.models.stylegan2_nvidia import arguments_of
 from toolbox.registry import BuildError, build
 from toolbox.weights.door import Weights, read_weights
 from toolbox.weights.errors import WeightsError
@@ -64,11 +65,9 @@ def translated(tensors: Mapping[str, Tensor], layout: str, mean: Tensor | None =
     if layout == "rosinality-stylegan2" and mean is not None:
         tensors = {**tensors, "latent_avg": mean}
     result = layouts.translate(tensors, layout)
-    config = layouts.network_config(tensors, layout, result)
-    given = (facts or {}).get("init_kwargs", {})
-    if layout == "nvidia-stylegan2" and isinstance(given, Mapping) and isinstance(given.get("synthesis_kwargs"), Mapping):
-        config["conv_clamp"] = given["synthesis_kwargs"].get("conv_clamp")  # there, no clamp is the default
-    return result, config
+    recorded = (facts or {}).get("init_kwargs")
+    given = arguments_of(str((facts or {}).get("class")), recorded) if layout.startswith("nvidia") and recorded else {}
+    return result, layouts.network_config(tensors, layout, result, given)
 
 
 def _generator_of(weights: Weights) -> tuple[dict[str, Tensor], str]:

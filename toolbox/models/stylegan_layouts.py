@@ -117,20 +117,22 @@ def _apply(rules: list[Rule], state: State) -> tuple[State, str]:
     return result, "; ".join(listed(title, items) for title, items in groups if items)
 
 
-def network_config(source: Mapping[str, Tensor], layout: str, translated: Mapping[str, Tensor]) -> dict[str, Any]:
+def network_config(source: Mapping[str, Tensor], layout: str, translated: Mapping[str, Tensor],
+                   given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """``dict(type=..., ...)`` that builds the network of translated tensors; what tensors do not show has its default.
 
     Args:
         source: the tensors before.
         layout: their layout.
         translated: of :func:`translate`.
+        given: arguments known from elsewhere; what tensors show counts before them.
 
     Raises:
         WeightsError: when the network that they describe has other tensors.
     """
     family = LAYOUTS[layout].family
     try:
-        config = dict(type=family, **arguments(family, translated))
+        config = dict(given or {}) | dict(type=family, **arguments(family, translated))
         if layout == "klish-pggan-discriminator":
             config["fused_scale"] = any(re.fullmatch(r"layer\d+\.weight", name) for name in source)
         elif family.startswith("StyleGAN2") and not layout.startswith("nvidia"):  # those were trained without

@@ -28,7 +28,8 @@ def preset_config(name: str, image_size: int, processes: int = 1, conditional: b
     if conditional:
         network["n_conditions"] = "data:n_classes"
     objectives: dict[str, Any] = dict(r1=dict(gamma=round(run.r1_gamma, 8)))
-    model = dict(networks=dict(generator=network, discriminator=dict(network)), objectives=objectives, average=_average(run))
+    networks = dict(generator=network, discriminator=dict(network))
+    model: dict[str, Any] = dict(networks=networks, objectives=objectives, average=_average(run))
     if conditional:
         model["conditioner"] = dict(type="ClassConditions", class_names="data:classes")
     if not run.augmented:
