@@ -1,0 +1,153 @@
+"""Table IV of a clustering run: every clusterer, seed and number of clusters on new images, under the run's teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolbox.config import ConfigError
+from toolbox.interfaces import Segmenter
+from toolbox.metrics.functional import contingency_matrix
+from toolbox.registry import build
+from toolbox_klish.checks import check_whole
+from toolbox_klish.published import GENERATORS
+from toolbox_klish.runs import ClusterRun
+from toolbox_klish.segment import segment
+from toolbox_klish.table import METRICS, Results, Table, scores
+
+IMAGES, SEED = 200, 2022  # the paper: 10,000 new images; the seed is the authors'
+
+
+@dataclass
+class _Judged:
+    """One classifier, and what it does to each image.
+
+    Attributes:
+        name, seed, k: clusterer, its seed, number of clusters. classifier: of them.
+        tables: (images, parts, k) int32, filled image by image.
+    """
+
+    name: str
+    seed: int
+    k: int
+    classifier: Any
+    tables: NDArray[np.int32]
+
+
+def judge(run: ClusterRun, images: int = IMAGES, seed: int = SEED, clusters: Sequence[int] | None = None,
+          seeds: Sequence[int] | None = None, size: int | None = None, paper: str | None = None) -> Table:
+    """The table of a run. Images are made one at a time; of each, a table of parts and clusters is kept for every classifier.
+
+    Args:
+        run: fitted, with a ``truth``.
+        images, seed: how many new images, and the seed they are drawn with.
+        clusters: numbers of clusters; None = the run's ``shown`` and ``final``. seeds: of the fits; None = all of the run.
+        size: pixels of a side at which parts and clusters are compared; None = the images' own, at most the run's.
+        paper: generator whose rows of the paper are printed beside; None = see :func:`in_table_iv`.
+
+    Raises:
+        ConfigError: for a run without truth, one that is not fitted whole, or a ``seed`` whose images were clustered.
+        ValueError: for an argument out of its range.
+    """
+    for name, value in dict(images=images, size=1 if size is None else size).items():
+        check_whole(name, value)
+    _check_new(run, seed)
+    teacher = teacher_of(run)
+    size = size or min(run.generator.image_size, run.config.features.size)
+    judged = list(_classifiers(run, clusters or run.numbers, seeds or run.seeds, images, len(teacher.part_names)))
+    stream = run.stream(images, seed=seed, size=size, pixels=None)
+    for i in _watched(images):
+        _look(i, stream, teacher, judged, size)
+    title = run.config.get("title", run.folder.name)
+    notes = [f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.", _worth(teacher)]
+    facts = dict(run=run.folder.name, images=images, seed=seed, size=size, seeds=sorted({one.seed for one in judged}),
+                 truth=dict(run.config.truth), parts=list(teacher.part_names), teacher=getattr(teacher, "card", {}).get("metrics"))
+    return Table(title, _results(judged, run.clusterers), notes, paper or in_table_iv(run), _in_the_paper(run), facts)
+
+
+def teacher_of(run: ClusterRun) -> Segmenter:
+    """The segmenter that a run's ``truth`` describes, on the run's device, in eval mode.
+
+    Raises:
+        ConfigError: for a run without one.
+    """
+    if not run.config.truth:
+        raise ConfigError(f"{run.folder} has no truth to compare with: give its config.py truth=dict(type='EmbeddedSegmenter'), or "
+                          "another segmenter that knows what the generator shows")
+    teacher: Segmenter = build(dict(run.config.truth), "segmenter", "truth")
+    return teacher.to(run.device).eval()
+
+
+def in_table_iv(run: ClusterRun) -> str | None:
+    """The generator of Table IV that a run's title names ('StyleGAN2 on FFHQ'), unless another one stands in for its weights."""
+    if "weights" not in run.config.generator:
+        return None
+    title = _plain(run.config.get("title", ""))
+    return next((name for name in GENERATORS if _plain(name) in title), None)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" on ", "").replace("-", "").replace(" ", "")
+
+
+def _check_new(run: ClusterRun, seed: int) -> None:
+    clustered = sorted({run.feature_seed(own) for own in run.seeds})
+    if seed in clustered:
+        raise ConfigError(f"seed={seed}: {run.folder} has clustered the images of this seed; new ones are needed, take a seed that "
+                          f"is none of {clustered}")
+
+
+def _classifiers(run: ClusterRun, clusters: Sequence[int], seeds: Sequence[int], images: int, parts: int) -> Iterator[_Judged]:
+    for k in sorted(set(clusters)):
+        for name in run.clusterers:
+            for seed in seeds:
+                yield _Judged(name, seed, k, run.classifier(k, name, seed), np.zeros((images, parts, k), dtype=np.int32))
+
+
+def _look(i: int, stream: Any, teacher: Segmenter, judged: Sequence[_Judged], size: int) -> None:
+    """Count the pixels of image ``i`` by part and cluster."""
+    truth = teacher.labels(stream.image(i)[None], size)[0].flatten().cpu().numpy()
+    maps = stream.maps(i)
+    for one in judged:
+        found = segment(one.classifier, maps, size)[0].flatten().cpu().numpy()
+        one.tables[i] = contingency_matrix(truth, found, one.tables.shape[1:])
+
+
+def _results(judged: Sequence[_Judged], names: Sequence[str]) -> Results:
+    results: Results = {one.k: {name: {metric: [] for metric in METRICS} for name in names} for one in judged}
+    for one in judged:
+        for metric, value in scores(one.tables).items():
+            results[one.k][one.name][metric].append(value)
+    return results
+
+
+def _in_the_paper(run: ClusterRun) -> dict[str, str]:
+    """{clusterer of the run: its name in Table IV, '' if it is not in there}."""
+    known = {("KLiSH", None): "KLiSH", ("KASP", None): "KASP", ("LloydKMeans", "euclidean"): "K-means",
+             ("AHC", "ward"): "AHC (Ward)", ("AHC", "arccos"): "AHC (arccos)"}
+    found = {}
+    for name in run.clusterers:
+        config = run.config.clusterers[name]
+        kind = {"LloydKMeans": config.get("metric", "euclidean"), "AHC": config.get("linkage", "ward")}.get(config["type"])
+        found[name] = known.get((config["type"], kind), "")
+    return found
+
+
+def _worth(teacher: Segmenter) -> str:
+    """What the truth is worth."""
+    kind, measured = type(teacher).__name__, (getattr(teacher, "card", None) or {}).get("metrics")
+    if not measured:
+        return f"Truth: {kind}; how well it segments is not known here."
+    return (f"Truth: {kind}, whose mean IoU on test images with exact masks is {measured['test: miou']:.3f} (an image at a time, "
+            f"without background) and {measured['test: miou-pooled']:.3f} (pooled, with it). Generated images have no masks to "
+            "test it on.")
+
+
+def _watched(images: int) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(range(images), desc="judging", unit="image", leave=False)
