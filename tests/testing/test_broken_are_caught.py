@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any, ClassVar
@@ -94,6 +94,30 @@ class BoastingGenerator(SmallGenerator):
     feature_layers = ("4x4",)
 
 
+class TappedGenerator(SmallGenerator):
+    feature_layers, feature_channels = ("8x8",), (3,)
+
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
+                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        return {layer: {"8x8": self(latents * truncation, condition)}[layer] for layer in layers}
+
+
+class MiscountingGenerator(TappedGenerator):
+    feature_channels = (4,)
+
+
+class UntruncatedGenerator(TappedGenerator):
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str]) -> dict[str, Tensor]:
+        return super().features(latents, condition, layers)
+
+
+class RandomTapsGenerator(TappedGenerator):
+    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
+                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        found = super().features(latents, condition, layers, truncation)
+        return {layer: tap + 0 if rng is None else tap + torch.randn(1) for layer, tap in found.items()}
+
+
 class ForgetfulGenerator(SmallGenerator):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
@@ -118,12 +142,19 @@ class ForgetfulGenerator(SmallGenerator):
         (IdleGenerator, r"no gradient reaches the parameters \['idle.weight'"),
         (LooseGenerator, "loose is trainable but not in the state_dict"),
         (BoastingGenerator, r"lists feature_layers \['4x4'\] but has no features"),
+        (MiscountingGenerator, r"features\['8x8'\] is \(4, 3, 8, 8\), expected \(4, 4, h, w\)"),
+        (UntruncatedGenerator, "features must take truncation and rng"),
+        (RandomTapsGenerator, "features is not a function of its rng"),
         (ForgetfulGenerator, "does not carry the condition"),
         (nn.Identity, "does not inherit"),
     ],
 )
 def test_generators(broken: type, message: str) -> None:
     caught(testing.check_generator, broken(), message)
+
+
+def test_a_generator_with_taps() -> None:
+    testing.check_generator(TappedGenerator())
 
 
 # -- discriminators ----------------------------------------------------------------------------------------------------
