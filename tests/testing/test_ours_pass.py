@@ -88,7 +88,8 @@ COVERED = {
     # tests/models/test_pggan.py, test_stylegan.py: colour layers of other resolutions than the present have no gradient
     "generator": {"PGGANGenerator", "StyleGANGenerator"},
     "discriminator": {"PromptDiscriminator", "PGGANDiscriminator", "StyleGANDiscriminator"},
-    "objective": {"PixelCrossEntropy", "ImageTextContrastive", "PathLength"},  # tests/training/test_style_objectives.py
+    "objective": {"PixelCrossEntropy", "ImageTextContrastive", "PathLength",  # tests/training/test_style_objectives.py
+                  "GradientPenalty", "Drift", "AuxiliaryClassifier"},  # tests/training/test_progressive_objectives.py
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
 }
 

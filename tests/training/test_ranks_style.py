@@ -1,4 +1,4 @@
-"""A StyleGAN2 game in two processes ends as in one: noise, style mixing, mean w, path length, R1 and ADA's draws."""
+"""StyleGAN2 and PGGAN games in two processes end as in one: noise, style mixing, mean w, path length, penalties, ADA's draws."""
 
 from __future__ import annotations
 
@@ -32,3 +32,21 @@ def style_game() -> Any:
 
 def test_two_processes_equal_one() -> None:
     testing.check_ranks(style_game, iterations=3, batch_size=8)
+
+
+def progressive_game() -> Any:
+    """PGGAN's loss terms with classes, in the middle of a fade."""
+    sizes = dict(**SIZES, lod=0.25)
+    return build(dict(
+        type="Game",
+        networks=dict(generator=dict(type="PGGANGenerator", latent_dim=6, **sizes),
+                      discriminator=dict(type="PGGANDiscriminator", minibatch_std_group=1, **sizes)),
+        players=dict(generator=["generator"], discriminator=["discriminator"]),
+        phases=[dict(player="discriminator"), dict(player="generator")],
+        conditioner=dict(type="ClassConditions", class_names=CLASSES),
+        objectives=dict(real_or_fake=dict(type="WassersteinAdversarial"), penalty=dict(type="GradientPenalty"),
+                        drift=dict(type="Drift", weight=0.001), classes=dict(type="AuxiliaryClassifier"))))
+
+
+def test_two_processes_of_pggan_equal_one() -> None:
+    testing.check_ranks(progressive_game, iterations=3, batch_size=8)
