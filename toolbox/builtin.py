@@ -88,6 +88,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "EmbeddedFashion": "toolbox.data.embedded:EmbeddedFashion",
         "EmbeddedEmoji": "toolbox.data.embedded:EmbeddedEmoji",
         "DrawnPortraits": "toolbox.data.drawn:DrawnPortraits",
+        "MaskFolder": "toolbox.data.masks:MaskFolder",
         "RelabelledSet": "toolbox.data.relabelled:RelabelledSet",
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",
         "Stream": "toolbox.data.stream:Stream",

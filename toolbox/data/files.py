@@ -38,7 +38,7 @@ class FileSet(ImageSet):
         """The file's bytes, or where it lies."""
 
     @abstractmethod
-    def _checksum(self, name: str) -> int:
+    def _checksum(self, name: str) -> Any:
         """Something cheap that changes with the file's content."""
 
     def _decode(self, i: int) -> Image:

@@ -1,0 +1,89 @@
+"""Any folder of pictures and index masks, as CelebAMask-HQ is once its parts are merged into one mask an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as Pillow
+
+from toolbox.data.base import DataError, Mask, chosen_split
+from toolbox.data.files import FileSet
+from toolbox.data.pictures import SUFFIXES
+
+
+class MaskFolder(FileSet):
+    """``root/images/NAME.jpg`` with ``root/masks/NAME.png``, or both folders in ``root/train`` and ``root/test``.
+
+    A mask is an 8-bit PNG whose values (or palette numbers) are the parts; three equal channels are read too. Pictures and masks
+    are cut to the largest centred square; pictures are resized as in all folders, masks to the nearest pixel. All images are of
+    one class.
+
+    Args:
+        root: the folder.
+        part_names: what the numbers mean, from 0.
+        split: 'train' or 'test'; ``train`` overrules it. A root without such parts is all training data.
+        image_size: pixels.
+        title: name for people; None: the root's.
+        cache: keep decoded images in memory, uint8.
+
+    Raises:
+        DataError: when a folder, or the mask of an image, is missing, or a picture cannot be read.
+    """
+
+    def __init__(self, root: str | Path, part_names: Sequence[str], split: str = "train", train: bool | None = None,
+                 image_size: int = 256, title: str | None = None, cache: bool = False) -> None:
+        root, self.split = Path(root), chosen_split(split, train)
+        self.part_names = list(part_names)
+        folder = _part(root, self.split)
+        names = sorted(file.name for file in (folder / "images").iterdir() if file.suffix.lower() in SUFFIXES)
+        missing = [name for name in names if not _mask_file(folder, name).is_file()]
+        if missing or not names:
+            raise DataError(f"{folder}: {missing[0]} has no mask {_mask_file(folder, missing[0])}" if missing
+                            else f"{folder / 'images'} holds no pictures ({', '.join(SUFFIXES)})")
+        labels = np.zeros(len(names), dtype=np.int64)
+        super().__init__(folder, names, labels, ["image"], title or root.name, image_size, None, cache)
+
+    def mask(self, i: int) -> Mask:
+        file = _mask_file(self.path, self._names[i])
+        try:
+            with Pillow.open(file) as opened:
+                values = np.array(opened)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{file} is not a readable mask ({error}): fetch it anew") from None
+        if values.ndim == 3 and (values == values[..., :1]).all():
+            values = values[..., 0]
+        if values.ndim != 2 or values.dtype != np.uint8:
+            raise DataError(f"{file} is no index mask: it has shape {values.shape} of {values.dtype}; a mask has one 8-bit channel "
+                            "that holds the number of each pixel's part")
+        return _square(values, self.image_size)
+
+    def _read(self, name: str) -> Path:
+        return self.path / "images" / name
+
+    def _checksum(self, name: str) -> Any:
+        return (self.path / "images" / name).stat().st_size, _mask_file(self.path, name).stat().st_size
+
+
+def _mask_file(folder: Path, name: str) -> Path:
+    return folder / "masks" / f"{Path(name).stem}.png"
+
+
+def _part(root: Path, split: str) -> Path:
+    """The folder that holds 'images' and 'masks' of a split."""
+    folder = root / split if (root / split).is_dir() or split == "test" else root
+    for name in ("images", "masks"):
+        if not (folder / name).is_dir():
+            raise DataError(f"{folder} has no folder {name!r}: pictures belong into images/, masks of the same names into masks/")
+    return folder
+
+
+def _square(values: Mask, size: int) -> Mask:
+    """The largest centred square of a mask, as the pictures', at ``size`` x ``size``: each pixel the nearest one's part."""
+    height, width = values.shape
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = Pillow.fromarray(np.ascontiguousarray(values[top:top + side, left:left + side]))
+    return np.array(square.resize((size, size), Pillow.Resampling.NEAREST))
