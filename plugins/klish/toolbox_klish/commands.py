@@ -6,18 +6,20 @@ import argparse
 from typing import Any
 
 from toolbox_klish.cost import MACHINES
+from toolbox_klish.look_commands import add_look_commands
 from toolbox_klish.table_command import add_arguments
 
 
 def add_commands(subparsers: Any) -> None:
     """Add ``klish`` with its own sub-commands."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("klish", help="clusters of generator features: tables and costs",
+    parser: argparse.ArgumentParser = subparsers.add_parser("klish", help="clusters of generator features: fits, pictures, tables",
                                                             description="Clusters of generator features (KLiSH).")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_fit(commands.add_parser("fit", help="cluster the features of a generator as a config says, and draw the clusters"))
     table = commands.add_parser("table", help="Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters")
     add_arguments(table)
     table.set_defaults(execute=_table)
+    add_look_commands(commands)
     _add_cost(commands.add_parser("cost", help="memory and time that a fit would take, by a model"))
 
 

@@ -32,3 +32,31 @@ def curved_clusters(rows: int, width: int, classes: int, seed: int = 0, spread: 
     features[np.arange(rows), planes[:, 0]] += spread * np.cos(angle)
     features[np.arange(rows), planes[:, 1]] += spread * np.sin(angle)
     return (features @ basis.T).astype(np.float32), labels
+
+
+def three_sets(rows: int = 2400, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Points (rows, 2) of three sets in the plane, and the set of each (rows,), after Fig. 2, whose own points are not published.
+
+    A line parts each set from the rest, but each is put together from strips and blobs, so that its centre says little of it. The
+    first is long and bent: it holds half of the points, and its end lies nearer to the second set than to its own beginning.
+    """
+    rng = np.random.default_rng(seed)
+    counts = np.diff(np.round(np.linspace(0, rows, 13)).astype(int)).reshape(6, 2).sum(axis=1)
+    bent = [_strip(rng, (-8, -2), (-7, -8), 0.35, counts[0]), _strip(rng, (-7, -8), (-2.5, 0), 0.35, counts[1]),
+            _blob(rng, (-2.2, 0.4), (0.55, 0.75), counts[2])]
+    hook = [_blob(rng, (2.5, -1.6), (0.75, 0.65), counts[3]), _strip(rng, (3, -3), (5.5, -8), 0.4, counts[4] // 2)]
+    above = [_strip(rng, (-3.5, 6), (6, 4.6), 0.2, counts[4] - counts[4] // 2), _blob(rng, (2.5, 6.6), (1, 0.9), counts[5])]
+    sets = [np.concatenate(parts) for parts in (bent, hook, above)]
+    return np.concatenate(sets).astype(np.float32), np.repeat(np.arange(3), [len(points) for points in sets])
+
+
+def _strip(rng: np.random.Generator, start: tuple[float, float], end: tuple[float, float], width: float,
+           number: int) -> NDArray[np.float64]:
+    """Points along a line, with normal noise of standard deviation ``width``."""
+    along = rng.uniform(size=(number, 1))
+    return np.asarray((1 - along) * start + along * end + width * rng.standard_normal((number, 2)))
+
+
+def _blob(rng: np.random.Generator, centre: tuple[float, float], spread: tuple[float, float], number: int) -> NDArray[np.float64]:
+    """Points around a centre, with standard deviations ``spread`` along the axes."""
+    return np.asarray(centre + rng.standard_normal((number, 2)) * spread)

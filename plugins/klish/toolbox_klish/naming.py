@@ -1,0 +1,155 @@
+"""Names of clusters, given by a person: a small JSON file that merges clusters and says what they show.
+
+    {"clusters": 12, "names": {"hair": [0, 3], "skin": [1], "eye": [7]}}
+
+Several clusters under one name are merged. A cluster without a name keeps its number. (The paper, section 5.1: naming and merging
+is the only labelling cost, "less than one minute for a whole dataset".)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from toolbox.catalog import near_miss
+
+Labels = TypeVar("Labels", NDArray[np.integer], Tensor)
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of the clusters of one classifier.
+
+    Args:
+        clusters: K, of the classifier.
+        groups: {name: numbers of its clusters}; clusters that no name has stay on their own.
+
+    Attributes:
+        titles: names in order of ``groups``, then "cluster 4", ... for those without a name: what :meth:`apply` numbers.
+        places: (K,) the place in ``titles`` of each cluster.
+
+    Raises:
+        ValueError: for a number that is no cluster, one under two names, or an empty name.
+    """
+
+    clusters: int
+    groups: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not _is_whole(self.clusters) or self.clusters < 1:
+            raise ValueError(f"clusters={self.clusters!r} must be a whole number of at least 1, that of the classifier")
+        owner: dict[int, str] = {}
+        for name, numbers in self.groups.items():
+            _check_group(name, numbers, self.clusters)
+            for number in numbers:
+                if number in owner:
+                    where = f"twice under {name!r}" if owner[number] == name else f"under {owner[number]!r} and under {name!r}"
+                    raise ValueError(f"names: cluster {number} stands {where}; a cluster has one name")
+                owner[number] = name
+
+    @classmethod
+    def template(cls, clusters: int) -> Names:
+        """Every cluster on its own, called by its number: to be edited."""
+        return cls(clusters, {f"cluster {number}": [number] for number in range(clusters)})
+
+    @classmethod
+    def read(cls, path: str | Path, clusters: int | None = None) -> Names:
+        """Names of a file.
+
+        Args:
+            path: JSON as above. clusters: K of the classifier that they are wanted for, to be checked.
+
+        Raises:
+            ValueError: naming the file and what is wrong with it.
+        """
+        try:
+            names = _parsed(json.loads(Path(path).read_text(encoding="utf-8")))
+        except ValueError as error:  # JSON's own among them
+            raise ValueError(f"{path}: {error}") from error
+        if clusters is not None and names.clusters != clusters:
+            raise ValueError(f"{path}: names {names.clusters} clusters, the classifier has {clusters}: another number needs "
+                             "names of its own; move the file away and run `toolbox klish name` again")
+        return names
+
+    def write(self, path: str | Path) -> None:
+        """The file as above, a name a line; whole or not at all."""
+        from toolbox.training.writing import write_text
+
+        lines = ",\n".join(f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(list(map(int, numbers)))}"
+                           for name, numbers in self.groups.items())
+        write_text(f'{{\n  "clusters": {self.clusters},\n  "names": {{\n{lines}\n  }}\n}}\n', path)
+
+    def named(self, name: str, numbers: Sequence[int]) -> Names:
+        """A copy where these clusters, and no others, have this name; no clusters = the name is dropped."""
+        groups = {known: [number for number in theirs if number not in numbers] for known, theirs in self.groups.items()}
+        groups[name] = list(numbers)
+        return Names(self.clusters, {known: theirs for known, theirs in groups.items() if theirs})
+
+    @cached_property
+    def titles(self) -> list[str]:
+        taken = {number for numbers in self.groups.values() for number in numbers}
+        return [*self.groups, *(f"cluster {number}" for number in range(self.clusters) if number not in taken)]
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        own = {number: place for place, numbers in enumerate(self.groups.values()) for number in numbers}
+        rest = iter(range(len(self.groups), self.clusters + len(self.groups)))
+        return np.array([own[number] if number in own else next(rest) for number in range(self.clusters)])
+
+    def members(self, place: int) -> list[int]:
+        """Clusters that a place of ``titles`` stands for."""
+        return np.flatnonzero(self.places == place).tolist()
+
+    def apply(self, labels: Labels) -> Labels:
+        """Clusters 0..K-1, of any shape, array or tensor, as places in ``titles``."""
+        if isinstance(labels, Tensor):
+            return labels.new_tensor(self.places)[labels.long()]
+        return self.places[np.asarray(labels)]
+
+
+def parse_setting(text: str) -> tuple[str, list[int]]:
+    """'hair=0,3' as ('hair', [0, 3]); 'hair=' as ('hair', []).
+
+    Raises:
+        ValueError: for anything else.
+    """
+    name, equals, numbers = text.rpartition("=")
+    parts = [part.strip() for part in numbers.split(",") if part.strip()]
+    if not equals or not name.strip() or not all(part.isdigit() for part in parts):
+        raise ValueError(f"--set {text!r} is not NAME=NUMBER,NUMBER,...; for instance --set hair=0,3")
+    return name.strip(), [int(part) for part in parts]
+
+
+def _parsed(value: Any) -> Names:
+    known = ("clusters", "names")
+    if not isinstance(value, dict) or "clusters" not in value:
+        raise ValueError('must hold {"clusters": K, "names": {"hair": [0, 3], ...}}')
+    for key in value:
+        if key not in known:
+            raise ValueError(f"unknown key {key!r}{near_miss(key, known)}; there are: {', '.join(known)}")
+    groups = value.get("names", {})
+    if not isinstance(groups, dict):
+        raise ValueError(f'"names" must be an object of lists of clusters, such as {{"hair": [0, 3]}}, not {groups!r}')
+    return Names(value["clusters"], groups)
+
+
+def _check_group(name: str, numbers: Any, clusters: int) -> None:
+    if not name.strip():
+        raise ValueError("names: a name is empty; give it one, or leave its clusters out")
+    if not isinstance(numbers, (list, tuple)) or not numbers:
+        raise ValueError(f"names: {name!r} must have a list of clusters, such as [0, 3], not {numbers!r}")
+    for number in numbers:
+        if not _is_whole(number) or not 0 <= number < clusters:
+            raise ValueError(f"names: {name!r} has {number!r}, which is no cluster: they are 0 to {clusters - 1}")
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)

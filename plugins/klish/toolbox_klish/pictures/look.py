@@ -1,0 +1,173 @@
+"""What the pictures of a run are made of: new samples of its generator, and what every classifier says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from toolbox.catalog import near_miss
+from toolbox.config import ConfigError
+from toolbox_klish.checks import check_whole
+from toolbox_klish.klish import KLiSH
+from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
+from toolbox_klish.pictures.step import confidence, merge_step
+from toolbox_klish.runs import ClusterRun
+from toolbox_klish.segment import score_maps, segment
+
+Labels = NDArray[np.integer]
+_STRIP = 10  # numbers of clusters in the strip over K
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """The ``pictures`` of a clustering run's config.
+
+    Args:
+        samples: images a picture. seed: of them; another than that of the fitted images, so that they are new.
+        pool: images that each cluster's best examples are chosen from.
+        strip: samples that are followed over K.
+        step: K of the merge whose confidence maps are shown; None = the merge that led to ``final``.
+    """
+
+    samples: int = 8
+    seed: int = 2022
+    pool: int = 24
+    strip: int = 2
+    step: int | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> PictureSettings:
+        """From a config.
+
+        Raises:
+            ConfigError: for an unknown key, or a number that makes no sense.
+        """
+        known = [field.name for field in fields(cls)]
+        for key, value in arguments.items():
+            if key not in known:
+                raise ConfigError(f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}")
+            if key not in ("seed", "step"):
+                check_whole(f"pictures.{key}", value)
+        return cls(**arguments)
+
+
+class Look:
+    """New samples under the classifiers of a run, all read in one pass over the generator.
+
+    Args:
+        run: fitted. settings: which samples.
+        numbers: numbers of clusters to show; None = those of the run. seed: which fit; None = the run's first.
+
+    Attributes:
+        tree: the fitted KLiSH, if that is the clusterer that is shown first. final: K of the classifier that is named.
+        step: the merge to show, if there is one.
+        images: (pool, 3, H, W) in [-1, 1], samples first.
+        labels: {(clusterer, K): (images, h, w)}; over the whole pool for the final classifier, else over the samples.
+        confidences: {cluster: (samples, h, w)} of the clusters of the step.
+        notes: what could not be shown, in words.
+    """
+
+    def __init__(self, run: ClusterRun, settings: PictureSettings, numbers: Sequence[int] | None = None,
+                 seed: int | None = None) -> None:
+        self.run, self.settings = run, settings
+        self.notes: list[str] = []
+        self.seed, self.final, self.default = run.seeds[0] if seed is None else seed, int(run.config.final), run.default
+        self.numbers = sorted(set(numbers or run.numbers), reverse=True)
+        model = run.model(self.default, self.seed)
+        self.tree = model if isinstance(model, KLiSH) else None
+        self.step = self._step()
+        self.images, self.labels, self.confidences = self._read()
+        self.samples = self.images[:settings.samples]
+
+    @property
+    def strip_numbers(self) -> list[int]:
+        """Numbers of clusters of the strip, from the first to the last that the tree has."""
+        if self.tree is None:
+            return []
+        first, last = self.tree.clusters_, self.tree.clusters_ - len(self.tree.iou_) + 1
+        numbers = {int(k) for k in np.geomspace(first, last, _STRIP).round()}
+        if last <= self.final <= first:  # in the place of the number next to it
+            near = min(numbers - {first, last} or numbers, key=lambda k: abs(np.log(k / self.final)))
+            numbers = numbers - {near} | {self.final, first, last}
+        return sorted(numbers, reverse=True)
+
+    def colours(self, name: str, k: int) -> Colours:
+        """(k, 3) RGB: of the tree, or matched to those of the clusterer that is shown first."""
+        if name == self.default:
+            return distinct_colours(k) if self.tree is None else tree_colours(self.tree, k)
+        labels = self.labels[name, k]
+        reference = self.labels.get((self.default, k))
+        if reference is None:
+            return distinct_colours(k)
+        return matched_colours(labels, k, reference[:len(labels)], self.colours(self.default, k))
+
+    def shares(self, name: str, k: int) -> NDArray[np.float64]:
+        """(k) share of the samples' pixels."""
+        counts = np.bincount(self.labels[name, k][:self.settings.samples].ravel(), minlength=k)
+        return np.asarray(counts / counts.sum())
+
+    def iou(self, k: int) -> NDArray[np.float64] | None:
+        """(k) IoU of the tree's clusters with the rows that they were fitted on, None without a tree."""
+        if self.tree is None or k not in range(self.tree.clusters_ - len(self.tree.iou_) + 1, self.tree.clusters_ + 1):
+            return None
+        return np.asarray(self.tree.iou_[self.tree.clusters_ - k, :k])
+
+    def _step(self) -> Any:
+        if self.tree is None or not len(self.tree.merges_):
+            return None
+        asked = self.settings.step
+        return merge_step(self.tree, min(self.final + 1, self.tree.clusters_) if asked is None else asked)
+
+    def _read(self) -> tuple[Tensor, dict[tuple[str, int], Labels], dict[int, Tensor]]:
+        """One pass over the pool: images, labels, confidences."""
+        few, pool = self.settings.samples, max(self.settings.samples, self.settings.pool)
+        size = min(self.run.generator.image_size, self.run.config.features.size)
+        stream = self.run.stream(pool, seed=self.settings.seed, size=size, pixels=None)
+        readers = self._readers(size)
+        found: dict[Any, list[Tensor]] = {key: [] for key in readers}
+        images = []
+        for i in range(pool):
+            images.append(stream.image(i).cpu())
+            wanted = readers if i < few else {key: read for key, read in readers.items() if key == (self.default, self.final)}
+            maps = stream.maps(i)
+            for key, read in wanted.items():
+                found[key].append(read(maps)[0].cpu())
+        confidences = torch.stack(found.pop("step")) if "step" in found else torch.empty(0, 0)
+        labels: dict[tuple[str, int], Labels] = {key: torch.stack(parts).numpy().astype(np.int16) for key, parts in found.items()}
+        return torch.stack(images), labels, {cluster: confidences[:, place] for place, cluster in enumerate(self._concerned())}
+
+    def _readers(self, size: int) -> dict[Any, Callable[[list[Tensor]], Tensor]]:
+        """{what: function of the maps of one image}."""
+        def reader(classifier: Any) -> Callable[[list[Tensor]], Tensor]:
+            return lambda maps: segment(classifier, maps, size)
+
+        readers: dict[Any, Any] = {key: reader(classifier) for key, classifier in self._classifiers().items()}
+        if self.tree is not None and self.step is not None:
+            planes = self.tree.cut(self.step.k)
+            readers["step"] = lambda maps: confidence(score_maps(planes, maps, size)[:, self._concerned()])
+        return readers
+
+    def _classifiers(self) -> dict[tuple[str, int], Any]:
+        """Every clusterer at every number that is to be shown; what there is not, is noted."""
+        wanted = [(name, k) for k in self.numbers for name in self.run.clusterers]
+        extra = [self.final, *self.strip_numbers, *((self.step.k, self.step.k - 1) if self.step else ())]
+        wanted += [(self.default, k) for k in extra if k >= 1]
+        found = {}
+        for name, k in dict.fromkeys(wanted):
+            try:
+                found[name, k] = self.run.classifier(k, name, self.seed)
+            except (ValueError, LookupError) as error:
+                self.notes.append(f"{name} at K = {k} is not shown: {error}")
+        return found
+
+    def _concerned(self) -> list[int]:
+        """The clusters of the step: p, q and the runner-up."""
+        if self.step is None:
+            return []
+        return [cluster for cluster in (self.step.removed, self.step.kept, self.step.runner_up) if cluster is not None]

@@ -1,0 +1,177 @@
+"""A clustering run for people: its pictures as PNGs, and one HTML file that holds them all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from toolbox.training.writing import write_text
+from toolbox.visual.embedding import picture
+from toolbox.visual.markup import Markup, element, join, number
+from toolbox.visual.page import Section, page, page_banner, page_header
+from toolbox.visual.pictures import add_caption
+from toolbox.visual.run_folder import Figure, RunFolder, Table, read_run_folder
+from toolbox.visual.tables import data_table, facts_table, words
+from toolbox_klish.naming import Names
+from toolbox_klish.pictures.look import Look, PictureSettings
+from toolbox_klish.pictures.maps import draw_grid
+from toolbox_klish.pictures.run import Drawn, RunPictures, numbered_names, run_names
+from toolbox_klish.runs import ClusterRun
+
+_SECTIONS = {"clusters": "Clusters", "maps": "Cluster maps", "merging": "Merging", "separability": "Separability",
+             "algorithms": "Algorithms side by side", "generators": "Generators side by side"}
+_GENERATORS = ("After Figs. 5 and 7: a row for each algorithm, a block for each number of clusters, the samples of each generator "
+               "side by side. What a run has not been fitted for is grey.")
+
+
+def draw_run(run: ClusterRun, numbers: Sequence[int] | None = None, samples: int | None = None, seed: int | None = None,
+             out: str | Path | None = None) -> Path:
+    """Write all pictures of a run as ``pictures/*.png``, and ``report.html``.
+
+    Args:
+        run: fitted. numbers: numbers of clusters to show; None = those of the config.
+        samples: images a picture; None = as the config says. seed: which fit; None = the run's first.
+        out: another folder for pictures and report.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        ConfigError: for a run that is not fitted, or a config's ``pictures`` that make no sense.
+        ValueError: for ``names.json`` that does not fit the run.
+    """
+    look, folder = _look(run, numbers, samples, seed), Path(out or run.folder)
+    pictures = RunPictures(look, folder / "pictures")
+    drawn = pictures.draw()
+    _keep_captions(drawn)
+    path = folder / "report.html"
+    write_text(_html(run, look, pictures, drawn), path)
+    return path
+
+
+def draw_runs(runs: Sequence[ClusterRun], out: str | Path, numbers: Sequence[int] | None = None, samples: int | None = None,
+              seed: int | None = None) -> Path:
+    """Several runs, each a generator, in one picture and one report (Figs. 5 and 7). Arguments as :func:`draw_run`."""
+    folder, panels, looks = Path(out), [], []
+    for run in runs:
+        looks.append(_look(run, numbers, samples or 4, seed))
+        panels.append(RunPictures(looks[-1], folder / "pictures").panel())
+    path = draw_grid(panels, folder / "pictures" / "generators.png", "All algorithms at equal K, on several generators")
+    drawn = [Drawn("generators", path, _GENERATORS)]
+    _keep_captions(drawn)
+    header = page_header("Clustering runs", "Generators side by side", folder, {"Runs": ", ".join(str(run.folder) for run in runs)})
+    sections = [*_drawn_sections(drawn, []), *_notes([note for look in looks for note in look.notes])]
+    write_text(page(header, sections, "Generators side by side"), folder / "report.html")
+    return folder / "report.html"
+
+
+def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]] = ()) -> list[str]:
+    """Draw the clusters of the final classifier for naming, take names, and say in lines what there is.
+
+    Args:
+        run: fitted. settings: (name, clusters) to set in ``names.json``; no clusters = the name is dropped. Where there is no such
+            file, one is written with every cluster on its own.
+
+    Raises:
+        ValueError: for a cluster that there is not, one that is named twice, or a file for another number of clusters. The file
+            is as it was then.
+    """
+    path, names = run.folder / "names.json", run_names(run, run.seeds[0])
+    if not path.is_file():
+        names = Names.template(names.clusters)
+    for name, numbers in settings:
+        names = names.named(name, numbers)
+    if settings or not path.is_file():
+        names.write(path)
+    look = _look(run, [int(run.config.final)], None, None)
+    pictures = RunPictures(look, run.folder / "pictures", names)
+    _keep_captions(list(pictures.clusters()))
+    return [*_as_text(cluster_table(look, pictures)), f"picture: {pictures.folder / 'clusters.png'}",
+            f"names:   {path} (edit it, or --set NAME=0,3)"]
+
+
+def cluster_table(look: Look, pictures: RunPictures) -> Table:
+    """Every cluster of the final classifier: number and name, share of the samples, IoU."""
+    shares, iou = look.shares(look.default, look.final), look.iou(look.final)
+    rows: list[list[Any]] = []
+    for cluster, title in enumerate(numbered_names(pictures.names)):
+        low = iou is not None and iou[cluster] < pictures.low
+        rows.append([title, round(100 * float(shares[cluster]), 1), None if iou is None else round(float(iou[cluster]), 3),
+                     "badly separable" if low else ""])
+    return Table("", ["Cluster", "Share of pixels, %", "IoU", ""], rows)
+
+
+def _as_text(table: Table) -> list[str]:
+    """The table in columns."""
+    cells = [[words(value) for value in row] for row in [table.columns, *table.rows]]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _look(run: ClusterRun, numbers: Sequence[int] | None, samples: int | None, seed: int | None) -> Look:
+    arguments = dict(run.config.pictures) | ({} if samples is None else {"samples": samples})
+    return Look(run, PictureSettings.of(arguments), numbers, seed)
+
+
+def _keep_captions(drawn: Sequence[Drawn]) -> None:
+    for one in drawn:
+        add_caption(one.path, one.caption)
+
+
+def _html(run: ClusterRun, look: Look, pictures: RunPictures, drawn: Sequence[Drawn]) -> str:
+    lying = read_run_folder(run.folder)
+    sections = _drawn_sections(drawn, look.notes)
+    if (look.default, look.final) in look.labels:
+        how = element("p", "Names and merges: ", element("code", f"toolbox klish name {run.folder} --set hair=0,3"),
+                        ", or edit names.json.", class_="faint small")
+        table = join([data_table(cluster_table(look, pictures)), how])
+        sections = [(title, name, join([table, content]) if name == "clusters" else content) for title, name, content in sections]
+    sections += [*_tables(lying), *_about(run, lying), *_notes([*look.notes, *lying.notes])]
+    warnings = [str(warning) for warning in run.record.get("warnings", [])]
+    banner = page_banner("Low separability", warnings) if warnings else None
+    title = str(run.config.get("title", run.folder.name))
+    return page(page_header("Clustering run", title, run.folder, _facts(run, look)), sections, title, banner)
+
+
+def _drawn_sections(drawn: Sequence[Drawn], notes: list[str]) -> list[Section]:
+    """The pictures by section."""
+    found = []
+    for name, title in _SECTIONS.items():
+        figures = [picture(Figure(one.path, one.caption), notes) for one in drawn if one.section == name]
+        if figures:
+            found.append((title, name, join(figures)))
+    return found
+
+
+def _facts(run: ClusterRun, look: Look) -> dict[str, str | None]:
+    record = run.record
+    many = None if look.tree is None else look.tree.clusters_
+    rows = f"{number(record['rows'])} x {number(record['width'])}" if "rows" in record else None
+    return {"Generator": record.get("generator", {}).get("type"), "Features": rows,
+            "First clusters": None if many is None else number(many), "Final clusters": number(look.final),
+            "Clusterers": ", ".join(run.clusterers), "Seed shown": f"{look.seed} of {', '.join(map(str, run.seeds))}",
+            "Samples": f"new ones, seed {look.settings.seed}"}
+
+
+def _tables(lying: RunFolder) -> list[Section]:
+    return [("Tables", "tables", join([data_table(table) for table in lying.tables]))] if lying.tables else []
+
+
+def _about(run: ClusterRun, lying: RunFolder) -> list[Section]:
+    """What was fitted on what, and the config."""
+    facts = {key: value for key, value in run.record.items() if key not in ("warnings", "fits", "environment", "title")}
+    fits = [[name, fit.get("seconds")] for name, fit in run.record.get("fits", {}).items()]
+    environment = {key: value for key, value in dict(run.record.get("environment", {})).items() if key not in ("data", "starts")}
+    config = element("details", element("summary", "The resolved config"), element("pre", element("code", lying.config)))
+    parts: list[Markup | None] = [facts_table("Run", json.loads(json.dumps(facts, default=str))) if facts else None,
+                                  data_table(Table("Time of each fit", ["Fit", "Seconds"], fits)) if fits else None,
+                                  facts_table("Machine and code", environment) if environment else None, config]
+    return [("About the run", "about", join(parts))]
+
+
+def _notes(notes: Sequence[str]) -> list[Section]:
+    """What could not be shown or read."""
+    listed = [element("li", note) for note in dict.fromkeys(notes)]
+    return [("What is missing", "notes", element("ul", listed))] if listed else []
