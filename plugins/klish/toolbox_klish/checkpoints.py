@@ -71,7 +71,7 @@ class Checkpoint:
         if self.path is not None and (now or time.monotonic() - self._written >= self.every):
             arrays = {"identity": np.array(json.dumps(self._identity)), **_arrays(standing)}
             with explain_full_disk(self.path.parent):
-                write_whole(self.path, lambda file: np.savez(file, **arrays))
+                write_whole(self.path, lambda file: np.savez(file, allow_pickle=False, **arrays))
             self._written = time.monotonic()
 
     def _read(self) -> Standing | None:

@@ -13,19 +13,45 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Machine:
-    """What a device does in a second: bytes read from its memory, floating-point operations of matrix products; its memory."""
+    """What a device does in a second, and what it holds.
+
+    Attributes:
+        bandwidth: bytes to and from its memory. flops: of products of float32, and of Hessians (TF32 where there are tensor cores).
+        hessian_flops: likewise. memory: bytes. launch: seconds that a call of a kernel takes beside its work.
+    """
 
     bandwidth: float
     flops: float
+    hessian_flops: float
     memory: float
+    launch: float = 0.0
 
 
-#: Data sheets, times the share that large products usually reach (bandwidth 0.7, single precision 0.6). Not measured here.
+#: Data sheets, times the share that large products usually reach (bandwidth 0.7, products 0.6). Not measured here.
 MACHINES = {
-    "h100": Machine(0.7 * 3.35e12, 0.6 * 67e12, 80e9),
-    "a100-80": Machine(0.7 * 2.04e12, 0.6 * 19.5e12, 80e9),
-    "core": Machine(8e9, 60e9, 16e9),  # one CPU core
+    "h100": Machine(0.7 * 3.35e12, 0.6 * 67e12, 0.6 * 495e12, 80e9, 1e-5),
+    "a100-80": Machine(0.7 * 2.04e12, 0.6 * 19.5e12, 0.6 * 156e12, 80e9, 1e-5),
+    "core": Machine(8e9, 60e9, 60e9, 16e9),  # one CPU core
 }
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What training one class takes, in units of N rows. The numbers were counted on made data (100,000 x 64, 20 clusters).
+
+    Attributes:
+        passes: over all rows. near: readings of gathered rows, as float32.
+        hessian: rows that enter Hessians. steps: of Newton's method.
+    """
+
+    passes: float
+    near: float
+    hessian: float
+    steps: int
+
+
+ON_ALL = Effort(passes=25, near=0, hessian=1.0, steps=12)
+ON_SETS = Effort(passes=3.5, near=8, hessian=0.6, steps=24)
 
 
 @dataclass(frozen=True)
@@ -49,31 +75,48 @@ class Cost:
         return self.features + self.confidences + self.scratch
 
 
-def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each: int = 2, iterations: int = 12,
-             rows_in_hessians: float = 1.0) -> Cost:
+def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each: int = 2) -> Cost:
     """Cost of Newton's method for ``clusters`` classes, then for one class a merge.
+
+    Where there are enough rows merges are counted with working sets, the initial training without: on a GPU the sets of
+    many classes do not fit together.
 
     Args:
         rows: N. width: D. clusters: K0.
         machine: what it runs on.
         bytes_each: of a stored feature: 2 or 4.
-        iterations: of Newton's method for a class; 10 to 14 were seen.
-        rows_in_hessians: rows that enter Hessians, over all iterations of a class, as a share of N. About 1 was seen on made
-            data: where most rows are inside the margin, the others are subtracted.
     """
     from toolbox_klish.svm import TOGETHER
+    from toolbox_klish.working_set import LEAST, ROOM
 
+    enough = rows >= LEAST * width
+    room = ROOM["cuda" if machine.launch else "cpu"]
     large = 4 * clusters * rows > 4 * GIB
-    reading = rows * width * bytes_each / machine.bandwidth
-    hessians = 2 * rows_in_hessians * rows * width**2 / machine.flops
-    solving = iterations * (width + 1) ** 3 / 3 / (machine.flops / 4)
-    passes = 2 * iterations + 1  # scores along a step; rows inside the margin
-    rounds = -(-clusters // TOGETHER)
     scores = 8 * TOGETHER * rows * 4  # signs, scores, and temporaries of their size
     matrices = 2 * TOGETHER * (width + 1) ** 2 * 8
-    return Cost(features=rows * width * bytes_each, confidences=clusters * rows * (2 if large else 4), scratch=scores + matrices,
-                first=rounds * passes * reading + clusters * (hessians + solving),
-                merges=max(clusters - 2, 0) * (passes * reading + hessians + solving))
+    gathered = min(room, 2 * rows * width) if enough else 0  # at most half of the rows
+    rounds = -(-clusters // TOGETHER)
+    first = rounds * _reading(rows, width, machine, bytes_each, ON_ALL) + clusters * _computing(rows, width, machine, ON_ALL)
+    one = ON_SETS if enough else ON_ALL
+    merge = _reading(rows, width, machine, bytes_each, one) + _computing(rows, width, machine, one)
+    return Cost(features=rows * width * bytes_each, confidences=clusters * rows * (2 if large else 4),
+                scratch=scores + matrices + gathered, first=first, merges=max(clusters - 2, 0) * merge)
+
+
+def _reading(rows: int, width: int, machine: Machine, bytes_each: int, effort: Effort) -> float:
+    """Seconds of the passes: stored features are read, written as float32 unless they are, and read again."""
+    each = bytes_each if bytes_each == 4 else bytes_each + 8
+    from toolbox_klish.features import BLOCK_BYTES
+
+    launches = 12 * -(-rows * width * 4 // BLOCK_BYTES["cuda"]) * machine.launch
+    return effort.passes * (rows * width * each / machine.bandwidth + launches)
+
+
+def _computing(rows: int, width: int, machine: Machine, effort: Effort) -> float:
+    """Seconds of what one class takes beside them: gathered rows, Hessians (rows are copied for them), their factors."""
+    near = effort.near * rows * width * 4 / machine.bandwidth
+    hessians = effort.hessian * rows * (12 * width / machine.bandwidth + 2 * width**2 / machine.hessian_flops)
+    return near + hessians + effort.steps * ((width + 1) ** 3 / 3 / (machine.flops / 4) + 500 * machine.launch)
 
 
 def execute(arguments: argparse.Namespace) -> int:

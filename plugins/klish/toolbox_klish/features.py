@@ -16,7 +16,7 @@ from toolbox.ranks import gather_objects, rank, sum_over_ranks, together
 from toolbox_klish.products import second_moments
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-_BLOCK_BYTES = {"cpu": 16 * 2**20, "cuda": 256 * 2**20}
+BLOCK_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
 _CONVERT_ONCE = 2 * 2**30  # bytes up to which an array of another type is converted once, not in every pass
 
 
@@ -27,6 +27,7 @@ class FeatureBlocks:
         features: array (N, D), memory map, or an iterable of chunks (n_i, D). One that can be iterated again and again is
             never held as a whole; a generator, which can be read only once, is.
         precision: 'float32' or 'float64', of the blocks.
+        rounded: whether second moments may be of products rounded to TF32 (:func:`toolbox_klish.products.second_moments`).
         device: where the blocks are needed. On a GPU the features stay there if they fill less than 80 % of what is free.
 
     Attributes:
@@ -38,8 +39,9 @@ class FeatureBlocks:
         ValueError: for a wrong shape, no rows, NaN or infinite values, or rows that are all equal.
     """
 
-    def __init__(self, features: Features, precision: str = "float32", device: torch.device | str = "cpu") -> None:
-        self.dtype, self.device = DTYPES[precision], torch.device(device)
+    def __init__(self, features: Features, precision: str = "float32", device: torch.device | str = "cpu",
+                 rounded: bool = False) -> None:
+        self.dtype, self.device, self.rounded = DTYPES[precision], torch.device(device), rounded
         self._source = self._hold(_as_source(features))
         self.rows, lowest, highest = together(self._check)
         self.width = len(lowest)
@@ -81,7 +83,7 @@ class FeatureBlocks:
         if self._moments is None:
             self._moments = torch.zeros(self.width + 1, self.width + 1, dtype=torch.float64, device=self.device)
             for _, x in self:
-                self._moments += second_moments(x)
+                self._moments += second_moments(x, self.rounded)
         return self._moments
 
     def _raw(self) -> Iterator[Any]:
@@ -94,7 +96,7 @@ class FeatureBlocks:
             yield from (chunk[start:start + step] for start in range(0, len(chunk), step))
 
     def _rows_in_a_block(self, width: int) -> int:
-        size = _BLOCK_BYTES["cuda" if self.device.type == "cuda" else "cpu"]
+        size = BLOCK_BYTES["cuda" if self.device.type == "cuda" else "cpu"]
         return max(1024, size // max(1, width * self.dtype.itemsize))
 
     def _on_device(self, block: Any) -> Tensor:

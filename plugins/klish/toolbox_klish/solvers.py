@@ -8,7 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from toolbox_klish import svm
+from toolbox_klish import working_set
 from toolbox_klish.features import FeatureBlocks
 from toolbox_klish.planes import Planes
 
@@ -51,8 +51,8 @@ class NewtonSolver:
         return Planes(kept.weight + removed.weight, kept.bias + removed.bias + (1.0 if self.biased else 0.0))
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
-        """Newton's method (:func:`toolbox_klish.svm.train`)."""
-        found, passes = svm.train(blocks, labels, classes, start, self.C, self.tolerance, self.max_passes, self.biased)
+        """Newton's method (:func:`toolbox_klish.working_set.train`)."""
+        found, passes = working_set.train(blocks, labels, classes, start, self.C, self.tolerance, self.max_passes, self.biased)
         self.passes += passes
         return found
 

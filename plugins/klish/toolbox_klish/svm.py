@@ -5,12 +5,14 @@
 The hinge is a mean over all rows, so that C does not depend on their number; b is not regularised. As long as no row
 crosses its margin J is quadratic: Newton's step goes to the minimum of that quadratic, and an exact search along it needs
 the rows' scores only. Everything is a sum over rows: of blocks that need not fit in memory together, and of ranks.
+A Hessian of rounded products changes the steps, not where they end: gradients and the search are never rounded.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -28,20 +30,9 @@ class NotConverged(UserWarning):
     """Support vector machines that used up their passes."""
 
 
-def train(blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, tolerance: float | None = None,
+def train_on_all(blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, tolerance: float | None = None,
           max_passes: int = 100, biased: bool = True) -> tuple[Planes, int]:
-    """The planes of some classes, each against all other rows (eq. 3), and the passes over the features that it took.
-
-    Args:
-        blocks: features of this rank.
-        labels: (N of this rank) class of each row.
-        classes: those to train; the others only serve as the rest.
-        start: their planes to start from. The result does not depend on it.
-        C: weight of the hinge.
-        tolerance: relative gap between J and its minimum; default by the precision of the blocks.
-        max_passes: after which it stops, with a warning.
-        biased: whether the planes have a bias.
-    """
+    """As :func:`toolbox_klish.working_set.train`, every step over all rows: for small sets, and where most rows matter."""
     tolerance = TOLERANCE[blocks.dtype] if tolerance is None else tolerance
     found, passes = [], 0
     for first in range(0, len(classes), TOGETHER):
@@ -52,6 +43,29 @@ def train(blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Plan
     return join(found), passes
 
 
+class Rows(Protocol):
+    """What Newton's method reads: all features of this rank, or those that were gathered. See :class:`FeatureBlocks`."""
+
+    total: int
+    width: int
+    dtype: torch.dtype
+    device: torch.device
+    rounded: bool
+
+    @property
+    def rows(self) -> int:
+        """Rows on this rank."""
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
+        """(which rows, their features (n, D))."""
+
+    def sum(self, value: Tensor) -> Tensor:
+        """Elementwise sum over ranks."""
+
+    def moments(self) -> Tensor:
+        """(D + 1, D + 1) sum of [x 1] [x 1]^T over this rank's rows, float64."""
+
+
 class Newton:
     """Newton's method for several classes side by side.
 
@@ -59,7 +73,7 @@ class Newton:
         blocks, labels, classes, start, C, biased: as for :func:`train`.
     """
 
-    def __init__(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, biased: bool) -> None:
+    def __init__(self, blocks: Rows, labels: Tensor, classes: list[int], start: Planes, C: float, biased: bool) -> None:
         self.blocks, self.factor, self.biased = blocks, 2 * C / blocks.total, biased
         wanted = torch.tensor(classes, device=blocks.device)
         self.signs = (labels[None] == wanted[:, None]).to(blocks.dtype).mul_(2).sub_(1)
@@ -76,7 +90,7 @@ class Newton:
         todo, passes = list(range(len(self.points))), 1
         while todo and passes < max_passes:
             steps, left = self._steps(todo)
-            values = self._values(todo)
+            values = self.values(todo)
             ended = left <= tolerance * values
             for i, step, end in zip(todo, steps, ended.tolist(), strict=True):
                 if end:  # so near that no row crosses its margin: the full step is the minimum
@@ -119,7 +133,7 @@ class Newton:
             found.append((flat[0], flat[1:]))
         return found
 
-    def _values(self, todo: list[int]) -> Tensor:
+    def values(self, todo: list[int]) -> Tensor:
         """(k) J of each class."""
         hinge = (1 - self.signs[todo] * self.scores[todo]).clamp_min(0).square().sum(dim=1, dtype=torch.float64)
         return 0.5 * self.points[todo, :-1].square().sum(dim=1) + 0.5 * self.factor * self.blocks.sum(hinge)
@@ -134,7 +148,7 @@ class Newton:
         self.scores[todo] += self.signs[todo] * slopes * lengths[:, None].to(slopes)
 
 
-def along(blocks: FeatureBlocks, points: Tensor) -> Tensor:
+def along(blocks: Rows, points: Tensor) -> Tensor:
     """(k, N of this rank) w . x + b of each of the points [w b] (k, D + 1): one pass over the features."""
     weight, bias = points[:, :-1].to(blocks.dtype), points[:, -1:].to(blocks.dtype)
     scores = torch.empty(len(points), blocks.rows, dtype=blocks.dtype, device=blocks.device)
@@ -169,7 +183,7 @@ def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], f
     return t
 
 
-def _sums(blocks: FeatureBlocks, errors: Tensor, most: list[bool]) -> tuple[Tensor, Tensor]:
+def _sums(blocks: Rows, errors: Tensor, most: list[bool]) -> tuple[Tensor, Tensor]:
     """Sums over this rank's rows, in one pass: (k, D + 1) of e_n [x_n 1], and (k, D + 1, D + 1) of [x 1] [x 1]^T.
 
     The second is over the rows with an error; where ``most`` have one, minus that over the rows without.
@@ -182,7 +196,7 @@ def _sums(blocks: FeatureBlocks, errors: Tensor, most: list[bool]) -> tuple[Tens
             chosen = x[rows]
             gradient[:-1] += times_vector(x.T, error) if flipped else times_vector(chosen.T, error[rows])
             if len(rows):
-                hessian.add_(second_moments(chosen), alpha=-1 if flipped else 1)
+                hessian.add_(second_moments(chosen, blocks.rounded), alpha=-1 if flipped else 1)
     gradients[:, -1] = errors.sum(dim=1, dtype=torch.float64)
     return gradients, hessians
 
