@@ -15,9 +15,12 @@ from smooth_games import (
     weights_after,
     whole_batch,
 )
+from torch import nn
 from torch.nn.utils import spectral_norm
 from toy_games import optimisers
 
+from toolbox.models.stylegan2 import StyleGAN2Generator
+from toolbox.training.compiled import Compiled, Entry
 from toolbox.training.phases import Phase
 from toolbox.training.precision import ScaledOptimizer
 
@@ -177,6 +180,18 @@ def test_compilation_leaves_state_and_copies_alone(fresh_compiler: None) -> None
         torch.nn.init.zeros_(parameter)
     condition = game.conditioner.sample(2, torch.Generator().manual_seed(0))
     assert not twin(torch.ones(2, 4), condition).any()  # the copy's own weights, not those it was compiled with
+
+
+def test_of_a_style_based_generator_what_training_calls_is_compiled(fresh_compiler: None) -> None:
+    """``generate`` goes past the network's own call: mapping and synthesis are the entries."""
+    torch.manual_seed(0)
+    plain = StyleGAN2Generator(image_size=8, latent_dim=4, style_dim=4, channel_base=32, channel_max=4, mapping_layers=1).train()
+    fast = copy.deepcopy(plain)
+    Compiled(nn.ModuleDict(dict(generator=fast)), dict(backend="eager"))
+    assert all(isinstance(part._compiled_call_impl, Entry) for part in (fast.mapping, fast.synthesis))
+    assert copy.deepcopy(fast).synthesis._compiled_call_impl is None
+    one, two = (network.generate(torch.ones(2, 4), None, torch.Generator().manual_seed(1)) for network in (plain, fast))
+    torch.testing.assert_close(one.images, two.images)
 
 
 def test_it_is_off_by_default() -> None:

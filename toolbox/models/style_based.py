@@ -6,6 +6,7 @@ Karras et al.: A Style-Based Generator Architecture for Generative Adversarial N
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -97,8 +98,10 @@ class StyleBasedGenerator(Generator):
         noise_mode: one of NOISE_MODES.
         truncation_cutoff: truncation acts on so many of the first styles; None = all.
         style_mixing_prob: how often an image in training has two latents.
+        compiled_parts: what :meth:`generate` calls, and ``compile=True`` compiles.
     """
 
+    compiled_parts: ClassVar[tuple[str, ...]] = ("mapping", "synthesis")
     bounded = False
     mapping: TrackedMapping
     synthesis: NoisySynthesis

@@ -16,7 +16,8 @@ from toolbox.interfaces import Discriminator
 class Compiled:
     """Compiled entry points, kept beside the networks, whose state and copies stay as they are.
 
-    A discriminator is entered through ``encode`` and ``judge``, any other network by calling it. Compilation happens at the
+    A discriminator is entered through ``encode`` and ``judge``; a network that names ``compiled_parts`` by calling those (a
+    style-based generator: mapping and synthesis); any other by calling it. Compilation happens at the
     first use of each and takes minutes; terms that differentiate a gradient run uncompiled (``Objective.float32``).
 
     Args:
@@ -31,8 +32,9 @@ class Compiled:
         self._entries: dict[tuple[str, str], Entry] = {}
         for network in networks.values():
             if self.on and not isinstance(network, Discriminator):
-                # what Module.compile() sets: used by calling the network, left behind by its copies
-                network._compiled_call_impl = Entry(network._call_impl, network, self.arguments)
+                for part in [network.get_submodule(name) for name in getattr(network, "compiled_parts", ("",))]:
+                    # what Module.compile() sets: used by calling the network, left behind by its copies
+                    part._compiled_call_impl = Entry(part._call_impl, part, self.arguments)
 
     def entry(self, network: str, method: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         """``plain``, a method of this network, compiled once."""
