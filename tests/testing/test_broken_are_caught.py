@@ -308,6 +308,7 @@ CLUSTERER_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         "a row depends on the other rows",
     ),
     "state": (dict(state=lambda base, self: {"centres": [1, 2]}), "is list, expected a plain array"),
+    "state key": (dict(state=lambda base, self: {"children": np.zeros(2)}), "'children'] cannot be a buffer of a module"),
     "load": (
         dict(load_state=lambda base, self, state: _moved(base.load_state(self, state))),
         "does not restore scores",

@@ -6,7 +6,9 @@ import copy
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from toolbox.interfaces import Clusterer
 from toolbox.testing.common import require
@@ -20,7 +22,8 @@ def check_clusterer(clusterer: Clusterer, features: Array | None = None) -> None
     - ``fit`` returns self, takes an array or an iterator of chunks, leaves ``labels_`` (n,) in [0, n_clusters) and the
       features as they were; two fits of equal objects agree;
     - ``scores`` (n, n_clusters) are finite, ``predict`` is their argmax, ``membership`` rows sum to 1; row i depends on row i;
-    - ``state`` is a dict of plain arrays, from which an unfitted clusterer answers as the fitted one;
+    - ``state`` is a dict of plain arrays, from which an unfitted clusterer answers as the fitted one, also when they have been
+      buffers of a module in between: so they travel in a checkpoint;
     - NaN, infinity, a single axis, and fewer rows than clusters are ValueErrors.
 
     Args:
@@ -94,13 +97,25 @@ def _check_state(clusterer: Clusterer, fitted: Clusterer, features: Array, name:
     for key, value in state.items():
         require(isinstance(value, np.ndarray) and value.dtype != object,
                 f"{name}.state()[{key!r}] is {type(value).__name__}, expected a plain array")
-    copied = {key: value.copy() for key, value in state.items()}
+    copied = _through_buffers(state, name)
     restored = copy.deepcopy(clusterer)
     require(restored.load_state(copied) is restored, f"{name}.load_state must return self")
     require(restored.n_clusters == fitted.n_clusters, f"{name}.load_state does not restore n_clusters")
     require(np.allclose(restored.scores(features), fitted.scores(features)), f"{name}.load_state does not restore scores")
     require(np.allclose(restored.membership(features), fitted.membership(features)),
             f"{name}.load_state does not restore membership")
+
+
+def _through_buffers(state: dict[str, Array], name: str) -> dict[str, Array]:
+    """The state as a checkpoint gives it back."""
+    holder = nn.Module()
+    for key, value in state.items():
+        try:
+            holder.register_buffer(key, torch.from_numpy(value.copy()))
+        except (KeyError, TypeError) as error:
+            raise AssertionError(f"{name}.state()[{key!r}] cannot be a buffer of a module ({error}): rename it, or change its "
+                                 "type") from error
+    return {key: value.numpy() for key, value in holder.state_dict().items()}
 
 
 def _check_errors(clusterer: Clusterer, features: Array, name: str) -> None:

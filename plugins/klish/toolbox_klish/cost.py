@@ -16,8 +16,10 @@ class Machine:
     """What a device does in a second, and what it holds.
 
     Attributes:
-        bandwidth: bytes to and from its memory. flops: of products of float32, and of Hessians (TF32 where there are tensor cores).
-        hessian_flops: likewise. memory: bytes. launch: seconds that a call of a kernel takes beside its work.
+        bandwidth: bytes to and from its memory.
+        flops: floating-point operations of products of float32. hessian_flops: of Hessians: TF32 where there are tensor cores.
+        memory: bytes.
+        launch: seconds that a call of a kernel takes beside its work; 0 for a CPU.
     """
 
     bandwidth: float

@@ -56,7 +56,7 @@ class KLiSH(Clusterer):
         hessian: 'tf32' lets the products of Hessians round float32 to 10 bits, which a GPU's tensor cores do several times as
             fast; the result is the same, as gradients are not rounded. 'same' = as precision. None = 'tf32' on a GPU.
         device: 'cpu', 'cuda', ...; None = a GPU if there is one.
-        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.svm.train`). joint_calls: cap of 'joint'.
+        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.working_set.train`). joint_calls: cap of 'joint'.
         seed: of k-means.
 
     Attributes:
