@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from toolbox.config import ConfigError
 from toolbox.training.writing import write_text
 from toolbox.visual.embedding import picture
 from toolbox.visual.markup import Markup, element, join, number
@@ -83,9 +84,11 @@ def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]]
         names = Names.template(names.clusters)
     for name, numbers in settings:
         names = names.named(name, numbers)
+    look = _look(run, [int(run.config.final)], None, None)
+    if (look.default, look.final) not in look.labels:
+        raise ConfigError("; ".join(look.notes))
     if settings or not path.is_file():
         names.write(path)
-    look = _look(run, [int(run.config.final)], None, None)
     pictures = RunPictures(look, run.folder / "pictures", names)
     _keep_captions(list(pictures.clusters()))
     return [*_as_text(cluster_table(look, pictures)), f"picture: {pictures.folder / 'clusters.png'}",

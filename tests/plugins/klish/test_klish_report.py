@@ -76,7 +76,8 @@ def test_samples_are_new_and_their_labels_those_of_the_classifiers(folder: Path)
     stream = run.stream(3, seed=2022)
     rows = np.concatenate([chunk.numpy() for chunk in stream])
     np.testing.assert_array_equal(look.labels["klish", 4].ravel(), run.classifier(4).predict(rows))
-    assert look.labels["klish", 6].shape == (2, 16, 16) and np.array_equal(look.images[1], stream.image(1))
+    assert look.labels["kmeans", 6].shape == (2, 16, 16) and look.labels["klish", 6].shape == (3, 16, 16)
+    assert np.array_equal(look.images[1], stream.image(1))
     scores = run.classifier(7).scores(rows[:256])[:, look.step.removed]
     np.testing.assert_allclose(look.confidences[look.step.removed][0].ravel(), (np.clip(scores, -1, 1) + 1) / 2, atol=1e-4)
     assert look.strip_numbers == [8, 7, 6, 5, 4, 3, 2] and look.shares("klish", 4).sum() == pytest.approx(1)
@@ -105,6 +106,14 @@ def test_names_of_another_number_of_clusters_are_refused(folder: Path, capsys: p
     assert main(["klish", "draw", str(folder)]) == 1
     assert "names 5 clusters, the classifier has 4" in capsys.readouterr().err
     assert not (folder / "pictures").exists()
+
+
+def test_clusters_of_other_weights_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.loads((folder / "record.json").read_text())
+    record["generator"]["fingerprint"] = "0" * 64
+    (folder / "record.json").write_text(json.dumps(record))
+    assert main(["klish", "draw", str(folder)]) == 1
+    assert "the weights of its generator have changed since its features were clustered" in capsys.readouterr().err
 
 
 def test_several_runs_side_by_side(folder: Path, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.training.networks import fingerprint
 from toolbox_klish.checks import check_whole
 from toolbox_klish.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
-from toolbox_klish.pictures.step import confidence, merge_step
+from toolbox_klish.pictures.step import Step, confidence, merge_step
 from toolbox_klish.runs import ClusterRun
 from toolbox_klish.segment import score_maps, segment
 
@@ -57,6 +58,14 @@ class PictureSettings:
         return cls(**arguments)
 
 
+def check_weights(run: ClusterRun) -> None:
+    """Raise a ConfigError if the generator is not the one whose features were clustered."""
+    fitted = run.record.get("generator", {}).get("fingerprint")
+    if fitted is not None and fitted != fingerprint(run.generator):
+        raise ConfigError(f"{run.folder}: the weights of its generator have changed since its features were clustered, so that the "
+                          "clusters do not fit them: put the old weights back, or fit again into another folder")
+
+
 class Look:
     """New samples under the classifiers of a run, all read in one pass over the generator.
 
@@ -68,8 +77,8 @@ class Look:
         tree: the fitted KLiSH, if that is the clusterer that is shown first. final: K of the classifier that is named.
         step: the merge to show, if there is one.
         images: (pool, 3, H, W) in [-1, 1], samples first.
-        labels: {(clusterer, K): (images, h, w)}; over the whole pool for the final classifier, else over the samples.
-        confidences: {cluster: (samples, h, w)} of the clusters of the step.
+        labels: {(clusterer, K): (images, h, w)}; over the whole pool for the final classifier and the step, else over the samples.
+        confidences: {cluster: (pool, h, w)} of the clusters of the step.
         notes: what could not be shown, in words.
     """
 
@@ -79,6 +88,7 @@ class Look:
         self.notes: list[str] = []
         self.seed, self.final, self.default = run.seeds[0] if seed is None else seed, int(run.config.final), run.default
         self.numbers = sorted(set(numbers or run.numbers), reverse=True)
+        check_weights(run)
         model = run.model(self.default, self.seed)
         self.tree = model if isinstance(model, KLiSH) else None
         self.step = self._step()
@@ -118,7 +128,7 @@ class Look:
             return None
         return np.asarray(self.tree.iou_[self.tree.clusters_ - k, :k])
 
-    def _step(self) -> Any:
+    def _step(self) -> Step | None:
         if self.tree is None or not len(self.tree.merges_):
             return None
         asked = self.settings.step
@@ -129,12 +139,12 @@ class Look:
         few, pool = self.settings.samples, max(self.settings.samples, self.settings.pool)
         size = min(self.run.generator.image_size, self.run.config.features.size)
         stream = self.run.stream(pool, seed=self.settings.seed, size=size, pixels=None)
-        readers = self._readers(size)
+        readers, whole = self._readers(size), [(self.default, self.final), *self._step_keys()]
         found: dict[Any, list[Tensor]] = {key: [] for key in readers}
         images = []
         for i in range(pool):
             images.append(stream.image(i).cpu())
-            wanted = readers if i < few else {key: read for key, read in readers.items() if key == (self.default, self.final)}
+            wanted = readers if i < few else {key: read for key, read in readers.items() if key in whole}
             maps = stream.maps(i)
             for key, read in wanted.items():
                 found[key].append(read(maps)[0].cpu())
@@ -156,8 +166,8 @@ class Look:
     def _classifiers(self) -> dict[tuple[str, int], Any]:
         """Every clusterer at every number that is to be shown; what there is not, is noted."""
         wanted = [(name, k) for k in self.numbers for name in self.run.clusterers]
-        extra = [self.final, *self.strip_numbers, *((self.step.k, self.step.k - 1) if self.step else ())]
-        wanted += [(self.default, k) for k in extra if k >= 1]
+        wanted += [(self.default, k) for k in (self.final, *self.strip_numbers)]
+        wanted += [key for key in self._step_keys() if key != "step"]
         found = {}
         for name, k in dict.fromkeys(wanted):
             try:
@@ -165,6 +175,10 @@ class Look:
             except (ValueError, LookupError) as error:
                 self.notes.append(f"{name} at K = {k} is not shown: {error}")
         return found
+
+    def _step_keys(self) -> list[Any]:
+        """What the picture of the step is made of."""
+        return [] if self.step is None else ["step", (self.default, self.step.k), (self.default, self.step.k - 1)]
 
     def _concerned(self) -> list[int]:
         """The clusters of the step: p, q and the runner-up."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox_klish.naming import Names
-from toolbox_klish.pictures.clusters import draw_clusters
+from toolbox_klish.pictures.clusters import best_samples, draw_clusters
 from toolbox_klish.pictures.look import Labels, Look
 from toolbox_klish.pictures.maps import Panel, draw_grid, draw_maps, draw_strip, paint
 from toolbox_klish.pictures.palette import Colours
@@ -18,8 +18,6 @@ from toolbox_klish.pictures.tree import draw_tree
 from toolbox_klish.runs import ClusterRun
 
 _LEAVES = 40  # a larger tree is also drawn from this K on
-
-
 _CAPTIONS = {
     "clusters": "The {k} clusters, each lit in those of {images} new samples that show most of it; all else is greyed. With "
                 "share of the samples' pixels, and IoU (eq. 4).",
@@ -34,7 +32,8 @@ _CAPTIONS = {
     "tree": "Merges from K = {k} on. Leaves: colour as in the maps, number, share of the fitted rows. Joints: red = the "
             "removed cluster was badly separable, blue = well; merges at blue joints mean little.",
     "step": "After Fig. 6. At K = {step.k} cluster {step.removed} has the lowest IoU, {step.iou:.2f}. Its confidence map "
-            "is most like that of cluster {step.kept} (ECoS {step.ecos:.3f}), which takes it in.",
+            "is most like that of cluster {step.kept} (ECoS {step.ecos:.3f}), which takes it in. "
+            "The samples are those that show most of it.",
 }
 
 
@@ -142,11 +141,11 @@ class RunPictures:
         look, step = self.look, self.look.step
         if step is None:
             return
-        before, after = (paint(look.labels[look.default, k][:len(look.samples)], look.colours(look.default, k))
-                         if (look.default, k) in look.labels else None for k in (step.k, step.k - 1))
-        if before is None or after is None:
-            return
-        path = draw_step(step, look.samples, before, after, look.confidences, look.colours(look.default, step.k),
+        inside = (look.confidences[step.removed] > 0.5).long().numpy()
+        chosen = best_samples(inside, 1, len(look.samples))
+        before, after = (paint(look.labels[look.default, k][chosen], look.colours(look.default, k)) for k in (step.k, step.k - 1))
+        sure = {cluster: maps[chosen] for cluster, maps in look.confidences.items()}
+        path = draw_step(step, look.images[chosen], before, after, sure, look.colours(look.default, step.k),
                          self.folder / "step.png", f"{self.main}: the merge from K = {step.k} to {step.k - 1}")
         yield _drawn("merging", "step", path, step=step)
 

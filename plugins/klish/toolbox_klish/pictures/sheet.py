@@ -18,7 +18,7 @@ from toolbox_klish.pictures.palette import Colours
 _MARGIN, _GAP, _GROUP_GAP = 12, 3, 22
 _TITLE, _HEADING, _TEXT = 20, 17, 15
 _SWATCH, _LINE = 16, 24
-_WIDEST, _TILES = 1500, (64, 144)  # pixels: of all tiles of a row together, and of one tile
+_WIDEST, _TILES = 1560, (64, 144)  # pixels: of all tiles of a row together, and of one tile
 
 Draw = Callable[[Any, Any, int], None]  # of an image, its pen, and the height to draw at
 
