@@ -107,16 +107,26 @@ def bytes_of(run: ClusterRun, stream: FeatureStream) -> int:
 
 
 def warnings_of(run: ClusterRun) -> list[str]:
-    """Clusters of the final classifiers that a plane does not tell well from the others (IoU of eq. 4)."""
+    """Clusters of the final classifiers that a plane does not tell well from the others; filters that left too few clusters."""
     found = []
     for name in run.clusterers:
         for seed in run.seeds:
-            low = low_clusters(run.model(name, seed), run.config.final, run.config.warn_iou)
+            model: Any = run.model(name, seed)
+            left, most = getattr(model, "clusters_", run.numbers[0]), run.numbers[0]
+            if left < most:
+                found.append(f"{name}, seed {seed}: the filter left {left} clusters, {most} were asked for: start from more, or weaken "
+                             "filter_sigma")
+            low = low_clusters(model, run.config.final, run.config.warn_iou)
             if low:
-                words = ", ".join(f"{cluster} ({iou:.2f})" for cluster, iou in sorted(low.items(), key=lambda item: item[1])[:8])
-                found.append(f"{name}, seed {seed}: low separability, IoU below {run.config.warn_iou:g}, of {len(low)} of "
-                             f"{run.config.final} clusters: {words}{', ...' if len(low) > 8 else ''}")
+                found.append(f"{name}, seed {seed}: {_low_in_words(low, run.config.final, run.config.warn_iou)}")
     return found
+
+
+def _low_in_words(low: Mapping[int, float], clusters: int, threshold: float) -> str:
+    worst = sorted(low.items(), key=lambda item: item[1])[:8]
+    words = ", ".join(f"{cluster} ({iou:.2f})" for cluster, iou in worst)
+    return (f"low separability, IoU below {threshold:g}, of {len(low)} of {clusters} clusters: {words}"
+            f"{', ...' if len(low) > len(worst) else ''}")
 
 
 def low_clusters(model: Any, k: int, threshold: float) -> dict[int, float]:

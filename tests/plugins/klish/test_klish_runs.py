@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -241,6 +242,13 @@ class TestFaults:
         model: Any = ClusterRun.open(fitted).model()
         assert low_clusters(model, 4, 0.0) == {} == low_clusters(ClusterRun.open(fitted).model("kmeans"), 4, 1.1)
         assert low_clusters(model, 5, 1.1) == pytest.approx(dict(enumerate(model.iou_[model.clusters_ - 5, :5])))
+
+
+    def test_a_filter_that_leaves_too_few(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = ClusterRun.open(fitted)
+        run.config.shown = [8, 7]
+        monkeypatch.setattr(run, "model", lambda name, seed: SimpleNamespace(clusters_=6, iou_=np.ones((5, 6))))
+        assert fitting.warnings_of(run)[0].startswith("klish, seed 1: the filter left 6 clusters, 8 were asked for: start")
 
 
 class TestCommand:
