@@ -114,8 +114,8 @@ def warnings_of(run: ClusterRun) -> list[str]:
             model: Any = run.model(name, seed)
             left, most = getattr(model, "clusters_", run.numbers[0]), run.numbers[0]
             if left < most:
-                found.append(f"{name}, seed {seed}: the filter left {left} clusters, {most} were asked for: start from more, or weaken "
-                             "filter_sigma")
+                found.append(f"{name}, seed {seed}: the filter left {left} clusters, {most} were asked for: start from more, or "
+                             "weaken filter_sigma")
             low = low_clusters(model, run.config.final, run.config.warn_iou)
             if low:
                 found.append(f"{name}, seed {seed}: {_low_in_words(low, run.config.final, run.config.warn_iou)}")
