@@ -96,16 +96,17 @@ def scores(tables: NDArray[np.integer]) -> dict[str, float]:
     return {name: 100 * value for name, value in zip(METRICS, found, strict=True)}
 
 
-def _summary(values: Sequence[float]) -> dict[str, float]:
-    return dict(mean=statistics.mean(values), deviation=statistics.stdev(values) if len(values) > 1 else 0.0, best=max(values))
+def _summary(values: Sequence[float]) -> dict[str, float | None]:
+    """A single seed has no deviation."""
+    return dict(mean=statistics.mean(values), deviation=statistics.stdev(values) if len(values) > 1 else None, best=max(values))
 
 
 def _cell(values: Sequence[float], theirs: float | None) -> str:
-    beside = "" if theirs is None else f"; paper {theirs:.1f}"
-    if not values:
-        return f"none{beside}"
-    found = _summary(values)
-    return f"{found['mean']:.1f} ± {found['deviation']:.1f} ({found['best']:.1f}{beside})"
+    """``mean ± deviation (best; paper x)``, without what there is not."""
+    several = len(values) > 1
+    mean = f"{statistics.mean(values):.1f}" if values else "none"
+    beside = [f"{max(values):.1f}"] * several + ([] if theirs is None else [f"paper {theirs:.1f}"])
+    return mean + (f" ± {statistics.stdev(values):.1f}" if several else "") + (f" ({'; '.join(beside)})" if beside else "")
 
 
 def _rows(rows: Sequence[Sequence[Any]]) -> list[str]:
