@@ -85,6 +85,20 @@ def test_a_file_that_does_not_parse_is_named(write: Write) -> None:
         load_config(write("seed = 1 / 0"))
 
 
+def test_a_config_for_another_command(write: Write) -> None:
+    """It has keys of its own, and says who reads it, also where only its base does."""
+    write("command = 'paint fit'\ncolours = 3\n", "base")
+    path = write("_base_ = 'base.py'\n")
+    with pytest.raises(ConfigError, match=r"is not for 'toolbox train': it is read by `toolbox paint fit .*mine.py`"):
+        load_config(path)
+    own = dict(command="paint fit", keys=dict(command="who", colours="how many"))
+    assert load_config(path, **own).colours == 3
+    with pytest.raises(ConfigError, match="unknown top-level key 'colour' - did you mean 'colours'"):
+        load_config(write("_base_ = 'base.py'\ncolour = 4\n"), **own)
+    with pytest.raises(ConfigError, match=r"is not for 'toolbox paint fit': it is read by `toolbox train"):
+        load_config(write(BASE), **own)
+
+
 # -- names of plugins -----------------------------------------------------------------------------------------------------------
 
 

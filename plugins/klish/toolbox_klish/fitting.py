@@ -248,7 +248,7 @@ def _features(run: ClusterRun, seed: int) -> Features:
 def _watched(stream: FeatureStream) -> Any:
     from tqdm import tqdm
 
-    return tqdm(stream, total=stream.images, desc="features", unit="image", leave=False)
+    return tqdm(stream, total=stream.images, desc="features", unit="image", leave=False, disable=None)
 
 
 def _write_record(run: ClusterRun) -> None:
