@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from toolbox.catalog import near_miss
@@ -113,6 +113,43 @@ class Names:
         if isinstance(labels, Tensor):
             return labels.new_tensor(self.places)[labels.long()]
         return self.places[np.asarray(labels)]
+
+
+class NamedClassifier:
+    """A classifier whose clusters are merged and called as :class:`Names` says: a name scores as its best cluster does.
+
+    Args:
+        classifier: of K clusters, linear: ``weight``, ``bias``, and ``groups`` where a cluster is the best of several planes.
+        names: of its clusters.
+
+    Attributes:
+        titles: what each class is called. weight, bias, groups: for :func:`toolbox_klish.segment.segment`.
+
+    Raises:
+        ValueError: for names of another number of clusters.
+    """
+
+    def __init__(self, classifier: Any, names: Names) -> None:
+        if names.clusters != classifier.n_clusters:
+            raise ValueError(f"names are those of {names.clusters} clusters, the classifier has {classifier.n_clusters}")
+        self._classifier, self._names, self.titles = classifier, names, names.titles
+        self.weight, self.bias = classifier.weight, classifier.bias
+        groups = getattr(classifier, "groups", None)
+        self.groups = names.places if groups is None else names.places[groups]
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of names, those without one included."""
+        return len(self.titles)
+
+    def scores(self, features: ArrayLike) -> NDArray[np.floating]:
+        """(N, n_clusters) best score of the clusters of each name."""
+        each = self._classifier.scores(features)
+        return np.stack([each[:, self._names.members(place)].max(axis=1) for place in range(self.n_clusters)], axis=1)
+
+    def predict(self, features: ArrayLike) -> NDArray[np.integer]:
+        """(N,) place in ``titles``."""
+        return np.asarray(self._names.apply(self._classifier.predict(features)))
 
 
 def parse_setting(text: str) -> tuple[str, list[int]]:

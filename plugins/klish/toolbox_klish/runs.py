@@ -163,6 +163,14 @@ class ClusterRun:
         file = self.folder / "names.json"
         return Names.read(file) if file.is_file() else None
 
+    @property
+    def named(self) -> Any:
+        """The final classifier under its names, as :class:`toolbox_klish.naming.NamedClassifier`."""
+        from toolbox_klish.naming import NamedClassifier, Names
+
+        classifier = self.classifier()
+        return NamedClassifier(classifier, self.names or Names(classifier.n_clusters))
+
     def _known(self, name: str) -> str:
         if name not in self.config.clusterers:
             raise ConfigError(f"the run has no clusterer {name!r}{near_miss(name, self.config.clusterers)}; it has "

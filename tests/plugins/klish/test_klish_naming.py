@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolbox_klish.naming import Names, parse_setting
+from toolbox_klish.naming import NamedClassifier, Names, parse_setting
+from toolbox_klish.planes import LinearClassifier
 
 
 def test_named_clusters_are_merged_and_the_rest_keeps_its_number() -> None:
@@ -60,6 +61,13 @@ def test_a_wrong_file_is_named_with_its_fault(contents: Any, message: str, tmp_p
     with pytest.raises(ValueError, match=message) as caught:
         Names.read(path, 4)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_classifier_of_another_number_is_refused() -> None:
+    classifier = LinearClassifier(np.eye(3), np.zeros(3))
+    assert NamedClassifier(classifier, Names(3, {"a": [0, 2]})).groups.tolist() == [0, 1, 0]
+    with pytest.raises(ValueError, match="names are those of 4 clusters, the classifier has 3"):
+        NamedClassifier(classifier, Names(4))
 
 
 def test_torn_files_and_settings(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from toolbox_klish.pictures.run import algorithm_titles
 from toolbox_klish.pictures.toy import agreement, toy_clusterings
 from toolbox_klish.report import draw_run
 from toolbox_klish.runs import ClusterRun
+from toolbox_klish.segment import segment
 from toolbox_klish.toy import three_sets
 
 CONFIG = """
@@ -90,7 +91,13 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     assert Names.read(folder / "names.json") == Names.template(4)
     assert main(["klish", "name", str(folder), "--set", "hair=0,3", "skin=1"]) == 0
     assert "3 hair" in capsys.readouterr().out
-    names = ClusterRun.open(folder).names
+    run = ClusterRun.open(folder)
+    names, named = run.names, run.named
+    stream = run.stream(2, seed=5)
+    rows, labels = np.concatenate([chunk.numpy() for chunk in stream]), run.classifier()
+    np.testing.assert_array_equal(named.predict(rows), names.apply(labels.predict(rows)))
+    np.testing.assert_array_equal(named.scores(rows).argmax(axis=1), named.predict(rows))
+    np.testing.assert_array_equal(segment(named, stream.maps(1), 16).ravel(), named.predict(rows[256:]))
     assert names.titles[:3] == ["cluster 2", "hair", "skin"]
     before = (folder / "names.json").read_bytes()
     assert main(["klish", "name", str(folder), "--set", "eye=4"]) == 1
