@@ -19,8 +19,10 @@ model = dict(
     augment=dict(type='AdaptiveAugment', pipeline='bgc', target=0.6, speed_kimg=500, every=4),
     average=dict(generator=dict(half_life_kimg=500, rampup=0.05, average_buffers=False)))
 optim_wrapper = dict(  # lr 0.0025 and betas (0, 0.99), corrected for lazy regularisation every 16 and every 4 steps
-    discriminator=dict(optimizer=dict(type='Adam', lr=0.0025 * 16 / 17, betas=(0.0, 0.99**(16 / 17)), eps=1e-8)),
-    generator=dict(optimizer=dict(type='Adam', lr=0.0025 * 4 / 5, betas=(0.0, 0.99**(4 / 5)), eps=1e-8)))
+    discriminator=dict(
+        type='FiniteGradients', optimizer=dict(type='Adam', lr=0.0025 * 16 / 17, betas=(0.0, 0.99**(16 / 17)), eps=1e-8)),
+    generator=dict(
+        type='FiniteGradients', optimizer=dict(type='Adam', lr=0.0025 * 4 / 5, betas=(0.0, 0.99**(4 / 5)), eps=1e-8)))
 train_cfg = dict(max_iters=1562500)  # 100,000 thousand images
 quick = dict(
     train_dataloader=dict(batch_size=32),
