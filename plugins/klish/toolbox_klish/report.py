@@ -150,11 +150,12 @@ def _drawn_sections(drawn: Sequence[Drawn], notes: list[str]) -> list[Section]:
 
 def _facts(run: ClusterRun, look: Look) -> dict[str, str | None]:
     record = run.record
+    listed = ", ".join(map(str, run.seeds))
     many = None if look.tree is None else look.tree.clusters_
     rows = f"{number(record['rows'])} x {number(record['width'])}" if "rows" in record else None
     return {"Generator": record.get("generator", {}).get("type"), "Features": rows,
             "First clusters": None if many is None else number(many), "Final clusters": number(look.final),
-            "Clusterers": ", ".join(run.clusterers), "Seed shown": f"{look.seed} of {', '.join(map(str, run.seeds))}",
+            "Clusterers": ", ".join(run.clusterers), "Seed shown": str(look.seed) + (f" of {listed}" if run.seeds[1:] else ""),
             "Samples": f"new ones, seed {look.settings.seed}"}
 
 

@@ -19,7 +19,7 @@ _FADE, _PAPER = 0.35, 0.55  # of what is not lit: contrast, and the grey that it
 
 
 def draw_clusters(images: Tensor, labels: Labels, texts: Sequence[str], path: str | Path, title: str = "",
-                  columns: int = 6) -> Path:
+                  columns: int = 4) -> Path:
     """A sheet to tell by eye what each cluster is.
 
     Args:
