@@ -18,8 +18,8 @@ from toolbox_klish.features import FeatureBlocks
 from toolbox_klish.klish import KLiSH
 from toolbox_klish.planes import Planes
 from toolbox_klish.svm import NotConverged
-from toolbox_klish.working_set import train
 from toolbox_klish.toy import curved_clusters
+from toolbox_klish.working_set import train
 from toolbox_lcp.intra_class import IntraClassClusters
 from toolbox_lcp.layout import ClusterLayout
 
