@@ -34,6 +34,8 @@ quick = dict(
     train_dataloader=dict(
         batch_size=32, num_workers=0, persistent_workers=False, batch_sampler=dict(growth=_quick),
         dataset=dict(source=dict(type='DrawnPortraits', image_size=32))),
-    model=dict(networks=dict(generator=dict(latent_dim=64, **_widths), discriminator=_widths)),
+    model=dict(
+        networks=dict(generator=dict(latent_dim=64, **_widths), discriminator=_widths),
+        average=dict(generator=dict(decay=0.98))),
     train_cfg=dict(max_iters=2000),
     hooks=dict(growing=dict(growth=_quick), samples=dict(interval=200)))
