@@ -115,6 +115,7 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
         config.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"--cfg-options {', '.join(options or {})} cannot be merged into the config: {error}") from error
+    check_command(config, name, command)
     check_keys(config, keys=keys)
     config.setdefault("default_scope", "toolbox")
     return config

@@ -130,12 +130,13 @@ def feature_stream(generator: Generator, images: int, layers: Sequence[str | int
         ValueError: for a generator without taps, an unknown layer, or an argument out of its range.
     """
     taps = _chosen(generator, layers)
-    for name, value in dict(images=images, size=size, batch_size=batch_size, pixels=1 if pixels is None else pixels).items():
-        if not (isinstance(value, int) and value >= 1):
-            raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+    counts = dict(images=images, size=size, batch_size=batch_size, pixels=1 if pixels is None else pixels)
+    for name, value, least in [*((name, value, 1) for name, value in counts.items()), ("seed", seed, 0)]:
+        if not (isinstance(value, int) and not isinstance(value, bool) and value >= least):
+            raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
     if pixels is not None and pixels > size * size:
         raise ValueError(f"pixels={pixels} must be at most {size * size}, all of an image of size={size}; None = all")
-    if not 0 < truncation <= 1:
+    if not (isinstance(truncation, (int, float)) and 0 < truncation <= 1):
         raise ValueError(f"truncation={truncation!r} must lie in (0, 1]; 1 = none")
     if noise not in NOISES:
         raise ValueError(f"noise={noise!r} is not one of {list(NOISES)}{near_miss(str(noise), NOISES)}")
@@ -220,7 +221,7 @@ def _check_label(generator: Generator, label: int | None) -> None:
         return
     if not generator.n_conditions:
         raise ValueError(f"label={label!r}: {type(generator).__name__} is unconditional (n_conditions=0); leave label out")
-    if not 0 <= label < generator.n_conditions:
+    if not (isinstance(label, int) and 0 <= label < generator.n_conditions):
         raise ValueError(f"label={label!r} must lie in 0..{generator.n_conditions - 1}, the classes of the generator")
 
 

@@ -65,10 +65,12 @@ class ClusterRun:
 
     @property
     def device(self) -> str:
-        """Where the generator is."""
-        import torch
+        """Where the generator is.
 
-        return self.config.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        Raises:
+            ConfigError: for one that is not there.
+        """
+        return usable_device(self.config.device)
 
     @cached_property
     def generator(self) -> Generator:
@@ -176,6 +178,23 @@ class ClusterRun:
             raise ConfigError(f"the run has no clusterer {name!r}{near_miss(name, self.config.clusterers)}; it has "
                               f"{', '.join(self.clusterers)}")
         return name
+
+
+def usable_device(name: str | None) -> str:
+    """The device of a name; None = a GPU if there is one.
+
+    Raises:
+        ConfigError: for one that is not there.
+    """
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device={name!r} cannot be used here: {str(error).splitlines()[0]}; cpu always can") from error
+    return name
 
 
 def build_generator(source: Any) -> Generator:

@@ -10,6 +10,7 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError, accepted, check
+from toolbox.training.arguments import check_type, check_types
 
 COMMAND = "klish fit"
 
@@ -38,6 +39,11 @@ FEATURES: dict[str, Any] = dict(images=256, layers=None, size=256, truncation=0.
                                 seed=None, label=None, batch_size=1)
 DTYPES = ("float32", "float16")
 SOURCES = ("type", "weights", "run")
+MOST_SEED = 2**32 - 1  # scikit-learn's
+
+_TYPES: dict[str, Any] = {"title": str, "warn_iou": float, "device": str | None, "work_dir": str, "final": int}
+_FEATURE_TYPES: dict[str, Any] = dict(images=int, size=int, truncation=float, noise=str, pixels=int | None, dtype=str,
+                                      seed=int | None, label=int | None, batch_size=int)
 
 
 def read_config(name: str | Path, quick: bool = False, options: Mapping[str, Any] | None = None,
@@ -51,13 +57,22 @@ def read_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     for key in ("generator", "clusterers", "final"):
         if config.get(key) is None:
             raise ConfigError(f"config {str(name)!r} has no {key}: {KEYS[key]}")
+    for key in ("clusterers", "features", "pictures"):
+        _check_is_dict(config.get(key), key)
     config.features = {**FEATURES, **_checked_features(config.get("features") or {})}
     defaults: dict[str, Any] = dict(shown=[config.final], seeds=[0], truth=None, pictures={}, warn_iou=0.8, device=None)
     for key, default in defaults.items():
-        config.setdefault(key, default)
+        if config.get(key) is None:
+            config[key] = default
+    for key, kind in _TYPES.items():
+        if key in config:
+            check_type(config[key], kind, key)
     _check_generator(config.generator)
     _check_numbers(config)
     _check_clusterers(config)
+    if config.truth is not None:
+        _looked_up(config.truth, "segmenter", "truth")
+    _check_pictures(config)
     return config
 
 
@@ -75,6 +90,10 @@ def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
     for key in features:
         if key not in FEATURES:
             raise ConfigError(f"features: unknown key {key!r}{near_miss(key, FEATURES)}; known: {', '.join(FEATURES)}")
+    for key, kind in _FEATURE_TYPES.items():
+        if features.get(key, FEATURES[key]) is not FEATURES[key]:
+            check_type(features[key], kind, f"features.{key}")
+    check_seed(features.get("seed") or 0, "features.seed")
     dtype = features.get("dtype", "float32")
     if dtype not in DTYPES:
         raise ConfigError(f"features.dtype={dtype!r} is not one of {list(DTYPES)}{near_miss(str(dtype), DTYPES)}")
@@ -84,21 +103,54 @@ def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
 def _check_generator(generator: Any) -> None:
     named = [key for key in SOURCES if key in generator] if isinstance(generator, Mapping) else []
     if len(named) != 1:
-        raise ConfigError(f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}")
+        instead = "; to name another source, dict(_delete_=True, ...)" if named else ""
+        raise ConfigError(f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}")
     unknown = [key for key in generator if key not in SOURCES]
     if named != ["type"] and unknown:
         raise ConfigError(f"generator: {unknown[0]!r} goes with type=, not with {named[0]}={near_miss(unknown[0], SOURCES)}")
     if named == ["type"]:
         _looked_up(generator, "generator", "generator")
+    elif not isinstance(generator[named[0]], str):
+        raise ConfigError(f"generator.{named[0]}={generator[named[0]]!r} must be the path of a file or folder")
 
 
 def _check_numbers(config: Any) -> None:
-    for key, values in dict(final=[config.final], shown=config.shown, seeds=config.seeds).items():
-        least = 0 if key == "seeds" else 1
-        if not values or not all(isinstance(value, int) and value >= least for value in values):
-            raise ConfigError(f"{key}={config[key]!r} must be whole numbers of at least {least}, one or more")
+    if config.final < 1:
+        raise ConfigError(f"final={config.final} must be a whole number of at least 1")
+    for key, least in dict(shown=1, seeds=0).items():
+        values = config[key]
+        if not isinstance(values, (list, tuple)) or not values or not all(_is_whole(value) and value >= least for value in values):
+            raise ConfigError(f"{key}={values!r} must be a list of whole numbers of at least {least}, one or more")
+    for seed in config.seeds:
+        check_seed(seed, "seeds")
     if len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds={list(config.seeds)} name one twice")
+
+
+def check_seed(seed: int, where: str) -> None:
+    """A seed that everything takes that is seeded, or ConfigError."""
+    if not 0 <= seed <= MOST_SEED:
+        raise ConfigError(f"{where}: {seed} must lie in 0..{MOST_SEED}")
+
+
+def _check_pictures(config: Any) -> None:
+    """Their arguments; and that the samples are none of the images that are clustered."""
+    from toolbox_klish.pictures.look import PictureSettings
+
+    seed = PictureSettings.of(config.pictures).seed
+    clustered = list(config.seeds) if config.features.seed is None else [config.features.seed]
+    if seed in clustered:
+        raise ConfigError(f"pictures.seed={seed}: the images of this seed are clustered, and samples are to be new: take one "
+                          f"that is none of {clustered}")
+
+
+def _check_is_dict(value: Any, where: str) -> None:
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigError(f"{where}={value!r} must be a dict: {KEYS[where]}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_clusterers(config: Any) -> None:
@@ -114,18 +166,26 @@ def _check_clusterers(config: Any) -> None:
             raise ConfigError(f"{where}: seed={component['seed']} may not be set here: each of the config's seeds is tried")
         if not is_cut(component) and "clusters" not in (accepted(found) or {}):
             raise ConfigError(f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for {config.final}")
-        first, most = component.get("first") or component.get("clusters"), max(numbers_of(config))
-        if is_cut(component) and first < most:
-            raise ConfigError(f"{where}: it starts from {first} clusters, shown and final ask for {most}: start from more, or show "
-                              "fewer")
+        if is_cut(component):
+            _check_first(component.get("first") or component["clusters"], max(numbers_of(config)), where)
     if not config.clusterers:
         raise ConfigError("clusterers is empty: name at least one, such as klish=dict(type='KLiSH', clusters=100)")
+
+
+def _check_first(first: Any, most: int, where: str) -> None:
+    if not _is_whole(first):
+        raise ConfigError(f"{where}.clusters={first!r} must be a whole number of at least 1")
+    if first < most:
+        raise ConfigError(f"{where}: it starts from {first} clusters, shown and final ask for {most}: start from more, or show "
+                          "fewer")
 
 
 def _looked_up(component: Any, kind: str, where: str) -> Any:
     if not isinstance(component, Mapping):
         raise ConfigError(f"{where}={component!r} must be dict(type=...)")
     try:
-        return check(component, kind, where)
+        found = check(component, kind, where)
     except BuildError as error:
         raise ConfigError(str(error)) from error
+    check_types({key: value for key, value in component.items() if key != "type"}, found, where)
+    return found

@@ -83,20 +83,46 @@ def test_train_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     ({"clusterers.klish": 5}, r"clusterers.klish=5 must be dict\(type=...\)"),
     ({"clusterers.klish.seed": 5}, r"clusterers.klish: seed=5 may not be set here"),
     ({"clusterers.klish.clusters": 10}, r"it starts from 10 clusters, shown and final ask for 20"),
-    ({"final": 0}, r"final=0 must be whole numbers of at least 1"),
-    ({"shown": []}, r"shown=\[\] must be whole numbers"),
+    ({"clusterers.klish.clusters": "x"}, r"clusterers.klish.clusters='x': KLiSH expects a whole number, not a str"),
+    ({"clusterers.klish.clusters": None}, r"clusterers.klish.clusters=None must be a whole number"),
+    ({"clusterers.kmeans.steps": "x"}, r"clusterers.kmeans.steps='x': LloydKMeans expects a whole number"),
+    ({"clusterers": [1]}, r"clusterers=\[1\] must be a dict: \{name: component\}"),
+    ({"features": 3}, r"features=3 must be a dict"),
+    ({"features.truncation": "half"}, r"features.truncation='half' must be a number, not a str"),
+    ({"features.images": True}, r"features.images=True must be a whole number"),
+    ({"features.seed": -1}, r"features.seed: -1 must lie in 0..4294967295"),
+    ({"final": 0}, r"final=0 must be a whole number of at least 1"),
+    ({"shown": []}, r"shown=\[\] must be a list of whole numbers"),
+    ({"shown": 5}, r"shown=5 must be a list of whole numbers of at least 1"),
     ({"seeds": [1, 1]}, r"seeds=\[1, 1\] name one twice"),
-    ({"seeds": [-1]}, r"seeds=\[-1\] must be whole numbers of at least 0"),
+    ({"seeds": [-1]}, r"seeds=\[-1\] must be a list of whole numbers of at least 0"),
+    ({"seeds": [10**20]}, r"seeds: 10+ must lie in 0..4294967295"),
+    ({"truth": 3}, r"truth=3 must be dict\(type=...\)"),
+    ({"truth.type": "EmbeddedSegmenter2"}, r"truth: no segmenter is called .* - did you mean 'EmbeddedSegmenter'"),
+    ({"pictures.sample": 3}, r"pictures: unknown key 'sample' - did you mean 'samples'"),
+    ({"pictures": 3}, r"pictures=3 must be a dict"),
+    ({"pictures.seed": "x"}, r"pictures.seed='x' must be a whole number"),
+    ({"pictures.seed": 1990}, r"pictures.seed=1990: the images of this seed are clustered.*none of \[1990, 1991"),
+    ({"warn_iou": "low"}, r"warn_iou='low' must be a number"),
+    ({"device": 3}, r"device=3 must be a string or None"),
+    ({"command": "train"}, r"is read by `toolbox train"),
 ])
 def test_slips(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read_config(FOLDER / "klish_embedded.py", options=options)
 
 
+def test_a_device_that_is_not_there(tmp_path: Path) -> None:
+    config = read_config(FOLDER / "klish_embedded.py", quick=True, options={"device": "cud"})
+    with pytest.raises(ConfigError, match="device='cud' cannot be used here: Expected one of cpu"):
+        planned(config, tmp_path)
+
+
 def test_a_generator_has_one_source(tmp_path: Path) -> None:
     path, rest = tmp_path / "a.py", "\nclusterers = dict(a=dict(type='KLiSH', clusters=3))\nfinal = 2\n"
     for source, words in (("dict(wieghts='x')", "must have one of type, weights, run"), ("'x.pkl'", "must have one of"),
-                          ("dict(weights='x', channels=3)", "'channels' goes with type=, not with weights=")):
+                          ("dict(weights='x', channels=3)", "'channels' goes with type=, not with weights="),
+                          ("dict(weights=3)", "generator.weights=3 must be the path of a file or folder")):
         path.write_text(f"command = 'klish fit'\ngenerator = {source}{rest}")
         with pytest.raises(ConfigError, match=re.escape(words)):
             read_config(path)

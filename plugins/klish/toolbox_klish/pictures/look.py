@@ -13,6 +13,7 @@ from torch import Tensor
 
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.training.arguments import check_type
 from toolbox.training.networks import fingerprint
 from toolbox_klish.checks import check_whole
 from toolbox_klish.klish import KLiSH
@@ -20,6 +21,7 @@ from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_co
 from toolbox_klish.pictures.step import Step, confidence, merge_step
 from toolbox_klish.runs import ClusterRun
 from toolbox_klish.segment import score_maps, segment
+from toolbox_klish.settings import check_seed
 
 Labels = NDArray[np.integer]
 _STRIP = 10  # numbers of clusters in the strip over K
@@ -53,7 +55,10 @@ class PictureSettings:
         for key, value in arguments.items():
             if key not in known:
                 raise ConfigError(f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}")
-            if key not in ("seed", "step"):
+            if key == "seed":
+                check_type(value, int, "pictures.seed")
+                check_seed(value, "pictures.seed")
+            elif (key, value) != ("step", None):
                 check_whole(f"pictures.{key}", value)
         return cls(**arguments)
 
@@ -132,7 +137,11 @@ class Look:
         if self.tree is None or not len(self.tree.merges_):
             return None
         asked = self.settings.step
-        return merge_step(self.tree, min(self.final + 1, self.tree.clusters_) if asked is None else asked)
+        try:
+            return merge_step(self.tree, min(self.final + 1, self.tree.clusters_) if asked is None else asked)
+        except ValueError as error:
+            self.notes.append(f"the merge of pictures.step is not shown: {error}")
+            return None
 
     def _read(self) -> tuple[Tensor, dict[tuple[str, int], Labels], dict[int, Tensor]]:
         """One pass over the pool: images, labels, confidences."""
