@@ -28,7 +28,8 @@ optim_wrapper = dict(
     generator=dict(optimizer=dict(type='Adam', lr=0.001, betas=(0.0, 0.99), eps=1e-8)))
 train_cfg = dict(max_iters=268358)  # 12,000 thousand images
 hooks = dict(growing=dict(type='ProgressiveGrowing', growth=_growth))
-_quick = dict(image_size=32, start=4, kimg=4, fade_kimg=4, batch_sizes=[32, 32, 16], lr_factors=[1.0])
+# A critic that learns as fast as the generator is left behind by it in small batches: its loss turns positive
+_quick = dict(image_size=32, start=8, kimg=4, fade_kimg=4, batch_sizes=[32, 32, 16], lr_factors=[1.0])
 _widths = dict(image_size=32, channel_base=1024, channel_max=64)
 quick = dict(
     train_dataloader=dict(
@@ -37,5 +38,7 @@ quick = dict(
     model=dict(
         networks=dict(generator=dict(latent_dim=64, **_widths), discriminator=_widths),
         average=dict(generator=dict(decay=0.98))),
-    train_cfg=dict(max_iters=2000),
-    hooks=dict(growing=dict(growth=_quick), samples=dict(interval=200)))
+    optim_wrapper=dict(
+        discriminator=dict(optimizer=dict(lr=0.005)), generator=dict(optimizer=dict(lr=0.0015))),
+    train_cfg=dict(max_iters=1000),
+    hooks=dict(growing=dict(growth=_quick), samples=dict(interval=250)))
