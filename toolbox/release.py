@@ -65,7 +65,7 @@ def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
 
     checkpoint = latest_checkpoint(path, say) if path.is_dir() else path
     if checkpoint is None:
-        raise CheckpointError(f"{path} holds no checkpoint (iter_N.pth); is it a run's folder?")
+        raise CheckpointError(f"{path} holds no checkpoint (iter_N.pth); is it the folder of a training run?")
     contents = read_checkpoint(checkpoint)
     if config is None:
         config = load_config(_config_beside(checkpoint))

@@ -53,6 +53,8 @@ def fit(config: Any, work_dir: str | Path | None = None, quick: bool = False, re
     run = planned(config, work_dir, quick, options, plugins)
     with explain_full_disk(run.folder), locked(run.folder):
         sweep(run.folder)
+        for torn in run.folder.glob("features-*.part"):  # of a run that was killed while it wrote them
+            torn.unlink()
         _check_folder(run, resume)
         stream = run.stream()
         check_place(run, stream)
@@ -152,6 +154,18 @@ def _check_folder(run: ClusterRun, resume: bool) -> None:
     if changes:
         raise ConfigError(f"{run.folder} holds a run of another config: {in_words(changes)}. Give it the config it was begun with, "
                           "or name another folder with --work-dir")
+    _check_names(run, kept)
+
+
+def _check_names(run: ClusterRun, kept: Mapping[str, Any]) -> None:
+    """names.json is of one classifier: that of the first seed at the final number."""
+    path = run.folder / "names.json"
+    if not path.is_file():
+        return
+    now, before = ({"final": config["final"], "seed": config["seeds"][0]} for config in (run.config, kept))
+    if now != before:
+        raise ConfigError(f"{path} names the clusters of seed {before['seed']} at final={before['final']}, not those of seed "
+                          f"{now['seed']} at final={now['final']}: keep that seed first and that number, or move the file away")
 
 
 def _differences(old: Any, new: Any, part: str) -> list[tuple[str, tuple[Any, Any]]]:

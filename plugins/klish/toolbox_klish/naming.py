@@ -165,6 +165,18 @@ def parse_setting(text: str) -> tuple[str, list[int]]:
     return name.strip(), [int(part) for part in parts]
 
 
+def check_settings(settings: Sequence[tuple[str, Sequence[int]]]) -> None:
+    """Raise a ValueError for settings of one command that contradict each other."""
+    owner: dict[int, str] = {}
+    names = [name for name, _ in settings]
+    for name, numbers in settings:
+        if names.count(name) > 1:
+            raise ValueError(f"--set names {name!r} twice; give all of its clusters at once: {name}=0,3")
+        for number in numbers:
+            if owner.setdefault(number, name) != name:
+                raise ValueError(f"--set gives cluster {number} to {owner[number]!r} and to {name!r}; a cluster has one name")
+
+
 def _parsed(value: Any) -> Names:
     known = ("clusters", "names")
     if not isinstance(value, dict) or "clusters" not in value:

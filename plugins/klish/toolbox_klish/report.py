@@ -15,7 +15,7 @@ from toolbox.visual.page import Section, page, page_banner, page_header
 from toolbox.visual.pictures import add_caption
 from toolbox.visual.run_folder import Figure, RunFolder, Table, read_run_folder
 from toolbox.visual.tables import data_table, facts_table, words
-from toolbox_klish.naming import Names
+from toolbox_klish.naming import Names, check_settings
 from toolbox_klish.pictures.look import Look, PictureSettings
 from toolbox_klish.pictures.maps import draw_grid
 from toolbox_klish.pictures.run import Drawn, RunPictures, numbered_names, run_names
@@ -79,6 +79,7 @@ def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]]
         ValueError: for a cluster that there is not, one that is named twice, or a file for another number of clusters. The file
             is as it was then.
     """
+    check_settings(settings)
     path, names = run.folder / "names.json", run_names(run, run.seeds[0])
     if not path.is_file():
         names = Names.template(names.clusters)

@@ -144,9 +144,10 @@ class ClusterRun:
         name, seed = self._known(name or self.default), self.seeds[0] if seed is None else seed
         path = self.model_path(name, seed, k)
         if not path.is_file():
-            have = sorted(file.stem for file in path.parent.glob("*.npz"))
-            raise ConfigError(f"{self.folder} holds no {path.stem!r} (clusterer, seed, number of clusters); it holds "
-                              f"{', '.join(have) or 'none yet'}. `toolbox klish fit CONFIG --resume` fits what is missing")
+            have = sorted(file.stem for file in path.parent.glob(f"{name}-*.npz"))
+            raise ConfigError(f"{self.folder} holds no {path.stem!r} (clusterer, seed, number of clusters); of {name} it holds "
+                              f"{', '.join(have) or 'none yet'}. `toolbox klish fit CONFIG --resume` fits what is missing of the "
+                              "config's seeds, shown and final")
         with np.load(path, allow_pickle=False) as state:
             return self.build(name, seed, k).load_state(dict(state))
 

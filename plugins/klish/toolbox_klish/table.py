@@ -42,7 +42,7 @@ class Table:
     """What was measured, and what has to be said about it.
 
     Attributes:
-        title: what was clustered. results: {K: {algorithm: {metric: percent of each seed}}}; an empty list where there is none.
+        title: the heading. results: {K: {algorithm: {metric: percent of each seed}}}; an empty list where there is none.
         notes: further lines below the protocol. paper: the generator whose rows of the paper are printed beside ours.
         algorithm_of: {column: its name in the paper, if it is in there}. facts: further entries of the JSON file.
     """
@@ -60,7 +60,7 @@ class Table:
         head = ["K", "metric", *columns]
         rows = [[k, metric, *(_cell(found[name][metric], self._theirs(k, metric, name)) for name in columns)]
                 for k, found in self.results.items() for metric in METRICS]
-        lines = [f"Clusters of {self.title}, in percent: mean ± standard deviation over seeds (best of them).", "",
+        lines = [f"{self.title}, in percent: mean ± standard deviation over seeds (best of them).", "",
                  *_rows([head, *rows])]
         lines += ["", *(f"* {name}: {words}." for name, words in PROTOCOL.items()), *(f"* {note}" for note in [BEST, *self.notes])]
         return "\n".join(lines + (_paper_lines(self.paper) if self.paper else [])) + "\n"

@@ -75,4 +75,4 @@ def _of_features(arguments: argparse.Namespace) -> Table:
     seeds = arguments.seeds or [0, 1, 2, 3, 4]
     results = fit_all(data, arguments.clusters or [6, 8], given["first"], seeds, given["rows"], settings)
     facts = dict(data=data.name, first=given["first"], seeds=seeds, rows=given["rows"], **settings)
-    return Table(data.name, results, paper=arguments.paper, facts=facts)
+    return Table(f"Clusters of {data.name}", results, paper=arguments.paper, facts=facts)

@@ -55,8 +55,12 @@ def judge(run: ClusterRun, images: int = IMAGES, seed: int = SEED, clusters: Seq
     """
     for name, value in dict(images=images, size=1 if size is None else size).items():
         check_whole(name, value)
+    for k in clusters or ():
+        check_whole("clusters", k)
     _check_new(run, seed)
     teacher = teacher_of(run)
+    if size is not None and size > run.generator.image_size:
+        raise ValueError(f"size={size} must be at most {run.generator.image_size}, that of the images")
     size = size or min(run.generator.image_size, run.config.features.size)
     judged = list(_classifiers(run, clusters or run.numbers, seeds or run.seeds, images, len(teacher.part_names)))
     stream = run.stream(images, seed=seed, size=size, pixels=None)

@@ -100,6 +100,12 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     np.testing.assert_array_equal(segment(named, stream.maps(1), 16).ravel(), named.predict(rows[256:]))
     assert names.titles[:3] == ["cluster 2", "hair", "skin"]
     before = (folder / "names.json").read_bytes()
+    for settings, words in ((["hair=0,1", "skin=1"], "--set gives cluster 1 to 'hair' and to 'skin'"),
+                            (["hair=0", "hair=1"], "--set names 'hair' twice")):
+        assert main(["klish", "name", str(folder), "--set", *settings]) == 1
+        assert words in capsys.readouterr().err
+    assert main(["klish", "draw", str(folder), "--k", "0"]) == 1
+    assert "k=0 must be a whole number of at least 1" in capsys.readouterr().err
     assert main(["klish", "name", str(folder), "--set", "eye=4"]) == 1
     assert "'eye' has 4, which is no cluster: they are 0 to 3" in capsys.readouterr().err
     assert (folder / "names.json").read_bytes() == before

@@ -25,6 +25,7 @@ from toolbox.models.stylegan2_embedded import WEIGHTS
 from toolbox_klish import fitting, storage
 from toolbox_klish.fitting import fit, low_clusters, planned
 from toolbox_klish.klish import KLiSH
+from toolbox_klish.naming import Names
 from toolbox_klish.plan import describe
 from toolbox_klish.runs import ClusterRun
 from toolbox_klish.segment import score_maps, segment
@@ -109,7 +110,7 @@ class TestFolder:
     def test_faults(self, fitted: Path, tmp_path: Path) -> None:
         run = ClusterRun.open(fitted)
         for arguments, words in (((5, "kmean"), r"no clusterer 'kmean' - did you mean 'kmeans'.*; it has klish, angles"),
-                                 ((6, "kmeans"), r"holds no 'kmeans-1-6'.*it holds angles-0-3.*--resume"),
+                                 ((6, "kmeans"), r"holds no 'kmeans-1-6'.*of kmeans it holds kmeans-0-3, .*--resume"),
                                  ((5, "klish", 3), r"holds no 'klish-3'")):
             with pytest.raises(ConfigError, match=words):
                 run.classifier(*arguments)  # type: ignore[arg-type]
@@ -151,6 +152,18 @@ class TestResuming:
     def test_another_config_is_refused(self, config: Path, copied: Path, options: dict[str, Any], words: str) -> None:
         with pytest.raises(ConfigError, match="holds a run of another config: " + words):
             fit(config, copied, resume=True, options=options)
+
+    @pytest.mark.parametrize("options", [dict(seeds=[0, 1]), dict(final=5)])
+    def test_names_are_not_put_on_other_clusters(self, config: Path, copied: Path, options: dict[str, Any]) -> None:
+        Names.template(4).write(copied / "names.json")
+        fit(config, copied, resume=True, options=dict(seeds=[1, 0]), pictures=False)
+        with pytest.raises(ConfigError, match=r"names.json names the clusters of seed 1 at final=4, not those of seed"):
+            fit(config, copied, resume=True, options=options, pictures=False)
+
+    def test_torn_features_of_a_killed_run_are_removed(self, config: Path, copied: Path) -> None:
+        (copied / "features-1.npy.123.part").write_bytes(b"torn")
+        fit(config, copied, resume=True, pictures=False)
+        assert not list(copied.glob("features*"))
 
     def test_a_run_is_not_written_over(self, config: Path, fitted: Path) -> None:
         with pytest.raises(ConfigError, match="holds a clustering run already: continue it with --resume, or name another"):

@@ -77,6 +77,7 @@ def test_the_numbers_are_scikit_learns(folder: Path, table: Table, name: str) ->
 
 def test_the_text_says_what_was_done(table: Table) -> None:
     text = table.markdown()
+    assert text.startswith("A tiny run, in percent: mean")
     assert "| K | metric | klish | kmeans | kasp | angles |" in text and "| 5 | MIoU (official) |" in text
     assert BEST in text and "Judged on 3 new images (seed 2022; the paper: 10,000), 64 x 64 pixels." in text
     card = EmbeddedSegmenter().card["metrics"]
@@ -130,8 +131,12 @@ def test_a_run_that_cannot_be_judged(folder: Path, tmp_path: Path, capsys: pytes
         judge(run, seed=1)
     with pytest.raises(ValueError, match="images=0 must be a whole number of at least 1"):
         judge(run, images=0)
-    with pytest.raises(ConfigError, match="holds no 'klish-7'"):
+    with pytest.raises(ConfigError, match=r"holds no 'klish-7' .*; of klish it holds klish-0, klish-1\. .*--resume"):
         judge(run, images=1, seeds=[7])
+    with pytest.raises(ValueError, match="clusters=0 must be a whole number of at least 1"):
+        judge(run, images=1, clusters=[0])
+    with pytest.raises(ValueError, match="size=65 must be at most 64, that of the images"):
+        judge(run, images=1, size=65)
     assert main(["klish", "table", str(tmp_path / "none")]) == 1
     assert "holds no clustering run" in capsys.readouterr().err
     assert main(["klish", "table", str(folder), "--first", "30"]) == 1

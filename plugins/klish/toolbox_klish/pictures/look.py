@@ -92,6 +92,8 @@ class Look:
         self.run, self.settings = run, settings
         self.notes: list[str] = []
         self.seed, self.final, self.default = run.seeds[0] if seed is None else seed, int(run.config.final), run.default
+        for k in numbers or ():
+            check_whole("k", k)
         self.numbers = sorted(set(numbers or run.numbers), reverse=True)
         check_weights(run)
         model = run.model(self.default, self.seed)
