@@ -26,7 +26,7 @@ optim_wrapper = dict(
     generator=dict(optimizer=dict(type='Adam', lr=0.001, betas=(0.0, 0.99), eps=1e-8)))
 train_cfg = dict(max_iters=708593)  # 25,000 thousand images
 hooks = dict(growing=dict(type='ProgressiveGrowing', growth=_growth))
-_quick = dict(image_size=32, start=8, kimg=5, fade_kimg=5, batch_sizes=[32, 16], lr_factors=[1.0])
+_quick = dict(image_size=32, start=8, kimg=4, fade_kimg=4, batch_sizes=[32, 32, 16], lr_factors=[1.0])
 _widths = dict(image_size=32, channel_base=1024, channel_max=64)
 quick = dict(
     train_dataloader=dict(
@@ -34,6 +34,8 @@ quick = dict(
         dataset=dict(source=dict(type='DrawnPortraits', image_size=32))),
     model=dict(
         networks=dict(generator=dict(latent_dim=64, style_dim=64, **_widths), discriminator=_widths),
-        average=dict(generator=dict(half_life_kimg=1))),
-    train_cfg=dict(max_iters=2000),
-    hooks=dict(growing=dict(growth=_quick), samples=dict(interval=200)))
+        objectives=dict(r1=dict(gamma=0.1)), average=dict(generator=dict(half_life_kimg=0.5))),
+    optim_wrapper=dict(
+        discriminator=dict(optimizer=dict(lr=0.003)), generator=dict(optimizer=dict(lr=0.003))),
+    train_cfg=dict(max_iters=1000),
+    hooks=dict(growing=dict(growth=_quick), samples=dict(interval=250)))
