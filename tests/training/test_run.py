@@ -127,6 +127,16 @@ def test_a_folder_with_a_run_is_not_overwritten(trained: Run) -> None:
         trained()
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_with_a_run_of_another_command_is_not_overwritten(trained: Run, tmp_path: Path, resume: bool) -> None:
+    kept = tmp_path / "run" / "config.py"
+    kept.parent.mkdir()
+    kept.write_text("command = 'klish fit'\n")
+    with pytest.raises(ConfigError, match="holds a run of `toolbox klish fit`: name another folder with --work-dir"):
+        trained(resume=resume)
+    assert kept.read_text() == "command = 'klish fit'\n" and sorted(p.name for p in kept.parent.iterdir()) == [".lock", "config.py"]
+
+
 def test_a_checkpoint_of_another_shape_is_refused_and_nothing_is_loaded(trained: Run) -> None:
     trained(options={"train_cfg.max_iters": 3})
     with pytest.raises(

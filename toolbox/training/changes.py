@@ -55,6 +55,17 @@ def kept_config(folder: Path) -> Any:
                           "it back, or delete it to go on without the comparison") from error
 
 
+def check_kept_command(folder: Path, kept: Any, command: str) -> None:
+    """Raise ConfigError if the folder is that of another command's run, which would be written over.
+
+    Args:
+        folder: the run's. kept: its config, of :func:`kept_config`. command: who would write into it.
+    """
+    own = "train" if kept is None else kept.get("command", "train")
+    if kept is not None and own != command:
+        raise ConfigError(f"{folder} holds a run of `toolbox {own}`: name another folder with --work-dir")
+
+
 def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
     """(dotted key, (old, new)) of everything that differs, without FREE keys; tuples and lists are the same."""
     if key in FREE:

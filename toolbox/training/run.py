@@ -11,7 +11,7 @@ from toolbox.config import ConfigError
 from toolbox.registry import build
 from toolbox.training import checkpoints as files
 from toolbox.training.building import build_hook, build_loader, build_runner, check_batch, fill_from_data, of_run
-from toolbox.training.changes import changes_of, in_words, refuse
+from toolbox.training.changes import changes_of, check_kept_command, in_words, kept_config, refuse
 from toolbox.training.checking import check_config
 from toolbox.training.facts import data_facts, environment, notices
 from toolbox.training.optimizers import PlayerOptimizers
@@ -42,6 +42,7 @@ def play(config: Any, resume: bool = False, allow_changes: bool = False) -> bool
     check_config(config)
     folder = Path(config.work_dir)
     stages = [*config.get("stages", ()), MAIN]
+    check_kept_command(folder, kept_config(folder), "train")
     if not resume and any(_would_be_lost(config, stage) for stage in stages):
         raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
     data = {stage: _build_ahead(config, stage) for stage in stages}[MAIN]

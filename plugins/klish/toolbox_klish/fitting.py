@@ -16,14 +16,14 @@ from toolbox.config import ConfigError
 from toolbox.interfaces import Clusterer
 from toolbox.interfaces.clusterer import Features
 from toolbox.taps import FeatureStream
-from toolbox.training.changes import differences, in_words, kept_config
+from toolbox.training.changes import check_kept_command, differences, in_words, kept_config
 from toolbox.training.facts import environment
 from toolbox.training.locking import locked
 from toolbox.training.networks import fingerprint
 from toolbox.training.terminal import say
 from toolbox.training.writing import explain_full_disk, sweep, write_text, write_whole
 from toolbox_klish.runs import ClusterRun
-from toolbox_klish.settings import is_cut, read_config
+from toolbox_klish.settings import COMMAND, is_cut, read_config
 from toolbox_klish.storage import GIB, check_room, free_memory, save_features
 
 
@@ -143,7 +143,11 @@ def _check_folder(run: ClusterRun, resume: bool) -> None:
     """A run is continued as it was begun, and never written over."""
     kept = kept_config(run.folder)
     if kept is None:
+        if any(run.folder.glob("models/*.npz")):
+            raise ConfigError(f"{run.folder} holds fitted clusterers, but no config.py that says of what: bring it back, or name "
+                              "another folder with --work-dir")
         return
+    check_kept_command(run.folder, kept, COMMAND)
     if not resume:
         raise ConfigError(f"{run.folder} holds a clustering run already: continue it with --resume, or name another folder with "
                           "--work-dir")

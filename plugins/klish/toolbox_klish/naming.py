@@ -71,7 +71,7 @@ class Names:
             ValueError: naming the file and what is wrong with it.
         """
         try:
-            names = _parsed(json.loads(Path(path).read_text(encoding="utf-8")))
+            names = _parsed(json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_without_repeats))
         except ValueError as error:  # JSON's own among them
             raise ValueError(f"{path}: {error}") from error
         if clusters is not None and names.clusters != clusters:
@@ -175,6 +175,15 @@ def check_settings(settings: Sequence[tuple[str, Sequence[int]]]) -> None:
         for number in numbers:
             if owner.setdefault(number, name) != name:
                 raise ValueError(f"--set gives cluster {number} to {owner[number]!r} and to {name!r}; a cluster has one name")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON would keep the last of two equal keys, and drop the first in silence."""
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"{key!r} stands twice; give all of its clusters in one list")
+    return dict(pairs)
 
 
 def _parsed(value: Any) -> Names:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,7 @@ class ClusterRun:
 
     def __init__(self, folder: str | Path, config: Any) -> None:
         self.folder, self.config = Path(folder), config
-        file = self.folder / "record.json"
-        self.record: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+        self.record: dict[str, Any] = _read_record(self.folder / "record.json")
 
     @classmethod
     def open(cls, folder: str | Path, device: str | None = None) -> ClusterRun:
@@ -148,8 +148,12 @@ class ClusterRun:
             raise ConfigError(f"{self.folder} holds no {path.stem!r} (clusterer, seed, number of clusters); of {name} it holds "
                               f"{', '.join(have) or 'none yet'}. `toolbox klish fit CONFIG --resume` fits what is missing of the "
                               "config's seeds, shown and final")
-        with np.load(path, allow_pickle=False) as state:
-            return self.build(name, seed, k).load_state(dict(state))
+        try:
+            with np.load(path, allow_pickle=False) as state:
+                return self.build(name, seed, k).load_state(dict(state))
+        except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
+            raise ConfigError(f"{path} is torn, or not of this clusterer ({error}): remove it, and `toolbox klish fit CONFIG "
+                              "--resume` fits it again") from error
 
     def classifier(self, k: int | None = None, name: str | None = None, seed: int | None = None) -> Any:
         """What tells ``k`` clusters apart: ``n_clusters``, ``predict(X)``, ``scores(X)``, and of linear ones ``weight`` (K, D) and
@@ -179,6 +183,18 @@ class ClusterRun:
             raise ConfigError(f"the run has no clusterer {name!r}{near_miss(name, self.config.clusterers)}; it has "
                               f"{', '.join(self.clusterers)}")
         return name
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read: {error}. Bring it back, or remove it: it only records what was done") from error
+    if not isinstance(record, dict):
+        raise ConfigError(f"{path} must hold an object, not {str(record)[:40]!r}. Bring it back, or remove it")
+    return record
 
 
 def usable_device(name: str | None) -> str:

@@ -74,6 +74,9 @@ def test_torn_files_and_settings(tmp_path: Path) -> None:
     (tmp_path / "names.json").write_text('{"clusters": 4, ')
     with pytest.raises(ValueError, match=r"names.json: Expecting property name"):
         Names.read(tmp_path / "names.json")
+    (tmp_path / "names.json").write_text('{"clusters": 4, "names": {"a": [0], "a": [1]}}')
+    with pytest.raises(ValueError, match=r"names.json: 'a' stands twice"):
+        Names.read(tmp_path / "names.json")
     for text in ("hair", "=3", "hair=a", "hair=0;3"):
         with pytest.raises(ValueError, match="is not NAME=NUMBER,NUMBER"):
             parse_setting(text)

@@ -165,6 +165,24 @@ class TestResuming:
         fit(config, copied, resume=True, pictures=False)
         assert not list(copied.glob("features*"))
 
+    @pytest.mark.parametrize(("name", "text", "words"), [
+        ("record.json", "{", "record.json cannot be read: .*Bring it back, or remove it"),
+        ("record.json", "[]", r"record.json must hold an object, not '\[\]'"),
+        ("models/klish-1.npz", "", "klish-1.npz is torn, or not of this clusterer .*remove it, and .*--resume"),
+        ("models/klish-1.npz", "PK", "klish-1.npz is torn, or not of this clusterer"),
+        ("config.py", "command = 'train'", "holds a run of `toolbox train`: name another folder"),
+        ("config.py", "final = ", "config.py, which says what the run was begun with, cannot be read")])
+    def test_torn_files(self, config: Path, copied: Path, name: str, text: str, words: str) -> None:
+        (copied / name).write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            fit(config, copied, resume=True, pictures=False)
+
+    def test_models_without_their_config(self, config: Path, copied: Path) -> None:
+        """They may be those of anything."""
+        (copied / "config.py").unlink()
+        with pytest.raises(ConfigError, match=r"holds fitted clusterers, but no config.py that says of what"):
+            fit(config, copied, pictures=False)
+
     def test_a_run_is_not_written_over(self, config: Path, fitted: Path) -> None:
         with pytest.raises(ConfigError, match="holds a clustering run already: continue it with --resume, or name another"):
             fit(config, fitted)
