@@ -20,7 +20,7 @@ model = dict(
 optim_wrapper = dict(
     discriminator=dict(optimizer=dict(type='Adam', lr=0.0025 * 16 / 17, betas=(0.0, 0.99**(16 / 17)), eps=1e-8)),
     generator=dict(optimizer=dict(type='Adam', lr=0.0025, betas=(0.0, 0.99), eps=1e-8)))
-train_cfg = dict(max_iters=12000)
+train_cfg = dict(max_iters=10000)
 evaluation = dict(
     real=dict(type='DrawnPortraits'), test=dict(type='DrawnPortraits', split='test'),
     n_fake=5000, batch_size=100, extractor=dict(type='EmbeddedClipFeatures'),
