@@ -208,8 +208,8 @@ def _fit_all(run: ClusterRun) -> None:
             held = images, _features(run, images)
         for name, numbers in missing.items():
             _fit_one(run, name, seed, numbers, held[1])
-    for file in run.folder.glob("features-*.npy"):
-        file.unlink()
+    for done in (*run.folder.glob("features-*.npy"), *run.folder.glob("models/*.unfinished*")):
+        done.unlink()
 
 
 def _numbers(run: ClusterRun, name: str) -> list[int]:

@@ -16,7 +16,7 @@ from toolbox.interfaces import Clusterer
 from toolbox.interfaces.clusterer import Features
 from toolbox.ranks import from_main, world
 from toolbox_klish.checkpoints import Checkpoint, Standing
-from toolbox_klish.checks import check_choice, check_whole
+from toolbox_klish.checks import check_choice, check_whole, usable_device
 from toolbox_klish.features import DTYPES, FeatureBlocks
 from toolbox_klish.initial import by_size, filtered, given_labels
 from toolbox_klish.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
@@ -117,9 +117,9 @@ class KLiSH(Clusterer):
 
         Raises:
             ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not fit, a
-                ``checkpoint`` of other features or settings.
+                ``checkpoint`` of other features or settings, a ``device`` that is not there.
         """
-        device = _device(self.device)
+        device = torch.device(usable_device(self.device))
         rounded = self.hessian == "tf32" or (self.hessian is None and device.type == "cuda")
         blocks = FeatureBlocks(features, self.precision, device, rounded)
         blocks.need(self._many)
@@ -247,9 +247,3 @@ def _padded(rows: list[Any], width: int, filler: float) -> NDArray[np.float64]:
     for line, row in zip(table, rows, strict=True):
         line[:len(row)] = row
     return table
-
-
-def _device(name: str | None) -> torch.device:
-    if name is not None:
-        return torch.device(name)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")

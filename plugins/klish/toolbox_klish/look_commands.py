@@ -69,7 +69,9 @@ def _name(arguments: argparse.Namespace) -> int:
 
 def _toy(arguments: argparse.Namespace) -> int:
     from toolbox_klish.pictures import draw_toy
+    from toolbox_klish.settings import check_seed
 
+    check_seed(arguments.seed, "--seed")
     path, scores = draw_toy(arguments.out, arguments.seed, arguments.first)
     print("adjusted Rand index: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
     print(path)

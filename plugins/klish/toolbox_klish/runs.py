@@ -24,6 +24,7 @@ from toolbox.interfaces import Clusterer, Generator
 from toolbox.registry import accepted, build, check
 from toolbox.taps import FeatureStream, feature_stream
 from toolbox.training.randomness import seeded
+from toolbox_klish.checks import usable_device
 from toolbox_klish.settings import is_cut, numbers_of, read_config
 
 _OF_STREAMS = ("layers", "size", "truncation", "noise", "pixels", "label", "batch_size")
@@ -68,7 +69,7 @@ class ClusterRun:
         """Where the generator is.
 
         Raises:
-            ConfigError: for one that is not there.
+            ValueError: for one that is not there.
         """
         return usable_device(self.config.device)
 
@@ -195,23 +196,6 @@ def _read_record(path: Path) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ConfigError(f"{path} must hold an object, not {str(record)[:40]!r}. Bring it back, or remove it")
     return record
-
-
-def usable_device(name: str | None) -> str:
-    """The device of a name; None = a GPU if there is one.
-
-    Raises:
-        ConfigError: for one that is not there.
-    """
-    import torch
-
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device={name!r} cannot be used here: {str(error).splitlines()[0]}; cpu always can") from error
-    return name
 
 
 def build_generator(source: Any) -> Generator:

@@ -65,6 +65,7 @@ def _of_run(arguments: argparse.Namespace) -> Table:
 
 
 def _of_features(arguments: argparse.Namespace) -> Table:
+    from toolbox_klish.settings import check_seed
     from toolbox_klish.table import Table
     from toolbox_klish.table_features import drawn, fit_all, read_data
 
@@ -73,6 +74,8 @@ def _of_features(arguments: argparse.Namespace) -> Table:
     data = read_data(given["data"]) if given["data"] else drawn()
     settings = dict(C=given["C"], filter_sigma=given["filter_sigma"] if given["filter_sigma"] >= 0 else None)
     seeds = arguments.seeds or [0, 1, 2, 3, 4]
+    for seed in seeds:
+        check_seed(seed, "--seeds")
     results = fit_all(data, arguments.clusters or [6, 8], given["first"], seeds, given["rows"], settings)
     facts = dict(data=data.name, first=given["first"], seeds=seeds, rows=given["rows"], **settings)
     return Table(f"Clusters of {data.name}", results, paper=arguments.paper, facts=facts)

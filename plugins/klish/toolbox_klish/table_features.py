@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def read_data(path: str | Path) -> Data:
     Raises:
         ValueError: naming what is missing or does not fit.
     """
-    with np.load(path, allow_pickle=False) as file:
+    with _opened(path) as file:
         missing = [key for key in ("fit", "test", "truth") if key not in file]
         if missing:
             raise ValueError(f"{path} has no {missing[0]!r}: it must hold fit (N, D), test (I, ..., D) and truth (I, ...); "
@@ -59,6 +60,13 @@ def read_data(path: str | Path) -> Data:
         raise ValueError(f"{path}: fit {fit.shape}, test {test.shape} and truth {truth.shape} do not fit together: expected "
                          "(N, D), (I, ..., D) and (I, ...)")
     return Data(Path(path).name, fit, test.reshape(len(test), -1, test.shape[-1]), truth.reshape(len(truth), -1))
+
+
+def _opened(path: str | Path) -> Any:
+    """An npz file; numpy would also take, or take exception to, other files."""
+    if not zipfile.is_zipfile(path) and Path(path).exists():
+        raise ValueError(f"{path} is no npz file: write it by np.savez(FILE, fit=..., test=..., truth=...)")
+    return np.load(path, allow_pickle=False)
 
 
 def measure(classifier: Any, data: Data) -> dict[str, float]:

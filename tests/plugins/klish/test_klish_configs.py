@@ -114,8 +114,10 @@ def test_slips(options: dict[str, Any], words: str) -> None:
 
 def test_a_device_that_is_not_there(tmp_path: Path) -> None:
     config = read_config(FOLDER / "klish_embedded.py", quick=True, options={"device": "cud"})
-    with pytest.raises(ConfigError, match="device='cud' cannot be used here: Expected one of cpu"):
+    with pytest.raises(ValueError, match="device='cud' cannot be used here: Expected one of cpu"):
         planned(config, tmp_path)
+    with pytest.raises(ValueError, match="device='cud' cannot be used here"):
+        build(dict(type="KLiSH", clusters=2, device="cud")).fit(torch.rand(9, 2).numpy())
 
 
 def test_a_generator_has_one_source(tmp_path: Path) -> None:

@@ -144,6 +144,17 @@ def test_settings_that_make_no_sense() -> None:
         PictureSettings.of({"pool": 0})
 
 
+@pytest.mark.parametrize(("words", "message"), [
+    (["toy", "--seed", "-1"], "--seed: -1 must lie in 0..4294967295"),
+    (["cost", "--rows", "0"], "--rows=0 must be a whole number of at least 1"),
+    (["table", "--seeds", "-1"], "--seeds: -1 must lie in 0..4294967295"),
+    (["table", "--data", __file__], "is no npz file: write it by np.savez")])
+def test_slips_of_commands(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["klish", *words]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
 def test_a_run_without_klish_is_drawn_too(folder: Path) -> None:
     text = (folder / "config.py").read_text()
     (folder / "config.py").write_text(text + "\nclusterers.pop('klish')\n")

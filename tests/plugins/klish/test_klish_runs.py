@@ -162,8 +162,9 @@ class TestResuming:
 
     def test_torn_features_of_a_killed_run_are_removed(self, config: Path, copied: Path) -> None:
         (copied / "features-1.npy.123.part").write_bytes(b"torn")
+        (copied / "models" / "klish-1.unfinished").write_bytes(b"killed between the model and this")
         fit(config, copied, resume=True, pictures=False)
-        assert not list(copied.glob("features*"))
+        assert not list(copied.glob("features*")) and models(copied) == FILES
 
     @pytest.mark.parametrize(("name", "text", "words"), [
         ("record.json", "{", "record.json cannot be read: .*Bring it back, or remove it"),
