@@ -109,19 +109,28 @@ def bytes_of(run: ClusterRun, stream: FeatureStream) -> int:
 
 
 def warnings_of(run: ClusterRun) -> list[str]:
-    """Clusters of the final classifiers that a plane does not tell well from the others; filters that left too few clusters."""
+    """Clusters of the final classifiers that a plane does not tell well from the others; numbers that a tree does not reach."""
     found = []
     for name in run.clusterers:
         for seed in run.seeds:
             model: Any = run.model(name, seed)
-            left, most = getattr(model, "clusters_", run.numbers[0]), run.numbers[0]
-            if left < most:
-                found.append(f"{name}, seed {seed}: the filter left {left} clusters, {most} were asked for: start from more, or "
-                             "weaken filter_sigma")
+            words = _unreached(model, run) if hasattr(model, "iou_") else []
             low = low_clusters(model, run.config.final, run.config.warn_iou)
             if low:
-                found.append(f"{name}, seed {seed}: {_low_in_words(low, run.config.final, run.config.warn_iou)}")
+                words.append(_low_in_words(low, run.config.final, run.config.warn_iou))
+            found += [f"{name}, seed {seed}: {each}" for each in words]
     return found
+
+
+def _unreached(model: Any, run: ClusterRun) -> list[str]:
+    """A filter that left too few clusters, a threshold that ended merging too early. One cluster needs no merge."""
+    first, most, final, words = model.clusters_, run.numbers[0], run.config.final, []
+    last = first - len(model.iou_) + 1
+    if first < most:
+        words.append(f"the filter left {first} clusters, {most} were asked for: start from more, or weaken filter_sigma")
+    if max(final, 2) < last:
+        words.append(f"merging stopped at {last} clusters, above final={final}: raise stop_iou, or leave it out")
+    return words
 
 
 def _low_in_words(low: Mapping[int, float], clusters: int, threshold: float) -> str:

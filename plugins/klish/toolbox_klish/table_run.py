@@ -62,12 +62,15 @@ def judge(run: ClusterRun, images: int = IMAGES, seed: int = SEED, clusters: Seq
     if size is not None and size > run.generator.image_size:
         raise ValueError(f"size={size} must be at most {run.generator.image_size}, that of the images")
     size = size or min(run.generator.image_size, run.config.features.size)
-    judged = list(_classifiers(run, clusters or run.numbers, seeds or run.seeds, images, len(teacher.part_names)))
+    missing: list[str] = []
+    judged = list(_classifiers(run, clusters or run.numbers, seeds or run.seeds, images, len(teacher.part_names), missing))
+    if not judged:
+        raise ValueError(f"{run.folder} has nothing to judge. {missing[0]}")
     stream = run.stream(images, seed=seed, size=size, pixels=None)
     for i in _watched(images):
         _look(i, stream, teacher, judged, size)
     title = run.config.get("title", run.folder.name)
-    notes = [f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.", _worth(teacher)]
+    notes = [f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.", _worth(teacher), *missing]
     facts = dict(run=run.folder.name, images=images, seed=seed, size=size, seeds=sorted({one.seed for one in judged}),
                  truth=dict(run.config.truth), parts=list(teacher.part_names), teacher=getattr(teacher, "card", {}).get("metrics"))
     return Table(title, _results(judged, run.clusterers), notes, paper or in_table_iv(run), _in_the_paper(run), facts)
@@ -105,11 +108,20 @@ def _check_new(run: ClusterRun, seed: int) -> None:
                           f"is none of {clustered}")
 
 
-def _classifiers(run: ClusterRun, clusters: Sequence[int], seeds: Sequence[int], images: int, parts: int) -> Iterator[_Judged]:
+def _classifiers(run: ClusterRun, clusters: Sequence[int], seeds: Sequence[int], images: int, parts: int,
+                 missing: list[str]) -> Iterator[_Judged]:
+    """What there is; ``missing`` takes in, in words, what a filter or a threshold has left out."""
     for k in sorted(set(clusters)):
         for name in run.clusterers:
             for seed in seeds:
-                yield _Judged(name, seed, k, run.classifier(k, name, seed), np.zeros((images, parts, k), dtype=np.int32))
+                try:
+                    classifier = run.classifier(k, name, seed)
+                except ConfigError:
+                    raise
+                except ValueError as error:
+                    missing.append(f"Not judged: {name}, seed {seed}: {error}.")
+                else:
+                    yield _Judged(name, seed, k, classifier, np.zeros((images, parts, k), dtype=np.int32))
 
 
 def _look(i: int, stream: Any, teacher: Segmenter, judged: Sequence[_Judged], size: int) -> None:

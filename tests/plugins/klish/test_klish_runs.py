@@ -282,6 +282,12 @@ class TestFaults:
         monkeypatch.setattr(run, "model", lambda name, seed: SimpleNamespace(clusters_=6, iou_=np.ones((5, 6))))
         assert fitting.warnings_of(run)[0].startswith("klish, seed 1: the filter left 6 clusters, 8 were asked for: start")
 
+    def test_a_threshold_that_ends_too_early(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        run = ClusterRun.open(fitted)
+        monkeypatch.setattr(run, "model", lambda name, seed: SimpleNamespace(clusters_=8, iou_=np.ones((3, 8))))
+        words = "klish, seed 1: merging stopped at 6 clusters, above final=4: raise stop_iou, or leave it out"
+        assert fitting.warnings_of(run)[0] == words
+
 
 class TestCommand:
     def test_dry_run(self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

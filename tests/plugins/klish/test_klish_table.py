@@ -108,6 +108,23 @@ def test_a_generator_is_found_in_table_iv_by_its_title(folder: Path) -> None:
         assert in_table_iv(run) == expected
 
 
+def test_what_a_filter_has_left_out_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One seed that lacks a number costs that cell, not the table."""
+    run = ClusterRun.open(folder)
+    usual = run.classifier
+
+    def filtered(k: int, name: str, seed: int) -> object:
+        return usual(9 if (name, seed) == ("klish", 0) else k, name, seed)
+
+    monkeypatch.setattr(run, "classifier", filtered)
+    table = judge(run, images=1, clusters=[5])
+    assert {name: len(of["AMI"]) for name, of in table.results[5].items()} == {"klish": 1, "kmeans": 2, "kasp": 2, "angles": 2}
+    assert "* Not judged: klish, seed 0: cut(k=9): there is a classifier for each k from 2 to" in table.markdown()
+    monkeypatch.setattr(run, "classifier", lambda k, name, seed: usual(9, "klish", seed))
+    with pytest.raises(ValueError, match=r"has nothing to judge\. Not judged: klish, seed 0"):
+        judge(run, images=1, clusters=[5])
+
+
 def test_the_command_writes_markdown_and_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["klish", "table", str(folder), "--images", "2", "--clusters", "5", "--seeds", "1"]) == 0
     text = (folder / "tables" / "table.md").read_text()
