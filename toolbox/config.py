@@ -75,7 +75,7 @@ def _not_found(name: str, key: str, known: Mapping[str, Path]) -> str:
     siblings = [str(p) for p in folder.glob("*.py")] if folder.is_dir() else []
     both = [near_miss(name, siblings), near_miss(key, known)]
     hint = next(filter(None, reversed(both) if plugin in records else both), "")
-    if not hint and plugin and not folder.is_dir() and plugin not in records:
+    if plugin and not folder.is_dir() and plugin not in records and not (hint and near_miss(plugin, records)):
         hint = f"; no plugin {plugin!r} is installed (pip install toolbox-{plugin}; see 'toolbox plugins')"
     return f"config {name!r} is neither a file nor '<plugin>/<config>'{hint} ('toolbox configs' lists them)"
 
