@@ -49,11 +49,24 @@ class TestRows:
         assert torch.equal(found[144:288], stack_maps(stream.maps(1), 12)[0].permute(1, 2, 0).flatten(0, 1))
         assert [tuple(layer.shape) for layer in stream.maps(0)] == [(1, 8, 4, 4), (1, 8, 8, 8), (1, 4, 16, 16)]
 
+    def test_small_streams_are_made_once(self, style: StyleGAN2Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A whole first pass is kept; one that was left early, and one that is too large, are made anew."""
+        kept, large = feature_stream(style, 3, size=8), feature_stream(style, 3, size=8, keep=1e-6)
+        next(iter(kept))
+        wanted = rows(kept)
+        assert torch.equal(rows(large), wanted)
+        monkeypatch.setattr(style, "features", None)
+        assert torch.equal(rows(kept), wanted)
+        with pytest.raises(TypeError):
+            rows(large)
+        with pytest.raises(ValueError, match=r"keep=-1 must be a number of GiB, 0 or more"):
+            feature_stream(style, 3, keep=-1)
+
     def test_they_are_a_function_of_seed_and_image(self, style: StyleGAN2Generator) -> None:
         torch.manual_seed(1)
         found = rows(feature_stream(style, 2, size=8, seed=4))
         torch.manual_seed(2)
-        longer = feature_stream(style, 3, size=8, seed=4)
+        longer = feature_stream(style, 3, size=8, seed=4, keep=0)
         assert torch.equal(rows(longer)[:128], found) and torch.equal(rows(longer), rows(longer))
         assert torch.equal(longer.maps(1)[0], feature_stream(style, 9, seed=4).maps(1)[0])
         assert not torch.equal(rows(feature_stream(style, 2, size=8, seed=5)), found)

@@ -48,18 +48,34 @@ class FeatureStream:
     Attributes:
         layers, channels: names and widths of the maps, coarse to fine.
         rows, width: N and D.
-        images, size, seed, truncation, noise, pixels, label: as they were given.
+        images, size, seed, truncation, noise, pixels, label, keep: as they were given.
     """
 
     def __init__(self, generator: Generator, images: int, taps: Sequence[Tap], size: int, truncation: float, seed: int,
-                 pixels: int | None, noise: str, batch_size: int, label: int | None) -> None:
+                 pixels: int | None, noise: str, batch_size: int, label: int | None, keep: float) -> None:
         self.generator, self.images, self.size, self.truncation, self.seed = generator, images, size, truncation, seed
         self.pixels, self.noise, self.batch_size, self.label = pixels, noise, batch_size, label
         self.layers, self.channels = tuple(tap.name for tap in taps), tuple(tap.channels for tap in taps)
-        self.width, self.rows = sum(self.channels), images * (pixels or size * size)
+        self.width, self.rows, self.keep = sum(self.channels), images * (pixels or size * size), keep
+        self._kept: list[Tensor] | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
-        """(n, D) float32, one chunk an image: all its pixels in raster order, or ``pixels`` random ones in raster order."""
+        """(n, D) float32, one chunk an image: all its pixels in raster order, or ``pixels`` random ones in raster order.
+
+        Chunks may be kept (``keep``): do not write to them.
+        """
+        if self._kept is not None:
+            yield from self._kept
+        elif 4 * self.rows * self.width > self.keep * 2**30:
+            yield from self._made()
+        else:
+            made = []
+            for chunk in self._made():
+                made.append(chunk)
+                yield chunk
+            self._kept = made
+
+    def _made(self) -> Iterator[Tensor]:
         together = 1 if self.noise == "random" else self.batch_size
         for start in range(0, self.images, together):
             maps = self._maps(list(range(start, min(start + together, self.images))))
@@ -109,7 +125,7 @@ class FeatureStream:
 
 def feature_stream(generator: Generator, images: int, layers: Sequence[str | int] | None = None, size: int = 256,
                    truncation: float = 0.5, seed: int = 0, pixels: int | None = None, noise: str = "random",
-                   batch_size: int = 1, label: int | None = None) -> FeatureStream:
+                   batch_size: int = 1, label: int | None = None, keep: float = 1.0) -> FeatureStream:
     """Features of a generator's images, for any clusterer: N = images x size x size rows of D = sum of channels.
 
     Args:
@@ -125,6 +141,8 @@ def feature_stream(generator: Generator, images: int, layers: Sequence[str | int
             ``noise_mode`` is not 'auto'.
         batch_size: images at a time; with random noise always one.
         label: class of all images, of a class-conditional generator; None = uniform draws.
+        keep: GiB up to which rows are kept once they have all been made; larger streams, and all with 0, make them anew each time
+            they are read. A clusterer reads them hundreds of times: what does not fit is better written to the disk first.
 
     Raises:
         ValueError: for a generator without taps, an unknown layer, or an argument out of its range.
@@ -140,8 +158,10 @@ def feature_stream(generator: Generator, images: int, layers: Sequence[str | int
         raise ValueError(f"truncation={truncation!r} must lie in (0, 1]; 1 = none")
     if noise not in NOISES:
         raise ValueError(f"noise={noise!r} is not one of {list(NOISES)}{near_miss(str(noise), NOISES)}")
+    if not (isinstance(keep, (int, float)) and keep >= 0):
+        raise ValueError(f"keep={keep!r} must be a number of GiB, 0 or more")
     _check_label(generator, label)
-    return FeatureStream(generator, images, taps, size, truncation, seed, pixels, noise, batch_size, label)
+    return FeatureStream(generator, images, taps, size, truncation, seed, pixels, noise, batch_size, label, keep)
 
 
 def stack_maps(maps: Sequence[Tensor], size: int) -> Tensor:

@@ -108,7 +108,7 @@ class ClusterRun:
             **overrides: other arguments of :func:`toolbox.feature_stream`.
         """
         features = self.config.features
-        arguments = {key: features[key] for key in _OF_STREAMS} | overrides
+        arguments = {"keep": 0} | {key: features[key] for key in _OF_STREAMS} | overrides  # whoever fits keeps them as one array
         seed = self.feature_seed(self.seeds[0]) if seed is None else seed
         return feature_stream(self.generator, images or features.images, seed=seed, **arguments)
 
