@@ -87,6 +87,7 @@ def test_registries_by_interface() -> None:
 
 def test_every_type_that_our_configs_name_exists() -> None:
     from toolbox.config import load_config
+    from toolbox_klish.settings import read_config
 
     def types(value: object) -> set[str]:
         if isinstance(value, dict):
@@ -95,8 +96,7 @@ def test_every_type_that_our_configs_name_exists() -> None:
         return set().union(*(types(item) for item in value)) if isinstance(value, (list, tuple)) else set()
 
     for name, file in host().configs().items():
-        config = load_config(file)
-        for kind in types(
-            {key: config.to_dict()[key] for key in ("model", "evaluation", "before", "hooks") if key in config}
-        ):
+        config = (read_config if file.name.startswith("klish_") else load_config)(file).to_dict()
+        named = ("model", "evaluation", "before", "hooks", "generator", "clusterers", "truth")
+        for kind in types({key: config[key] for key in named if key in config}):
             assert kind in host().catalog or hasattr(torch.optim, kind), (name, kind)

@@ -243,12 +243,13 @@ def _timeless(line: str) -> dict[str, Any]:
 
 
 def first_configs() -> dict[str, str]:
-    """{plugin: its first config} of every plugin of this checkout, the core left out."""
+    """{plugin: its first training config} of every plugin of this checkout, the core left out."""
     from toolbox.plugins import host
 
     found: dict[str, str] = {}
     for name, file in host().configs().items():
-        if name.partition("/")[0] != "toolbox" and file.resolve().is_relative_to(ROOT):
+        clustering = file.name.startswith("klish_")  # tests/plugins/klish/test_klish_checkpoints.py kills a fit
+        if name.partition("/")[0] != "toolbox" and file.resolve().is_relative_to(ROOT) and not clustering:
             found.setdefault(name.partition("/")[0], name)
     return found
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Segmenter
+from toolbox.weights.door import read_weights
 
 FOLDER = Path(__file__).parent / "weights"
 WEIGHTS = FOLDER / "segmenter_embedded.safetensors"
@@ -102,12 +103,10 @@ class EmbeddedSegmenter(UNet):
     """
 
     def __init__(self) -> None:
-        from safetensors.torch import load_file
-
         card = embedded_card()
         super().__init__(**card["network"])
         self.card = card
-        self.load_state_dict({name: _full(value) for name, value in load_file(WEIGHTS).items()}, strict=True)
+        self.load_state_dict({name: _full(value) for name, value in read_weights(WEIGHTS).tensors.items()}, strict=True)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> EmbeddedSegmenter:
