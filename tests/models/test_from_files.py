@@ -74,6 +74,8 @@ def test_pickles_of_nvidia(tmp_path: Path, clamp: float | None) -> None:
     out = tmp_path / "net.safetensors"
     assert main(["convert", str(tmp_path / "net.pkl"), "--network", "G_ema", "--layout", "auto", "-o", str(out)]) == 0
     check_same(out, network)
+    assert main(["convert", str(tmp_path / "net.pkl"), "-o", str(tmp_path / "whole.safetensors")]) == 0
+    check_same(tmp_path / "whole.safetensors", network)
 
 
 def test_converted_files_are_built_as_their_card_says(tmp_path: Path) -> None:

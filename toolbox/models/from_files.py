@@ -24,8 +24,8 @@ NAMES = ("G_ema", "g_ema", "generator_smooth", "models.generator_smooth", "Gs", 
 def read_generator(path: str | Path) -> Generator:
     """The generator of a file, in eval mode; nothing that the file holds is run.
 
-    NVIDIA's pickles (PyTorch); genforce's, KLiSH's and rosinality's files of ``torch.save``; what ``toolbox convert --layout``
-    wrote, with the network that its card names. Of several networks the averaged generator is taken.
+    NVIDIA's pickles (PyTorch); genforce's, KLiSH's and rosinality's files of ``torch.save``; what ``toolbox convert`` made of
+    any of them, with the network that its card names where it was renamed (``--layout``). Of several networks the averaged generator is taken.
 
     Args:
         path: of the file.
@@ -38,7 +38,9 @@ def read_generator(path: str | Path) -> Generator:
         tensors, card = read_release(path)
         if card.get("network"):
             return _filled(card["network"], tensors, path)
-    weights = read_weights(path)
+        weights = Weights(path, "safetensors", tensors, card.get("facts") or {})
+    else:
+        weights = read_weights(path)
     tensors, name = _generator_of(weights)
     try:
         state, config = translated(tensors, "auto", weights.tensors.get("latent_avg"), _facts(weights.facts, name))
