@@ -25,7 +25,8 @@ def read_generator(path: str | Path) -> Generator:
     """The generator of a file, in eval mode; nothing that the file holds is run.
 
     NVIDIA's pickles (PyTorch); genforce's, KLiSH's and rosinality's files of ``torch.save``; what ``toolbox convert`` made of
-    any of them, with the network that its card names where it was renamed (``--layout``). Of several networks the averaged generator is taken.
+    any of them, with the network that its card names where it was renamed (``--layout``). Of several networks the averaged
+    generator is taken.
 
     Args:
         path: of the file.
