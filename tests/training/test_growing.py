@@ -73,7 +73,9 @@ class TestSchedule:
         growth = Growth(16, 4, 1, 1)
         assert [k / 4 for k in range(1, 24) if growth.restarts((k - 1) / 4, k / 4)] == [1.25, 2.0, 3.25, 4.0]
 
-    @pytest.mark.parametrize("growth", [Growth(32, 4, 0.05, 0.03, (7, 5, 3)), Growth(16, 8, 0.1, 0, (16, 4))])
+    @pytest.mark.parametrize("growth", [
+        Growth(32, 4, 0.05, 0.03, (7, 5, 3)), Growth(16, 8, 0.1, 0, (16, 4)),
+        Growth(32, 4, 0.04, 0.04, (8, 4, 2)), Growth(16, 4, 0.05, 0.03, (12, 10, 4))])  # batches that end where a fade begins
     def test_images_are_those_of_all_batches_before(self, growth: Growth) -> None:
         shown = 0
         for iteration in range(120):

@@ -105,7 +105,7 @@ class Growth:
     def _steps_alike(self, shown: int, size: int) -> int:
         """Iterations of so many images until the resolution may change next: the first that begins there or later."""
         stage, within = divmod(shown / 1000, self.kimg + self.fade_kimg)
-        edge = stage * (self.kimg + self.fade_kimg) + (self.kimg if within < self.kimg else self.kimg + self.fade_kimg)
+        edge = stage * (self.kimg + self.fade_kimg) + (self.kimg if within <= self.kimg else self.kimg + self.fade_kimg)
         return max(math.floor((edge * 1000 - shown) / size), 1)
 
     def _at(self, values: Sequence[Any], kimg: float) -> Any:
