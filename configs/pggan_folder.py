@@ -26,7 +26,7 @@ model = dict(
 optim_wrapper = dict(
     discriminator=dict(optimizer=dict(type='Adam', lr=0.001, betas=(0.0, 0.99), eps=1e-8)),
     generator=dict(optimizer=dict(type='Adam', lr=0.001, betas=(0.0, 0.99), eps=1e-8)))
-train_cfg = dict(max_iters=268358)  # 12,000 thousand images
+train_cfg = dict(max_iters=277732)  # 12,000 thousand images
 hooks = dict(growing=dict(type='ProgressiveGrowing', growth=_growth))
 # At 64 channels a critic with the published learning rate does not keep up (docs/stylegan.md), hence its 0.005
 _quick = dict(image_size=32, start=8, kimg=4, fade_kimg=4, batch_sizes=[32, 32, 16], lr_factors=[1.0])

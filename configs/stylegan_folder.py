@@ -24,7 +24,7 @@ model = dict(
 optim_wrapper = dict(
     discriminator=dict(optimizer=dict(type='Adam', lr=0.001, betas=(0.0, 0.99), eps=1e-8)),
     generator=dict(optimizer=dict(type='Adam', lr=0.001, betas=(0.0, 0.99), eps=1e-8)))
-train_cfg = dict(max_iters=708593)  # 25,000 thousand images
+train_cfg = dict(max_iters=717967)  # 25,000 thousand images
 hooks = dict(growing=dict(type='ProgressiveGrowing', growth=_growth))
 _quick = dict(image_size=32, start=8, kimg=4, fade_kimg=4, batch_sizes=[32, 32, 16], lr_factors=[1.0])
 _widths = dict(image_size=32, channel_base=1024, channel_max=64)
