@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import killing
@@ -203,11 +204,20 @@ class TestHookErrors:
     @pytest.mark.parametrize(("options", "message"), [
         ({"hooks.growing.networks": ["generatr"]}, "did you mean 'generator'"),
         ({"hooks.growing.growth.image_size": 16}, r"growth\.image_size=16, but network 'generator' has image_size=8"),
-        ({"train_dataloader.batch_sampler": None}, r"asks for 4 images at iteration 3, the loader gave 8.*GrowingBatches")])
+        ({"hooks.growing.growth.kimg": 0.03}, r"growth\.kimg=0\.03, but train_dataloader\.batch_sampler\.growth\.kimg=0\.02: make"),
+        ({"hooks.growing.growth.batch_sizes": [8]}, r"growth\.batch_sizes=\(8,\), but .*growth\.batch_sizes=\(8, 4\)"),
+        ({"train_dataloader.batch_sampler": None}, r"the loader's batches do not grow: train_dataloader needs.*GrowingBatches")])
     def test_what_does_not_fit(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: dict[str, Any],
                                message: str) -> None:
         with pytest.raises(PlanError, match=message):
             self.hooked(monkeypatch, tmp_path, **options)
+        assert not list(tmp_path.rglob("*.pth"))
+
+    def test_batches_of_another_size_than_expected(self) -> None:
+        """What a loader of somebody's own may give."""
+        game = SimpleNamespace(images_seen=24, iteration=3)
+        with pytest.raises(PlanError, match=r"asks for 4 images at iteration 3, the loader gave 8.*GrowingBatches"):
+            ProgressiveGrowing(dict(image_size=8, kimg=0.02, fade_kimg=0.02, batch_sizes=[8, 4]))._set_optimizers(None, game, 8)
 
     def test_a_network_that_does_not_grow(self) -> None:
         with pytest.raises(PlanError, match=r"'critic' is a Linear, which does not grow; PGGAN's and StyleGAN's do"):

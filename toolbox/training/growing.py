@@ -135,6 +135,25 @@ class ProgressiveGrowing(Hook):
         self.growth = Growth.read(growth, "ProgressiveGrowing: growth")
         self.names, self.restart = tuple(networks), restart
 
+    def check_config(self, config: Any) -> None:
+        """Refuse networks that the game has not, and another growth than the loader's, before anything is trained.
+
+        Raises:
+            PlanError: naming the key.
+        """
+        networks = (config.get("model") or {}).get("networks") or {}
+        for name in self.names:
+            if networks.get(name) is None:
+                raise PlanError(f"ProgressiveGrowing: networks has {name!r}, which the game has not{near_miss(name, networks)}; "
+                                f"it has: {', '.join(networks)}")
+            self._check_size(networks[name].get("image_size"), name)
+        batches = (config.get("train_dataloader") or {}).get("batch_sampler") or {}
+        if "growth" in batches:
+            self._check_batches(Growth.read(batches["growth"], "train_dataloader.batch_sampler.growth"))
+        elif self.growth.batch_sizes:
+            raise PlanError(f"ProgressiveGrowing: growth.batch_sizes={list(self.growth.batch_sizes)}, but the loader's batches do "
+                            "not grow: train_dataloader needs batch_sampler=dict(type='GrowingBatches', growth=...)")
+
     def before_train(self, runner: Any) -> None:
         """The networks can grow, and learning rates of the config are kept to be multiplied."""
         game = game_of(runner)
@@ -172,9 +191,19 @@ class ProgressiveGrowing(Hook):
         if not hasattr(network, "lod"):
             raise PlanError(f"ProgressiveGrowing: network {name!r} is a {type(network).__name__}, which does not grow; PGGAN's "
                             "and StyleGAN's do. Name those that do in networks=[...]")
-        if network.image_size != self.growth.image_size:
+        self._check_size(network.image_size, name)
+
+    def _check_size(self, size: Any, name: str) -> None:
+        if isinstance(size, int) and size != self.growth.image_size:
             raise PlanError(f"ProgressiveGrowing: growth.image_size={self.growth.image_size}, but network {name!r} has "
-                            f"image_size={network.image_size}: make them equal")
+                            f"image_size={size}: make them equal")
+
+    def _check_batches(self, growth: Growth) -> None:
+        for key in ("image_size", "start", "kimg", "fade_kimg", "batch_sizes"):
+            ours, theirs = getattr(self.growth, key), getattr(growth, key)
+            if ours != theirs:
+                raise PlanError(f"ProgressiveGrowing: growth.{key}={ours}, but train_dataloader.batch_sampler.growth.{key}="
+                                f"{theirs}: make them equal, the batches follow the resolution")
 
 
 class GrowingBatches(Sampler[list[tuple[int, int]]]):
