@@ -15,7 +15,7 @@ from toolbox.data.drawn import DrawnPortraits
 from toolbox.data.embedded import EmbeddedFashion
 from toolbox.interfaces import Condition, Sample
 from toolbox.models.segmenter import UNet
-from toolbox.registry import build
+from toolbox.registry import BuildError, build
 from toolbox.testing import FakeTurn, check_objective, random_sample
 from toolbox.training.run import play
 from toolbox.training.segmentation import SegmentationTest, measure_segmenter
@@ -97,3 +97,13 @@ def test_what_cannot_be_tested() -> None:
         measure_segmenter(segmenter, DrawnPortraits(images=2))
     with pytest.raises(DataError, match="has no masks"):
         measure_segmenter(segmenter, EmbeddedFashion("test"))
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (dict(type="DrawnPortraits", split="tets"), "split='tets'"), (dict(type="EmbeddedFashion"), "has no masks")])
+def test_data_that_does_not_fit_costs_no_training(tmp_path: Path, data: dict[str, str], message: str) -> None:
+    config = load_config(CONFIG, quick=True, options={"train_dataloader.batch_size": 2, "model.networks.segmenter.channels": 2})
+    config.work_dir, config.hooks.test.data = str(tmp_path), data
+    with pytest.raises((DataError, BuildError), match=message):
+        play(config)
+    assert not list(tmp_path.rglob("*.pth"))

@@ -33,10 +33,7 @@ def measure_segmenter(segmenter: Segmenter, data: Any, batch_size: int = 100, de
         DataError: when it has no masks, or masks that do not fit.
         ValueError: when its parts are not the segmenter's.
     """
-    checked_mask(data, 0)
-    if list(data.part_names) != list(segmenter.part_names):
-        raise ValueError(f"{data.title} has the parts {', '.join(data.part_names)}; the segmenter knows "
-                         f"{', '.join(segmenter.part_names)}")
+    check_parts(segmenter, data)
     scores = SegmentationScores(len(segmenter.part_names))
     for sample in real_batches(data, batch_size, device):
         assert sample.index is not None
@@ -45,6 +42,19 @@ def measure_segmenter(segmenter: Segmenter, data: Any, batch_size: int = 100, de
     whole = SegmentationScores(scores.parts)
     whole.merge({name: ranks.sum_over_ranks(value.to(device)).cpu() for name, value in scores.state().items()})
     return whole.compute()
+
+
+def check_parts(segmenter: Segmenter, data: Any) -> None:
+    """Refuse data whose masks do not name the segmenter's parts.
+
+    Raises:
+        DataError: when it has no masks, or masks that do not fit.
+        ValueError: when its parts are not the segmenter's.
+    """
+    checked_mask(data, 0)
+    if list(data.part_names) != list(segmenter.part_names):
+        raise ValueError(f"{data.title} has the parts {', '.join(data.part_names)}; the segmenter knows "
+                         f"{', '.join(segmenter.part_names)}")
 
 
 class SegmentationTest(Hook):
@@ -78,7 +88,8 @@ class SegmentationTest(Hook):
             raise ConfigError(f"hooks: SegmentationTest tests the network {self.network!r}, the game has {', '.join(networks)}")
 
     def before_train(self, runner: Any) -> None:
-        """On resume, drop what was measured after the checkpoint."""
+        """Data and segmenter fit, which costs no training; on resume, drop what was measured after the checkpoint."""
+        check_parts(self._segmenter(game_of(runner)), self._test_data())
         drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl")
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
@@ -90,14 +101,21 @@ class SegmentationTest(Hook):
         """Test now, keep and say the results."""
         from toolbox.training.terminal import say
 
-        segmenter = game.network(self.network, averaged=True)
-        if not isinstance(segmenter, Segmenter):
-            raise ConfigError(f"hooks: SegmentationTest: {self.network!r} is a {type(segmenter).__name__}, which is no Segmenter")
-        self._built = build(self.data, "dataset", "SegmentationTest.data") if self._built is None else self._built
+        segmenter, data = self._segmenter(game), self._test_data()
         with undisturbed(game):
-            found = measure_segmenter(segmenter.eval(), self._built, self.batch_size, game.device)
-        facts = f"[{self._built.title.replace(',', '')} {getattr(self._built, 'split', 'test')},{len(self._built)}]"
+            found = measure_segmenter(segmenter.eval(), data, self.batch_size, game.device)
+        facts = f"[{data.title.replace(',', '')} {getattr(data, 'split', 'test')},{len(data)}]"
         records = [dict(metric=f"segmentation-{name}{facts}", value=found[name], values={"": found[name]}, higher_is_better=True,
                         iteration=iteration) for name in MEASURES]
         append_records(folder / "metrics.jsonl", records, during=ORIGIN)
         say(f"iteration {iteration}: {', '.join(f'{name} {found[name]:.4f}' for name in MEASURES)}")
+
+    def _segmenter(self, game: Any) -> Segmenter:
+        network = game.network(self.network, averaged=True)
+        if not isinstance(network, Segmenter):
+            raise ConfigError(f"hooks: SegmentationTest: {self.network!r} is a {type(network).__name__}, which is no Segmenter")
+        return network
+
+    def _test_data(self) -> Any:
+        self._built = build(self.data, "dataset", "SegmentationTest.data") if self._built is None else self._built
+        return self._built
