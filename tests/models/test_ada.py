@@ -169,6 +169,8 @@ class TestController:
     (lambda: AdaptiveAugment("bgx"), r"pipeline='bgx': 'bgx' is not known; choose from \['bg', .*did you mean 'bg'"),
     (lambda: AdaptiveAugment("color,rotat"), r"'rotat' is not known.*did you mean 'rotate'"),
     (lambda: AdaptiveAugment(p=1.5), r"p=1.5 must be in \[0, 1\]"),
+    (lambda: AdaptiveAugment(speed_kimg=0), "speed_kimg=0 must be above 0"),
+    (lambda: AdaptiveAugment(every=0), "every=0 at least 1"),
     (lambda: AdaptiveAugment("filter", p=1)(torch.zeros(1, 3, 16, 16)), r"16x16 pixels are too small for 'imgfilter'"),
     (lambda: AdaptiveAugment("color", p=1)(torch.zeros(1, 4, 16, 16)), r"images have 4 channels"),
 ])

@@ -167,7 +167,7 @@ class AdaptiveAugment(Augment):
         highest: of p; the published code has no limit (math.inf): what is beyond 1 only takes longer to come down.
 
     Raises:
-        ValueError: for an unknown pipeline, or a p outside [0, 1].
+        ValueError: for an unknown pipeline, a p outside [0, 1], or a speed or interval that p cannot move with.
     """
 
     p: Tensor
@@ -180,6 +180,8 @@ class AdaptiveAugment(Augment):
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"p={p} must be in [0, 1]")
+        if speed_kimg <= 0 or every < 1:
+            raise ValueError(f"speed_kimg={speed_kimg} must be above 0 and every={every} at least 1; target=None leaves p as it is")
         self.operations = read_pipeline(pipeline)
         self.pipeline, self.target, self.speed_kimg, self.every, self.highest = pipeline, target, speed_kimg, every, highest
         self.register_buffer("p", torch.tensor(float(p)))

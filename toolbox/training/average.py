@@ -24,6 +24,9 @@ class Average(nn.Module):
         rampup: the half-life is at most this share of the images seen; None = no ramp.
         average_buffers: average floating buffers (BatchNorm statistics) instead of copying them; the vectors of spectral
             normalisation are neither averaged nor copied, they follow the averaged weights.
+
+    Raises:
+        ValueError: for a decay outside [0, 1), or a negative half-life or ramp.
     """
 
     def __init__(self, network: nn.Module, decay: float = 0.999, start: int = 0, half_life_kimg: float | None = None,
@@ -31,6 +34,9 @@ class Average(nn.Module):
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"average: decay={decay} must be in [0, 1)")
+        for name, value in (("half_life_kimg", half_life_kimg), ("rampup", rampup)):
+            if value is not None and value < 0:
+                raise ValueError(f"average: {name}={value} must be at least 0 (0: a plain copy), or None")
         self.module = copy.deepcopy(network).requires_grad_(False).eval()
         self.decay, self.start = decay, start
         self.half_life_kimg, self.rampup, self.average_buffers = half_life_kimg, rampup, average_buffers
