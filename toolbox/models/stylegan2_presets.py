@@ -71,8 +71,10 @@ def preset(name: str, image_size: int, processes: int = 1) -> Preset:
     """By name; 'auto' is derived from the other arguments.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name, or no processes.
     """
+    if processes < 1:
+        raise ValueError(f"processes={processes} must be at least 1")
     if name == "auto":
         return auto(image_size, processes)
     if name not in PRESETS:
