@@ -27,6 +27,13 @@ def preset_config(name: str, image_size: int, processes: int = 1, conditional: b
     network: dict[str, Any] = dict(preset=name, image_size=image_size)
     if conditional:
         network["n_conditions"] = "data:n_classes"
+    return dict(train_dataloader=dict(batch_size=run.batch, dataset=dict(source=dict(image_size=image_size))),
+                model=_model(run, network, conditional),
+                optim_wrapper=dict(discriminator=dict(optimizer=lazy(run.lr, 16)), generator=dict(optimizer=lazy(run.lr, 4))),
+                train_cfg=dict(max_iters=-(-run.kimg * 1000 // run.batch)))
+
+
+def _model(run: Preset, network: dict[str, Any], conditional: bool) -> dict[str, Any]:
     objectives: dict[str, Any] = dict(r1=dict(gamma=round(run.r1_gamma, 8)))
     networks = dict(generator=network, discriminator=dict(network))
     model: dict[str, Any] = dict(networks=networks, objectives=objectives, average=_average(run))
@@ -39,9 +46,7 @@ def preset_config(name: str, image_size: int, processes: int = 1, conditional: b
         model["phases"] = [dict(player="generator", objectives=["real_or_fake"]),
                            dict(player="discriminator", objectives=["real_or_fake"]),
                            dict(player="discriminator", objectives=["r1"], every=16)]
-    return dict(train_dataloader=dict(batch_size=run.batch, dataset=dict(source=dict(image_size=image_size))), model=model,
-                optim_wrapper=dict(discriminator=dict(optimizer=lazy(run.lr, 16)), generator=dict(optimizer=lazy(run.lr, 4))),
-                train_cfg=dict(max_iters=-(-run.kimg * 1000 // run.batch)))
+    return model
 
 
 def preset_text(name: str, image_size: int, processes: int = 1, conditional: bool = False, base: str = BASE,
