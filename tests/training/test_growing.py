@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -82,6 +83,14 @@ class TestSchedule:
         for iteration in range(120):
             assert growth.images_at(iteration) == shown
             shown += growth.batch_size(shown / 1000) or 0
+
+    @pytest.mark.parametrize("name", ["pggan_folder", "stylegan_folder"])
+    def test_optimisers_restart_once_at_each_edge(self, name: str) -> None:
+        """Also where a batch ends exactly there, as in the quick versions."""
+        growth = Growth.read(load_config(CONFIGS / f"{name}.py", quick=True).hooks.growing.growth)
+        shown = [growth.images_at(iteration) / 1000 for iteration in range(1000)]
+        restarts = [after for before, after in pairwise(shown) if growth.restarts(before, after)]
+        assert restarts == [4.032, 8.0, 12.032, 16.0]
 
     @pytest.mark.parametrize(("arguments", "message"), [
         (dict(image_size=32, start=5), r"start=5 must be one of \[4, 8, 16, 32\]"), (dict(image_size=24), "power of two"),
