@@ -73,3 +73,27 @@ def test_what_is_missing_or_no_mask(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(DataError, match="the mask of image 0 has part 2, but there are 2 part names"):
         Stream(MaskFolder(tmp_path, PARTS[:2], image_size=8), masks=True)
+
+
+def test_masks_of_another_size_and_of_another_shape(tmp_path: Path) -> None:
+    write(tmp_path, size=(8, 12))
+    data = MaskFolder(tmp_path, PARTS, image_size=8)
+    mask = Image.open(tmp_path / "masks" / "a.png")
+    mask.resize((6, 4), Image.Resampling.NEAREST).save(tmp_path / "masks" / "a.png")
+    assert data.mask(0).shape == (8, 8)
+    mask.resize((8, 12)).save(tmp_path / "masks" / "a.png")
+    with pytest.raises(DataError, match=r"a.png is 8x12 pixels, its picture 12x8: their sides must have the same ratio"):
+        data.mask(0)
+    (tmp_path / "images" / "a.png").write_bytes(b"torn")
+    with pytest.raises(DataError, match=r"images.a.png is not a readable picture"):
+        data.mask(0)
+
+
+def test_a_picture_turned_by_its_camera(tmp_path: Path) -> None:
+    """Its mask is drawn on what people see."""
+    write(tmp_path, size=(8, 12))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Image.open(tmp_path / "images" / "a.png")
+    picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "images" / "a.png", exif=exif)
+    assert MaskFolder(tmp_path, PARTS, image_size=8).mask(0).shape == (8, 8)

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from toolbox.data.base import DataError, Mask, chosen_split
 from toolbox.data.files import FileSet
-from toolbox.data.pictures import SUFFIXES
+from toolbox.data.pictures import SUFFIXES, picture_shape
 
 
 class MaskFolder(FileSet):
@@ -30,7 +30,7 @@ class MaskFolder(FileSet):
         cache: keep decoded images in memory, uint8.
 
     Raises:
-        DataError: when a folder, or the mask of an image, is missing, or a picture cannot be read.
+        DataError: when a folder, or the mask of an image, is missing, a picture cannot be read, or a mask has another shape.
     """
 
     def __init__(self, root: str | Path, part_names: Sequence[str], split: str = "train", train: bool | None = None,
@@ -58,7 +58,18 @@ class MaskFolder(FileSet):
         if values.ndim != 2 or values.dtype != np.uint8:
             raise DataError(f"{file} is no index mask: it has shape {values.shape} of {values.dtype}; a mask has one 8-bit channel "
                             "that holds the number of each pixel's part")
+        self._check_shape(file, values.shape, self._read(self._names[i]))
         return _square(values, self.image_size)
+
+    def _check_shape(self, file: Path, mask: tuple[int, ...], picture: Path) -> None:
+        """Masks may be smaller or larger than their pictures, but not of another shape: the squares would be others."""
+        try:
+            height, width = picture_shape(picture)
+        except (OSError, SyntaxError, ValueError) as error:
+            raise DataError(f"{picture} is not a readable picture ({error}): fetch it anew") from None
+        if abs(mask[0] * width / height - mask[1]) > 1:
+            raise DataError(f"{file} is {mask[1]}x{mask[0]} pixels, its picture {width}x{height}: their sides must have the same "
+                            "ratio, or parts would lie beside what they name")
 
     def _read(self, name: str) -> Path:
         return self.path / "images" / name

@@ -14,6 +14,8 @@ RESIZE = "centre-crop,pillow-lanczos"  # antialiased; part of every fingerprint 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
+_ORIENTATION = 0x0112  # EXIF's tag
+
 Color = str | tuple[int, int, int]
 
 
@@ -40,6 +42,14 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
         raise ValueError(f"{name} is not a readable picture ({error}): the file is torn or of another kind; "
                          f"fetch it anew or remove it") from None
     return np.array(_to_rgb(picture, name, background))
+
+
+def picture_shape(file: Path) -> tuple[int, int]:
+    """(height, width) of what :func:`decode` gives, without decoding."""
+    with Pillow.open(file) as opened:
+        width, height = opened.size
+        turned = opened.getexif().get(_ORIENTATION, 1) >= 5  # by a quarter
+    return (width, height) if turned else (height, width)
 
 
 def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillow.Image:
