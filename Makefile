@@ -33,6 +33,7 @@ bench:
 lint:
 	$(SETUP) --extra test --extra lint
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -20,7 +20,8 @@ optim_wrapper = dict(
 train_cfg = dict(max_iters=100000)
 quick = dict(
     model=dict(
-        networks=dict(generator=dict(channels=16, attention=False), discriminator=dict(channels=16, attention=False)),
+        networks=dict(generator=dict(channels=16, attention=False),
+                      discriminator=dict(channels=16, attention=False)),
         phases=[dict(player='discriminator'), dict(player='generator')],
         augment=dict(policy='translation'),
         average=dict(generator=dict(decay=0.99, start=100))),

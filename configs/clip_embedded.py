@@ -1,11 +1,12 @@
-"""The toy CLIP that is shipped: emoji with names and keywords, Fashion-MNIST's training part with class names."""
+"""The toy CLIP that is shipped: emoji with names and keywords, Fashion-MNIST with class names."""
 
 _base_ = ['_base_/runtime.py']
 title = 'A small CLIP on the embedded data (one player, one core, about a quarter of an hour)'
 threads = 1
 _emoji = ['{name}'] * 2 + ['an emoji of {name}'] * 3 + ['{name}, {keywords}'] * 6 + ['{keywords}'] * 2 + [
     '{name}, {class}', '{class}: {keywords}', 'an emoji of {class}']
-_fashion = ['{class}', 'a photo of a {class}', 'a picture of a {class}', 'grey {class}, clothing', '{class}, fashion']
+_fashion = ['{class}', 'a photo of a {class}', 'a picture of a {class}', 'grey {class}, clothing',
+            '{class}, fashion']
 model = dict(
     type='Game',
     networks=dict(clip=dict(type='EmbeddedClip', pretrained=False, frozen=False)),

@@ -1,9 +1,10 @@
-"""KLiSH, k-means, KASP and agglomerative clustering on the embedded generator of drawn portraits; nothing to download."""
+"""KLiSH, k-means, KASP and agglomerative clustering on the embedded generator of drawn portraits."""
 
 _base_ = '_base_/klish.py'
 title = 'Clusters of the embedded generator'
 generator = dict(type='EmbeddedStyleGAN2')
-# The rule of table II would keep 4x4 and 8x8 too, 256 of 368 channels: those say where a pixel is, and clusters become tiles.
+# The rule of table II would keep 4x4 and 8x8 too, 256 of 368 channels: those say where a pixel is, and
+# clusters become tiles.
 _layers = ['16x16', '32x32', '64x64']
 features = dict(size=64, truncation=0.7, layers=_layers)
 final = 11  # as many as the portraits have parts

@@ -2,6 +2,7 @@
 
 _base_ = '_base_/klish.py'
 title = 'KLiSH on StyleGAN2 on LSUN churches'
-generator = dict(weights='weights/stylegan2-lsunchurch-256x256.pkl')  # NVIDIA's (StyleGAN3's collection of StyleGAN2 networks)
+# NVIDIA's, of StyleGAN3's collection of StyleGAN2 networks.
+generator = dict(weights='weights/stylegan2-lsunchurch-256x256.pkl')
 features = dict(layers=[9, 11, 13])
 final = 11

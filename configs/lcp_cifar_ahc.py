@@ -1,4 +1,4 @@
-"""Agglomerative clusters (Ward) in place of soft k-means, with a linear classifier for the images that have no label."""
+"""Agglomerative clusters (Ward) in place of soft k-means, with a linear classifier for unlabelled images."""
 
 _base_ = 'lcp_cifar.py'
 title = 'Agglomerative clusters inside every class'

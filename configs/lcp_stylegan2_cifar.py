@@ -5,7 +5,8 @@ title = 'LCP-GAN on StyleGAN2-ADA'
 train_dataloader = dict(batch_size=64, dataset=dict(transforms=[]))
 model = dict(
     networks=dict(
-        generator=dict(_delete_=True, type='StyleGAN2Generator', preset='cifar', image_size=32, n_conditions='data:n_conditions'),
+        generator=dict(_delete_=True, type='StyleGAN2Generator', preset='cifar', image_size=32,
+                       n_conditions='data:n_conditions'),
         discriminator=dict(_delete_=True, type='StyleGAN2Discriminator', preset='cifar', image_size=32,
                            n_conditions='data:n_classes')),
     phases=[
@@ -26,8 +27,10 @@ quick = dict(
     train_dataloader=dict(batch_size=32),
     model=dict(
         networks=dict(
-            generator=dict(_delete_=True, channel_base=512, channel_max=64, latent_dim=64, style_dim=64, lr_multiplier=0.1),
-            discriminator=dict(_delete_=True, channel_base=512, channel_max=64, minibatch_std_group=8, lr_multiplier=0.1)),
+            generator=dict(_delete_=True, channel_base=512, channel_max=64, latent_dim=64, style_dim=64,
+                           lr_multiplier=0.1),
+            discriminator=dict(_delete_=True, channel_base=512, channel_max=64, minibatch_std_group=8,
+                               lr_multiplier=0.1)),
         phases=[
             dict(player='generator'),
             dict(player='discriminator', objectives=['real_or_fake', 'prompts']),

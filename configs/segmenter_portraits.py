@@ -5,7 +5,8 @@ title = 'A small segmenter on drawn portraits (one player, one core, some minute
 threads = 1
 model = dict(
     type='Game',
-    networks=dict(segmenter=dict(type='UNet', part_names='data:part_names', channels=12, depth=3, image_size=64)),
+    networks=dict(segmenter=dict(type='UNet', part_names='data:part_names', channels=12, depth=3,
+                                 image_size=64)),
     players=dict(segmenter=['segmenter']),
     phases=[dict(player='segmenter')],
     objectives=dict(masks=dict(type='PixelCrossEntropy')),

@@ -7,7 +7,8 @@ _widths = dict(image_size=64, channel_base=1024, channel_max=128)
 model = dict(
     type='Game',
     networks=dict(
-        generator=dict(type='StyleGAN2Generator', latent_dim=128, style_dim=128, style_mixing_prob=0.0, **_widths),
+        generator=dict(type='StyleGAN2Generator', latent_dim=128, style_dim=128, style_mixing_prob=0.0,
+                       **_widths),
         discriminator=dict(type='StyleGAN2Discriminator', **_widths)),
     players=dict(discriminator=['discriminator'], generator=['generator']),
     phases=[
@@ -18,7 +19,8 @@ model = dict(
     augment=dict(type='AdaptiveAugment', pipeline='bgc', target=0.6, speed_kimg=500, every=4),
     average=dict(generator=dict(half_life_kimg=5, rampup=0.05, average_buffers=False)))
 optim_wrapper = dict(
-    discriminator=dict(optimizer=dict(type='Adam', lr=0.0025 * 16 / 17, betas=(0.0, 0.99**(16 / 17)), eps=1e-8)),
+    discriminator=dict(optimizer=dict(type='Adam', lr=0.0025 * 16 / 17, betas=(0.0, 0.99**(16 / 17)),
+                                      eps=1e-8)),
     generator=dict(optimizer=dict(type='Adam', lr=0.0025, betas=(0.0, 0.99), eps=1e-8)))
 train_cfg = dict(max_iters=10000)
 evaluation = dict(

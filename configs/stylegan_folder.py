@@ -1,4 +1,4 @@
-"""StyleGAN at 128 pixels on a folder of images: progressive growing, logistic loss with R1, as published for 8 GPUs."""
+"""StyleGAN at 128 pixels on a folder of images: progressive growing and R1, as published for 8 GPUs."""
 
 _base_ = '_base_/runtime.py'
 title = 'StyleGAN: progressive growing, styles'

@@ -1,4 +1,6 @@
-"""What every test gets: no network, one thread, this checkout on the import path, experiment names of its own."""
+"""What every test gets: no network, one thread, this checkout on the import path, experiment names of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -24,5 +26,7 @@ _counter = itertools.count()
 
 @pytest.fixture
 def experiment_name(request: pytest.FixtureRequest) -> str:
-    """A name that no other test uses: mmengine keeps its message hubs, loggers and visualisers by experiment name."""
+    """A name that no other test uses: mmengine keeps its message hubs, loggers and visualisers by experiment
+    name.
+    """
     return f"{re.sub(r'[^0-9a-zA-Z]+', '_', request.node.name)}_{os.getpid()}_{next(_counter)}"

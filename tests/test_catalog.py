@@ -42,7 +42,9 @@ def test_an_unknown_name_lists_near_misses(catalog: Catalog) -> None:
 
 
 def test_a_name_of_another_kind(catalog: Catalog) -> None:
-    with pytest.raises(CatalogError, match="'Linear' is a network, a generator is needed here; there are: Painter"):
+    with pytest.raises(
+        CatalogError, match="'Linear' is a network, a generator is needed here; there are: Painter"
+    ):
         catalog.find("Linear", "generator")
 
 
@@ -67,7 +69,8 @@ def test_entries_are_loaded_and_checked(catalog: Catalog) -> None:
         catalog.find("Painter").load()
     catalog.add("generator", "Wrong", "torch.nn:Linear", "one")
     with pytest.raises(
-        TypeError, match=r"'Wrong' is registered as generator but .* does not inherit toolbox.interfaces.Generator"
+        TypeError,
+        match=r"'Wrong' is registered as generator but .* does not inherit toolbox.interfaces.Generator",
     ):
         catalog.find("Wrong").load()
     catalog.add("generator", "Bare", "toolbox.interfaces:Generator", "one")

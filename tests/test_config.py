@@ -43,14 +43,20 @@ def test_helper_variables_and_the_quick_block_are_taken_out(write: Write) -> Non
 def test_quick_overrides_and_options_come_last(write: Write) -> None:
     config = load_config(write(BASE), quick=True, options={"train_cfg.max_iters": 7, "hooks.samples": None})
     assert config.model.networks.generator == dict(type="A", channels=1)
-    assert config.model.networks.extra is None and config.train_cfg.max_iters == 7 and config.hooks.samples is None
+    assert (
+        config.model.networks.extra is None
+        and config.train_cfg.max_iters == 7
+        and config.hooks.samples is None
+    )
     with pytest.raises(ConfigError, match="has no 'quick' block"):
         load_config(write("title = 'x'", "slow"), quick=True)
 
 
 def test_a_component_of_another_type_replaces_the_old_one_whole() -> None:
     base = dict(x=dict(type="A", a=1), y=dict(b=1))
-    assert override(base, dict(x=dict(type="B", c=2), y=dict(c=2))) == dict(x=dict(type="B", c=2), y=dict(b=1, c=2))
+    assert override(base, dict(x=dict(type="B", c=2), y=dict(c=2))) == dict(
+        x=dict(type="B", c=2), y=dict(b=1, c=2)
+    )
     assert override(base, dict(x=dict(type="A", c=2), y=dict(_delete_=True, z=0))) == dict(
         x=dict(type="A", a=1, c=2), y=dict(z=0)
     )
@@ -68,7 +74,10 @@ def test_an_unknown_key_names_the_near_miss(write: Write) -> None:
     ("option", "message"),
     [
         ("train_cgf.max_iters", "there is no 'train_cgf' - did you mean 'train_cfg'"),
-        ("model.networks.genrator.channels", "there is no 'model.networks.genrator' - did you mean 'generator'"),
+        (
+            "model.networks.genrator.channels",
+            "there is no 'model.networks.genrator' - did you mean 'generator'",
+        ),
         ("model.phases.3.player", "there is no 'model.phases.3'"),
         ("sed", "unknown top-level key 'sed' - did you mean 'seed'"),
     ],
@@ -89,7 +98,9 @@ def test_a_config_for_another_command(write: Write) -> None:
     """It has keys of its own, and says who reads it, also where only its base does."""
     write("command = 'paint fit'\ncolours = 3\n", "base")
     path = write("_base_ = 'base.py'\n")
-    with pytest.raises(ConfigError, match=r"is not for 'toolbox train': it is read by `toolbox paint fit .*mine.py`"):
+    with pytest.raises(
+        ConfigError, match=r"is not for 'toolbox train': it is read by `toolbox paint fit .*mine.py`"
+    ):
         load_config(path)
     own = dict(command="paint fit", keys=dict(command="who", colours="how many"))
     assert load_config(path, **own).colours == 3
@@ -99,7 +110,7 @@ def test_a_config_for_another_command(write: Write) -> None:
         load_config(write(BASE), **own)
 
 
-# -- names of plugins -----------------------------------------------------------------------------------------------------------
+# -- names of plugins ----------------------------------------------------------------------------------------
 
 
 def test_plugin_names_resolve_on_the_command_line(write: Write) -> None:
@@ -138,7 +149,9 @@ def test_a_missing_config_names_the_near_miss_or_the_plugin(write: Write) -> Non
     write(BASE)
     with pytest.raises(ConfigError, match="did you mean 'toolbox/biggan_cifar'"):
         find_config("toolbox/biggan_cifra")
-    with pytest.raises(ConfigError, match="no plugin 'stylegan9' is installed \\(pip install toolbox-stylegan9"):
+    with pytest.raises(
+        ConfigError, match="no plugin 'stylegan9' is installed \\(pip install toolbox-stylegan9"
+    ):
         find_config("stylegan9/ffhq")
     with pytest.raises(ConfigError, match=r"config 'gone/x' is neither a file nor '<plugin>/<config>'"):
         load_config(write("_base_ = 'gone/x'\n", "orphan"))
@@ -158,7 +171,10 @@ def test_a_config_may_name_plugin_files(write: Write) -> None:
         "config_plugin_file",
     )
     load_config(write(f"plugins = [{str(plugin)!r}]\n"))
-    assert next(record for record in host().records if record.name == "config_plugin_file").title == "in a config"
+    assert (
+        next(record for record in host().records if record.name == "config_plugin_file").title
+        == "in a config"
+    )
 
 
 def test_every_config_of_this_checkout_loads_and_says_what_it_is() -> None:

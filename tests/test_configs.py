@@ -35,9 +35,15 @@ def test_quick_version_builds(path: Path) -> None:
 
 def test_full_size_without_network_or_data_says_what_it_uses_instead(tmp_path: Path) -> None:
     """CIFAR-10 and CLIP cannot be had here: the embedded ones take their place and are announced."""
-    config = load_config(CONFIGS[0].parent / "lcp_cifar.py", options={
-        "train_dataloader.dataset.source.root": str(tmp_path), "train_dataloader.dataset.source.download": False,
-        "model.networks.generator.channels": 4, "model.networks.discriminator.channels": 4})
+    config = load_config(
+        CONFIGS[0].parent / "lcp_cifar.py",
+        options={
+            "train_dataloader.dataset.source.root": str(tmp_path),
+            "train_dataloader.dataset.source.download": False,
+            "model.networks.generator.channels": 4,
+            "model.networks.discriminator.channels": 4,
+        },
+    )
     text = summary(config, memory=False)
     assert "CIFAR-10 not found" in text
     assert "Fashion-MNIST (embedded)" in text
@@ -54,7 +60,13 @@ def test_any_folder_of_class_folders(tmp_path: Path) -> None:
         for i in range(12):
             pixels = np.random.default_rng(i).integers(0, 255, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
-    config = load_config(CONFIGS[0].parent / "lcp_folder.py", quick=True, options={
-        "train_dataloader.dataset.source.root": str(tmp_path), "evaluation.real.root": str(tmp_path),
-        "train_dataloader.dataset.split.labelled_fraction": 0.5})
+    config = load_config(
+        CONFIGS[0].parent / "lcp_folder.py",
+        quick=True,
+        options={
+            "train_dataloader.dataset.source.root": str(tmp_path),
+            "evaluation.real.root": str(tmp_path),
+            "train_dataloader.dataset.split.labelled_fraction": 0.5,
+        },
+    )
     assert "36 images, 18 labelled, 3 classes" in summary(config, memory=False)

@@ -41,7 +41,9 @@ def test_the_guide_names_every_kind_and_every_check() -> None:
 def test_the_table_of_traps_and_their_tests_agree() -> None:
     tests = set(
         re.findall(
-            r"^def (test_trap_\w+)", (ROOT / "tests" / "training" / "test_mmengine_traps.py").read_text(), re.MULTILINE
+            r"^def (test_trap_\w+)",
+            (ROOT / "tests" / "training" / "test_mmengine_traps.py").read_text(),
+            re.MULTILINE,
         )
     )
     assert set(re.findall(r"`(test_trap_\w+)`", TRAPS)) == tests

@@ -17,18 +17,28 @@ def modules_after(code: str) -> set[str]:
     """Names of what is imported once ``code`` has run with our plugins on the path."""
     program = f"import sys\n{code}\nprint('MODULES', *{{name.split('.')[0] for name in sys.modules}})"
     path = os.pathsep.join([str(ROOT), *map(str, (ROOT / "plugins").iterdir())])
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT,
-                            env={**os.environ, "PYTHONPATH": path})
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     return set(answer.stdout.split("MODULES")[-1].split())
 
 
-@pytest.mark.parametrize("code", [
-    "import toolbox",
-    "import toolbox.testing",
-    "from toolbox.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
-    "from toolbox.checkout import use_checkout; from pathlib import Path; use_checkout(Path.cwd())\n"
-    "from toolbox.cli.main import main\nassert main(['plugins']) == 0 and main(['configs']) == 0",
-], ids=["toolbox", "toolbox.testing", "--help", "plugins"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import toolbox",
+        "import toolbox.testing",
+        "from toolbox.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "from toolbox.checkout import use_checkout; from pathlib import Path; use_checkout(Path.cwd())\n"
+        "from toolbox.cli.main import main\nassert main(['plugins']) == 0 and main(['configs']) == 0",
+    ],
+    ids=["toolbox", "toolbox.testing", "--help", "plugins"],
+)
 def test_nothing_heavy_is_imported(code: str) -> None:
     assert not modules_after(code) & HEAVY
 
@@ -37,6 +47,8 @@ def test_lazy_names_are_there() -> None:
     import toolbox
     import toolbox.testing
 
-    assert all(getattr(module, name) is not None for module in (toolbox, toolbox.testing) for name in module.__all__)
+    assert all(
+        getattr(module, name) is not None for module in (toolbox, toolbox.testing) for name in module.__all__
+    )
     with pytest.raises(AttributeError, match="no attribute 'tarin'"):
         toolbox.tarin  # noqa: B018

@@ -12,8 +12,13 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = [ROOT, *sorted(file.parent for file in ROOT.glob("plugins/*/setup.cfg"))]
-DISTRIBUTION_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "open_clip": "open-clip-torch", "mmcv": "mmcv-lite",
-                   "toolbox": "generative-toolbox"}
+DISTRIBUTION_OF = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "open_clip": "open-clip-torch",
+    "mmcv": "mmcv-lite",
+    "toolbox": "generative-toolbox",
+}
 OWN_EXTRA = {"tensorboard"}
 
 each_distribution = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
@@ -43,13 +48,20 @@ def sources(folder: Path) -> list[Path]:
 def imported(file: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return {name.split(".")[0] for name in
-            plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}}
+    return {
+        name.split(".")[0]
+        for name in plain
+        | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    }
 
 
 @each_distribution
 def test_what_is_imported_is_required(folder: Path) -> None:
-    names = set.union(*map(imported, sources(folder))) - {*sys.stdlib_module_names, *OWN_EXTRA, package_of(folder)}
+    names = set.union(*map(imported, sources(folder))) - {
+        *sys.stdlib_module_names,
+        *OWN_EXTRA,
+        package_of(folder),
+    }
     assert {normalised(DISTRIBUTION_OF.get(name, name)) for name in names} <= set(requirements(folder))
 
 

@@ -61,7 +61,9 @@ class Point:
         return self.loaded
 
 
-def installed(monkeypatch: pytest.MonkeyPatch, disabled: set[str] = frozenset(), **plugins: Any) -> PluginHost:  # type: ignore[assignment]
+def installed(
+    monkeypatch: pytest.MonkeyPatch, disabled: set[str] = frozenset(), **plugins: Any
+) -> PluginHost:  # type: ignore[assignment]
     points = [Point(name, plugin) for name, plugin in plugins.items()]
     monkeypatch.setattr(metadata, "entry_points", lambda group: points)
     host = PluginHost(disabled)
@@ -77,12 +79,14 @@ def states(host: PluginHost) -> dict[str, str]:
     return {record.name: record.state for record in host.records}
 
 
-# -- isolation ---------------------------------------------------------------------------------------------------------
+# -- isolation -----------------------------------------------------------------------------------------------
 
 
 def test_a_broken_plugin_is_reported_and_the_others_load(monkeypatch: pytest.MonkeyPatch) -> None:
     fine = plugin(register_components=lambda register: register("network", "Fine", "torch.nn:Linear"))
-    host = installed(monkeypatch, a=ImportError("no module named 'gone'"), b=fine, c=plugin(plugin_info=lambda: 1 / 0))
+    host = installed(
+        monkeypatch, a=ImportError("no module named 'gone'"), b=fine, c=plugin(plugin_info=lambda: 1 / 0)
+    )
     assert states(host) == {"toolbox": "loaded", "a": "failed", "b": "loaded", "c": "failed"}
     assert [record.reason for record in host.problems()] == [
         "ImportError: no module named 'gone'",
@@ -103,7 +107,8 @@ def test_half_registered_components_are_taken_back(monkeypatch: pytest.MonkeyPat
 
 def test_a_name_that_is_taken_fails_the_later_plugin_only(monkeypatch: pytest.MonkeyPatch) -> None:
     host = installed(
-        monkeypatch, thief=plugin(register_components=lambda register: register("network", "Clip", "torch.nn:Linear"))
+        monkeypatch,
+        thief=plugin(register_components=lambda register: register("network", "Clip", "torch.nn:Linear")),
     )
     assert states(host)["thief"] == "failed" and host.catalog.find("Clip").plugin == "toolbox"
     assert "name 'Clip' is taken by toolbox.models.clip:Clip" in host.problems()[0].reason
@@ -111,7 +116,9 @@ def test_a_name_that_is_taken_fails_the_later_plugin_only(monkeypatch: pytest.Mo
 
 def test_a_misspelt_hook_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     # pluggy accepts it and never calls it
-    host = installed(monkeypatch, a=plugin(add_comands=lambda subparsers: None), b=plugin(configs=lambda folder: {}))
+    host = installed(
+        monkeypatch, a=plugin(add_comands=lambda subparsers: None), b=plugin(configs=lambda folder: {})
+    )
     reasons = [record.reason for record in host.problems()]
     assert "hook 'add_comands' does not exist - did you mean 'add_commands'" in reasons[0]
     assert "folder" in reasons[1]
@@ -166,7 +173,7 @@ def test_check_lists_every_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-# -- single files ------------------------------------------------------------------------------------------------------
+# -- single files --------------------------------------------------------------------------------------------
 
 
 def test_a_single_file_is_a_plugin(write: Write) -> None:
@@ -189,6 +196,7 @@ def test_a_file_whose_name_is_taken_is_refused(write: Write, tmp_path: Path) -> 
 
 def test_a_broken_hook_harms_its_own_plugin_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Configs, commands and pictures of the others are there; an implementation may leave arguments out."""
+
     def configs() -> dict[str, Path]:
         raise RuntimeError("torn")
 
@@ -198,8 +206,12 @@ def test_a_broken_hook_harms_its_own_plugin_only(monkeypatch: pytest.MonkeyPatch
     def draw_nothing(sampler: Any) -> None:
         raise RuntimeError("no ink")
 
-    host = installed(monkeypatch, broken=plugin(configs=configs), bad=plugin(draw_pictures=draw_nothing),
-                     good=plugin(draw_pictures=draw_pictures, configs=lambda: {"one": tmp_path}))
+    host = installed(
+        monkeypatch,
+        broken=plugin(configs=configs),
+        bad=plugin(draw_pictures=draw_nothing),
+        good=plugin(draw_pictures=draw_pictures, configs=lambda: {"one": tmp_path}),
+    )
     assert host.configs()["good/one"] == tmp_path
     assert [(r.name, r.reason) for r in host.problems()] == [("broken", "configs(): RuntimeError: torn")]
     assert list(host.call_each("draw_pictures", sampler=None, real=None, folder=tmp_path)) == ["bad"]
@@ -211,22 +223,32 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert "No module named 'no_such_module'" in PluginHost().load_file("no_such_module").reason
 
 
-# -- the command -------------------------------------------------------------------------------------------------------
+# -- the command ---------------------------------------------------------------------------------------------
 
 
 def test_the_listing(capsys: pytest.CaptureFixture[str], write: Write) -> None:
     assert (
-        main(["plugins", "--json", "--plugin", str(write(stem="listed_part").rename(write().parent / "listed.py"))])
+        main(
+            [
+                "plugins",
+                "--json",
+                "--plugin",
+                str(write(stem="listed_part").rename(write().parent / "listed.py")),
+            ]
+        )
         == 0
     )
     listed = {record["name"]: record for record in json.loads(capsys.readouterr().out)["plugins"]}
     assert listed["toolbox"]["state"] == "loaded" and listed["toolbox"]["version"]
-    assert "SoftKMeans" in listed["lcp"]["components"]["clusterer"] and "register_components" in listed["lcp"]["hooks"]
+    assert (
+        "SoftKMeans" in listed["lcp"]["components"]["clusterer"]
+        and "register_components" in listed["lcp"]["hooks"]
+    )
     assert main(["plugins"]) == 0
     assert re.search(r"lcp [\d.]+ +\[loaded\] +LCP-GAN", capsys.readouterr().out)
 
 
-# -- hooks: each one is called, and documented -------------------------------------------------------------------------
+# -- hooks: each one is called, and documented ---------------------------------------------------------------
 
 
 def one(monkeypatch: pytest.MonkeyPatch, **hooks: Callable[..., Any]) -> PluginHost:

@@ -44,7 +44,9 @@ def test_classes_and_dotted_names() -> None:
         (dict(type="KMeans", clusters=0), None, "x.y: cannot build KMeans: ValueError: clusters=0"),
     ],
 )
-def test_errors_name_the_place_and_the_mend(config: dict[str, object], kind: str | None, message: str) -> None:
+def test_errors_name_the_place_and_the_mend(
+    config: dict[str, object], kind: str | None, message: str
+) -> None:
     with pytest.raises(BuildError, match=message):
         build(config, kind, "x.y")
 
@@ -60,7 +62,8 @@ def test_a_class_that_does_not_fit_its_interface(monkeypatch: pytest.MonkeyPatch
     catalog.add("clusterer", "NotAClusterer", "torch.nn:Linear", "test")
     with pytest.raises(
         BuildError,
-        match=r"'NotAClusterer' is registered as clusterer but .* does not inherit toolbox.interfaces.Clusterer",
+        match=r"'NotAClusterer' is registered as clusterer but .* does not inherit "
+        r"toolbox.interfaces.Clusterer",
     ):
         build(dict(type="NotAClusterer"))
 
@@ -70,11 +73,14 @@ def test_nothing_is_imported_before_it_is_built() -> None:
     import sys
 
     code = (
-        "import sys; from toolbox.registry import CLUSTERERS; before = 'toolbox.models.biggan' in sys.modules; "
+        "import sys; from toolbox.registry import CLUSTERERS; before = 'toolbox.models.biggan' in "
+        "sys.modules; "
         "from toolbox.registry import REGISTRIES; REGISTRIES['generator'].get('BigGANGenerator'); "
         "print(before, 'toolbox.models.biggan' in sys.modules, 'toolbox.data.cifar' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == [
+    assert subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split() == [
         "False",
         "True",
         "False",

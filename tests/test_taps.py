@@ -44,12 +44,21 @@ class TestRows:
     def test_they_are_all_pixels_of_one_image_after_another(self, style: StyleGAN2Generator) -> None:
         stream = toolbox.feature_stream(style, 3, size=12, seed=4)
         found = rows(stream)
-        assert found.shape == (stream.rows, stream.width) == (3 * 144, 8 + 8 + 4) and found.dtype == torch.float32
+        assert (
+            found.shape == (stream.rows, stream.width) == (3 * 144, 8 + 8 + 4)
+            and found.dtype == torch.float32
+        )
         assert stream.layers == ("4x4", "8x8", "16x16") and stream.channels == (8, 8, 4)
         assert torch.equal(found[144:288], stack_maps(stream.maps(1), 12)[0].permute(1, 2, 0).flatten(0, 1))
-        assert [tuple(layer.shape) for layer in stream.maps(0)] == [(1, 8, 4, 4), (1, 8, 8, 8), (1, 4, 16, 16)]
+        assert [tuple(layer.shape) for layer in stream.maps(0)] == [
+            (1, 8, 4, 4),
+            (1, 8, 8, 8),
+            (1, 4, 16, 16),
+        ]
 
-    def test_small_streams_are_made_once(self, style: StyleGAN2Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_small_streams_are_made_once(
+        self, style: StyleGAN2Generator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A whole first pass is kept; one that was left early, and one that is too large, are made anew."""
         kept, large = feature_stream(style, 3, size=8), feature_stream(style, 3, size=8, keep=1e-6)
         next(iter(kept))
@@ -72,11 +81,19 @@ class TestRows:
         assert not torch.equal(rows(feature_stream(style, 2, size=8, seed=5)), found)
 
     def test_pixels_are_a_sample_of_all(self, style: StyleGAN2Generator) -> None:
-        whole, some = feature_stream(style, 2, size=8, seed=4), feature_stream(style, 2, size=8, seed=4, pixels=10)
+        whole, some = (
+            feature_stream(style, 2, size=8, seed=4),
+            feature_stream(style, 2, size=8, seed=4, pixels=10),
+        )
         assert some.rows == 20 and torch.equal(rows(some), rows(some))
-        places = [[int((whole_row == row).all(dim=1).nonzero()[0]) for row in some_rows]
-                  for whole_row, some_rows in zip(whole, some, strict=True)]
-        assert all(len(set(place)) == 10 and place == sorted(place) for place in places) and places[0] != places[1]
+        places = [
+            [int((whole_row == row).all(dim=1).nonzero()[0]) for row in some_rows]
+            for whole_row, some_rows in zip(whole, some, strict=True)
+        ]
+        assert (
+            all(len(set(place)) == 10 and place == sorted(place) for place in places)
+            and places[0] != places[1]
+        )
         assert torch.equal(some.image(1), whole.image(1))
 
     @pytest.mark.parametrize("batch_size", [2, 3])
@@ -93,7 +110,11 @@ class TestRows:
         style.mapping.eval()
         before = torch.random.get_rng_state()
         training = rows(feature_stream(style, 1, size=4))
-        assert style.training and not style.mapping.training and torch.equal(before, torch.random.get_rng_state())
+        assert (
+            style.training
+            and not style.mapping.training
+            and torch.equal(before, torch.random.get_rng_state())
+        )
         assert torch.equal(training, rows(feature_stream(style.eval(), 1, size=4)))
 
 
@@ -105,15 +126,22 @@ class TestImages:
         assert all(torch.allclose(stream.image(i), expected[i], atol=1e-5) for i in range(3))
 
     def test_maps_are_those_of_the_image(self, style: StyleGAN2Generator) -> None:
-        """Random noise too: the image is what the last map's colours add up to, so it moves with the noise."""
+        """Random noise too: the image is what the last map's colours add up to, so it moves with
+        the noise.
+        """
         stream = feature_stream(style, 1, seed=7, truncation=0.5)
         rng = torch.Generator().manual_seed(7 * 1_000_003)
         latents = style.sample_latents(1, rng)
         ws = style.styles(style.style_latent(latents), 0.5)
-        maps = {name: (x, image) for name, x, image in style.synthesis.walk(ws, style.synthesis.random_noise(1, rng, ws))}
+        maps = {
+            name: (x, image)
+            for name, x, image in style.synthesis.walk(ws, style.synthesis.random_noise(1, rng, ws))
+        }
         assert torch.allclose(maps["16x16"][0], stream.maps(0)[-1], atol=1e-5)
         assert torch.allclose(maps["16x16"][1][0].clamp(-1, 1), stream.image(0), atol=1e-5)
-        assert not torch.allclose(stream.image(0), feature_stream(style, 1, seed=7, noise="const").image(0), atol=1e-2)
+        assert not torch.allclose(
+            stream.image(0), feature_stream(style, 1, seed=7, noise="const").image(0), atol=1e-2
+        )
 
     def test_classes(self, classes: BigGANGenerator) -> None:
         """Without a label, those that ``sample`` draws."""
@@ -147,9 +175,11 @@ class TestImages:
 class TestStacking:
     def test_corners_are_aligned(self) -> None:
         """A plane stays a plane, with the corners' values, up and down; layers in order."""
+
         def plane(size: int) -> Tensor:
             x = torch.linspace(0, 1, size)
             return (2 * x[:, None] - 3 * x)[None, None]
+
         found = stack_maps([plane(4), 10 + plane(32)], 9)
         assert torch.allclose(found, torch.cat([plane(9), 10 + plane(9)], dim=1), atol=1e-5)
 
@@ -175,8 +205,14 @@ class Foreign(Generator):
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         return torch.tanh(torch.einsum("nd,dchw->nchw", latents, self.weight))
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
         image = self(latents * truncation)
         maps = {"early": image[:, :, ::2, ::2], "deep 1": image[:, :2], "deep 2": image.repeat(1, 2, 1, 1)}
         return {layer: maps[layer].half() for layer in layers}
@@ -198,14 +234,25 @@ class TestLayers:
         network = Foreign()
         assert taps_of(network) == [Tap("early", 3, 4), Tap("deep 1", 2, 8), Tap("deep 2", 6, 8)]
         stream = feature_stream(network, 2, size=6)
-        assert stream.layers == ("early", "deep 2") and rows(stream).dtype == torch.float32 and stream.width == 9
+        assert (
+            stream.layers == ("early", "deep 2") and rows(stream).dtype == torch.float32 and stream.width == 9
+        )
         assert len(rows(feature_stream(network, 2, ["deep 1"], size=6, noise="const"))) == 72
 
-    @pytest.mark.parametrize(("layers", "words"), [
-        (["8x9"], r"layers: '8x9' is none of the generator's - did you mean '8x8'.*; choose from .* table II: \[0, 1, 2, "),
-        ([7], r"layers: 7 is none of the generator's; choose from"),
-        ([3, "8x8"], r"layers=\[3, '8x8'\] name a map twice"),
-        ([], "layers is empty"), ("8x8", r"layers='8x8' must be a list of names or numbers, such as \['8x8'\]")])
+    @pytest.mark.parametrize(
+        ("layers", "words"),
+        [
+            (
+                ["8x9"],
+                r"layers: '8x9' is none of the generator's - did you mean '8x8'.*; choose from .* table II: "
+                r"\[0, 1, 2, ",
+            ),
+            ([7], r"layers: 7 is none of the generator's; choose from"),
+            ([3, "8x8"], r"layers=\[3, '8x8'\] name a map twice"),
+            ([], "layers is empty"),
+            ("8x8", r"layers='8x8' must be a list of names or numbers, such as \['8x8'\]"),
+        ],
+    )
     def test_unknown_ones(self, style: StyleGAN2Generator, layers: Any, words: str) -> None:
         with pytest.raises(ValueError, match=words):
             feature_stream(style, 1, layers)
@@ -214,20 +261,34 @@ class TestLayers:
         class Plain(Foreign):
             feature_layers = ()
 
-        with pytest.raises(ValueError, match=r"Plain has no feature taps .* be clustered; generators that have: .*BigGANGenerator"):
+        with pytest.raises(
+            ValueError,
+            match=r"Plain has no feature taps .* be clustered; generators that have: .*BigGANGenerator",
+        ):
             feature_stream(Plain(), 1)
 
     def test_early_layers_alone_need_a_name_with_a_number(self) -> None:
-        with pytest.raises(ValueError, match=r"layers: 9 is none of the generator's; choose from \['early', 'deep 1', 'deep 2'\]$"):
+        with pytest.raises(
+            ValueError,
+            match=r"layers: 9 is none of the generator's; choose from \['early', 'deep 1', 'deep 2'\]$",
+        ):
             feature_stream(Foreign(), 1, [9])
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (dict(images=0), "images=0 must be a whole number of at least 1"), (dict(size=0), "size=0 must"),
-    (dict(images=2.5), r"images=2\.5 must"), (dict(size=4, pixels=17), "pixels=17 must be at most 16, all of an image of size=4"),
-    (dict(pixels=0), "pixels=0 must"), (dict(truncation=0), r"truncation=0 must lie in \(0, 1\]"),
-    (dict(noise="randm"), r"noise='randm' is not one of .* - did you mean 'random'"),
-    (dict(label=3), r"label=3 must lie in 0\.\.2"), (dict(label=-1), r"label=-1 must lie in")])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (dict(images=0), "images=0 must be a whole number of at least 1"),
+        (dict(size=0), "size=0 must"),
+        (dict(images=2.5), r"images=2\.5 must"),
+        (dict(size=4, pixels=17), "pixels=17 must be at most 16, all of an image of size=4"),
+        (dict(pixels=0), "pixels=0 must"),
+        (dict(truncation=0), r"truncation=0 must lie in \(0, 1\]"),
+        (dict(noise="randm"), r"noise='randm' is not one of .* - did you mean 'random'"),
+        (dict(label=3), r"label=3 must lie in 0\.\.2"),
+        (dict(label=-1), r"label=-1 must lie in"),
+    ],
+)
 def test_slips(classes: BigGANGenerator, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         feature_stream(classes, **{"images": 1, **arguments})

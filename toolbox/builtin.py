@@ -122,8 +122,12 @@ COMPONENTS: dict[str, dict[str, str]] = {
 @hookimpl
 def plugin_info() -> dict[str, Any]:
     """The toolbox itself."""
-    return dict(name="toolbox", title="the core", summary="base networks, data, metrics and training that papers share",
-                api_version=PLUGIN_API_VERSION)
+    return dict(
+        name="toolbox",
+        title="the core",
+        summary="base networks, data, metrics and training that papers share",
+        api_version=PLUGIN_API_VERSION,
+    )
 
 
 @hookimpl

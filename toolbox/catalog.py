@@ -34,9 +34,19 @@ KINDS: dict[str, str | None] = {
 #: What our own plugins bring, so that an error can name the one to install.
 BROUGHT_BY: dict[str, tuple[str, ...]] = {
     "toolbox-lcp": (
-        "SoftKMeans", "KMeans", "ClusterConditions", "ClusterPrompts", "PromptDiscriminator", "PseudoLabelCrossEntropy",
-        "LabelCrossEntropy", "EmpiricalCoefficients", "DirichletCoefficients", "SoftmaxNormalCoefficients",
-        "OneHotCoefficients", "UniformCoefficients"),
+        "SoftKMeans",
+        "KMeans",
+        "ClusterConditions",
+        "ClusterPrompts",
+        "PromptDiscriminator",
+        "PseudoLabelCrossEntropy",
+        "LabelCrossEntropy",
+        "EmpiricalCoefficients",
+        "DirichletCoefficients",
+        "SoftmaxNormalCoefficients",
+        "OneHotCoefficients",
+        "UniformCoefficients",
+    ),
     "toolbox-klish": ("KLiSH", "LloydKMeans", "KASP", "AHC"),
 }
 
@@ -50,7 +60,9 @@ class CatalogError(KeyError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One component: ``name`` in configs, its ``kind``, the 'module:Class' it lives at, and who brought it."""
+    """One component: ``name`` in configs, its ``kind``, the 'module:Class' it lives at, and who
+    brought it.
+    """
 
     name: str
     kind: str
@@ -79,18 +91,26 @@ class Catalog:
         """Put a component on its shelf.
 
         Raises:
-            CatalogError: for an unknown kind, a dot in the name, an address that is not 'module:Class', a taken name.
+            CatalogError: for an unknown kind, a dot in the name, an address that is not 'module:Class', a
+                taken name.
         """
         if kind not in KINDS:
-            raise CatalogError(f"kind {kind!r} of {name!r} is unknown{near_miss(kind, KINDS)}; kinds: {', '.join(KINDS)}")
+            raise CatalogError(
+                f"kind {kind!r} of {name!r} is unknown{near_miss(kind, KINDS)}; kinds: {', '.join(KINDS)}"
+            )
         if "." in name or not name.isidentifier():
-            raise CatalogError(f"component name {name!r} must be an identifier without dots (mmengine reads a dot as a scope)")
+            raise CatalogError(
+                f"component name {name!r} must be an identifier without dots (mmengine reads a dot as a "
+                "scope)"
+            )
         if address.count(":") != 1:
             raise CatalogError(f"address {address!r} of {name!r} must read 'module:Class'")
         taken = self._entries.get(name)
         if taken and (taken.kind, taken.address) != (kind, address):
-            raise CatalogError(f"name {name!r} is taken by {taken.address} ({taken.kind}, plugin {taken.plugin!r}); "
-                               f"plugin {plugin!r} must choose another")
+            raise CatalogError(
+                f"name {name!r} is taken by {taken.address} ({taken.kind}, plugin {taken.plugin!r}); "
+                f"plugin {plugin!r} must choose another"
+            )
         self._entries[name] = Entry(name, kind, address, plugin)
 
     def remove_plugin(self, plugin: str) -> None:
@@ -101,14 +121,17 @@ class Catalog:
         """The entry of a name.
 
         Raises:
-            CatalogError: when there is none, or one of another kind, naming near misses or the plugin to install.
+            CatalogError: when there is none, or one of another kind, naming near misses or the plugin to
+                install.
         """
         entry = self._entries.get(name)
         if entry is None:
             raise CatalogError(self._unknown(name, kind))
         if kind is not None and entry.kind != kind:
-            raise CatalogError(f"{name!r} is a {entry.kind}, a {kind} is needed here; "
-                               f"there are: {', '.join(e.name for e in self.entries(kind)) or 'none'}")
+            raise CatalogError(
+                f"{name!r} is a {entry.kind}, a {kind} is needed here; "
+                f"there are: {', '.join(e.name for e in self.entries(kind)) or 'none'}"
+            )
         return entry
 
     def __contains__(self, name: str) -> bool:
@@ -116,16 +139,22 @@ class Catalog:
 
     def entries(self, kind: str | None = None, plugin: str | None = None) -> list[Entry]:
         """All entries, sorted by kind and name, of one kind and plugin if asked."""
-        chosen = [e for e in self._entries.values()
-                  if (kind is None or e.kind == kind) and (plugin is None or e.plugin == plugin)]
+        chosen = [
+            e
+            for e in self._entries.values()
+            if (kind is None or e.kind == kind) and (plugin is None or e.plugin == plugin)
+        ]
         return sorted(chosen, key=lambda e: (list(KINDS).index(e.kind), e.name))
 
     def _unknown(self, name: str, kind: str | None) -> str:
         what = f"no {kind or 'component'} is called {name!r}"
         for distribution, names in BROUGHT_BY.items():
             if name in names:
-                return f"{what}: it comes with the plugin {distribution!r}, which is not installed or did not load " \
-                       f"(pip install {distribution}; see 'toolbox plugins')"
+                return (
+                    f"{what}: it comes with the plugin {distribution!r}, which is not installed or did not "
+                    "load "
+                    f"(pip install {distribution}; see 'toolbox plugins')"
+                )
         candidates = [e.name for e in self.entries(kind)]
         hint = near_miss(name, candidates) or (f"; there are: {', '.join(candidates)}" if kind else "")
         return f"{what}{hint} ('toolbox plugins' lists everything)"
@@ -136,7 +165,8 @@ def near_miss(name: str, candidates: Iterable[str]) -> str:
     candidates = list(candidates)
     lowered = {candidate.lower(): candidate for candidate in candidates}
     found = difflib.get_close_matches(name, candidates, n=2) or [
-        lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=2)]
+        lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=2)
+    ]
     return f" - did you mean {' or '.join(repr(item) for item in found)}?" if found else ""
 
 
@@ -149,7 +179,10 @@ def check_interface(found: object, kind: str, name: str) -> None:
         return
     interface = _import(interface_address, f"interface of {kind}")
     if not isinstance(found, type) or not issubclass(found, interface):
-        raise TypeError(f"{name!r} is registered as {kind} but {found!r} does not inherit {interface_address.replace(':', '.')}")
+        raise TypeError(
+            f"{name!r} is registered as {kind} but {found!r} does not inherit "
+            f"{interface_address.replace(':', '.')}"
+        )
     missing = sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
         raise TypeError(f"{name!r} ({kind}) does not implement: {', '.join(missing)}")
@@ -162,5 +195,7 @@ def _import(address: str, what: str) -> type:
     except ModuleNotFoundError as error:
         raise CatalogError(f"{what}: cannot import {module_name!r}: {error}") from error
     if not hasattr(module, attribute):
-        raise CatalogError(f"{what}: module {module_name!r} has no {attribute!r}{near_miss(attribute, dir(module))}")
+        raise CatalogError(
+            f"{what}: module {module_name!r} has no {attribute!r}{near_miss(attribute, dir(module))}"
+        )
     return getattr(module, attribute)

@@ -34,7 +34,9 @@ class SourceDistribution(metadata.Distribution):
 
 
 class SourceFinder(metadata.DistributionFinder):
-    """Offers source folders to ``importlib.metadata``; an installed distribution of the same name goes first."""
+    """Offers source folders to ``importlib.metadata``; an installed distribution of the same name
+    goes first.
+    """
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.distributions = [SourceDistribution(folder) for folder in folders]

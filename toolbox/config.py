@@ -80,8 +80,14 @@ def _not_found(name: str, key: str, known: Mapping[str, Path]) -> str:
     return f"config {name!r} is neither a file nor '<plugin>/<config>'{hint} ('toolbox configs' lists them)"
 
 
-def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any] | None = None,
-                plugins: Sequence[str | Path] = (), command: str = "train", keys: Mapping[str, str] = KEYS) -> Any:
+def load_config(
+    name: str | Path,
+    quick: bool = False,
+    options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str | Path] = (),
+    command: str = "train",
+    keys: Mapping[str, str] = KEYS,
+) -> Any:
     """A resolved, checked config (an ``mmengine.Config``).
 
     Args:
@@ -89,13 +95,13 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
         quick: apply the config's ``quick`` block.
         options: overrides by dotted key, applied last.
         plugins: plugin files to load beside the config's own; they become part of the config.
-        command: who reads it; a config that is for another command is refused. A plugin's command has a name and ``keys`` of
-            its own, and its configs name it.
+        command: who reads it; a config that is for another command is refused. A plugin's command has a name
+            and ``keys`` of its own, and its configs name it.
         keys: the top-level keys that there are.
 
     Raises:
-        ConfigError: for a file that is not there or does not parse, an unknown key (with the near miss), a config for another
-            command, or ``quick`` where the config has no such block.
+        ConfigError: for a file that is not there or does not parse, an unknown key (with the near miss), a
+            config for another command, or ``quick`` where the config has no such block.
     """
     _load_plugins(plugins, "--plugin")
     config = _read(find_config(name))
@@ -104,7 +110,9 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     check_command(config, name, command)
     _load_plugins(config.get("plugins") or (), f"config {str(name)!r}")
     if plugins:
-        config.plugins = list(dict.fromkeys([*(config.get("plugins") or ()), *(_absolute(file) for file in plugins)]))
+        config.plugins = list(
+            dict.fromkeys([*(config.get("plugins") or ()), *(_absolute(file) for file in plugins)])
+        )
     overrides = config.pop("quick", None)
     if quick:
         if not overrides:
@@ -114,7 +122,9 @@ def load_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     try:
         config.merge_from_dict(dict(options or {}))
     except (TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(f"--cfg-options {', '.join(options or {})} cannot be merged into the config: {error}") from error
+        raise ConfigError(
+            f"--cfg-options {', '.join(options or {})} cannot be merged into the config: {error}"
+        ) from error
     check_command(config, name, command)
     check_keys(config, keys=keys)
     config.setdefault("default_scope", "toolbox")
@@ -162,7 +172,9 @@ def check_command(config: Mapping[str, Any], name: str | Path, command: str) -> 
     """Raise ConfigError for a config that another command reads, naming that."""
     own = config.get("command", "train")
     if own != command:
-        raise ConfigError(f"config {str(name)!r} is not for 'toolbox {command}': it is read by `toolbox {own} {name}`")
+        raise ConfigError(
+            f"config {str(name)!r} is not for 'toolbox {command}': it is read by `toolbox {own} {name}`"
+        )
 
 
 def check_keys(config: Mapping[str, Any], where: str = "", keys: Mapping[str, str] = KEYS) -> None:
@@ -170,8 +182,10 @@ def check_keys(config: Mapping[str, Any], where: str = "", keys: Mapping[str, st
     for key in config:
         if key not in keys:
             place = f"key {key!r} in {where}" if where else f"top-level key {key!r}"
-            raise ConfigError(f"unknown {place}{near_miss(key, keys)}; "
-                              f"a helper variable must start with an underscore. Known: {', '.join(keys)}")
+            raise ConfigError(
+                f"unknown {place}{near_miss(key, keys)}; "
+                f"a helper variable must start with an underscore. Known: {', '.join(keys)}"
+            )
     for stage, own in (config.get("before") or {}).items():
         if own is not None:
             check_keys(own, f"before.{stage}")
@@ -189,7 +203,10 @@ def _check_options(config: Any, options: Mapping[str, Any]) -> None:
                 place = place[part]
             else:
                 have = list(place) if isinstance(place, Mapping) else []
-                raise ConfigError(f"--cfg-options {dotted}: there is no {'.'.join(way[: depth + 1])!r}{near_miss(part, have)}")
+                raise ConfigError(
+                    f"--cfg-options {dotted}: there is no "
+                    f"{'.'.join(way[: depth + 1])!r}{near_miss(part, have)}"
+                )
 
 
 def _read(path: Path) -> Any:
@@ -206,21 +223,37 @@ def _read(path: Path) -> Any:
 
 
 def _with_plain_bases(path: Path, scratch: Path) -> str:
-    """The file, or a copy of it in which ``<plugin>/<config>`` bases are replaced by paths (mmengine cannot do that)."""
+    """The file, or a copy of it in which ``<plugin>/<config>`` bases are replaced by paths (mmengine cannot
+    do that).
+    """
     text = path.read_text()
-    node = next((n for n in ast.parse(text).body if isinstance(n, ast.Assign)
-                 and any(isinstance(t, ast.Name) and t.id == "_base_" for t in n.targets)), None)
+    node = next(
+        (
+            n
+            for n in ast.parse(text).body
+            if isinstance(n, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id == "_base_" for t in n.targets)
+        ),
+        None,
+    )
     if node is None:
         return str(path)
     value = ast.literal_eval(node.value)
     bases = [value] if isinstance(value, str) else list(value)
     files = [path.parent / base if (path.parent / base).is_file() else find_config(base) for base in bases]
     plain = [_with_plain_bases(file, scratch) for file in files]
-    if all((path.parent / base).is_file() and Path(p) == path.parent / base for base, p in zip(bases, plain, strict=True)):
+    if all(
+        (path.parent / base).is_file() and Path(p) == path.parent / base
+        for base, p in zip(bases, plain, strict=True)
+    ):
         return str(path)
     lines = text.splitlines(keepends=True)
     end = node.end_lineno or node.lineno
-    copied = "".join(lines[: node.lineno - 1]) + f"_base_ = {[str(Path(p).resolve()) for p in plain]!r}\n" + "".join(lines[end:])
+    copied = (
+        "".join(lines[: node.lineno - 1])
+        + f"_base_ = {[str(Path(p).resolve()) for p in plain]!r}\n"
+        + "".join(lines[end:])
+    )
     target = scratch / str(len(list(scratch.iterdir()))) / path.name
     target.parent.mkdir()
     target.write_text(copied)

@@ -12,9 +12,11 @@ _keep_alive: list[Any] = []  # the library object must outlive the import, or to
 
 
 def import_torchvision() -> ModuleType:
-    """torchvision, with the two operators it cannot import without declared if its own library failed to load.
+    """torchvision, with the two operators it cannot import without declared if its own library failed to
+    load.
 
-    A complete build never enters the second branch. Call it before anything that imports torchvision (open_clip, timm).
+    A complete build never enters the second branch. Call it before anything that imports torchvision
+    (open_clip, timm).
     """
     try:
         return importlib.import_module("torchvision")
@@ -37,7 +39,9 @@ def _declare_missing_operators() -> None:
 
 
 def reachable(url: str, seconds: float = 8.0) -> bool:
-    """Whether a server answers, whatever it says. Libraries that download retry for minutes where none does."""
+    """Whether a server answers, whatever it says. Libraries that download retry for minutes where
+    none does.
+    """
     import urllib.error
     import urllib.request
 

@@ -1,7 +1,7 @@
 """Every hook a plugin may implement. All are optional; all arguments are keywords.
 
-A plugin implements a hook by a function of the same name, marked ``@toolbox.hookimpl``, in the module (or object) that
-its entry point names. This module imports nothing heavy, and a plugin's should not either.
+A plugin implements a hook by a function of the same name, marked ``@toolbox.hookimpl``, in the module (or
+object) that its entry point names. This module imports nothing heavy, and a plugin's should not either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ hookimpl = pluggy.HookimplMarker("toolbox")
 
 @hookspec
 def plugin_info() -> dict[str, Any]:  # type: ignore[empty-body]
-    """Who I am: dict(name, title, paper, summary, api_version). A plugin for a newer API than ours is skipped."""
+    """Who I am: dict(name, title, paper, summary, api_version). A plugin for a newer API than ours is
+    skipped.
+    """
 
 
 @hookspec
@@ -31,7 +33,9 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 
 @hookspec
 def configs() -> dict[str, Path]:  # type: ignore[empty-body]
-    """Ready-made configs, {name: file}: ``<plugin>/<name>`` resolves on the command line and in ``_base_``."""
+    """Ready-made configs, {name: file}: ``<plugin>/<name>`` resolves on the command line and in
+    ``_base_``.
+    """
 
 
 @hookspec
@@ -49,6 +53,7 @@ def draw_pictures(sampler: Any, real: Any, folder: Path) -> None:
     """At the end of a run: draw what my components are about into ``folder/pictures/*.png`` (captions through
     ``toolbox.visual.pictures.add_picture``) and ``folder/tables/*.json``; all of it goes into the report.
 
-    ``sampler`` is the trained game's :class:`toolbox.training.sampling.Sampler`, ``real`` the training set's ImageSet (true labels:
-    for looking, not for learning). Do nothing for a game that has none of my components.
+    ``sampler`` is the trained game's :class:`toolbox.training.sampling.Sampler`, ``real`` the training set's
+    ImageSet (true labels: for looking, not for learning). Do nothing for a game that has none of my
+    components.
     """

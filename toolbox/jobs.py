@@ -9,12 +9,21 @@ from typing import Any
 from toolbox import ranks
 
 
-def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, resume: bool = False,
-          options: Mapping[str, Any] | None = None, evaluate: bool = True, report: bool = True,
-          plugins: Sequence[str | Path] = (), allow_changes: bool = False) -> Path:
+def train(
+    config: Any,
+    work_dir: str | Path | None = None,
+    quick: bool = False,
+    resume: bool = False,
+    options: Mapping[str, Any] | None = None,
+    evaluate: bool = True,
+    report: bool = True,
+    plugins: Sequence[str | Path] = (),
+    allow_changes: bool = False,
+) -> Path:
     """Train what a config describes, all its stages, then measure it and write the report.
 
-    In a run of several processes all of them call it; the first one draws and writes the report, the others return.
+    In a run of several processes all of them call it; the first one draws and writes the report, the others
+    return.
 
     Args:
         config: a config's name or path, or a loaded one.
@@ -23,14 +32,16 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
         resume: continue from the newest checkpoint of the folder; stages that are done are skipped.
         options: overrides by dotted key.
         evaluate, report: whether to do these at the end.
-        plugins: plugin files; the run's config keeps them, so that whoever reads the folder need not name them again.
+        plugins: plugin files; the run's config keeps them, so that whoever reads the folder need not name
+            them again.
         allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
 
     Returns:
         The run's folder; ``done.json`` in it says that the run was not interrupted.
 
     Raises:
-        ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
+        ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
+            spent.
         WriteError, CheckpointError: when the disk is full.
         LockedError: when another run is at work in the folder.
     """
@@ -46,15 +57,25 @@ def train(config: Any, work_dir: str | Path | None = None, quick: bool = False, 
         ranks.on_main(lambda: sweep(folder))
         if not play(config, resume, allow_changes):
             return folder  # interrupted: what follows is for --resume
-        if evaluate and config.get("evaluation") and not (resume and ranks.on_main(lambda: is_measured(folder))):
+        if (
+            evaluate
+            and config.get("evaluation")
+            and not (resume and ranks.on_main(lambda: is_measured(folder)))
+        ):
             measure(folder)
         if report and ranks.is_main():
             draw(folder)
     return folder
 
 
-def _read_config(name: str | Path, work_dir: str | Path | None, quick: bool, resume: bool, options: Mapping[str, Any] | None,
-                 plugins: Sequence[str | Path]) -> Any:
+def _read_config(
+    name: str | Path,
+    work_dir: str | Path | None,
+    quick: bool,
+    resume: bool,
+    options: Mapping[str, Any] | None,
+    plugins: Sequence[str | Path],
+) -> Any:
     """The config by name, with the plugins of the run that it continues."""
     from toolbox.config import load_config
     from toolbox.training.changes import kept_config
@@ -68,7 +89,9 @@ def _read_config(name: str | Path, work_dir: str | Path | None, quick: bool, res
     return config
 
 
-def reproduce(run: str | Path, work_dir: str | Path | None = None, allow_data: bool = False, evaluate: bool = True) -> Any:
+def reproduce(
+    run: str | Path, work_dir: str | Path | None = None, allow_data: bool = False, evaluate: bool = True
+) -> Any:
     """Play a finished run again from what its folder keeps, and compare.
 
     Args:
@@ -78,8 +101,8 @@ def reproduce(run: str | Path, work_dir: str | Path | None = None, allow_data: b
         evaluate: measure and compare metrics too, where the run has been measured.
 
     Returns:
-        A :class:`~toolbox.training.sameness.Comparison`. With ``deterministic``, one process, the same versions and a CPU
-        nothing should differ.
+        A :class:`~toolbox.training.sameness.Comparison`. With ``deterministic``, one process, the same
+        versions and a CPU nothing should differ.
 
     Raises:
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
@@ -92,7 +115,9 @@ def reproduce(run: str | Path, work_dir: str | Path | None = None, allow_data: b
     folder = Path(run)
     config = load_config(_kept(folder, "config.py"))
     check_reproducible(folder, config, read_record(folder), allow_data)
-    again = train(config, work_dir or f"{folder}-again", evaluate=evaluate and bool(metrics_of(folder)), report=False)
+    again = train(
+        config, work_dir or f"{folder}-again", evaluate=evaluate and bool(metrics_of(folder)), report=False
+    )
     _kept(again, "done.json")
     return compare_runs(folder, again, stage_folders(config))
 
@@ -101,8 +126,14 @@ def _kept(folder: Path, name: str) -> Path:
     from toolbox.config import ConfigError
 
     if not (folder / name).is_file():
-        raise ConfigError(f"{folder} has no {name}: " + (
-            "the run is not finished, continue it with --resume" if name == "done.json" else "is it a run's folder?"))
+        raise ConfigError(
+            f"{folder} has no {name}: "
+            + (
+                "the run is not finished, continue it with --resume"
+                if name == "done.json"
+                else "is it a run's folder?"
+            )
+        )
     return folder / name
 
 
@@ -118,7 +149,9 @@ def is_measured(folder: Path) -> bool:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """The config's metrics, said aloud and kept in ``metrics.jsonl`` (collective: each rank measures its share)."""
+    """The config's metrics, said aloud and kept in ``metrics.jsonl`` (collective: each rank measures its
+    share).
+    """
     from toolbox.training.evaluation import evaluate_run, table
     from toolbox.training.terminal import say
 

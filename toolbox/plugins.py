@@ -63,7 +63,12 @@ class PluginHost:
 
     def load_installed(self) -> None:
         """Built-in components first, then every entry point of the group ``toolbox.plugins``."""
-        self._register(builtin, PluginRecord("toolbox", "loaded", _version("generative-toolbox"), "generative-toolbox", "built in"))
+        self._register(
+            builtin,
+            PluginRecord(
+                "toolbox", "loaded", _version("generative-toolbox"), "generative-toolbox", "built in"
+            ),
+        )
         for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda p: p.name):
             distribution = point.dist.name if point.dist else ""
             version = point.dist.version if point.dist else ""
@@ -87,7 +92,10 @@ class PluginHost:
             return known
         else:
             record.state = "failed"
-            record.reason = f"the plugin name {record.name!r} is taken by {known.distribution or known.source}: rename the file"
+            record.reason = (
+                f"the plugin name {record.name!r} is taken by "
+                f"{known.distribution or known.source}: rename the file"
+            )
         return record
 
     def problems(self) -> list[PluginRecord]:
@@ -101,7 +109,9 @@ class PluginHost:
         for entry in self.catalog.entries():
             try:
                 entry.load()
-            except Exception as error:  # a third party's module may raise anything; it is reported, not swallowed
+            except (
+                Exception
+            ) as error:  # a third party's module may raise anything; it is reported, not swallowed
                 faults.append(f"{entry.plugin}: {entry.kind} {entry.name}: {type(error).__name__}: {error}")
         return faults
 
@@ -118,7 +128,9 @@ class PluginHost:
         return found
 
     def call_each(self, hook: str, **arguments: Any) -> dict[str, Exception]:
-        """Call a hook plugin by plugin, so that a broken one does not keep the others from it; {plugin: what it raised}."""
+        """Call a hook plugin by plugin, so that a broken one does not keep the others from it; {plugin: what
+        it raised}.
+        """
         faults: dict[str, Exception] = {}
         for implementation in getattr(self.hook, hook).get_hookimpls():
             try:
@@ -161,7 +173,8 @@ class PluginHost:
             self._describe(plugin, record)
             if record.state == "loaded" and hasattr(plugin, "register_components"):
                 plugin.register_components(
-                    register=lambda kind, name, address: self.catalog.add(kind, name, address, record.name))
+                    register=lambda kind, name, address: self.catalog.add(kind, name, address, record.name)
+                )
         except Exception as error:
             record.state, record.reason = "failed", f"{type(error).__name__}: {error}"
         if record.state != "loaded":
@@ -176,7 +189,9 @@ class PluginHost:
         known = [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "toolbox_spec")]
         for name in dir(plugin):
             if hasattr(getattr(plugin, name, None), "toolbox_impl") and name not in known:
-                raise ValueError(f"hook {name!r} does not exist{near_miss(name, known)}; hooks: {', '.join(known)}")
+                raise ValueError(
+                    f"hook {name!r} does not exist{near_miss(name, known)}; hooks: {', '.join(known)}"
+                )
 
     def _describe(self, plugin: Any, record: PluginRecord) -> None:
         record.hooks = sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
@@ -186,7 +201,10 @@ class PluginHost:
         wanted = int(info.get("api_version", hookspecs.PLUGIN_API_VERSION))
         if wanted > hookspecs.PLUGIN_API_VERSION:
             record.state = "skipped"
-            record.reason = f"written for plugin API {wanted}, this toolbox has {hookspecs.PLUGIN_API_VERSION}: upgrade it"
+            record.reason = (
+                f"written for plugin API {wanted}, this toolbox has "
+                f"{hookspecs.PLUGIN_API_VERSION}: upgrade it"
+            )
 
 
 def _version(distribution: str) -> str:

@@ -1,7 +1,7 @@
 """Several processes as one: what is summed, gathered and agreed on over the ranks of a run.
 
-Without a process group every function is the identity, so that callers need not ask. All of them are collective: every
-rank must call them, in the same order.
+Without a process group every function is the identity, so that callers need not ask. All of them are
+collective: every rank must call them, in the same order.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ def is_main() -> bool:
 
 
 def is_mine(number: int) -> bool:
-    """Whether batch ``number`` is this rank's share: they go round, so that batches are the same for any number of ranks."""
+    """Whether batch ``number`` is this rank's share: they go round, so that batches are the same for any
+    number of ranks.
+    """
     return number % world() == rank()
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """Elementwise sum of every rank's ``value`` (same shape and dtype on all); a new tensor, without gradient."""
+    """Elementwise sum of every rank's ``value`` (same shape and dtype on all); a new tensor, without
+    gradient.
+    """
     total = value.detach().clone()
     if running():
         torch.distributed.all_reduce(total)
@@ -54,7 +58,9 @@ def mean_over_ranks(value: Tensor) -> Tensor:
 
 
 def gather_rows(value: Tensor) -> Tensor:
-    """(world * n, ...): every rank's rows (n, ...), in the order of the ranks, without gradient. n must be equal on all."""
+    """(world * n, ...): every rank's rows (n, ...), in the order of the ranks, without gradient. n must be
+    equal on all.
+    """
     if not running():
         return value.detach()
     parts = [torch.empty_like(value) for _ in range(world())]
@@ -65,9 +71,9 @@ def gather_rows(value: Tensor) -> Tensor:
 def gather_rows_with_gradient(value: Tensor) -> Tensor:
     """:func:`gather_rows` for terms that couple the images of a batch (contrastive losses, batch statistics).
 
-    The gradient of the gathered rows flows back to the rank that made them. A loss computed from gathered rows on every
-    rank is the same number on all, and its gradient comes back summed over ranks; as gradients are averaged over ranks
-    afterwards, the result is that of one process.
+    The gradient of the gathered rows flows back to the rank that made them. A loss computed from gathered
+    rows on every rank is the same number on all, and its gradient comes back summed over ranks; as gradients
+    are averaged over ranks afterwards, the result is that of one process.
     """
     if not running():
         return value
@@ -77,7 +83,9 @@ def gather_rows_with_gradient(value: Tensor) -> Tensor:
 
 
 def gather_objects(value: Any) -> list[Any]:
-    """Every rank's ``value`` (picklable; between processes of one run only), in the order of the ranks, on all ranks."""
+    """Every rank's ``value`` (picklable; between processes of one run only), in the order of the ranks, on
+    all ranks.
+    """
     if not running():
         return [value]
     values: list[Any] = [None] * world()
@@ -109,7 +117,8 @@ def wait_for_all() -> None:
 
 
 def together(work: Callable[[], T]) -> T:
-    """``work()`` on every rank; when it fails on one, all fail with its error instead of waiting for that rank.
+    """``work()`` on every rank; when it fails on one, all fail with its error instead of waiting for that
+    rank.
 
     Raises:
         Exception: this rank's own, or the first other rank's, of its class and text.
@@ -137,7 +146,9 @@ def on_main(work: Callable[[], T]) -> T:
 
 
 def gather_to_main(value: Any) -> list[Any]:
-    """Every rank's ``value`` (picklable), in the order of the ranks, on rank 0; an empty list on the others."""
+    """Every rank's ``value`` (picklable), in the order of the ranks, on rank 0; an empty list on
+    the others.
+    """
     if not running():
         return [value]
     values: list[Any] | None = [None] * world() if is_main() else None

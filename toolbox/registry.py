@@ -1,7 +1,8 @@
 """Building components from configs: mmengine registries whose shelves are filled by the catalog, on demand.
 
-One typed, parentless registry per interface (mmengine allows a root only one child a scope), and one child each of
-mmengine's own roots, so that its Runner finds our hooks, loops and data sets under ``default_scope='toolbox'``.
+One typed, parentless registry per interface (mmengine allows a root only one child a scope), and one child
+each of mmengine's own roots, so that its Runner finds our hooks, loops and data sets under
+``default_scope='toolbox'``.
 """
 
 from __future__ import annotations
@@ -16,13 +17,22 @@ from mmengine.registry import Registry
 from toolbox.catalog import KINDS, CatalogError, near_miss
 from toolbox.plugins import host
 
-_ROOTS = {"model": "MODELS", "dataset": "DATASETS", "data_sampler": "DATA_SAMPLERS", "transform": "TRANSFORMS",
-          "hook": "HOOKS", "loop": "LOOPS", "optim_wrapper": "OPTIM_WRAPPERS",
-          "optim_constructor": "OPTIM_WRAPPER_CONSTRUCTORS"}
+_ROOTS = {
+    "model": "MODELS",
+    "dataset": "DATASETS",
+    "data_sampler": "DATA_SAMPLERS",
+    "transform": "TRANSFORMS",
+    "hook": "HOOKS",
+    "loop": "LOOPS",
+    "optim_wrapper": "OPTIM_WRAPPERS",
+    "optim_constructor": "OPTIM_WRAPPER_CONSTRUCTORS",
+}
 
 
 class CatalogRegistry(Registry):
-    """A registry that imports a component the first time its name is asked for, and checks its interface then."""
+    """A registry that imports a component the first time its name is asked for, and checks its interface
+    then.
+    """
 
     def __init__(self, kind: str, parent: Registry | None = None) -> None:
         build_func = parent.build_func if parent is not None else None
@@ -41,14 +51,36 @@ class CatalogRegistry(Registry):
 
 
 REGISTRIES: dict[str, CatalogRegistry] = {
-    kind: CatalogRegistry(kind, getattr(roots, _ROOTS[kind]) if kind in _ROOTS else None) for kind in KINDS}
+    kind: CatalogRegistry(kind, getattr(roots, _ROOTS[kind]) if kind in _ROOTS else None) for kind in KINDS
+}
 
-# Roots that we add nothing to get an empty child too: mmengine warns when a scope is missing from one it searches.
-_EMPTY = [Registry(f"toolbox {name.lower()}", parent=getattr(roots, name), scope="toolbox",
-                   build_func=getattr(roots, name).build_func)
-          for name in ("OPTIMIZERS", "PARAM_SCHEDULERS", "VISUALIZERS", "VISBACKENDS", "LOG_PROCESSORS", "EVALUATOR", "RUNNERS",
-                       "MODEL_WRAPPERS", "WEIGHT_INITIALIZERS", "METRICS", "FUNCTIONS", "TASK_UTILS", "INFERENCERS", "STRATEGIES",
-                       "RUNNER_CONSTRUCTORS")]
+# Roots that we add nothing to get an empty child too: mmengine warns when a scope is missing from one it
+# searches.
+_EMPTY = [
+    Registry(
+        f"toolbox {name.lower()}",
+        parent=getattr(roots, name),
+        scope="toolbox",
+        build_func=getattr(roots, name).build_func,
+    )
+    for name in (
+        "OPTIMIZERS",
+        "PARAM_SCHEDULERS",
+        "VISUALIZERS",
+        "VISBACKENDS",
+        "LOG_PROCESSORS",
+        "EVALUATOR",
+        "RUNNERS",
+        "MODEL_WRAPPERS",
+        "WEIGHT_INITIALIZERS",
+        "METRICS",
+        "FUNCTIONS",
+        "TASK_UTILS",
+        "INFERENCERS",
+        "STRATEGIES",
+        "RUNNER_CONSTRUCTORS",
+    )
+]
 
 GENERATORS = REGISTRIES["generator"]
 DISCRIMINATORS = REGISTRIES["discriminator"]
@@ -64,7 +96,8 @@ class BuildError(Exception):
 
 
 def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -> Any:
-    """Build what a config ``dict(type='Name', ...)`` describes; anything but such a dict is returned as it is.
+    """Build what a config ``dict(type='Name', ...)`` describes; anything but such a dict is returned as it
+    is.
 
     Args:
         config: the dict, or an object already built.
@@ -73,7 +106,8 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
         **extra: arguments that only the caller knows; the config may not name them too.
 
     Raises:
-        BuildError: for an unknown name (with the near miss), an unknown argument, or whatever the constructor raised.
+        BuildError: for an unknown name (with the near miss), an unknown argument, or whatever the constructor
+            raised.
     """
     if isinstance(config, (str, bool, int, float)) and kind is not None:
         raise BuildError(f"{where or kind}: {config!r} must be dict(type=...), which describes a {kind}")
@@ -133,7 +167,8 @@ def _dotted(name: str, place: str) -> Any:
 
 
 def accepted(component: Any) -> dict[str, inspect.Parameter] | None:
-    """Arguments by name; those that a constructor passes on as ``**kwargs`` are looked up in its base classes.
+    """Arguments by name; those that a constructor passes on as ``**kwargs`` are looked up in its base
+    classes.
 
     None for a function with ``**kwargs``: it takes anything.
     """
@@ -155,5 +190,7 @@ def _check_arguments(component: Any, name: str, arguments: Iterable[str], place:
     parameters = accepted(component)
     for key in arguments:
         if parameters is not None and key not in parameters:
-            raise BuildError(f"{place}{name} has no argument {key!r}{near_miss(key, [*parameters, 'type'])}; "
-                             f"it has: {', '.join(parameters)}")
+            raise BuildError(
+                f"{place}{name} has no argument {key!r}{near_miss(key, [*parameters, 'type'])}; "
+                f"it has: {', '.join(parameters)}"
+            )

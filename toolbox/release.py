@@ -9,11 +9,14 @@ from toolbox.interfaces import Generator
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, load_whole, read_checkpoint
 
 
-def load_run(path: str | Path, config: Any = None, seed: int = 0, bn: str = "running", device: str = "cpu") -> Any:
+def load_run(
+    path: str | Path, config: Any = None, seed: int = 0, bn: str = "running", device: str = "cpu"
+) -> Any:
     """A trained game as a Sampler.
 
     Args:
-        path: a run's folder (its newest checkpoint), a checkpoint file, or a release file (safetensors with its card).
+        path: a run's folder (its newest checkpoint), a checkpoint file, or a release file (safetensors with
+            its card).
         config: the config; default the ``config.py`` beside the checkpoint. A release has its own.
         seed, bn: of the Sampler.
         device: where to put it.
@@ -28,14 +31,19 @@ def load_run(path: str | Path, config: Any = None, seed: int = 0, bn: str = "run
 
 
 def load_game(path: str | Path, config: Any = None) -> Any:
-    """A trained Game, in eval mode (see :func:`load_run`); of a release file, what of it is needed to sample."""
+    """A trained Game, in eval mode (see :func:`load_run`); of a release file, what of it is needed
+    to sample.
+    """
     from toolbox.training.released import is_release, load_release
 
     return load_release(path) if is_release(path) else _load(Path(path), config)[0]
 
 
-def export(run: str | Path, out: str | Path, config: Any = None, licence: str = "", replace: bool = False) -> Path:
-    """Write a run's averaged generator and its conditioner as a release: ``NAME.safetensors`` and its card ``NAME.json``.
+def export(
+    run: str | Path, out: str | Path, config: Any = None, licence: str = "", replace: bool = False
+) -> Path:
+    """Write a run's averaged generator and its conditioner as a release: ``NAME.safetensors`` and its card
+    ``NAME.json``.
 
     The card holds config, metrics with their protocol, data, licence, versions and the file's sha256.
 
@@ -80,8 +88,8 @@ def load_generator(path: str | Path, config: Any = None) -> Generator:
     """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
 
     Args:
-        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published weights in any known
-            layout (see :func:`toolbox.models.from_files.read_generator`).
+        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published
+            weights in any known layout (see :func:`toolbox.models.from_files.read_generator`).
         config: of a checkpoint without one beside it.
 
     Raises:
@@ -101,6 +109,13 @@ def load_generator(path: str | Path, config: Any = None) -> Generator:
 def _config_beside(checkpoint: Path) -> Path:
     beside = checkpoint.parent / "config.py"
     if not beside.is_file():
-        card = f", and no card ({checkpoint.stem}.json) that would make it a release" if checkpoint.suffix == ".safetensors" else ""
-        raise CheckpointError(f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG CHECKPOINT)")
+        card = (
+            f", and no card ({checkpoint.stem}.json) that would make it a release"
+            if checkpoint.suffix == ".safetensors"
+            else ""
+        )
+        raise CheckpointError(
+            f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG "
+            "CHECKPOINT)"
+        )
     return beside

@@ -41,7 +41,8 @@ class Tap:
 
 
 class FeatureStream:
-    """Rows of features of images 0, 1, ... of a generator; made by :func:`feature_stream`, whose arguments it keeps.
+    """Rows of features of images 0, 1, ... of a generator; made by :func:`feature_stream`, whose arguments it
+    keeps.
 
     Can be iterated again and again, with the same values: all that is drawn is a function of (seed, image).
 
@@ -51,16 +52,35 @@ class FeatureStream:
         images, size, seed, truncation, noise, pixels, label, keep: as they were given.
     """
 
-    def __init__(self, generator: Generator, images: int, taps: Sequence[Tap], size: int, truncation: float, seed: int,
-                 pixels: int | None, noise: str, batch_size: int, label: int | None, keep: float) -> None:
-        self.generator, self.images, self.size, self.truncation, self.seed = generator, images, size, truncation, seed
+    def __init__(
+        self,
+        generator: Generator,
+        images: int,
+        taps: Sequence[Tap],
+        size: int,
+        truncation: float,
+        seed: int,
+        pixels: int | None,
+        noise: str,
+        batch_size: int,
+        label: int | None,
+        keep: float,
+    ) -> None:
+        self.generator, self.images, self.size, self.truncation, self.seed = (
+            generator,
+            images,
+            size,
+            truncation,
+            seed,
+        )
         self.pixels, self.noise, self.batch_size, self.label = pixels, noise, batch_size, label
         self.layers, self.channels = tuple(tap.name for tap in taps), tuple(tap.channels for tap in taps)
         self.width, self.rows, self.keep = sum(self.channels), images * (pixels or size * size), keep
         self._kept: list[Tensor] | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
-        """(n, D) float32, one chunk an image: all its pixels in raster order, or ``pixels`` random ones in raster order.
+        """(n, D) float32, one chunk an image: all its pixels in raster order, or ``pixels`` random ones in
+        raster order.
 
         Chunks may be kept (``keep``): do not write to them.
         """
@@ -80,14 +100,18 @@ class FeatureStream:
         for start in range(0, self.images, together):
             maps = self._maps(list(range(start, min(start + together, self.images))))
             for offset in range(len(maps[0])):
-                yield self._rows([layer[offset:offset + 1] for layer in maps], start + offset)
+                yield self._rows([layer[offset : offset + 1] for layer in maps], start + offset)
 
     @torch.no_grad()
     def image(self, i: int) -> Tensor:
         """(3, H, W) in [-1, 1]: image ``i``, at the generator's own size."""
         with _in_eval_mode(self.generator):
             latents, condition, rng = self._draw([i])
-            return self.generator.truncated(latents, condition, self.truncation, **_fresh(rng))[0].float().clamp(-1, 1)
+            return (
+                self.generator.truncated(latents, condition, self.truncation, **_fresh(rng))[0]
+                .float()
+                .clamp(-1, 1)
+            )
 
     def maps(self, i: int) -> list[Tensor]:
         """[(1, C, h, w)] float32: the maps of image ``i``, coarse to fine, each at its own size."""
@@ -97,11 +121,15 @@ class FeatureStream:
     def _maps(self, numbers: Sequence[int]) -> list[Tensor]:
         with _in_eval_mode(self.generator):
             latents, condition, rng = self._draw(numbers)
-            found = self.generator.features(latents, condition, self.layers, truncation=self.truncation, **_fresh(rng))
+            found = self.generator.features(
+                latents, condition, self.layers, truncation=self.truncation, **_fresh(rng)
+            )
         return [found[layer].float() for layer in self.layers]
 
     def _draw(self, numbers: Sequence[int]) -> tuple[Tensor, Condition | None, torch.Generator | None]:
-        """Latents, condition, and what feeds the noise, of some images; random noise can be drawn for one image only."""
+        """Latents, condition, and what feeds the noise, of some images; random noise can be drawn for one
+        image only.
+        """
         for i in numbers:
             if i < 0:
                 raise ValueError(f"image i={i!r} must be 0 or more")
@@ -110,39 +138,61 @@ class FeatureStream:
         condition = None
         if self.generator.n_conditions:
             drawn = [torch.randint(self.generator.n_conditions, (1,), generator=rng) for rng in rngs]
-            condition = Condition(labels=torch.cat(drawn) if self.label is None else torch.full((len(numbers),), self.label))
+            condition = Condition(
+                labels=torch.cat(drawn) if self.label is None else torch.full((len(numbers),), self.label)
+            )
         device = _device(self.generator)
-        return latents.to(device), None if condition is None else condition.to(device), rngs[0] if self.noise == "random" else None
+        return (
+            latents.to(device),
+            None if condition is None else condition.to(device),
+            rngs[0] if self.noise == "random" else None,
+        )
 
     def _rows(self, maps: list[Tensor], i: int) -> Tensor:
         rows = stack_maps(maps, self.size)[0].flatten(1).T
         if self.pixels is None:
             return rows.contiguous()
-        rng = torch.Generator().manual_seed(-1 - self.seed * _APART - i)  # apart from what the image is drawn from
-        chosen = torch.randperm(self.size * self.size, generator=rng)[:self.pixels].sort().values
+        rng = torch.Generator().manual_seed(
+            -1 - self.seed * _APART - i
+        )  # apart from what the image is drawn from
+        chosen = torch.randperm(self.size * self.size, generator=rng)[: self.pixels].sort().values
         return rows[chosen.to(rows.device)]
 
 
-def feature_stream(generator: Generator, images: int, layers: Sequence[str | int] | None = None, size: int = 256,
-                   truncation: float = 0.5, seed: int = 0, pixels: int | None = None, noise: str = "random",
-                   batch_size: int = 1, label: int | None = None, keep: float = 1.0) -> FeatureStream:
-    """Features of a generator's images, for any clusterer: N = images x size x size rows of D = sum of channels.
+def feature_stream(
+    generator: Generator,
+    images: int,
+    layers: Sequence[str | int] | None = None,
+    size: int = 256,
+    truncation: float = 0.5,
+    seed: int = 0,
+    pixels: int | None = None,
+    noise: str = "random",
+    batch_size: int = 1,
+    label: int | None = None,
+    keep: float = 1.0,
+) -> FeatureStream:
+    """Features of a generator's images, for any clusterer: N = images x size x size rows of D = sum of
+    channels.
 
     Args:
-        generator: one with feature taps, on whatever device; it draws in eval mode, and keeps the mode that it is in.
+        generator: one with feature taps, on whatever device; it draws in eval mode, and keeps the mode that
+            it is in.
         images: how many (KLiSH: 256).
-        layers: names out of ``generator.feature_layers``, or their numbers in KLiSH's table II (9 = the last map at 64 x 64);
-            None = :func:`default_layers`.
+        layers: names out of ``generator.feature_layers``, or their numbers in KLiSH's table II (9 = the last
+            map at 64 x 64); None = :func:`default_layers`.
         size: maps are resized to size x size pixels (KLiSH: 256).
         truncation: in (0, 1] (KLiSH: 0.5; 0.7 for its ADA models).
-        seed: of the images. The image of (seed, i) is that of ``generator.sample`` where ``noise`` is 'const'.
+        seed: of the images. The image of (seed, i) is that of ``generator.sample`` where ``noise`` is
+            'const'.
         pixels: so many random pixels of each image; None = all.
-        noise: 'random' (KLiSH), or 'const': that of the weights. Of no effect on networks without noise, and on those whose own
-            ``noise_mode`` is not 'auto'.
+        noise: 'random' (KLiSH), or 'const': that of the weights. Of no effect on networks without noise, and
+            on those whose own ``noise_mode`` is not 'auto'.
         batch_size: images at a time; with random noise always one.
         label: class of all images, of a class-conditional generator; None = uniform draws.
-        keep: GiB up to which rows are kept once they have all been made; larger streams, and all with 0, make them anew each time
-            they are read. A clusterer reads them hundreds of times: what does not fit is better written to the disk first.
+        keep: GiB up to which rows are kept once they have all been made; larger streams, and all with 0, make
+            them anew each time they are read. A clusterer reads them hundreds of times: what does not fit is
+            better written to the disk first.
 
     Raises:
         ValueError: for a generator without taps, an unknown layer, or an argument out of its range.
@@ -153,7 +203,9 @@ def feature_stream(generator: Generator, images: int, layers: Sequence[str | int
         if not (isinstance(value, int) and not isinstance(value, bool) and value >= least):
             raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
     if pixels is not None and pixels > size * size:
-        raise ValueError(f"pixels={pixels} must be at most {size * size}, all of an image of size={size}; None = all")
+        raise ValueError(
+            f"pixels={pixels} must be at most {size * size}, all of an image of size={size}; None = all"
+        )
     if not (isinstance(truncation, (int, float)) and 0 < truncation <= 1):
         raise ValueError(f"truncation={truncation!r} must lie in (0, 1]; 1 = none")
     if noise not in NOISES:
@@ -161,16 +213,24 @@ def feature_stream(generator: Generator, images: int, layers: Sequence[str | int
     if not (isinstance(keep, (int, float)) and keep >= 0):
         raise ValueError(f"keep={keep!r} must be a number of GiB, 0 or more")
     _check_label(generator, label)
-    return FeatureStream(generator, images, taps, size, truncation, seed, pixels, noise, batch_size, label, keep)
+    return FeatureStream(
+        generator, images, taps, size, truncation, seed, pixels, noise, batch_size, label, keep
+    )
 
 
 def stack_maps(maps: Sequence[Tensor], size: int) -> Tensor:
-    """(N, D, size, size) of maps (N, C_l, h_l, w_l): each resized bilinearly, corners aligned, then joined in order."""
-    return torch.cat([F.interpolate(layer.float(), (size, size), mode="bilinear", align_corners=True) for layer in maps], dim=1)
+    """(N, D, size, size) of maps (N, C_l, h_l, w_l): each resized bilinearly, corners aligned, then joined in
+    order.
+    """
+    return torch.cat(
+        [F.interpolate(layer.float(), (size, size), mode="bilinear", align_corners=True) for layer in maps],
+        dim=1,
+    )
 
 
 def default_layers(generator: Generator, most: int = 1000) -> tuple[str, ...]:
-    """The rule of KLiSH's table II: the last map of each resolution, without the lowest ones so that D <= ``most``.
+    """The rule of KLiSH's table II: the last map of each resolution, without the lowest ones so that D <=
+    ``most``.
 
     Raises:
         ValueError: for a generator without taps.
@@ -182,19 +242,26 @@ def default_layers(generator: Generator, most: int = 1000) -> tuple[str, ...]:
 
 
 def taps_of(generator: Generator) -> list[Tap]:
-    """All taps of a generator, coarse to fine. Makes an image where names and ``feature_channels`` do not tell.
+    """All taps of a generator, coarse to fine. Makes an image where names and ``feature_channels`` do not
+    tell.
 
     Raises:
         ValueError: for a generator without taps.
     """
     if not generator.feature_layers:
-        raise ValueError(f"{type(generator).__name__} has no feature taps (its feature_layers are empty), so that its features "
-                         f"cannot be clustered; generators that have: {', '.join(_with_taps())}")
+        raise ValueError(
+            f"{type(generator).__name__} has no feature taps (its feature_layers are empty), so that its "
+            "features "
+            f"cannot be clustered; generators that have: {', '.join(_with_taps())}"
+        )
     names = generator.feature_layers
     sizes = [re.match(r"(\d+)x\1\b", name) for name in names]
     if len(generator.feature_channels) == len(names) and all(sizes):
-        return [Tap(name, channels, int(size[1])) for name, channels, size
-                in zip(names, generator.feature_channels, sizes, strict=True) if size]
+        return [
+            Tap(name, channels, int(size[1]))
+            for name, channels, size in zip(names, generator.feature_channels, sizes, strict=True)
+            if size
+        ]
     return _probed(generator)
 
 
@@ -222,7 +289,9 @@ def _chosen(generator: Generator, layers: Sequence[str | int] | None) -> list[Ta
 
 
 def _name(layer: str | int, taps: dict[str, Tap]) -> str:
-    """A layer's name, of its name or its number in table II: 2 for each resolution from 4 x 4 on, the last one odd."""
+    """A layer's name, of its name or its number in table II: 2 for each resolution from 4 x 4 on, the last
+    one odd.
+    """
     numbers = {}
     for name, tap in taps.items():
         inner = re.fullmatch(r"(\d+)x\1(\.0)?", name)
@@ -233,16 +302,23 @@ def _name(layer: str | int, taps: dict[str, Tap]) -> str:
     if layer in taps:
         return str(layer)
     told = f", or their numbers in table II: {sorted(numbers)}" if numbers else ""
-    raise ValueError(f"layers: {layer!r} is none of the generator's{near_miss(str(layer), taps)}; choose from {list(taps)}{told}")
+    raise ValueError(
+        f"layers: {layer!r} is none of the generator's{near_miss(str(layer), taps)}; choose from "
+        f"{list(taps)}{told}"
+    )
 
 
 def _check_label(generator: Generator, label: int | None) -> None:
     if label is None:
         return
     if not generator.n_conditions:
-        raise ValueError(f"label={label!r}: {type(generator).__name__} is unconditional (n_conditions=0); leave label out")
+        raise ValueError(
+            f"label={label!r}: {type(generator).__name__} is unconditional (n_conditions=0); leave label out"
+        )
     if not (isinstance(label, int) and 0 <= label < generator.n_conditions):
-        raise ValueError(f"label={label!r} must lie in 0..{generator.n_conditions - 1}, the classes of the generator")
+        raise ValueError(
+            f"label={label!r} must lie in 0..{generator.n_conditions - 1}, the classes of the generator"
+        )
 
 
 def _with_taps() -> list[str]:

@@ -1,4 +1,6 @@
-"""What the scripts beside this file share: they run the `toolbox` command of this checkout, installed or not."""
+"""What the scripts beside this file share: they run the `toolbox` command of this checkout,
+installed or not.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def launch(*command: str) -> None:
-    """Run ``toolbox COMMAND`` (one word or several) with this script's arguments, and exit with its status."""
+    """Run ``toolbox COMMAND`` (one word or several) with this script's arguments, and exit with its
+    status.
+    """
     sys.path.insert(0, str(ROOT))
     from toolbox.checkout import use_checkout
 

@@ -32,8 +32,17 @@ from toolbox.data.idx import FASHION_CLASSES, FashionMNIST  # noqa: E402
 from toolbox.data.pictures import decode  # noqa: E402
 from toolbox.data.zipped import write_zip  # noqa: E402
 
-CATEGORIES = ("Smileys & Emotion", "People & Body", "Animals & Nature", "Food & Drink", "Travel & Places", "Activities",
-              "Objects", "Symbols", "Flags")
+CATEGORIES = (
+    "Smileys & Emotion",
+    "People & Body",
+    "Animals & Nature",
+    "Food & Drink",
+    "Travel & Places",
+    "Activities",
+    "Objects",
+    "Symbols",
+    "Flags",
+)
 SPLITS = ["train", "test"]
 GENDERS = ["none", "woman", "man"]
 WOMAN, MAN = {"2640", "1F469", "1F467", "1F475"}, {"2642", "1F468", "1F466", "1F474"}
@@ -53,17 +62,29 @@ def main(arguments: list[str] | None = None) -> None:
     if all(emoji):
         build_emoji(*emoji, options.out / "noto_emoji.zip")
     elif any(emoji):
-        raise SystemExit("the emoji set needs all three of --emoji-datasource, --emojilib and --unicode-emoji")
+        raise SystemExit(
+            "the emoji set needs all three of --emoji-datasource, --emojilib and --unicode-emoji"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--fashion-mnist", metavar="DIR", help="folder of the four IDX files")
-    parser.add_argument("--train", type=int, default=800, help="training images of each class (default %(default)s)")
-    parser.add_argument("--test", type=int, default=200, help="test images of each class (default %(default)s)")
+    parser.add_argument(
+        "--train", type=int, default=800, help="training images of each class (default %(default)s)"
+    )
+    parser.add_argument(
+        "--test", type=int, default=200, help="test images of each class (default %(default)s)"
+    )
     for name in ("emoji-datasource", "emojilib", "unicode-emoji"):
-        parser.add_argument(f"--{name}", metavar="DIR", type=Path, help="unpacked npm package (its folder 'package')")
-    parser.add_argument("-o", "--out", type=Path, default=ROOT / "toolbox/data/embedded", help="default: %(default)s")
+        parser.add_argument(
+            f"--{name}", metavar="DIR", type=Path, help="unpacked npm package (its folder 'package')"
+        )
+    parser.add_argument(
+        "-o", "--out", type=Path, default=ROOT / "toolbox/data/embedded", help="default: %(default)s"
+    )
     return parser
 
 
@@ -74,10 +95,17 @@ def build_fashion(folder: str, out: Path, train: int, test: int) -> None:
         source = FashionMNIST(folder, split)
         for i in _first_of_each_class(source.labels, each):
             rows.append((f"{split}/{i:05d}.png", source.image(i)[:, :, 0], int(source.labels[i]), number))
-    write_zip(out, ((name, image) for name, image, _, _ in rows), {
-        "title": "Fashion-MNIST (embedded)", "license": "MIT, (c) 2017 Zalando SE", "classes": list(FASHION_CLASSES),
-        "labels": [[name, label] for name, _, label, _ in rows],
-        "split": {"names": SPLITS, "values": [number for *_, number in rows]}})
+    write_zip(
+        out,
+        ((name, image) for name, image, _, _ in rows),
+        {
+            "title": "Fashion-MNIST (embedded)",
+            "license": "MIT, (c) 2017 Zalando SE",
+            "classes": list(FASHION_CLASSES),
+            "labels": [[name, label] for name, _, label, _ in rows],
+            "split": {"names": SPLITS, "values": [number for *_, number in rows]},
+        },
+    )
 
 
 def _first_of_each_class(labels: np.ndarray, each: int) -> list[int]:
@@ -92,19 +120,33 @@ def build_emoji(datasource: Path, emojilib: Path, unicode_emoji: Path, out: Path
     keywords = {_bare(key): value for key, value in _load(emojilib / "dist/emoji-en-US.json").items()}
     subcategories = sorted({entry["subcategory"] for entry in entries})
     held_out = _held_out(entries)
-    write_zip(out, _emoji_images(datasource / "img/google/64", entries), {
-        "title": "Noto emoji (embedded)", "license": "Apache-2.0, (c) Google", "classes": list(CATEGORIES),
-        "labels": [[entry["image"], CATEGORIES.index(entry["category"])] for entry in entries],
-        "factors": {
-            "subcategory": {"names": subcategories, "values": [subcategories.index(e["subcategory"]) for e in entries]},
-            "gender": {"names": GENDERS, "values": [_gender(entry) for entry in entries]}},
-        "captions": [_captions(names[_character(e)], keywords[_character(e)]) for e in entries],
-        "split": {"names": SPLITS, "values": [int(_concept(entry) in held_out) for entry in entries]}})
+    write_zip(
+        out,
+        _emoji_images(datasource / "img/google/64", entries),
+        {
+            "title": "Noto emoji (embedded)",
+            "license": "Apache-2.0, (c) Google",
+            "classes": list(CATEGORIES),
+            "labels": [[entry["image"], CATEGORIES.index(entry["category"])] for entry in entries],
+            "factors": {
+                "subcategory": {
+                    "names": subcategories,
+                    "values": [subcategories.index(e["subcategory"]) for e in entries],
+                },
+                "gender": {"names": GENDERS, "values": [_gender(entry) for entry in entries]},
+            },
+            "captions": [_captions(names[_character(e)], keywords[_character(e)]) for e in entries],
+            "split": {"names": SPLITS, "values": [int(_concept(entry) in held_out) for entry in entries]},
+        },
+    )
 
 
 def _emoji_images(folder: Path, entries: list[dict[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
     for entry in entries:
-        yield entry["image"], _fewer_colors(decode(folder / entry["image"], entry["image"], background="white"))
+        yield (
+            entry["image"],
+            _fewer_colors(decode(folder / entry["image"], entry["image"], background="white")),
+        )
 
 
 def _fewer_colors(image: np.ndarray) -> np.ndarray:
@@ -149,7 +191,7 @@ def _held_out(entries: list[dict[str, Any]]) -> set[tuple[str, str]]:
     for category in CATEGORIES:
         concepts = {_concept(entry) for entry in entries if entry["category"] == category}
         ranked = sorted(concepts, key=lambda concept: hashlib.sha256("/".join(concept).encode()).hexdigest())
-        chosen.update(ranked[:round(HELD_OUT * len(ranked))])
+        chosen.update(ranked[: round(HELD_OUT * len(ranked))])
     return chosen
 
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Draw grids from a checkpoint: classes, clusters, interpolations, the prompt table: the same as `toolbox sample`."""
+"""Draw grids from a checkpoint: classes, clusters, interpolations, the prompt table: the same as `toolbox
+sample`.
+"""
 
 from _launch import launch
 

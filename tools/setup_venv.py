@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Make, update or mend the project's virtual environment: what `make train` and `make test` do first.
 
-torch is installed first and by itself, everything else in one call with the pins of constraints.txt. A second call does
-nothing as long as the pins and the packages' metadata are the same. An interrupted one is noticed, and starts over.
-Only the standard library is used here.
+torch is installed first and by itself, everything else in one call with the pins of constraints.txt. A second
+call does nothing as long as the pins and the packages' metadata are the same. An interrupted one is noticed,
+and starts over. Only the standard library is used here.
 """
 
 from __future__ import annotations
@@ -45,21 +45,33 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (default: .venv)")
-    parser.add_argument("--extra", action="append", default=[], help="extra of setup.cfg to install too, such as test")
-    parser.add_argument("--torch-index", default="", help="package index with another build of torch, such as CPU")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--venv", type=Path, default=ROOT / ".venv", help="folder of the environment (default: .venv)"
+    )
+    parser.add_argument(
+        "--extra", action="append", default=[], help="extra of setup.cfg to install too, such as test"
+    )
+    parser.add_argument(
+        "--torch-index", default="", help="package index with another build of torch, such as CPU"
+    )
     return parser.parse_args()
 
 
 def check_python() -> None:
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        sys.exit(f"Python {platform.python_version()} at {sys.executable}: {'.'.join(map(str, OLDEST))} to "
-                 f"{'.'.join(map(str, NEWEST))} is needed; name another one: make PYTHON=python3.11 ...")
+        sys.exit(
+            f"Python {platform.python_version()} at {sys.executable}: {'.'.join(map(str, OLDEST))} to "
+            f"{'.'.join(map(str, NEWEST))} is needed; name another one: make PYTHON=python3.11 ..."
+        )
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
-            sys.exit(f"{sys.executable} lacks the module {module!r}, which makes virtual environments; "
-                     f"on Debian and Ubuntu: apt install python3-venv")
+            sys.exit(
+                f"{sys.executable} lacks the module {module!r}, which makes virtual environments; "
+                f"on Debian and Ubuntu: apt install python3-venv"
+            )
 
 
 @contextlib.contextmanager
@@ -81,7 +93,9 @@ def distributions() -> list[Path]:
 
 
 def fingerprint() -> str:
-    """Changes with the pins, any distribution's metadata, and the place of the checkout (installs are editable)."""
+    """Changes with the pins, any distribution's metadata, and the place of the checkout (installs are
+    editable).
+    """
     digest = hashlib.sha256(str(ROOT).encode())
     for file in [ROOT / "constraints.txt", *(folder / "setup.cfg" for folder in distributions())]:
         digest.update(file.read_bytes())
@@ -94,7 +108,9 @@ def read_state(venv: Path) -> dict:
     try:
         return json.loads((venv / STATE).read_text())
     except FileNotFoundError:
-        sys.exit(f"{venv} was not made by this script: remove it, or name another folder: make VENV=FOLDER ...")
+        sys.exit(
+            f"{venv} was not made by this script: remove it, or name another folder: make VENV=FOLDER ..."
+        )
     except ValueError:
         return {}
 
@@ -118,11 +134,20 @@ def install(venv: Path, extras: list[str], torch_index: str) -> None:
     pip = [str(venv / ("Scripts" if os.name == "nt" else "bin") / "python"), "-m", "pip"]
     index = ["--extra-index-url", torch_index] if torch_index else []
     pins = ["--quiet", "--disable-pip-version-check", "--constraint", str(ROOT / "constraints.txt"), *index]
-    torch = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch=="))
+    torch = next(
+        line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")
+    )
     run([*pip, "install", *pins, torch])
     core, *plugins = distributions()
     core_with_extras = f"{core}[{','.join(extras)}]" if extras else str(core)
-    run([*pip, "install", *pins, *(part for item in (core_with_extras, *map(str, plugins)) for part in ("-e", item))])
+    run(
+        [
+            *pip,
+            "install",
+            *pins,
+            *(part for item in (core_with_extras, *map(str, plugins)) for part in ("-e", item)),
+        ]
+    )
     run([*pip, "check"])
 
 
@@ -130,7 +155,9 @@ def run(command: list[str]) -> None:
     print("+", *command, flush=True)
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     if status:
-        sys.exit(f"set-up failed (exit status {status}) at the command above; mend what it says and call again")
+        sys.exit(
+            f"set-up failed (exit status {status}) at the command above; mend what it says and call again"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Turn a run of configs/clip_embedded.py into the shipped files: weights (float16), and a card of what was measured.
+"""Turn a run of configs/clip_embedded.py into the shipped files: weights (float16), and a card of what was
+measured.
 
     python tools/train.py configs/clip_embedded.py --work-dir runs/clip_embedded
     python tools/ship_embedded_clip.py runs/clip_embedded
@@ -32,11 +33,16 @@ Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
 PREFIX = "networks.clip.model."
 TOLERANCE = 0.006  # re-measuring on another machine may flip single images
-LIMITS = ("Knows the embedded emoji and Fashion-MNIST classes only. It stands in for a real CLIP where there is no "
-          "network; results with it say nothing about a real one.")
-SELECTION = ("Architecture, learning rate and strength of the views were chosen after looking at the same held-out parts "
-             "that the metrics are measured on (a few short trials and one earlier full run): read them as slightly "
-             "optimistic.")
+LIMITS = (
+    "Knows the embedded emoji and Fashion-MNIST classes only. It stands in for a real CLIP where there is no "
+    "network; results with it say nothing about a real one."
+)
+SELECTION = (
+    "Architecture, learning rate and strength of the views were chosen after looking at the same held-out "
+    "parts "
+    "that the metrics are measured on (a few short trials and one earlier full run): read them as slightly "
+    "optimistic."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,13 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", nargs="?", type=Path, help="run folder of configs/clip_embedded.py")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     return parser
 
 
-# -- files -------------------------------------------------------------------------------------------------------------
+# -- files ---------------------------------------------------------------------------------------------------
 
 
 def write_words() -> None:
@@ -76,7 +84,11 @@ def write_words() -> None:
     from toolbox.models.clip_embedded import WORDS, EmbeddedClip
 
     clip, emoji, fashion = EmbeddedClip(pretrained=False), EmbeddedEmoji("train"), EmbeddedFashion("train")
-    texts = {text for captions in emoji.captions or [] for text in captions} | set(emoji.classes) | set(fashion.classes)
+    texts = (
+        {text for captions in emoji.captions or [] for text in captions}
+        | set(emoji.classes)
+        | set(fashion.classes)
+    )
     texts |= {"an emoji of", "a photo of a", "a picture of a", "grey, clothing", "fashion"}
     ids = sorted({token for text in texts for token in clip.tokenizer.encode(text)})
     WORDS.write_text(json.dumps(ids) + "\n", encoding="utf-8")
@@ -92,11 +104,17 @@ def ship(run: Path) -> None:
     if checkpoint is None:
         raise SystemExit(f"{run} holds no checkpoint: is it a run's folder?")
     contents = read_checkpoint(checkpoint)
-    state = {key.removeprefix(PREFIX): value for key, value in contents["state_dict"].items() if key.startswith(PREFIX)}
+    state = {
+        key.removeprefix(PREFIX): value
+        for key, value in contents["state_dict"].items()
+        if key.startswith(PREFIX)
+    }
     save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
     WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    CARD.write_text(json.dumps(_card(environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8")
+    CARD.write_text(
+        json.dumps(_card(environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8"
+    )
 
 
 def _half(value: Tensor) -> Tensor:
@@ -106,20 +124,35 @@ def _half(value: Tensor) -> Tensor:
 def _card(environment: dict[str, Any], iterations: int, state: dict[str, Tensor]) -> dict[str, Any]:
     data = environment.get("data", {})
     return dict(
-        name="clip_embedded", architecture=ARCHITECTURE.name, weights=WEIGHTS.name, sha256=_sha256(WEIGHTS),
-        dtype="float16", parameters=sum(value.numel() for value in state.values()),
-        trained=dict(config="configs/clip_embedded.py", iterations=iterations, seed=environment["seed"],
-                     git=environment["git"], device=environment["device"], versions=environment["versions"],
-                     data=data.get("title"), data_fingerprint=data.get("fingerprint")),
-        licence="weights: Apache-2.0; trained on Noto emoji (images Apache-2.0, keywords MIT) and Fashion-MNIST (MIT)",
-        limits=LIMITS, selection=SELECTION, metrics={})
+        name="clip_embedded",
+        architecture=ARCHITECTURE.name,
+        weights=WEIGHTS.name,
+        sha256=_sha256(WEIGHTS),
+        dtype="float16",
+        parameters=sum(value.numel() for value in state.values()),
+        trained=dict(
+            config="configs/clip_embedded.py",
+            iterations=iterations,
+            seed=environment["seed"],
+            git=environment["git"],
+            device=environment["device"],
+            versions=environment["versions"],
+            data=data.get("title"),
+            data_fingerprint=data.get("fingerprint"),
+        ),
+        licence="weights: Apache-2.0; trained on Noto emoji (images Apache-2.0, keywords MIT) and "
+        "Fashion-MNIST (MIT)",
+        limits=LIMITS,
+        selection=SELECTION,
+        metrics={},
+    )
 
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-# -- measurements ------------------------------------------------------------------------------------------------------
+# -- measurements --------------------------------------------------------------------------------------------
 
 
 def measure() -> dict[str, float]:
@@ -129,10 +162,17 @@ def measure() -> dict[str, float]:
     untrained.clip = EmbeddedClip(pretrained=False)
     fashion = EmbeddedFashion("train"), EmbeddedFashion("test")
     emoji = EmbeddedEmoji("train"), EmbeddedEmoji("test")
-    found = {"fashion zero-shot": zero_shot(clip, fashion[1], "a photo of a {}"),
-             "emoji category zero-shot": zero_shot(clip, emoji[1], "an emoji of {}"), **retrieval(clip, emoji[1])}
-    extractors = {"pooled": EmbeddedClipFeatures(), "embedding": EmbeddedClipFeatures("embedding"),
-                  "untrained network": untrained, "pixels": _pixels}
+    found = {
+        "fashion zero-shot": zero_shot(clip, fashion[1], "a photo of a {}"),
+        "emoji category zero-shot": zero_shot(clip, emoji[1], "an emoji of {}"),
+        **retrieval(clip, emoji[1]),
+    }
+    extractors = {
+        "pooled": EmbeddedClipFeatures(),
+        "embedding": EmbeddedClipFeatures("embedding"),
+        "untrained network": untrained,
+        "pixels": _pixels,
+    }
     for name, extractor in extractors.items():
         for title, (train, test) in (("fashion", fashion), ("emoji category", emoji)):
             seen, unseen = features(extractor, train), features(extractor, test)
@@ -149,11 +189,15 @@ def zero_shot(clip: EmbeddedClip, images: ImageSet, template: str) -> float:
 
 
 def retrieval(clip: EmbeddedClip, images: ImageSet) -> dict[str, float]:
-    """Recall at 1 and 5 among the held-out concepts: image to text and text to image, by name and with keywords."""
+    """Recall at 1 and 5 among the held-out concepts: image to text and text to image, by name and with
+    keywords.
+    """
     assert images.captions is not None
     pictures = features(lambda x: clip.encode_images(x, normalize=True), images)
-    sentences = {"name": [texts[0] for texts in images.captions],
-                 "name + keywords": [", ".join(texts[:5]) for texts in images.captions]}
+    sentences = {
+        "name": [texts[0] for texts in images.captions],
+        "name + keywords": [", ".join(texts[:5]) for texts in images.captions],
+    }
     found = {}
     for kind, captions in sentences.items():
         scores = pictures @ clip.encode_texts(captions, normalize=True).numpy().T

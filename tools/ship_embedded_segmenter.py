@@ -1,4 +1,5 @@
-"""Turn a run of configs/segmenter_portraits.py into the shipped files: weights (float16), and a card of what was measured.
+"""Turn a run of configs/segmenter_portraits.py into the shipped files: weights (float16), and a card of what
+was measured.
 
     python tools/train.py configs/segmenter_portraits.py --work-dir runs/segmenter
     python tools/ship_embedded_segmenter.py runs/segmenter
@@ -31,10 +32,16 @@ from toolbox.training.checkpoints import latest_checkpoint, network_state, read_
 from toolbox.training.segmentation import measure_segmenter  # noqa: E402
 
 TOLERANCE = 0.002  # re-measuring on another machine may flip single pixels
-LIMITS = ("Knows drawn portraits at 64 x 64 pixels, and what generators trained on them make. Of any other image it gives some "
-          "of its parts too, which mean nothing.")
-SELECTION = ("A first run (400 steps of 32 images) reached a mean IoU of 0.886 on the test part, 0.908 pooled; smaller batches and "
-             "more steps were chosen after seeing that, nothing else was tuned on it.")
+LIMITS = (
+    "Knows drawn portraits at 64 x 64 pixels, and what generators trained on them make. Of any other image "
+    "it gives some "
+    "of its parts too, which mean nothing."
+)
+SELECTION = (
+    "A first run (400 steps of 32 images) reached a mean IoU of 0.886 on the test part, 0.908 pooled; "
+    "smaller batches and "
+    "more steps were chosen after seeing that, nothing else was tuned on it."
+)
 
 
 class Worn(DrawnPortraits):
@@ -70,7 +77,9 @@ def close(one: Any, other: Any) -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", nargs="?", type=Path, help="run folder of configs/segmenter_portraits.py")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
     return parser
@@ -88,23 +97,46 @@ def ship(run: Path) -> None:
     save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
     WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    CARD.write_text(json.dumps(_card(run, environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8")
+    CARD.write_text(
+        json.dumps(_card(run, environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8"
+    )
 
 
 def _half(value: Tensor) -> Tensor:
     return value.half().contiguous() if value.is_floating_point() else value.contiguous()
 
 
-def _card(run: Path, environment: dict[str, Any], iterations: int, state: dict[str, Tensor]) -> dict[str, Any]:
-    network = {key: value for key, value in load_config(run / "config.py").model.networks.segmenter.items() if key != "type"}
+def _card(
+    run: Path, environment: dict[str, Any], iterations: int, state: dict[str, Tensor]
+) -> dict[str, Any]:
+    network = {
+        key: value
+        for key, value in load_config(run / "config.py").model.networks.segmenter.items()
+        if key != "type"
+    }
     data = environment.get("data", {})
     return dict(
-        name="segmenter_embedded", network=network, weights=WEIGHTS.name, sha256=hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(),
-        dtype="float16", parameters=sum(value.numel() for value in state.values()),
-        trained=dict(config="configs/segmenter_portraits.py", iterations=iterations, seed=environment["seed"],
-                     git=environment["git"], device=environment["device"], versions=environment["versions"],
-                     data=data.get("title"), data_fingerprint=data.get("fingerprint")),
-        licence="weights: Apache-2.0; trained on the toolbox's own drawn portraits", limits=LIMITS, selection=SELECTION, metrics={})
+        name="segmenter_embedded",
+        network=network,
+        weights=WEIGHTS.name,
+        sha256=hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(),
+        dtype="float16",
+        parameters=sum(value.numel() for value in state.values()),
+        trained=dict(
+            config="configs/segmenter_portraits.py",
+            iterations=iterations,
+            seed=environment["seed"],
+            git=environment["git"],
+            device=environment["device"],
+            versions=environment["versions"],
+            data=data.get("title"),
+            data_fingerprint=data.get("fingerprint"),
+        ),
+        licence="weights: Apache-2.0; trained on the toolbox's own drawn portraits",
+        limits=LIMITS,
+        selection=SELECTION,
+        metrics={},
+    )
 
 
 def measure() -> dict[str, Any]:
@@ -112,8 +144,12 @@ def measure() -> dict[str, Any]:
     segmenter, found = EmbeddedSegmenter(), {}
     for name, data in (("test", DrawnPortraits("test")), ("test, blurred and noisy", Worn("test"))):
         scores = measure_segmenter(segmenter, data)
-        found |= {f"{name}: {key}": [round(part, 4) for part in value] if isinstance(value, list) else round(value, 4)
-                  for key, value in scores.items()}
+        found |= {
+            f"{name}: {key}": [round(part, 4) for part in value]
+            if isinstance(value, list)
+            else round(value, 4)
+            for key, value in scores.items()
+        }
     return found
 
 

@@ -1,4 +1,4 @@
-"""What clustering runs share (KLiSH, arXiv 2211.16710, section 4.1): samples, clusterers, seeds; and their small version."""
+"""What clustering runs share (KLiSH, section 4.1): samples, clusterers, seeds; and their small version."""
 
 command = 'klish fit'
 features = dict(images=256, size=256, truncation=0.5, noise='random')
@@ -11,10 +11,11 @@ clusterers = dict(
 shown = [30, 20]
 seeds = [1990, 1991, 1992, 1993, 1994]
 pictures = dict(samples=8)
-# The embedded generator stands in for the published one: how a run goes, not what the paper's generator holds.
+# The embedded generator stands in for the published one: this shows how a run goes, not what that one holds.
 quick = dict(
     generator=dict(_delete_=True, type='EmbeddedStyleGAN2'),
     features=dict(images=12, layers=None, size=64),
-    clusterers=dict(klish=dict(clusters=20), kasp=dict(centres=20), ahc_ward=dict(rows=1000, classifier_steps=100),
+    clusterers=dict(klish=dict(clusters=20), kasp=dict(centres=20),
+                    ahc_ward=dict(rows=1000, classifier_steps=100),
                     ahc_arccos=dict(rows=1000, classifier_steps=100)),
     shown=[10], final=6, seeds=[1990])

@@ -1,4 +1,5 @@
-"""KLiSH's merge loop, after the initial training: one machine a merge against all of them jointly, in one run.
+"""KLiSH's merge loop, after the initial training: one machine a merge against all of them jointly, in one
+run.
 
     python -m pytest tests/benchmarks/bench_klish.py -o python_files="bench_*.py" --benchmark-only -s -k small
 
@@ -16,8 +17,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from toolbox.registry import build
 from toolbox_klish.toy import curved_clusters
 
-SIZES = {"small": dict(rows=8192, width=64, classes=12, clusters=30, least=5),
-         "full": dict(rows=32_768, width=256, classes=30, clusters=100, least=25)}
+SIZES = {
+    "small": dict(rows=8192, width=64, classes=12, clusters=30, least=5),
+    "full": dict(rows=32_768, width=256, classes=30, clusters=100, least=25),
+}
 
 
 def loop_seconds(model: Any) -> float:
@@ -35,13 +38,19 @@ def test_one_machine_a_merge_against_all_jointly(benchmark: BenchmarkFixture, si
     assert len(np.unique(initial)) == clusters
 
     def fit(solver: str) -> Any:
-        return build(dict(type="KLiSH", clusters=clusters, filter_sigma=None, solver=solver)).fit(X, initial=initial)
+        return build(dict(type="KLiSH", clusters=clusters, filter_sigma=None, solver=solver)).fit(
+            X, initial=initial
+        )
 
     ours = benchmark.pedantic(fit, args=("newton",), rounds=1)
     theirs = fit("joint")
     ratio = loop_seconds(theirs) / loop_seconds(ours)
     equal = int((ours.merges_ == theirs.merges_).all(axis=1).sum())
-    benchmark.extra_info.update(ratio=ratio, newton=loop_seconds(ours), joint=loop_seconds(theirs), equal_merges=equal)
-    print(f"\n{size}: {loop_seconds(ours):.2f} s against {loop_seconds(theirs):.1f} s: {ratio:.1f}x; "
-          f"{equal} of {len(ours.merges_)} merges equal")
+    benchmark.extra_info.update(
+        ratio=ratio, newton=loop_seconds(ours), joint=loop_seconds(theirs), equal_merges=equal
+    )
+    print(
+        f"\n{size}: {loop_seconds(ours):.2f} s against {loop_seconds(theirs):.1f} s: {ratio:.1f}x; "
+        f"{equal} of {len(ours.merges_)} merges equal"
+    )
     assert ratio > least

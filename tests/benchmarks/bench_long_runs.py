@@ -1,4 +1,6 @@
-"""Pace after 200,000 logged iterations over that of the first: a history that grows would show. ``make bench`` prints it."""
+"""Pace after 200,000 logged iterations over that of the first: a history that grows would show. ``make
+bench`` prints it.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class LongRun:
         self.batches = self.loop._stream()
 
     def iterate(self, times: int) -> float:
-        """Seconds of the processor for so many iterations: other work on the machine must not decide about 2 %."""
+        """Seconds of the processor for so many iterations: other work on the machine must not decide about 2
+        %.
+        """
         started = time.process_time()
         for _ in range(times):
             self.loop._iterate(next(self.batches))
@@ -54,7 +58,9 @@ class LongRun:
         outputs = {f"loss{number}": torch.tensor(float(number)) for number in range(3)}
         for _ in range(times):
             self.runner.call_hook("before_train_iter", batch_idx=self.loop.iter, data_batch=None)
-            self.runner.call_hook("after_train_iter", batch_idx=self.loop.iter, data_batch=None, outputs=outputs)
+            self.runner.call_hook(
+                "after_train_iter", batch_idx=self.loop.iter, data_batch=None, outputs=outputs
+            )
             self.loop._iter += 1
 
     @property
@@ -63,7 +69,9 @@ class LongRun:
         return max(len(buffer.data[0]) for buffer in self.runner.message_hub.log_scalars.values())
 
 
-def test_pace_after_200000_logged_iterations(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pace_after_200000_logged_iterations(
+    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Blocks of a young and an old run in turn; the figure is the median of their ratios."""
     young, old = LongRun(tmp_path / "young"), LongRun(tmp_path / "old")
     old.log(LOGGED)
@@ -81,7 +89,11 @@ def test_pace_after_200000_logged_iterations(benchmark: Any, tmp_path: Path, cap
     ratio = statistics.median(ratios)
     benchmark.extra_info["old_over_young"] = ratio
     with capsys.disabled():
-        print(f"\niterations after {LOGGED:,} logged ones take {ratio:.4f} of the first (median of {PAIRS} pairs of {BLOCK}; "
-              f"quartiles {[round(q, 3) for q in statistics.quantiles(ratios, n=4)]}); histories hold {old.history} entries")
+        print(
+            f"\niterations after {LOGGED:,} logged ones take {ratio:.4f} of the first (median of {PAIRS} "
+            f"pairs of {BLOCK}; "
+            f"quartiles {[round(q, 3) for q in statistics.quantiles(ratios, n=4)]}); histories hold "
+            f"{old.history} entries"
+        )
     assert ratio < 1.02
     assert old.history <= 201

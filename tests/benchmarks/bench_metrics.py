@@ -1,4 +1,6 @@
-"""Frechet distance of 512 features, from moments (the eigenvalue way) and from few images (the nuclear norm)."""
+"""Frechet distance of 512 features, from moments (the eigenvalue way) and from few images (the
+nuclear norm).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""What the speed switches bring on this machine: each against the plain game, in alternating pairs of one run."""
+"""What the speed switches bring on this machine: each against the plain game, in alternating pairs of one
+run.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,19 @@ from typing import Any
 import pytest
 from bench_training import runner_iteration
 
-SWITCHES = {"bf16": {"precision": "bf16"}, "fp16": {"precision": "fp16"}, "channels-last": {"channels_last": True},
-            "compiled": {"compile": True}}
+SWITCHES = {
+    "bf16": {"precision": "bf16"},
+    "fp16": {"precision": "fp16"},
+    "channels-last": {"channels_last": True},
+    "compiled": {"compile": True},
+}
 
 
 @pytest.mark.parametrize("name", ["biggan_cifar.py", "lcp_cifar.py"])
 @pytest.mark.parametrize("switch", SWITCHES)
-def test_switch(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, switch: str) -> None:
+def test_switch(
+    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, switch: str
+) -> None:
     """Median ratio of an iteration without and with the switch: above 1 it is faster."""
     plain = runner_iteration(name, tmp_path / "plain")
     switched = runner_iteration(name, tmp_path / "switched", **SWITCHES[switch])

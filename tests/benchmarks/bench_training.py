@@ -1,4 +1,6 @@
-"""Pace of training, and what Runner and Game cost over a bare loop of the same steps. ``make bench`` prints the figures."""
+"""Pace of training, and what Runner and Game cost over a bare loop of the same steps. ``make bench`` prints
+the figures.
+"""
 
 from __future__ import annotations
 
@@ -58,11 +60,16 @@ def bare_iteration() -> Callable[[], None]:
     generator = BigGANGenerator(channels=16, n_conditions=10, attention=False)
     discriminator = BigGANDiscriminator(channels=16, n_conditions=10, attention=False)
     average, augment = Average(generator, decay=0.99, start=100), DiffAugment("translation")
-    steps = {network: torch.optim.Adam(network.parameters(), 4e-4, (0.5, 0.999), 1e-6) for network in (generator, discriminator)}
+    steps = {
+        network: torch.optim.Adam(network.parameters(), 4e-4, (0.5, 0.999), 1e-6)
+        for network in (generator, discriminator)
+    }
     rng = torch.Generator().manual_seed(0)
 
     def draw() -> tuple[torch.Tensor, Condition]:
-        return torch.randn(BATCH, 80, generator=rng), Condition(labels=torch.randint(10, (BATCH,), generator=rng))
+        return torch.randn(BATCH, 80, generator=rng), Condition(
+            labels=torch.randint(10, (BATCH,), generator=rng)
+        )
 
     def iteration() -> None:
         batch = next(batches)
@@ -72,8 +79,12 @@ def bare_iteration() -> Callable[[], None]:
         latents, asked = draw()
         with torch.no_grad():
             fake = generator(latents, asked)
-        move(discriminator, hinge.discriminator(discriminator(augment(batch["images"], rng), real),
-                                                discriminator(augment(fake, rng), asked)))
+        move(
+            discriminator,
+            hinge.discriminator(
+                discriminator(augment(batch["images"], rng), real), discriminator(augment(fake, rng), asked)
+            ),
+        )
         generator.requires_grad_(True)
         discriminator.requires_grad_(False)
         latents, asked = draw()
@@ -88,7 +99,9 @@ def bare_iteration() -> Callable[[], None]:
     return iteration
 
 
-def test_overhead_of_runner_and_game(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_overhead_of_runner_and_game(
+    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Paired blocks of both loops, in turn; the figure is the median of their ratios."""
     through_runner, bare = runner_iteration("biggan_cifar.py", tmp_path), bare_iteration()
     for _ in range(3):
@@ -106,14 +119,24 @@ def test_overhead_of_runner_and_game(benchmark: Any, tmp_path: Path, capsys: pyt
     overhead = 100 * (statistics.median(ratios) - 1)
     benchmark.extra_info["overhead_percent"] = overhead
     with capsys.disabled():
-        print(f"\noverhead of Runner and Game over a bare loop: {overhead:+.1f} % (median of {len(ratios)} paired blocks; "
-              f"quartiles {[round(100 * (q - 1), 1) for q in statistics.quantiles(ratios, n=4)]})")
+        print(
+            f"\noverhead of Runner and Game over a bare loop: {overhead:+.1f} % (median of {len(ratios)} "
+            "paired blocks; "
+            f"quartiles {[round(100 * (q - 1), 1) for q in statistics.quantiles(ratios, n=4)]})"
+        )
 
 
-@pytest.mark.parametrize(("name", "title"), [
-    ("biggan_cifar.py", "BigGAN-32, 16 channels"), ("lcp_cifar_clusters.py", "LCP without prompts, 16 channels"),
-    ("lcp_cifar.py", "full LCP game, 16 channels, embedded CLIP")])
-def test_pace(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, title: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("biggan_cifar.py", "BigGAN-32, 16 channels"),
+        ("lcp_cifar_clusters.py", "LCP without prompts, 16 channels"),
+        ("lcp_cifar.py", "full LCP game, 16 channels, embedded CLIP"),
+    ],
+)
+def test_pace(
+    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, title: str
+) -> None:
     """Images a second of one discriminator and one generator step, batch 64."""
     iteration = runner_iteration(name, tmp_path)
     iteration()
@@ -123,9 +146,17 @@ def test_pace(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 def test_pace_of_published_size(benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """BigGAN-32 with 96 channels and attention, batch 8."""
-    iteration = runner_iteration("biggan_cifar.py", tmp_path, **{
-        "train_dataloader.batch_size": 8, "model.networks.generator.channels": 96, "model.networks.generator.attention": True,
-        "model.networks.discriminator.channels": 96, "model.networks.discriminator.attention": True})
+    iteration = runner_iteration(
+        "biggan_cifar.py",
+        tmp_path,
+        **{
+            "train_dataloader.batch_size": 8,
+            "model.networks.generator.channels": 96,
+            "model.networks.generator.attention": True,
+            "model.networks.discriminator.channels": 96,
+            "model.networks.discriminator.attention": True,
+        },
+    )
     benchmark.pedantic(iteration, rounds=3, warmup_rounds=1)
     _say(capsys, benchmark, "BigGAN-32, 96 channels, batch 8", 8)
 
@@ -141,4 +172,7 @@ def _say(capsys: pytest.CaptureFixture[str], benchmark: Any, title: str, batch: 
     pace = batch / benchmark.stats["median"]
     benchmark.extra_info["images_per_second"] = pace
     with capsys.disabled():
-        print(f"\n{title}: {pace:.0f} images/s ({benchmark.stats['median']:.3f} s an iteration, {torch.get_num_threads()} threads)")
+        print(
+            f"\n{title}: {pace:.0f} images/s ({benchmark.stats['median']:.3f} s an iteration, "
+            f"{torch.get_num_threads()} threads)"
+        )

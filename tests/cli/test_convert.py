@@ -35,13 +35,31 @@ def network_pickle(tmp_path: Path) -> Path:
 def test_one_network_of_a_pickle(network_pickle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Tensors by their own names, constructor arguments and the source's digest in the card."""
     out = network_pickle.with_name("ema.safetensors")
-    assert main(["convert", str(network_pickle), "-o", str(out), "--network", "G_ema", "--licence", "CC BY-NC 4.0"]) == 0
+    assert (
+        main(
+            [
+                "convert",
+                str(network_pickle),
+                "-o",
+                str(out),
+                "--network",
+                "G_ema",
+                "--licence",
+                "CC BY-NC 4.0",
+            ]
+        )
+        == 0
+    )
     assert capsys.readouterr().out == f"{out}\n"
     tensors, card = read_release(out)
     expected = snapshot()["G_ema"].state_dict()
     assert set(tensors) == set(expected) and all(torch.equal(tensors[key], expected[key]) for key in expected)
     assert card["facts"]["class"] == "Generator" and card["facts"]["init_kwargs"]["z_dim"] == 8
-    assert card["source"]["format"] == "nvidia-pickle" and card["licence"] == "CC BY-NC 4.0" and len(card["source"]["sha256"]) == 64
+    assert (
+        card["source"]["format"] == "nvidia-pickle"
+        and card["licence"] == "CC BY-NC 4.0"
+        and len(card["source"]["sha256"]) == 64
+    )
 
 
 @pytest.mark.parametrize(("name", "make"), [("a.pth", torch_zip), ("b.pt", torchscript)])
@@ -69,30 +87,50 @@ class Evil:
         return os.mkdir, ("ran",)
 
 
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("evil.pkl", pickle.dumps(dict(G_ema=Evil())), "asks for the name posix.mkdir, which weights never need"),
-    ("evil.pth", torch_zip(dict(a=Evil())), "asks for the name posix.mkdir, which weights never need"),
-    ("torn.pth", torch_zip()[:500], "is damaged"),
-    ("page.pkl", b"<html>Too many requests</html>", "is a web page: the download failed"),
-    ("empty.safetensors", b"", "is empty"),
-    ("text.bin", b"hello", "is no weights file"),
-])
-def test_refusals_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str,
-                               content: bytes, message: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "evil.pkl",
+            pickle.dumps(dict(G_ema=Evil())),
+            "asks for the name posix.mkdir, which weights never need",
+        ),
+        ("evil.pth", torch_zip(dict(a=Evil())), "asks for the name posix.mkdir, which weights never need"),
+        ("torn.pth", torch_zip()[:500], "is damaged"),
+        ("page.pkl", b"<html>Too many requests</html>", "is a web page: the download failed"),
+        ("empty.safetensors", b"", "is empty"),
+        ("text.bin", b"hello", "is no weights file"),
+    ],
+)
+def test_refusals_are_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes,
+    message: str,
+) -> None:
     """On stderr, with a status that is not 0; nothing is written, nothing runs."""
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes(content)
     assert main(["convert", name, "-o", "out.safetensors"]) == 1
     said = capsys.readouterr()
-    assert message in said.err and said.err.startswith("error: ") and said.err.count("\n") == 1 and not said.out
+    assert (
+        message in said.err and said.err.startswith("error: ") and said.err.count("\n") == 1 and not said.out
+    )
     assert os.listdir() == [name]
 
 
-def test_unknown_network_missing_out_and_files_in_the_way(network_pickle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_network_missing_out_and_files_in_the_way(
+    network_pickle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each with what to do."""
     out = str(network_pickle.with_name("x.safetensors"))
-    for words, message in ((["-o", out, "--network", "G_em"], "did you mean 'G_ema'"), ([], "say where to write with -o"),
-                           (["-o", "x.pt"], "write x.safetensors")):
+    for words, message in (
+        (["-o", out, "--network", "G_em"], "did you mean 'G_ema'"),
+        ([], "say where to write with -o"),
+        (["-o", "x.pt"], "write x.safetensors"),
+    ):
         assert main(["convert", str(network_pickle), *words]) == 1
         assert message in capsys.readouterr().err
     assert main(["convert", str(network_pickle), "-o", out]) == 0
@@ -104,17 +142,27 @@ def test_unknown_network_missing_out_and_files_in_the_way(network_pickle: Path, 
 def test_the_script_is_the_command(network_pickle: Path) -> None:
     """tools/convert.py, from the outside: status and stderr of a refusal."""
     script = [sys.executable, str(ROOT / "tools" / "convert.py")]
-    answer = subprocess.run([*script, str(network_pickle), "--list", "--network", "D"], capture_output=True, text=True)
+    answer = subprocess.run(
+        [*script, str(network_pickle), "--list", "--network", "D"], capture_output=True, text=True
+    )
     facts, _, rest = answer.stdout.partition("facts: ")[2].partition("\n}\n")
-    assert answer.returncode == 0 and json.loads(facts + "}")["class"] == "SynthesisLayer" and rest.startswith("4 tensors")
+    assert (
+        answer.returncode == 0
+        and json.loads(facts + "}")["class"] == "SynthesisLayer"
+        and rest.startswith("4 tensors")
+    )
     network_pickle.write_bytes(pickle.dumps(Evil()))
-    answer = subprocess.run([*script, str(network_pickle), "--list"], capture_output=True, text=True, cwd=network_pickle.parent)
+    answer = subprocess.run(
+        [*script, str(network_pickle), "--list"], capture_output=True, text=True, cwd=network_pickle.parent
+    )
     assert answer.returncode == 1 and answer.stderr.count("\n") == 1 and "Traceback" not in answer.stderr
 
 
 def test_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """KLiSH's names become ours; the card's network takes them and makes images."""
-    theirs = klish_stylegan2_state(StyleGAN2Generator(16, 0, 8, 8, channel_base=64, channel_max=8, mapping_layers=2))
+    theirs = klish_stylegan2_state(
+        StyleGAN2Generator(16, 0, 8, 8, channel_base=64, channel_max=8, mapping_layers=2)
+    )
     torch.save(dict(g_ema=theirs, step=3), tmp_path / "a.pth")
     out = tmp_path / "a.safetensors"
     convert = ["convert", str(tmp_path / "a.pth"), "-o", str(out)]
@@ -122,7 +170,12 @@ def test_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tensors, card = read_release(out)
     network = build(card["network"], kind="generator")
     network.load_state_dict(tensors)
-    assert card["network"]["type"] == "StyleGAN2Generator" and network(torch.zeros(1, 8)).shape == (1, 3, 16, 16)
+    assert card["network"]["type"] == "StyleGAN2Generator" and network(torch.zeros(1, 8)).shape == (
+        1,
+        3,
+        16,
+        16,
+    )
     capsys.readouterr()
     assert main([*convert, "--layout", "auto", "--force"]) == 1
     assert "are in none of the known layouts" in capsys.readouterr().err

@@ -47,10 +47,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["new-plugin", "Paper", "--into", str(tmp_path)]) == 1
     assert capsys.readouterr().err.startswith("error: plugin name 'Paper'")
     written = {
-        str(file.relative_to(tmp_path / "paper_two")) for file in (tmp_path / "paper_two").rglob("*") if file.is_file()
+        str(file.relative_to(tmp_path / "paper_two"))
+        for file in (tmp_path / "paper_two").rglob("*")
+        if file.is_file()
     }
     assert written == {target.replace("$name", "paper_two") for target in FILES.values()}
-    assert "$" not in "".join(file.read_text() for file in (tmp_path / "paper_two").rglob("*") if file.is_file())
+    assert "$" not in "".join(
+        file.read_text() for file in (tmp_path / "paper_two").rglob("*") if file.is_file()
+    )
 
 
 def test_it_is_found_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +62,9 @@ def test_it_is_found_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     folder = write_plugin("paper_three", tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(sys, "meta_path", [finder for finder in sys.meta_path if not isinstance(finder, SourceFinder)])
+    monkeypatch.setattr(
+        sys, "meta_path", [finder for finder in sys.meta_path if not isinstance(finder, SourceFinder)]
+    )
     use_plugin(folder)
     host = PluginHost()
     host.load_installed()

@@ -21,12 +21,20 @@ def array_set(counts=(6, 8), size=8, seed=0) -> ArraySet:
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
     images = rng.integers(0, 256, (len(labels), size, size, 3)).astype(np.uint8)
-    return ArraySet(images, labels, [f"kind {i}" for i in range(len(counts))], title="noise",
-                    factors={"parity": np.arange(len(labels)) % 2}, factor_names={"parity": ["even", "odd"]},
-                    captions=[[f"picture {i}"] for i in range(len(labels))])
+    return ArraySet(
+        images,
+        labels,
+        [f"kind {i}" for i in range(len(counts))],
+        title="noise",
+        factors={"parity": np.arange(len(labels)) % 2},
+        factor_names={"parity": ["even", "odd"]},
+        captions=[[f"picture {i}"] for i in range(len(labels))],
+    )
 
 
-def mini_cifar(root: Path, each: int = 4, keys: type = str, classes: int = 10, protocol: int = 2) -> np.ndarray:
+def mini_cifar(
+    root: Path, each: int = 4, keys: type = str, classes: int = 10, protocol: int = 2
+) -> np.ndarray:
     """CIFAR-10's files with ``each`` images; returns the training images (N, 3072)."""
     folder = root / "cifar-10-batches-py"
     folder.mkdir(parents=True)
@@ -36,8 +44,12 @@ def mini_cifar(root: Path, each: int = 4, keys: type = str, classes: int = 10, p
         data = rng.integers(0, 256, (each, 3072)).astype(np.uint8)
         rows.append(data)
         labels = [(number * each + i) % 10 for i in range(each)]
-        dump({"data": data, "labels": labels, "filenames": ["x.png"] * each, "batch_label": name}, folder / name, keys,
-             protocol)
+        dump(
+            {"data": data, "labels": labels, "filenames": ["x.png"] * each, "batch_label": name},
+            folder / name,
+            keys,
+            protocol,
+        )
     dump({"label_names": list(TEN[:classes]), "num_vis": 3072}, folder / _TEN.meta, keys, protocol)
     return np.concatenate(rows[:5])
 
@@ -46,10 +58,19 @@ def mini_cifar100(root: Path) -> None:
     """CIFAR-100's files with 100 images in each part, directly under ``root``."""
     root.mkdir(parents=True, exist_ok=True)
     for name in ("train", "test"):
-        dump({"data": np.zeros((100, 3072), np.uint8), "fine_labels": list(range(100)),
-              "coarse_labels": [i // 5 for i in range(100)]}, root / name)
+        dump(
+            {
+                "data": np.zeros((100, 3072), np.uint8),
+                "fine_labels": list(range(100)),
+                "coarse_labels": [i // 5 for i in range(100)],
+            },
+            root / name,
+        )
     names = ["aquarium_fish", *(f"thing_{i}" for i in range(99))]
-    dump({"fine_label_names": names, "coarse_label_names": [f"group_{i}" for i in range(20)]}, root / _HUNDRED.meta)
+    dump(
+        {"fine_label_names": names, "coarse_label_names": [f"group_{i}" for i in range(20)]},
+        root / _HUNDRED.meta,
+    )
 
 
 def dump(content: dict, path: Path, keys: type = str, protocol: int = 2) -> None:
@@ -91,5 +112,9 @@ def class_folders(root: Path, classes=("cat", "dog"), each: int = 3, size=(8, 8)
 
 def write_idx(path: Path, array: np.ndarray, packed: bool = True) -> None:
     """An IDX file of bytes, gzip or plain."""
-    data = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
+    data = (
+        bytes([0, 0, 8, array.ndim])
+        + np.array(array.shape, ">u4").tobytes()
+        + array.astype(np.uint8).tobytes()
+    )
     path.write_bytes(gzip.compress(data) if packed else data)

@@ -19,14 +19,16 @@ def drawings(n: int = 6, size: int = 16, captions: bool = True) -> ArraySet:
 
 
 def mixed(**changes) -> CaptionedImages:
-    sources = [dict(data=drawings(4, captions=False), templates=["a photo of a {class}"], flip=True),
-               CaptionSource(drawings(6), ["{name}, {keywords}", "{class}: {name}"], repeat=3)]
+    sources = [
+        dict(data=drawings(4, captions=False), templates=["a photo of a {class}"], flip=True),
+        CaptionSource(drawings(6), ["{name}, {keywords}", "{class}: {name}"], repeat=3),
+    ]
     return CaptionedImages(sources, **changes)
 
 
 def words(data: CaptionedImages, item) -> str:
     ids = data[item]["text"]
-    return data._tokenizer.decode(ids[1:int(ids.argmax())].tolist()).strip()
+    return data._tokenizer.decode(ids[1 : int(ids.argmax())].tolist()).strip()
 
 
 def test_items_collate_into_what_a_game_reads():
@@ -87,7 +89,9 @@ def test_fingerprint_tells_templates_and_images_apart():
 
 
 def test_faults_are_named():
-    with pytest.raises(ValueError, match=r"unknown placeholders \['nme'\]; allowed: \{name\}, \{class\}, \{keywords\}"):
+    with pytest.raises(
+        ValueError, match=r"unknown placeholders \['nme'\]; allowed: \{name\}, \{class\}, \{keywords\}"
+    ):
         CaptionSource(drawings(), ["{nme}"])
     with pytest.raises(DataError, match="needs captions, and drawings 4 has none"):
         CaptionSource(drawings(4, captions=False), ["{name}"])

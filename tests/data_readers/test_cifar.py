@@ -40,7 +40,9 @@ def test_root_may_be_the_folder_itself_and_train_is_a_word_for_split(tmp_path):
 
 def test_archive_is_extracted_and_nothing_else_of_it(tmp_path):
     mini_cifar(tmp_path)
-    pack(tmp_path, {"../escaped": b"x", "/tmp/escaped-absolute": b"x", "cifar-10-batches-py/readme.html": b"x"})
+    pack(
+        tmp_path, {"../escaped": b"x", "/tmp/escaped-absolute": b"x", "cifar-10-batches-py/readme.html": b"x"}
+    )
     assert len(CIFAR10(tmp_path)) == 20
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cifar-10-batches-py", "cifar-10-python.tar.gz"]
     assert not (tmp_path / "cifar-10-batches-py" / "readme.html").exists()
@@ -88,7 +90,9 @@ def test_fallback_says_that_it_is_one(tmp_path):
     assert len(data) == 2000
     assert data.classes[1] == "trouser"
     assert data.title == "Fashion-MNIST (embedded)"
-    assert data.notice == (f"CIFAR-10 not found in {tmp_path} and download is off: using Fashion-MNIST (embedded)")
+    assert data.notice == (
+        f"CIFAR-10 not found in {tmp_path} and download is off: using Fashion-MNIST (embedded)"
+    )
     assert data.fingerprint() == EmbeddedFashion("test").fingerprint()
     assert np.array_equal(data.image(5), EmbeddedFashion("test").image(5))
 
@@ -110,7 +114,9 @@ def test_a_download_is_used(tmp_path, monkeypatch):
 
 
 def test_nothing_found_says_how_to_mend(tmp_path):
-    with pytest.raises(DataError, match=r"not found in .* put the extracted archive.*download=True.*fallback"):
+    with pytest.raises(
+        DataError, match=r"not found in .* put the extracted archive.*download=True.*fallback"
+    ):
         CIFAR10(tmp_path)
 
 
@@ -125,13 +131,19 @@ def test_torn_data_is_an_error_even_with_a_fallback(tmp_path):
         CIFAR10(tmp_path, fallback={"type": EmbeddedFashion})
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ({"data": np.zeros((4, 3071), np.uint8), "labels": [0] * 4}, r"must be uint8 \(N, 3072\), it is uint8 \(4, 3071\)"),
-    ({"data": np.zeros((4, 3072), np.uint8), "labels": [0] * 3}, "4 images but 3 labels"),
-    ({"data": np.zeros((4, 3072), np.uint8), "labels": [0, 1, 2, 11]}, "class numbers 0 to 9"),
-    ({"data": np.zeros((4, 3072), np.uint8), "fine_labels": [0] * 4}, "no 'labels'.*another data set"),
-    ({"data": [1, 2], "labels": [0] * 2}, "it is list"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"data": np.zeros((4, 3071), np.uint8), "labels": [0] * 4},
+            r"must be uint8 \(N, 3072\), it is uint8 \(4, 3071\)",
+        ),
+        ({"data": np.zeros((4, 3072), np.uint8), "labels": [0] * 3}, "4 images but 3 labels"),
+        ({"data": np.zeros((4, 3072), np.uint8), "labels": [0, 1, 2, 11]}, "class numbers 0 to 9"),
+        ({"data": np.zeros((4, 3072), np.uint8), "fine_labels": [0] * 4}, "no 'labels'.*another data set"),
+        ({"data": [1, 2], "labels": [0] * 2}, "it is list"),
+    ],
+)
 def test_a_wrong_batch_is_named(tmp_path, content, message):
     mini_cifar(tmp_path)
     dump(content, tmp_path / "cifar-10-batches-py" / "data_batch_1")
@@ -168,15 +180,18 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, monkeypatch, e
     assert not (tmp_path / "pwned").exists()
 
 
-@pytest.mark.parametrize(("code", "message"), [
-    (b"cnumpy\ndtype\n(S'O'\ntR.", "number type 'O'"),
-    (b"c_codecs\nencode\n(S'x'\nS'zip'\ntR.", "codec 'zip'"),
-    (b"c_codecs\nencode\n(N}S'__doc__'\nS'x'\nstb.", "setting attributes"),
-    (b"cnumpy\nndarray\n(I9999999999999\ntR.", "torn"),
-    (b"cnumpy.core.multiarray\n_reconstruct\n(cbuiltins\nstr\n(I0\ntS'b'\ntR.", "builtins.str"),
-    (b"\x80\x04]q\x00.", "a list, not the dict"),
-    (b"", "torn"),
-])
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (b"cnumpy\ndtype\n(S'O'\ntR.", "number type 'O'"),
+        (b"c_codecs\nencode\n(S'x'\nS'zip'\ntR.", "codec 'zip'"),
+        (b"c_codecs\nencode\n(N}S'__doc__'\nS'x'\nstb.", "setting attributes"),
+        (b"cnumpy\nndarray\n(I9999999999999\ntR.", "torn"),
+        (b"cnumpy.core.multiarray\n_reconstruct\n(cbuiltins\nstr\n(I0\ntS'b'\ntR.", "builtins.str"),
+        (b"\x80\x04]q\x00.", "a list, not the dict"),
+        (b"", "torn"),
+    ],
+)
 def test_what_pickles_may_not_do(tmp_path, code, message):
     (tmp_path / "file").write_bytes(code)
     with pytest.raises(DataError, match=message):
@@ -216,8 +231,14 @@ def test_the_download_is_torchvisions_with_its_checksum(tmp_path, monkeypatch):
     monkeypatch.setattr(utils, "download_url", lambda *arguments: asked.append(arguments))
     with pytest.raises(DataError, match=r"the download did not help"):
         CIFAR10(tmp_path, download=True)
-    assert asked == [("https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz", str(tmp_path),
-                      "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a")]
+    assert asked == [
+        (
+            "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+            str(tmp_path),
+            "cifar-10-python.tar.gz",
+            "c58f30108f718f92721af3b95e74349a",
+        )
+    ]
 
     def fails(*arguments):
         raise RuntimeError("File not found or corrupted.")

@@ -21,14 +21,19 @@ def test_an_image_is_a_function_of_its_number() -> None:
 
 def test_splits_are_other_portraits() -> None:
     """No test image equals a training image; the registered name builds the set."""
-    train, test = DrawnPortraits(images=30), build(dict(type="DrawnPortraits", split="test", images=30), "dataset")
+    train, test = (
+        DrawnPortraits(images=30),
+        build(dict(type="DrawnPortraits", split="test", images=30), "dataset"),
+    )
     seen = {train.image(i).tobytes() for i in range(30)}
     assert not seen & {test.image(i).tobytes() for i in range(30)}
     assert (len(DrawnPortraits()), len(DrawnPortraits(train=False))) == (8000, 2000)
 
 
 def test_masks_hold_every_part_and_agree_across_sizes() -> None:
-    """All parts occur; hats on those who wear one; at twice the size the same pixels hold the same parts, borders aside."""
+    """All parts occur; hats on those who wear one; at twice the size the same pixels hold the same parts,
+    borders aside.
+    """
     data, large = DrawnPortraits(images=40), DrawnPortraits(images=40, image_size=128)
     masks = np.stack([data.mask(i) for i in range(40)])
     assert set(np.unique(masks)) == set(range(len(PARTS)))

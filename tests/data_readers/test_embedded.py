@@ -15,8 +15,18 @@ def test_fashion_is_balanced_grey_and_padded(split, each):
     assert data.embedded
     assert data.title == "Fashion-MNIST (embedded)"
     assert data.image_size == 32
-    assert data.classes == ["t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
-                            "ankle boot"]
+    assert data.classes == [
+        "t-shirt",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    ]
     image = data.image(3)
     assert image.shape == (32, 32, 3)
     assert (image == image[:, :, :1]).all()

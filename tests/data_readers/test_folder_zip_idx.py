@@ -91,9 +91,18 @@ def test_folder_errors(tmp_path):
 # --- decoding
 
 
-@pytest.mark.parametrize(("mode", "color", "expected"), [
-    ("L", 77, 77), ("1", 1, 255), ("I;16", 77 * 257, 77), ("I", 77 * 257, 77), ("RGB", (77, 77, 77), 77),
-    ("LA", (77, 255), 77), ("RGBA", (77, 77, 77, 255), 77)])
+@pytest.mark.parametrize(
+    ("mode", "color", "expected"),
+    [
+        ("L", 77, 77),
+        ("1", 1, 255),
+        ("I;16", 77 * 257, 77),
+        ("I", 77 * 257, 77),
+        ("RGB", (77, 77, 77), 77),
+        ("LA", (77, 255), 77),
+        ("RGBA", (77, 77, 77, 255), 77),
+    ],
+)
 def test_every_kind_of_png_becomes_rgb(tmp_path, mode, color, expected):
     image = decode(picture(tmp_path / ("x.tif" if mode == "I" else "x.png"), mode, color=color), "x")
     assert image.shape == (8, 8, 3)
@@ -138,9 +147,15 @@ def test_to_uint8_undoes_to_tensor():
 
 
 def test_zip_gives_images_labels_and_our_extra_keys(tmp_path):
-    path = noise_zip(tmp_path / "x.zip", classes=["even", "odd"], title="Noise", license="none", captions=[["a"]] * 6,
-                     factors={"third": {"names": ["0", "1", "2"], "values": [0, 1, 2, 0, 1, 2]}},
-                     split={"names": ["train", "test"], "values": [0, 0, 0, 0, 1, 1]})
+    path = noise_zip(
+        tmp_path / "x.zip",
+        classes=["even", "odd"],
+        title="Noise",
+        license="none",
+        captions=[["a"]] * 6,
+        factors={"third": {"names": ["0", "1", "2"], "values": [0, 1, 2, 0, 1, 2]}},
+        split={"names": ["train", "test"], "values": [0, 0, 0, 0, 1, 1]},
+    )
     data = ZippedImages(path, split="train")
     assert (len(data), data.image_size, data.title, data.classes) == (4, 8, "Noise", ["even", "odd"])
     assert data.factors["third"].tolist() == [0, 1, 2, 0]
@@ -156,7 +171,9 @@ def test_plain_stylegan_zip_and_folder(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for i, image in enumerate(NOISE):
             archive.writestr(f"00000/img{i:08d}.png", encode_png(image))
-        archive.writestr("dataset.json", json.dumps({"labels": [[f"00000/img{i:08d}.png", i % 3] for i in range(6)]}))
+        archive.writestr(
+            "dataset.json", json.dumps({"labels": [[f"00000/img{i:08d}.png", i % 3] for i in range(6)]})
+        )
     with zipfile.ZipFile(tmp_path / "x.zip") as archive:
         archive.extractall(tmp_path / "x")
     zipped, folder = ZippedImages(tmp_path / "x.zip"), ZippedImages(tmp_path / "x")
@@ -182,16 +199,19 @@ def test_zip_survives_pickling_and_its_cache_is_not_written_to_by_callers(tmp_pa
     assert np.array_equal(pickle.loads(pickle.dumps(data)).image(3), NOISE[3])
 
 
-@pytest.mark.parametrize(("more", "message"), [
-    ({"labels": [["9.png", 0]]}, "1 images that dataset.json lists are missing, the first is 9.png"),
-    ({"labels": [["0.png", -1]]}, "classes from 0"),
-    ({"labels": [["0.png", "cat"]]}, "classes from 0"),
-    ({"labels": 7}, "classes from 0"),
-    ({"classes": ["only"]}, "labels run from 0 to 1, but there are 1 class names"),
-    ({"captions": [["a"]]}, "1 captions for 6 images"),
-    ({"factors": {"f": {"names": ["x"], "values": [0]}}}, "'f' of dataset.json must be"),
-    ({"split": {"names": ["train"], "values": [0, 0, 0, 0, 0, 1]}}, "'split' of dataset.json must be"),
-])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"labels": [["9.png", 0]]}, "1 images that dataset.json lists are missing, the first is 9.png"),
+        ({"labels": [["0.png", -1]]}, "classes from 0"),
+        ({"labels": [["0.png", "cat"]]}, "classes from 0"),
+        ({"labels": 7}, "classes from 0"),
+        ({"classes": ["only"]}, "labels run from 0 to 1, but there are 1 class names"),
+        ({"captions": [["a"]]}, "1 captions for 6 images"),
+        ({"factors": {"f": {"names": ["x"], "values": [0]}}}, "'f' of dataset.json must be"),
+        ({"split": {"names": ["train"], "values": [0, 0, 0, 0, 0, 1]}}, "'split' of dataset.json must be"),
+    ],
+)
 def test_zip_with_an_index_that_does_not_fit(tmp_path, more, message):
     with pytest.raises(DataError, match=message):
         ZippedImages(noise_zip(tmp_path / "x.zip", **more))
@@ -244,7 +264,9 @@ def test_idx_and_fashion_mnist(tmp_path, packed):
 
 def test_idx_errors(tmp_path):
     path = tmp_path / "train-images-idx3-ubyte.gz"
-    with pytest.raises(DataError, match=r"-images-idx3-ubyte is missing \(with or without .gz\): get Fashion-MNIST"):
+    with pytest.raises(
+        DataError, match=r"-images-idx3-ubyte is missing \(with or without .gz\): get Fashion-MNIST"
+    ):
         FashionMNIST(tmp_path)
     write_idx(path, np.zeros((5, 28, 28)))
     good = path.read_bytes()

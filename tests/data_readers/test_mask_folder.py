@@ -1,4 +1,6 @@
-"""A folder of pictures and masks: pairs by name, one square, one size; what is missing or no mask is named."""
+"""A folder of pictures and masks: pairs by name, one square, one size; what is missing or no mask
+is named.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ PARTS = ["ground", "left", "right"]
 def write(folder: Path, name: str = "a", size: tuple[int, int] = (8, 12), mode: str = "L") -> np.ndarray:
     """A picture whose red tells its part; the mask (H, W): left and right halves of the middle rows."""
     mask = np.zeros(size, dtype=np.uint8)
-    mask[2:-2, :size[1] // 2], mask[2:-2, size[1] // 2:] = 1, 2
+    mask[2:-2, : size[1] // 2], mask[2:-2, size[1] // 2 :] = 1, 2
     picture = np.zeros((*size, 3), dtype=np.uint8)
     picture[..., 0] = mask * 100
     for part in ("images", "masks"):
@@ -61,7 +63,9 @@ def test_what_is_missing_or_no_mask(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(DataError, match=r"test has no folder 'images'"):
         MaskFolder(tmp_path, PARTS, "test")
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 12, 3)).astype(np.uint8)).save(tmp_path / "masks" / "a.png")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 12, 3)).astype(np.uint8)).save(
+        tmp_path / "masks" / "a.png"
+    )
     with pytest.raises(DataError, match=r"a.png is no index mask: it has shape \(8, 12, 3\) of uint8"):
         MaskFolder(tmp_path, PARTS).mask(0)
     (tmp_path / "masks" / "a.png").write_bytes(b"torn")
@@ -82,7 +86,9 @@ def test_masks_of_another_size_and_of_another_shape(tmp_path: Path) -> None:
     mask.resize((6, 4), Image.Resampling.NEAREST).save(tmp_path / "masks" / "a.png")
     assert data.mask(0).shape == (8, 8)
     mask.resize((8, 12)).save(tmp_path / "masks" / "a.png")
-    with pytest.raises(DataError, match=r"a.png is 8x12 pixels, its picture 12x8: their sides must have the same ratio"):
+    with pytest.raises(
+        DataError, match=r"a.png is 8x12 pixels, its picture 12x8: their sides must have the same ratio"
+    ):
         data.mask(0)
     (tmp_path / "images" / "a.png").write_bytes(b"torn")
     with pytest.raises(DataError, match=r"images.a.png is not a readable picture"):

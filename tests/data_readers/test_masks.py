@@ -39,12 +39,23 @@ def parts_shown(images: torch.Tensor) -> torch.Tensor:
     return (((images[0] + 1) * 127.5 - 20) / 60).round().long()
 
 
-@pytest.mark.parametrize("transforms", [
-    [], [dict(type="HorizontalFlip")], [dict(type="WeakAugment", shift=0.2)],
-    [dict(type="WeakAugment"), dict(type="PhotometricDistortion", brightness=6, contrast=0.05, saturation=0, hue=0)],
-], ids=lambda transforms: "+".join(transform["type"] for transform in transforms) or "none")
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [],
+        [dict(type="HorizontalFlip")],
+        [dict(type="WeakAugment", shift=0.2)],
+        [
+            dict(type="WeakAugment"),
+            dict(type="PhotometricDistortion", brightness=6, contrast=0.05, saturation=0, hue=0),
+        ],
+    ],
+    ids=lambda transforms: "+".join(transform["type"] for transform in transforms) or "none",
+)
 def test_the_mask_moves_with_the_image(transforms: list[dict[str, Any]]) -> None:
-    """What is drawn tells the part of each pixel: image and mask must agree after any transform, which must have moved some."""
+    """What is drawn tells the part of each pixel: image and mask must agree after any transform, which must
+    have moved some.
+    """
     stream, moved = Stream(Quarters(), transforms=transforms, masks=True), 0
     for position in range(20):
         item = stream[position, position % 5]
@@ -56,7 +67,9 @@ def test_the_mask_moves_with_the_image(transforms: list[dict[str, Any]]) -> None
 
 def test_an_image_is_the_same_with_and_without_its_mask() -> None:
     changes = [dict(type="WeakAugment"), dict(type="BlurAndNoise")]
-    with_masks, without = (Stream(Quarters(), transforms=changes, masks=masks, seed=3) for masks in (True, False))
+    with_masks, without = (
+        Stream(Quarters(), transforms=changes, masks=masks, seed=3) for masks in (True, False)
+    )
     for i in range(5):
         assert torch.equal(with_masks[i]["images"], without[i]["images"]) and "mask" not in without[i]
 
@@ -69,10 +82,19 @@ def test_masks_of_views_and_of_portraits() -> None:
 
 
 def test_transforms_that_leave_masks_behind_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"StrongAugment does not take masks along.*take HorizontalFlip, WeakAugment"):
+    with pytest.raises(
+        ValueError, match=r"StrongAugment does not take masks along.*take HorizontalFlip, WeakAugment"
+    ):
         Stream(Quarters(), transforms=[dict(type="StrongAugment")], masks=True)
     with pytest.raises(BuildError, match="TwoViews does not take masks along"):
-        build(dict(type="Stream", source=dict(type="DrawnPortraits", images=2), masks=True, transforms=[dict(type="TwoViews")]))
+        build(
+            dict(
+                type="Stream",
+                source=dict(type="DrawnPortraits", images=2),
+                masks=True,
+                transforms=[dict(type="TwoViews")],
+            )
+        )
 
 
 def test_masks_that_do_not_fit() -> None:
@@ -83,12 +105,17 @@ def test_masks_that_do_not_fit() -> None:
     masks = np.zeros((5, SIZE, SIZE), dtype=np.uint8)
     masks[3, 0, 0] = 4
     stream = Stream(Quarters(masks), masks=True)
-    with pytest.raises(DataError, match=r"the mask of image 3 has part 4, but there are 4 part names \(parts must be 0 to 3\)"):
+    with pytest.raises(
+        DataError,
+        match=r"the mask of image 3 has part 4, but there are 4 part names \(parts must be 0 to 3\)",
+    ):
         stream[3]
 
 
 def test_photometric_distortion_changes_what_it_says() -> None:
-    """Brightness shifts all channels alike; a hue turn and saturation keep the brightness; p=0 changes nothing."""
+    """Brightness shifts all channels alike; a hue turn and saturation keep the brightness; p=0 changes
+    nothing.
+    """
     image = np.random.default_rng(0).integers(90, 160, (8, 8, 3)).astype(np.uint8)
     rng = generator(0, 1)
     shift = PhotometricDistortion(20, 0, 0, 0, p=1)(image, rng).astype(int) - image
@@ -97,7 +124,9 @@ def test_photometric_distortion_changes_what_it_says() -> None:
     grey = np.array([0.299, 0.587, 0.114])
     assert np.abs((turned - image) @ grey).max() < 1.5 and np.abs(turned - image).max() > 5
     assert np.array_equal(PhotometricDistortion(p=0)(image, rng), image)
-    assert np.array_equal(PhotometricDistortion()(image, generator(7)), PhotometricDistortion()(image, generator(7)))
+    assert np.array_equal(
+        PhotometricDistortion()(image, generator(7)), PhotometricDistortion()(image, generator(7))
+    )
 
 
 def test_blur_and_noise_are_bounded() -> None:
@@ -107,11 +136,14 @@ def test_blur_and_noise_are_bounded() -> None:
     assert 0 < noisy.std() < 12 and abs(noisy.mean() - 128) < 1
 
 
-@pytest.mark.parametrize(("config", "message"), [
-    (dict(type="PhotometricDistortion", hue=200), r"hue=200: it lies in \[0, 180\]"),
-    (dict(type="PhotometricDistortion", p=2), r"p=2: it lies in \[0, 1\]"),
-    (dict(type="BlurAndNoise", blur=-1), "blur=-1, noise=10.0: standard deviations are at least 0"),
-])
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (dict(type="PhotometricDistortion", hue=200), r"hue=200: it lies in \[0, 180\]"),
+        (dict(type="PhotometricDistortion", p=2), r"p=2: it lies in \[0, 1\]"),
+        (dict(type="BlurAndNoise", blur=-1), "blur=-1, noise=10.0: standard deviations are at least 0"),
+    ],
+)
 def test_strengths_that_cannot_be(config: dict[str, Any], message: str) -> None:
     with pytest.raises(BuildError, match=message):
         build(config)

@@ -51,22 +51,35 @@ def test_split_by_fraction_and_its_three_kinds_of_unlabelled():
     assert len(draw_split(source, labelled_fraction=0.5, unlabelled="none").unlabelled) == 0
 
 
-@pytest.mark.parametrize(("options", "error", "message"), [
-    ({"labelled_per_class": 7}, MissingClassError, "class 'kind 0' has 6 images, fewer than labelled_per_class=7"),
-    ({"labelled_fraction": 0.07}, MissingClassError, "class 'kind 0' would have no labelled images"),
-    ({}, ValueError, "either labelled_per_class or labelled_fraction"),
-    ({"labelled_per_class": 1, "labelled_fraction": 0.1}, ValueError, "one of them"),
-    ({"labelled_fraction": 1.5}, ValueError, "labelled_fraction=1.5: it must lie in"),
-    ({"labelled_per_class": 0}, ValueError, "labelled_per_class=0: it must be at least 1"),
-    ({"labelled_per_class": 1, "unlabelled": "some"}, ValueError, "unlabelled='some': it is one of 'rest', 'all'"),
-])
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"labelled_per_class": 7},
+            MissingClassError,
+            "class 'kind 0' has 6 images, fewer than labelled_per_class=7",
+        ),
+        ({"labelled_fraction": 0.07}, MissingClassError, "class 'kind 0' would have no labelled images"),
+        ({}, ValueError, "either labelled_per_class or labelled_fraction"),
+        ({"labelled_per_class": 1, "labelled_fraction": 0.1}, ValueError, "one of them"),
+        ({"labelled_fraction": 1.5}, ValueError, "labelled_fraction=1.5: it must lie in"),
+        ({"labelled_per_class": 0}, ValueError, "labelled_per_class=0: it must be at least 1"),
+        (
+            {"labelled_per_class": 1, "unlabelled": "some"},
+            ValueError,
+            "unlabelled='some': it is one of 'rest', 'all'",
+        ),
+    ],
+)
 def test_split_errors(options, error, message):
     with pytest.raises(error, match=message):
         draw_split(array_set((6, 8)), **options)
 
 
 def test_a_class_without_images_is_named():
-    with pytest.raises(MissingClassError, match=r"'kind 1' would have no labelled images .the class has no images"):
+    with pytest.raises(
+        MissingClassError, match=r"'kind 1' would have no labelled images .the class has no images"
+    ):
         draw_split(array_set((6, 0)), labelled_per_class=1)
 
 
@@ -134,7 +147,9 @@ def test_no_leak_shuffled_hidden_labels_change_no_bit():
 
     def batches():
         stream = Stream(source, split, [WeakAugment(), TwoViews()], seed=5)
-        loader = DataLoader(stream, batch_size=8, sampler=StreamSampler(stream, seed=5, labelled_fraction=0.25))
+        loader = DataLoader(
+            stream, batch_size=8, sampler=StreamSampler(stream, seed=5, labelled_fraction=0.25)
+        )
         return take(loader, 12)
 
     before = batches()
@@ -182,7 +197,7 @@ def test_sampler_is_endless_and_shows_every_entry_once_an_epoch():
     stream = Stream(array_set())
     pairs = take(StreamSampler(stream, seed=0), 42)
     assert [position for position, _ in pairs] == list(range(42))
-    epochs = [[entry for _, entry in pairs[i:i + 14]] for i in (0, 14, 28)]
+    epochs = [[entry for _, entry in pairs[i : i + 14]] for i in (0, 14, 28)]
     assert all(sorted(epoch) == list(range(14)) for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
 
@@ -193,7 +208,7 @@ def test_sampler_starts_anywhere_without_replay(fraction):
     whole = take(StreamSampler(stream, seed=0, labelled_fraction=fraction), 100)
     for start in (1, 13, 14, 61):
         sampler = StreamSampler(stream, seed=0, start=start, labelled_fraction=fraction)
-        assert take(sampler, 20) == whole[start:start + 20]
+        assert take(sampler, 20) == whole[start : start + 20]
     sampler = StreamSampler(stream, seed=0, labelled_fraction=fraction)
     sampler.start = 61  # as the training loop sets it on resume
     assert take(sampler, 5) == whole[61:66]
@@ -204,12 +219,16 @@ def test_ranks_take_contiguous_slices_of_the_global_batch(world):
     stream = Stream(array_set())
     whole = take(StreamSampler(stream, seed=0), 60)
     size = 12 // world
-    ranks = [take(StreamSampler(stream, batch_size=size, seed=0, rank=rank, world=world), 3 * size)
-             for rank in range(world)]
-    joined = [pair for batch in range(3) for rank in ranks for pair in rank[batch * size:(batch + 1) * size]]
+    ranks = [
+        take(StreamSampler(stream, batch_size=size, seed=0, rank=rank, world=world), 3 * size)
+        for rank in range(world)
+    ]
+    joined = [
+        pair for batch in range(3) for rank in ranks for pair in rank[batch * size : (batch + 1) * size]
+    ]
     assert joined == whole[:36]
     resumed = StreamSampler(stream, batch_size=size, seed=0, rank=world - 1, world=world, start=2 * size)
-    assert take(resumed, size) == ranks[-1][2 * size:]
+    assert take(resumed, size) == ranks[-1][2 * size :]
 
 
 def test_labelled_fraction_is_kept_evenly():
@@ -223,11 +242,14 @@ def test_labelled_fraction_is_kept_evenly():
     assert counts[stream.split.unlabelled].max() == 4
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"rank": 0, "world": 2}, "with 2 ranks the sampler needs a batch_size"),
-    ({"rank": 2, "world": 2, "batch_size": 4}, "rank=2 of world=2"),
-    ({"labelled_fraction": 0.5}, "both labelled .14. and unlabelled .0. entries"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rank": 0, "world": 2}, "with 2 ranks the sampler needs a batch_size"),
+        ({"rank": 2, "world": 2, "batch_size": 4}, "rank=2 of world=2"),
+        ({"labelled_fraction": 0.5}, "both labelled .14. and unlabelled .0. entries"),
+    ],
+)
 def test_sampler_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         StreamSampler(Stream(array_set()), **arguments)
@@ -276,12 +298,15 @@ def test_relabelled_set_takes_a_config_and_does_not_depend_on_the_order_of_the_g
     assert len(one) == 600
 
 
-@pytest.mark.parametrize(("groups", "error", "message"), [
-    ({"a": ["pulover"]}, MissingClassError, "has no class 'pulover'; did you mean 'pullover'?"),
-    ({"a": ["bag"], "b": ["bag"]}, DataError, "class 'bag' is in more than one group"),
-    ({"a": []}, DataError, "groups: 'a' is empty"),
-    ({}, DataError, "groups is empty"),
-])
+@pytest.mark.parametrize(
+    ("groups", "error", "message"),
+    [
+        ({"a": ["pulover"]}, MissingClassError, "has no class 'pulover'; did you mean 'pullover'?"),
+        ({"a": ["bag"], "b": ["bag"]}, DataError, "class 'bag' is in more than one group"),
+        ({"a": []}, DataError, "groups: 'a' is empty"),
+        ({}, DataError, "groups is empty"),
+    ],
+)
 def test_relabelled_set_errors(groups, error, message):
     with pytest.raises(error, match=message):
         RelabelledSet(EmbeddedFashion("test"), groups)

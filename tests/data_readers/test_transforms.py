@@ -33,8 +33,12 @@ def test_weak_shifts_by_at_most_an_eighth_and_in_every_direction():
     for seed in range(300):
         shifted = WeakAugment(flip=0)(IMAGE, rng(seed))
         middle = shifted[8:24, 8:24]
-        found = [(dy, dx) for dy in range(-4, 5) for dx in range(-4, 5)
-                 if np.array_equal(middle, IMAGE[8 + dy:24 + dy, 8 + dx:24 + dx])]
+        found = [
+            (dy, dx)
+            for dy in range(-4, 5)
+            for dx in range(-4, 5)
+            if np.array_equal(middle, IMAGE[8 + dy : 24 + dy, 8 + dx : 24 + dx])
+        ]
         assert len(found) == 1
         seen.add(found[0])
     assert {dy for dy, _ in seen} == {dx for _, dx in seen} == set(range(-4, 5))
@@ -72,11 +76,14 @@ def test_two_views_add_names_and_leave_the_image():
     assert not np.array_equal(views["weak"], views["strong"])
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: HorizontalFlip(2), "p=2: a probability"),
-    (lambda: WeakAugment(shift=1), "shift=1: a share"),
-    (lambda: StrongAugment(-1), "operations=-1"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: HorizontalFlip(2), "p=2: a probability"),
+        (lambda: WeakAugment(shift=1), "shift=1: a share"),
+        (lambda: StrongAugment(-1), "operations=-1"),
+    ],
+)
 def test_errors(make, message):
     with pytest.raises(ValueError, match=message):
         make()

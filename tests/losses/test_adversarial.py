@@ -13,13 +13,24 @@ from toolbox.losses.adversarial import AdversarialLoss, hinge, non_saturating, w
 REAL, FAKE = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 1.0])
 
 
-@pytest.mark.parametrize(("loss", "discriminator", "generator"), [
-    (hinge, 0.5 / 2 + 2 / 2, 1.0),
-    (wasserstein, -1 - 1.25, 1.0),
-    (non_saturating,
-     (math.log1p(math.exp(-2)) + math.log1p(math.exp(-0.5)) + math.log1p(math.exp(-3)) + math.log1p(math.e)) / 2,
-     (math.log1p(math.exp(3)) + math.log1p(math.exp(-1))) / 2),
-])
+@pytest.mark.parametrize(
+    ("loss", "discriminator", "generator"),
+    [
+        (hinge, 0.5 / 2 + 2 / 2, 1.0),
+        (wasserstein, -1 - 1.25, 1.0),
+        (
+            non_saturating,
+            (
+                math.log1p(math.exp(-2))
+                + math.log1p(math.exp(-0.5))
+                + math.log1p(math.exp(-3))
+                + math.log1p(math.e)
+            )
+            / 2,
+            (math.log1p(math.exp(3)) + math.log1p(math.exp(-1))) / 2,
+        ),
+    ],
+)
 def test_values(loss: AdversarialLoss, discriminator: float, generator: float) -> None:
     assert loss.discriminator(REAL, FAKE).item() == pytest.approx(discriminator)
     assert loss.generator(FAKE).item() == pytest.approx(generator)

@@ -25,7 +25,10 @@ def test_r1_is_a_mean_over_images() -> None:
 
 
 def test_r1_reaches_the_weights() -> None:
-    weight, images = torch.randn(4, dtype=torch.double, requires_grad=True), torch.randn(3, 4, dtype=torch.double)
+    weight, images = (
+        torch.randn(4, dtype=torch.double, requires_grad=True),
+        torch.randn(3, 4, dtype=torch.double),
+    )
 
     def penalty(w: Tensor) -> Tensor:
         x = images.clone().requires_grad_()
@@ -41,7 +44,7 @@ def test_r1_needs_gradients() -> None:
 
 def test_gradient_penalty_of_a_linear_discriminator() -> None:
     value = gradient_penalty(linear, torch.randn(4, 3, 2, 2), torch.randn(4, 3, 2, 2), weight=10.0)
-    assert value.item() == pytest.approx(10 * (48 ** 0.5 - 1) ** 2, rel=1e-5)
+    assert value.item() == pytest.approx(10 * (48**0.5 - 1) ** 2, rel=1e-5)
 
 
 def test_gradient_penalty_lies_between_real_and_fake_and_follows_its_rng() -> None:

@@ -171,5 +171,3 @@ def test_a_record_says_what_was_measured(tmp_path: Path) -> None:
     assert {"python", "torch", "numpy"} <= set(fid["versions"])
     assert intra["classes"]["2"]["n_real"] == 30
     assert fid["data"]["embedded"] is True
-
-

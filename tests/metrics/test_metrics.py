@@ -80,7 +80,9 @@ def test_another_number_of_fakes_than_the_protocol_is_refused(name: str) -> None
 
 def test_fid_is_the_function_of_the_features() -> None:
     x, y = (features_of(Blocks(), sample).numpy() for sample in (reals(), fakes(60)))
-    assert fed(FID(Blocks()), reals(), fakes(60)).compute()[""] == pytest.approx(frechet_from_features(x, y), rel=1e-6)
+    assert fed(FID(Blocks()), reals(), fakes(60)).compute()[""] == pytest.approx(
+        frechet_from_features(x, y), rel=1e-6
+    )
     assert FID(Blocks()).name == "fid[blocks,0]"
 
 
@@ -99,31 +101,47 @@ class Given(FeatureExtractor):
 
 
 def given(features: np.ndarray, labels: np.ndarray) -> Sample:
-    return Sample(torch.zeros(len(features), 3, 1, 1), Condition(labels=torch.from_numpy(labels)),
-                  index=torch.arange(len(features)), extras={"features:given": torch.from_numpy(features)})
+    return Sample(
+        torch.zeros(len(features), 3, 1, 1),
+        Condition(labels=torch.from_numpy(labels)),
+        index=torch.arange(len(features)),
+        extras={"features:given": torch.from_numpy(features)},
+    )
 
 
 @pytest.mark.parametrize("keep_features", [True, False])
 def test_intra_class_reference_values(keep_features: bool) -> None:
     arrays = golden("intra_fid")
     metric = IntraFID(Given(12), keep_features=keep_features)
-    values = fed(metric, given(arrays["real"], arrays["real_labels"]),
-                 given(arrays["fake"], arrays["fake_labels"])).compute()
+    values = fed(
+        metric, given(arrays["real"], arrays["real_labels"]), given(arrays["fake"], arrays["fake_labels"])
+    ).compute()
     assert values[""] == pytest.approx(float(arrays["intra_fid"]), rel=1e-6)
     classes = metric.details()["classes"]
     np.testing.assert_allclose([classes[str(c)]["value"] for c in range(4)], arrays["per_class"], rtol=1e-6)
     assert sum(entry["n_fake"] for entry in classes.values()) == 320
-    overall = fed(FID(Given(12)), given(arrays["real"], arrays["real_labels"]),
-                  given(arrays["fake"], arrays["fake_labels"])).compute()
+    overall = fed(
+        FID(Given(12)),
+        given(arrays["real"], arrays["real_labels"]),
+        given(arrays["fake"], arrays["fake_labels"]),
+    ).compute()
     assert overall[""] == pytest.approx(float(arrays["overall_fid"]), rel=1e-6)
 
 
 def test_intra_class_of_few_images() -> None:
     real, fake = reals(24), fakes(24)  # 8 of each class, 12 features
-    expected = np.mean([frechet_from_features(*(features_of(Blocks(), s)[s.condition.labels == c].numpy()
-                                                for s in (real, fake))) for c in range(3)])
+    expected = np.mean(
+        [
+            frechet_from_features(
+                *(features_of(Blocks(), s)[s.condition.labels == c].numpy() for s in (real, fake))
+            )
+            for c in range(3)
+        ]
+    )
     assert fed(IntraFID(Blocks()), real, fake).compute()[""] == pytest.approx(float(expected))
-    with pytest.raises(ValueError, match=r"class 0 has 8 real images, at least 13 are needed: .*keep_features=True"):
+    with pytest.raises(
+        ValueError, match=r"class 0 has 8 real images, at least 13 are needed: .*keep_features=True"
+    ):
         fed(IntraFID(Blocks(), keep_features=False), real, fake).compute()
 
 
@@ -203,12 +221,15 @@ def test_quantised_images_stay_as_they_are() -> None:
     assert torch.equal(quantise(from_bytes(levels)), levels)
 
 
-@pytest.mark.parametrize(("images", "message"), [
-    (torch.full((2, 3, 4, 4), 1.01), r"image 0 of the batch spans 1.01 to 1.01: expected \[-1, 1\]"),
-    (torch.full((2, 3, 4, 4), float("nan")), "image 0 of the batch spans nan"),
-    (torch.zeros(2, 1, 4, 4), r"expected \(N, 3, H, W\)"),
-    (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "expected floats"),
-])
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (torch.full((2, 3, 4, 4), 1.01), r"image 0 of the batch spans 1.01 to 1.01: expected \[-1, 1\]"),
+        (torch.full((2, 3, 4, 4), float("nan")), "image 0 of the batch spans nan"),
+        (torch.zeros(2, 1, 4, 4), r"expected \(N, 3, H, W\)"),
+        (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), "expected floats"),
+    ],
+)
 def test_bad_images(images: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FID(Blocks()).update_fake(Sample(images))
@@ -238,4 +259,6 @@ def test_labels_that_are_missing_or_hidden() -> None:
     with pytest.raises(ValueError, match=r"condition\.labels of the generated images is None"):
         IntraFID(Blocks()).update_fake(sample.replace(condition=Condition()))
     with pytest.raises(ValueError, match="2 generated images of the batch have hidden ones"):
-        IntraFID(Blocks()).update_fake(sample.replace(condition=Condition(labels=torch.tensor([0, -1, 1, -1]))))
+        IntraFID(Blocks()).update_fake(
+            sample.replace(condition=Condition(labels=torch.tensor([0, -1, 1, -1])))
+        )

@@ -59,14 +59,30 @@ class Brightest(Metric):
 
 
 def metrics() -> list[Metric]:
-    return [FID(Blocks()), FID(Blocks("few"), 20), IntraFID(Blocks()), IntraFID(Blocks("sums"), keep_features=False),
-            KID(Blocks(), subsets=3, subset_size=20), PrecisionRecall(Blocks()), InceptionScore(Blocks(), splits=3),
-            ClassifierAccuracy(Blocks()), ClusterConsistency(Blocks(), nearest_half), Brightest()]
+    return [
+        FID(Blocks()),
+        FID(Blocks("few"), 20),
+        IntraFID(Blocks()),
+        IntraFID(Blocks("sums"), keep_features=False),
+        KID(Blocks(), subsets=3, subset_size=20),
+        PrecisionRecall(Blocks()),
+        InceptionScore(Blocks(), splits=3),
+        ClassifierAccuracy(Blocks()),
+        ClusterConsistency(Blocks(), nearest_half),
+        Brightest(),
+    ]
 
 
 def measure(folder: Path | None = None, batch_size: int = 8) -> dict[str, float]:
-    return evaluate(sampler, Pixels(), metrics(), n_fake=60, batch_size=batch_size, cache_dir=folder and folder / "cache",
-                    record=folder and folder / "metrics.jsonl")
+    return evaluate(
+        sampler,
+        Pixels(),
+        metrics(),
+        n_fake=60,
+        batch_size=batch_size,
+        cache_dir=folder and folder / "cache",
+        record=folder and folder / "metrics.jsonl",
+    )
 
 
 def measure_in_many_ways(folder: Path) -> tuple[dict[str, float], ...]:
@@ -75,6 +91,7 @@ def measure_in_many_ways(folder: Path) -> tuple[dict[str, float], ...]:
 
 def fail_on_one_rank(where: str) -> str:
     """What each rank raises when only one meets the fault."""
+
     def broken(index: Tensor) -> Sample:
         sample = sampler(index)
         if ranks.rank() == ranks.world() - 1 and where == "sampler":
@@ -106,6 +123,8 @@ def test_three_ranks_equal_one() -> None:
     assert run_ranks(measure, world=3) == [measure()] * 3
 
 
-@pytest.mark.parametrize(("where", "message"), [("sampler", "image 0 of the batch spans nan"), ("names", "two metrics are named")])
+@pytest.mark.parametrize(
+    ("where", "message"), [("sampler", "image 0 of the batch spans nan"), ("names", "two metrics are named")]
+)
 def test_a_fault_on_one_rank_is_raised_on_all(where: str, message: str) -> None:
     assert all(message in answer for answer in run_ranks(fail_on_one_rank, where))

@@ -46,7 +46,9 @@ def test_parts_add_up_in_any_order(kind: str, cuts: list[int], random: object) -
 @given(st.integers(1, 4), st.integers(0, 10_000))
 @settings(max_examples=20, deadline=None)
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_same_batches_give_the_same_bits_however_they_are_shared(kind: str, ranks: int, seed: int) -> None:
+def test_the_same_batches_give_the_same_bits_however_they_are_shared(
+    kind: str, ranks: int, seed: int
+) -> None:
     order = np.random.default_rng(seed).permutation(20)
     batches = torch.arange(1000).split(50)
     parts = [KINDS[kind](8) for _ in range(ranks)]

@@ -40,7 +40,9 @@ def klish_fill(name: str, shape: tuple[int, ...]) -> Tensor:
     return 0.1 * normal(name, *shape) if name.endswith("apply_noise.weight") else fill(name, shape)
 
 
-def _renamed(network: nn.Module, name: str, shape: tuple[int, ...], fused_from: int) -> tuple[str, tuple[int, ...]]:
+def _renamed(
+    network: nn.Module, name: str, shape: tuple[int, ...], fused_from: int
+) -> tuple[str, tuple[int, ...]]:
     is_style, is_judge = hasattr(network, "synthesis"), hasattr(network, "judge")
     layer = re.fullmatch(r"((?:synthesis\.)?layer(\d+))\.(?:conv\.)?weight", name)
     if layer:
@@ -48,11 +50,17 @@ def _renamed(network: nn.Module, name: str, shape: tuple[int, ...], fused_from: 
         if fused:
             return f"{layer[1]}.weight", (shape[2], shape[3], shape[1], shape[0])
         return f"{layer[1]}.{'conv' if len(shape) == 4 else 'fc'}.weight", shape
-    changes = [(r"(mapping\.dense\d+)\.weight", r"\1.fc.weight"), (r"(mapping\.dense\d+)\.bias", r"\1.wscale.bias"),
-               (r"mapping\.w_avg", "truncation.w_avg"), (r"(synthesis\.layer\d+)\.bias", r"\1.epilogue.bias"),
-               (r"\.noise_strength", ".epilogue.apply_noise.weight"), (r"\.noise_const", ".epilogue.apply_noise.noise"),
-               (r"\.style\.weight", ".epilogue.style_mod.dense.fc.weight"),
-               (r"\.style\.bias", ".epilogue.style_mod.dense.wscale.bias"), (r"((?:out|in)put\d+)\.weight", r"\1.conv.weight")]
+    changes = [
+        (r"(mapping\.dense\d+)\.weight", r"\1.fc.weight"),
+        (r"(mapping\.dense\d+)\.bias", r"\1.wscale.bias"),
+        (r"mapping\.w_avg", "truncation.w_avg"),
+        (r"(synthesis\.layer\d+)\.bias", r"\1.epilogue.bias"),
+        (r"\.noise_strength", ".epilogue.apply_noise.weight"),
+        (r"\.noise_const", ".epilogue.apply_noise.noise"),
+        (r"\.style\.weight", ".epilogue.style_mod.dense.fc.weight"),
+        (r"\.style\.bias", ".epilogue.style_mod.dense.wscale.bias"),
+        (r"((?:out|in)put\d+)\.weight", r"\1.conv.weight"),
+    ]
     changes += [] if is_style else [(r"\.bias", ".wscale.bias")]
     for pattern, new in changes:
         theirs, hits = re.subn(f"{pattern}$", new, name)
@@ -71,7 +79,9 @@ def _is_fused(i: int, image_size: int, is_judge: bool, fused_from: int) -> bool:
 
 
 def klish_stylegan2_state(network: nn.Module) -> State:
-    """A StyleGAN2 generator's weights, filled, by KLiSH's names, in its shapes, with the filters that it stores."""
+    """A StyleGAN2 generator's weights, filled, by KLiSH's names, in its shapes, with the filters that it
+    stores.
+    """
     state = {"synthesis.upsample.kernel": KERNEL[None, None]}
     for name, tensor in network.state_dict().items():
         if name.endswith("resample_filter"):
@@ -90,10 +100,18 @@ def klish_stylegan2_state(network: nn.Module) -> State:
 def _stylegan2_name(name: str) -> str:
     block = re.match(r"synthesis\.b(\d+)\.", name)
     k = int(block[1]).bit_length() - 3 if block else 0
-    for pattern, new in [(r"mapping\.fc(\d+)\.weight", r"mapping.dense\1.fc.weight"), (r"mapping\.fc", "mapping.dense"),
-                         (r"mapping\.w_avg", "truncation.w_avg"), (r"synthesis\.b4\.const", "synthesis.early_layer.const"),
-                         (r"b\d+\.conv0", f"layer{2 * k - 1}"), (r"b\d+\.conv1", f"layer{2 * k}"), (r"b\d+\.torgb", f"output{k}"),
-                         (r"affine\.weight", "style.fc.weight"), (r"affine\.bias", "style.bias"), ("noise_const", "noise")]:
+    for pattern, new in [
+        (r"mapping\.fc(\d+)\.weight", r"mapping.dense\1.fc.weight"),
+        (r"mapping\.fc", "mapping.dense"),
+        (r"mapping\.w_avg", "truncation.w_avg"),
+        (r"synthesis\.b4\.const", "synthesis.early_layer.const"),
+        (r"b\d+\.conv0", f"layer{2 * k - 1}"),
+        (r"b\d+\.conv1", f"layer{2 * k}"),
+        (r"b\d+\.torgb", f"output{k}"),
+        (r"affine\.weight", "style.fc.weight"),
+        (r"affine\.bias", "style.bias"),
+        ("noise_const", "noise"),
+    ]:
         name = re.sub(pattern, new, name)
     return name
 

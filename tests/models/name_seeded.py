@@ -28,7 +28,9 @@ def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def state(shapes: dict[str, list[int]]) -> dict[str, Tensor]:
-    """A whole state dict; spectral-norm vectors are the true top singular vectors (200 power iterations in double)."""
+    """A whole state dict; spectral-norm vectors are the true top singular vectors (200 power iterations in
+    double).
+    """
     filled = {name: torch.from_numpy(np.asarray(fill(name, tuple(shape)))) for name, shape in shapes.items()}
     for name in shapes:
         if name.endswith("weight_u"):

@@ -1,4 +1,6 @@
-"""Weights and inputs filled from their own names, as the StyleGAN references were made (tests/data/stylegan/README.md)."""
+"""Weights and inputs filled from their own names, as the StyleGAN references were made
+(tests/data/stylegan/README.md).
+"""
 
 from __future__ import annotations
 
@@ -50,6 +52,10 @@ def fill(name: str, shape: tuple[int, ...]) -> Tensor:
 
 def filled(network: Network) -> Network:
     """The network in eval mode, every tensor but filters set from its name."""
-    network.load_state_dict({name: value if name.endswith("resample_filter") else fill(name, tuple(value.shape))
-                             for name, value in network.state_dict().items()})
+    network.load_state_dict(
+        {
+            name: value if name.endswith("resample_filter") else fill(name, tuple(value.shape))
+            for name, value in network.state_dict().items()
+        }
+    )
     return network.eval()

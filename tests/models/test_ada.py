@@ -33,7 +33,9 @@ class TestReference:
         group, percentile = case.split(".p")
         images = normal("input.gray", 1, 1, 24, 24) if "gray" in case else normal("input.img", 1, 3, 24, 24)
         augment = AdaptiveAugment(group.replace("_only", "").replace("_gray", ""), p=1)
-        torch.testing.assert_close(augment(images, percentile=float(percentile)), arrays()[case], rtol=0, atol=1e-4)
+        torch.testing.assert_close(
+            augment(images, percentile=float(percentile)), arrays()[case], rtol=0, atol=1e-4
+        )
 
     def test_filters(self) -> None:
         torch.testing.assert_close(ada_transforms.lowpass_filter(), arrays()["Hz_geom"])
@@ -41,7 +43,10 @@ class TestReference:
 
     def test_pipelines(self) -> None:
         assert PIPELINES["bg"] == ("xflip", "rotate90", "xint", "scale", "rotate", "aniso", "xfrac")
-        assert len(PIPELINES["bgc"]) == 12 and PIPELINES["bgcfnc"][-3:] == ("imgfilter", "noise", "cutout") == OPERATIONS[-3:]
+        assert (
+            len(PIPELINES["bgc"]) == 12
+            and PIPELINES["bgcfnc"][-3:] == ("imgfilter", "noise", "cutout") == OPERATIONS[-3:]
+        )
         assert AdaptiveAugment(["xflip", "color"]).operations == AdaptiveAugment("xflip, color").operations
 
 
@@ -60,18 +65,22 @@ class TestContract:
         augment = AdaptiveAugment("bg,imgfilter,color", p=1).double()
         images = normal("x", 2, 3, 24, 24).double()[:, :, :24]
         moving = images.clone().requires_grad_()
-        values = augment(moving, rng()).square().sum()  # quadratic in the images: grad . x = 2 (linear part), |grad| moves
-        gradient, = torch.autograd.grad(values, moving, create_graph=True)
+        values = (
+            augment(moving, rng()).square().sum()
+        )  # quadratic in the images: grad . x = 2 (linear part), |grad| moves
+        (gradient,) = torch.autograd.grad(values, moving, create_graph=True)
         gradient.square().sum().backward()
         eps = 1e-5
         direction = normal("direction", 2, 3, 24, 24).double()
         above, below = (self._penalty(augment, images + sign * eps * direction) for sign in (1, -1))
-        assert float((moving.grad * direction).sum()) == pytest.approx(float((above - below) / (2 * eps)), rel=1e-5)
+        assert float((moving.grad * direction).sum()) == pytest.approx(
+            float((above - below) / (2 * eps)), rel=1e-5
+        )
 
     @staticmethod
     def _penalty(augment: AdaptiveAugment, images: Tensor) -> Tensor:
         moving = images.clone().requires_grad_()
-        gradient, = torch.autograd.grad(augment(moving, rng()).square().sum(), moving)
+        (gradient,) = torch.autograd.grad(augment(moving, rng()).square().sum(), moving)
         return gradient.square().sum()
 
     def test_sampling_has_the_gradients_of_torch(self) -> None:
@@ -165,15 +174,24 @@ class TestController:
         assert set(one.log()) == {"p"}
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda: AdaptiveAugment("bgx"), r"pipeline='bgx': 'bgx' is not known; choose from \['bg', .*did you mean 'bg'"),
-    (lambda: AdaptiveAugment("color,rotat"), r"'rotat' is not known.*did you mean 'rotate'"),
-    (lambda: AdaptiveAugment(p=1.5), r"p=1.5 must be in \[0, 1\]"),
-    (lambda: AdaptiveAugment(speed_kimg=0), "speed_kimg=0 must be above 0"),
-    (lambda: AdaptiveAugment(every=0), "every=0 at least 1"),
-    (lambda: AdaptiveAugment("filter", p=1)(torch.zeros(1, 3, 16, 16)), r"16x16 pixels are too small for 'imgfilter'"),
-    (lambda: AdaptiveAugment("color", p=1)(torch.zeros(1, 4, 16, 16)), r"images have 4 channels"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: AdaptiveAugment("bgx"),
+            r"pipeline='bgx': 'bgx' is not known; choose from \['bg', .*did you mean 'bg'",
+        ),
+        (lambda: AdaptiveAugment("color,rotat"), r"'rotat' is not known.*did you mean 'rotate'"),
+        (lambda: AdaptiveAugment(p=1.5), r"p=1.5 must be in \[0, 1\]"),
+        (lambda: AdaptiveAugment(speed_kimg=0), "speed_kimg=0 must be above 0"),
+        (lambda: AdaptiveAugment(every=0), "every=0 at least 1"),
+        (
+            lambda: AdaptiveAugment("filter", p=1)(torch.zeros(1, 3, 16, 16)),
+            r"16x16 pixels are too small for 'imgfilter'",
+        ),
+        (lambda: AdaptiveAugment("color", p=1)(torch.zeros(1, 4, 16, 16)), r"images have 4 channels"),
+    ],
+)
 def test_errors(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()  # type: ignore[operator]

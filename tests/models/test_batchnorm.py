@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from toolbox.interfaces import Condition
-from toolbox.models.batchnorm import batch_norms, batch_statistics, frozen_running_statistics, standing_statistics
+from toolbox.models.batchnorm import (
+    batch_norms,
+    batch_statistics,
+    frozen_running_statistics,
+    standing_statistics,
+)
 from toolbox.models.biggan import BigGANGenerator
 
 LABELS = Condition(labels=torch.tensor([0, 1, 0, 1]))
@@ -45,7 +50,9 @@ def test_batch_statistics_leave_nothing_behind(generator: BigGANGenerator, train
         _fail_inside(generator)
     after = state(generator)
     assert settings(generator) == flags
-    assert all(torch.equal(before[name], after[name]) for name in before if "running" in name or "tracked" in name)
+    assert all(
+        torch.equal(before[name], after[name]) for name in before if "running" in name or "tracked" in name
+    )
 
 
 def _fail_inside(generator: BigGANGenerator) -> None:
@@ -102,7 +109,9 @@ def test_frozen_running_statistics(generator: BigGANGenerator) -> None:
     with frozen_running_statistics(generator):
         frozen = generator(z, LABELS)
     after = state(generator)
-    assert all(torch.equal(before[name], after[name]) for name in before if "running" in name or "tracked" in name)
+    assert all(
+        torch.equal(before[name], after[name]) for name in before if "running" in name or "tracked" in name
+    )
     generator.load_state_dict(before)
     assert torch.equal(frozen, generator(z, LABELS))  # normalised by the batch, as in plain training mode
     assert not same(before, state(generator))

@@ -46,13 +46,19 @@ def generator(size: str) -> BigGANGenerator:
 
 def small(**changes: object) -> BigGANGenerator:
     torch.manual_seed(0)
-    return BigGANGenerator(**{**dict(channels=4, image_size=16, latent_dim=6, embedding_dim=5, n_conditions=3,
-                                     attention=False), **changes}).eval()
+    return BigGANGenerator(
+        **{
+            **dict(channels=4, image_size=16, latent_dim=6, embedding_dim=5, n_conditions=3, attention=False),
+            **changes,
+        }
+    ).eval()
 
 
 def small_discriminator(**changes: object) -> BigGANDiscriminator:
     torch.manual_seed(0)
-    return BigGANDiscriminator(**{**dict(channels=4, image_size=16, n_conditions=3, attention=False), **changes}).eval()
+    return BigGANDiscriminator(
+        **{**dict(channels=4, image_size=16, n_conditions=3, attention=False), **changes}
+    ).eval()
 
 
 class TestReference:
@@ -94,7 +100,9 @@ class TestCondition:
     def test_one_hot_weights_equal_labels(self) -> None:
         network, z, labels = small(), torch.randn(4, 6), torch.tensor([0, 2, 1, 2])
         weights = torch.eye(3)[labels]
-        torch.testing.assert_close(network(z, Condition(weights=weights)), network(z, Condition(labels=labels)))
+        torch.testing.assert_close(
+            network(z, Condition(weights=weights)), network(z, Condition(labels=labels))
+        )
 
     @torch.no_grad()
     def test_permuting_rows_and_weights_changes_nothing(self) -> None:
@@ -107,17 +115,22 @@ class TestCondition:
         network, a, b = small(), torch.rand(4, 3), torch.rand(4, 3)
         both = network.embed(Condition(weights=0.3 * a + 0.7 * b))
         torch.testing.assert_close(
-            both, 0.3 * network.embed(Condition(weights=a)) + 0.7 * network.embed(Condition(weights=b)))
+            both, 0.3 * network.embed(Condition(weights=a)) + 0.7 * network.embed(Condition(weights=b))
+        )
 
     def test_gradients_through_soft_weights(self) -> None:
         network = small(channels=2).double()
         z = torch.randn(2, 6, dtype=torch.double)
         weights = torch.rand(2, 3, dtype=torch.double, requires_grad=True)
-        assert torch.autograd.gradcheck(lambda w: network(z, Condition(weights=w)).mean((2, 3)), (weights,), atol=1e-4)
+        assert torch.autograd.gradcheck(
+            lambda w: network(z, Condition(weights=w)).mean((2, 3)), (weights,), atol=1e-4
+        )
 
     def test_only_chosen_rows_get_gradients(self) -> None:
         network = small()
-        network(torch.randn(2, 6), Condition(weights=torch.tensor([[0.5, 0.0, 0.5]] * 2))).pow(2).sum().backward()
+        network(torch.randn(2, 6), Condition(weights=torch.tensor([[0.5, 0.0, 0.5]] * 2))).pow(
+            2
+        ).sum().backward()
         moved = network.shared.weight.grad.abs().sum(1) > 0
         assert moved.tolist() == [True, False, True]
 
@@ -131,7 +144,9 @@ class TestCondition:
     def test_unconditional(self) -> None:
         assert small(n_conditions=0)(torch.randn(2, 6)).shape == (2, 3, 16, 16)
         images = torch.randn(2, 3, 16, 16)
-        assert small_discriminator(n_conditions=0)(images, Condition(labels=torch.tensor([0, 1]))).shape == (2,)
+        assert small_discriminator(n_conditions=0)(images, Condition(labels=torch.tensor([0, 1]))).shape == (
+            2,
+        )
 
     @torch.no_grad()
     def test_hidden_labels_get_the_unconditional_score(self) -> None:
@@ -174,7 +189,9 @@ class TestUse:
         assert torch.equal(twin(z, condition), network.eval()(z, condition))
 
     def test_two_backward_passes_after_two_forwards(self) -> None:
-        """Real and fake go through the discriminator before one backward: power iterations must not spoil the graph."""
+        """Real and fake go through the discriminator before one backward: power iterations must not spoil the
+        graph.
+        """
         network, images = small_discriminator().train(), torch.randn(2, 3, 16, 16)
         (network(images).sum() - network(images.flip(0)).sum()).backward()
         assert torch.isfinite(network.linear1.weight_orig.grad).all()
@@ -192,23 +209,29 @@ class TestUse:
 
 
 class TestErrors:
-    @pytest.mark.parametrize(("arguments", "message"), [
-        (dict(latent_dim=80), r"latent_dim=80 cannot be cut into 3 equal chunks .* take 78 or 81"),
-        (dict(image_size=48), r"image_size=48 has no BigGAN plan; choose from \[16, 32, 64\]"),
-        (dict(init="ortogonal"), r"init='ortogonal' is not known.*did you mean 'orthogonal'"),
-        (dict(residual_class=True), r"residual_class=True needs groups"),
-        (dict(groups=[0, 1]), r"groups has 2 entries, n_conditions is 3"),
-    ])
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (dict(latent_dim=80), r"latent_dim=80 cannot be cut into 3 equal chunks .* take 78 or 81"),
+            (dict(image_size=48), r"image_size=48 has no BigGAN plan; choose from \[16, 32, 64\]"),
+            (dict(init="ortogonal"), r"init='ortogonal' is not known.*did you mean 'orthogonal'"),
+            (dict(residual_class=True), r"residual_class=True needs groups"),
+            (dict(groups=[0, 1]), r"groups has 2 entries, n_conditions is 3"),
+        ],
+    )
     def test_constructor(self, arguments: dict[str, object], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             small(**arguments)
 
-    @pytest.mark.parametrize(("condition", "message"), [
-        (None, r"BigGANGenerator has 3 conditions and got none"),
-        (Condition(weights=torch.ones(2, 5)), r"condition.weights has shape \(2, 5\), expected \(N, 3\)"),
-        (Condition(labels=torch.tensor([0, 3])), r"run from 0 to 3, allowed is 0..2"),
-        (Condition(labels=torch.tensor([-1, 0])), r"hidden labels \(-1\) were replaced"),
-    ])
+    @pytest.mark.parametrize(
+        ("condition", "message"),
+        [
+            (None, r"BigGANGenerator has 3 conditions and got none"),
+            (Condition(weights=torch.ones(2, 5)), r"condition.weights has shape \(2, 5\), expected \(N, 3\)"),
+            (Condition(labels=torch.tensor([0, 3])), r"run from 0 to 3, allowed is 0..2"),
+            (Condition(labels=torch.tensor([-1, 0])), r"hidden labels \(-1\) were replaced"),
+        ],
+    )
     def test_generator_condition(self, condition: Condition | None, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             small()(torch.randn(2, 6), condition)
@@ -216,7 +239,9 @@ class TestErrors:
     def test_shapes(self) -> None:
         with pytest.raises(ValueError, match=r"latents have shape \(2, 7\), expected \(N, 6\)"):
             small()(torch.randn(2, 7), Condition(labels=torch.tensor([0, 1])))
-        with pytest.raises(ValueError, match=r"images have shape \(2, 3, 32, 32\), expected \(N, 3, 16, 16\)"):
+        with pytest.raises(
+            ValueError, match=r"images have shape \(2, 3, 32, 32\), expected \(N, 3, 16, 16\)"
+        ):
             small_discriminator()(torch.randn(2, 3, 32, 32))
         with pytest.raises(ValueError, match=r"'8x9' is not a feature layer.*did you mean '8x8'"):
             small().features(torch.randn(1, 6), Condition(labels=torch.tensor([0])), ["8x9"])

@@ -12,7 +12,12 @@ from torch import nn
 
 from tests.models import name_seeded
 from toolbox.interfaces import Condition
-from toolbox.models.biggan_ajbrock import AjbrockDiscriminator, AjbrockGenerator, AjbrockSharedGenerator, from_ajbrock
+from toolbox.models.biggan_ajbrock import (
+    AjbrockDiscriminator,
+    AjbrockGenerator,
+    AjbrockSharedGenerator,
+    from_ajbrock,
+)
 
 DATA = Path(__file__).parent.parent / "data" / "biggan"
 GENERATORS = {"aj_c10_w16": AjbrockGenerator, "aj_hier_shared_w16": AjbrockSharedGenerator}
@@ -44,19 +49,26 @@ def test_discriminator(name: str) -> None:
     network, arrays = AjbrockDiscriminator(16).eval(), golden(name)
     network.load_state_dict(reference_state(name, "D"))
     scores = network(arrays["x"], Condition(labels=arrays["y"]))
-    torch.testing.assert_close(scores, arrays["d_score"][:, 0], rtol=1e-4, atol=1e-4 * float(scores.abs().max()))
+    torch.testing.assert_close(
+        scores, arrays["d_score"][:, 0], rtol=1e-4, atol=1e-4 * float(scores.abs().max())
+    )
 
 
 def test_published_parameter_counts() -> None:
-    counts = {AjbrockGenerator: (64, 4_304_387), AjbrockDiscriminator: (64, 4_207_361),
-              AjbrockSharedGenerator: (96, 9_231_875)}
+    counts = {
+        AjbrockGenerator: (64, 4_304_387),
+        AjbrockDiscriminator: (64, 4_207_361),
+        AjbrockSharedGenerator: (96, 9_231_875),
+    }
     for kind, (channels, expected) in counts.items():
         assert sum(p.numel() for p in kind(channels).parameters()) == expected
 
 
 @torch.no_grad()
 def test_sigma_is_that_of_one_power_step() -> None:
-    """The reference iterates once from the stored u in eval mode too: sigma = |W v| for unconverged vectors."""
+    """The reference iterates once from the stored u in eval mode too: sigma = |W v| for unconverged
+    vectors.
+    """
     state = {"linear.weight": torch.randn(3, 5), "linear.u0": torch.randn(1, 3), "linear.sv0": torch.ones(1)}
     ours = from_ajbrock(state)
     v = nn.functional.normalize(state["linear.u0"] @ state["linear.weight"])

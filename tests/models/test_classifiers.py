@@ -59,12 +59,15 @@ def test_learns_left_from_right(network: nn.Module) -> None:
     assert (network(images).argmax(1) == labels).all()
 
 
-@pytest.mark.parametrize(("statistics", "message"), [
-    ("cifar-10", r"normalisation='cifar-10' is not known.*did you mean 'cifar10'"),
-    (dict(mean=[0, 0, 0]), r"normalisation has keys \['mean'\], expected 'mean' and 'std'"),
-    (dict(mean=[0, 0, 0], std=[1, 0, 1]), r"std above 0"),
-    (dict(mean=[0], std=[1]), r"three numbers"),
-])
+@pytest.mark.parametrize(
+    ("statistics", "message"),
+    [
+        ("cifar-10", r"normalisation='cifar-10' is not known.*did you mean 'cifar10'"),
+        (dict(mean=[0, 0, 0]), r"normalisation has keys \['mean'\], expected 'mean' and 'std'"),
+        (dict(mean=[0, 0, 0], std=[1, 0, 1]), r"std above 0"),
+        (dict(mean=[0], std=[1]), r"three numbers"),
+    ],
+)
 def test_bad_normalisation(statistics: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SmallConvNet(normalisation=statistics)

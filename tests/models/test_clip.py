@@ -10,8 +10,12 @@ from toolbox.models.clip import Clip
 from toolbox.models.clip_text import encode_embeddings, why_unsupported
 
 TINY_TEXT = dict(context_length=77, vocab_size=49408, width=64, heads=2, layers=2)
-TINY = dict(embed_dim=32, quick_gelu=True, text_cfg=TINY_TEXT,
-            vision_cfg=dict(layers=2, width=64, head_width=32, patch_size=8, image_size=32))
+TINY = dict(
+    embed_dim=32,
+    quick_gelu=True,
+    text_cfg=TINY_TEXT,
+    vision_cfg=dict(layers=2, width=64, head_width=32, patch_size=8, image_size=32),
+)
 CONTEXT = ["a", "photo", "of", "a"]
 
 
@@ -45,12 +49,16 @@ def test_own_path_on_the_real_sentence_is_exact(clip):
     assert torch.equal(own, clip.model.encode_text(ids))
 
 
-@pytest.mark.parametrize(("placeholder", "slots", "sentence"), [
-    ("X X X X dog.", [1, 2, 3, 4], "a photo of a dog."),
-    ("X X X X hot air balloon.", [1, 2, 3, 4], "a photo of a hot air balloon."),
-    ("X X ice cream X X.", [1, 2, 5, 6], "a photo ice cream of a."),
-    ("dog X X X X.", [2, 3, 4, 5], "dog a photo of a."),
-], ids=["end", "end-long-name", "middle", "front"])
+@pytest.mark.parametrize(
+    ("placeholder", "slots", "sentence"),
+    [
+        ("X X X X dog.", [1, 2, 3, 4], "a photo of a dog."),
+        ("X X X X hot air balloon.", [1, 2, 3, 4], "a photo of a hot air balloon."),
+        ("X X ice cream X X.", [1, 2, 5, 6], "a photo ice cream of a."),
+        ("dog X X X X.", [2, 3, 4, 5], "dog a photo of a."),
+    ],
+    ids=["end", "end-long-name", "middle", "front"],
+)
 def test_placeholders_replaced_by_words_equal_the_sentence(clip, placeholder, slots, sentence):
     ids = clip.tokenize(placeholder)
     embeddings = clip.embed_tokens(ids).clone()
@@ -58,7 +66,9 @@ def test_placeholders_replaced_by_words_equal_the_sentence(clip, placeholder, sl
     full = clip.model.encode_text(clip.tokenize(sentence))
     torch.testing.assert_close(clip.encode_embeddings(embeddings, ids), full, atol=1e-5, rtol=0)
     short = clip.truncate(ids)
-    torch.testing.assert_close(clip.encode_embeddings(embeddings[:, : short.shape[1]], short), full, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        clip.encode_embeddings(embeddings[:, : short.shape[1]], short), full, atol=1e-5, rtol=0
+    )
 
 
 def test_texts_are_truncated_and_equal_open_clips(clip):
@@ -69,8 +79,11 @@ def test_texts_are_truncated_and_equal_open_clips(clip):
     assert torch.allclose(clip.encode_texts(texts, normalize=True).norm(dim=1), torch.ones(3))
 
 
-@pytest.mark.parametrize("change", [dict(proj_bias=True), dict(proj_type="none"), dict(pool_type="eos", eos_id=49407)],
-                         ids=["linear", "none", "eos"])
+@pytest.mark.parametrize(
+    "change",
+    [dict(proj_bias=True), dict(proj_type="none"), dict(pool_type="eos", eos_id=49407)],
+    ids=["linear", "none", "eos"],
+)
 def test_projection_and_pooling_kinds(change):
     clip = tiny(**change)
     ids = clip.tokenize(["a dog", "a photo of a cat"])
@@ -84,11 +97,14 @@ def test_custom_text_clip_keeps_its_text_tower_apart():
     torch.testing.assert_close(clip.encode_tokens(ids), clip.model.encode_text(ids), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    (dict(pool_type="last"), "pools with 'last'"),
-    (dict(embed_cls=True), "class token"),
-    (dict(no_causal_mask=True), "both directions"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (dict(pool_type="last"), "pools with 'last'"),
+        (dict(embed_cls=True), "class token"),
+        (dict(no_causal_mask=True), "both directions"),
+    ],
+)
 def test_towers_where_truncation_would_be_wrong_are_refused(text, message):
     clip = small(custom_text=True, text_cfg=text)
     ids = torch.tensor([[1, 7, 511] + [0] * 13])
@@ -119,6 +135,7 @@ def test_frozen_stays_in_eval_mode_and_unfrozen_does_not(clip):
 def test_images_are_scaled_resized_and_normalised_as_open_clip_does(clip):
     images = torch.rand(2, 3, 32, 32) * 2 - 1
     from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
     mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (OPENAI_DATASET_MEAN, OPENAI_DATASET_STD))
     expected = clip.model.encode_image(((images + 1) / 2 - mean) / std)
     assert torch.equal(clip(images), expected)
@@ -197,8 +214,11 @@ def test_files_with_code_inside_are_refused(tmp_path):
     torch.save({"state_dict": small()}, tmp_path / "code.pt")
     (tmp_path / "torn.pt").write_bytes(b"PK\x03\x04 nothing")
     (tmp_path / "torn.safetensors").write_bytes(b"nothing")
-    problems = {"code.pt": r"asks for the name toolbox\.models\.clip\.Clip, which weights never need", "torn.pt": "is damaged",
-                "torn.safetensors": "is no weights file, or torn"}
+    problems = {
+        "code.pt": r"asks for the name toolbox\.models\.clip\.Clip, which weights never need",
+        "torn.pt": "is damaged",
+        "torn.safetensors": "is no weights file, or torn",
+    }
     for name, problem in problems.items():
         with pytest.raises(ValueError, match=problem):
             Clip(TINY, weights=tmp_path / name)
@@ -212,8 +232,13 @@ def test_torchscript_archives_are_read_without_running_them(tmp_path):
     """OpenAI's own files are such archives."""
     source = small()
     source.model.attn_mask = source.model._buffers.pop("attn_mask")  # not part of OpenAI's state dict
-    torch.jit.trace(source.model, (torch.zeros(1, 3, 32, 32), torch.zeros(1, 16, dtype=torch.long))).save(tmp_path / "open.pt")
-    assert Clip({**TINY, "text_cfg": source.config["text_cfg"]}, weights=tmp_path / "open.pt").fingerprint() == source.fingerprint()
+    torch.jit.trace(source.model, (torch.zeros(1, 3, 32, 32), torch.zeros(1, 16, dtype=torch.long))).save(
+        tmp_path / "open.pt"
+    )
+    assert (
+        Clip({**TINY, "text_cfg": source.config["text_cfg"]}, weights=tmp_path / "open.pt").fingerprint()
+        == source.fingerprint()
+    )
 
 
 def test_quick_gelu_trap_is_an_error(tmp_path):

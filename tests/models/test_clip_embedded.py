@@ -1,4 +1,6 @@
-"""The shipped toy CLIP: whole, as its card says, and good enough to stand in for a real one on the embedded data."""
+"""The shipped toy CLIP: whole, as its card says, and good enough to stand in for a real one on the embedded
+data.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,11 @@ from toolbox.models.clip import Clip
 from toolbox.models.clip_embedded import CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures
 from toolbox.models.clip_features import ClipFeatures
 
-VIT = dict(embed_dim=16, vision_cfg=dict(layers=1, width=32, head_width=16, patch_size=8, image_size=32),
-           text_cfg=dict(context_length=8, vocab_size=64, width=16, heads=2, layers=1))
+VIT = dict(
+    embed_dim=16,
+    vision_cfg=dict(layers=1, width=32, head_width=16, patch_size=8, image_size=32),
+    text_cfg=dict(context_length=8, vocab_size=64, width=16, heads=2, layers=1),
+)
 
 
 @pytest.fixture(scope="module")

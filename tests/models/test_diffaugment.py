@@ -45,10 +45,17 @@ def test_contrast_keeps_the_mean_of_an_image(images: Tensor) -> None:
 
 
 def test_translation(images: Tensor) -> None:
-    """Every image is one of the 9 x 9 shifts by up to 4 pixels with zeros outside, and all directions occur."""
+    """Every image is one of the 9 x 9 shifts by up to 4 pixels with zeros outside, and all
+    directions occur.
+    """
     padded, found = torch.nn.functional.pad(images, (4, 4, 4, 4)), []
     for i, moved in enumerate(translation(images, rng())):
-        places = [(y, x) for y in range(9) for x in range(9) if torch.equal(padded[i, :, y:y + 32, x:x + 32], moved)]
+        places = [
+            (y, x)
+            for y in range(9)
+            for x in range(9)
+            if torch.equal(padded[i, :, y : y + 32, x : x + 32], moved)
+        ]
         assert len(places) == 1
         found.append(places[0])
     assert {y for y, _ in found} == {x for _, x in found} == set(range(9))
@@ -71,7 +78,9 @@ def test_differentiable(operation: Callable[[Tensor, torch.Generator], Tensor]) 
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_independent_parameters(operation: Callable[[Tensor, torch.Generator], Tensor], images: Tensor) -> None:
+def test_independent_parameters(
+    operation: Callable[[Tensor, torch.Generator], Tensor], images: Tensor
+) -> None:
     changed = operation(images[:1].repeat(8, 1, 1, 1), rng())
     assert len({tuple(image.flatten().tolist()) for image in changed}) > 4
 
@@ -94,5 +103,7 @@ def test_policies(images: Tensor) -> None:
 
 
 def test_unknown_policy() -> None:
-    with pytest.raises(ValueError, match=r"policy='color,cutuot': 'cutuot' is not an operation.*mean 'cutout'"):
+    with pytest.raises(
+        ValueError, match=r"policy='color,cutuot': 'cutuot' is not an operation.*mean 'cutout'"
+    ):
         DiffAugment("color,cutuot")

@@ -55,7 +55,14 @@ def test_contract(kind: type[FeatureExtractor]) -> None:
 
 
 def test_fingerprints_differ(resnet: ResNetFeatures) -> None:
-    every = [TinyConvFeatures(), TinyConvFeatures(1), PooledPixels(4), PooledPixels(2), IdentityFeatures(32), resnet]
+    every = [
+        TinyConvFeatures(),
+        TinyConvFeatures(1),
+        PooledPixels(4),
+        PooledPixels(2),
+        IdentityFeatures(32),
+        resnet,
+    ]
     assert len({extractor.fingerprint() for extractor in every}) == len({e.name for e in every}) == len(every)
     changed = TinyConvFeatures()
     changed.convolutions[0].weight.data[0, 0, 0, 0] += 1e-3
@@ -65,7 +72,9 @@ def test_fingerprints_differ(resnet: ResNetFeatures) -> None:
 def test_tiny_conv_is_the_same_everywhere() -> None:
     """Weights from numpy's generator: these numbers are pinned."""
     weight = TinyConvFeatures().convolutions[0].weight
-    torch.testing.assert_close(weight[0, 0, 0], torch.tensor([0.034219, -0.035954, 0.174299]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        weight[0, 0, 0], torch.tensor([0.034219, -0.035954, 0.174299]), atol=1e-5, rtol=0
+    )
     assert sum(p.numel() for p in TinyConvFeatures().parameters()) == 23_472
 
 
@@ -109,11 +118,16 @@ class TestResNet:
         network.fc = nn.Identity()
         unit = torch.rand(2, 3, 32, 32)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
-        torch.testing.assert_close(extractor(2 * unit - 1), network((unit - mean) / std), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            extractor(2 * unit - 1), network((unit - mean) / std), atol=1e-4, rtol=1e-4
+        )
 
     def test_without_weights(self, tmp_path: Path) -> None:
-        with pytest.raises(FileNotFoundError, match=r"ImageNet weights of resnet50: none were given; download https://.*"
-                                                    r"resnet50-11ad3fa6.pth.*random=True"):
+        with pytest.raises(
+            FileNotFoundError,
+            match=r"ImageNet weights of resnet50: none were given; download https://.*"
+            r"resnet50-11ad3fa6.pth.*random=True",
+        ):
             ResNetFeatures()
         with pytest.raises(FileNotFoundError, match="is not a file"):
             ResNetFeatures(weights=tmp_path / "none.pth")
@@ -138,8 +152,10 @@ class TestEfficientNet:
 
     def test_uses_the_installed_package(self, lite0_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(extractors, "_packaged_lite0", lambda: str(lite0_file))
-        assert EfficientNetLite0Features(size=64).fingerprint() == \
-            EfficientNetLite0Features(lite0_file, size=64).fingerprint()
+        assert (
+            EfficientNetLite0Features(size=64).fingerprint()
+            == EfficientNetLite0Features(lite0_file, size=64).fingerprint()
+        )
 
     def test_without_the_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(extractors, "_packaged_lite0", lambda: None)

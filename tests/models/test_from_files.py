@@ -1,4 +1,6 @@
-"""Generators straight from published files: every layout makes the images of the network that it was written from."""
+"""Generators straight from published files: every layout makes the images of the network that it was written
+from.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +33,39 @@ def check_same(path: Path, network: Any) -> None:
         assert torch.allclose(found.sample(2, seed=3, truncation=truncation), ours, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "make", "wrap"), [
-    ("klish.pth", klish_stylegan2_state, lambda state: state),
-    ("genforce.pth", lambda network: as_genforce(klish_stylegan2_state(network)),
-     lambda state: dict(models=dict(generator=dict.fromkeys(state, torch.zeros(1)), generator_smooth=state))),
-    ("genforce_zoo.pth", lambda network: as_genforce(klish_stylegan2_state(network)), lambda state: dict(generator_smooth=state)),
-    ("rosinality.pt", rosinality_state, lambda state: dict(g=dict.fromkeys(state, torch.zeros(1)), g_ema=state,
-                                                           latent_avg=torch.ones(24))),
-])
+@pytest.mark.parametrize(
+    ("name", "make", "wrap"),
+    [
+        ("klish.pth", klish_stylegan2_state, lambda state: state),
+        (
+            "genforce.pth",
+            lambda network: as_genforce(klish_stylegan2_state(network)),
+            lambda state: dict(
+                models=dict(generator=dict.fromkeys(state, torch.zeros(1)), generator_smooth=state)
+            ),
+        ),
+        (
+            "genforce_zoo.pth",
+            lambda network: as_genforce(klish_stylegan2_state(network)),
+            lambda state: dict(generator_smooth=state),
+        ),
+        (
+            "rosinality.pt",
+            rosinality_state,
+            lambda state: dict(
+                g=dict.fromkeys(state, torch.zeros(1)), g_ema=state, latent_avg=torch.ones(24)
+            ),
+        ),
+    ],
+)
 def test_files_of_torch_save(tmp_path: Path, name: str, make: Any, wrap: Any) -> None:
     """The averaged generator is taken where there are several; rosinality's mean of w lies beside it."""
     network = stylegan2()
     state = make(network)
     torch.save(wrap(state), tmp_path / name)
-    network.load_state_dict(translate(state | ({"latent_avg": torch.ones(24)} if name.startswith("rosinality") else {})))
+    network.load_state_dict(
+        translate(state | ({"latent_avg": torch.ones(24)} if name.startswith("rosinality") else {}))
+    )
     check_same(tmp_path / name, network)
 
 
@@ -72,7 +93,10 @@ def test_pickles_of_nvidia(tmp_path: Path, clamp: float | None) -> None:
     (tmp_path / "net.pkl").write_bytes(nvidia_pickle(dict(G=other, D=None, G_ema=theirs)))
     check_same(tmp_path / "net.pkl", network)
     out = tmp_path / "net.safetensors"
-    assert main(["convert", str(tmp_path / "net.pkl"), "--network", "G_ema", "--layout", "auto", "-o", str(out)]) == 0
+    assert (
+        main(["convert", str(tmp_path / "net.pkl"), "--network", "G_ema", "--layout", "auto", "-o", str(out)])
+        == 0
+    )
     check_same(out, network)
     assert main(["convert", str(tmp_path / "net.pkl"), "-o", str(tmp_path / "whole.safetensors")]) == 0
     check_same(tmp_path / "whole.safetensors", network)
@@ -83,23 +107,44 @@ def test_converted_files_are_built_as_their_card_says(tmp_path: Path) -> None:
     torch.save(dict(generator_smooth=network.state_dict()), tmp_path / "pggan8.pth")
     check_same(tmp_path / "pggan8.pth", network)
     out = tmp_path / "out.safetensors"
-    assert main(["convert", str(tmp_path / "pggan8.pth"), "--network", "generator_smooth", "-o", str(out), "--layout", "auto"]) == 0
+    assert (
+        main(
+            [
+                "convert",
+                str(tmp_path / "pggan8.pth"),
+                "--network",
+                "generator_smooth",
+                "-o",
+                str(out),
+                "--layout",
+                "auto",
+            ]
+        )
+        == 0
+    )
     check_same(out, network)
     card = json.loads(out.with_suffix(".json").read_text())
-    for config, words in ((dict(type="os.system"), "no registered generator"),
-                          (dict(type="PGGANDiscriminator"), "a generator is needed"),
-                          (dict(type="PGGANGenerator", image_size=16), "does not fit a PGGANGenerator")):
+    for config, words in (
+        (dict(type="os.system"), "no registered generator"),
+        (dict(type="PGGANDiscriminator"), "a generator is needed"),
+        (dict(type="PGGANGenerator", image_size=16), "does not fit a PGGANGenerator"),
+    ):
         out.with_suffix(".json").write_text(json.dumps({**card, "network": config}))
         with pytest.raises(WeightsError, match=words):
             toolbox.load_generator(out)
 
 
 def test_what_is_no_generator(tmp_path: Path) -> None:
-    torch.save(StyleGAN2Discriminator(image_size=8, channel_base=64, channel_max=8).state_dict(), tmp_path / "judge.pth")
+    torch.save(
+        StyleGAN2Discriminator(image_size=8, channel_base=64, channel_max=8).state_dict(),
+        tmp_path / "judge.pth",
+    )
     with pytest.raises(WeightsError, match="StyleGAN2Discriminator, a generator is needed"):
         toolbox.load_generator(tmp_path / "judge.pth")
     torch.save(dict(weight=torch.zeros(3)), tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match=r"other.pth.*none of the known layouts.*genforce-pggan.*load_state_dict"):
+    with pytest.raises(
+        WeightsError, match=r"other.pth.*none of the known layouts.*genforce-pggan.*load_state_dict"
+    ):
         toolbox.load_generator(tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"othr.pth does not exist - did you mean 'other.pth'"):
         toolbox.load_generator(tmp_path / "othr.pth")

@@ -6,7 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from toolbox.models.layers import DownsampleConv2d, SelfAttention, UpsampleConv2d, initialise, settle, spectral_norm
+from toolbox.models.layers import (
+    DownsampleConv2d,
+    SelfAttention,
+    UpsampleConv2d,
+    initialise,
+    settle,
+    spectral_norm,
+)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -25,7 +32,10 @@ def test_downsample_convolution(layout: torch.memory_format) -> None:
 
 @pytest.mark.parametrize("kind", [UpsampleConv2d, DownsampleConv2d])
 def test_resampling_gradients(kind: type[torch.nn.Conv2d]) -> None:
-    layer, x = kind(1, 2, 3, padding=1).double(), torch.randn(1, 1, 2, 2, dtype=torch.double, requires_grad=True)
+    layer, x = (
+        kind(1, 2, 3, padding=1).double(),
+        torch.randn(1, 1, 2, 2, dtype=torch.double, requires_grad=True),
+    )
     assert torch.autograd.gradcheck(layer, (x,))
 
 

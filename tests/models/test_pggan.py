@@ -27,7 +27,9 @@ def check_taps(network: Generator, latents: Tensor, arrays: dict[str, Tensor], *
     assert len(taps) == sum(name.endswith(".head") for name in arrays)
     for i, tap in enumerate(taps.values()):
         close(tap[0, :4, :4, :4], arrays[f"tap.{i:02d}.head"])
-        close(torch.stack([tap.mean(), tap.std(unbiased=False), tap.abs().max()]), arrays[f"tap.{i:02d}.stats"])
+        close(
+            torch.stack([tap.mean(), tap.std(unbiased=False), tap.abs().max()]), arrays[f"tap.{i:02d}.stats"]
+        )
 
 
 @pytest.fixture
@@ -38,7 +40,9 @@ def without_gradients() -> Iterator[None]:
 
 def small(**changes: object) -> PGGANGenerator:
     torch.manual_seed(0)
-    return PGGANGenerator(**{**dict(image_size=16, latent_dim=8, channel_base=128, channel_max=16), **changes}).eval()
+    return PGGANGenerator(
+        **{**dict(image_size=16, latent_dim=8, channel_base=128, channel_max=16), **changes}
+    ).eval()
 
 
 def small_discriminator(**changes: object) -> PGGANDiscriminator:
@@ -86,31 +90,50 @@ class TestGrowth:
         close(images[0.5], (images[0.0] + images[1.0]) / 2)
         close(logits[0.0], logits[1e-6])
         close(logits[1 - 1e-6], logits[1.0])
-        assert torch.equal(images[2.0], images[2.0][:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
+        assert torch.equal(
+            images[2.0], images[2.0][:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3)
+        )
 
     def test_a_small_network_is_a_large_one_that_has_not_grown(self) -> None:
         large, z = small(lod=1), torch.randn(2, 8)
         grown = small(image_size=8)
-        kept = {name: value for name, value in large.state_dict().items() if name in grown.state_dict() and name != "lod"}
+        kept = {
+            name: value
+            for name, value in large.state_dict().items()
+            if name in grown.state_dict() and name != "lod"
+        }
         grown.load_state_dict(kept)
         close(grown(z), large(z)[:, :, ::2, ::2])
 
     def test_resampling_is_what_it_says(self) -> None:
-        up, down, x = ScaledConv2d(3, 5, resample="up"), ScaledConv2d(3, 5, resample="down"), torch.randn(2, 3, 8, 8)
+        up, down, x = (
+            ScaledConv2d(3, 5, resample="up"),
+            ScaledConv2d(3, 5, resample="down"),
+            torch.randn(2, 3, 8, 8),
+        )
         doubled = torch.nn.functional.interpolate(x, scale_factor=2)
         close(up(x), torch.nn.functional.conv2d(doubled, up.weight * up.scale, padding=1))
-        close(down(x), torch.nn.functional.avg_pool2d(torch.nn.functional.conv2d(x, down.weight * down.scale, padding=1), 2))
+        close(
+            down(x),
+            torch.nn.functional.avg_pool2d(
+                torch.nn.functional.conv2d(x, down.weight * down.scale, padding=1), 2
+            ),
+        )
 
 
 class TestContract:
-    @pytest.mark.parametrize(("arguments", "idle"), [(dict(), (0, 1)), (dict(n_conditions=3), (0, 1)), (dict(lod=0.5), (0,))])
+    @pytest.mark.parametrize(
+        ("arguments", "idle"), [(dict(), (0, 1)), (dict(n_conditions=3), (0, 1)), (dict(lod=0.5), (0,))]
+    )
     def test_generator(self, arguments: dict, idle: tuple[int, ...]) -> None:
         network = small(**arguments)
         for k in idle:  # colours of resolutions that it has outgrown
             network.get_submodule(f"output{k}").requires_grad_(False)
         testing.check_generator(network)
 
-    @pytest.mark.parametrize(("arguments", "idle"), [(dict(), (1, 2)), (dict(n_conditions=3), (1, 2)), (dict(lod=0.5), (2,))])
+    @pytest.mark.parametrize(
+        ("arguments", "idle"), [(dict(), (1, 2)), (dict(n_conditions=3), (1, 2)), (dict(lod=0.5), (2,))]
+    )
     def test_discriminator(self, arguments: dict, idle: tuple[int, ...]) -> None:
         judge = small_discriminator(minibatch_std_group=1, **arguments)
         for k in idle:
@@ -119,7 +142,9 @@ class TestContract:
 
     def test_by_name(self) -> None:
         assert isinstance(build(dict(type="PGGANGenerator", image_size=8, channel_max=4)), PGGANGenerator)
-        assert isinstance(build(dict(type="PGGANDiscriminator", image_size=8, channel_max=4)), PGGANDiscriminator)
+        assert isinstance(
+            build(dict(type="PGGANDiscriminator", image_size=8, channel_max=4)), PGGANDiscriminator
+        )
 
     @torch.no_grad()
     def test_condition(self) -> None:
@@ -139,9 +164,14 @@ class TestContract:
 
 
 class TestErrors:
-    @pytest.mark.parametrize(("arguments", "message"), [
-        (dict(image_size=24), r"image_size=24 must be a power of two"),
-        (dict(lod=3), r"lod=3 must be from 0 \(all of 16x16\) to 2 \(only 4x4\)"), (dict(lod=-1), r"lod=-1 must be")])
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (dict(image_size=24), r"image_size=24 must be a power of two"),
+            (dict(lod=3), r"lod=3 must be from 0 \(all of 16x16\) to 2 \(only 4x4\)"),
+            (dict(lod=-1), r"lod=-1 must be"),
+        ],
+    )
     def test_arguments(self, arguments: dict, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             small(**arguments)

@@ -22,7 +22,9 @@ def test_bias_act_reference() -> None:
     assert len(cases("bias_act")) == 99
     for case in cases("bias_act"):
         key, x, b = case.pop("key"), arrays[case.pop("x")], case.pop("b")
-        torch.testing.assert_close(bias_act(x, None if b is None else arrays[b], **case), arrays[key], **CLOSE)
+        torch.testing.assert_close(
+            bias_act(x, None if b is None else arrays[b], **case), arrays[key], **CLOSE
+        )
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -38,7 +40,9 @@ def test_convolution_reference(fused: bool) -> None:
 
 
 def test_the_shortcuts_equal_the_definition() -> None:
-    """Zeros between pixels, filter, convolve, filter, drop pixels: with products that the shortcuts leave out."""
+    """Zeros between pixels, filter, convolve, filter, drop pixels: with products that the shortcuts leave
+    out.
+    """
     from toolbox.models.upfirdn import upfirdn2d
 
     x, weight, f = torch.randn(2, 3, 8, 8), torch.randn(4, 3, 3, 3), setup_filter([1, 3, 3, 1])
@@ -63,7 +67,9 @@ def test_half_precision_does_not_overflow(fused: bool) -> None:
     assert half.dtype == torch.float16
     torch.testing.assert_close(half.float(), exact, rtol=0.02, atol=2)
     with torch.autocast("cpu", dtype=torch.float16):
-        torch.testing.assert_close(modulated_conv2d(x, weight, styles, padding=1, fused=fused).float(), exact, rtol=0.02, atol=2)
+        torch.testing.assert_close(
+            modulated_conv2d(x, weight, styles, padding=1, fused=fused).float(), exact, rtol=0.02, atol=2
+        )
 
 
 @torch.no_grad()
@@ -81,10 +87,13 @@ def test_equalised_layers() -> None:
         assert linear(x).dtype == torch.float32 and conv(torch.randn(2, 6, 8, 8)).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (dict(act="lrelo"), r"activation='lrelo' is not known.*did you mean 'lrelu'"),
-    (dict(b=torch.zeros(3)), r"b has shape \(3,\), expected \(5,\): x is \(2, 5\), dim=1"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(act="lrelo"), r"activation='lrelo' is not known.*did you mean 'lrelu'"),
+        (dict(b=torch.zeros(3)), r"b has shape \(3,\), expected \(5,\): x is \(2, 5\), dim=1"),
+    ],
+)
 def test_errors(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         bias_act(torch.zeros(2, 5), **arguments)

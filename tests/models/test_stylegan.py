@@ -25,14 +25,21 @@ def without_gradients() -> Iterator[None]:
 
 def small(**changes: object) -> StyleGANGenerator:
     torch.manual_seed(0)
-    return StyleGANGenerator(**{**dict(image_size=16, latent_dim=8, style_dim=12, mapping_layers=2, channel_base=128,
-                                       channel_max=16), **changes}).eval()
+    return StyleGANGenerator(
+        **{
+            **dict(
+                image_size=16, latent_dim=8, style_dim=12, mapping_layers=2, channel_base=128, channel_max=16
+            ),
+            **changes,
+        }
+    ).eval()
 
 
 def small_discriminator(**changes: object) -> StyleGANDiscriminator:
     torch.manual_seed(0)
-    return StyleGANDiscriminator(**{**dict(image_size=16, channel_base=128, channel_max=16, minibatch_std_group=1),
-                                    **changes}).eval()
+    return StyleGANDiscriminator(
+        **{**dict(image_size=16, channel_base=128, channel_max=16, minibatch_std_group=1), **changes}
+    ).eval()
 
 
 def loud(network: StyleGANGenerator) -> StyleGANGenerator:
@@ -48,10 +55,14 @@ def without_noise(network: StyleGANGenerator, ws: Tensor) -> Tensor:
 
 @pytest.mark.usefixtures("without_gradients")
 class TestReference:
-    @pytest.mark.parametrize(("name", "size", "fused_from"), [("stylegan1_64", 64, 128), ("stylegan1_16_fused", 16, 8)])
+    @pytest.mark.parametrize(
+        ("name", "size", "fused_from"), [("stylegan1_64", 64, 128), ("stylegan1_16_fused", 16, 8)]
+    )
     def test_unconditional(self, name: str, size: int, fused_from: int) -> None:
         arrays, z = golden("layouts", name), normal("input.z", 2, 64)
-        network = filled_as_klish(StyleGANGenerator(size, 0, 64, 64, 2048, 64, truncation_cutoff=4), fused_from)
+        network = filled_as_klish(
+            StyleGANGenerator(size, 0, 64, 64, 2048, 64, truncation_cutoff=4), fused_from
+        )
         w = network.style_latent(z)
         close(w, arrays["w"])
         ws = network.styles(w, 0.7)
@@ -76,7 +87,10 @@ class TestReference:
     def test_parameter_counts(self) -> None:
         with torch.device("meta"):
             pair = StyleGANGenerator(), StyleGANDiscriminator()
-        assert tuple(sum(p.numel() for p in network.parameters()) for network in pair) == (26_086_229, 23_052_353)
+        assert tuple(sum(p.numel() for p in network.parameters()) for network in pair) == (
+            26_086_229,
+            23_052_353,
+        )
 
     def test_feature_layers_are_klish_taps(self) -> None:
         with torch.device("meta"):
@@ -101,8 +115,12 @@ class TestContract:
         testing.check_discriminator(judge, image_size=16)
 
     def test_by_name(self) -> None:
-        assert isinstance(build(dict(type="StyleGANGenerator", image_size=8, channel_max=4)), StyleGANGenerator)
-        assert isinstance(build(dict(type="StyleGANDiscriminator", image_size=8, channel_max=4)), StyleGANDiscriminator)
+        assert isinstance(
+            build(dict(type="StyleGANGenerator", image_size=8, channel_max=4)), StyleGANGenerator
+        )
+        assert isinstance(
+            build(dict(type="StyleGANDiscriminator", image_size=8, channel_max=4)), StyleGANDiscriminator
+        )
 
     def test_half_precision(self) -> None:
         network, judge, z = small(), small_discriminator(), torch.randn(4, 8)
@@ -120,7 +138,9 @@ class TestBehaviour:
         whole = network.generate(z, None, RowGenerator.of(3, Rows.all(4)))
         parts = [network.generate(z[k : k + 2], None, RowGenerator.of(3, Rows(k, k + 2, 4))) for k in (0, 2)]
         close(torch.cat([part.images for part in parts]), whole.images)
-        assert not torch.equal(whole.images, network.generate(z, None, RowGenerator.of(4, Rows.all(4))).images)
+        assert not torch.equal(
+            whole.images, network.generate(z, None, RowGenerator.of(4, Rows.all(4))).images
+        )
 
     def test_noise_modes(self) -> None:
         z, rng = torch.randn(2, 8), torch.Generator
@@ -133,7 +153,9 @@ class TestBehaviour:
     def test_truncation_to_nothing_is_the_mean_in_the_first_layers(self) -> None:
         network = small(truncation_cutoff=4)
         ws = network.styles(network.style_latent(torch.randn(2, 8)), 0.0)
-        assert torch.equal(ws[:, :4], network.mapping.w_avg.expand(2, 4, -1)) and not torch.equal(ws[0, 4], ws[1, 4])
+        assert torch.equal(ws[:, :4], network.mapping.w_avg.expand(2, 4, -1)) and not torch.equal(
+            ws[0, 4], ws[1, 4]
+        )
 
     def test_the_mean_follows_in_training(self) -> None:
         network = small(average_beta=0.0).train()
@@ -148,14 +170,23 @@ class TestBehaviour:
         close(images[0.5], (images[0.0] + images[1.0]) / 2)
 
     def test_the_discriminator_picks_the_logit_of_the_class(self) -> None:
-        judge, images, labels = small_discriminator(n_conditions=3), torch.randn(2, 3, 16, 16), torch.tensor([2, 0])
+        judge, images, labels = (
+            small_discriminator(n_conditions=3),
+            torch.randn(2, 3, 16, 16),
+            torch.tensor([2, 0]),
+        )
         close(judge(images, Condition(labels=labels)), judge.encode(images)[[0, 1], labels])
 
 
 class TestErrors:
-    @pytest.mark.parametrize(("arguments", "message"), [
-        (dict(image_size=24), r"image_size=24 must be a power of two"), (dict(lod=3), r"lod=3 must be from 0"),
-        (dict(noise_mode="constant"), r"noise_mode: 'constant' is not one of .*did you mean 'const'")])
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (dict(image_size=24), r"image_size=24 must be a power of two"),
+            (dict(lod=3), r"lod=3 must be from 0"),
+            (dict(noise_mode="constant"), r"noise_mode: 'constant' is not one of .*did you mean 'const'"),
+        ],
+    )
     def test_arguments(self, arguments: dict, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             small(**arguments)

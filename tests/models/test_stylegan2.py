@@ -28,14 +28,19 @@ def close(ours: Tensor, theirs: Tensor) -> None:
 
 
 def check_taps(taps: dict[str, Tensor], arrays: dict[str, Tensor]) -> dict[str, int]:
-    """A corner of the first image, or mean, deviation and largest magnitude of all; how many there were of each."""
+    """A corner of the first image, or mean, deviation and largest magnitude of all; how many there were of
+    each.
+    """
     seen: dict[str, int] = {}
     for name in [name for name in arrays if name.startswith("tap.")]:
         _, _, block, layer, what = name.split(".")
         expected, size = arrays[name], block[1:]
         tap = taps[f"{size}x{size}" + (".0" if layer == "conv0" else "")]
         stats = torch.stack([tap.mean(), tap.std(unbiased=False), tap.abs().max()])
-        close(tap[0][tuple(slice(n) for n in expected.shape)] if what == "head" else stats, expected.to(tap.dtype))
+        close(
+            tap[0][tuple(slice(n) for n in expected.shape)] if what == "head" else stats,
+            expected.to(tap.dtype),
+        )
         seen[what] = seen.get(what, 0) + 1
     return seen
 
@@ -48,21 +53,36 @@ def without_gradients() -> Iterator[None]:
 
 def small(**changes: object) -> StyleGAN2Generator:
     torch.manual_seed(0)
-    return StyleGAN2Generator(**{**dict(image_size=16, latent_dim=8, style_dim=12, mapping_layers=2, channel_base=128,
-                                        channel_max=16), **changes}).eval()
+    return StyleGAN2Generator(
+        **{
+            **dict(
+                image_size=16, latent_dim=8, style_dim=12, mapping_layers=2, channel_base=128, channel_max=16
+            ),
+            **changes,
+        }
+    ).eval()
 
 
 def small_discriminator(**changes: object) -> StyleGAN2Discriminator:
     torch.manual_seed(0)
-    return StyleGAN2Discriminator(**{**dict(image_size=16, channel_base=128, channel_max=16, mapping_layers=2,
-                                            minibatch_std_channels=0), **changes}).eval()
+    return StyleGAN2Discriminator(
+        **{
+            **dict(
+                image_size=16, channel_base=128, channel_max=16, mapping_layers=2, minibatch_std_channels=0
+            ),
+            **changes,
+        }
+    ).eval()
 
 
 @pytest.mark.usefixtures("without_gradients")
 class TestReference:
     def test_cifar_generator(self) -> None:
         arrays, z = golden("stylegan2", "sg2_cond32"), normal("input.z", 2, 512)
-        network, condition = filled(StyleGAN2Generator(32, 10, preset="cifar")), Condition(weights=one_hot(2, 10))
+        network, condition = (
+            filled(StyleGAN2Generator(32, 10, preset="cifar")),
+            Condition(weights=one_hot(2, 10)),
+        )
         w = network.style_latent(z, condition)
         close(w, arrays["w"])
         ws = network.styles(w, 0.7, cutoff=3)
@@ -72,7 +92,10 @@ class TestReference:
         close(network(z, labelled)[:, :, ::2, ::2], arrays["img.const"])
         close(network(z, condition, 0.5)[:, :, ::2, ::2], arrays["img.trunc0.5.const"])
         close(network.synthesis(network.styles(w), [None] * 7)[:, :, ::2, ::2], arrays["img.none"])
-        assert check_taps(network.features(z, condition, network.feature_layers), arrays) == {"head": 7, "stats": 7}
+        assert check_taps(network.features(z, condition, network.feature_layers), arrays) == {
+            "head": 7,
+            "stats": 7,
+        }
 
     def test_cifar_discriminator(self) -> None:
         arrays, images = golden("stylegan2", "sg2_disc_cond32"), normal("input.img", 4, 3, 32, 32)
@@ -82,21 +105,39 @@ class TestReference:
 
     def test_unconditional(self) -> None:
         arrays, z = golden("stylegan2", "sg2_uncond64"), normal("input.z", 2, 64)
-        network = filled(StyleGAN2Generator(64, 0, 64, 64, channel_base=2048, channel_max=64, mapping_layers=8))
+        network = filled(
+            StyleGAN2Generator(64, 0, 64, 64, channel_base=2048, channel_max=64, mapping_layers=8)
+        )
         assert network.n_styles == int(arrays["num_ws"])
         ws = network.styles(network.style_latent(z))
         close(network(z)[:1, :, ::2, ::2], arrays["img.const"])
         assert check_taps(network.features(z, None, network.feature_layers), arrays) == {"stats": 9}
-        close(network.synthesis(torch.cat([ws[:1, :4], ws[1:, 4:]], dim=1))[:, :, ::2, ::2], arrays["img.mix_cut4.const"])
+        close(
+            network.synthesis(torch.cat([ws[:1, :4], ws[1:, 4:]], dim=1))[:, :, ::2, ::2],
+            arrays["img.mix_cut4.const"],
+        )
         judge = filled(StyleGAN2Discriminator(64, channel_base=2048, channel_max=64, minibatch_std_group=4))
-        close(judge(normal("input.img", 4, 3, 64, 64)), golden("stylegan2", "sg2_disc_uncond64")["logits"][:, 0])
+        close(
+            judge(normal("input.img", 4, 3, 64, 64)), golden("stylegan2", "sg2_disc_uncond64")["logits"][:, 0]
+        )
 
     @pytest.mark.parametrize("fused", [False, True])
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
     def test_generators(self, architecture: str, fused: bool) -> None:
         arrays, z = golden("stylegan2", "sg2_variants16"), normal("input.z", 2, 16)
-        network = filled(StyleGAN2Generator(16, 0, 16, 24, mapping_layers=2, layer_features=20, architecture=architecture,
-                                            fused=fused, **SMALL))
+        network = filled(
+            StyleGAN2Generator(
+                16,
+                0,
+                16,
+                24,
+                mapping_layers=2,
+                layer_features=20,
+                architecture=architecture,
+                fused=fused,
+                **SMALL,
+            )
+        )
         close(network(z), arrays[f"G.{architecture}.img"])
         close(network(z, None, 0.5), arrays[f"G.{architecture}.img.psi0.5.cutNone"])
         network.truncation_cutoff = 2
@@ -107,16 +148,35 @@ class TestReference:
     @pytest.mark.parametrize("architecture", ARCHITECTURES)
     def test_discriminators(self, architecture: str, classes: int, statistics: tuple[int, int]) -> None:
         channels, group = statistics
-        network = filled(StyleGAN2Discriminator(16, classes, architecture=architecture, minibatch_std_group=group,
-                                                minibatch_std_channels=channels, mapping_layers=2, **SMALL))
+        network = filled(
+            StyleGAN2Discriminator(
+                16,
+                classes,
+                architecture=architecture,
+                minibatch_std_group=group,
+                minibatch_std_channels=channels,
+                mapping_layers=2,
+                **SMALL,
+            )
+        )
         logits = network(normal("input.img", 4, 3, 16, 16), Condition(weights=one_hot(4, 3)))
         name = f"D.{architecture}.c{classes}.mbstd_F{channels}_G{group}.logits"
         close(logits, golden("stylegan2", "sg2_variants16")[name][:, 0])
 
     def test_odd_settings(self) -> None:
         arrays, z = golden("stylegan2", "sg2_variants16"), normal("input.z", 2, 16)
-        grey = StyleGAN2Generator(16, 0, 16, 24, mapping_layers=2, image_channels=1, use_noise=False, act="relu",
-                                  resample_filter=[1, 1], **{**SMALL, "conv_clamp": 0.8})
+        grey = StyleGAN2Generator(
+            16,
+            0,
+            16,
+            24,
+            mapping_layers=2,
+            image_channels=1,
+            use_noise=False,
+            act="relu",
+            resample_filter=[1, 1],
+            **{**SMALL, "conv_clamp": 0.8},
+        )
         close(filled(grey)(z), arrays["G.clamp0.8_relu_nonoise_boxfilter_gray.img"])
         embedded = filled(StyleGAN2Generator(8, 5, 16, 24, mapping_layers=3, embed_features=6, **SMALL))
         close(embedded(z, Condition(weights=one_hot(2, 5))), arrays["G.embed6_c5_res8.img"])
@@ -125,25 +185,35 @@ class TestReference:
 class TestPublished:
     """Names, shapes and sizes, without making the weights."""
 
-    @pytest.mark.parametrize(("name", "arguments"), [
-        ("cifar_cond32", dict(image_size=32, n_conditions=10, preset="cifar")),
-        ("paper256", dict(image_size=256, preset="paper256"))])
+    @pytest.mark.parametrize(
+        ("name", "arguments"),
+        [
+            ("cifar_cond32", dict(image_size=32, n_conditions=10, preset="cifar")),
+            ("paper256", dict(image_size=256, preset="paper256")),
+        ],
+    )
     def test_names(self, name: str, arguments: dict) -> None:
         names = json.loads((DATA / "stylegan2_names.json").read_text())
         with torch.device("meta"):
             pair = dict(G=StyleGAN2Generator(**arguments), D=StyleGAN2Discriminator(**arguments))
         for letter, network in pair.items():
-            assert {key: list(value.shape) for key, value in network.state_dict().items()} == names[f"{letter}_{name}"]
+            assert {key: list(value.shape) for key, value in network.state_dict().items()} == names[
+                f"{letter}_{name}"
+            ]
 
-    @pytest.mark.parametrize(("arguments", "counts"), [
-        (dict(image_size=32, n_conditions=10, preset="cifar"), (20_215_315, 23_089_664)),
-        (dict(image_size=256, preset="paper256"), (24_767_458, 24_001_089)),
-        (dict(image_size=512, preset="paper512"), (30_276_583, 28_982_849)),
-        (dict(image_size=1024, preset="stylegan2"), (30_370_060, 29_012_513)),
-        (dict(image_size=1024, preset="paper1024"), (30_370_060, 29_012_513)),
-        (dict(image_size=256, preset="stylegan2"), (30_034_338, 28_864_129)),
-        (dict(image_size=256, n_conditions=10), (23_459_298, 26_370_112)),
-        (dict(image_size=64), (22_243_608, 23_407_361))])
+    @pytest.mark.parametrize(
+        ("arguments", "counts"),
+        [
+            (dict(image_size=32, n_conditions=10, preset="cifar"), (20_215_315, 23_089_664)),
+            (dict(image_size=256, preset="paper256"), (24_767_458, 24_001_089)),
+            (dict(image_size=512, preset="paper512"), (30_276_583, 28_982_849)),
+            (dict(image_size=1024, preset="stylegan2"), (30_370_060, 29_012_513)),
+            (dict(image_size=1024, preset="paper1024"), (30_370_060, 29_012_513)),
+            (dict(image_size=256, preset="stylegan2"), (30_034_338, 28_864_129)),
+            (dict(image_size=256, n_conditions=10), (23_459_298, 26_370_112)),
+            (dict(image_size=64), (22_243_608, 23_407_361)),
+        ],
+    )
     def test_parameter_counts(self, arguments: dict, counts: tuple[int, int]) -> None:
         with torch.device("meta"):
             pair = StyleGAN2Generator(**arguments), StyleGAN2Discriminator(**arguments)
@@ -154,7 +224,9 @@ class TestPublished:
         assert (at_256.batch, at_256.minibatch_std_group, at_256.half_life_kimg) == (16, 4, 5)
         assert (at_256.r1_gamma, at_32.r1_gamma, at_1024.r1_gamma) == pytest.approx((0.8192, 0.0064, 6.5536))
         assert (at_32.batch, at_32.half_life_kimg, at_1024.batch) == (32, 10, 32)
-        assert presets.lazy(0.0025, 16) == dict(lr=pytest.approx(0.002353, rel=1e-3), betas=(0.0, pytest.approx(0.99 ** (16 / 17))))
+        assert presets.lazy(0.0025, 16) == dict(
+            lr=pytest.approx(0.002353, rel=1e-3), betas=(0.0, pytest.approx(0.99 ** (16 / 17)))
+        )
         network = small(preset="cifar", mapping_layers=None)
         assert network.style_mixing_prob == 0 and network.mapping.layers == ["fc0", "fc1"]
 
@@ -164,7 +236,9 @@ class TestPublished:
         assert config.train_dataloader.batch_size == run.batch
         assert config.train_cfg.max_iters * run.batch == 1000 * run.kimg
         assert config.model.objectives.r1.gamma == run.r1_gamma and run.path_length == 0
-        assert config.model.average.generator == dict(half_life_kimg=run.half_life_kimg, rampup=run.rampup, average_buffers=False)
+        assert config.model.average.generator == dict(
+            half_life_kimg=run.half_life_kimg, rampup=run.rampup, average_buffers=False
+        )
         for player, every in (("discriminator", 16), ("generator", 4)):
             optimizer, published = config.optim_wrapper[player].optimizer, presets.lazy(run.lr, every)
             assert (optimizer.lr, *optimizer.betas) == pytest.approx((published["lr"], *published["betas"]))
@@ -178,11 +252,15 @@ class TestPublished:
 
 
 class TestContract:
-    @pytest.mark.parametrize("arguments", [dict(), dict(n_conditions=3), dict(architecture="resnet", image_size=8)])
+    @pytest.mark.parametrize(
+        "arguments", [dict(), dict(n_conditions=3), dict(architecture="resnet", image_size=8)]
+    )
     def test_generator(self, arguments: dict) -> None:
         testing.check_generator(small(**arguments))
 
-    @pytest.mark.parametrize("arguments", [dict(), dict(n_conditions=3), dict(architecture="resnet"), dict(architecture="skip")])
+    @pytest.mark.parametrize(
+        "arguments", [dict(), dict(n_conditions=3), dict(architecture="resnet"), dict(architecture="skip")]
+    )
     def test_discriminator(self, arguments: dict) -> None:
         testing.check_discriminator(small_discriminator(**arguments), image_size=16)
 
@@ -191,7 +269,11 @@ class TestPrecision:
     @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
     @pytest.mark.parametrize("fused", [False, True])
     def test_images_and_logits_are_float32_and_near(self, dtype: torch.dtype, fused: bool) -> None:
-        network, judge, z = small(fused=fused), small_discriminator(minibatch_std_channels=1), torch.randn(4, 8)
+        network, judge, z = (
+            small(fused=fused),
+            small_discriminator(minibatch_std_channels=1),
+            torch.randn(4, 8),
+        )
         with torch.autocast("cpu", dtype=dtype):
             images = network(z)
             logits = judge(images)
@@ -240,7 +322,9 @@ class TestRandomness:
         parts = [network.generate(z[k : k + 2], None, RowGenerator.of(3, Rows(k, k + 2, 4))) for k in (0, 2)]
         close(torch.cat([part.images for part in parts]), whole.images)
         close(torch.cat([part.extras["ws"] for part in parts]), whole.extras["ws"])
-        assert not torch.equal(whole.images, network.generate(z, None, RowGenerator.of(4, Rows.all(4))).images)
+        assert not torch.equal(
+            whole.images, network.generate(z, None, RowGenerator.of(4, Rows.all(4))).images
+        )
 
     @torch.no_grad()
     def test_style_mixing(self) -> None:
@@ -293,21 +377,29 @@ class TestRandomness:
 
 
 class TestErrors:
-    @pytest.mark.parametrize(("arguments", "message"), [
-        (dict(image_size=48), r"image_size=48 must be a power of two from 4 on, such as 32 or 64"),
-        (dict(architecture="skpi"), r"architecture: 'skpi' is not one of .*did you mean 'skip'"),
-        (dict(noise_mode="constant"), r"noise_mode: 'constant' .*did you mean 'const'"),
-        (dict(preset="cifar10"), r"preset='cifar10' is not known.*did you mean 'cifar'"),
-        (dict(act="relo"), r"activation='relo'")])
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (dict(image_size=48), r"image_size=48 must be a power of two from 4 on, such as 32 or 64"),
+            (dict(architecture="skpi"), r"architecture: 'skpi' is not one of .*did you mean 'skip'"),
+            (dict(noise_mode="constant"), r"noise_mode: 'constant' .*did you mean 'const'"),
+            (dict(preset="cifar10"), r"preset='cifar10' is not known.*did you mean 'cifar'"),
+            (dict(act="relo"), r"activation='relo'"),
+        ],
+    )
     def test_constructor(self, arguments: dict, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             small(**arguments)
 
-    @pytest.mark.parametrize(("condition", "message"), [
-        (None, r"StyleGAN2Generator has 3 conditions and got none"),
-        (Condition(weights=torch.ones(2, 5)), r"condition.weights has shape \(2, 5\), expected \(N, 3\)"),
-        (Condition(labels=torch.tensor([0, 3])), r"run from 0 to 3, allowed is 0..2"),
-        (Condition(labels=torch.tensor([-1, 0])), r"hidden labels \(-1\) were replaced")])
+    @pytest.mark.parametrize(
+        ("condition", "message"),
+        [
+            (None, r"StyleGAN2Generator has 3 conditions and got none"),
+            (Condition(weights=torch.ones(2, 5)), r"condition.weights has shape \(2, 5\), expected \(N, 3\)"),
+            (Condition(labels=torch.tensor([0, 3])), r"run from 0 to 3, allowed is 0..2"),
+            (Condition(labels=torch.tensor([-1, 0])), r"hidden labels \(-1\) were replaced"),
+        ],
+    )
     def test_condition(self, condition: Condition | None, message: str) -> None:
         with pytest.raises(ValueError, match=message):
             small(n_conditions=3)(torch.randn(2, 8), condition)
@@ -319,7 +411,9 @@ class TestErrors:
             small().synthesis(torch.randn(2, 5, 12))
         with pytest.raises(ValueError, match=r"'8x9' is not one of .*did you mean '8x8'"):
             small().features(torch.randn(1, 8), None, ["8x9"])
-        with pytest.raises(ValueError, match=r"images have shape \(2, 3, 32, 32\), expected \(N, 3, 16, 16\)"):
+        with pytest.raises(
+            ValueError, match=r"images have shape \(2, 3, 32, 32\), expected \(N, 3, 16, 16\)"
+        ):
             small_discriminator()(torch.randn(2, 3, 32, 32))
         with pytest.raises(ValueError, match=r"minibatch_std_group=4 does not divide the 6 images at hand"):
             small_discriminator(minibatch_std_channels=1)(torch.randn(6, 3, 16, 16))

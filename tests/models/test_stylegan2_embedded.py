@@ -1,4 +1,6 @@
-"""The shipped StyleGAN2-ADA: its weights are those of its card, and its pictures look like what it was trained on."""
+"""The shipped StyleGAN2-ADA: its weights are those of its card, and its pictures look like what it was
+trained on.
+"""
 
 from __future__ import annotations
 

@@ -22,16 +22,24 @@ def test_reference() -> None:
     arrays = golden("operations", "upfirdn2d")
     assert len(cases("upfirdn2d")) == 88
     for case in cases("upfirdn2d"):
-        key, operation, taps = case.pop("key"), getattr(upfirdn, case.pop("op")), arrays["filter." + case.pop("filter")]
+        key, operation, taps = (
+            case.pop("key"),
+            getattr(upfirdn, case.pop("op")),
+            arrays["filter." + case.pop("filter")],
+        )
         result = operation(arrays["x"], taps if taps.numel() else None, **case)
-        torch.testing.assert_close(result, arrays[key], rtol=2e-5, atol=2e-5, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            result, arrays[key], rtol=2e-5, atol=2e-5, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 def test_filters() -> None:
     assert torch.equal(setup_filter([1, 3, 3, 1])[0], torch.tensor([1.0, 3, 3, 1]) / 64)
     assert setup_filter([1] * 8).shape == (8,) and setup_filter([1, 1], separable=True).shape == (2,)
     assert setup_filter(None).tolist() == [[1.0]]
-    assert torch.equal(setup_filter([[1, 2], [3, 4]], normalize=False, flip_filter=True), torch.tensor([[4.0, 3], [2, 1]]))
+    assert torch.equal(
+        setup_filter([[1, 2], [3, 4]], normalize=False, flip_filter=True), torch.tensor([[4.0, 3], [2, 1]])
+    )
     assert setup_filter([1] * 8, gain=4).sum() == pytest.approx(2)  # each of its two passes
 
 
@@ -50,12 +58,21 @@ def test_second_derivatives() -> None:
     assert torch.autograd.gradgradcheck(lambda v: upfirdn2d(v, f, up=2, padding=[2, 1, 2, 1], gain=4), (x,))
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda x: upfirdn2d(x, None, padding=[1, 2, 3]), r"padding=\[1, 2, 3\] must be p, \[x, y\] or \[x0, x1, y0, y1\]"),
-    (lambda x: upfirdn2d(x, None, up=0), r"up=0 must be 1 or more"),
-    (lambda x: upfirdn2d(x, setup_filter([1] * 5)), r"4x4 pixels is 4x4 after .*: smaller than the filter, 5x5"),
-    (lambda x: setup_filter(torch.ones(1, 2, 3)), r"got shape \(1, 2, 3\)"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda x: upfirdn2d(x, None, padding=[1, 2, 3]),
+            r"padding=\[1, 2, 3\] must be p, \[x, y\] or \[x0, x1, y0, y1\]",
+        ),
+        (lambda x: upfirdn2d(x, None, up=0), r"up=0 must be 1 or more"),
+        (
+            lambda x: upfirdn2d(x, setup_filter([1] * 5)),
+            r"4x4 pixels is 4x4 after .*: smaller than the filter, 5x5",
+        ),
+        (lambda x: setup_filter(torch.ones(1, 2, 3)), r"got shape \(1, 2, 3\)"),
+    ],
+)
 def test_errors(call: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(torch.zeros(1, 1, 4, 4))  # type: ignore[operator]

@@ -1,4 +1,6 @@
-"""Plugins meet in configs: KLiSH's clusterers inside LCP's classes, by the one line that the shipped configs have."""
+"""Plugins meet in configs: KLiSH's clusterers inside LCP's classes, by the one line that the shipped configs
+have.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,10 @@ def test_any_clusterer_inside_a_class(name: str) -> None:
     clusters = IntraClassClusters(layout, config).fit(features, labels)
     assert clusters.sizes.tolist() == [3, 3]
     found = clusters.assign(features, labels)
-    assert all(len(set(found[blob == number])) == 1 for number in range(6)) and len(set(zip(labels, found, strict=True))) == 6
+    assert (
+        all(len(set(found[blob == number])) == 1 for number in range(6))
+        and len(set(zip(labels, found, strict=True))) == 6
+    )
     other = IntraClassClusters(layout, config)
     other.load_state_dict(clusters.state_dict())
     assert torch.equal(torch.from_numpy(other.assign(features, labels)), torch.from_numpy(found))

@@ -34,7 +34,7 @@ def caught(check: Callable[[Any], Any], component: Any, message: str) -> None:
         check(component)
 
 
-# -- generators --------------------------------------------------------------------------------------------------------
+# -- generators ----------------------------------------------------------------------------------------------
 
 
 def test_the_small_networks_pass() -> None:
@@ -97,8 +97,14 @@ class BoastingGenerator(SmallGenerator):
 class TappedGenerator(SmallGenerator):
     feature_layers, feature_channels = ("8x8",), (3,)
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
         return {layer: {"8x8": self(latents * truncation, condition)}[layer] for layer in layers}
 
 
@@ -107,13 +113,21 @@ class MiscountingGenerator(TappedGenerator):
 
 
 class UntruncatedGenerator(TappedGenerator):
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str]) -> dict[str, Tensor]:
+    def features(
+        self, latents: Tensor, condition: Condition | None, layers: Sequence[str]
+    ) -> dict[str, Tensor]:
         return super().features(latents, condition, layers)
 
 
 class RandomTapsGenerator(TappedGenerator):
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
         found = super().features(latents, condition, layers, truncation)
         return {layer: tap + 0 if rng is None else tap + torch.randn(1) for layer, tap in found.items()}
 
@@ -157,7 +171,7 @@ def test_a_generator_with_taps() -> None:
     testing.check_generator(TappedGenerator())
 
 
-# -- discriminators ----------------------------------------------------------------------------------------------------
+# -- discriminators ------------------------------------------------------------------------------------------
 
 
 class ColumnDiscriminator(SmallDiscriminator):
@@ -203,7 +217,7 @@ def test_discriminators(broken: type, message: str) -> None:
     caught(lambda network: testing.check_discriminator(network, 8, condition), broken(), message)
 
 
-# -- prompt learners ---------------------------------------------------------------------------------------------------
+# -- prompt learners -----------------------------------------------------------------------------------------
 
 
 class Prompts(PromptLearner):
@@ -270,7 +284,7 @@ def test_prompt_learners(broken: type, message: str) -> None:
     caught(lambda learner: testing.check_prompt_learner(learner, clip="any"), broken(), message)
 
 
-# -- clusterers --------------------------------------------------------------------------------------------------------
+# -- clusterers ----------------------------------------------------------------------------------------------
 
 
 def kmeans() -> type:
@@ -293,7 +307,10 @@ CLUSTERER_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         dict(fit=lambda base, self, features, y=None: base.fit(self, _scaled(features))),
         "changes its features in place",
     ),
-    "random": (dict(fit=lambda base, self, features, y=None: _shuffled(base.fit(self, features))), "not deterministic"),
+    "random": (
+        dict(fit=lambda base, self, features, y=None: _shuffled(base.fit(self, features))),
+        "not deterministic",
+    ),
     "arrays only": (
         dict(fit=lambda base, self, features, y=None: base.fit(self, _array_only(features))),
         "does not take an iterator",
@@ -308,7 +325,10 @@ CLUSTERER_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         "a row depends on the other rows",
     ),
     "state": (dict(state=lambda base, self: {"centres": [1, 2]}), "is list, expected a plain array"),
-    "state key": (dict(state=lambda base, self: {"children": np.zeros(2)}), "'children'] cannot be a buffer of a module"),
+    "state key": (
+        dict(state=lambda base, self: {"children": np.zeros(2)}),
+        "'children'] cannot be a buffer of a module",
+    ),
     "load": (
         dict(load_state=lambda base, self, state: _moved(base.load_state(self, state))),
         "does not restore scores",
@@ -354,7 +374,7 @@ def test_clusterers(fault: str) -> None:
     caught(testing.check_clusterer, type("Broken", (base,), bound)(clusters=3), message)
 
 
-# -- metrics -----------------------------------------------------------------------------------------------------------
+# -- metrics -------------------------------------------------------------------------------------------------
 
 
 class Brightness(Metric):
@@ -446,7 +466,7 @@ def test_metrics(broken: type, message: str) -> None:
     caught(testing.check_metric, broken(), message)
 
 
-# -- objectives --------------------------------------------------------------------------------------------------------
+# -- objectives ----------------------------------------------------------------------------------------------
 
 
 class Base(Objective):
@@ -547,7 +567,7 @@ def test_objectives(broken: type, message: str) -> None:
     caught(testing.check_objective, broken(), message)
 
 
-# -- conditioners ------------------------------------------------------------------------------------------------------
+# -- conditioners --------------------------------------------------------------------------------------------
 
 
 class Classes(Conditioner):
@@ -602,7 +622,7 @@ def test_conditioners(broken: type, message: str) -> None:
     caught(testing.check_conditioner, broken(), message)
 
 
-# -- augmentations and extractors --------------------------------------------------------------------------------------
+# -- augmentations and extractors ----------------------------------------------------------------------------
 
 
 class Shift(Augment):
@@ -650,7 +670,10 @@ def test_an_augmentation_that_works_passes() -> None:
         (Crop, "the shape must stay"),
         (Chance, "not a function of its rng"),
         (Still, "ignores its rng"),
-        (Splitless, "part of a batch is seen otherwise than in the whole; make every draw through .*draw_rows"),
+        (
+            Splitless,
+            "part of a batch is seen otherwise than in the whole; make every draw through .*draw_rows",
+        ),
         (Rounding, "not differentiable"),
         (Inplace, "changes its images in place"),
     ],
@@ -717,7 +740,7 @@ def test_extractors(broken: Callable[[], Any], message: str) -> None:
     caught(testing.check_extractor, broken(), message)
 
 
-# -- segmenters --------------------------------------------------------------------------------------------------------
+# -- segmenters ----------------------------------------------------------------------------------------------
 
 
 class Dots(Segmenter):
@@ -784,7 +807,7 @@ def test_segmenters(broken: type, message: str) -> None:
     caught(testing.check_segmenter, broken(), message)
 
 
-# -- plugins -----------------------------------------------------------------------------------------------------------
+# -- plugins -------------------------------------------------------------------------------------------------
 
 
 PLUGIN = '''
@@ -814,19 +837,23 @@ def plugin_info():
             "hook 'register_component' does not exist - did you mean 'register_components'",
         ),
         (
-            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Bare', '{stem}:Bare')",
+            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Bare', "
+            "'{stem}:Bare')",
             "Bare .* has no docstring",
         ),
         (
-            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Gone', '{stem}:Gone')",
+            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Gone', "
+            "'{stem}:Gone')",
             "has no 'Gone'",
         ),
         (
-            "@toolbox.hookimpl\ndef register_components(register): register('generator', 'Fine', '{stem}:Fine')",
+            "@toolbox.hookimpl\ndef register_components(register): register('generator', 'Fine', "
+            "'{stem}:Fine')",
             "does not inherit toolbox.interfaces.Generator",
         ),
         (
-            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Game', '{stem}:Fine')",
+            "@toolbox.hookimpl\ndef register_components(register): register('network', 'Game', "
+            "'{stem}:Fine')",
             "name 'Game' is taken",
         ),
         ("@toolbox.hookimpl\ndef configs(): return dict(x=Path('nowhere.py'))", "nowhere.py does not exist"),
@@ -847,6 +874,7 @@ def test_plugins(tmp_path: Path, request: pytest.FixtureRequest, more: str, mess
 def test_a_plugin_that_works_passes(tmp_path: Path) -> None:
     file = tmp_path / "fine_plugin.py"
     file.write_text(
-        PLUGIN + "@toolbox.hookimpl\ndef register_components(register): register('network', 'Fine', 'fine_plugin:Fine')"
+        PLUGIN + "@toolbox.hookimpl\ndef register_components(register): register('network', 'Fine', "
+        "'fine_plugin:Fine')"
     )
     assert testing.check_plugin(file).components == {"network": ["Fine"]}

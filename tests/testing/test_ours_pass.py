@@ -32,12 +32,20 @@ GENERATORS = [
         attention=False,
     ),
     dict(type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128),
-    dict(type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128, n_conditions=3),
+    dict(
+        type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128, n_conditions=3
+    ),
     dict(type="EmbeddedStyleGAN2"),
 ]
 DISCRIMINATORS = [
     dict(type="StyleGAN2Discriminator", image_size=32, channel_base=256, minibatch_std_channels=0),
-    dict(type="StyleGAN2Discriminator", image_size=32, channel_base=256, minibatch_std_channels=0, n_conditions=3),
+    dict(
+        type="StyleGAN2Discriminator",
+        image_size=32,
+        channel_base=256,
+        minibatch_std_channels=0,
+        n_conditions=3,
+    ),
     dict(type="AjbrockDiscriminator", channels=4, n_conditions=3),
     dict(type="BigGANDiscriminator", channels=4, n_conditions=0),
     dict(type="BigGANDiscriminator", channels=4, n_conditions=3),
@@ -79,17 +87,27 @@ SEGMENTERS = [
     dict(type="UNet", part_names=["ground", "thing"], channels=2, image_size=None),
     dict(type="DeepLabV3", part_names=["ground", "thing"], image_size=None),
 ]
-AUGMENTS = [dict(type="DiffAugment"), dict(type="DiffAugment", policy="translation"),
-            dict(type="AdaptiveAugment", p=0.7)]
+AUGMENTS = [
+    dict(type="DiffAugment"),
+    dict(type="DiffAugment", policy="translation"),
+    dict(type="AdaptiveAugment", p=0.7),
+]
 COVERED = {
     "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions"},
     "prompt_learner": {"ClusterPrompts"},
     # need files that are not shipped, or are looked at below
-    # tests/models/test_pggan.py, test_stylegan.py: colour layers of other resolutions than the present have no gradient
+    # tests/models/test_pggan.py, test_stylegan.py: colour layers of other resolutions than the present have
+    # no gradient
     "generator": {"PGGANGenerator", "StyleGANGenerator"},
     "discriminator": {"PromptDiscriminator", "PGGANDiscriminator", "StyleGANDiscriminator"},
-    "objective": {"PixelCrossEntropy", "ImageTextContrastive", "PathLength",  # tests/training/test_style_objectives.py
-                  "GradientPenalty", "Drift", "AuxiliaryClassifier"},  # tests/training/test_progressive_objectives.py
+    "objective": {
+        "PixelCrossEntropy",
+        "ImageTextContrastive",
+        "PathLength",  # tests/training/test_style_objectives.py
+        "GradientPenalty",
+        "Drift",
+        "AuxiliaryClassifier",
+    },  # tests/training/test_progressive_objectives.py
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
 }
 
@@ -159,7 +177,8 @@ def test_conditioners() -> None:
 
 
 @pytest.mark.parametrize(
-    "sampler", ["EmpiricalCoefficients", "DirichletCoefficients", "SoftmaxNormalCoefficients", "OneHotCoefficients"]
+    "sampler",
+    ["EmpiricalCoefficients", "DirichletCoefficients", "SoftmaxNormalCoefficients", "OneHotCoefficients"],
 )
 def test_cluster_conditions(sampler: str) -> None:
     conditioner = build(
@@ -181,7 +200,9 @@ def clip() -> torch.nn.Module:
 
 @pytest.mark.parametrize("changes", [{}, dict(shared=True), dict(learn=False)], ids=str)
 def test_prompt_learners(clip: torch.nn.Module, changes: dict[str, Any]) -> None:
-    prompts = build(dict(type="ClusterPrompts", class_names=CLASSES, clusters=2, context=3, **changes), clip=clip)
+    prompts = build(
+        dict(type="ClusterPrompts", class_names=CLASSES, clusters=2, context=3, **changes), clip=clip
+    )
     testing.check_prompt_learner(prompts, clip)
 
 
@@ -189,7 +210,9 @@ def test_prompt_discriminator(clip: torch.nn.Module) -> None:
     prompts = dict(type="ClusterPrompts", class_names=CLASSES, clusters=2, context=3)
     discriminator = build(dict(type="PromptDiscriminator", hidden=8, prompts=prompts), clip=clip)
     weights = torch.tensor([[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0, 0, 0.3, 0.7], [0, 0, 0, 1]])
-    testing.check_discriminator(discriminator, condition=Condition(labels=torch.tensor([0, 0, 1, 1]), weights=weights))
+    testing.check_discriminator(
+        discriminator, condition=Condition(labels=torch.tensor([0, 0, 1, 1]), weights=weights)
+    )
 
 
 def test_image_text_contrast() -> None:
@@ -217,7 +240,11 @@ def test_every_component_of_ours_is_checked() -> None:
         "conditioner": [],
         "prompt_learner": [],
     }
-    ours = [record.name for record in host().records if record.distribution in ("generative-toolbox", "toolbox-lcp")]
+    ours = [
+        record.name
+        for record in host().records
+        if record.distribution in ("generative-toolbox", "toolbox-lcp")
+    ]
     for kind, configs in checked.items():
         names = {config["type"] for config in configs} | COVERED.get(kind, set())
         assert {entry.name for entry in host().catalog.entries(kind) if entry.plugin in ours} <= names, kind

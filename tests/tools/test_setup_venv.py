@@ -26,7 +26,9 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def set_up(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[list[str]]]:
+def set_up(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., list[list[str]]]:
     """Calls the script; returns the commands of that call."""
 
     def call(*arguments: str) -> list[list[str]]:
@@ -55,8 +57,9 @@ def test_a_second_call_does_nothing_and_a_new_extra_is_added(set_up: Callable) -
     assert not any("venv" in command for command in added)
 
 
-def test_an_interrupted_one_starts_over(script: ModuleType, set_up: Callable, tmp_path: Path,
-                                        monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_one_starts_over(
+    script: ModuleType, set_up: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(command: list[str]) -> None:
         if "install" in command:
             raise KeyboardInterrupt
@@ -70,8 +73,9 @@ def test_an_interrupted_one_starts_over(script: ModuleType, set_up: Callable, tm
     assert not (tmp_path / "venv" / "half_installed").exists()
 
 
-def test_changed_pins_are_installed_into_the_same_environment(script: ModuleType, set_up: Callable,
-                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_pins_are_installed_into_the_same_environment(
+    script: ModuleType, set_up: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_up()
     monkeypatch.setattr(script, "fingerprint", lambda: "other pins")
     assert [command[3] for command in set_up()] == ["install", "install", "check"]

@@ -1,7 +1,7 @@
 """Killing real training processes at any moment, resuming them, and comparing what they leave behind.
 
-Starting Python with torch takes seconds, so runs are forked from a process that has everything imported: it executes
-``tools/train.py`` as ``python tools/train.py`` would, and SIGKILL hits a process of its own.
+Starting Python with torch takes seconds, so runs are forked from a process that has everything imported: it
+executes ``tools/train.py`` as ``python tools/train.py`` would, and SIGKILL hits a process of its own.
 """
 
 from __future__ import annotations
@@ -30,15 +30,21 @@ Moment = Callable[[Path, float], bool]
 """(run's folder, seconds since the start) -> whether to kill now; asked again and again."""
 
 
-# -- the process that forks -----------------------------------------------------------------------------------------------------
+# -- the process that forks ----------------------------------------------------------------------------------
 
 
 class ForkServer:
     """Starts training processes that need not import anything; one at a time."""
 
     def __init__(self) -> None:
-        self._server = subprocess.Popen([sys.executable, __file__], cwd=ROOT, env=ENVIRONMENT, text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._server = subprocess.Popen(
+            [sys.executable, __file__],
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
 
     def start(self, arguments: list[str], log: Path, largest_file: int | None = None) -> int:
         """Fork a training that may write files of so many bytes; its process id."""
@@ -66,7 +72,9 @@ class ForkServer:
 
 
 def serve() -> None:
-    """The forking process: reads what to start, line by line, says the process id and, later, the exit status."""
+    """The forking process: reads what to start, line by line, says the process id and, later, the exit
+    status.
+    """
     _import_everything()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
@@ -89,8 +97,16 @@ def _import_everything() -> None:
     use_checkout(ROOT)
     import_torchvision()
     assert not host().check()  # imports every component
-    for name in ("mmengine.runner", "tqdm", "toolbox.cli.train", "toolbox.jobs", "toolbox.release", "toolbox.training.run",
-                 "toolbox.visual.pictures", "toolbox.visual.report"):
+    for name in (
+        "mmengine.runner",
+        "tqdm",
+        "toolbox.cli.train",
+        "toolbox.jobs",
+        "toolbox.release",
+        "toolbox.training.run",
+        "toolbox.visual.pictures",
+        "toolbox.visual.report",
+    ):
         importlib.import_module(name)
 
 
@@ -113,7 +129,7 @@ def _become_training(arguments: list[str], log: str, largest_file: int | None) -
         os._exit(status)
 
 
-# -- moments ------------------------------------------------------------------------------------------------------------------
+# -- moments -------------------------------------------------------------------------------------------------
 
 
 def after(seconds: float) -> Moment:
@@ -138,7 +154,7 @@ def once_there(name: str, delay: float = 0.0) -> Moment:
     return now
 
 
-# -- one run, killed and resumed ----------------------------------------------------------------------------------------------
+# -- one run, killed and resumed -----------------------------------------------------------------------------
 
 
 class Victim:
@@ -187,13 +203,22 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
-# -- what a run leaves behind -------------------------------------------------------------------------------------------------
+# -- what a run leaves behind --------------------------------------------------------------------------------
 
 
 def assert_same_folder(one: Path, other: Path) -> None:
-    """Two runs' folders hold the same, bit for bit: but for times, process ids, names of folders and the machine's words."""
-    for pattern in ("**/*.png", "**/*.pth", "**/scalars.jsonl", "**/metrics.jsonl", "tables/*.json", "**/done.json",
-                    "**/last_checkpoint"):
+    """Two runs' folders hold the same, bit for bit: but for times, process ids, names of folders and the
+    machine's words.
+    """
+    for pattern in (
+        "**/*.png",
+        "**/*.pth",
+        "**/scalars.jsonl",
+        "**/metrics.jsonl",
+        "tables/*.json",
+        "**/done.json",
+        "**/last_checkpoint",
+    ):
         names = sorted(str(path.relative_to(one)) for path in one.glob(pattern))
         assert names == sorted(str(path.relative_to(other)) for path in other.glob(pattern)), pattern
         for name in names:
@@ -205,9 +230,14 @@ def assert_same_folder(one: Path, other: Path) -> None:
 def assert_same_file(one: Path, other: Path) -> None:
     """Equal contents, without what must differ."""
     if one.suffix == ".pth":
-        assert_equal(*(_comparable(torch.load(path, weights_only=True)) for path in (one, other)), where=one.name)
+        assert_equal(
+            *(_comparable(torch.load(path, weights_only=True)) for path in (one, other)), where=one.name
+        )
     elif one.name == "metrics.jsonl":
-        assert_equal(*([_timeless(line) for line in path.read_text().splitlines()] for path in (one, other)), where=one.name)
+        assert_equal(
+            *([_timeless(line) for line in path.read_text().splitlines()] for path in (one, other)),
+            where=one.name,
+        )
     else:
         assert one.read_bytes() == other.read_bytes(), f"{one} and {other} differ"
 
@@ -231,7 +261,9 @@ def assert_equal(one: Any, other: Any, where: str = "") -> None:
 
 
 def _comparable(contents: dict[str, Any]) -> dict[str, Any]:
-    meta = {key: value for key, value in contents["meta"].items() if key not in ("time", "experiment_name", "cfg")}
+    meta = {
+        key: value for key, value in contents["meta"].items() if key not in ("time", "experiment_name", "cfg")
+    }
     return {**contents, "meta": meta}
 
 
@@ -239,7 +271,7 @@ def _timeless(line: str) -> dict[str, Any]:
     return {key: value for key, value in json.loads(line).items() if key != "time"}
 
 
-# -- small versions of quick configs ----------------------------------------------------------------------------------------------
+# -- small versions of quick configs -------------------------------------------------------------------------
 
 
 def first_configs() -> dict[str, str]:
@@ -248,7 +280,9 @@ def first_configs() -> dict[str, str]:
 
     found: dict[str, str] = {}
     for name, file in host().configs().items():
-        clustering = file.name.startswith("klish_")  # tests/plugins/klish/test_klish_checkpoints.py kills a fit
+        clustering = file.name.startswith(
+            "klish_"
+        )  # tests/plugins/klish/test_klish_checkpoints.py kills a fit
         if name.partition("/")[0] != "toolbox" and file.resolve().is_relative_to(ROOT) and not clustering:
             found.setdefault(name.partition("/")[0], name)
     return found
@@ -265,14 +299,23 @@ def write_small_set(folder: Path, images: int = 16) -> Path:
     for label, name in enumerate(source.classes):
         (folder / name.replace("/", "-")).mkdir(parents=True)
         for number in np.flatnonzero(source.labels == label)[:images]:
-            Image.fromarray(source.image(int(number))).save(folder / name.replace("/", "-") / f"{number:05d}.png")
+            Image.fromarray(source.image(int(number))).save(
+                folder / name.replace("/", "-") / f"{number:05d}.png"
+            )
     return folder
 
 
 def small_command(config: str, data: Path, cache: Path, seed: int = 3) -> list[str]:
     """Arguments of ``tools/train.py`` for a quick config made so small that it takes seconds."""
-    return [config, "--quick", "--deterministic", "--seed", str(seed), "--cfg-options",
-            *(f"{key}={value!r}".replace(" ", "") for key, value in small_options(config, data, cache).items())]
+    return [
+        config,
+        "--quick",
+        "--deterministic",
+        "--seed",
+        str(seed),
+        "--cfg-options",
+        *(f"{key}={value!r}".replace(" ", "") for key, value in small_options(config, data, cache).items()),
+    ]
 
 
 def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
@@ -282,30 +325,50 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
     full = load_config(config, quick=True)
     source = {"type": "ImageFolder", "root": str(data)}
     options: dict[str, Any] = {
-        "threads": 1, "train_cfg.max_iters": 7, "model.log_every": 3, "train_dataloader.batch_size": 8,
+        "threads": 1,
+        "train_cfg.max_iters": 7,
+        "model.log_every": 3,
+        "train_dataloader.batch_size": 8,
         "param_scheduler": [{"type": "LinearLR", "start_factor": 0.5, "begin": 0, "end": 6}],
-        "hooks.checkpoints.interval": 2, "hooks.samples.interval": 2, "hooks.samples.columns": 2}
+        "hooks.checkpoints.interval": 2,
+        "hooks.samples.interval": 2,
+        "hooks.samples.columns": 2,
+    }
     if "source" in full.train_dataloader.dataset:
         options |= {f"train_dataloader.dataset.source.{key}": value for key, value in source.items()}
     if "split" in full.train_dataloader.dataset:
         options["train_dataloader.dataset.split.labelled_per_class"] = 12
     for stage in full.get("stages", ()):
-        options |= {f"before.{stage}.train_cfg.max_iters": 4, f"before.{stage}.train_dataloader.batch_size": 8,
-                    f"before.{stage}.model.log_every": 3}
+        options |= {
+            f"before.{stage}.train_cfg.max_iters": 4,
+            f"before.{stage}.train_dataloader.batch_size": 8,
+            f"before.{stage}.model.log_every": 3,
+        }
     if full.get("evaluation"):
         options |= _small_evaluation(full.evaluation, source, cache)
     return options
 
 
 def _small_evaluation(evaluation: Any, source: dict[str, str], cache: Path) -> dict[str, Any]:
-    options: dict[str, Any] = {"evaluation.n_fake": 12, "evaluation.bn": "batch", "evaluation.cache_dir": str(cache),
-                               "hooks.evaluation": {"type": "Evaluation", "interval": 3, "metrics": ["fid"]},
-                               "hooks.checkpoints.best": "fid"}
+    options: dict[str, Any] = {
+        "evaluation.n_fake": 12,
+        "evaluation.bn": "batch",
+        "evaluation.cache_dir": str(cache),
+        "hooks.evaluation": {"type": "Evaluation", "interval": 3, "metrics": ["fid"]},
+        "hooks.checkpoints.best": "fid",
+    }
     for part in ("real", "test"):
         if evaluation.get(part):
             options |= {f"evaluation.{part}.{key}": value for key, value in source.items()}
             options[f"evaluation.{part}.split"] = "train"
-    return {**options, **{f"evaluation.metrics.{name}": None for name in evaluation.metrics if name not in ("fid", "consistency")}}
+    return {
+        **options,
+        **{
+            f"evaluation.metrics.{name}": None
+            for name in evaluation.metrics
+            if name not in ("fid", "consistency")
+        },
+    }
 
 
 def moments(duration: float, rng: random.Random, stages: bool = True) -> Iterator[tuple[str, Moment]]:

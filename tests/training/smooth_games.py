@@ -1,4 +1,5 @@
-"""A game of small convolutional networks without batch statistics, in any precision: what several processes must equal.
+"""A game of small convolutional networks without batch statistics, in any precision: what several processes
+must equal.
 
 As a file also a plugin, so that configs may name the networks.
 """
@@ -35,7 +36,9 @@ class SmoothGenerator(Generator):
         x = torch.tanh(self.linear(x)).unflatten(1, (8, 4, 4))
         return torch.tanh(self.conv(nn.functional.interpolate(x, scale_factor=2)))
 
-    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
+    def generate(
+        self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
+    ) -> Sample:
         noise = draw_rows(lambda n: torch.randn(n, 1, SIZE, SIZE, generator=rng), len(latents), rng)
         sample = super().generate(latents, condition, rng)
         return sample.replace(images=(sample.images + 0.1 * noise.tanh().to(sample.images)) / 1.1)
@@ -58,27 +61,49 @@ class SmoothDiscriminator(Discriminator):
         return self.linear(features).squeeze(1) + (self.embed(condition.labels) * features).sum(1)
 
 
-def smooth_game(dtype: torch.dtype = torch.float32, d: dict[str, Any] | None = None, g: dict[str, Any] | None = None,
-                **changes: Any) -> Game:
-    """Two discriminator steps, R1 every second iteration, one generator step; ``d`` and ``g`` add to the phases."""
-    game = Game(**{**dict(
-        networks=dict(generator=dict(type=SmoothGenerator), discriminator=dict(type=SmoothDiscriminator)),
-        players=dict(discriminator=["discriminator"], generator=["generator"]),
-        phases=[dict(player="discriminator", objectives=["adversarial"], repeat=2, **(d or {})),
-                dict(player="discriminator", objectives=["r1"], every=2, **(d or {})),
-                dict(player="generator", **(g or {}))],
-        objectives=dict(adversarial=dict(type="NonSaturatingAdversarial"), r1=dict(type="R1", gamma=1.0)),
-        conditioner=dict(type="ClassConditions", class_names=["a", "b", "c"]),
-        augment=dict(type="DiffAugment", policy="color,translation,cutout"),
-        average=dict(generator=dict(decay=0.9)), log_every=1), **changes})
+def smooth_game(
+    dtype: torch.dtype = torch.float32,
+    d: dict[str, Any] | None = None,
+    g: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Game:
+    """Two discriminator steps, R1 every second iteration, one generator step; ``d`` and ``g`` add to the
+    phases.
+    """
+    game = Game(
+        **{
+            **dict(
+                networks=dict(
+                    generator=dict(type=SmoothGenerator), discriminator=dict(type=SmoothDiscriminator)
+                ),
+                players=dict(discriminator=["discriminator"], generator=["generator"]),
+                phases=[
+                    dict(player="discriminator", objectives=["adversarial"], repeat=2, **(d or {})),
+                    dict(player="discriminator", objectives=["r1"], every=2, **(d or {})),
+                    dict(player="generator", **(g or {})),
+                ],
+                objectives=dict(
+                    adversarial=dict(type="NonSaturatingAdversarial"), r1=dict(type="R1", gamma=1.0)
+                ),
+                conditioner=dict(type="ClassConditions", class_names=["a", "b", "c"]),
+                augment=dict(type="DiffAugment", policy="color,translation,cutout"),
+                average=dict(generator=dict(decay=0.9)),
+                log_every=1,
+            ),
+            **changes,
+        }
+    )
     return game.to(dtype).train()
 
 
 def whole_batch(iteration: int, n: int = 16) -> dict[str, Tensor]:
     """The batch of all ranks together."""
     rng = torch.Generator().manual_seed(iteration)
-    return dict(images=torch.rand(n, 3, SIZE, SIZE, generator=rng) * 2 - 1, labels=torch.randint(CLASSES, (n,), generator=rng),
-                index=torch.arange(n))
+    return dict(
+        images=torch.rand(n, 3, SIZE, SIZE, generator=rng) * 2 - 1,
+        labels=torch.randint(CLASSES, (n,), generator=rng),
+        index=torch.arange(n),
+    )
 
 
 def my_rows(batch: dict[str, Tensor], parts: int, rank: int, world: int) -> dict[str, Tensor]:
@@ -100,7 +125,9 @@ def weights_after(game: Game, iterations: int, lr: float = 0.1, n: int = 16) -> 
 
 def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     """Over all entries."""
-    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one if one[name].numel())
+    return max(
+        float((one[name].double() - other[name].double()).abs().max()) for name in one if one[name].numel()
+    )
 
 
 @hookimpl

@@ -13,7 +13,9 @@ from toolbox.training.game import PlanError
 @pytest.mark.parametrize("splits", [2, 4])
 @pytest.mark.parametrize("fakes", ["fresh", "shared"])
 def test_it_equals_the_larger_batch(splits: int, fakes: str) -> None:
-    """Latents, labels, noise and augmentation are drawn whole and then split: in float64 nothing else is left to differ."""
+    """Latents, labels, noise and augmentation are drawn whole and then split: in float64 nothing else is left
+    to differ.
+    """
     whole = weights_after(smooth_game(torch.float64, fakes=fakes), 3)
     split = smooth_game(torch.float64, d=dict(accumulate=splits), g=dict(accumulate=splits), fakes=fakes)
     assert largest_difference(weights_after(split, 3), whole) < 1e-12
@@ -21,7 +23,9 @@ def test_it_equals_the_larger_batch(splits: int, fakes: str) -> None:
 
 def test_players_may_accumulate_differently() -> None:
     whole = weights_after(smooth_game(torch.float64), 2)
-    assert largest_difference(weights_after(smooth_game(torch.float64, g=dict(accumulate=4)), 2), whole) < 1e-12
+    assert (
+        largest_difference(weights_after(smooth_game(torch.float64, g=dict(accumulate=4)), 2), whole) < 1e-12
+    )
 
 
 def test_the_logged_loss_is_the_mean() -> None:
@@ -37,11 +41,14 @@ def test_the_logged_loss_is_the_mean() -> None:
 
 def test_batchnorm_does_couple_the_images() -> None:
     """What is said in the docs: there the splits differ from the whole."""
+
     def after(accumulate: int) -> dict[str, torch.Tensor]:
         from toy_games import BOTH, ToyGenerator, play, weights_of
 
-        game = toy_game(networks={**BOTH, "generator": dict(type=ToyGenerator, norm=True)},
-                        phases=[dict(player="discriminator"), dict(player="generator", accumulate=accumulate)])
+        game = toy_game(
+            networks={**BOTH, "generator": dict(type=ToyGenerator, norm=True)},
+            phases=[dict(player="discriminator"), dict(player="generator", accumulate=accumulate)],
+        )
         play(game, 2)
         return weights_of(game)
 

@@ -11,7 +11,9 @@ from toolbox.training.average import Average
 
 
 def test_singular_vectors_follow_the_averaged_weights() -> None:
-    """sigma of the average is the largest singular value of the averaged weight, though the network's vectors turn."""
+    """sigma of the average is the largest singular value of the averaged weight, though the network's vectors
+    turn.
+    """
     torch.manual_seed(0)
     network = nn.Sequential(spectral_norm(nn.Linear(6, 5)))
     average = Average(network, decay=0.9)
@@ -28,7 +30,9 @@ def test_singular_vectors_follow_the_averaged_weights() -> None:
     assert torch.allclose(layer.weight_u.norm(), torch.ones(()), atol=1e-4)
 
 
-@pytest.mark.parametrize("arguments", [dict(decay=1.0), dict(half_life_kimg=-1.0), dict(half_life_kimg=1.0, rampup=-0.05)])
+@pytest.mark.parametrize(
+    "arguments", [dict(decay=1.0), dict(half_life_kimg=-1.0), dict(half_life_kimg=1.0, rampup=-0.05)]
+)
 def test_errors(arguments: dict[str, float]) -> None:
     name, value = list(arguments.items())[-1]
     with pytest.raises(ValueError, match=f"average: {name}={value} must be"):
@@ -36,7 +40,9 @@ def test_errors(arguments: dict[str, float]) -> None:
 
 
 def test_a_half_life_ramps_up() -> None:
-    """ADA's rule: half of what was, every 5% of the images so far, at most every half_life_kimg; the first step copies."""
+    """ADA's rule: half of what was, every 5% of the images so far, at most every half_life_kimg; the first
+    step copies.
+    """
     average = Average(nn.Linear(1, 1), half_life_kimg=10.0, rampup=0.05)
     assert average.decay_at(0, 0.0, 32) == 0.0
     assert average.decay_at(1, 20.0, 1000) == pytest.approx(0.5)

@@ -1,4 +1,5 @@
-"""Every key of every level of every shipped training config, misspelt: an error that names it and what was meant.
+"""Every key of every level of every shipped training config, misspelt: an error that names it and what was
+meant.
 
 Clustering configs have tests of their own: tests/plugins/klish/test_klish_configs.py.
 """
@@ -27,12 +28,20 @@ def levels(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, .
     """Every dict inside, with the way to it."""
     if isinstance(value, dict):
         yield way, value
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ():
+    for key, inner in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, (list, tuple))
+        else ()
+    ):
         yield from levels(inner, (*way, key))
 
 
 def slips(value: dict[str, Any], seen: set[str], once: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(misspelt key, the whole with it beside the right one) for a key of each level not seen before in a config."""
+    """(misspelt key, the whole with it beside the right one) for a key of each level not seen before in a
+    config.
+    """
     for way, level in levels(value):
         keys = sorted(key for key in level if level[key] is not None)
         if not keys or (place := f"{once}{way}{level}") in seen:
@@ -43,7 +52,9 @@ def slips(value: dict[str, Any], seen: set[str], once: str) -> Iterator[tuple[st
         for step in way:
             here = here[step]
         entry = here[keys[0]]
-        here[f"{keys[0]}x"] = {k: v for k, v in entry.items() if k != "type"} if isinstance(entry, dict) else entry
+        here[f"{keys[0]}x"] = (
+            {k: v for k, v in entry.items() if k != "type"} if isinstance(entry, dict) else entry
+        )
         yield keys[0], broken
 
 
@@ -70,7 +81,9 @@ def test_a_misspelt_key_at_any_level_of_a_quick_block_is_named() -> None:
     for path in CONFIGS:
         base = {key: value for key, value in _read(path).to_dict().items() if not key.startswith("_")}
         quick = base.pop("quick")
-        for key, broken in slips(quick, seen, path.stem if path.stem in ("biggan_cifar", "lcp_cifar", "clip_embedded") else ""):
+        for key, broken in slips(
+            quick, seen, path.stem if path.stem in ("biggan_cifar", "lcp_cifar", "clip_embedded") else ""
+        ):
             assert_refused(override(base, broken), key, path)
     assert len(seen) > 30
 
@@ -83,119 +96,247 @@ def tiny(config_file: Path) -> Path:
 NAMED = dict(type="ToyBorrower")
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"default_hooks": dict(loger=dict(interval=5))}, "default_hooks has no key 'loger' - did you mean 'logger'"),
-    ({"default_hooks": dict(logger=dict(intervall=5))}, "default_hooks.logger has no key 'intervall' - did you mean 'interval'"),
-    ({"default_hooks": dict(checkpoint=dict(interval=5))}, r"default_hooks.checkpoint has no effect here; instead: hooks=dict\("),
-    ({"env_cfg": dict(cudnn_benchmrk=True)}, "env_cfg has no key 'cudnn_benchmrk' - did you mean 'cudnn_benchmark'"),
-    ({"env_cfg": dict(mp_cfg=dict(mp_start_metod="fork"))}, "did you mean 'mp_start_method'"),
-    ({"env_cfg": dict(dist_cfg=dict(backend="gloo"))}, "env_cfg.dist_cfg has no effect here"),
-    ({"log_processor": dict(window_sise=5)}, "log_processor has no key 'window_sise' - did you mean 'window_size'"),
-    ({"log_processor": dict(by_epoch=True)}, "by_epoch=True never takes effect"),
-    ({"visualizer": dict(type="Visualizer", vis_backend=[])}, "visualizer has no key 'vis_backend' - did you mean 'vis_backends'"),
-    ({"visualizer": dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackends")])}, "did you mean 'LocalVisBackend'"),
-    ({"optim_wrapper.generator.clip_grad": dict(max_nrm=1)}, "clip_grad has no key 'max_nrm' - did you mean 'max_norm'"),
-    ({"optim_wrapper.generator.lr_mult": dict(generatr=0.1)}, "lr_mult has no key 'generatr' - did you mean 'generator'"),
-    ({"optim_wrapper.generator.clip_gradd": None}, "has no key 'clip_gradd' - did you mean 'clip_grad'"),
-    ({"optim_wrapper.generator.optimizer.beta": (0, 0.9)}, "has no key 'beta' - did you mean 'betas'"),
-    ({"optim_wrapper.generator.optimizer.type": "Adamm"}, r"optimizer.type='Adamm' is not known - did you mean 'Adam'"),
-    ({"param_scheduler": [dict(type="LinearLR", start_facto=0.5)]}, "param_scheduler.0 has no key 'start_facto'.*'start_factor'"),
-    ({"param_scheduler": [dict(type="LinaerLR")]}, "'LinaerLR' is not known - did you mean 'LinearLR'"),
-    ({"model.average": dict(generatr=dict(decay=0.5))}, "model.average names the network 'generatr'.*did you mean 'generator'"),
-    ({"model.average.generator.half_life": 10}, "has no key 'half_life' - did you mean 'half_life_kimg'"),
-    ({"model.objectives.adversarial.weight": dict(t=1)}, "weight has no key 't'"),
-    ({"model.networks.generators": NAMED}, "model.networks.generators is of no use, .* did you mean 'generator'"),
-    ({"model.networks.spare": dict(NAMED, uses=dict(othr="generator"))}, "uses has no key 'othr' - did you mean 'other'"),
-    ({"model.networks.spare": dict(NAMED, uses=dict(other="generatr"))}, "'generatr', which does not exist - did you mean 'gener"),
-    ({"model.networks.generator.weights": dict(stge="x")}, "weights has no key 'stge' - did you mean 'stage'"),
-    ({"model.networks.generator.weights": dict(stage="x")}, "weights.stage='x': there is no such stage"),
-    ({"model.players.generatr": ["generator"]}, "model.players.generatr never moves: no phase names it - did you mean 'generator'"),
-    ({"model.players.generator": "generator"}, r"model.players.generator='generator' must be a list of networks"),
-    ({"hooks.jurnal": dict(keep=5)}, "hooks.jurnal overrides keep of what is not there - did you mean 'journal'"),
-    ({"hooks.journals": None}, "hooks.journals=None removes nothing - did you mean 'journal'"),
-    ({"train_dataloader.dataset.split": dict(labeled_per_class=5)}, "split has no key 'labeled_per_class'.*'labelled_per_class'"),
-    ({"train_dataloader.sampler": dict(seed=5)}, "train_dataloader.sampler.seed is filled in by the toolbox"),
-    ({"stages": ["lables"], "before": dict(labels={})}, "stages names 'lables' - did you mean 'labels'"),
-    ({"stages": ["labels", "labels"], "before": dict(labels={})}, "names one of them twice"),
-    ({"before": dict(labels=dict(quick={}))}, "before.labels.quick has no effect"),
-    ({"evaluation": dict(real=dict(type="EmbeddedFashion", spilt="test"))}, "no argument 'spilt' - did you mean 'split'"),
-], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"default_hooks": dict(loger=dict(interval=5))},
+            "default_hooks has no key 'loger' - did you mean 'logger'",
+        ),
+        (
+            {"default_hooks": dict(logger=dict(intervall=5))},
+            "default_hooks.logger has no key 'intervall' - did you mean 'interval'",
+        ),
+        (
+            {"default_hooks": dict(checkpoint=dict(interval=5))},
+            r"default_hooks.checkpoint has no effect here; instead: hooks=dict\(",
+        ),
+        (
+            {"env_cfg": dict(cudnn_benchmrk=True)},
+            "env_cfg has no key 'cudnn_benchmrk' - did you mean 'cudnn_benchmark'",
+        ),
+        ({"env_cfg": dict(mp_cfg=dict(mp_start_metod="fork"))}, "did you mean 'mp_start_method'"),
+        ({"env_cfg": dict(dist_cfg=dict(backend="gloo"))}, "env_cfg.dist_cfg has no effect here"),
+        (
+            {"log_processor": dict(window_sise=5)},
+            "log_processor has no key 'window_sise' - did you mean 'window_size'",
+        ),
+        ({"log_processor": dict(by_epoch=True)}, "by_epoch=True never takes effect"),
+        (
+            {"visualizer": dict(type="Visualizer", vis_backend=[])},
+            "visualizer has no key 'vis_backend' - did you mean 'vis_backends'",
+        ),
+        (
+            {"visualizer": dict(type="Visualizer", vis_backends=[dict(type="LocalVisBackends")])},
+            "did you mean 'LocalVisBackend'",
+        ),
+        (
+            {"optim_wrapper.generator.clip_grad": dict(max_nrm=1)},
+            "clip_grad has no key 'max_nrm' - did you mean 'max_norm'",
+        ),
+        (
+            {"optim_wrapper.generator.lr_mult": dict(generatr=0.1)},
+            "lr_mult has no key 'generatr' - did you mean 'generator'",
+        ),
+        ({"optim_wrapper.generator.clip_gradd": None}, "has no key 'clip_gradd' - did you mean 'clip_grad'"),
+        ({"optim_wrapper.generator.optimizer.beta": (0, 0.9)}, "has no key 'beta' - did you mean 'betas'"),
+        (
+            {"optim_wrapper.generator.optimizer.type": "Adamm"},
+            r"optimizer.type='Adamm' is not known - did you mean 'Adam'",
+        ),
+        (
+            {"param_scheduler": [dict(type="LinearLR", start_facto=0.5)]},
+            "param_scheduler.0 has no key 'start_facto'.*'start_factor'",
+        ),
+        ({"param_scheduler": [dict(type="LinaerLR")]}, "'LinaerLR' is not known - did you mean 'LinearLR'"),
+        (
+            {"model.average": dict(generatr=dict(decay=0.5))},
+            "model.average names the network 'generatr'.*did you mean 'generator'",
+        ),
+        ({"model.average.generator.half_life": 10}, "has no key 'half_life' - did you mean 'half_life_kimg'"),
+        ({"model.objectives.adversarial.weight": dict(t=1)}, "weight has no key 't'"),
+        (
+            {"model.networks.generators": NAMED},
+            "model.networks.generators is of no use, .* did you mean 'generator'",
+        ),
+        (
+            {"model.networks.spare": dict(NAMED, uses=dict(othr="generator"))},
+            "uses has no key 'othr' - did you mean 'other'",
+        ),
+        (
+            {"model.networks.spare": dict(NAMED, uses=dict(other="generatr"))},
+            "'generatr', which does not exist - did you mean 'gener",
+        ),
+        (
+            {"model.networks.generator.weights": dict(stge="x")},
+            "weights has no key 'stge' - did you mean 'stage'",
+        ),
+        ({"model.networks.generator.weights": dict(stage="x")}, "weights.stage='x': there is no such stage"),
+        (
+            {"model.players.generatr": ["generator"]},
+            "model.players.generatr never moves: no phase names it - did you mean 'generator'",
+        ),
+        (
+            {"model.players.generator": "generator"},
+            r"model.players.generator='generator' must be a list of networks",
+        ),
+        (
+            {"hooks.jurnal": dict(keep=5)},
+            "hooks.jurnal overrides keep of what is not there - did you mean 'journal'",
+        ),
+        ({"hooks.journals": None}, "hooks.journals=None removes nothing - did you mean 'journal'"),
+        (
+            {"train_dataloader.dataset.split": dict(labeled_per_class=5)},
+            "split has no key 'labeled_per_class'.*'labelled_per_class'",
+        ),
+        (
+            {"train_dataloader.sampler": dict(seed=5)},
+            "train_dataloader.sampler.seed is filled in by the toolbox",
+        ),
+        ({"stages": ["lables"], "before": dict(labels={})}, "stages names 'lables' - did you mean 'labels'"),
+        ({"stages": ["labels", "labels"], "before": dict(labels={})}, "names one of them twice"),
+        ({"before": dict(labels=dict(quick={}))}, "before.labels.quick has no effect"),
+        (
+            {"evaluation": dict(real=dict(type="EmbeddedFashion", spilt="test"))},
+            "no argument 'spilt' - did you mean 'split'",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
 def test_what_the_shipped_configs_do_not_use(tiny: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ERRORS, match=message):
         check_config(load_config(tiny, options=options))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"train_cfg.max_iters": "many"}, "train_cfg.max_iters='many' must be a whole number, not a str"),
-    ({"train_dataloader.batch_size": "8"}, "train_dataloader.batch_size='8' must be a whole number, not a str"),
-    ({"model.networks.generator.latent_dim": 4.5}, "latent_dim=4.5: ToyGenerator expects a whole number, not a float"),
-    ({"model.networks.generator.norm": "yes"}, "norm='yes': ToyGenerator expects True or False, not a str"),
-    ({"optim_wrapper.generator.optimizer.lr": "1e-3"}, "optimizer.lr='1e-3': Adam expects a number, not a str"),
-    ({"model.phases": [dict(player="generator", every="2")]}, "every='2': Phase expects a whole number"),
-    ({"model.objectives.adversarial.weight": "1"}, "weight='1' must be a number"),
-    ({"hooks.journal.keep": "5"}, "keep='5': Journal expects a whole number"),
-    ({"seed": "one"}, "seed='one' must be a whole number"),
-    ({"model.log_every": True}, "log_every=True: Game expects a whole number")],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train_cfg.max_iters": "many"}, "train_cfg.max_iters='many' must be a whole number, not a str"),
+        (
+            {"train_dataloader.batch_size": "8"},
+            "train_dataloader.batch_size='8' must be a whole number, not a str",
+        ),
+        (
+            {"model.networks.generator.latent_dim": 4.5},
+            "latent_dim=4.5: ToyGenerator expects a whole number, not a float",
+        ),
+        (
+            {"model.networks.generator.norm": "yes"},
+            "norm='yes': ToyGenerator expects True or False, not a str",
+        ),
+        (
+            {"optim_wrapper.generator.optimizer.lr": "1e-3"},
+            "optimizer.lr='1e-3': Adam expects a number, not a str",
+        ),
+        ({"model.phases": [dict(player="generator", every="2")]}, "every='2': Phase expects a whole number"),
+        ({"model.objectives.adversarial.weight": "1"}, "weight='1' must be a number"),
+        ({"hooks.journal.keep": "5"}, "keep='5': Journal expects a whole number"),
+        ({"seed": "one"}, "seed='one' must be a whole number"),
+        ({"model.log_every": True}, "log_every=True: Game expects a whole number"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
 def test_a_value_of_the_wrong_type_is_named(tiny: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_config(load_config(tiny, options=options))
 
 
 def with_stage(weights: dict[str, str]) -> dict[str, Any]:
-    stage = dict(model=dict(type="Game", networks=dict(classifier=dict(type="SmallConvNet")),
-                            players=dict(classifier=["classifier"]), phases=[dict(player="classifier")],
-                            objectives=dict(labels=dict(type="CrossEntropy"))),
-                 optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))))
+    stage = dict(
+        model=dict(
+            type="Game",
+            networks=dict(classifier=dict(type="SmallConvNet")),
+            players=dict(classifier=["classifier"]),
+            phases=[dict(player="classifier")],
+            objectives=dict(labels=dict(type="CrossEntropy")),
+        ),
+        optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))),
+    )
     return {"stages": ["labels"], "before": dict(labels=stage), "model.networks.generator.weights": weights}
 
 
 MEASURED = dict(real=dict(type="EmbeddedFashion"))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"evaluation": dict(MEASURED, bn="btach")}, "evaluation.bn='btach' must be one of .* did you mean 'batch'"),
-    ({"evaluation": dict(MEASURED, n_fake=0)}, "evaluation.n_fake=0 must be 1 or more"),
-    ({"evaluation": dict(MEASURED, batch_size=0)}, "evaluation.batch_size=0 must be 1 or more"),
-    ({"evaluation": dict(MEASURED, extractor="toy")}, "evaluation.extractor='toy' must be a dict"),
-    ({"evaluation": True}, "evaluation=True must be a dict"),
-    ({"compile": "yes"}, "compile='yes' must be True, False"),
-    ({"compile": dict(bakcend="eager")}, "compile has no key 'bakcend' - did you mean 'backend'"),
-    ({"compile": dict(backend="egaer")}, "compile.backend='egaer' is not known - did you mean 'eager'"),
-    ({"train_cfg.type": "IterBasedTrainLoop"}, "train_cfg.type='IterBasedTrainLoop': a game is played by GameLoop"),
-    ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size=0 must be 1 or more"),
-    ({"train_dataloader.num_workers": -1}, "train_dataloader.num_workers=-1 must be 0 or more"),
-    ({"threads": -3}, "threads=-3 must be 0 or more"),
-    ({"load_from": "/nowhere.pth"}, "load_from='/nowhere.pth' does not exist"),
-    ({"work_dir": 5}, "work_dir=5 must be a string"),
-    ({"model.log_every": 0}, "model.log_every=0 must be 1 or more"),
-    ({"model.seed": 3}, "model.seed=3: the seed is the whole run's"),
-    ({"model.generator": "genrator"}, "model.generator names the network 'genrator'.* did you mean 'generator'"),
-    ({"model.augment": "DiffAugment"}, "model.augment='DiffAugment' must be a dict"),
-    ({"model.conditioner": "ClassConditions"}, "model.conditioner='ClassConditions' must be a dict"),
-    ({"model.phases": ["generator"]}, "model.phases.0='generator' must be a dict"),
-    ({"model.objectives.adversarial": "Hinge"}, "model.objectives.adversarial='Hinge' must be a dict"),
-    ({"hooks.journal": False}, "hooks.journal=False must be a dict"),
-    ({"optim_wrapper.generator.clip_grad": dict(max_norm="1")}, "clip_grad.max_norm='1' must be a number"),
-    ({"optim_wrapper.generator.lr_mult": dict(generator="x")}, "lr_mult.generator='x' must be a number"),
-    (with_stage(dict(stage="labels", network="clasifier")), "names the network 'clasifier'.* did you mean 'classifier'"),
-    (with_stage(dict(stage="labels")), "names the network 'generator', which does not exist.*networks: classifier")],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
-def test_what_cannot_be_used_is_found_before_any_time_is_spent(tiny: Path, options: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"evaluation": dict(MEASURED, bn="btach")},
+            "evaluation.bn='btach' must be one of .* did you mean 'batch'",
+        ),
+        ({"evaluation": dict(MEASURED, n_fake=0)}, "evaluation.n_fake=0 must be 1 or more"),
+        ({"evaluation": dict(MEASURED, batch_size=0)}, "evaluation.batch_size=0 must be 1 or more"),
+        ({"evaluation": dict(MEASURED, extractor="toy")}, "evaluation.extractor='toy' must be a dict"),
+        ({"evaluation": True}, "evaluation=True must be a dict"),
+        ({"compile": "yes"}, "compile='yes' must be True, False"),
+        ({"compile": dict(bakcend="eager")}, "compile has no key 'bakcend' - did you mean 'backend'"),
+        ({"compile": dict(backend="egaer")}, "compile.backend='egaer' is not known - did you mean 'eager'"),
+        (
+            {"train_cfg.type": "IterBasedTrainLoop"},
+            "train_cfg.type='IterBasedTrainLoop': a game is played by GameLoop",
+        ),
+        ({"train_dataloader.batch_size": 0}, "train_dataloader.batch_size=0 must be 1 or more"),
+        ({"train_dataloader.num_workers": -1}, "train_dataloader.num_workers=-1 must be 0 or more"),
+        ({"threads": -3}, "threads=-3 must be 0 or more"),
+        ({"load_from": "/nowhere.pth"}, "load_from='/nowhere.pth' does not exist"),
+        ({"work_dir": 5}, "work_dir=5 must be a string"),
+        ({"model.log_every": 0}, "model.log_every=0 must be 1 or more"),
+        ({"model.seed": 3}, "model.seed=3: the seed is the whole run's"),
+        (
+            {"model.generator": "genrator"},
+            "model.generator names the network 'genrator'.* did you mean 'generator'",
+        ),
+        ({"model.augment": "DiffAugment"}, "model.augment='DiffAugment' must be a dict"),
+        ({"model.conditioner": "ClassConditions"}, "model.conditioner='ClassConditions' must be a dict"),
+        ({"model.phases": ["generator"]}, "model.phases.0='generator' must be a dict"),
+        ({"model.objectives.adversarial": "Hinge"}, "model.objectives.adversarial='Hinge' must be a dict"),
+        ({"hooks.journal": False}, "hooks.journal=False must be a dict"),
+        (
+            {"optim_wrapper.generator.clip_grad": dict(max_norm="1")},
+            "clip_grad.max_norm='1' must be a number",
+        ),
+        ({"optim_wrapper.generator.lr_mult": dict(generator="x")}, "lr_mult.generator='x' must be a number"),
+        (
+            with_stage(dict(stage="labels", network="clasifier")),
+            "names the network 'clasifier'.* did you mean 'classifier'",
+        ),
+        (
+            with_stage(dict(stage="labels")),
+            "names the network 'generator', which does not exist.*networks: classifier",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_cannot_be_used_is_found_before_any_time_is_spent(
+    tiny: Path, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ERRORS, match=message):
         check_config(load_config(tiny, options=options))
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"hooks.checkpoints.interval": 0}, "interval=0, keep=0: interval must be 1 or more"),
-    ({"hooks.checkpoints.keep": -1}, "keep=-1"),
-    ({"hooks.samples": dict(type="SampleGrid", interval=0)}, "interval=0, columns=10, rows=20 must be 1 or more"),
-    ({"model.branches": []}, "branches=.* must name at least one image field"),
-    ({"train_dataloader.dataset.transforms": ["HorizontalFlip"]}, r"'HorizontalFlip' must be dict\(type=...\)"),
-    ({"train_dataloader.drop_last": "no"}, "train_dataloader: drop_last should be a boolean"),
-    ({"optim_wrapper.generator.optimizer.betas": [0.5]}, "optim_wrapper.generator: ")],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
-def test_what_only_building_finds_is_found_by_a_dry_run(tiny: Path, options: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hooks.checkpoints.interval": 0}, "interval=0, keep=0: interval must be 1 or more"),
+        ({"hooks.checkpoints.keep": -1}, "keep=-1"),
+        (
+            {"hooks.samples": dict(type="SampleGrid", interval=0)},
+            "interval=0, columns=10, rows=20 must be 1 or more",
+        ),
+        ({"model.branches": []}, "branches=.* must name at least one image field"),
+        (
+            {"train_dataloader.dataset.transforms": ["HorizontalFlip"]},
+            r"'HorizontalFlip' must be dict\(type=...\)",
+        ),
+        ({"train_dataloader.drop_last": "no"}, "train_dataloader: drop_last should be a boolean"),
+        ({"optim_wrapper.generator.optimizer.betas": [0.5]}, "optim_wrapper.generator: "),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_only_building_finds_is_found_by_a_dry_run(
+    tiny: Path, options: dict[str, Any], message: str
+) -> None:
     from toolbox.training.summary import summary
 
     with pytest.raises(ERRORS, match=message):

@@ -1,4 +1,6 @@
-"""Checkpoints are there whole or not at all; a damaged one is recognised, said, and the newest good one taken."""
+"""Checkpoints are there whole or not at all; a damaged one is recognised, said, and the newest good one
+taken.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ Run = Callable[..., Path]
 def save(folder: Path, iteration: int) -> Path:
     path = folder / f"iter_{iteration}.pth"
     rng = torch.Generator().manual_seed(iteration)
-    write_checkpoint(dict(meta=dict(iter=iteration), state_dict=dict(w=torch.rand(40, 40, generator=rng))), path)
+    write_checkpoint(
+        dict(meta=dict(iter=iteration), state_dict=dict(w=torch.rand(40, 40, generator=rng))), path
+    )
     write_text(path.name, folder / "last_checkpoint")
     return path
 
@@ -47,8 +51,12 @@ def cut(path: Path) -> None:
 
 
 DAMAGE: dict[str, Callable[[Path], Any]] = {
-    "cut": cut, "empty": lambda path: path.write_bytes(b""), "text": lambda path: path.write_text("not a checkpoint"),
-    "bit": lambda path: flip(path, path.stat().st_size // 2), "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size))}
+    "cut": cut,
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("not a checkpoint"),
+    "bit": lambda path: flip(path, path.stat().st_size // 2),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -58,7 +66,9 @@ def test_the_newest_good_one_is_taken_and_that_is_said(tmp_path: Path, damage: s
     said: list[str] = []
     assert latest_checkpoint(tmp_path, said.append) == tmp_path / "iter_6.pth"
     assert len(said) == 1 and "\n" not in said[0]
-    assert said[0].startswith("iter_9.pth is damaged") and said[0].endswith("iter_6.pth is taken, the newest good one")
+    assert said[0].startswith("iter_9.pth is damaged") and said[0].endswith(
+        "iter_6.pth is taken, the newest good one"
+    )
     with pytest.raises(CheckpointError, match=r"cannot read .*iter_9\.pth"):
         read_checkpoint(tmp_path / "iter_9.pth")
 
@@ -87,9 +97,16 @@ def test_any_flipped_bit_is_found_or_harmless(tmp_path: Path) -> None:
     assert found > 150
 
 
-@pytest.mark.parametrize(("pointer", "words"), [
-    ("iter_8.pth", "iter_8.pth is named by last_checkpoint and missing; iter_6.pth is taken"),
-    ("", "last_checkpoint is empty; iter_6.pth is taken"), ("iter_3.pth", None), (None, None), ("/elsewhere/iter_6.pth", None)])
+@pytest.mark.parametrize(
+    ("pointer", "words"),
+    [
+        ("iter_8.pth", "iter_8.pth is named by last_checkpoint and missing; iter_6.pth is taken"),
+        ("", "last_checkpoint is empty; iter_6.pth is taken"),
+        ("iter_3.pth", None),
+        (None, None),
+        ("/elsewhere/iter_6.pth", None),
+    ],
+)
 def test_the_pointer_is_not_needed(tmp_path: Path, pointer: str | None, words: str | None) -> None:
     """A kill between the file and the pointer leaves an older name in it."""
     save(tmp_path, 3), save(tmp_path, 6)
@@ -104,7 +121,10 @@ def test_the_pointer_is_not_needed(tmp_path: Path, pointer: str | None, words: s
 def test_without_a_good_one_nothing_is_started_over(tmp_path: Path) -> None:
     assert latest_checkpoint(tmp_path) is None and find_checkpoints(tmp_path).bad == {}
     cut(save(tmp_path, 3)), cut(save(tmp_path, 6))
-    with pytest.raises(CheckpointError, match=r"no checkpoint in .* can be used: iter_6\.pth is .*; iter_3\.pth is .*Nothing was"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"no checkpoint in .* can be used: iter_6\.pth is .*; iter_3\.pth is .*Nothing was",
+    ):
         latest_checkpoint(tmp_path)
     for path in checkpoint_files(tmp_path):
         path.unlink()
@@ -120,11 +140,13 @@ def test_other_names_are_not_counted(tmp_path: Path) -> None:
     assert checkpoint_files(tmp_path, "best_fid_iter") == [tmp_path / "best_fid_iter_12.pth"]
 
 
-# -- of a whole run ---------------------------------------------------------------------------------------------------------------
+# -- of a whole run ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("damage", ["cut", "bit"])
-def test_a_run_resumes_from_the_newest_good_one(trained: Run, capsys: pytest.CaptureFixture[str], damage: str) -> None:
+def test_a_run_resumes_from_the_newest_good_one(
+    trained: Run, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
     """Also where the run was finished, and its last checkpoint was damaged afterwards."""
     options = {"hooks.checkpoints.interval": 1}
     whole = trained("whole", options=options)
@@ -155,11 +177,18 @@ def test_a_run_without_a_good_one_stops(trained: Run) -> None:
 
 
 def test_a_damaged_last_checkpoint_of_a_stage(trained: Run) -> None:
-    model = dict(type="Game", networks=dict(classifier=dict(type="SmallConvNet", channels=4)),
-                 players=dict(classifier=["classifier"]), phases=[dict(player="classifier")],
-                 objectives=dict(labels=dict(type="CrossEntropy")))
-    stage = dict(model=model, optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1, momentum=0.9))),
-                 train_cfg=dict(max_iters=4))
+    model = dict(
+        type="Game",
+        networks=dict(classifier=dict(type="SmallConvNet", channels=4)),
+        players=dict(classifier=["classifier"]),
+        phases=[dict(player="classifier")],
+        objectives=dict(labels=dict(type="CrossEntropy")),
+    )
+    stage = dict(
+        model=model,
+        optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1, momentum=0.9))),
+        train_cfg=dict(max_iters=4),
+    )
     options = {"stages": ["labels"], "before": dict(labels=stage)}
     whole = trained("whole", options=options)
     part = Path(shutil.copytree(whole, whole.with_name("part")))
@@ -168,7 +197,9 @@ def test_a_damaged_last_checkpoint_of_a_stage(trained: Run) -> None:
     killing.assert_same_folder(whole, part)
 
 
-def test_release_and_evaluation_take_the_newest_good_one(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_release_and_evaluation_take_the_newest_good_one(
+    trained: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     from toolbox.release import load_game
 
     folder = trained()
@@ -185,10 +216,16 @@ def test_damaged_files_do_not_count_as_kept(trained: Run) -> None:
     shutil.copy(folder / "iter_3.pth", folder / "iter_2.pth")
     cut(folder / "iter_3.pth")
     trained(resume=True, options={**options, "train_cfg.max_iters": 5})
-    assert [path.name for path in checkpoint_files(folder) if fault_of(path) is None] == ["iter_4.pth", "iter_5.pth"]
+    assert [path.name for path in checkpoint_files(folder) if fault_of(path) is None] == [
+        "iter_4.pth",
+        "iter_5.pth",
+    ]
     cut(folder / "iter_5.pth")
     trained(resume=True, options={**options, "train_cfg.max_iters": 5})
-    assert all(fault_of(path) is None for path in checkpoint_files(folder)) and len(checkpoint_files(folder)) == 2
+    assert (
+        all(fault_of(path) is None for path in checkpoint_files(folder))
+        and len(checkpoint_files(folder)) == 2
+    )
 
 
 def test_leftovers_of_a_killed_run_go(trained: Run) -> None:
@@ -203,12 +240,14 @@ def test_leftovers_of_a_killed_run_go(trained: Run) -> None:
 
 def test_checkpoints_do_not_grow(trained: Run) -> None:
     """Nor does the log in them."""
-    folder = trained(options={"hooks.checkpoints.interval": 20, "hooks.checkpoints.keep": 0, "train_cfg.max_iters": 200})
+    folder = trained(
+        options={"hooks.checkpoints.interval": 20, "hooks.checkpoints.keep": 0, "train_cfg.max_iters": 200}
+    )
     sizes = {path.stat().st_size for path in checkpoint_files(folder)[1:]}
     assert max(sizes) - min(sizes) <= 256, sizes
 
 
-# -- writing ----------------------------------------------------------------------------------------------------------------------
+# -- writing -------------------------------------------------------------------------------------------------
 
 
 def test_whatever_stops_a_write_leaves_nothing(tmp_path: Path) -> None:
@@ -224,7 +263,9 @@ def test_whatever_stops_a_write_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_text() == "old"
 
 
-def test_file_and_folder_reach_the_disk_in_this_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_and_folder_reach_the_disk_in_this_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done: list[str] = []
     fsync, replace = os.fsync, os.replace
 
@@ -238,13 +279,17 @@ def test_file_and_folder_reach_the_disk_in_this_order(tmp_path: Path, monkeypatc
     assert done == ["file", "rename", "folder"]
 
 
-def test_a_second_name_costs_nothing_where_links_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_name_costs_nothing_where_links_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = save(tmp_path, 1)
     copy_whole(one, tmp_path / "link.pth")
     assert (tmp_path / "link.pth").samefile(one)
     monkeypatch.setattr(os, "link", lambda *names: (_ for _ in ()).throw(OSError("no links here")))
     copy_whole(one, tmp_path / "copy.pth")
-    assert not (tmp_path / "copy.pth").samefile(one) and (tmp_path / "copy.pth").read_bytes() == one.read_bytes()
+    assert (
+        not (tmp_path / "copy.pth").samefile(one) and (tmp_path / "copy.pth").read_bytes() == one.read_bytes()
+    )
 
 
 def test_sweeping_takes_temporary_files_only(tmp_path: Path) -> None:
@@ -252,4 +297,10 @@ def test_sweeping_takes_temporary_files_only(tmp_path: Path) -> None:
     for name in (".a.1.tmp", "pictures/.b.png.23.tmp", "a.tmp", ".mine.tmp", ".hidden", "iter_1.pth"):
         (tmp_path / name).write_text("")
     sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == [".hidden", ".mine.tmp", "a.tmp", "iter_1.pth", "pictures"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [
+        ".hidden",
+        ".mine.tmp",
+        "a.tmp",
+        "iter_1.pth",
+        "pictures",
+    ]

@@ -1,6 +1,8 @@
-"""A disk that fills up: one clear line, a non-zero exit, older checkpoints intact, nothing half-written, and exact resume.
+"""A disk that fills up: one clear line, a non-zero exit, older checkpoints intact, nothing half-written, and
+exact resume.
 
-The limits are the system's own: no file may grow beyond so many bytes (EFBIG), and /dev/full, where every write fails (ENOSPC).
+The limits are the system's own: no file may grow beyond so many bytes (EFBIG), and /dev/full, where every
+write fails (ENOSPC).
 """
 
 from __future__ import annotations
@@ -17,8 +19,11 @@ from toolbox.training.checkpoints import checkpoint_files, fault_of
 from toolbox.training.writing import WriteError, explain_full_disk, write_text
 
 Run = Callable[..., Path]
-OPTIONS = {"hooks.samples": dict(type="SampleGrid", interval=4, columns=20), "hooks.checkpoints.interval": 1,
-           "hooks.checkpoints.keep": 2}
+OPTIONS = {
+    "hooks.samples": dict(type="SampleGrid", interval=4, columns=20),
+    "hooks.checkpoints.interval": 1,
+    "hooks.checkpoints.keep": 2,
+}
 SETTINGS = ["--cfg-options", *(f"{key}={value!r}".replace(" ", "") for key, value in OPTIONS.items())]
 
 
@@ -30,11 +35,15 @@ def stopped(trained: Run) -> Path:
     return folder
 
 
-def resume(server: killing.ForkServer, config: Path, folder: Path, largest_file: int | None = None) -> tuple[int, str]:
+def resume(
+    server: killing.ForkServer, config: Path, folder: Path, largest_file: int | None = None
+) -> tuple[int, str]:
     """Exit status and output of ``tools/train.py --resume``; read through a pipe, which no limit touches."""
     pipe = folder.with_suffix(".pipe")
     os.mkfifo(pipe)
-    server.start([str(config), "--work-dir", str(folder), "--resume", "--no-evaluation", *SETTINGS], pipe, largest_file)
+    server.start(
+        [str(config), "--work-dir", str(folder), "--resume", "--no-evaluation", *SETTINGS], pipe, largest_file
+    )
     output = pipe.read_text()
     pipe.unlink()
     return server.wait(), output
@@ -46,12 +55,15 @@ def errors_in(output: str) -> list[str]:
 
 
 @pytest.mark.parametrize("largest", [3000, 50_000, 100_000])
-def test_no_room_stops_a_run_and_nothing_is_lost(trained: Run, stopped: Path, fork_server: killing.ForkServer, config_file: Path,
-                                                 largest: int) -> None:
+def test_no_room_stops_a_run_and_nothing_is_lost(
+    trained: Run, stopped: Path, fork_server: killing.ForkServer, config_file: Path, largest: int
+) -> None:
     """What does not fit: the log, a grid of samples, a checkpoint."""
     status, output = resume(fork_server, config_file, stopped, largest)
     assert status == 1 and len(errors_in(output)) == 1, output
-    assert "a file may not grow so large; older checkpoints are intact. Free some space" in errors_in(output)[0]
+    assert (
+        "a file may not grow so large; older checkpoints are intact. Free some space" in errors_in(output)[0]
+    )
     assert [fault_of(path) for path in checkpoint_files(stopped)] == [None, None]
     assert not list(stopped.rglob(".*.tmp"))
     assert not (stopped / "done.json").exists()
@@ -60,14 +72,21 @@ def test_no_room_stops_a_run_and_nothing_is_lost(trained: Run, stopped: Path, fo
     killing.assert_same_folder(whole, trained("part", options=OPTIONS, resume=True))
 
 
-def test_a_full_disk_under_the_journal(stopped: Path, fork_server: killing.ForkServer, config_file: Path) -> None:
+def test_a_full_disk_under_the_journal(
+    stopped: Path, fork_server: killing.ForkServer, config_file: Path
+) -> None:
     (stopped / "scalars.jsonl").unlink()
     (stopped / "scalars.jsonl").symlink_to("/dev/full")
     status, output = resume(fork_server, config_file, stopped)
     assert status == 1
-    assert errors_in(output) == [f"error: cannot write to {stopped}: the disk is full; older checkpoints are intact. "
-                                 "Free some space and continue with --resume"]
-    assert all(fault_of(path) is None for path in checkpoint_files(stopped)) and len(checkpoint_files(stopped)) == 2
+    assert errors_in(output) == [
+        f"error: cannot write to {stopped}: the disk is full; older checkpoints are intact. "
+        "Free some space and continue with --resume"
+    ]
+    assert (
+        all(fault_of(path) is None for path in checkpoint_files(stopped))
+        and len(checkpoint_files(stopped)) == 2
+    )
 
 
 def test_a_full_disk_under_the_log(stopped: Path, fork_server: killing.ForkServer, config_file: Path) -> None:
@@ -78,7 +97,9 @@ def test_a_full_disk_under_the_log(stopped: Path, fork_server: killing.ForkServe
     assert status == 1 and "the disk is full" in errors_in(output)[0] and len(errors_in(output)) == 1
 
 
-@pytest.mark.parametrize(("number", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up")])
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk quota is used up")]
+)
 def test_anywhere_it_is_said_in_one_sentence(tmp_path: Path, number: int, words: str) -> None:
     def fails() -> None:
         with explain_full_disk(tmp_path):

@@ -41,7 +41,7 @@ def drawn(game: Game, step: int | str, n: int = 4, iteration: int = 0) -> torch.
     return torch.randn(n, 2, generator=rng_for(game.seed, "fake", iteration, step))
 
 
-# -- who moves, and how far ---------------------------------------------------------------------------------------------
+# -- who moves, and how far ----------------------------------------------------------------------------------
 
 
 def test_a_step_is_the_gradient_of_the_loss() -> None:
@@ -90,10 +90,12 @@ def test_objectives_may_own_parameters() -> None:
     assert float(game.objectives["own"].scale.detach()) != 1
 
 
-# -- phases ---------------------------------------------------------------------------------------------------------------
+# -- phases --------------------------------------------------------------------------------------------------
 
 
-def probed(phases: list[dict[str, object]], iterations: int = 1, **changes: object) -> list[dict[str, object]]:
+def probed(
+    phases: list[dict[str, object]], iterations: int = 1, **changes: object
+) -> list[dict[str, object]]:
     """Turns that both networks' probes saw, in order."""
     seen: list[dict[str, object]] = []
     game = toy_game(
@@ -169,16 +171,22 @@ def test_branches_are_summed_and_see_each_other() -> None:
             return turn.score("discriminator", turn.real).mean()
 
     images, view = batch()["images"], batch(seed=5)["images"]
-    game = toy_game(branches=["images", "view"], objectives=dict(d=dict(type=Both)), phases=[ORDER[0]],
-                    players=dict(discriminator=["discriminator"]))
+    game = toy_game(
+        branches=["images", "view"],
+        objectives=dict(d=dict(type=Both)),
+        phases=[ORDER[0]],
+        players=dict(discriminator=["discriminator"]),
+    )
     before = weights_of(game.network("discriminator"))["linear.weight"]
     game.train_step({**batch(), "view": view}, optimisers(game))
-    assert len(seen) == 2 and all(torch.equal(turn[0], images) and torch.equal(turn[1], view) for turn in seen)
+    assert len(seen) == 2 and all(
+        torch.equal(turn[0], images) and torch.equal(turn[1], view) for turn in seen
+    )
     expected = before - 0.1 * (images.flatten(1).mean(0) + view.flatten(1).mean(0))
     assert torch.allclose(game.network("discriminator").linear.weight, expected, atol=1e-6)
 
 
-# -- turns ----------------------------------------------------------------------------------------------------------------
+# -- turns ---------------------------------------------------------------------------------------------------
 
 
 def turn_of(game: Game, player: str, shared: dict[object, object], rows: slice = slice(0, 4)) -> GameTurn:
@@ -227,7 +235,11 @@ def test_a_sample_is_encoded_once_a_turn() -> None:
     turn = turn_of(game, "discriminator", {})
     assert torch.equal(turn.score("discriminator", turn.real), turn.score("discriminator", turn.real))
     real, fake = turn.score_pair("discriminator", turn.real, turn.fake)
-    assert Counting.calls == 2 and torch.allclose(fake, turn.score("discriminator", turn.fake)) and len(real) == 4
+    assert (
+        Counting.calls == 2
+        and torch.allclose(fake, turn.score("discriminator", turn.fake))
+        and len(real) == 4
+    )
 
 
 class Watching(Augment):
@@ -254,7 +266,9 @@ class Watching(Augment):
 @pytest.mark.parametrize("joint", [False, True])
 def test_an_augmentation_learns_what_the_discriminator_makes_of_real_images(joint: bool) -> None:
     """Once in the discriminator's turn, of the real images alone; never in the generator's."""
-    game = toy_game(augment=dict(type=Watching), objectives=dict(adversarial=dict(type="HingeAdversarial", joint=joint)))
+    game = toy_game(
+        augment=dict(type=Watching), objectives=dict(adversarial=dict(type="HingeAdversarial", joint=joint))
+    )
     before = game.network("discriminator").linear.weight.detach().clone()
     logs = play(game, 1)
     assert game.augment.ends == [(0, 4)] and float(logs[0]["augment/p"]) == 0.25
@@ -272,7 +286,7 @@ def test_data_without_images_is_refused() -> None:
         toy_game().read(dict(picture=torch.zeros(2)))
 
 
-# -- randomness -------------------------------------------------------------------------------------------------------------
+# -- randomness ----------------------------------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
@@ -340,7 +354,7 @@ def test_sampling_in_between_changes_nothing() -> None:
     assert same(weights_of(plain), weights_of(disturbed))
 
 
-# -- weights of loss terms ----------------------------------------------------------------------------------------------------
+# -- weights of loss terms -----------------------------------------------------------------------------------
 
 
 def test_a_weight_ramps_in_iterations_and_in_kimg() -> None:
@@ -370,7 +384,7 @@ def test_the_weight_scales_the_step() -> None:
     assert not step(weight=dict(to=1.0, end=5)).any()
 
 
-# -- what cannot be played ------------------------------------------------------------------------------------------------------
+# -- what cannot be played -----------------------------------------------------------------------------------
 
 
 def test_a_loss_that_is_not_finite_stops_before_the_step() -> None:
@@ -451,7 +465,7 @@ def test_optimisers_and_players_must_agree() -> None:
         )
 
 
-# -- borrowing, freezing, averaging ------------------------------------------------------------------------------------------------
+# -- borrowing, freezing, averaging --------------------------------------------------------------------------
 
 
 def test_a_borrowed_network_is_built_first_and_not_owned_twice() -> None:
@@ -476,7 +490,9 @@ def test_lr_mult_scales_one_networks_rate() -> None:
         from toolbox.training.optimizers import PlayerOptimizers
 
         plain = dict(optimizer=dict(type="SGD", lr=0.1))
-        game.train_step(batch(), PlayerOptimizers(dict(generator=plain, discriminator={**plain, **changes}))(game))
+        game.train_step(
+            batch(), PlayerOptimizers(dict(generator=plain, discriminator={**plain, **changes}))(game)
+        )
         return game.network("discriminator").linear.weight - start
 
     assert torch.allclose(step(lr_mult=dict(discriminator=3.0)), 3 * step(), atol=1e-6)
@@ -527,7 +543,9 @@ def test_the_average_follows_the_game_and_never_trains() -> None:
 
 def test_batchnorm_follows_the_generators_own_turns_only() -> None:
     networks = {**BOTH, "generator": dict(type=ToyGenerator, norm=True)}
-    game = toy_game(networks=networks, phases=[dict(player="discriminator", repeat=2), dict(player="generator")])
+    game = toy_game(
+        networks=networks, phases=[dict(player="discriminator", repeat=2), dict(player="generator")]
+    )
     play(game)
     assert int(game.network("generator").norm.num_batches_tracked) == 1
 

@@ -39,19 +39,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-PLACES = {"pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"), "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
-          "mpi": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK")}
+PLACES = {
+    "pytorch": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+    "mpi": ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+}
 
 
-def start_two(tmp_path: Path, what: str, timeout: float, launcher: str = "pytorch") -> list[subprocess.Popen[str]]:
+def start_two(
+    tmp_path: Path, what: str, timeout: float, launcher: str = "pytorch"
+) -> list[subprocess.Popen[str]]:
     script, port = tmp_path / "script.py", free_port()
     script.write_text(SCRIPT)
     root = Path(__file__).parents[2]
     same = dict(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1", PYTHONPATH=str(root))
     places = [dict(zip(PLACES[launcher], (str(rank), "2", str(rank)), strict=True)) for rank in range(2)]
     command = [sys.executable, str(script), what, str(timeout), launcher]
-    return [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                             env={**os.environ, **same, **place}) for place in places]
+    return [
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **same, **place},
+        )
+        for place in places
+    ]
 
 
 @pytest.mark.parametrize(("what", "launcher"), [("dies", "slurm"), ("hangs", "pytorch"), ("fails", "mpi")])
@@ -65,7 +78,9 @@ def test_the_others_end_within_the_timeout_and_say_why(tmp_path: Path, what: str
         said, _ = first.communicate(timeout=60)
         assert time.monotonic() - begun < timeout + 10
         assert first.returncode == 3
-        assert said.startswith("LaunchError: process 0 of 2: another process of this run has ended, or was silent for 5 seconds")
+        assert said.startswith(
+            "LaunchError: process 0 of 2: another process of this run has ended, or was silent for 5 seconds"
+        )
         assert "--resume" in said
     finally:
         for process in (first, second):
@@ -80,7 +95,9 @@ def test_an_error_of_our_own_passes_through(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def one_of_one(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    place = dict(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port()))
+    place = dict(
+        RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port())
+    )
     for name, value in place.items():
         monkeypatch.setenv(name, value)
     return processes("pytorch")
@@ -94,16 +111,21 @@ def test_a_group_of_one_is_left_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not torch.distributed.is_initialized()
 
 
-@pytest.mark.parametrize(("launcher", "environment"), [
-    ("pytorch", dict(RANK="3", WORLD_SIZE="8", LOCAL_RANK="1")),
-    ("slurm", dict(SLURM_PROCID="3", SLURM_NTASKS="8", SLURM_LOCALID="1")),
-    ("mpi", dict(OMPI_COMM_WORLD_RANK="3", OMPI_COMM_WORLD_SIZE="8", OMPI_COMM_WORLD_LOCAL_RANK="1")),
-])
+@pytest.mark.parametrize(
+    ("launcher", "environment"),
+    [
+        ("pytorch", dict(RANK="3", WORLD_SIZE="8", LOCAL_RANK="1")),
+        ("slurm", dict(SLURM_PROCID="3", SLURM_NTASKS="8", SLURM_LOCALID="1")),
+        ("mpi", dict(OMPI_COMM_WORLD_RANK="3", OMPI_COMM_WORLD_SIZE="8", OMPI_COMM_WORLD_LOCAL_RANK="1")),
+    ],
+)
 def test_each_launcher_tells_the_place(launcher: str, environment: dict[str, str]) -> None:
     assert read_place(launcher, environment) == (3, 8, 1)
 
 
-@pytest.mark.parametrize(("nodes", "first"), [("node7", "node7"), ("gpu[03-05,9]", "gpu03"), ("a1,a2", "a1"), ("n[12,14]", "n12")])
+@pytest.mark.parametrize(
+    ("nodes", "first"), [("node7", "node7"), ("gpu[03-05,9]", "gpu03"), ("a1,a2", "a1"), ("n[12,14]", "n12")]
+)
 def test_the_first_node_of_slurm(monkeypatch: pytest.MonkeyPatch, nodes: str, first: str) -> None:
     from toolbox.training.launch import _first_host
 
@@ -112,9 +134,14 @@ def test_the_first_node_of_slurm(monkeypatch: pytest.MonkeyPatch, nodes: str, fi
 
 
 def test_errors() -> None:
-    with pytest.raises(LaunchError, match="RANK is not set, so pytorch did not start this process; start it with: torchrun"):
+    with pytest.raises(
+        LaunchError, match="RANK is not set, so pytorch did not start this process; start it with: torchrun"
+    ):
         read_place("pytorch", {})
     with pytest.raises(LaunchError, match="must be whole numbers"):
         read_place("slurm", dict(SLURM_PROCID="a", SLURM_NTASKS="2", SLURM_LOCALID="0"))
-    with pytest.raises(LaunchError, match="launcher='torch' must be one of none, pytorch"), processes("torch"):
+    with (
+        pytest.raises(LaunchError, match="launcher='torch' must be one of none, pytorch"),
+        processes("torch"),
+    ):
         pass

@@ -1,4 +1,6 @@
-"""One test for each silent trap of mmengine 0.10 that a run in one process can step into (docs/mmengine.md lists them)."""
+"""One test for each silent trap of mmengine 0.10 that a run in one process can step into (docs/mmengine.md
+lists them).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def made(config_file: Path, tmp_path: Path) -> Made:
     """A runner of the tiny config, not started."""
 
     def runner(name: str = "run", resume: bool = False, **options: Any) -> Any:
-        config = load_config(config_file, options={key.replace("__", "."): value for key, value in options.items()})
+        config = load_config(
+            config_file, options={key.replace("__", "."): value for key, value in options.items()}
+        )
         config.work_dir = str(tmp_path / name)
         return building.build_runner(config, resume=resume)
 
@@ -47,7 +51,9 @@ class Watch(Hook):
     def __init__(self, function: Callable[[Any, int], None]) -> None:
         self.function = function
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         self.function(runner, batch_idx + 1)
 
 
@@ -56,25 +62,39 @@ def watched(runner: Any, function: Callable[[Any, int], None]) -> Any:
     return runner
 
 
-# -- configs --------------------------------------------------------------------------------------------------------------
+# -- configs -------------------------------------------------------------------------------------------------
 
 
 def test_trap_unknown_top_level_key(config_file: Path) -> None:
     config_file.write_text(config_file.read_text() + "\nparam_schedular = []\n")
-    with pytest.raises(ConfigError, match="unknown top-level key 'param_schedular' - did you mean 'param_scheduler'"):
+    with pytest.raises(
+        ConfigError, match="unknown top-level key 'param_schedular' - did you mean 'param_scheduler'"
+    ):
         load_config(config_file)
 
 
 def test_trap_unknown_argument_of_a_hook() -> None:
     with pytest.raises(
-        BuildError, match=r"hooks.checkpoints: Checkpoints has no argument 'intervall' - did you mean 'interval'"
+        BuildError,
+        match=r"hooks.checkpoints: Checkpoints has no argument 'intervall' - did you mean 'interval'",
     ):
         build(dict(type="Checkpoints", intervall=3), "hook", "hooks.checkpoints")
 
 
 def test_trap_inner_blanks_of_options() -> None:
     assert read_options(["title=a photo of a cat"]) == {"title": "a photo of a cat"}
-    kinds = ["a=1", "b=1e-3", "c=true", "d=None", "e=[1,2]", "f=(1,2)", "g=1,2", "h=[a,b]", "i={'k': 1}", "j='x  y'"]
+    kinds = [
+        "a=1",
+        "b=1e-3",
+        "c=true",
+        "d=None",
+        "e=[1,2]",
+        "f=(1,2)",
+        "g=1,2",
+        "h=[a,b]",
+        "i={'k': 1}",
+        "j='x  y'",
+    ]
     assert list(read_options(kinds).values()) == [
         1,
         1e-3,
@@ -128,11 +148,15 @@ def test_trap_base_of_another_package(config_file: Path, tmp_path: Path) -> None
 def test_trap_pkg_resources() -> None:
     # setuptools no longer has it, and these functions of mmengine need it
     banned = re.compile(r"pkg_resources|is_installed\(|get_installed_path|mmengine\.hub|_base_ = ['\"]\w+::")
-    files = [file for folder in ("toolbox", "plugins", "configs", "tools") for file in (ROOT / folder).rglob("*.py")]
+    files = [
+        file
+        for folder in ("toolbox", "plugins", "configs", "tools")
+        for file in (ROOT / folder).rglob("*.py")
+    ]
     assert not [str(file) for file in files if banned.search(file.read_text())]
 
 
-# -- registries -------------------------------------------------------------------------------------------------------------
+# -- registries ----------------------------------------------------------------------------------------------
 
 
 def test_trap_dot_in_a_name() -> None:
@@ -161,12 +185,13 @@ def test_trap_missing_name_without_a_hint() -> None:
 
 def test_trap_constructor_error_without_a_place() -> None:
     with pytest.raises(
-        BuildError, match=r"model\.networks\.generator: cannot build BigGANGenerator: ValueError: image_size=33"
+        BuildError,
+        match=r"model\.networks\.generator: cannot build BigGANGenerator: ValueError: image_size=33",
     ):
         build(dict(type="BigGANGenerator", image_size=33), where="model.networks.generator")
 
 
-# -- checkpoints and resume -----------------------------------------------------------------------------------------------------
+# -- checkpoints and resume ----------------------------------------------------------------------------------
 
 
 def test_trap_weights_only_resume(made: Made, tmp_path: Path) -> None:
@@ -219,13 +244,15 @@ def test_trap_inexact_resume(made: Made, tmp_path: Path) -> None:
     torch.rand(100)
     made("part", resume=True).train()
     one, other = (
-        torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"] for name in ("whole", "part")
+        torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"]
+        for name in ("whole", "part")
     )
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_trap_pointer_of_another_folder(made: Made, tmp_path: Path) -> None:
-    # mmengine's last_checkpoint holds a path: a run that was moved resumes from where it used to be, or not at all
+    # mmengine's last_checkpoint holds a path: a run that was moved resumes from where it used to be, or not
+    # at all
     made("here", train_cfg__max_iters=3).train()
     (tmp_path / "here").rename(tmp_path / "there")
     made("there", resume=True).train()
@@ -244,7 +271,9 @@ def test_trap_load_from_on_resume(made: Made, tmp_path: Path) -> None:
 
 def test_trap_ctrl_c_loses_the_run(made: Made, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)  # ignored, where a shell started the tests in the background
-    runner = watched(made(), lambda runner, iteration: os.kill(os.getpid(), signal.SIGINT) if iteration == 2 else None)
+    runner = watched(
+        made(), lambda runner, iteration: os.kill(os.getpid(), signal.SIGINT) if iteration == 2 else None
+    )
     runner.train()
     assert (
         runner.train_loop.stopped_by == "SIGINT"
@@ -258,7 +287,7 @@ def test_trap_ctrl_c_loses_the_run(made: Made, tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-# -- the loop, its data and its log ------------------------------------------------------------------------------------------------
+# -- the loop, its data and its log --------------------------------------------------------------------------
 
 
 def test_trap_batches_are_lists(made: Made) -> None:
@@ -290,7 +319,9 @@ def test_trap_scheduler_by_epoch(made: Made, config_file: Path, form: str) -> No
     schedule = "dict(type='LinearLR', start_factor=0.5, begin=0, end=4)"
     config_file.write_text(f"{config_file.read_text()}\nparam_scheduler = {form.format(schedule)}\n")
     rates: list[float] = []
-    watched(made(), lambda runner, _: rates.append(runner.optim_wrapper["generator"].get_lr()["lr"][0])).train()
+    watched(
+        made(), lambda runner, _: rates.append(runner.optim_wrapper["generator"].get_lr()["lr"][0])
+    ).train()
     assert rates == pytest.approx([5e-4, 5e-4 + 5e-4 / 3, 5e-4 + 1e-3 / 3, 1e-3, 1e-3])
 
 
@@ -303,12 +334,15 @@ def test_trap_log_by_epoch(made: Made, tmp_path: Path) -> None:
     # with the defaults, steps are counted in epochs: everything is stored at step 0
     runner = made(default_hooks=dict(logger=dict(interval=1)))
     assert runner.log_processor.by_epoch is False
-    assert [hook.log_metric_by_epoch for hook in runner.hooks if type(hook).__name__ == "LoggerHook"] == [False]
+    assert [hook.log_metric_by_epoch for hook in runner.hooks if type(hook).__name__ == "LoggerHook"] == [
+        False
+    ]
     runner.train()
     scalars = next((tmp_path / "run").glob("*/vis_data/scalars.json"))
     assert [json.loads(line)["step"] for line in scalars.read_text().splitlines()] == [1, 2, 3, 4, 5]
     assert [
-        json.loads(line)["iteration"] for line in (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
+        json.loads(line)["iteration"]
+        for line in (tmp_path / "run" / "scalars.jsonl").read_text().splitlines()
     ] == [1, 2, 3, 4, 5]
 
 
@@ -321,7 +355,9 @@ def test_trap_growing_history(made: Made, tmp_path: Path) -> None:
     assert abs(size[30] - size[3]) < 2000
 
 
-def test_trap_ninety_lines_at_the_start(made: Made, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_trap_ninety_lines_at_the_start(
+    made: Made, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     made().train()
     shown = capfd.readouterr()
     assert len((shown.out + shown.err).splitlines()) <= 2
@@ -348,11 +384,13 @@ def test_trap_compiling_the_whole_iteration(made: Made) -> None:
 def test_trap_averaging_the_whole_model(made: Made) -> None:
     # mmengine's EMAHook averages discriminators too; its momentum is the weight of the new value
     state = made().model.state_dict()
-    assert not [key for key in state if key.startswith("average.") and not key.startswith("average.generator.")]
+    assert not [
+        key for key in state if key.startswith("average.") and not key.startswith("average.generator.")
+    ]
     assert made("b").model.average["generator"].decay_at(3, 0.0, 8) == 0.5
 
 
-# -- surroundings --------------------------------------------------------------------------------------------------------------
+# -- surroundings --------------------------------------------------------------------------------------------
 
 
 def test_trap_mixed_betas() -> None:
@@ -376,7 +414,8 @@ except RuntimeError:
 
 
 def test_trap_mismatched_torchvision(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # a Runner's report of the environment imports torchvision, and one built for another torch raises RuntimeError
+    # a Runner's report of the environment imports torchvision, and one built for another torch raises
+    # RuntimeError
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text(FAKE)
     code = "from toolbox.guard import import_torchvision; print(import_torchvision().__file__)"
@@ -396,6 +435,7 @@ def test_trap_global_random_state(made: Made, tmp_path: Path) -> None:
     made("quiet").train()
     watched(made("noisy"), lambda runner, _: torch.manual_seed(time.monotonic_ns() % 1000)).train()
     one, other = (
-        torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"] for name in ("quiet", "noisy")
+        torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"]
+        for name in ("quiet", "noisy")
     )
     assert all(torch.equal(one[key], other[key]) for key in one)

@@ -48,10 +48,12 @@ class NormalisedGenerator(SmoothGenerator):
 
 
 def spied(**changes: Any) -> Any:
-    return smooth_game(networks=dict(generator=dict(type=SmoothGenerator), discriminator=dict(type=Spy)), **changes)
+    return smooth_game(
+        networks=dict(generator=dict(type=SmoothGenerator), discriminator=dict(type=Spy)), **changes
+    )
 
 
-# -- precision ----------------------------------------------------------------------------------------------------------
+# -- precision -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("bf16", torch.bfloat16), ("fp16", torch.float16)])
@@ -65,8 +67,12 @@ def test_networks_compute_in_it_and_weights_stay(name: str, dtype: torch.dtype) 
 @pytest.mark.parametrize("name", ["bf16", "fp16"])
 def test_gradient_penalties_stay_in_float32(name: str) -> None:
     """R1 is the only term of its phase, and judges the real images alone."""
-    game = spied(precision=name, phases=[dict(player="discriminator", objectives=["r1"])],
-                 objectives=dict(r1=dict(type="R1")), players=dict(discriminator=["discriminator"]))
+    game = spied(
+        precision=name,
+        phases=[dict(player="discriminator", objectives=["r1"])],
+        objectives=dict(r1=dict(type="R1")),
+        players=dict(discriminator=["discriminator"]),
+    )
     weights_after(game, 1)
     assert set(game.network("discriminator").seen) == {torch.float32}
 
@@ -84,9 +90,13 @@ def test_losses_are_float32() -> None:
     assert {value.dtype for value in logs.values()} == {torch.float32}
 
 
-@pytest.mark.parametrize(("name", "bound"), [("bf16", 0.01), ("fp16", 0.05)])  # fp16 leaves the first steps out
+@pytest.mark.parametrize(
+    ("name", "bound"), [("bf16", 0.01), ("fp16", 0.05)]
+)  # fp16 leaves the first steps out
 def test_it_follows_float32(name: str, bound: float) -> None:
-    exact, low = (weights_after(smooth_game(precision=precision), 5, lr=0.01) for precision in ("float32", name))
+    exact, low = (
+        weights_after(smooth_game(precision=precision), 5, lr=0.01) for precision in ("float32", name)
+    )
     assert 0 < largest_difference(exact, low) < bound
 
 
@@ -132,7 +142,7 @@ def test_an_unknown_precision() -> None:
         smooth_game(g=dict(precision="half"))
 
 
-# -- memory format and compilation --------------------------------------------------------------------------------------
+# -- memory format and compilation ---------------------------------------------------------------------------
 
 
 def test_channels_last_changes_the_layout_alone() -> None:
@@ -157,14 +167,23 @@ def test_compiled_networks_play_the_same_game(fresh_compiler: None) -> None:
 
 
 def test_spectral_normalisation_is_compiled_around(fresh_compiler: None) -> None:
-    """Its vectors turn as often as without, and two judgements in one turn keep their backward passes apart."""
+    """Its vectors turn as often as without, and two judgements in one turn keep their backward
+    passes apart.
+    """
+
     def game(**changes: Any) -> Any:
-        found = smooth_game(torch.float64, objectives=dict(adversarial=dict(type="HingeAdversarial")),
-                            phases=[dict(player="discriminator"), dict(player="generator")], **changes)
+        found = smooth_game(
+            torch.float64,
+            objectives=dict(adversarial=dict(type="HingeAdversarial")),
+            phases=[dict(player="discriminator"), dict(player="generator")],
+            **changes,
+        )
         return found
 
     def networks() -> dict[str, Any]:
-        return dict(generator=dict(type=NormalisedGenerator), discriminator=dict(type=NormalisedDiscriminator))
+        return dict(
+            generator=dict(type=NormalisedGenerator), discriminator=dict(type=NormalisedDiscriminator)
+        )
 
     plain = game(networks=networks())
     compiled = game(networks=networks(), compile=dict(backend="aot_eager"))
@@ -179,18 +198,25 @@ def test_compilation_leaves_state_and_copies_alone(fresh_compiler: None) -> None
     for parameter in twin.parameters():
         torch.nn.init.zeros_(parameter)
     condition = game.conditioner.sample(2, torch.Generator().manual_seed(0))
-    assert not twin(torch.ones(2, 4), condition).any()  # the copy's own weights, not those it was compiled with
+    assert not twin(
+        torch.ones(2, 4), condition
+    ).any()  # the copy's own weights, not those it was compiled with
 
 
 def test_of_a_style_based_generator_what_training_calls_is_compiled(fresh_compiler: None) -> None:
     """``generate`` goes past the network's own call: mapping and synthesis are the entries."""
     torch.manual_seed(0)
-    plain = StyleGAN2Generator(image_size=8, latent_dim=4, style_dim=4, channel_base=32, channel_max=4, mapping_layers=1).train()
+    plain = StyleGAN2Generator(
+        image_size=8, latent_dim=4, style_dim=4, channel_base=32, channel_max=4, mapping_layers=1
+    ).train()
     fast = copy.deepcopy(plain)
     Compiled(nn.ModuleDict(dict(generator=fast)), dict(backend="eager"))
     assert all(isinstance(part._compiled_call_impl, Entry) for part in (fast.mapping, fast.synthesis))
     assert copy.deepcopy(fast).synthesis._compiled_call_impl is None
-    one, two = (network.generate(torch.ones(2, 4), None, torch.Generator().manual_seed(1)) for network in (plain, fast))
+    one, two = (
+        network.generate(torch.ones(2, 4), None, torch.Generator().manual_seed(1))
+        for network in (plain, fast)
+    )
     torch.testing.assert_close(one.images, two.images)
 
 

@@ -15,7 +15,8 @@ from toolbox.training.summary import explain
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
-#: name: (pixels, GPUs, iterations, batch, lr, gamma, half-life, ramp, path length, ADA), from the code that published them.
+#: name: (pixels, GPUs, iterations, batch, lr, gamma, half-life, ramp, path length, ADA), from the code that
+#: published them.
 PUBLISHED = {
     "auto": (256, 1, 1562500, 16, 0.0025, 0.8192, 5, 0.05, True, True),
     "auto at 1024": (1024, 8, 781250, 32, 0.002, 6.5536, 10, 0.05, True, True),
@@ -49,7 +50,9 @@ def test_the_published_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_is_a_config(name: str, conditional: bool, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(preset_text(name, 64, 1, conditional, base="toolbox/stylegan2_ada_auto", data="my/images"))
+    file.write_text(
+        preset_text(name, 64, 1, conditional, base="toolbox/stylegan2_ada_auto", data="my/images")
+    )
     config = load_config(file)
     assert config.train_dataloader.dataset.source.root == "my/images"
     text = explain(config)
@@ -58,9 +61,15 @@ def test_every_preset_is_a_config(name: str, conditional: bool, tmp_path: Path) 
     assert (config.model.get("augment") is None) == name.startswith("config")
 
 
-@pytest.mark.parametrize(("file", "arguments"), [
-    ("stylegan2_ada_auto", ("auto", 256)), ("stylegan2_ada_auto_classes", ("auto", 256, 1, True)),
-    ("stylegan2_paper256", ("paper256", 256)), ("stylegan2_config_f", ("config-f", 1024))])
+@pytest.mark.parametrize(
+    ("file", "arguments"),
+    [
+        ("stylegan2_ada_auto", ("auto", 256)),
+        ("stylegan2_ada_auto_classes", ("auto", 256, 1, True)),
+        ("stylegan2_paper256", ("paper256", 256)),
+        ("stylegan2_config_f", ("config-f", 1024)),
+    ],
+)
 def test_shipped_configs_are_what_the_command_writes(file: str, arguments: tuple[Any, ...]) -> None:
     assert (CONFIGS / f"{file}.py").read_text() == preset_text(*arguments)
 
@@ -73,9 +82,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     config = load_config(out)
     assert config.train_dataloader.batch_size == 32 and config.model.objectives.r1.gamma == 1.6384
     for words, message in [
-            (["auto", "-o", str(out)], "the file is there already; --force"), (["auto", "-o", "mine.txt"], "ends in .py"),
-            (["pape256", "-o", str(out), "--force"], "did you mean 'paper256'"),
-            (["auto", "--processes", "0", "-o", str(out), "--force"], "processes=0 must be at least 1"),
-            (["auto", "--image-size", "100", "-o", str(out), "--force"], "image_size=100 must be a power of two")]:
+        (["auto", "-o", str(out)], "the file is there already; --force"),
+        (["auto", "-o", "mine.txt"], "ends in .py"),
+        (["pape256", "-o", str(out), "--force"], "did you mean 'paper256'"),
+        (["auto", "--processes", "0", "-o", str(out), "--force"], "processes=0 must be at least 1"),
+        (["auto", "--image-size", "100", "-o", str(out), "--force"], "image_size=100 must be a power of two"),
+    ]:
         assert main(["preset", *words]) == 1
         assert message in capsys.readouterr().err

@@ -32,7 +32,10 @@ class Quadratic(Discriminator):
 
 def networks() -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    return dict(generator=PGGANGenerator(latent_dim=4, **SIZE), discriminator=PGGANDiscriminator(minibatch_std_group=1, **SIZE))
+    return dict(
+        generator=PGGANGenerator(latent_dim=4, **SIZE),
+        discriminator=PGGANDiscriminator(minibatch_std_group=1, **SIZE),
+    )
 
 
 @pytest.mark.parametrize("objective", [GradientPenalty(), Drift(), AuxiliaryClassifier()])

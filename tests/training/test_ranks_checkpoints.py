@@ -14,10 +14,14 @@ from toolbox import ranks
 from toolbox.training.checkpoints import CheckpointError, checkpoint_files, latest_checkpoint
 
 OPTIONS: dict[str, Any] = {
-    "hooks.evaluation": dict(type="Evaluation", interval=2), "model.networks.generator.bounded": True,
-    "model.networks.generator.norm": False, "train_dataloader.batch_size": 4, "train_cfg.max_iters": 6,
+    "hooks.evaluation": dict(type="Evaluation", interval=2),
+    "model.networks.generator.bounded": True,
+    "model.networks.generator.norm": False,
+    "train_dataloader.batch_size": 4,
+    "train_cfg.max_iters": 6,
     "hooks.samples": dict(type="SampleGrid", interval=3, columns=2),
-    "hooks.checkpoints": dict(type="Checkpoints", interval=2, keep=2, best="fid")}
+    "hooks.checkpoints": dict(type="Checkpoints", interval=2, keep=2, best="fid"),
+}
 
 
 def play(config: str, folder: str, resume: bool) -> list[float]:
@@ -25,9 +29,21 @@ def play(config: str, folder: str, resume: bool) -> list[float]:
     from toolbox.jobs import train
     from toolbox.release import load_game
 
-    evaluation = dict(real=dict(type="EmbeddedFashion", split="test", image_size=8), n_fake=30, metrics=dict(fid=dict(type="FID")),
-                      extractor=dict(type="PooledPixels"), cache_dir=f"{folder}/statistics")
-    train(config, work_dir=folder, resume=resume, evaluate=False, report=False, options={**OPTIONS, "evaluation": evaluation})
+    evaluation = dict(
+        real=dict(type="EmbeddedFashion", split="test", image_size=8),
+        n_fake=30,
+        metrics=dict(fid=dict(type="FID")),
+        extractor=dict(type="PooledPixels"),
+        cache_dir=f"{folder}/statistics",
+    )
+    train(
+        config,
+        work_dir=folder,
+        resume=resume,
+        evaluate=False,
+        report=False,
+        options={**OPTIONS, "evaluation": evaluation},
+    )
     return list(load_game(folder).network("generator").linear.weight[0].tolist())
 
 
@@ -51,7 +67,9 @@ def test_two_processes_write_what_one_writes_and_resume(tmp_path: Path) -> None:
 def look(folder: str) -> str:
     """The checkpoint that rank 0 finds, or what it says; rank 1 looks nowhere."""
     try:
-        return str(ranks.on_main(lambda: latest_checkpoint(folder) if ranks.is_main() else Path("not rank 0's")))
+        return str(
+            ranks.on_main(lambda: latest_checkpoint(folder) if ranks.is_main() else Path("not rank 0's"))
+        )
     except CheckpointError as error:
         return f"refused: {error}"
 

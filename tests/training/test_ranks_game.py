@@ -16,7 +16,7 @@ from toolbox import ranks
 from toolbox.interfaces import Objective, Turn
 from toolbox.training.exchange import Exchange
 
-# -- what each process runs ---------------------------------------------------------------------------------------------
+# -- what each process runs ----------------------------------------------------------------------------------
 
 
 def weights(dtype: torch.dtype, iterations: int, lr: float, changes: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -62,14 +62,18 @@ def gradients_of_some() -> list[float | None]:
     found: list[float | None] = []
     game = toy_game(phases=[dict(player="generator")], objectives=dict(some=dict(type=SomebodyMoves)))
     wrapper = optimisers(game)["generator"]
-    wrapper.zero_grad = lambda: found.extend(None if p.grad is None else float(p.grad.flatten()[0])
-                                             for p in game.trained_parameters("generator"))
+    wrapper.zero_grad = lambda: found.extend(
+        None if p.grad is None else float(p.grad.flatten()[0]) for p in game.trained_parameters("generator")
+    )
     game.train_step(batch(4), {"generator": wrapper})  # type: ignore[arg-type]
     return found
 
 
 def running_statistics() -> dict[str, Tensor]:
-    game = toy_game(networks={**BOTH, "generator": dict(type=ToyGenerator, norm=True)}, average=dict(generator=dict(decay=0.5)))
+    game = toy_game(
+        networks={**BOTH, "generator": dict(type=ToyGenerator, norm=True)},
+        average=dict(generator=dict(decay=0.5)),
+    )
     whole = batch(8)
     game.train_step(my_rows(whole, 1, ranks.rank(), ranks.world()), optimisers(game))
     return dict(game.state_dict())
@@ -86,11 +90,14 @@ def wishes(asking: int) -> list[bool]:
     return seen
 
 
-# -- what must come of it ------------------------------------------------------------------------------------------------
+# -- what must come of it ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{}, dict(fakes="shared"), dict(d=dict(accumulate=2), g=dict(accumulate=4))],
-                         ids=["fresh", "shared", "accumulated"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, dict(fakes="shared"), dict(d=dict(accumulate=2), g=dict(accumulate=4))],
+    ids=["fresh", "shared", "accumulated"],
+)
 def test_gradients_in_float64(changes: dict[str, Any]) -> None:
     """One iteration of plain gradient descent: weights differ by the rate times what gradients differ by."""
     rate = 0.1
@@ -111,7 +118,10 @@ def weights_of_12() -> dict[str, Tensor]:
 
 
 def test_weights_after_20_steps_in_float32() -> None:
-    one, (first, second) = weights(torch.float32, 20, 0.02, {}), run_pair(weights, torch.float32, 20, 0.02, {})
+    one, (first, second) = (
+        weights(torch.float32, 20, 0.02, {}),
+        run_pair(weights, torch.float32, 20, 0.02, {}),
+    )
     assert largest_difference(one, first) < 1e-5
     assert largest_difference(first, second) == 0
 
@@ -144,7 +154,9 @@ def test_a_gradient_that_only_one_rank_has() -> None:
 def test_running_statistics_are_averaged_before_the_average_follows() -> None:
     first, second = run_pair(running_statistics)
     assert largest_difference(first, second) == 0
-    assert largest_difference(first, running_statistics()) > 1e-6  # each rank normalises by its own rows: not those of one
+    assert (
+        largest_difference(first, running_statistics()) > 1e-6
+    )  # each rank normalises by its own rows: not those of one
 
 
 @pytest.mark.parametrize("asking", [0, 1])

@@ -18,7 +18,9 @@ from toolbox.registry import build
 
 
 class Pairs(Dataset[dict[str, Any]]):
-    """Random images with captions of 4 tokens (some alike), and labels of which most are hidden at the beginning."""
+    """Random images with captions of 4 tokens (some alike), and labels of which most are hidden at the
+    beginning.
+    """
 
     def __len__(self) -> int:
         return 64
@@ -26,7 +28,12 @@ class Pairs(Dataset[dict[str, Any]]):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         rng = torch.Generator().manual_seed(key[1])
         label = key[1] % 3 if key[0] % 8 < 3 else -1
-        return dict(images=torch.rand(3, 4, 4, generator=rng), text=torch.full((4,), key[1] % 10), labels=label, index=key[1])
+        return dict(
+            images=torch.rand(3, 4, 4, generator=rng),
+            text=torch.full((4,), key[1] % 10),
+            labels=label,
+            index=key[1],
+        )
 
 
 class TinyClip(nn.Module):
@@ -60,8 +67,16 @@ def classifier_game() -> Any:
 
 
 def one_player(name: str, network: type, objective: str) -> Any:
-    return build(dict(type="Game", networks={name: dict(type=network)}, players={name: [name]}, phases=[dict(player=name)],
-                      objectives=dict(term=dict(type=objective))), "model")
+    return build(
+        dict(
+            type="Game",
+            networks={name: dict(type=network)},
+            players={name: [name]},
+            phases=[dict(player=name)],
+            objectives=dict(term=dict(type=objective)),
+        ),
+        "model",
+    )
 
 
 @pytest.mark.parametrize("make", [clip_game, classifier_game])
@@ -91,7 +106,9 @@ def test_the_gradient_penalty_of_a_part_interpolates_as_in_the_whole() -> None:
     real, fake = torch.rand(2, 4, 3, generator=torch.Generator().manual_seed(0))
 
     def penalty(rows: Rows) -> Tensor:
-        return gradient_penalty(lambda x: x.pow(3).sum(1), real[rows.here], fake[rows.here], rng=RowGenerator.of(0, rows))
+        return gradient_penalty(
+            lambda x: x.pow(3).sum(1), real[rows.here], fake[rows.here], rng=RowGenerator.of(0, rows)
+        )
 
     parts = torch.stack([penalty(Rows(0, 2, 4)), penalty(Rows(2, 4, 4))])
     torch.testing.assert_close(parts.mean(), penalty(Rows.all(4)))

@@ -23,21 +23,25 @@ plugins = [{plugin!r}]
 threads = 1
 model = dict(
     type='Game', log_every=1,
-    networks=dict(generator=dict(type='SmoothGenerator', classes=10), discriminator=dict(type='SmoothDiscriminator', classes=10)),
+    networks=dict(
+        generator=dict(type='SmoothGenerator', classes=10),
+        discriminator=dict(type='SmoothDiscriminator', classes=10)),
     players=dict(discriminator=['discriminator'], generator=['generator']),
     phases=[dict(player='discriminator', repeat=2), dict(player='generator')],
     conditioner=dict(type='ClassConditions', class_names='data:classes'),
     objectives=dict(adversarial=dict(type='HingeAdversarial')),
     augment=dict(type='DiffAugment', policy='translation'),
     average=dict(generator=dict(decay=0.5)))
-train_dataloader = dict(batch_size=8, dataset=dict(type='Stream', source=dict(type='EmbeddedFashion', image_size=8)))
+train_dataloader = dict(
+    batch_size=8, dataset=dict(type='Stream', source=dict(type='EmbeddedFashion', image_size=8)))
 optim_wrapper = dict(
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0, 0.99))),
     generator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0, 0.99))))
 train_cfg = dict(max_iters=6)
 hooks = dict(checkpoints=dict(type='Checkpoints', interval=3, keep=0), journal=dict(type='Journal'))
-evaluation = dict(real=dict(type='EmbeddedFashion', image_size=8, split='test'), extractor=dict(type='PooledPixels'),
-                  metrics=dict(fid=dict(type='FID')), n_fake=200, batch_size=50, cache_dir=None)
+evaluation = dict(
+    real=dict(type='EmbeddedFashion', image_size=8, split='test'), extractor=dict(type='PooledPixels'),
+    metrics=dict(fid=dict(type='FID')), n_fake=200, batch_size=50, cache_dir=None)
 """
 
 
@@ -51,7 +55,9 @@ def train_it(config: str, folder: str, iterations: int, evaluate: bool = False, 
     from toolbox.jobs import train
 
     options = {"train_cfg.max_iters": iterations}
-    return str(train(config, work_dir=folder, options=options, evaluate=evaluate, report=False, resume=resume))
+    return str(
+        train(config, work_dir=folder, options=options, evaluate=evaluate, report=False, resume=resume)
+    )
 
 
 def state_of(folder: Path, iteration: int = 6) -> dict[str, Any]:
@@ -94,7 +100,9 @@ def test_losses(alone: Path, together: Path) -> None:
 
 def test_the_folders_hold_the_same_files(alone: Path, together: Path) -> None:
     def names(folder: Path) -> set[str]:
-        return {p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("20")}  # mmengine's name with the time
+        return {
+            p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("20")
+        }  # mmengine's name with the time
 
     assert names(alone) == names(together)
 
@@ -127,7 +135,9 @@ def train_until_a_signal_to_one(config: str, folder: str, iterations: int) -> st
 
 
 def test_a_signal_to_one_process_in_the_last_iteration_stops_both(tmp_path: Path, alone: Path) -> None:
-    """No gradients are exchanged after it; the other one must not go on to what follows training, and wait there."""
+    """No gradients are exchanged after it; the other one must not go on to what follows training, and wait
+    there.
+    """
     config, folder = str(config_in(tmp_path)), str(tmp_path / "run")
     run_pair(train_until_a_signal_to_one, config, folder, 6)
     assert not (tmp_path / "run" / "done.json").is_file()
@@ -137,18 +147,38 @@ def test_a_signal_to_one_process_in_the_last_iteration_stops_both(tmp_path: Path
 
 
 def test_a_batch_that_the_processes_cannot_share(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"batch_size=8 must be a multiple of 6 \(3 processes x 2 parts, since phases repeat\)"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"batch_size=8 must be a multiple of 6 \(3 processes x 2 parts, since phases repeat\)",
+    ):
         run_pair(train_it, str(config_in(tmp_path)), str(tmp_path / "run"), 6, world=3)
 
 
-# -- from the command line ----------------------------------------------------------------------------------------------
+# -- from the command line -----------------------------------------------------------------------------------
 
 
 def torchrun(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(ROOT / "tools/train.py"),
-               str(config_in(folder)), "--launcher", "pytorch", "--work-dir", str(folder / "run"), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}:{FOLDER}"})
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node=2",
+        str(ROOT / "tools/train.py"),
+        str(config_in(folder)),
+        "--launcher",
+        "pytorch",
+        "--work-dir",
+        str(folder / "run"),
+        *options,
+    ]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT}:{FOLDER}"},
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 90.0) -> None:
@@ -161,7 +191,13 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 90.0) 
 
 def test_torchrun_and_a_signal_to_it(tmp_path: Path) -> None:
     """SIGTERM reaches the launcher: both processes finish the same iteration, save once, and it ends well."""
-    process = torchrun(tmp_path, "--no-evaluation", "--cfg-options", "train_cfg.max_iters=100000", "hooks.checkpoints.interval=20")
+    process = torchrun(
+        tmp_path,
+        "--no-evaluation",
+        "--cfg-options",
+        "train_cfg.max_iters=100000",
+        "hooks.checkpoints.interval=20",
+    )
     wait_for(tmp_path / "run" / "iter_20.pth", process)
     process.send_signal(signal.SIGTERM)
     said, complaints = process.communicate(timeout=60)
@@ -173,11 +209,20 @@ def test_torchrun_and_a_signal_to_it(tmp_path: Path) -> None:
 
 def test_torchrun_with_a_killed_process(tmp_path: Path) -> None:
     """The other one says in a line that it was left alone, and older checkpoints are good."""
-    process = torchrun(tmp_path, "--no-evaluation", "--rank-timeout", "20", "--cfg-options", "train_cfg.max_iters=100000",
-                       "hooks.checkpoints.interval=20")
+    process = torchrun(
+        tmp_path,
+        "--no-evaluation",
+        "--rank-timeout",
+        "20",
+        "--cfg-options",
+        "train_cfg.max_iters=100000",
+        "hooks.checkpoints.interval=20",
+    )
     wait_for(tmp_path / "run" / "iter_20.pth", process)
     children = (Path("/proc") / str(process.pid) / "task" / str(process.pid) / "children").read_text().split()
-    workers = [int(child) for child in children if b"tools/train.py" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    workers = [
+        int(child) for child in children if b"tools/train.py" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
     os.kill(workers[1], signal.SIGKILL)
     begun = time.monotonic()
     _, complaints = process.communicate(timeout=60)

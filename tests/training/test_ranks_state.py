@@ -1,4 +1,6 @@
-"""State beside the optimiser: who forgets the other ranks is named, by the conformance check and while a run goes on."""
+"""State beside the optimiser: who forgets the other ranks is named, by the conformance check and while a run
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +55,17 @@ class Counting(Augment):
 
 def game_of(conditioner: Any = None, augment: Any = None, norm: bool = False, repeat: int = 1) -> Any:
     labelled = conditioner is not None and "class_names" in conditioner
-    generator = dict(type=ToyGenerator, latent_dim=4, image_size=8, n_conditions=len(CLASSES) * labelled, norm=norm)
-    return toy_game(networks=dict(generator=generator, discriminator=dict(type=ToyDiscriminator, image_size=8)),
-                    phases=[dict(player="discriminator", repeat=repeat), dict(player="generator")],
-                    objectives=dict(adversarial=dict(type="HingeAdversarial")), conditioner=conditioner, augment=augment,
-                    average=dict(generator=dict(decay=0.5)))
+    generator = dict(
+        type=ToyGenerator, latent_dim=4, image_size=8, n_conditions=len(CLASSES) * labelled, norm=norm
+    )
+    return toy_game(
+        networks=dict(generator=generator, discriminator=dict(type=ToyDiscriminator, image_size=8)),
+        phases=[dict(player="discriminator", repeat=repeat), dict(player="generator")],
+        objectives=dict(adversarial=dict(type="HingeAdversarial")),
+        conditioner=conditioner,
+        augment=augment,
+        average=dict(generator=dict(decay=0.5)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,17 +83,24 @@ def test_ours_end_as_in_one_process(game: dict[str, Any]) -> None:
 def test_batchnorm_is_the_same_on_all_ranks_but_not_that_of_one() -> None:
     make = partial(game_of, norm=True)
     testing.check_ranks(make, compare_networks=False)
-    with pytest.raises(AssertionError, match=r"'networks.generator.* processes and one: .* compare_networks=False"):
+    with pytest.raises(
+        AssertionError, match=r"'networks.generator.* processes and one: .* compare_networks=False"
+    ):
         testing.check_ranks(make)
 
 
 @pytest.mark.parametrize(
     ("game", "message"),
     [
-        (dict(conditioner=dict(type=MovingMean, gather=False)),
-         r"buffer 'conditioner.mean' differs between ranks: reduce what moves it first \(game.gather, toolbox.ranks\)"),
-        (dict(conditioner=dict(type=MovingMean, repeated=True)),
-         "buffer 'conditioner.mean' differs between 2 processes and one: reduce"),
+        (
+            dict(conditioner=dict(type=MovingMean, gather=False)),
+            r"buffer 'conditioner.mean' differs between ranks: reduce what moves it first \(game.gather, "
+            r"toolbox.ranks\)",
+        ),
+        (
+            dict(conditioner=dict(type=MovingMean, repeated=True)),
+            "buffer 'conditioner.mean' differs between 2 processes and one: reduce",
+        ),
         (dict(augment=dict(type=Counting)), "buffer 'augment.total' differs between ranks"),
     ],
 )
@@ -111,10 +126,17 @@ def guarded(spoil: str | None) -> str:
     ("spoil", "message"),
     [
         (None, ""),
-        ("iteration", "buffer 'iteration' differs between ranks: reduce what moves it first (game.gather, toolbox.ranks)"),
-        ("networks.generator.linear.bias",
-         "parameter 'networks.generator.linear.bias' differs between ranks: each must take part in the same optimiser steps, "
-         "and nothing else may move a parameter"),
+        (
+            "iteration",
+            "buffer 'iteration' differs between ranks: reduce what moves it first (game.gather, "
+            "toolbox.ranks)",
+        ),
+        (
+            "networks.generator.linear.bias",
+            "parameter 'networks.generator.linear.bias' differs between ranks: each must take part in the "
+            "same optimiser steps, "
+            "and nothing else may move a parameter",
+        ),
     ],
 )
 def test_the_guard_names_what_differs_on_all_ranks(spoil: str | None, message: str) -> None:

@@ -26,18 +26,36 @@ Run = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
 TOYS = Path(__file__).parent / "toy_games.py"
 LABELS = dict(
-    model=dict(type="Game", networks=dict(classifier=dict(type="SmallConvNet", channels=4)),
-               players=dict(classifier=["classifier"]), phases=[dict(player="classifier")],
-               objectives=dict(labels=dict(type="CrossEntropy"))),
-    optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))), train_cfg=dict(max_iters=2))
+    model=dict(
+        type="Game",
+        networks=dict(classifier=dict(type="SmallConvNet", channels=4)),
+        players=dict(classifier=["classifier"]),
+        phases=[dict(player="classifier")],
+        objectives=dict(labels=dict(type="CrossEntropy")),
+    ),
+    optim_wrapper=dict(classifier=dict(optimizer=dict(type="SGD", lr=0.1))),
+    train_cfg=dict(max_iters=2),
+)
 
 
 def test_the_record_is_complete_and_has_an_entry_for_each_start(trained: Run) -> None:
     folder = trained(options={"train_cfg.max_iters": 3, "deterministic": True})
     trained(resume=True, options={"deterministic": True})
     record = json.loads((folder / "environment.json").read_text())
-    for key in ("python", "platform", "device", "versions", "plugins", "git", "seed", "deterministic", "command", "started", "data",
-                "processes"):
+    for key in (
+        "python",
+        "platform",
+        "device",
+        "versions",
+        "plugins",
+        "git",
+        "seed",
+        "deterministic",
+        "command",
+        "started",
+        "data",
+        "processes",
+    ):
         assert key in record, key
     assert hashlib.sha256(TOYS.read_bytes()).hexdigest() in record["plugins"]["toy_games"]
     assert [start["goes_on_from"] for start in record["starts"]] == [{}, {"main": 3}]
@@ -50,29 +68,52 @@ def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> 
     from toolbox.jobs import train
 
     text = config_file.read_text()
-    config_file.write_text(text[text.index("threads"):])
-    folder = train(config_file, tmp_path / "run", evaluate=False, report=False, plugins=[os.path.relpath(TOYS)],
-                   options={"train_cfg.max_iters": 2})
+    config_file.write_text(text[text.index("threads") :])
+    folder = train(
+        config_file,
+        tmp_path / "run",
+        evaluate=False,
+        report=False,
+        plugins=[os.path.relpath(TOYS)],
+        options={"train_cfg.max_iters": 2},
+    )
     assert list(load_config(folder / "config.py").plugins) == [str(TOYS)]
-    code = ("from toolbox.cli.main import main; import sys; sys.exit("
-            f"main(['sample', {str(folder)!r}, '--columns', '2']) or main(['train', {str(config_file)!r}, '--work-dir', "
-            f"{str(folder)!r}, '--resume', '--no-evaluation', '--cfg-options', 'train_cfg.max_iters=3']))")
+    code = (
+        "from toolbox.cli.main import main; import sys; sys.exit("
+        f"main(['sample', {str(folder)!r}, '--columns', '2']) or main(['train', {str(config_file)!r}, "
+        "'--work-dir', "
+        f"{str(folder)!r}, '--resume', '--no-evaluation', '--cfg-options', 'train_cfg.max_iters=3']))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (folder / "iter_3.pth").is_file()
 
 
-# -- continued as another ----------------------------------------------------------------------------------------------------
+# -- continued as another ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"seed": 1}, "seed: .*0.* -> 1|seed: .not there. -> 1"),
-    ({"optim_wrapper.generator.optimizer.lr": 2e-3}, "optim_wrapper.generator.optimizer.lr: 0.001 -> 0.002"),
-    ({"model.phases": [dict(player="discriminator"), dict(player="generator")]}, "model.phases.0.repeat: 2 -> .not there."),
-    ({"precision": "bf16"}, "precision: .not there. -> 'bf16'"), ({"deterministic": True}, "deterministic: .not there. -> True"),
-    ({"train_dataloader.batch_size": 16}, "train_dataloader.batch_size: 8 -> 16"),
-    ({"train_dataloader.dataset.source.split": "test"}, r"source.split: .not there. -> 'test'; data \(fingerprint\): ")],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": 1}, "seed: .*0.* -> 1|seed: .not there. -> 1"),
+        (
+            {"optim_wrapper.generator.optimizer.lr": 2e-3},
+            "optim_wrapper.generator.optimizer.lr: 0.001 -> 0.002",
+        ),
+        (
+            {"model.phases": [dict(player="discriminator"), dict(player="generator")]},
+            "model.phases.0.repeat: 2 -> .not there.",
+        ),
+        ({"precision": "bf16"}, "precision: .not there. -> 'bf16'"),
+        ({"deterministic": True}, "deterministic: .not there. -> True"),
+        ({"train_dataloader.batch_size": 16}, "train_dataloader.batch_size: 8 -> 16"),
+        (
+            {"train_dataloader.dataset.source.split": "test"},
+            r"source.split: .not there. -> 'test'; data \(fingerprint\): ",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
 def test_a_run_is_not_continued_as_another(trained: Run, options: dict[str, Any], message: str) -> None:
     folder = trained(options={"train_cfg.max_iters": 3})
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
@@ -84,7 +125,9 @@ def test_a_run_is_not_continued_as_another(trained: Run, options: dict[str, Any]
 def test_what_is_changed_knowingly_is_kept(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
     folder = trained(options={"train_cfg.max_iters": 3})
     trained(resume=True, allow_changes=True, options={"optim_wrapper.generator.optimizer.lr": 2e-3})
-    assert "changed knowingly: optim_wrapper.generator.optimizer.lr: 0.001 -> 0.002" in capsys.readouterr().out
+    assert (
+        "changed knowingly: optim_wrapper.generator.optimizer.lr: 0.001 -> 0.002" in capsys.readouterr().out
+    )
     changes = read_record(folder)["starts"][1]["changes"]
     assert changes == {"optim_wrapper.generator.optimizer.lr": [0.001, 0.002]}
     assert (folder / "iter_5.pth").is_file()
@@ -92,20 +135,33 @@ def test_what_is_changed_knowingly_is_kept(trained: Run, capsys: pytest.CaptureF
 
 def test_length_hooks_and_evaluation_may_change(trained: Run) -> None:
     trained(options={"train_cfg.max_iters": 3})
-    trained(resume=True, options={"train_cfg.max_iters": 4, "hooks.checkpoints.interval": 2, "threads": 0, "title": "another",
-                                  "train_dataloader.num_workers": 1, "evaluation": dict(real=dict(type="EmbeddedFashion"))})
+    trained(
+        resume=True,
+        options={
+            "train_cfg.max_iters": 4,
+            "hooks.checkpoints.interval": 2,
+            "threads": 0,
+            "title": "another",
+            "train_dataloader.num_workers": 1,
+            "evaluation": dict(real=dict(type="EmbeddedFashion")),
+        },
+    )
 
 
 def test_a_finished_stage_is_reused_only_as_it_was(trained: Run) -> None:
     options = {"before": dict(labels=LABELS), "stages": ["labels"]}
     folder = trained(options=options)
     other = {**LABELS, "optim_wrapper": dict(classifier=dict(optimizer=dict(type="SGD", lr=0.2)))}
-    with pytest.raises(ConfigError, match=r"before\.labels\.optim_wrapper\.classifier\.optimizer\.lr: 0\.1 -> 0\.2"):
+    with pytest.raises(
+        ConfigError, match=r"before\.labels\.optim_wrapper\.classifier\.optimizer\.lr: 0\.1 -> 0\.2"
+    ):
         trained(resume=True, options={**options, "before": dict(labels=other)})
     for path in [*folder.glob("iter_*.pth"), folder / "done.json"]:
         path.unlink()
     with pytest.raises(ConfigError, match=r"before\.labels\.optim_wrapper"):
-        trained(options={**options, "before": dict(labels=other)})  # also where only the stage is there, without --resume
+        trained(
+            options={**options, "before": dict(labels=other)}
+        )  # also where only the stage is there, without --resume
     trained(options=options)
 
 
@@ -117,26 +173,33 @@ def test_a_list_that_a_file_holds_as_a_tuple_is_no_change() -> None:
 
 def test_a_fault_in_any_stage_is_found_before_the_first(trained: Run, tmp_path: Path) -> None:
     """Also one that shows only when it is built; nothing is written."""
-    late = {**LABELS, "model": {**LABELS["model"], "networks": dict(classifier=dict(type="SmallConvNet", channels=-4))}}
+    late = {
+        **LABELS,
+        "model": {**LABELS["model"], "networks": dict(classifier=dict(type="SmallConvNet", channels=-4))},
+    }
     with pytest.raises((BuildError, PlanError, ConfigError)):
         trained(options={"before": dict(labels=LABELS, late=late), "stages": ["labels", "late"]})
     assert not (tmp_path / "run").exists()
 
 
-# -- two at once ---------------------------------------------------------------------------------------------------------------
+# -- two at once ---------------------------------------------------------------------------------------------
 
 
 def hold(folder: Path) -> subprocess.Popen[str]:
     """Another process with the folder's lock, which has said so."""
-    code = (f"import time; from toolbox.training.locking import locked\nwith locked({str(folder)!r}):\n"
-            "    print('held', flush=True); time.sleep(60)")
+    code = (
+        f"import time; from toolbox.training.locking import locked\nwith locked({str(folder)!r}):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     return process
 
 
-def test_two_runs_in_one_folder_are_refused_and_a_killed_one_blocks_nothing(trained: Run, tmp_path: Path) -> None:
+def test_two_runs_in_one_folder_are_refused_and_a_killed_one_blocks_nothing(
+    trained: Run, tmp_path: Path
+) -> None:
     process = hold(tmp_path / "run")
     try:
         with pytest.raises(LockedError, match=rf"run is in use by process {process.pid} on .*--work-dir"):
@@ -150,9 +213,12 @@ def test_two_runs_in_one_folder_are_refused_and_a_killed_one_blocks_nothing(trai
 
 
 def test_a_loaders_worker_that_outlives_its_run_does_not_hold_the_folder(tmp_path: Path) -> None:
-    code = (f"import os, signal, time; from toolbox.training.locking import locked\nwith locked({str(tmp_path)!r}):\n"
-            "    child = os.fork()\n    if not child:\n        time.sleep(20)\n        os._exit(0)\n"
-            "    print(child, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)")
+    code = (
+        "import os, signal, time; from toolbox.training.locking import locked\nwith "
+        f"locked({str(tmp_path)!r}):\n"
+        "    child = os.fork()\n    if not child:\n        time.sleep(20)\n        os._exit(0)\n"
+        "    print(child, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)"
+    )
     child = int(_first_line(code))
     try:
         start = time.monotonic()
@@ -174,7 +240,9 @@ def _first_line(code: str) -> str:
 def test_a_kept_config_that_cannot_be_read_is_named(trained: Callable[..., Path]) -> None:
     folder = trained()
     (folder / "config.py").write_text("x = (")
-    with pytest.raises(ConfigError, match=r"config\.py, which says what the run was begun with, cannot be read: SyntaxError"):
+    with pytest.raises(
+        ConfigError, match=r"config\.py, which says what the run was begun with, cannot be read: SyntaxError"
+    ):
         trained(resume=True)
     (folder / "config.py").unlink()
     trained(resume=True)

@@ -1,4 +1,6 @@
-"""Releases of trained runs: two files that sample what the run samples, and that no card can turn into code."""
+"""Releases of trained runs: two files that sample what the run samples, and that no card can turn
+into code.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +30,15 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def released(request: pytest.FixtureRequest, kept: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """(run's folder, release file) of a small run with an averaged generator; trained once, copied for each test."""
+    """(run's folder, release file) of a small run with an averaged generator; trained once, copied for each
+    test.
+    """
     if not kept.exists():
         run = request.getfixturevalue("trained")("run")
-        lines = [dict(metric="fid[toy,10]", value=value, iteration=n) for value, n in ((9.0, 5), (1.5, 5), (2.0, 3))]
+        lines = [
+            dict(metric="fid[toy,10]", value=value, iteration=n)
+            for value, n in ((9.0, 5), (1.5, 5), (2.0, 3))
+        ]
         (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         export(run, run / "toy.safetensors", licence="CC0")
         shutil.copytree(run, kept)
@@ -65,17 +72,24 @@ def test_the_card_says_what_it_is(released: tuple[Path, Path]) -> None:
     """Config, metrics of these weights, data, licence, versions, digest."""
     _, path = released
     card = json.loads(card_path(path).read_text())
-    assert card["licence"] == "CC0" and card["sha256"] == file_sha256(path) and card["averaged"] == ["generator"]
+    assert (
+        card["licence"] == "CC0" and card["sha256"] == file_sha256(path) and card["averaged"] == ["generator"]
+    )
     assert [(m["metric"], m["value"]) for m in card["metrics"]] == [("fid[toy,10]", 1.5)]
     assert card["data"]["fingerprint"] and "Fashion" in card["data"]["title"]
-    assert card["config"]["model"]["networks"]["generator"]["latent_dim"] == 4 and "torch" in card["created_with"]
+    assert (
+        card["config"]["model"]["networks"]["generator"]["latent_dim"] == 4
+        and "torch" in card["created_with"]
+    )
     assert "work_dir" not in card["config"]
 
 
 def test_a_network_can_start_from_a_release(released: tuple[Path, Path]) -> None:
     """``weights=`` of another config."""
     run, path = released
-    config = dict(type="ToyGenerator", latent_dim=4, image_size=8, n_conditions=10, norm=True, weights=str(path))
+    config = dict(
+        type="ToyGenerator", latent_dim=4, image_size=8, n_conditions=10, norm=True, weights=str(path)
+    )
     networks, _ = build_networks({"generator": config}, {"generator": ["generator"]}, seed=0)
     assert torch.equal(networks["generator"].linear.weight, load_generator(run).linear.weight)
 
@@ -90,8 +104,11 @@ def test_altered_tensors_are_refused(released: tuple[Path, Path]) -> None:
     with pytest.raises(WeightsError, match=r"is not the file that its card toy\.json describes"):
         load_run(path)
     change_card(path, lambda card: card.update(sha256=file_sha256(path)))
-    with pytest.raises(CheckpointError, match=r"missing in the file \(1\): networks\.generator\.linear\.weight; not in the model "
-                                              r"\(1\): surprise; other shapes \(1\): networks\.generator\.linear\.bias"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"missing in the file \(1\): networks\.generator\.linear\.weight; not in the model "
+        r"\(1\): surprise; other shapes \(1\): networks\.generator\.linear\.bias",
+    ):
         load_run(path)
 
 
@@ -126,10 +143,17 @@ def test_plugins_of_a_card_are_not_loaded(released: tuple[Path, Path], tmp_path:
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("change", [
-    lambda card: card.pop("config"), lambda card: card.update(networks=3), lambda card: card["config"].update(model=[]),
-    lambda card: card.update(iteration="x"), lambda card: card["config"]["model"].update(networks={}),
-    lambda card: card.update(networks=["nobody"])])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card.pop("config"),
+        lambda card: card.update(networks=3),
+        lambda card: card["config"].update(model=[]),
+        lambda card: card.update(iteration="x"),
+        lambda card: card["config"]["model"].update(networks={}),
+        lambda card: card.update(networks=["nobody"]),
+    ],
+)
 def test_malformed_cards(released: tuple[Path, Path], change: Any) -> None:
     """An error of ours that names the file or what is missing."""
     _, path = released
@@ -160,5 +184,8 @@ def test_a_card_that_cannot_be_read_is_named_and_a_missing_one_too(released: tup
     with pytest.raises(WeightsError, match=r"cannot be read as a card"):
         load_run(file)
     card_path(file).unlink()
-    with pytest.raises(CheckpointError, match=r"no config\.py beside it, and no card \(.*\.json\) that would make it a release"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"no config\.py beside it, and no card \(.*\.json\) that would make it a release",
+    ):
         load_run(file)

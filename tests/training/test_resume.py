@@ -1,4 +1,6 @@
-"""Resumed runs equal uninterrupted ones: the log between two readings, measurements, the best checkpoint, no replay of data."""
+"""Resumed runs equal uninterrupted ones: the log between two readings, measurements, the best checkpoint, no
+replay of data.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,29 @@ Run = Callable[..., Path]
 @pytest.fixture
 def measured(trained: Run, tmp_path: Path) -> Run:
     """The tiny run of nine iterations, measured every two, saved every three; ``best`` names a metric."""
-    evaluation = dict(real=dict(type="EmbeddedFashion", split="test", image_size=8), n_fake=40, extractor=dict(type="PooledPixels"),
-                      metrics=dict(fid=dict(type="FID"), precision_recall=dict(type="PrecisionRecall", k=3)),
-                      cache_dir=str(tmp_path / "statistics"))
+    evaluation = dict(
+        real=dict(type="EmbeddedFashion", split="test", image_size=8),
+        n_fake=40,
+        extractor=dict(type="PooledPixels"),
+        metrics=dict(fid=dict(type="FID"), precision_recall=dict(type="PrecisionRecall", k=3)),
+        cache_dir=str(tmp_path / "statistics"),
+    )
 
-    def run(name: str = "run", best: str | None = "fid", hook: dict[str, Any] | None = None,
-            options: dict[str, Any] | None = None, **arguments: Any) -> Path:
+    def run(
+        name: str = "run",
+        best: str | None = "fid",
+        hook: dict[str, Any] | None = None,
+        options: dict[str, Any] | None = None,
+        **arguments: Any,
+    ) -> Path:
         measuring = {"type": "Evaluation", "interval": 2, "metrics": ["fid"], **(hook or {})}
-        ours = {"evaluation": evaluation, "hooks.evaluation": measuring, "model.networks.generator.bounded": True,
-                "train_cfg.max_iters": 9, "hooks.checkpoints": dict(type="Checkpoints", interval=3, keep=2, best=best)}
+        ours = {
+            "evaluation": evaluation,
+            "hooks.evaluation": measuring,
+            "model.networks.generator.bounded": True,
+            "train_cfg.max_iters": 9,
+            "hooks.checkpoints": dict(type="Checkpoints", interval=3, keep=2, best=best),
+        }
         return trained(name, options={**ours, **(options or {})}, **arguments)
 
     return run
@@ -72,12 +88,16 @@ def do_at(iteration: int, action: Callable[[], None], monkeypatch: pytest.Monkey
     monkeypatch.setattr(Game, "train_step", act_and_step)
 
 
-# -- exactness ----------------------------------------------------------------------------------------------------------------
+# -- exactness -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("at", [4, 5, 7, 8])
-def test_everything_is_as_in_an_uninterrupted_run(measured: Run, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    """Also the log, whose readings (every 4) do not fall on checkpoints (every 3) nor measurements (every 2)."""
+def test_everything_is_as_in_an_uninterrupted_run(
+    measured: Run, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Also the log, whose readings (every 4) do not fall on checkpoints (every 3) nor measurements
+    (every 2).
+    """
     options = {"model.log_every": 4}
     whole = measured("whole", options=options)
     with monkeypatch.context() as patch:
@@ -89,13 +109,31 @@ def test_everything_is_as_in_an_uninterrupted_run(measured: Run, monkeypatch: py
     assert [line["iteration"] for line in records(part)] == [2, 4, 6, 8]
 
 
-@pytest.mark.parametrize("options", [
-    {"model.precision": "fp16"}, {"model.precision": "bf16"}, {"train_dataloader.num_workers": 1},
-    {"model.phases": [dict(player="discriminator", repeat=2, accumulate=2), dict(player="generator", every=2)]},
-    {"optim_wrapper.generator.optimizer.amsgrad": True, "param_scheduler":
-        [dict(type="LinearLR", start_factor=0.1, begin=0, end=4), dict(type="CosineAnnealingLR", begin=4, end=9, T_max=5)]}],
-    ids=["fp16 with its loss scale", "bf16", "loader worker", "accumulation, lazy phase", "schedules"])
-def test_exact_with_every_switch(measured: Run, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"model.precision": "fp16"},
+        {"model.precision": "bf16"},
+        {"train_dataloader.num_workers": 1},
+        {
+            "model.phases": [
+                dict(player="discriminator", repeat=2, accumulate=2),
+                dict(player="generator", every=2),
+            ]
+        },
+        {
+            "optim_wrapper.generator.optimizer.amsgrad": True,
+            "param_scheduler": [
+                dict(type="LinearLR", start_factor=0.1, begin=0, end=4),
+                dict(type="CosineAnnealingLR", begin=4, end=9, T_max=5),
+            ],
+        },
+    ],
+    ids=["fp16 with its loss scale", "bf16", "loader worker", "accumulation, lazy phase", "schedules"],
+)
+def test_exact_with_every_switch(
+    measured: Run, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
     options = {"hooks.evaluation": None, "model.log_every": 4, **options}
     whole = measured("whole", best=None, options=options)
     with monkeypatch.context() as patch:
@@ -106,13 +144,21 @@ def test_exact_with_every_switch(measured: Run, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_a_run_that_was_asked_to_stop_goes_on_exactly(measured: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGTERM within iteration 5: the iteration is finished and saved; no grid is drawn that an uninterrupted run has not."""
-    options = {"model.log_every": 4, "hooks.samples": dict(type="SampleGrid", interval=4, columns=2), "hooks.checkpoints.keep": 0}
+    """SIGTERM within iteration 5: the iteration is finished and saved; no grid is drawn that an uninterrupted
+    run has not.
+    """
+    options = {
+        "model.log_every": 4,
+        "hooks.samples": dict(type="SampleGrid", interval=4, columns=2),
+        "hooks.checkpoints.keep": 0,
+    }
     whole = measured("whole", options=options)
     with monkeypatch.context() as patch:
         do_at(5, lambda: os.kill(os.getpid(), signal.SIGTERM), patch)
         part = measured("part", options=options)
-    assert not (part / "done.json").exists() and "iter_6.pth" in names(part) and "iter_9.pth" not in names(part)
+    assert (
+        not (part / "done.json").exists() and "iter_6.pth" in names(part) and "iter_9.pth" not in names(part)
+    )
     measured("part", options=options, resume=True)
     killing.assert_same_folder(whole, part)
 
@@ -120,10 +166,18 @@ def test_a_run_that_was_asked_to_stop_goes_on_exactly(measured: Run, monkeypatch
 def test_measuring_changes_nothing(measured: Run) -> None:
     """Averaged or not, in every BatchNorm mode."""
     for average in (dict(decay=0.5), None):
-        plain = measured(f"plain-{average}", best=None, options={"hooks.evaluation": None, "model.average.generator": average})
+        plain = measured(
+            f"plain-{average}",
+            best=None,
+            options={"hooks.evaluation": None, "model.average.generator": average},
+        )
         for bn in ("running", "batch", "standing"):
-            busy = measured(f"busy-{bn}-{average}", best=None, hook=dict(interval=1, bn=bn, n_fake=20),
-                            options={"model.average.generator": average})
+            busy = measured(
+                f"busy-{bn}-{average}",
+                best=None,
+                hook=dict(interval=1, bn=bn, n_fake=20),
+                options={"model.average.generator": average},
+            )
             for name in names(plain):
                 killing.assert_same_file(plain / name, busy / name)
             assert (plain / "scalars.jsonl").read_bytes() == (busy / "scalars.jsonl").read_bytes()
@@ -143,13 +197,17 @@ def test_undisturbed_gives_everything_back(monkeypatch: pytest.MonkeyPatch) -> N
         game.train().requires_grad_(False)
         game.eval()
         torch.rand(3), np.random.rand(3), random.random()  # noqa: NPY002
-    assert game.training and game.networks["generator"].training and not game.networks["discriminator"].training
+    assert (
+        game.training and game.networks["generator"].training and not game.networks["discriminator"].training
+    )
     assert all(parameter.requires_grad for parameter in game.parameters())
     assert torch.equal(before[0], torch.get_rng_state()) and before[2] == random.getstate()
     assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
 
 
-def test_no_item_is_read_before_the_first_batch_of_iteration_100000(trained: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_item_is_read_before_the_first_batch_of_iteration_100000(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = trained(options={"train_cfg.max_iters": 3})
     contents = load(folder / "iter_3.pth")
     contents["meta"]["iter"] = 100_000
@@ -164,7 +222,7 @@ def test_no_item_is_read_before_the_first_batch_of_iteration_100000(trained: Run
     assert (folder / "iter_100001.pth").is_file()
 
 
-# -- the best checkpoint ------------------------------------------------------------------------------------------------------
+# -- the best checkpoint -------------------------------------------------------------------------------------
 
 
 def test_the_best_is_kept_by_its_metric(measured: Run) -> None:
@@ -185,17 +243,31 @@ def test_higher_may_be_better(measured: Run) -> None:
     assert f"best_precision_recall.recall_iter_{best}.pth" in names(folder)
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    (dict(best="fdi"), r"hooks\.checkpoints\.best names 'fdi', which is not measured - did you mean 'fid'"),
-    (dict(best="precision_recall"), r"not measured.*evaluation\.metrics has: fid"),
-    (dict(options={"hooks.evaluation": None}), r"best='fid' needs measurements during training: add hooks=dict\(evaluation="),
-    (dict(hook=dict(metrics=["fdi"])), r"hooks\.evaluation\.metrics names 'fdi'.*did you mean 'fid'"),
-    (dict(hook=dict(intervall=3)), r"Evaluation has no argument 'intervall' - did you mean 'interval'"),
-    (dict(hook=dict(interval=0)), "interval=0: at least 1"),
-    (dict(best=None, hook=dict(metrics=None), options={"evaluation": None}), r"nothing of evaluation\.real")],
-    ids=["best", "not measured", "no hook", "metric", "argument", "interval", "no evaluation"])
-def test_what_cannot_be_measured_is_refused_before_training(measured: Run, tmp_path: Path, changes: dict[str, Any],
-                                                            message: str) -> None:
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            dict(best="fdi"),
+            r"hooks\.checkpoints\.best names 'fdi', which is not measured - did you mean 'fid'",
+        ),
+        (dict(best="precision_recall"), r"not measured.*evaluation\.metrics has: fid"),
+        (
+            dict(options={"hooks.evaluation": None}),
+            r"best='fid' needs measurements during training: add hooks=dict\(evaluation=",
+        ),
+        (dict(hook=dict(metrics=["fdi"])), r"hooks\.evaluation\.metrics names 'fdi'.*did you mean 'fid'"),
+        (dict(hook=dict(intervall=3)), r"Evaluation has no argument 'intervall' - did you mean 'interval'"),
+        (dict(hook=dict(interval=0)), "interval=0: at least 1"),
+        (
+            dict(best=None, hook=dict(metrics=None), options={"evaluation": None}),
+            r"nothing of evaluation\.real",
+        ),
+    ],
+    ids=["best", "not measured", "no hook", "metric", "argument", "interval", "no evaluation"],
+)
+def test_what_cannot_be_measured_is_refused_before_training(
+    measured: Run, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises((ConfigError, BuildError), match=message):
         measured(**changes)
     assert not names(tmp_path / "run")

@@ -1,4 +1,6 @@
-"""Runs killed at any moment end as if nothing had happened: weights, averages, optimisers, banks, logs, metrics, grids."""
+"""Runs killed at any moment end as if nothing had happened: weights, averages, optimisers, banks, logs,
+metrics, grids.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,14 @@ class Workshop:
     def uninterrupted(self, config: str) -> Callable[[], Path]:
         """Start a run in a Python of its own; call what is returned to wait for its folder."""
         folder = self.folder / "uninterrupted"
-        process = subprocess.Popen([sys.executable, str(killing.SCRIPT), *self.command(config), "--work-dir", str(folder)],
-                                   cwd=killing.ROOT, env=killing.ENVIRONMENT, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [sys.executable, str(killing.SCRIPT), *self.command(config), "--work-dir", str(folder)],
+            cwd=killing.ROOT,
+            env=killing.ENVIRONMENT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
         def wait() -> Path:
             output = process.communicate()[0]
@@ -54,7 +61,9 @@ def test_every_plugin_is_tried() -> None:
 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_three_kills_leave_no_trace(workshop: Workshop, plugin: str) -> None:
-    """Of each plugin's first quick config: while a checkpoint is written, anywhere, and in the last evaluation."""
+    """Of each plugin's first quick config: while a checkpoint is written, anywhere, and in the last
+    evaluation.
+    """
     config, seed = PLUGINS[plugin], random.SystemRandom().randrange(10**6)
     rng = random.Random(seed)
     uninterrupted = workshop.uninterrupted(config)
@@ -70,7 +79,9 @@ def test_three_kills_leave_no_trace(workshop: Workshop, plugin: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("plugin", TITLES)
-def test_twenty_kills_leave_no_trace(workshop: Workshop, plugin: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_twenty_kills_leave_no_trace(
+    workshop: Workshop, plugin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each run is killed up to three times, at moments of every kind in turn."""
     config, seed = TITLES[plugin], random.SystemRandom().randrange(10**6)
     rng = random.Random(seed)

@@ -61,7 +61,10 @@ def test_a_resumed_run_equals_an_uninterrupted_one(trained: Run, capfd: pytest.C
 def test_sampling_and_loader_workers_change_nothing(trained: Run, average: dict[str, float] | None) -> None:
     """Also where the generator that trains is the one that is drawn from."""
     plain = trained("plain", options={"model.average.generator": average})
-    grids = {"model.average.generator": average, "hooks.samples": dict(type="SampleGrid", interval=2, columns=2, rows=2)}
+    grids = {
+        "model.average.generator": average,
+        "hooks.samples": dict(type="SampleGrid", interval=2, columns=2, rows=2),
+    }
     busy = trained("busy", options={**grids, "train_dataloader.num_workers": 1})
     assert_same_run(plain, busy)
     assert [p.name for p in sorted((busy / "samples").iterdir())] == [f"iter_{i:07d}.png" for i in (2, 4, 5)]
@@ -118,7 +121,7 @@ def test_the_last_checkpoints_are_kept(trained: Run) -> None:
     assert sorted(p.name for p in folder.glob("iter_*")) == ["iter_4.pth", "iter_5.pth"]
 
 
-# -- refused ---------------------------------------------------------------------------------------------------------------
+# -- refused -------------------------------------------------------------------------------------------------
 
 
 def test_a_folder_with_a_run_is_not_overwritten(trained: Run) -> None:
@@ -128,13 +131,19 @@ def test_a_folder_with_a_run_is_not_overwritten(trained: Run) -> None:
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_folder_with_a_run_of_another_command_is_not_overwritten(trained: Run, tmp_path: Path, resume: bool) -> None:
+def test_a_folder_with_a_run_of_another_command_is_not_overwritten(
+    trained: Run, tmp_path: Path, resume: bool
+) -> None:
     kept = tmp_path / "run" / "config.py"
     kept.parent.mkdir()
     kept.write_text("command = 'klish fit'\n")
-    with pytest.raises(ConfigError, match="holds a run of `toolbox klish fit`: name another folder with --work-dir"):
+    with pytest.raises(
+        ConfigError, match="holds a run of `toolbox klish fit`: name another folder with --work-dir"
+    ):
         trained(resume=resume)
-    assert kept.read_text() == "command = 'klish fit'\n" and sorted(p.name for p in kept.parent.iterdir()) == [".lock", "config.py"]
+    assert kept.read_text() == "command = 'klish fit'\n" and sorted(
+        p.name for p in kept.parent.iterdir()
+    ) == [".lock", "config.py"]
 
 
 def test_a_checkpoint_of_another_shape_is_refused_and_nothing_is_loaded(trained: Run) -> None:
@@ -151,7 +160,8 @@ def test_missing_and_unexpected_entries_are_listed(trained: Run) -> None:
     trained(options={"train_cfg.max_iters": 3})
     with pytest.raises(CheckpointError, match=r"missing in the file .*classifier.*"):
         trained(
-            resume=True, allow_changes=True,
+            resume=True,
+            allow_changes=True,
             options={
                 "model.networks.classifier": dict(type="SmallConvNet"),
                 "model.players.classifier": ["classifier"],
@@ -175,10 +185,15 @@ def test_a_torn_file_is_named(trained: Run, damage: str) -> None:
     elif damage == "text":
         path.write_text("not a checkpoint")
     else:
-        with pytest.raises(CheckpointError, match=r"iter_4\.pth' does not exist - did you mean 'iter_3\.pth'"):
+        with pytest.raises(
+            CheckpointError, match=r"iter_4\.pth' does not exist - did you mean 'iter_3\.pth'"
+        ):
             read_checkpoint(folder / "iter_4.pth")
         return
-    with pytest.raises(CheckpointError, match=r"no checkpoint in .* can be used: iter_3\.pth is damaged.*Nothing was started over"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"no checkpoint in .* can be used: iter_3\.pth is damaged.*Nothing was started over",
+    ):
         trained(resume=True)
 
 
@@ -193,7 +208,9 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_full_disk_keeps_the_older_checkpoints(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_keeps_the_older_checkpoints(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save, saved = torch.save, []
 
     def full(contents: Any, file: Any) -> None:
@@ -204,7 +221,9 @@ def test_a_full_disk_keeps_the_older_checkpoints(trained: Run, tmp_path: Path, m
         save(contents, file)
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(CheckpointError, match=r"the disk is full; older checkpoints are intact\. Free some space"):
+    with pytest.raises(
+        CheckpointError, match=r"the disk is full; older checkpoints are intact\. Free some space"
+    ):
         trained()
     assert latest_checkpoint(tmp_path / "run") == tmp_path / "run" / "iter_3.pth"
     assert contents(tmp_path / "run", 3)["meta"]["iter"] == 3
@@ -232,16 +251,38 @@ def test_a_batch_that_cannot_be_split_is_refused_at_once(trained: Run) -> None:
         trained(options={"train_dataloader.batch_size": 9})
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"train_cfg.max_itres": 5}, "train_cfg has no key 'max_itres' - did you mean 'max_iters'"),
-    ({"train_dataloader.batchsize": 8}, "train_dataloader has no key 'batchsize' - did you mean 'batch_size'"),
-    ({"optim_wrapper.generatr": dict(optimizer=dict(type="Adam", lr=1e-3))}, "player 'generatr' - did you mean 'generator'"),
-    ({"optim_wrapper.generator.optimizer.type": "Adma"}, r"optim_wrapper\.generator\.optimizer\.type='Adma' is not known"),
-    ({"optim_wrapper.generator.optimizer.lrr": 1.0}, r"optim_wrapper\.generator\.optimizer has no key 'lrr' - did you mean 'lr'"),
-    ({"hooks.journal.kep": 1}, r"hooks\.journal: Journal has no argument 'kep' - did you mean 'keep'"),
-    ({"model.phases": [dict(player="generator", evry=2)]}, "a phase has no key 'evry' - did you mean 'every'"),
-    ({"before": dict(labels=dict(modle={}))}, r"unknown key 'modle' in before\.labels - did you mean 'model'")],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"train_cfg.max_itres": 5}, "train_cfg has no key 'max_itres' - did you mean 'max_iters'"),
+        (
+            {"train_dataloader.batchsize": 8},
+            "train_dataloader has no key 'batchsize' - did you mean 'batch_size'",
+        ),
+        (
+            {"optim_wrapper.generatr": dict(optimizer=dict(type="Adam", lr=1e-3))},
+            "player 'generatr' - did you mean 'generator'",
+        ),
+        (
+            {"optim_wrapper.generator.optimizer.type": "Adma"},
+            r"optim_wrapper\.generator\.optimizer\.type='Adma' is not known",
+        ),
+        (
+            {"optim_wrapper.generator.optimizer.lrr": 1.0},
+            r"optim_wrapper\.generator\.optimizer has no key 'lrr' - did you mean 'lr'",
+        ),
+        ({"hooks.journal.kep": 1}, r"hooks\.journal: Journal has no argument 'kep' - did you mean 'keep'"),
+        (
+            {"model.phases": [dict(player="generator", evry=2)]},
+            "a phase has no key 'evry' - did you mean 'every'",
+        ),
+        (
+            {"before": dict(labels=dict(modle={}))},
+            r"unknown key 'modle' in before\.labels - did you mean 'model'",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
 def test_a_fault_is_found_before_the_first_stage(trained: Run, options: dict[str, Any], message: str) -> None:
     """Also one that the main game alone would stumble over."""
     stage = dict(model=dict(), train_cfg=dict(max_iters=1))
@@ -251,14 +292,25 @@ def test_a_fault_is_found_before_the_first_stage(trained: Run, options: dict[str
         trained(options=options)
 
 
-@pytest.mark.parametrize(("evaluation", "message"), [
-    (dict(n_fakes=5), "evaluation has no key 'n_fakes' - did you mean 'n_fake'"),
-    (dict(metrics={}), r"nothing of evaluation\.real"),
-    (dict(real=dict(type="EmbeddedFashion"), metrics=dict(fid=dict(type="FDI"))), r"evaluation\.metrics\.fid: no metric .*FID"),
-    (dict(real=dict(type="EmbeddedFashion"), metrics=dict(fid=dict(type="FID", n_fakes=5))), "no argument 'n_fakes'")],
-    ids=["key", "real", "metric", "argument"])
-def test_a_fault_of_the_evaluation_is_found_before_training(config_file: Path, tmp_path: Path, evaluation: dict[str, Any],
-                                                            message: str) -> None:
+@pytest.mark.parametrize(
+    ("evaluation", "message"),
+    [
+        (dict(n_fakes=5), "evaluation has no key 'n_fakes' - did you mean 'n_fake'"),
+        (dict(metrics={}), r"nothing of evaluation\.real"),
+        (
+            dict(real=dict(type="EmbeddedFashion"), metrics=dict(fid=dict(type="FDI"))),
+            r"evaluation\.metrics\.fid: no metric .*FID",
+        ),
+        (
+            dict(real=dict(type="EmbeddedFashion"), metrics=dict(fid=dict(type="FID", n_fakes=5))),
+            "no argument 'n_fakes'",
+        ),
+    ],
+    ids=["key", "real", "metric", "argument"],
+)
+def test_a_fault_of_the_evaluation_is_found_before_training(
+    config_file: Path, tmp_path: Path, evaluation: dict[str, Any], message: str
+) -> None:
     from toolbox.jobs import train
 
     with pytest.raises((ConfigError, BuildError), match=message):
@@ -271,7 +323,7 @@ def test_class_names_of_another_data_set_are_refused(trained: Run) -> None:
         trained(options={"model.conditioner.class_names": ["cat", "dog"]})
 
 
-# -- stages, weights from elsewhere --------------------------------------------------------------------------------------------
+# -- stages, weights from elsewhere --------------------------------------------------------------------------
 
 
 CLASSIFIER = dict(type="SmallConvNet", channels=4)
@@ -332,7 +384,7 @@ def test_fine_tuning_starts_from_another_runs_network(trained: Run) -> None:
     assert torch.equal(contents(second, 1)["state_dict"]["networks.generator.linear.weight"], averaged)
 
 
-# -- interruption ----------------------------------------------------------------------------------------------------------------
+# -- interruption --------------------------------------------------------------------------------------------
 
 
 def test_ctrl_c_saves_and_stops(config_file: Path, tmp_path: Path) -> None:

@@ -31,7 +31,9 @@ def small_batch(size: int = 8) -> Sample:
 
 def test_the_loss_is_the_mean_over_pixels() -> None:
     network, batch = UNet(TWO, channels=2, depth=1, image_size=None).eval(), small_batch()
-    loss = build(dict(type="PixelCrossEntropy")).cross_entropy(FakeTurn("segmenter", dict(segmenter=network), batch))
+    loss = build(dict(type="PixelCrossEntropy")).cross_entropy(
+        FakeTurn("segmenter", dict(segmenter=network), batch)
+    )
     each = F.cross_entropy(network(batch.images), batch.condition.mask, reduction="none")
     torch.testing.assert_close(loss, each.mean())
 
@@ -45,8 +47,12 @@ def test_it_keeps_the_contract_of_objectives() -> None:
 
 def test_a_batch_without_masks_or_of_another_size() -> None:
     loss, network = build(dict(type="PixelCrossEntropy")), UNet(TWO, channels=2, depth=1, image_size=None)
-    with pytest.raises(ValueError, match=r"needs masks: give the training data dict\(type='Stream', masks=True"):
-        loss.cross_entropy(FakeTurn("segmenter", dict(segmenter=network), small_batch().replace(condition=Condition())))
+    with pytest.raises(
+        ValueError, match=r"needs masks: give the training data dict\(type='Stream', masks=True"
+    ):
+        loss.cross_entropy(
+            FakeTurn("segmenter", dict(segmenter=network), small_batch().replace(condition=Condition()))
+        )
     other = small_batch().replace(condition=Condition(mask=torch.zeros(3, 4, 4, dtype=torch.int64)))
     with pytest.raises(ValueError, match=r"masks are \(4, 4\) and the logits of 'segmenter' \(8, 8\)"):
         loss.cross_entropy(FakeTurn("segmenter", dict(segmenter=network), other))
@@ -56,8 +62,15 @@ def test_a_batch_without_masks_or_of_another_size() -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six iterations of the config's quick version."""
     folder = tmp_path_factory.mktemp("segmenter")
-    options = {"train_cfg.max_iters": 6, "train_dataloader.batch_size": 4, "hooks.test.interval": 4, "hooks.test.data.images": 6,
-               "hooks.checkpoints.interval": 4, "model.networks.segmenter.channels": 2, "hooks.progress": None}
+    options = {
+        "train_cfg.max_iters": 6,
+        "train_dataloader.batch_size": 4,
+        "hooks.test.interval": 4,
+        "hooks.test.data.images": 6,
+        "hooks.checkpoints.interval": 4,
+        "model.networks.segmenter.channels": 2,
+        "hooks.progress": None,
+    }
     config = load_config(CONFIG, quick=True, options=options)
     config.work_dir = str(folder)
     assert play(config)
@@ -67,7 +80,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_is_tested_on_the_way_and_at_the_end(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["iteration"] for line in lines] == [4, 4, 4, 6, 6, 6]
-    assert lines[0]["metric"] == "segmentation-miou[Drawn portraits (embedded) test,6]" and lines[0]["higher_is_better"]
+    assert (
+        lines[0]["metric"] == "segmentation-miou[Drawn portraits (embedded) test,6]"
+        and lines[0]["higher_is_better"]
+    )
     assert all(0 <= line["value"] <= 1 for line in lines)
 
 
@@ -88,21 +104,33 @@ def test_resumed_it_measures_again_what_was_after_the_checkpoint(run: Path) -> N
 
 def test_what_cannot_be_tested() -> None:
     hook = SegmentationTest(dict(type="DrawnPortraits"), network="segmentor")
-    with pytest.raises(ConfigError, match="SegmentationTest tests the network 'segmentor', the game has segmenter"):
+    with pytest.raises(
+        ConfigError, match="SegmentationTest tests the network 'segmentor', the game has segmenter"
+    ):
         hook.check_config(load_config(CONFIG))
     with pytest.raises(ValueError, match="interval=0, batch_size=100: both are at least 1"):
         SegmentationTest(dict(type="DrawnPortraits"), interval=0)
     segmenter = UNet(TWO, channels=2, depth=1)
-    with pytest.raises(ValueError, match=r"Drawn portraits \(embedded\) has the parts background, .*; the segmenter knows ground"):
+    with pytest.raises(
+        ValueError,
+        match=r"Drawn portraits \(embedded\) has the parts background, .*; the segmenter knows ground",
+    ):
         measure_segmenter(segmenter, DrawnPortraits(images=2))
     with pytest.raises(DataError, match="has no masks"):
         measure_segmenter(segmenter, EmbeddedFashion("test"))
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    (dict(type="DrawnPortraits", split="tets"), "split='tets'"), (dict(type="EmbeddedFashion"), "has no masks")])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (dict(type="DrawnPortraits", split="tets"), "split='tets'"),
+        (dict(type="EmbeddedFashion"), "has no masks"),
+    ],
+)
 def test_data_that_does_not_fit_costs_no_training(tmp_path: Path, data: dict[str, str], message: str) -> None:
-    config = load_config(CONFIG, quick=True, options={"train_dataloader.batch_size": 2, "model.networks.segmenter.channels": 2})
+    config = load_config(
+        CONFIG, quick=True, options={"train_dataloader.batch_size": 2, "model.networks.segmenter.channels": 2}
+    )
     config.work_dir, config.hooks.test.data = str(tmp_path), data
     with pytest.raises((DataError, BuildError), match=message):
         play(config)

@@ -1,4 +1,6 @@
-"""Path length, R1 and the losses of StyleGAN2: the reference's numbers, and what several processes must share."""
+"""Path length, R1 and the losses of StyleGAN2: the reference's numbers, and what several processes must
+share.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,13 @@ TINY = dict(image_size=8, channel_base=64, channel_max=8)
 
 def reference() -> tuple[dict[str, Tensor], StyleGAN2Generator, StyleGAN2Discriminator, Tensor, Tensor]:
     size = dict(channel_base=256, channel_max=24, conv_clamp=None)
-    return (golden("stylegan2", "sg2_losses16"), filled(StyleGAN2Generator(16, 0, 16, 24, mapping_layers=2, **size)),
-            filled(StyleGAN2Discriminator(16, minibatch_std_group=4, **size)), normal("input.z", 4, 16),
-            normal("input.img", 4, 3, 16, 16))
+    return (
+        golden("stylegan2", "sg2_losses16"),
+        filled(StyleGAN2Generator(16, 0, 16, 24, mapping_layers=2, **size)),
+        filled(StyleGAN2Discriminator(16, minibatch_std_group=4, **size)),
+        normal("input.z", 4, 16),
+        normal("input.img", 4, 3, 16, 16),
+    )
 
 
 def tiny(**changes: object) -> StyleGAN2Generator:
@@ -41,7 +47,9 @@ def test_losses_and_r1_equal_the_reference() -> None:
     torch.testing.assert_close(logits, arrays["logits_real"][:, 0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(fake, arrays["logits_fake"][:, 0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(non_saturating.generator(fake), arrays["loss_G"].mean())
-    torch.testing.assert_close(non_saturating.discriminator(logits, fake), (arrays["loss_D_real"] + arrays["loss_D_fake"]).mean())
+    torch.testing.assert_close(
+        non_saturating.discriminator(logits, fake), (arrays["loss_D_real"] + arrays["loss_D_fake"]).mean()
+    )
     torch.testing.assert_close(regularisers.r1_penalty(real, logits, 10.0), arrays["r1_loss_gamma10"])
 
 
@@ -73,7 +81,7 @@ def test_gradients_of_the_path_length_equal_the_reference() -> None:
     arrays, generator, _, z, _ = reference()
     ws = generator.styles(generator.style_latent(z))
     y = normal("input.pl_noise", 4, 3, 16, 16) / 16
-    gradient, = torch.autograd.grad((generator.synthesis(ws) * y).sum(), ws)
+    (gradient,) = torch.autograd.grad((generator.synthesis(ws) * y).sum(), ws)
     head = arrays["pl_grad_head"]
     torch.testing.assert_close(gradient[0, : len(head), : head.shape[1]], head, atol=1e-5, rtol=1e-4)
 
@@ -84,7 +92,10 @@ def test_the_contract(shrink: int) -> None:
 
 
 def test_the_mean_moves_once_an_iteration() -> None:
-    objective, networks = PathLength(decay=0.5, shrink=1), dict(generator=tiny(noise_mode="const", style_mixing_prob=0.0))
+    objective, networks = (
+        PathLength(decay=0.5, shrink=1),
+        dict(generator=tiny(noise_mode="const", style_mixing_prob=0.0)),
+    )
     objective.penalty(FakeTurn("generator", networks))
     once = float(objective.moved)
     objective.penalty(FakeTurn("generator", networks))
@@ -94,7 +105,10 @@ def test_the_mean_moves_once_an_iteration() -> None:
     assert float(objective.log()["mean_length"]) == pytest.approx(1.5 * once)
     other = PathLength(decay=0.5, shrink=1)
     other.load_state_dict(objective.state_dict())
-    losses = [float(term.penalty(FakeTurn("generator", networks, iteration=8)).detach()) for term in (objective, other)]
+    losses = [
+        float(term.penalty(FakeTurn("generator", networks, iteration=8)).detach())
+        for term in (objective, other)
+    ]
     assert losses[0] == losses[1]
 
 
@@ -117,11 +131,17 @@ def test_a_phase_of_its_own_makes_its_smaller_batch_and_no_other(monkeypatch: py
     """Half of the images, once: the whole batch is never generated."""
     made: list[int] = []
     forward = type(tiny().synthesis).forward
-    monkeypatch.setattr(type(tiny().synthesis), "forward", lambda self, ws, noise: made.append(len(ws)) or forward(self, ws, noise))
+    monkeypatch.setattr(
+        type(tiny().synthesis),
+        "forward",
+        lambda self, ws, noise: made.append(len(ws)) or forward(self, ws, noise),
+    )
     game = Game(
         networks=dict(generator=dict(type="StyleGAN2Generator", latent_dim=4, style_dim=6, **TINY)),
-        players=dict(generator=["generator"]), phases=[dict(player="generator", every=4)],
-        objectives=dict(path_length=dict(type="PathLength"))).train()
+        players=dict(generator=["generator"]),
+        phases=[dict(player="generator", every=4)],
+        objectives=dict(path_length=dict(type="PathLength")),
+    ).train()
     wrappers = PlayerOptimizers(dict(generator=dict(optimizer=dict(type="SGD", lr=1e-3))))(game)
     for _ in range(5):
         game.train_step(dict(images=torch.zeros(6, 3, 8, 8)), wrappers)
@@ -133,5 +153,7 @@ def test_errors() -> None:
         PathLength(shrink=0)
     turn = FakeTurn("generator")
     turn._kept["fewer", 2] = Sample(torch.zeros(3, 3, 8, 8))
-    with pytest.raises(ValueError, match=r"needs a style-based generator; SmallGenerator gives no extras\['ws'\]"):
+    with pytest.raises(
+        ValueError, match=r"needs a style-based generator; SmallGenerator gives no extras\['ws'\]"
+    ):
         PathLength().penalty(turn)

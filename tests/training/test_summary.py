@@ -23,16 +23,29 @@ from toolbox.training.summary import explain, summary
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def test_a_dry_run_says_everything_and_writes_nothing(config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                      capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_says_everything_and_writes_nothing(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     assert main(["train", str(config_file), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    for part in ("Fashion-MNIST (embedded): 8,000 images, 8,000 labelled, 10 classes", "parameters, ", "averaged",
-                 "player generator: Adam(lr=0.001, betas=(0, 0.99)) moves generator", "checkpoints (Checkpoints every 3)",
-                 "memory: weights ", "passes about ", "(estimated)", "evaluation: none", "2 times: move [discriminator]",
-                 "1 * adversarial (HingeAdversarial)", "conditions: ClassConditions", "DiffAugment", "average of generator"):
+    for part in (
+        "Fashion-MNIST (embedded): 8,000 images, 8,000 labelled, 10 classes",
+        "parameters, ",
+        "averaged",
+        "player generator: Adam(lr=0.001, betas=(0, 0.99)) moves generator",
+        "checkpoints (Checkpoints every 3)",
+        "memory: weights ",
+        "passes about ",
+        "(estimated)",
+        "evaluation: none",
+        "2 times: move [discriminator]",
+        "1 * adversarial (HingeAdversarial)",
+        "conditions: ClassConditions",
+        "DiffAugment",
+        "average of generator",
+    ):
         assert part in said, part
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -45,28 +58,59 @@ def test_a_dry_run_refuses_what_training_would_refuse(config_file: Path) -> None
 
 
 def test_evaluation_is_summed_up(config_file: Path) -> None:
-    text = summary(load_config(config_file, options={"evaluation": dict(
-        real=dict(type="EmbeddedFashion", split="test"), n_fake=99, extractor=dict(type="PooledPixels"),
-        metrics=dict(fid=dict(type="FID"), gone=None))}), memory=False)
-    assert "evaluation: fid (FID); 99 generated images against Fashion-MNIST (embedded) (2,000 images)" in text
+    text = summary(
+        load_config(
+            config_file,
+            options={
+                "evaluation": dict(
+                    real=dict(type="EmbeddedFashion", split="test"),
+                    n_fake=99,
+                    extractor=dict(type="PooledPixels"),
+                    metrics=dict(fid=dict(type="FID"), gone=None),
+                )
+            },
+        ),
+        memory=False,
+    )
+    assert (
+        "evaluation: fid (FID); 99 generated images against Fashion-MNIST (embedded) (2,000 images)" in text
+    )
 
 
 def test_explain_shows_what_is_not_plain(config_file: Path) -> None:
-    text = explain(load_config(config_file, options={
-        "model.fakes": "shared", "model.branches": ["images", "strong"], "stages": ["s"],
-        "model.phases": [dict(player="discriminator", repeat=2, accumulate=2), dict(player="generator", precision="bf16")],
-        "before": dict(s=dict(model=load_config(config_file).model.to_dict())),
-        "model.networks.spare": dict(type="ToyBorrower", uses=dict(other="generator"),
-                                     weights=dict(stage="s", network="generator")),
-        "model.networks.generator.freeze_layers": ["linear"]}))
-    for part in ("all steps of an iteration see the same generated batch",
-                 "every term is computed on each of images, strong and summed",
-                 "2 splits one after the other, minimise", ", in bf16, minimise", "generator (ToyGenerator) linear do not move",
-                 "spare (ToyBorrower) does not move, starts from generator of stage s, borrows generator"):
+    text = explain(
+        load_config(
+            config_file,
+            options={
+                "model.fakes": "shared",
+                "model.branches": ["images", "strong"],
+                "stages": ["s"],
+                "model.phases": [
+                    dict(player="discriminator", repeat=2, accumulate=2),
+                    dict(player="generator", precision="bf16"),
+                ],
+                "before": dict(s=dict(model=load_config(config_file).model.to_dict())),
+                "model.networks.spare": dict(
+                    type="ToyBorrower",
+                    uses=dict(other="generator"),
+                    weights=dict(stage="s", network="generator"),
+                ),
+                "model.networks.generator.freeze_layers": ["linear"],
+            },
+        )
+    )
+    for part in (
+        "all steps of an iteration see the same generated batch",
+        "every term is computed on each of images, strong and summed",
+        "2 splits one after the other, minimise",
+        ", in bf16, minimise",
+        "generator (ToyGenerator) linear do not move",
+        "spare (ToyBorrower) does not move, starts from generator of stage s, borrows generator",
+    ):
         assert part in text, f"{part}\n{text}"
 
 
-# -- memory ------------------------------------------------------------------------------------------------------------------
+# -- memory --------------------------------------------------------------------------------------------------
 
 
 def made(name: str) -> tuple[Any, Any, Callable[[], Any]]:
@@ -75,7 +119,11 @@ def made(name: str) -> tuple[Any, Any, Callable[[], Any]]:
     own = stage_config(config, MAIN)
     stream = build_loader(own, 0).dataset
     own.model = fill_from_data(own.model, stream)
-    return own, stream, lambda: build({**of_run(own), **resolve_weights(config, own.model, deferred=True)}, "model", "model")
+    return (
+        own,
+        stream,
+        lambda: build({**of_run(own), **resolve_weights(config, own.model, deferred=True)}, "model", "model"),
+    )
 
 
 def allocated(work: Callable[[], Any]) -> int:
@@ -90,7 +138,9 @@ def allocated(work: Callable[[], Any]) -> int:
     return peak
 
 
-@pytest.mark.parametrize(("name", "factor"), [("biggan_cifar", 1.1), ("lcp_cifar", 1.1), ("clip_embedded", 2.0)])
+@pytest.mark.parametrize(
+    ("name", "factor"), [("biggan_cifar", 1.1), ("lcp_cifar", 1.1), ("clip_embedded", 2.0)]
+)
 def test_the_estimate_is_near_what_the_allocator_gives_out(name: str, factor: float) -> None:
     """GANs within 10 %; a transformer, whose weights' copies hide in small batches, within a factor of 2."""
     own, stream, make = made(name)
@@ -114,13 +164,19 @@ def test_weights_and_states_are_counted_exactly() -> None:
     moving = sum(p.numel() for p in game.networks.parameters())
     buffers = sum(b.numel() * b.element_size() for b in game.networks.buffers())
     assert found.weights == 4 * moving + buffers and found.conditioner == 8 * len(stream)
-    assert found.gradients == 4 * max(sum(p.numel() for p in game.networks[name].parameters()) for name in game.networks)
-    assert 0 <= found.optimizers - 2 * 4 * moving <= 4 * len(list(game.networks.parameters()))  # Adam: two averages, a counter
+    assert found.gradients == 4 * max(
+        sum(p.numel() for p in game.networks[name].parameters()) for name in game.networks
+    )
+    assert (
+        0 <= found.optimizers - 2 * 4 * moving <= 4 * len(list(game.networks.parameters()))
+    )  # Adam: two averages, a counter
 
 
 def test_an_option_that_is_a_call_is_one_line(config_file: Path) -> None:
     """mmengine's reader recurses without end on it."""
-    with pytest.raises(SystemExit, match=r"error: --cfg-options: 'dict\(a=1,b=2\)' cannot be read: write a dict as"):
+    with pytest.raises(
+        SystemExit, match=r"error: --cfg-options: 'dict\(a=1,b=2\)' cannot be read: write a dict as"
+    ):
         main(["train", str(config_file), "--dry-run", "--cfg-options", "evaluation=dict(a=1,b=2)"])
 
 

@@ -20,7 +20,9 @@ model = dict(
     average=dict(generator=dict(decay=0.5)))
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(type='Stream', source=dict(type='EmbeddedFashion', image_size=8), transforms=[dict(type='HorizontalFlip')]))
+    dataset=dict(
+        type='Stream', source=dict(type='EmbeddedFashion', image_size=8),
+        transforms=[dict(type='HorizontalFlip')]))
 optim_wrapper = dict(
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0, 0.99))),
     generator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0, 0.99))))

@@ -1,4 +1,6 @@
-"""Linear networks whose games can be computed by hand; as a file also a plugin, so that configs may name them."""
+"""Linear networks whose games can be computed by hand; as a file also a plugin, so that configs may name
+them.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,14 @@ PIXELS = 12  # of a 2 x 2 RGB image
 class ToyGenerator(Generator):
     """images = W z + b, with an optional BatchNorm; ``bounded`` puts them into [-1, 1]."""
 
-    def __init__(self, latent_dim: int = 2, image_size: int = 2, n_conditions: int = 0, norm: bool = False,
-                 bounded: bool = False) -> None:
+    def __init__(
+        self,
+        latent_dim: int = 2,
+        image_size: int = 2,
+        n_conditions: int = 0,
+        norm: bool = False,
+        bounded: bool = False,
+    ) -> None:
         super().__init__()
         self.latent_dim, self.image_size, self.n_conditions = latent_dim, image_size, n_conditions
         self.linear = nn.Linear(latent_dim + n_conditions, 3 * image_size**2)
@@ -29,7 +37,9 @@ class ToyGenerator(Generator):
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         if self.n_conditions and condition is not None and condition.labels is not None:
-            latents = torch.cat([latents, nn.functional.one_hot(condition.labels, self.n_conditions).to(latents)], 1)
+            latents = torch.cat(
+                [latents, nn.functional.one_hot(condition.labels, self.n_conditions).to(latents)], 1
+            )
         return self.bound(self.norm(self.linear(latents))).unflatten(1, (3, self.image_size, self.image_size))
 
 
@@ -59,7 +69,9 @@ class ToyBorrower(nn.Module):
 class Mean(Objective):
     """factor * mean D(G(z)); with ``broken`` NaN from that iteration on."""
 
-    def __init__(self, network: str = "discriminator", factor: float = 1.0, broken: int | None = None) -> None:
+    def __init__(
+        self, network: str = "discriminator", factor: float = 1.0, broken: int | None = None
+    ) -> None:
         super().__init__()
         self.network_name, self.factor, self.broken = network, factor, broken
 
@@ -115,7 +127,9 @@ def toy_game(**changes: Any) -> Game:
 
 def optimisers(game: Game, lr: float = 0.1, **changes: Any) -> Any:
     """Plain gradient descent for every player."""
-    return PlayerOptimizers({name: dict(optimizer=dict(type="SGD", lr=lr), **changes) for name in game.players})(game)
+    return PlayerOptimizers(
+        {name: dict(optimizer=dict(type="SGD", lr=lr), **changes) for name in game.players}
+    )(game)
 
 
 def batch(n: int = 4, seed: int = 0, size: int = 2) -> dict[str, Tensor]:

@@ -24,7 +24,9 @@ def test_odd_numbers_and_names_are_drawn(tmp_path: Path) -> None:
 
 
 def test_a_matrix_darkens_with_its_numbers(tmp_path: Path) -> None:
-    path = heatmap([[0, 1], [np.nan, 9]], ["$a", "b"], ["c", "d"], tmp_path / "m.png", "t", "true", "predicted")
+    path = heatmap(
+        [[0, 1], [np.nan, 9]], ["$a", "b"], ["c", "d"], tmp_path / "m.png", "t", "true", "predicted"
+    )
     assert np.array(Image.open(path).convert("L")).min() < 80
 
 

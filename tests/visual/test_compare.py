@@ -37,11 +37,17 @@ def test_all_runs_get_the_same_latents_and_classes(tmp_path: Path) -> None:
     base, lcp = FakeSampler(), FakeSampler()
     result = run(dict(base=base, lcp=lcp), tmp_path / "c.png", columns=3, rows=2)
     assert base.asked == lcp.asked == ([0, 1, 2, 3, 4, 5], [0, 1, 0, 0, 1, 0])
-    assert result["classes"] == ["bag", "boot", "bag"] and result["conditions"] == "the same latents and classes"
+    assert (
+        result["classes"] == ["bag", "boot", "bag"] and result["conditions"] == "the same latents and classes"
+    )
 
 
 def test_sizes_are_brought_to_the_largest(tmp_path: Path) -> None:
-    run(dict(small=FakeSampler(8), middle=FakeSampler(12), large=FakeSampler(16)), tmp_path / "c.png", columns=4)
+    run(
+        dict(small=FakeSampler(8), middle=FakeSampler(12), large=FakeSampler(16)),
+        tmp_path / "c.png",
+        columns=4,
+    )
     alone = run(dict(large=FakeSampler(16)), tmp_path / "one.png", columns=4)
     rows = [np.array(Image.open(tmp_path / name)).shape[0] for name in ("c.png", "one.png")]
     assert rows[0] - rows[1] == 2 * (16 * 4 + 2)
@@ -59,14 +65,20 @@ def test_facts_are_written_beside(tmp_path: Path) -> None:
     record = run({"base|1": FakeSampler()}, tmp_path / "a" / "c.png", columns=2, details=details)
     words = (tmp_path / "a" / "c.md").read_text()
     assert record["runs"]["base|1"] == dict(image_size=8, checkpoint="runs/base/iter_1800.pth", fid=12.34567)
-    assert "![runs side by side](c.png)" in words and "| base\\|1 | 8 | runs/base/iter_1800.pth | 12.35 |" in words
+    assert (
+        "![runs side by side](c.png)" in words
+        and "| base\\|1 | 8 | runs/base/iter_1800.pth | 12.35 |" in words
+    )
 
 
-@pytest.mark.parametrize(("samplers", "details", "words"), [
-    ({}, None, "samplers is empty"),
-    ({"a": FakeSampler(), "b": FakeSampler(seed=3)}, None, "different seeds"),
-    ({"a": FakeSampler()}, {"b": {}}, "details names b; the runs are a"),
-])
+@pytest.mark.parametrize(
+    ("samplers", "details", "words"),
+    [
+        ({}, None, "samplers is empty"),
+        ({"a": FakeSampler(), "b": FakeSampler(seed=3)}, None, "different seeds"),
+        ({"a": FakeSampler()}, {"b": {}}, "details names b; the runs are a"),
+    ],
+)
 def test_faults_are_named(tmp_path: Path, samplers: Any, details: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         run(samplers, tmp_path / "c.png", details=details)

@@ -47,13 +47,23 @@ def test_ticks_are_few_and_within(low: float, width: float) -> None:
 
 
 def readings(n: int, **terms: float) -> list[dict[str, float]]:
-    return [{"iteration": 10 * i, "kimg": 0.64 * i, **{key.replace("__", "/"): v for key, v in terms.items()}}
-            for i in range(1, n + 1)]
+    return [
+        {"iteration": 10 * i, "kimg": 0.64 * i, **{key.replace("__", "/"): v for key, v in terms.items()}}
+        for i in range(1, n + 1)
+    ]
 
 
 def test_terms_are_grouped_by_the_side_they_move() -> None:
-    charts = loss_charts(readings(30, adv__generator=1.0, adv__discriminator=2.0, ce__prompt_discriminator=2.0,
-                                  labels__classifier=0.3, speed=4.0))
+    charts = loss_charts(
+        readings(
+            30,
+            adv__generator=1.0,
+            adv__discriminator=2.0,
+            ce__prompt_discriminator=2.0,
+            labels__classifier=0.3,
+            speed=4.0,
+        )
+    )
     titles = [chart.split("<figcaption>")[1].split("<")[0] for chart in charts]
     assert titles == ["Discriminator side", "Generator side", "Classifier", "Other readings"]
     assert "ce (prompt_discriminator)" in charts[0]

@@ -34,7 +34,10 @@ def test_a_wide_grid_is_not_enlarged_beyond_reason() -> None:
 
 def test_names_and_title_take_room_and_leave_ink() -> None:
     images = torch.ones(4, 3, 32, 32)
-    plain, named = image_grid(images, 2), image_grid(images, 2, ["trouser", "ankle boot"], ["a", "b"], title="Classes")
+    plain, named = (
+        image_grid(images, 2),
+        image_grid(images, 2, ["trouser", "ankle boot"], ["a", "b"], title="Classes"),
+    )
     assert named.shape[0] > plain.shape[0] and named.shape[1] > plain.shape[1]
     assert (plain == 255).all() and (named < 100).any()
 
@@ -60,7 +63,9 @@ def test_saved_file_equals_the_grid(tmp_path: Path) -> None:
 
 def test_interpolations_stand_in_rows(tmp_path: Path) -> None:
     strips = torch.zeros(2, 5, 3, 8, 8)
-    picture = interpolation_strip(strips, tmp_path / "strip.png", ["cluster 1", "2"], ["cluster 2", "4"], scale=1)
+    picture = interpolation_strip(
+        strips, tmp_path / "strip.png", ["cluster 1", "2"], ["cluster 2", "4"], scale=1
+    )
     one = interpolation_strip(strips[0], scale=1)
     assert (tmp_path / "strip.png").is_file()
     assert picture.shape[0] - one.shape[0] == 8 + GAP and picture.shape[1] > one.shape[1]
@@ -68,17 +73,25 @@ def test_interpolations_stand_in_rows(tmp_path: Path) -> None:
 
 def test_sheet_has_room_for_captions(tmp_path: Path) -> None:
     images = torch.zeros(3, 3, 32, 32)
-    sheet = labelled_sheet(images, ["bag", "a very long caption that is cut", ""], tmp_path / "sheet.png", columns=3)
+    sheet = labelled_sheet(
+        images, ["bag", "a very long caption that is cut", ""], tmp_path / "sheet.png", columns=3
+    )
     assert sheet.shape[0] > image_grid(images, columns=3).shape[0]
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (dict(images=torch.zeros(0, 3, 8, 8)), "at least one image"),
-    (dict(images=torch.zeros(2, 1, 8, 8)), r"images has shape \(2, 1, 8, 8\)"),
-    (dict(images=torch.zeros(2, 3, 8, 8), columns=0), "columns=0"),
-    (dict(images=torch.zeros(4, 3, 8, 8), columns=2, row_names=["a"]), "row_names has 1 entries for 2 places"),
-    (dict(images=torch.zeros(4, 3, 8, 8), columns=2, column_names=list("abc")), "column_names has 3"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (dict(images=torch.zeros(0, 3, 8, 8)), "at least one image"),
+        (dict(images=torch.zeros(2, 1, 8, 8)), r"images has shape \(2, 1, 8, 8\)"),
+        (dict(images=torch.zeros(2, 3, 8, 8), columns=0), "columns=0"),
+        (
+            dict(images=torch.zeros(4, 3, 8, 8), columns=2, row_names=["a"]),
+            "row_names has 1 entries for 2 places",
+        ),
+        (dict(images=torch.zeros(4, 3, 8, 8), columns=2, column_names=list("abc")), "column_names has 3"),
+    ],
+)
 def test_faults_are_named(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         image_grid(**arguments)  # type: ignore[arg-type]

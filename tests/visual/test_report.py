@@ -64,12 +64,30 @@ def page_of(run: Path) -> Page:
 def test_everything_is_in_it(run: Path) -> None:
     page = page_of(run)
     assert set(SECTIONS) <= set(page.ids)
-    for words in ("LCP-GAN on CIFAR-10, 10 % of the labels", "1,800 of 1,800", "finished", "21.44",
-                  "std 0.00021", "Precision", "Inception score",
-                  "intra-fid[toy-clip,2k] by class", "iter_1800.pth",
-                  "toy-clip, 2k", "iteration 1,200", "Clusters of", "Real images", "Nearest words of the prompts",
-                  "Stage clip", "Discriminator side", "Generator side", "Classifier", "2.13.0", "8,000, 800 labelled",
-                  "tools/train.py configs/lcp_cifar.py --quick", "# resolved from configs/lcp_cifar.py --quick"):
+    for words in (
+        "LCP-GAN on CIFAR-10, 10 % of the labels",
+        "1,800 of 1,800",
+        "finished",
+        "21.44",
+        "std 0.00021",
+        "Precision",
+        "Inception score",
+        "intra-fid[toy-clip,2k] by class",
+        "iter_1800.pth",
+        "toy-clip, 2k",
+        "iteration 1,200",
+        "Clusters of",
+        "Real images",
+        "Nearest words of the prompts",
+        "Stage clip",
+        "Discriminator side",
+        "Generator side",
+        "Classifier",
+        "2.13.0",
+        "8,000, 800 labelled",
+        "tools/train.py configs/lcp_cifar.py --quick",
+        "# resolved from configs/lcp_cifar.py --quick",
+    ):
         assert words in page.words, words
     assert "What could not be read" not in page.words
 
@@ -107,44 +125,77 @@ def test_torn_files_are_left_out_with_a_word(run: Path) -> None:
     whole = (run / "samples" / "iter_0001800.png").read_bytes()
     (run / "samples" / "iter_0001800.png").write_bytes(whole[: len(whole) // 2])
     page = page_of(run)
-    for words in ("scalars.jsonl: 1 of 181 lines", "metrics.jsonl: 1 of 7 lines", "stages/clip/scalars.jsonl: 1 of",
-                  "environment.json could not be read", "tables/torn.json could not be read",
-                  "iter_0001800.png is not a whole PNG", "iteration 1,200"):
+    for words in (
+        "scalars.jsonl: 1 of 181 lines",
+        "metrics.jsonl: 1 of 7 lines",
+        "stages/clip/scalars.jsonl: 1 of",
+        "environment.json could not be read",
+        "tables/torn.json could not be read",
+        "iter_0001800.png is not a whole PNG",
+        "iteration 1,200",
+    ):
         assert words in page.words, words
 
 
 def test_an_empty_folder_gives_a_report(tmp_path: Path) -> None:
     page = page_of(tmp_path)
-    for words in ("running, or interrupted", "No metrics yet", "No sample grids yet", "No losses yet",
-                  "config.py is missing", "environment.json is missing"):
+    for words in (
+        "running, or interrupted",
+        "No metrics yet",
+        "No sample grids yet",
+        "No losses yet",
+        "config.py is missing",
+        "environment.json is missing",
+    ):
         assert words in page.words, words
 
 
-@pytest.mark.parametrize("missing", [
-    "config.py", "environment.json", "scalars.jsonl", "metrics.jsonl", "samples", "pictures", "pictures/captions.json",
-    "tables", "stages", "stages/clip/scalars.jsonl"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "config.py",
+        "environment.json",
+        "scalars.jsonl",
+        "metrics.jsonl",
+        "samples",
+        "pictures",
+        "pictures/captions.json",
+        "tables",
+        "stages",
+        "stages/clip/scalars.jsonl",
+    ],
+)
 def test_any_missing_file_is_borne(run: Path, missing: str) -> None:
     path = run / missing
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     assert "finished" in page_of(run).words
 
 
-@pytest.mark.parametrize(("name", "line"), [
-    ("metrics.jsonl", '{"metric": "fid[x]", "value": NaN, "values": null}'),
-    ("metrics.jsonl", '{"metric": "fid[x]", "value": "none", "iteration": "x", "classes": [1]}'),
-    ("metrics.jsonl", '{"metric": "x", "values": {"": 1.0, "std": Infinity}, "classes": {"0": 1}}'),
-    ("metrics.jsonl", '{"metric": ["fid"], "value": 3}'),
-    ("metrics.jsonl", '{"metric": "", "data": "x", "higher_is_better": "yes", "notice": 3}'),
-    ("scalars.jsonl", '{"iteration": 2000, "kimg": "x", "a/b/c": NaN, "real_or_fake/generator": Infinity}'),
-    ("scalars.jsonl", '{"iteration": null}'),
-    ("scalars.jsonl", "[]"),
-    ("environment.json", '{"data": null, "seed": NaN, "versions": [], "git": {"a": {"b": 1}}}'),
-    ("environment.json", '{"data": {"n": "many", "labelled": [1], "notices": "one", "title": 3}}'),
-    ("config.py", "title = = 1\n\x00"),
-    ("tables/nearest_words.json", '{"columns": ["a", "b"], "rows": [[1], [1, 2, 3], 4, [[1, 2], {"x": null}]]}'),
-    ("tables/nearest_words.json", '{"columns": 3, "rows": null}'),
-    ("pictures/captions.json", '{"clusters.png": 3, "gone.png": "x"}'),
-])
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("metrics.jsonl", '{"metric": "fid[x]", "value": NaN, "values": null}'),
+        ("metrics.jsonl", '{"metric": "fid[x]", "value": "none", "iteration": "x", "classes": [1]}'),
+        ("metrics.jsonl", '{"metric": "x", "values": {"": 1.0, "std": Infinity}, "classes": {"0": 1}}'),
+        ("metrics.jsonl", '{"metric": ["fid"], "value": 3}'),
+        ("metrics.jsonl", '{"metric": "", "data": "x", "higher_is_better": "yes", "notice": 3}'),
+        (
+            "scalars.jsonl",
+            '{"iteration": 2000, "kimg": "x", "a/b/c": NaN, "real_or_fake/generator": Infinity}',
+        ),
+        ("scalars.jsonl", '{"iteration": null}'),
+        ("scalars.jsonl", "[]"),
+        ("environment.json", '{"data": null, "seed": NaN, "versions": [], "git": {"a": {"b": 1}}}'),
+        ("environment.json", '{"data": {"n": "many", "labelled": [1], "notices": "one", "title": 3}}'),
+        ("config.py", "title = = 1\n\x00"),
+        (
+            "tables/nearest_words.json",
+            '{"columns": ["a", "b"], "rows": [[1], [1, 2, 3], 4, [[1, 2], {"x": null}]]}',
+        ),
+        ("tables/nearest_words.json", '{"columns": 3, "rows": null}'),
+        ("pictures/captions.json", '{"clusters.png": 3, "gone.png": "x"}'),
+    ],
+)
 def test_odd_values_are_borne(run: Path, name: str, line: str) -> None:
     with open(run / name, "a" if name.endswith("jsonl") else "w") as file:
         file.write(line + "\n")
@@ -167,4 +218,6 @@ def test_long_films_are_thinned_and_end_with_the_last(run: Path) -> None:
     for i in range(40):
         shutil.copy(run / "samples" / "iter_0001800.png", run / "samples" / f"iter_{2000 + i:07d}.png")
     page = page_of(run)
-    assert page.tags.count("label") == 10 and "iteration 2,039" in page.words and "iteration 600" in page.words
+    assert (
+        page.tags.count("label") == 10 and "iteration 2,039" in page.words and "iteration 600" in page.words
+    )

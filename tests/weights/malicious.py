@@ -1,4 +1,6 @@
-"""Files with bad intentions, made here: what they would run sets an environment variable or touches the disk."""
+"""Files with bad intentions, made here: what they would run sets an environment variable or touches
+the disk.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ def legacy_bytes(content: Any) -> bytes:
 def persistent(meta: dict[str, Any], protocol: int = 4) -> bytes:
     """NVIDIA's reduce of any meta."""
     with nvidia_modules():
-        return pickle.dumps(Call(sys.modules["torch_utils.persistence"]._reconstruct_persistent_obj, meta), protocol)
+        return pickle.dumps(
+            Call(sys.modules["torch_utils.persistence"]._reconstruct_persistent_obj, meta), protocol
+        )
 
 
 def payloads() -> dict[str, Any]:
@@ -111,7 +115,11 @@ def malicious() -> dict[str, bytes]:
     """Files with bad intentions, by name."""
     found: dict[str, bytes] = {}
     for name, payload in payloads().items():
-        wraps = {"": payload, " in dict": dict(G_ema=payload, x=torch.ones(2)), " in list": [torch.ones(2), payload]}
+        wraps = {
+            "": payload,
+            " in dict": dict(G_ema=payload, x=torch.ones(2)),
+            " in list": [torch.ones(2), payload],
+        }
         for wrap, content in wraps.items():
             for protocol in (2, 3, 4, 5):
                 found[f"{name}{wrap}, pickle {protocol}"] = pickle.dumps(content, protocol)
@@ -125,8 +133,12 @@ def malicious() -> dict[str, bytes]:
         found
         | odd_names()
         | {
-            "source only": persistent(dict(type="class", version=6, module_src=RUN, class_name="os.system", state={})),
-            "no class": persistent(dict(type="function", version=6, module_src=RUN, class_name="x", state={})),
+            "source only": persistent(
+                dict(type="class", version=6, module_src=RUN, class_name="os.system", state={})
+            ),
+            "no class": persistent(
+                dict(type="function", version=6, module_src=RUN, class_name="x", state={})
+            ),
             "no state": persistent(dict(type="class", module_src=RUN, class_name="x")),
             **bombs(),
         }
@@ -192,15 +204,21 @@ def bombs() -> dict[str, bytes]:
     huge = struct.pack("<q", 2**40)
     nested = b"\x80\x04" + b"]" * 200_000 + b"a" * 199_999 + b"."
     laughs = (
-        b"\x80\x04K\x01\x94" + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(60)) + b"."
+        b"\x80\x04K\x01\x94"
+        + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(60))
+        + b"."
     )
     header = b'{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4]}}'
     overlap = (
-        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+        b'"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
     )
     stretched = torch.ones(1).expand(2**40)
     deflated = io.BytesIO()
-    with zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x/data.pkl", "w") as part:
+    with (
+        zipfile.ZipFile(deflated, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x/data.pkl", "w") as part,
+    ):
         for _ in range(260):
             part.write(bytes(2**20))
     return {

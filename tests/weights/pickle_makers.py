@@ -1,4 +1,6 @@
-"""Files in the layouts of others, made here: NVIDIA's network pickles (with stub modules), TensorFlow's, TorchScript."""
+"""Files in the layouts of others, made here: NVIDIA's network pickles (with stub modules), TensorFlow's,
+TorchScript.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +52,15 @@ class TFNetwork:
     __module__, __qualname__ = "dnnlib.tflib.network", "Network"
 
     def __init__(self, name: str, variables: list[tuple[str, Any]], **components: Any) -> None:
-        self.state = dict(version=4, name=name, static_kwargs=EasyDict(resolution=8), components=EasyDict(components),
-                          build_module_src=SOURCE, build_func_name="G_main", variables=variables)
+        self.state = dict(
+            version=4,
+            name=name,
+            static_kwargs=EasyDict(resolution=8),
+            components=EasyDict(components),
+            build_module_src=SOURCE,
+            build_func_name="G_main",
+            variables=variables,
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         return self.state
@@ -60,7 +69,9 @@ class TFNetwork:
 @contextmanager
 def nvidia_modules() -> Iterator[None]:
     """The modules that such pickles name, while they are written; gone when they are read."""
-    persistence, util, network = (ModuleType(n) for n in ("torch_utils.persistence", "dnnlib.util", "dnnlib.tflib.network"))
+    persistence, util, network = (
+        ModuleType(n) for n in ("torch_utils.persistence", "dnnlib.util", "dnnlib.tflib.network")
+    )
 
     def _reconstruct_persistent_obj(meta: Any) -> Any:
         raise AssertionError("never called")
@@ -97,7 +108,9 @@ def layer(seed: int = 0, **kwargs: Any) -> Persistent:
 
 def generator(seed: int = 0) -> Persistent:
     """A generator of three levels."""
-    made = Persistent("Generator", z_dim=8, mapping_kwargs=EasyDict(num_layers=2), synthesis_kwargs=EasyDict(conv_clamp=256))
+    made = Persistent(
+        "Generator", z_dim=8, mapping_kwargs=EasyDict(num_layers=2), synthesis_kwargs=EasyDict(conv_clamp=256)
+    )
     made.synthesis = Persistent("SynthesisNetwork")
     made.synthesis.b4 = Persistent("SynthesisBlock")
     made.synthesis.b4.conv1 = layer(seed, use_noise=True)
@@ -108,8 +121,15 @@ def generator(seed: int = 0) -> Persistent:
 
 def snapshot() -> dict[str, Any]:
     """The dict of a training snapshot."""
-    return dict(G=generator(1), D=layer(2), G_ema=generator(3), augment_pipe=None,
-                training_set_kwargs=EasyDict(class_name="training.dataset.ImageFolderDataset", resolution=8, use_labels=False))
+    return dict(
+        G=generator(1),
+        D=layer(2),
+        G_ema=generator(3),
+        augment_pipe=None,
+        training_set_kwargs=EasyDict(
+            class_name="training.dataset.ImageFolderDataset", resolution=8, use_labels=False
+        ),
+    )
 
 
 def nvidia_pickle(content: Any = None, protocol: int = 4) -> bytes:
@@ -120,10 +140,17 @@ def nvidia_pickle(content: Any = None, protocol: int = 4) -> bytes:
 
 def tensorflow_pickle(protocol: int = 3) -> bytes:
     """(G, D, Gs) of the TensorFlow versions."""
+
     def network(name: str, seed: int) -> TFNetwork:
         rng = np.random.default_rng(seed)
-        synthesis = TFNetwork("synthesis", [("4x4/Conv/weight", rng.standard_normal((3, 3, 4, 4)).astype(np.float32))])
-        return TFNetwork(name, [("lod", np.float32(0)), ("dlatent_avg", rng.standard_normal(8).astype(">f4"))], synthesis=synthesis)
+        synthesis = TFNetwork(
+            "synthesis", [("4x4/Conv/weight", rng.standard_normal((3, 3, 4, 4)).astype(np.float32))]
+        )
+        return TFNetwork(
+            name,
+            [("lod", np.float32(0)), ("dlatent_avg", rng.standard_normal(8).astype(">f4"))],
+            synthesis=synthesis,
+        )
 
     with nvidia_modules():
         return pickle.dumps((network("G", 0), network("D", 1), network("Gs", 2)), protocol)
@@ -156,8 +183,14 @@ def safetensors_file() -> bytes:
     """Three tensors."""
     from safetensors.torch import save
 
-    return save({"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.float16), "c": torch.tensor([1, 2])},
-                {"note": "a text"})
+    return save(
+        {
+            "a": torch.arange(6.0).reshape(2, 3),
+            "b": torch.ones(4, dtype=torch.float16),
+            "c": torch.tensor([1, 2]),
+        },
+        {"note": "a text"},
+    )
 
 
 class Scripted(nn.Module):

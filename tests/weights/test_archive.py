@@ -50,7 +50,9 @@ def accepted(path: Path, content: bytes) -> bool:
     try:
         verify_archive(path)
     except WeightsError as error:
-        return str(path) not in str(error) or "\n" in str(error)  # a refusal that does not name the file counts as none
+        return str(path) not in str(error) or "\n" in str(
+            error
+        )  # a refusal that does not name the file counts as none
     return True
 
 
@@ -75,7 +77,9 @@ def test_flipped_bits_are_refused_or_change_nothing(tmp_path: Path) -> None:
 
 
 def test_every_bit_of_the_table_of_contents(tmp_path: Path) -> None:
-    """Where zip readers differ; one bit there makes torch take an entry for a folder and leave its tensor unread."""
+    """Where zip readers differ; one bit there makes torch take an entry for a folder and leave its tensor
+    unread.
+    """
     whole = torch_zip()
     expected = load(whole)
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
@@ -112,10 +116,15 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     """300 MB of zeros in 300 kB; torch itself would unpack them into memory."""
-    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("x/data.pkl", "w") as part:
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("x/data.pkl", "w") as part,
+    ):
         for _ in range(300):
             part.write(bytes(2**20))
-    with pytest.raises(WeightsError, match=r"bomb\.pth is damaged: it unpacks to more than torch ever packs \(a zip bomb\)"):
+    with pytest.raises(
+        WeightsError, match=r"bomb\.pth is damaged: it unpacks to more than torch ever packs \(a zip bomb\)"
+    ):
         verify_archive(tmp_path / "bomb.pth")
 
 

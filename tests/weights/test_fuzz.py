@@ -1,4 +1,6 @@
-"""Malicious and mutilated files, thousands of them: no code runs, and nothing but a WeightsError comes out."""
+"""Malicious and mutilated files, thousands of them: no code runs, and nothing but a WeightsError
+comes out.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Reader:
             if str(self.path) not in str(error) or "\n" in str(error):
                 raise AssertionError(f"no clear line: {error}") from error
         assert SENTINEL not in os.environ, "code ran"
-        assert not (set(sys.modules) - loaded) & {"antigravity", "this", "webbrowser"}, "a module was imported"
+        assert not (set(sys.modules) - loaded) & {"antigravity", "this", "webbrowser"}, (
+            "a module was imported"
+        )
         assert torch.initial_seed() == seed
         return found
 
@@ -77,7 +81,7 @@ def reader(tmp_path: Path) -> Reader:
     return Reader(tmp_path)
 
 
-# -- malicious on purpose ----------------------------------------------------------------------------------------------
+# -- malicious on purpose ------------------------------------------------------------------------------------
 
 
 def test_malicious_files_are_refused(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,12 +102,14 @@ def test_the_payloads_are_real(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     for name in ("exec", "eval", "inner load", "twice inner", "object array", "dict", "hook"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with contextlib.suppress(RuntimeError):  # torch finds no storage where code was; by then it has run
+            with contextlib.suppress(
+                RuntimeError
+            ):  # torch finds no storage where code was; by then it has run
                 pickle.loads(pickle.dumps(payloads()[name]))
         assert os.environ.pop(SENTINEL, None) == "1", name
 
 
-# -- mutilated by chance -----------------------------------------------------------------------------------------------
+# -- mutilated by chance -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", list(WHOLE))
@@ -251,7 +257,8 @@ def test_invented_headers_of_safetensors(tmp_path: Path) -> None:
         )
     )
     header = st.dictionaries(
-        st.sampled_from(["a", "b", "__metadata__", "\0", ""]), st.one_of(tensor, st.none(), st.text(max_size=3))
+        st.sampled_from(["a", "b", "__metadata__", "\0", ""]),
+        st.one_of(tensor, st.none(), st.text(max_size=3)),
     )
 
     @settings(FUZZ, max_examples=200)
@@ -265,7 +272,7 @@ def test_invented_headers_of_safetensors(tmp_path: Path) -> None:
     check()
 
 
-# -- what is no file of weights at all ---------------------------------------------------------------------------------
+# -- what is no file of weights at all -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", list(WHOLE))

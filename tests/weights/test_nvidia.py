@@ -45,16 +45,25 @@ def test_every_tensor_of_a_snapshot(tmp_path: Path, protocol: int) -> None:
         assert set(weights.part(name)) == set(expected)
         for key, value in weights.part(name).items():
             assert value.dtype == expected[key].dtype and torch.equal(value, expected[key]), key
-    assert not any(module.partition(".")[0] in ("torch_utils", "dnnlib", "training") for module in sys.modules)
+    assert not any(
+        module.partition(".")[0] in ("torch_utils", "dnnlib", "training") for module in sys.modules
+    )
 
 
 def test_what_is_needed_to_build_the_network(tmp_path: Path) -> None:
     """Class, constructor arguments and the source's digest; the source itself is dropped."""
     facts = read(tmp_path / "snapshot.pkl", nvidia_pickle()).facts
     assert facts["G_ema"] == {
-        "class": "Generator", "init_args": [], "persistence_version": 6,
-        "init_kwargs": {"z_dim": 8, "mapping_kwargs": {"num_layers": 2}, "synthesis_kwargs": {"conv_clamp": 256}},
-        "source_sha256": hashlib.sha256(SOURCE.encode()).hexdigest()}
+        "class": "Generator",
+        "init_args": [],
+        "persistence_version": 6,
+        "init_kwargs": {
+            "z_dim": 8,
+            "mapping_kwargs": {"num_layers": 2},
+            "synthesis_kwargs": {"conv_clamp": 256},
+        },
+        "source_sha256": hashlib.sha256(SOURCE.encode()).hexdigest(),
+    }
     assert facts["training_set_kwargs"]["resolution"] == 8 and facts["augment_pipe"] is None
     assert SOURCE not in str(facts)
 
@@ -75,14 +84,18 @@ def test_tensorflow_networks(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     expected = rng.standard_normal((3, 3, 4, 4)).astype(np.float32)
     np.testing.assert_array_equal(weights.tensors["Gs.synthesis/4x4/Conv/weight"], expected)
-    np.testing.assert_array_equal(weights.tensors["Gs.dlatent_avg"], rng.standard_normal(8).astype(np.float32))
+    np.testing.assert_array_equal(
+        weights.tensors["Gs.dlatent_avg"], rng.standard_normal(8).astype(np.float32)
+    )
     assert weights.facts["Gs"]["static_kwargs"] == {"resolution": 8} and SOURCE not in str(weights.facts)
 
 
 def test_an_unknown_network_is_named_with_what_there_is(tmp_path: Path) -> None:
     """``part`` says what the file holds."""
     weights = read(tmp_path / "snapshot.pkl", nvidia_pickle())
-    with pytest.raises(WeightsError, match=r"holds nothing called 'G_ma' - did you mean 'G_ema'.*it holds G, D, G_ema"):
+    with pytest.raises(
+        WeightsError, match=r"holds nothing called 'G_ma' - did you mean 'G_ema'.*it holds G, D, G_ema"
+    ):
         weights.part("G_ma")
 
 
@@ -125,16 +138,21 @@ def test_a_command_anywhere_is_refused(tmp_path: Path, place: str) -> None:
         content["G_ema"]._init_kwargs["trick"] = evil
     else:
         content["G_ema"].__dict__["_modules"]["trick"] = evil
-    with pytest.raises(WeightsError, match=r"snapshot\.pkl was not read: it asks for the name posix\.system") as error:
+    with pytest.raises(
+        WeightsError, match=r"snapshot\.pkl was not read: it asks for the name posix\.system"
+    ) as error:
         read(tmp_path / "snapshot.pkl", nvidia_pickle(content))
     assert "\n" not in str(error.value) and not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda g: g.__dict__.update(_parameters=[1]), "_parameters of a network is a list"),
-    (lambda g: g.__dict__["_modules"].update(child=3), "module child is a int, not a network"),
-    (lambda g: g.__dict__.update(_buffers={"x": "text"}), "x of a network is a str, not a tensor"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda g: g.__dict__.update(_parameters=[1]), "_parameters of a network is a list"),
+        (lambda g: g.__dict__["_modules"].update(child=3), "module child is a int, not a network"),
+        (lambda g: g.__dict__.update(_buffers={"x": "text"}), "x of a network is a str, not a tensor"),
+    ],
+)
 def test_a_malformed_network(tmp_path: Path, change: Any, message: str) -> None:
     """Named, not crashed on."""
     made = Persistent("Generator")

@@ -18,8 +18,16 @@ from toolbox.weights.release import card_path, read_release, write_release
 def tensors() -> dict[str, torch.Tensor]:
     """A view, an empty one, two that share data, every common type."""
     whole = torch.arange(12.0).reshape(3, 4)
-    return dict(whole=whole, view=whole[:, 1:3], turned=whole.T, none=torch.zeros(0, 3), half=whole.half(), flag=whole > 3,
-                number=torch.tensor(7), bf=whole.bfloat16())
+    return dict(
+        whole=whole,
+        view=whole[:, 1:3],
+        turned=whole.T,
+        none=torch.zeros(0, 3),
+        half=whole.half(),
+        flag=whole > 3,
+        number=torch.tensor(7),
+        bf=whole.bfloat16(),
+    )
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -27,8 +35,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     card = dict(kind="release", metrics=[{"fid": 3.5}, {"x": float("nan")}])
     path = write_release(tmp_path / "deep" / "x.safetensors", tensors(), card)
     read, card = read_release(path)
-    assert set(read) == set(tensors()) and all(torch.equal(read[key], value) for key, value in tensors().items())
-    assert (card["file"], card["tensors"], card["metrics"]) == ("x.safetensors", 8, [{"fid": 3.5}, {"x": "NaN"}])
+    assert set(read) == set(tensors()) and all(
+        torch.equal(read[key], value) for key, value in tensors().items()
+    )
+    assert (card["file"], card["tensors"], card["metrics"]) == (
+        "x.safetensors",
+        8,
+        [{"fid": 3.5}, {"x": "NaN"}],
+    )
     assert sorted(os.listdir(path.parent)) == ["x.json", "x.safetensors"]
     assert path.stat().st_mode == card_path(path).stat().st_mode
 
@@ -39,7 +53,9 @@ def test_another_file_than_the_cards_is_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"x\.safetensors is not the file that its card x\.json describes: sha256"):
+    with pytest.raises(
+        WeightsError, match=r"x\.safetensors is not the file that its card x\.json describes: sha256"
+    ):
         read_release(path)
     card_path(path).write_text("[" * 100_000)
     with pytest.raises(WeightsError, match=r"x\.json cannot be read as a card"):
@@ -65,6 +81,7 @@ def test_nothing_is_written_over_unasked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["tensors", "card", "disk"])
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     """Neither file, and nothing beside them."""
+
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 

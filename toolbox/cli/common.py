@@ -12,23 +12,41 @@ from typing import Any
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """CONFIG, --quick, --cfg-options, --plugin."""
     parser.add_argument("config", help="a config's path, or <plugin>/<config>")
-    parser.add_argument("--quick", action="store_true", help="the config's small version: minutes on a laptop CPU")
-    parser.add_argument("--cfg-options", nargs="+", default=[], metavar="KEY=VALUE",
-                        help="overrides, such as train_cfg.max_iters=500 model.networks.generator.channels=32")
+    parser.add_argument(
+        "--quick", action="store_true", help="the config's small version: minutes on a laptop CPU"
+    )
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="overrides, such as train_cfg.max_iters=500 model.networks.generator.channels=32",
+    )
     add_plugin_argument(parser)
 
 
 def add_plugin_argument(parser: argparse.ArgumentParser) -> None:
     """--plugin, once for each file."""
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE", help="a Python file to load as a plugin")
+    parser.add_argument(
+        "--plugin", action="append", default=[], metavar="FILE", help="a Python file to load as a plugin"
+    )
 
 
 def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
     """--launcher, --rank-timeout."""
-    parser.add_argument("--launcher", default="none", choices=("none", "pytorch", "slurm", "mpi"),
-                        help="who started the processes that share the work: pytorch (torchrun), slurm (srun), mpi (mpirun)")
-    parser.add_argument("--rank-timeout", type=float, default=600.0, metavar="SECONDS",
-                        help="how long one process waits for another before the run ends (default 600)")
+    parser.add_argument(
+        "--launcher",
+        default="none",
+        choices=("none", "pytorch", "slurm", "mpi"),
+        help="who started the processes that share the work: pytorch (torchrun), slurm (srun), mpi (mpirun)",
+    )
+    parser.add_argument(
+        "--rank-timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="how long one process waits for another before the run ends (default 600)",
+    )
 
 
 def joined(arguments: argparse.Namespace) -> AbstractContextManager[None]:
@@ -76,7 +94,9 @@ def _by_mmengine(text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text)
     except (RecursionError, AssertionError):  # of a call such as dict(a=1), or brackets that do not match
-        raise SystemExit(f"error: --cfg-options: {text!r} cannot be read: write a dict as \"{{'key': value}}\"") from None
+        raise SystemExit(
+            f"error: --cfg-options: {text!r} cannot be read: write a dict as \"{{'key': value}}\""
+        ) from None
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,9 @@ from toolbox.cli.common import add_device_argument, add_plugin_argument, device_
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder or a checkpoint; NAME=RUN gives the row a name")
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="a run's folder or a checkpoint; NAME=RUN gives the row a name"
+    )
     parser.add_argument("-o", "--out", default="comparison.png", help="the picture (default comparison.png)")
     parser.add_argument("--columns", type=int, default=10, help="latents and conditions to show")
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
@@ -26,8 +28,12 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.visual.compare import compare
 
     named = _named(arguments.runs)
-    samplers = {name: load_run(path, seed=arguments.seed, device=device_of(arguments)) for name, path in named.items()}
-    details = {name: dict(path=path, iteration=int(samplers[name].game.iteration)) for name, path in named.items()}
+    samplers = {
+        name: load_run(path, seed=arguments.seed, device=device_of(arguments)) for name, path in named.items()
+    }
+    details = {
+        name: dict(path=path, iteration=int(samplers[name].game.iteration)) for name, path in named.items()
+    }
     print(compare(samplers, arguments.out, columns=arguments.columns, details=details))
     return 0
 

@@ -20,7 +20,11 @@ def run(arguments: argparse.Namespace) -> int:
     """List them: name, first line of the file, and its path."""
     found = {name: (_summary(path), str(path)) for name, path in sorted(_once(host().configs()).items())}
     if arguments.json:
-        print(json.dumps({name: dict(summary=summary, path=path) for name, (summary, path) in found.items()}, indent=2))
+        print(
+            json.dumps(
+                {name: dict(summary=summary, path=path) for name, (summary, path) in found.items()}, indent=2
+            )
+        )
         return 0
     width = max((len(name) for name in found), default=0)
     for name, (summary, _) in found.items():

@@ -13,11 +13,21 @@ import toolbox
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument("file", help="safetensors, a file of torch.save, a TorchScript archive, or an NVIDIA network pickle")
-    parser.add_argument("-o", "--out", metavar="OUT.safetensors", help="what to write; a card (OUT.json) comes beside it")
-    parser.add_argument("--network", metavar="NAME", help="only the tensors below NAME (such as G_ema), named without it")
-    parser.add_argument("--layout", metavar="LAYOUT", help="rename to the names of our PGGAN, StyleGAN and StyleGAN2: 'auto', or "
-                        "the layout that it is in (klish-stylegan2, genforce-pggan, rosinality-stylegan2, ...)")
+    parser.add_argument(
+        "file", help="safetensors, a file of torch.save, a TorchScript archive, or an NVIDIA network pickle"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="OUT.safetensors", help="what to write; a card (OUT.json) comes beside it"
+    )
+    parser.add_argument(
+        "--network", metavar="NAME", help="only the tensors below NAME (such as G_ema), named without it"
+    )
+    parser.add_argument(
+        "--layout",
+        metavar="LAYOUT",
+        help="rename to the names of our PGGAN, StyleGAN and StyleGAN2: 'auto', or "
+        "the layout that it is in (klish-stylegan2, genforce-pggan, rosinality-stylegan2, ...)",
+    )
     parser.add_argument("--list", action="store_true", help="print what the file holds, and write nothing")
     parser.add_argument("--licence", default="", help="of the weights, for the card")
     parser.add_argument("--force", action="store_true", help="write over files that are there")
@@ -41,10 +51,19 @@ def run(arguments: argparse.Namespace) -> int:
     network = None
     if arguments.layout:
         tensors, network = translated(tensors, arguments.layout, weights.tensors.get("latent_avg"), facts)
-    source = dict(file=Path(arguments.file).name, format=weights.format, network=arguments.network or "",
-                  sha256=file_sha256(arguments.file))
-    card = dict(kind="converted", source=source, facts=facts, licence=arguments.licence or "not stated: the source's own applies",
-                created_with=dict(toolbox=toolbox.__version__))
+    source = dict(
+        file=Path(arguments.file).name,
+        format=weights.format,
+        network=arguments.network or "",
+        sha256=file_sha256(arguments.file),
+    )
+    card = dict(
+        kind="converted",
+        source=source,
+        facts=facts,
+        licence=arguments.licence or "not stated: the source's own applies",
+        created_with=dict(toolbox=toolbox.__version__),
+    )
     card |= {} if network is None else dict(network=network)
     metadata = {f"source_{key}": value for key, value in source.items()} | dict(facts=json.dumps(facts))
     print(write_release(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
@@ -55,10 +74,14 @@ def listing(kind: str, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> 
     """Format, facts, and a line for each tensor."""
     numbers = sum(tensor.numel() for tensor in tensors.values())
     width = max(map(len, tensors))
-    lines = [f"{_printable(name):<{width}}  {str(tensor.dtype).removeprefix('torch.'):<8} {tuple(tensor.shape)}"
-             for name, tensor in tensors.items()]
+    lines = [
+        f"{_printable(name):<{width}}  {str(tensor.dtype).removeprefix('torch.'):<8} {tuple(tensor.shape)}"
+        for name, tensor in tensors.items()
+    ]
     told = json.dumps(facts, indent=2, ensure_ascii=True) if facts else "none"
-    return "\n".join([f"format: {kind}", f"facts: {told}", f"{len(tensors)} tensors, {numbers:,} numbers", *lines])
+    return "\n".join(
+        [f"format: {kind}", f"facts: {told}", f"{len(tensors)} tensors, {numbers:,} numbers", *lines]
+    )
 
 
 def _facts_of(facts: dict[str, Any], network: str | None) -> dict[str, Any]:

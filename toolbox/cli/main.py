@@ -13,7 +13,8 @@ from typing import Any
 import toolbox
 from toolbox.plugins import host
 
-#: command -> (module, what it does). The module has ``add_arguments(parser)`` and ``run(arguments) -> exit code``.
+#: command -> (module, what it does). The module has ``add_arguments(parser)`` and ``run(arguments) -> exit
+#: code``.
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("toolbox.cli.train", "train what a config describes"),
     "reproduce": ("toolbox.cli.reproduce", "play a run again from its folder and compare"),
@@ -23,7 +24,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("toolbox.cli.convert", "read weights from outside safely, write them as safetensors"),
     "release": ("toolbox.cli.release", "export a trained run: generator, conditioner and a card"),
     "explain": ("toolbox.cli.explain", "one iteration of a config in words and formulas"),
-    "preset": ("toolbox.cli.preset", "write a training config with the settings of a published StyleGAN2 run"),
+    "preset": (
+        "toolbox.cli.preset",
+        "write a training config with the settings of a published StyleGAN2 run",
+    ),
     "configs": ("toolbox.cli.configs", "list the configs"),
     "plugins": ("toolbox.cli.plugins", "list the plugins and what they bring"),
     "new-plugin": ("toolbox.cli.new_plugin", "write a plugin that works"),
@@ -54,8 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """All commands by name; only the one that is called loads its module."""
-    parser = argparse.ArgumentParser(prog="toolbox", description="A modular toolbox for image-generation research.",
-                                     epilog="Set TOOLBOX_TRACEBACK=1 to see where an error comes from.")
+    parser = argparse.ArgumentParser(
+        prog="toolbox",
+        description="A modular toolbox for image-generation research.",
+        epilog="Set TOOLBOX_TRACEBACK=1 to see where an error comes from.",
+    )
     parser.add_argument("--version", action="version", version=toolbox.__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, (module, summary) in COMMANDS.items():
@@ -70,11 +77,17 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Errors raised to be read by a person: our own kinds, what the system says of a file, a ValueError of our own code."""
+    """Errors raised to be read by a person: our own kinds, what the system says of a file, a ValueError of
+    our own code.
+    """
     if type(error).__module__.startswith("toolbox") or isinstance(error, OSError):
         return True
     frames = list(traceback.walk_tb(error.__traceback__))
-    return isinstance(error, ValueError) and bool(frames) and frames[-1][0].f_globals.get("__name__", "").startswith("toolbox")
+    return (
+        isinstance(error, ValueError)
+        and bool(frames)
+        and frames[-1][0].f_globals.get("__name__", "").startswith("toolbox")
+    )
 
 
 if __name__ == "__main__":

@@ -32,16 +32,23 @@ class NewPluginError(ValueError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument("name", help="short and lower-case, such as my_paper; the package will be toolbox_my_paper")
-    parser.add_argument("--into", metavar="FOLDER",
-                        help="where to put the plugin's folder; default plugins/ of a checkout, else here")
+    parser.add_argument(
+        "name", help="short and lower-case, such as my_paper; the package will be toolbox_my_paper"
+    )
+    parser.add_argument(
+        "--into",
+        metavar="FOLDER",
+        help="where to put the plugin's folder; default plugins/ of a checkout, else here",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write it, and say what to do next."""
     folder = write_plugin(arguments.name, arguments.into)
-    print(f"{folder}\nnext:\n  pip install -e {folder}\n  python -m pytest {folder}\n"
-          f"  toolbox train {arguments.name}/cifar --quick")
+    print(
+        f"{folder}\nnext:\n  pip install -e {folder}\n  python -m pytest {folder}\n"
+        f"  toolbox train {arguments.name}/cifar --quick"
+    )
     return 0
 
 
@@ -49,7 +56,8 @@ def write_plugin(name: str, into: str | Path | None = None) -> Path:
     """Write the plugin ``name`` into ``into/name``.
 
     Raises:
-        NewPluginError: for a name that is no package name, a keyword or taken, or a folder that is there already.
+        NewPluginError: for a name that is no package name, a keyword or taken, or a folder that is there
+            already.
     """
     check_name(name)
     folder = (_default_folder() if into is None else Path(into)) / name
@@ -59,7 +67,9 @@ def write_plugin(name: str, into: str | Path | None = None) -> Path:
     for template, target in FILES.items():
         file = folder / Template(target).substitute(words)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words), encoding="utf-8")
+        file.write_text(
+            Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words), encoding="utf-8"
+        )
     return folder
 
 
@@ -68,20 +78,31 @@ def check_name(name: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         mended = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789")
         hint = f", such as {mended!r}" if mended else ""
-        raise NewPluginError(f"plugin name {name!r} must be lower-case letters, digits and underscores, a letter first{hint}")
+        raise NewPluginError(
+            f"plugin name {name!r} must be lower-case letters, digits and underscores, a letter first{hint}"
+        )
     if keyword.iskeyword(name) or name in ("test", "tests"):
-        raise NewPluginError(f"plugin name {name!r} is a word of Python or of its tools: choose another, "
-                             f"such as {name + '_paper'!r}")
+        raise NewPluginError(
+            f"plugin name {name!r} is a word of Python or of its tools: choose another, "
+            f"such as {name + '_paper'!r}"
+        )
     taken = {record.name: record for record in host().records}
     if name in taken:
-        raise NewPluginError(f"plugin name {name!r} is taken by {taken[name].distribution or taken[name].source}; "
-                             f"taken names: {', '.join(taken)}")
+        raise NewPluginError(
+            f"plugin name {name!r} is taken by {taken[name].distribution or taken[name].source}; "
+            f"taken names: {', '.join(taken)}"
+        )
 
 
 def _words(name: str) -> dict[str, str]:
     major, minor = toolbox.__version__.split(".")[:2]
-    return dict(name=name, dashed=name.replace("_", "-"), Name="".join(part.capitalize() for part in name.split("_")),
-                versions=f">={major}.{minor},<{major}.{int(minor) + 1}", api=str(toolbox.PLUGIN_API_VERSION))
+    return dict(
+        name=name,
+        dashed=name.replace("_", "-"),
+        Name="".join(part.capitalize() for part in name.split("_")),
+        versions=f">={major}.{minor},<{major}.{int(minor) + 1}",
+        api=str(toolbox.PLUGIN_API_VERSION),
+    )
 
 
 def _default_folder() -> Path:

@@ -13,7 +13,11 @@ from toolbox.plugins import PluginHost, host
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--check", action="store_true", help="import every component and check its interface; exit 1 on a fault")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="import every component and check its interface; exit 1 on a fault",
+    )
     add_plugin_argument(parser)
 
 
@@ -24,7 +28,11 @@ def run(arguments: argparse.Namespace) -> int:
         plugins.load_file(file)
     faults = plugins.check() if arguments.check else []
     if arguments.json:
-        print(json.dumps(dict(plugins=[record.as_dict() for record in plugins.records], faults=faults), indent=2))
+        print(
+            json.dumps(
+                dict(plugins=[record.as_dict() for record in plugins.records], faults=faults), indent=2
+            )
+        )
     else:
         print(_table(plugins))
         for fault in faults:

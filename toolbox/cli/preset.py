@@ -12,10 +12,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("-o", "--out", required=True, metavar="CONFIG.py", help="the file to write")
-    parser.add_argument("--image-size", type=int, default=256, metavar="PIXELS", help="a power of two (default 256)")
-    parser.add_argument("--processes", type=int, default=1, metavar="GPUS", help="'auto' derives its batch from it (default 1)")
-    parser.add_argument("--conditional", action="store_true", help="on the classes: the sub-folders of the data")
-    parser.add_argument("--data", metavar="FOLDER", help="folder with one sub-folder of images for each class")
+    parser.add_argument(
+        "--image-size", type=int, default=256, metavar="PIXELS", help="a power of two (default 256)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        metavar="GPUS",
+        help="'auto' derives its batch from it (default 1)",
+    )
+    parser.add_argument(
+        "--conditional", action="store_true", help="on the classes: the sub-folders of the data"
+    )
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="folder with one sub-folder of images for each class"
+    )
     parser.add_argument("--force", action="store_true", help="write over a file that is there")
 
 
@@ -29,8 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"-o {out}: a config's name ends in .py")
     if out.exists() and not arguments.force:
         raise ValueError(f"-o {out}: the file is there already; --force writes over it")
-    text = preset_text(arguments.name, arguments.image_size, arguments.processes, arguments.conditional,
-                       base="toolbox/stylegan2_ada_auto", data=arguments.data)
+    text = preset_text(
+        arguments.name,
+        arguments.image_size,
+        arguments.processes,
+        arguments.conditional,
+        base="toolbox/stylegan2_ada_auto",
+        data=arguments.data,
+    )
     write_text(text, out)
     print(f"{out}\nnext:\n  toolbox explain {out}\n  toolbox train {out} --quick\n  toolbox train {out}")
     return 0

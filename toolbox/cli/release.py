@@ -9,9 +9,16 @@ from toolbox.cli.common import add_plugin_argument, load_plugins
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument("run", help="a run's folder (its newest checkpoint), or a checkpoint with its config.py beside it")
-    parser.add_argument("-o", "--out", required=True, metavar="NAME.safetensors",
-                        help="what to write; a card (NAME.json) comes beside it")
+    parser.add_argument(
+        "run", help="a run's folder (its newest checkpoint), or a checkpoint with its config.py beside it"
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="NAME.safetensors",
+        help="what to write; a card (NAME.json) comes beside it",
+    )
     parser.add_argument("--licence", default="", help="of the weights, for the card")
     parser.add_argument("--force", action="store_true", help="write over files that are there")
     add_plugin_argument(parser)

@@ -10,7 +10,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     parser.add_argument("run", help="the folder of a finished run")
     parser.add_argument("--work-dir", help="where the second run is kept (default RUN-again)")
-    parser.add_argument("--allow-data", action="store_true", help="go on with other training data (fingerprints differ)")
+    parser.add_argument(
+        "--allow-data", action="store_true", help="go on with other training data (fingerprints differ)"
+    )
     parser.add_argument("--no-evaluation", action="store_true", help="compare weights only")
 
 
@@ -18,7 +20,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Play it again and compare: exit code 0 when weights and metrics are the same, else 1."""
     from toolbox.jobs import reproduce
 
-    found = reproduce(arguments.run, arguments.work_dir, allow_data=arguments.allow_data, evaluate=not arguments.no_evaluation)
+    found = reproduce(
+        arguments.run,
+        arguments.work_dir,
+        allow_data=arguments.allow_data,
+        evaluate=not arguments.no_evaluation,
+    )
     print("\n".join(found.lines))
     if found.differing:
         print(f"not the same: {len(found.differing)} of the compared values differ", file=sys.stderr)

@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     parser.add_argument("checkpoint", help="a checkpoint, or a run's folder (its newest one)")
     parser.add_argument("--n-fake", type=int, help="generated images; it is part of a metric's protocol")
-    parser.add_argument("--bn", choices=("running", "batch", "standing"), help="how BatchNorm generators are evaluated")
+    parser.add_argument(
+        "--bn", choices=("running", "batch", "standing"), help="how BatchNorm generators are evaluated"
+    )
     add_device_argument(parser)
     add_launcher_arguments(parser)
 
@@ -33,7 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.training.evaluation import evaluate_run, table
 
     config = load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))
-    changes = {key: value for key, value in (("n_fake", arguments.n_fake), ("bn", arguments.bn)) if value is not None}
+    changes = {
+        key: value for key, value in (("n_fake", arguments.n_fake), ("bn", arguments.bn)) if value is not None
+    }
     with joined(arguments):
         results = evaluate_run(arguments.checkpoint, config, device=device_of(arguments), **changes)
         if ranks.is_main():

@@ -21,7 +21,9 @@ SPLITS = ("train", "test")
 
 
 class DataError(ValueError):
-    """A data set that is missing, torn or not what was asked for; the message names the file and the remedy."""
+    """A data set that is missing, torn or not what was asked for; the message names the file and
+    the remedy.
+    """
 
 
 class ImageSet(Dataset[dict[str, Any]], ABC):
@@ -50,10 +52,18 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
     notice: str = ""
     part_names: Sequence[str] = ()
 
-    def __init__(self, labels: ArrayLike, classes: Sequence[str], image_size: int, title: str, *,
-                 factors: Mapping[str, ArrayLike] | None = None,
-                 factor_names: Mapping[str, Sequence[str]] | None = None,
-                 captions: Sequence[Sequence[str]] | None = None, license: str = "") -> None:
+    def __init__(
+        self,
+        labels: ArrayLike,
+        classes: Sequence[str],
+        image_size: int,
+        title: str,
+        *,
+        factors: Mapping[str, ArrayLike] | None = None,
+        factor_names: Mapping[str, Sequence[str]] | None = None,
+        captions: Sequence[Sequence[str]] | None = None,
+        license: str = "",
+    ) -> None:
         self.labels = np.asarray(labels, dtype=np.int64)
         self.classes = list(classes)
         self.image_size = image_size
@@ -67,14 +77,18 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
     def _check(self) -> None:
         n, top = len(self.labels), len(self.classes)
         if n and not (self.labels.min() >= 0 and self.labels.max() < top):
-            raise DataError(f"{self.title}: labels run from {self.labels.min()} to {self.labels.max()}, but there are "
-                            f"{top} class names (labels must be 0 to {top - 1})")
+            raise DataError(
+                f"{self.title}: labels run from {self.labels.min()} to {self.labels.max()}, but there are "
+                f"{top} class names (labels must be 0 to {top - 1})"
+            )
         lengths = {f"factor {name!r}": len(values) for name, values in self.factors.items()}
         if self.captions is not None:
             lengths["captions"] = len(self.captions)
         for what, length in lengths.items():
             if length != n:
-                raise DataError(f"{self.title}: {what} has {length} entries for {n} images; it needs one for each")
+                raise DataError(
+                    f"{self.title}: {what} has {length} entries for {n} images; it needs one for each"
+                )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -84,7 +98,8 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         """Image number i, uint8 (image_size, image_size, 3) RGB. The caller may write to it."""
 
     def mask(self, i: int) -> Mask:
-        """The part that each pixel of image i shows, uint8 (image_size, image_size): indices of ``part_names``.
+        """The part that each pixel of image i shows, uint8 (image_size, image_size): indices of
+        ``part_names``.
 
         Raises:
             DataError: when the set has no masks.
@@ -108,11 +123,19 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
 class ArraySet(ImageSet):
     """Images held in memory: uint8 (N, H, W, 3), or (N, H, W) for grey ones."""
 
-    def __init__(self, images: Image, labels: ArrayLike, classes: Sequence[str], image_size: int | None = None,
-                 title: str = "array", **known: Any) -> None:
+    def __init__(
+        self,
+        images: Image,
+        labels: ArrayLike,
+        classes: Sequence[str],
+        image_size: int | None = None,
+        title: str = "array",
+        **known: Any,
+    ) -> None:
         if images.dtype != np.uint8 or images.ndim not in (3, 4):
-            raise DataError(f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} "
-                            f"{images.shape}")
+            raise DataError(
+                f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} {images.shape}"
+            )
         super().__init__(labels, classes, image_size or images.shape[1], title, **known)
         if len(images) != len(self.labels):
             raise DataError(f"{title}: {len(images)} images but {len(self.labels)} labels")
@@ -124,8 +147,13 @@ class ArraySet(ImageSet):
         return resize(rgb, self.image_size)
 
     def fingerprint(self) -> str:
-        return digest(np.ascontiguousarray(self._images), self.labels, self.classes, self.image_size,
-                      resize_name(self._images.shape[1:3], self.image_size))
+        return digest(
+            np.ascontiguousarray(self._images),
+            self.labels,
+            self.classes,
+            self.image_size,
+            resize_name(self._images.shape[1:3], self.image_size),
+        )
 
 
 def to_tensor(image: Image) -> Tensor:
@@ -134,7 +162,9 @@ def to_tensor(image: Image) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: undoes :func:`to_tensor`."""
+    """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: undoes
+    :func:`to_tensor`.
+    """
     return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
 
 
@@ -146,10 +176,14 @@ def checked_mask(source: ImageSet, i: int) -> Mask:
     """
     mask, size = source.mask(i), source.image_size
     if mask.shape != (size, size):
-        raise DataError(f"{source.title}: the mask of image {i} has shape {mask.shape}, the image has {(size, size)}")
+        raise DataError(
+            f"{source.title}: the mask of image {i} has shape {mask.shape}, the image has {(size, size)}"
+        )
     if mask.size and int(mask.max()) >= len(source.part_names):
-        raise DataError(f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are "
-                        f"{len(source.part_names)} part names (parts must be 0 to {len(source.part_names) - 1})")
+        raise DataError(
+            f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are "
+            f"{len(source.part_names)} part names (parts must be 0 to {len(source.part_names) - 1})"
+        )
     return mask
 
 

@@ -1,4 +1,6 @@
-"""Images with captions for contrastive training: several image sets in one, a fresh caption and view at every visit."""
+"""Images with captions for contrastive training: several image sets in one, a fresh caption and view at every
+visit.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ class CaptionSource:
 
     Attributes:
         data: the set, or its config.
-        templates: sentences with the placeholders ``{name}`` (first caption), ``{keywords}`` (one to four of the other
-            captions, in random order) and ``{class}`` (class name, lower case). One is drawn at each visit; one that is
-            listed twice comes twice as often.
+        templates: sentences with the placeholders ``{name}`` (first caption), ``{keywords}`` (one to four of
+            the other captions, in random order) and ``{class}`` (class name, lower case). One is drawn at
+            each visit; one that is listed twice comes twice as often.
         repeat: how often each image counts in an epoch, to balance sets of different sizes.
         flip: whether mirrored views are as true as the images themselves (letters and flags: no).
     """
@@ -51,10 +53,14 @@ class CaptionSource:
         used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         unknown = sorted(used - set(PLACEHOLDERS))
         if unknown:
-            raise ValueError(f"template {template!r} of {self.data.title} has unknown placeholders {unknown}; "
-                             f"allowed: {', '.join('{' + name + '}' for name in PLACEHOLDERS)}")
+            raise ValueError(
+                f"template {template!r} of {self.data.title} has unknown placeholders {unknown}; "
+                f"allowed: {', '.join('{' + name + '}' for name in PLACEHOLDERS)}"
+            )
         if self.data.captions is None and used - {"class"}:
-            raise DataError(f"template {template!r} needs captions, and {self.data.title} has none: use {{class}} only")
+            raise DataError(
+                f"template {template!r} needs captions, and {self.data.title} has none: use {{class}} only"
+            )
 
     def group(self, i: int) -> int:
         """Number of the concept that image i shows; of its class, where there are no captions."""
@@ -79,9 +85,10 @@ class CaptionSource:
 class CaptionedImages(Dataset[dict[str, Any]]):
     """Image sets in a row, each item with a caption (as token ids) and a mildly changed view.
 
-    An item is ``dict(images (3, H, W) in [-1, 1], text (context_length,) int64 token ids, group int64, index int64)``;
-    images of equal ``group`` are positives of each other's captions. It is asked for as ``(position, index)`` and is a
-    function of (seed, position, index); a plain index gives the unchanged image.
+    An item is ``dict(images (3, H, W) in [-1, 1], text (context_length,) int64 token ids, group int64, index
+    int64)``; images of equal ``group`` are positives of each other's captions. It is asked for as
+    ``(position, index)`` and is a function of (seed, position, index); a plain index gives the unchanged
+    image.
 
     Args:
         sources: :class:`CaptionSource` or their arguments as dicts. All need the same image size.
@@ -94,9 +101,16 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         ValueError: unknown placeholders.
     """
 
-    def __init__(self, sources: Sequence[CaptionSource | Mapping[str, Any]], context_length: int = 32,
-                 strength: float = 1.0, seed: int = 0) -> None:
-        self.sources = [source if isinstance(source, CaptionSource) else CaptionSource(**source) for source in sources]
+    def __init__(
+        self,
+        sources: Sequence[CaptionSource | Mapping[str, Any]],
+        context_length: int = 32,
+        strength: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self.sources = [
+            source if isinstance(source, CaptionSource) else CaptionSource(**source) for source in sources
+        ]
         if not self.sources:
             raise ValueError("sources is empty: name at least one image set")
         sizes = {source.data.title: source.data.image_size for source in self.sources}
@@ -121,8 +135,12 @@ class CaptionedImages(Dataset[dict[str, Any]]):
     @property
     def visible_labels(self) -> NDArray[np.int64]:
         """(entries,) group of each entry: every caption is seen."""
-        return np.concatenate([np.tile([start + source.group(i) for i in range(len(source.data))], source.repeat)
-                               for start, source in zip(self._first_group, self.sources, strict=False)])
+        return np.concatenate(
+            [
+                np.tile([start + source.group(i) for i in range(len(source.data))], source.repeat)
+                for start, source in zip(self._first_group, self.sources, strict=False)
+            ]
+        )
 
     def __getitem__(self, item: int | tuple[int, int]) -> dict[str, Any]:
         position, index = (None, item) if isinstance(item, (int, np.integer)) else item
@@ -132,8 +150,12 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         rng = np.random.default_rng([self.seed, int(position or 0), int(index)])
         if position is not None:
             image = vary(image, rng, self.strength, source.flip)
-        return {"images": to_tensor(image), "text": self.tokenize(source.caption(i, rng)), "index": int(index),
-                "group": int(self._first_group[which]) + source.group(i)}
+        return {
+            "images": to_tensor(image),
+            "text": self.tokenize(source.caption(i, rng)),
+            "index": int(index),
+            "group": int(self._first_group[which]) + source.group(i),
+        }
 
     def tokenize(self, text: str) -> Tensor:
         """Token ids (context_length,) of one caption."""
@@ -156,13 +178,17 @@ class CaptionedImages(Dataset[dict[str, Any]]):
 
     def fingerprint(self) -> str:
         """Hex digest of images, templates and views: two that agree on it train alike."""
-        parts = [(source.data.fingerprint(), list(source.templates), source.repeat, source.flip)
-                 for source in self.sources]
+        parts = [
+            (source.data.fingerprint(), list(source.templates), source.repeat, source.flip)
+            for source in self.sources
+        ]
         return digest(parts, self.context_length, self.strength, self.seed)
 
 
 def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bool = False) -> Image:
-    """A slightly scaled, shifted and rotated view of uint8 (H, W, 3); what comes in has the corner's colour."""
+    """A slightly scaled, shifted and rotated view of uint8 (H, W, 3); what comes in has the
+    corner's colour.
+    """
     size = image.shape[0]
     scale = 1 + strength * rng.uniform(-0.15, 0.15, size=2)
     shift = strength * rng.uniform(-0.06, 0.06, size=2) * size
@@ -174,6 +200,7 @@ def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bo
     offset = centre + shift - matrix @ centre
     coefficients = (*matrix[0], offset[0], *matrix[1], offset[1])
     corner = tuple(int(value) for value in image[0, 0])
-    picture = Pillow.fromarray(image).transform((size, size), Pillow.Transform.AFFINE, coefficients,
-                                                Pillow.Resampling.BILINEAR, fillcolor=corner)
+    picture = Pillow.fromarray(image).transform(
+        (size, size), Pillow.Transform.AFFINE, coefficients, Pillow.Resampling.BILINEAR, fillcolor=corner
+    )
     return np.array(picture)

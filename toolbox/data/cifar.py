@@ -43,21 +43,39 @@ class _Layout:
 
 
 _TEN = _Layout(
-    title="CIFAR-10", root="data/cifar10", folder="cifar-10-batches-py", archive="cifar-10-python.tar.gz",
-    md5="c58f30108f718f92721af3b95e74349a", train=tuple(f"data_batch_{i}" for i in range(1, 6)), test=("test_batch",),
-    meta="batches.meta", label_key="labels", names_key="label_names", n_classes=10)
+    title="CIFAR-10",
+    root="data/cifar10",
+    folder="cifar-10-batches-py",
+    archive="cifar-10-python.tar.gz",
+    md5="c58f30108f718f92721af3b95e74349a",
+    train=tuple(f"data_batch_{i}" for i in range(1, 6)),
+    test=("test_batch",),
+    meta="batches.meta",
+    label_key="labels",
+    names_key="label_names",
+    n_classes=10,
+)
 _HUNDRED = _Layout(
-    title="CIFAR-100", root="data/cifar100", folder="cifar-100-python", archive="cifar-100-python.tar.gz",
-    md5="eb9058c3a382ffc7106e4002c42a8d85", train=("train",), test=("test",), meta="meta", label_key="fine_labels",
-    names_key="fine_label_names", n_classes=100)
+    title="CIFAR-100",
+    root="data/cifar100",
+    folder="cifar-100-python",
+    archive="cifar-100-python.tar.gz",
+    md5="eb9058c3a382ffc7106e4002c42a8d85",
+    train=("train",),
+    test=("test",),
+    meta="meta",
+    label_key="fine_labels",
+    names_key="fine_label_names",
+    n_classes=100,
+)
 
 
 class Cifar(ImageSet):
     """What CIFAR-10 and CIFAR-100 share: finds the data, or its replacement, and then is what was found.
 
     Looked for under ``root``, in this order: the published python pickles (in their folder, or directly), the
-    published ``.tar.gz`` (extracted, its members checked), ``train/<class>/*.png`` with ``test/<class>/*.png``; then
-    the download.
+    published ``.tar.gz`` (extracted, its members checked), ``train/<class>/*.png`` with
+    ``test/<class>/*.png``; then the download.
 
     Args:
         root: where to look, and where to download to; None: data/cifar10 or data/cifar100.
@@ -65,19 +83,26 @@ class Cifar(ImageSet):
         train: torchvision's word for it; overrules ``split``.
         image_size: pixels, 32 as published.
         download: fetch the archive when nothing is found (needs a network).
-        fallback: config of the data set to use when nothing is found and nothing can be fetched; it gets this ``split``
-            and ``image_size`` unless it names its own. The result says so: ``notice``, ``title`` and ``embedded``.
+        fallback: config of the data set to use when nothing is found and nothing can be fetched; it gets this
+            ``split`` and ``image_size`` unless it names its own. The result says so: ``notice``, ``title``
+            and ``embedded``.
 
     Raises:
-        DataError: when a file is torn or missing beside others, for a wrong number of classes, and when nothing is
-            found without a fallback.
+        DataError: when a file is torn or missing beside others, for a wrong number of classes, and when
+            nothing is found without a fallback.
     """
 
     _layout: _Layout
 
-    def __init__(self, root: str | Path | None = None, split: str = "train", train: bool | None = None,
-                 image_size: int = 32, download: bool = False,
-                 fallback: Mapping[str, Any] | ImageSet | None = None) -> None:
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        split: str = "train",
+        train: bool | None = None,
+        image_size: int = 32,
+        download: bool = False,
+        fallback: Mapping[str, Any] | ImageSet | None = None,
+    ) -> None:
         split, root = chosen_split(split, train), Path(root or self._layout.root)
         found, tried = _find(root, self._layout, split, image_size), "download is off"
         if found is None and download:
@@ -88,8 +113,16 @@ class Cifar(ImageSet):
             found = _replacement(fallback, split, image_size, missing)
             self.notice = f"{missing}: using {found.title}"
         self._source, self.embedded = found, found.embedded
-        super().__init__(found.labels, found.classes, found.image_size, found.title, factors=found.factors,
-                         factor_names=found.factor_names, captions=found.captions, license=found.license)
+        super().__init__(
+            found.labels,
+            found.classes,
+            found.image_size,
+            found.title,
+            factors=found.factors,
+            factor_names=found.factor_names,
+            captions=found.captions,
+            license=found.license,
+        )
 
     def image(self, i: int) -> Image:
         return self._source.image(i)
@@ -105,15 +138,21 @@ class CIFAR10(Cifar):
 
 
 class CIFAR100(Cifar):
-    """CIFAR-100 (Krizhevsky 2009): 100 classes, 32 x 32; factor 'superclass' (20). Arguments: see :class:`Cifar`."""
+    """CIFAR-100 (Krizhevsky 2009): 100 classes, 32 x 32; factor 'superclass' (20). Arguments: see
+    :class:`Cifar`.
+    """
 
     _layout = _HUNDRED
 
 
-def _replacement(fallback: Mapping[str, Any] | ImageSet | None, split: str, image_size: int, missing: str) -> ImageSet:
+def _replacement(
+    fallback: Mapping[str, Any] | ImageSet | None, split: str, image_size: int, missing: str
+) -> ImageSet:
     if fallback is None:
-        raise DataError(f"{missing}: put the extracted archive, the archive, or train/<class>/*.png there, set "
-                        f"download=True where there is a network, or name a fallback data set")
+        raise DataError(
+            f"{missing}: put the extracted archive, the archive, or train/<class>/*.png there, set "
+            f"download=True where there is a network, or name a fallback data set"
+        )
     if isinstance(fallback, Mapping):
         from toolbox.registry import build
 
@@ -134,7 +173,9 @@ def _find(root: Path, layout: _Layout, split: str, image_size: int) -> ImageSet 
 
 
 def _pickle_folder(root: Path, layout: _Layout) -> Path | None:
-    """Where the pickles lie. A folder that lacks some of them counts only when there is no archive to fill it from."""
+    """Where the pickles lie. A folder that lacks some of them counts only when there is no archive to fill it
+    from.
+    """
     wanted = {*layout.train, *layout.test, layout.meta}
     for folder in (root / layout.folder, root):
         present = {name for name in wanted if (folder / name).is_file()}
@@ -146,8 +187,10 @@ def _pickle_folder(root: Path, layout: _Layout) -> Path | None:
 def _read_pickles(folder: Path, layout: _Layout, split: str, image_size: int) -> ImageSet:
     missing = [name for name in (*layout.files(split), layout.meta) if not (folder / name).is_file()]
     if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)}: the {layout.title} there is incomplete; extract "
-                        f"{layout.archive} anew, or put it beside and remove the folder")
+        raise DataError(
+            f"{folder} lacks {', '.join(missing)}: the {layout.title} there is incomplete; extract "
+            f"{layout.archive} anew, or put it beside and remove the folder"
+        )
     meta = load_arrays(folder / layout.meta)
     names = [_name(name) for name in meta.get(layout.names_key, [])]
     check_class_count(f"{layout.title} in {folder / layout.meta}", names, layout.n_classes)
@@ -155,8 +198,14 @@ def _read_pickles(folder: Path, layout: _Layout, split: str, image_size: int) ->
     parts = [load_arrays(path) for path in paths]
     images = [_images(part, path) for part, path in zip(parts, paths, strict=True)]
     labels = [_labels(part, layout, path) for part, path in zip(parts, paths, strict=True)]
-    return ArraySet(np.concatenate(images), np.concatenate(labels), names, image_size, layout.title,
-                    **_superclasses(meta, parts))
+    return ArraySet(
+        np.concatenate(images),
+        np.concatenate(labels),
+        names,
+        image_size,
+        layout.title,
+        **_superclasses(meta, parts),
+    )
 
 
 def _images(part: Mapping[str, Any], path: Path) -> Image:
@@ -171,7 +220,9 @@ def _images(part: Mapping[str, Any], path: Path) -> Image:
 def _labels(part: Mapping[str, Any], layout: _Layout, path: Path) -> np.ndarray:
     key, n_classes = layout.label_key, layout.n_classes
     if key not in part:
-        raise DataError(f"{path} has no {key!r} (it has {', '.join(sorted(part))}): it is a batch of another data set")
+        raise DataError(
+            f"{path} has no {key!r} (it has {', '.join(sorted(part))}): it is a batch of another data set"
+        )
     labels = np.asarray(part[key])
     if labels.ndim != 1 or not np.isin(labels, np.arange(n_classes)).all():
         raise DataError(f"{path} is torn: {key!r} must be class numbers 0 to {n_classes - 1}; fetch it anew")
@@ -202,9 +253,13 @@ def _extract(archive: Path, layout: _Layout) -> None:
                 if member.isreg() and member.name in wanted:
                     _write_member(tar, member, wanted.pop(member.name))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(f"{archive} is torn or cannot be extracted ({error}): fetch it anew, or free disk") from None
+        raise DataError(
+            f"{archive} is torn or cannot be extracted ({error}): fetch it anew, or free disk"
+        ) from None
     if wanted:
-        raise DataError(f"{archive} lacks {', '.join(sorted(wanted))}: it is not {layout.title}'s archive, or torn")
+        raise DataError(
+            f"{archive} lacks {', '.join(sorted(wanted))}: it is not {layout.title}'s archive, or torn"
+        )
 
 
 def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Portraits drawn from numbers, with the exact part of every pixel: a truth for segmentations that needs no download."""
+"""Portraits drawn from numbers, with the exact part of every pixel: a truth for segmentations that needs no
+download.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,23 @@ Plane = NDArray[np.float64]  # (H, W)
 Color = NDArray[np.float64]  # (3,) RGB in [0, 1]
 
 _SKINS = ((0.98, 0.86, 0.76), (0.93, 0.76, 0.62), (0.82, 0.62, 0.46), (0.62, 0.43, 0.30), (0.42, 0.28, 0.20))
-_HAIRS = ((0.12, 0.10, 0.10), (0.33, 0.20, 0.12), (0.56, 0.36, 0.18), (0.88, 0.74, 0.42), (0.68, 0.28, 0.14), (0.68, 0.68, 0.70))
+_HAIRS = (
+    (0.12, 0.10, 0.10),
+    (0.33, 0.20, 0.12),
+    (0.56, 0.36, 0.18),
+    (0.88, 0.74, 0.42),
+    (0.68, 0.28, 0.14),
+    (0.68, 0.68, 0.70),
+)
 
 
 class DrawnPortraits(ImageSet):
-    """Head-and-shoulders portraits; class = hair style, factor 'mouth' (serious, smiling); image i is a function of i.
+    """Head-and-shoulders portraits; class = hair style, factor 'mouth' (serious, smiling); image i is a
+    function of i.
 
-    Position, pose, shape, light and colours vary; skin, hair, clothes and background have colours of their own in each image, so
-    that a part is known by what it is, not by its colour. Not photographs and not meant to look like them.
+    Position, pose, shape, light and colours vary; skin, hair, clothes and background have colours of their
+    own in each image, so that a part is known by what it is, not by its colour. Not photographs and not meant
+    to look like them.
 
     Args:
         split: 'train' or 'test', other portraits; ``train`` overrules it.
@@ -43,14 +54,26 @@ class DrawnPortraits(ImageSet):
     embedded = True
     part_names = PARTS
 
-    def __init__(self, split: str = "train", train: bool | None = None, image_size: int = 64, images: int | None = None,
-                 cache: bool = True) -> None:
+    def __init__(
+        self,
+        split: str = "train",
+        train: bool | None = None,
+        image_size: int = 64,
+        images: int | None = None,
+        cache: bool = True,
+    ) -> None:
         self.split = chosen_split(split, train)
         n = IMAGES[self.split] if images is None else images
         faces = [_Portrait.draw(generator(_SPLIT_SEEDS[self.split], i)) for i in range(n)]
-        super().__init__([face.style for face in faces], STYLES, image_size, "Drawn portraits (embedded)",
-                         factors=dict(mouth=[int(face.smile > 0) for face in faces]),
-                         factor_names=dict(mouth=("serious", "smiling")), license="the toolbox's own")
+        super().__init__(
+            [face.style for face in faces],
+            STYLES,
+            image_size,
+            "Drawn portraits (embedded)",
+            factors=dict(mouth=[int(face.smile > 0) for face in faces]),
+            factor_names=dict(mouth=("serious", "smiling")),
+            license="the toolbox's own",
+        )
         self._portraits = faces
         self._cache: dict[int, Image] | None = {} if cache else None
 
@@ -62,7 +85,9 @@ class DrawnPortraits(ImageSet):
         return self._cache[i].copy()
 
     def mask(self, i: int) -> NDArray[np.uint8]:
-        """The part that covers most of each pixel of image i, uint8 (image_size, image_size): indices of ``part_names``."""
+        """The part that covers most of each pixel of image i, uint8 (image_size, image_size): indices of
+        ``part_names``.
+        """
         return self._paint(i)[1]
 
     def fingerprint(self) -> str:
@@ -103,15 +128,27 @@ class _Portrait:
         angle = rng.uniform(0, 2 * np.pi)
         backdrop = rng.uniform(0.45, 0.95, 3)
         return cls(
-            style=int(rng.choice(3, p=(0.4, 0.4, 0.2))), smile=rng.choice((-0.25, 1.0)) * rng.uniform(0.5, 1.0),
-            centre=(rng.normal(0, 0.04), rng.normal(-0.04, 0.03)), head=(width, width * rng.uniform(1.12, 1.28)),
-            tilt=rng.normal(0, 0.07), turn=rng.uniform(-0.09, 0.09), hairline=rng.uniform(0.45, 0.7),
-            parting=rng.uniform(-0.4, 0.4), eyes=(width * rng.uniform(0.42, 0.5), rng.uniform(0.12, 0.145)),
-            brow_lift=rng.uniform(0.18, 0.23), nose=rng.uniform(0.07, 0.1), mouth=rng.uniform(0.17, 0.24),
-            shoulders=(rng.uniform(0.8, 1.0), rng.uniform(0.42, 0.52)), light=(0.22 * np.cos(angle), 0.12 * np.sin(angle)),
-            skin=_between(rng, _SKINS), hair=_between(rng, _HAIRS), iris=rng.uniform(0.05, 0.45, 3),
-            clothes=rng.uniform(0.1, 0.9, 3), hat=rng.uniform(0.1, 0.9, 3),
-            backdrop=(backdrop, np.clip(backdrop + rng.uniform(-0.25, 0.25, 3), 0, 1)))
+            style=int(rng.choice(3, p=(0.4, 0.4, 0.2))),
+            smile=rng.choice((-0.25, 1.0)) * rng.uniform(0.5, 1.0),
+            centre=(rng.normal(0, 0.04), rng.normal(-0.04, 0.03)),
+            head=(width, width * rng.uniform(1.12, 1.28)),
+            tilt=rng.normal(0, 0.07),
+            turn=rng.uniform(-0.09, 0.09),
+            hairline=rng.uniform(0.45, 0.7),
+            parting=rng.uniform(-0.4, 0.4),
+            eyes=(width * rng.uniform(0.42, 0.5), rng.uniform(0.12, 0.145)),
+            brow_lift=rng.uniform(0.18, 0.23),
+            nose=rng.uniform(0.07, 0.1),
+            mouth=rng.uniform(0.17, 0.24),
+            shoulders=(rng.uniform(0.8, 1.0), rng.uniform(0.42, 0.52)),
+            light=(0.22 * np.cos(angle), 0.12 * np.sin(angle)),
+            skin=_between(rng, _SKINS),
+            hair=_between(rng, _HAIRS),
+            iris=rng.uniform(0.05, 0.45, 3),
+            clothes=rng.uniform(0.1, 0.9, 3),
+            hat=rng.uniform(0.1, 0.9, 3),
+            backdrop=(backdrop, np.clip(backdrop + rng.uniform(-0.25, 0.25, 3), 0, 1)),
+        )
 
     def paint(self, size: int) -> tuple[Image, NDArray[np.uint8]]:
         """RGB and parts, layer over layer, each blended by the share of the pixel that it covers."""
@@ -165,7 +202,9 @@ class _Portrait:
 
 
 def _ellipse(x: Plane, y: Plane, a: float, b: float) -> Plane:
-    """Signed distance from an ellipse with half axes a and b, to first order around its edge: f / |grad f|."""
+    """Signed distance from an ellipse with half axes a and b, to first order around its edge: f /
+    |grad f|.
+    """
     near = np.sqrt((x / a) ** 2 + (y / b) ** 2)
     slope = np.sqrt((x / a**2) ** 2 + (y / b**2) ** 2)
     return near * (near - 1) / np.maximum(slope, 1e-12)

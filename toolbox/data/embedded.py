@@ -11,7 +11,8 @@ FOLDER = Path(__file__).parent / "embedded"
 
 
 class EmbeddedFashion(ZippedImages):
-    """A class-balanced part of Fashion-MNIST: 10 classes, 800 training and 200 test images each, 32 x 32 (padded).
+    """A class-balanced part of Fashion-MNIST: 10 classes, 800 training and 200 test images each, 32 x 32
+    (padded).
 
     Args:
         split: 'train' or 'test'; ``train`` overrules it.
@@ -21,23 +22,30 @@ class EmbeddedFashion(ZippedImages):
 
     embedded = True
 
-    def __init__(self, split: str = "train", train: bool | None = None, image_size: int = 32,
-                 cache: bool = True) -> None:
-        super().__init__(FOLDER / "fashion_mnist.zip", chosen_split(split, train), image_size=image_size, cache=cache)
+    def __init__(
+        self, split: str = "train", train: bool | None = None, image_size: int = 32, cache: bool = True
+    ) -> None:
+        super().__init__(
+            FOLDER / "fashion_mnist.zip", chosen_split(split, train), image_size=image_size, cache=cache
+        )
 
 
 class EmbeddedEmoji(ZippedImages):
-    """1,906 Noto emoji on white: class = category (9), factors 'subcategory' and 'gender', captions = name, keywords.
+    """1,906 Noto emoji on white: class = category (9), factors 'subcategory' and 'gender', captions = name,
+    keywords.
 
     Args:
-        split: 'train', or 'test' = a tenth of each category's concepts, held out with all their variants; ``train``
-            overrules it.
+        split: 'train', or 'test' = a tenth of each category's concepts, held out with all their variants;
+            ``train`` overrules it.
         image_size: 64 as drawn, or less.
         cache: keep decoded images in memory (23 MB at 64 pixels).
     """
 
     embedded = True
 
-    def __init__(self, split: str = "train", train: bool | None = None, image_size: int = 64,
-                 cache: bool = True) -> None:
-        super().__init__(FOLDER / "noto_emoji.zip", chosen_split(split, train), image_size=image_size, cache=cache)
+    def __init__(
+        self, split: str = "train", train: bool | None = None, image_size: int = 64, cache: bool = True
+    ) -> None:
+        super().__init__(
+            FOLDER / "noto_emoji.zip", chosen_split(split, train), image_size=image_size, cache=cache
+        )

@@ -26,8 +26,18 @@ class FileSet(ImageSet):
         known: further attributes of :class:`ImageSet`.
     """
 
-    def __init__(self, path: Path, names: Sequence[str], labels: ArrayLike, classes: Sequence[str], title: str,
-                 image_size: int | None, background: Color | None, cache: bool, **known: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        names: Sequence[str],
+        labels: ArrayLike,
+        classes: Sequence[str],
+        title: str,
+        image_size: int | None,
+        background: Color | None,
+        cache: bool,
+        **known: Any,
+    ) -> None:
         self.path, self._names, self._background = path, list(names), background
         self._cache: dict[int, Image] | None = {} if cache else None
         self._native = image_size is None
@@ -62,14 +72,18 @@ class FileSet(ImageSet):
     def _sized(self, i: int) -> Image:
         image = self._decode(i)
         if self._native and image.shape[:2] != (self.image_size, self.image_size):
-            raise DataError(f"{self.path}: {self._names[i]} is {image.shape[1]} x {image.shape[0]}, not "
-                            f"{self.image_size} x {self.image_size} as the first image gave: set image_size to resize "
-                            f"all")
+            raise DataError(
+                f"{self.path}: {self._names[i]} is {image.shape[1]} x {image.shape[0]}, not "
+                f"{self.image_size} x {self.image_size} as the first image gave: set image_size to resize "
+                f"all"
+            )
         return resize(image, self.image_size)
 
     def fingerprint(self) -> str:
         checks = [self._checksum(name) for name in self._names]
-        return digest(self._names, checks, self.labels, self.classes, self.image_size, self._background, RESIZE)
+        return digest(
+            self._names, checks, self.labels, self.classes, self.image_size, self._background, RESIZE
+        )
 
 
 def check_class_count(title: str, names: Sequence[str], wanted: int | None) -> None:

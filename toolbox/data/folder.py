@@ -12,14 +12,16 @@ _PART_NAMES = {"train": ("train", "training"), "test": ("test", "valid", "val", 
 
 
 class ImageFolder(FileSet):
-    """``root/<class>/**/*.png`` (or jpg, webp, ...), or ``root/train/<class>/...`` and ``root/test/<class>/...``.
+    """``root/<class>/**/*.png`` (or jpg, webp, ...), or ``root/train/<class>/...`` and
+    ``root/test/<class>/...``.
 
-    Classes are the sorted names of the sub-folders; underscores become blanks, as prompts need them. Pictures are cut
-    to the largest centred square and resized with Pillow's antialiased Lanczos filter.
+    Classes are the sorted names of the sub-folders; underscores become blanks, as prompts need them. Pictures
+    are cut to the largest centred square and resized with Pillow's antialiased Lanczos filter.
 
     Args:
         root: the folder.
-        split: 'train' or 'test' (also found as 'valid' or 'val'). A root without such parts is all training data.
+        split: 'train' or 'test' (also found as 'valid' or 'val'). A root without such parts is all training
+            data.
         train: torchvision's word for it; overrules ``split``.
         image_size: pixels.
         classes: how many classes there must be; None: not checked.
@@ -28,20 +30,37 @@ class ImageFolder(FileSet):
         cache: keep decoded images in memory, uint8.
 
     Raises:
-        DataError: when the folder is missing, holds no class folders or an empty one, or a picture cannot be read.
+        DataError: when the folder is missing, holds no class folders or an empty one, or a picture cannot be
+            read.
     """
 
-    def __init__(self, root: str | Path, split: str = "train", train: bool | None = None, image_size: int = 32,
-                 classes: int | None = None, background: Color | None = None, title: str | None = None,
-                 cache: bool = False) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        split: str = "train",
+        train: bool | None = None,
+        image_size: int = 32,
+        classes: int | None = None,
+        background: Color | None = None,
+        title: str | None = None,
+        cache: bool = False,
+    ) -> None:
         root = Path(root)
         folder = part_folder(root, split if train is None else ("train" if train else "test"))
         found = class_folders(folder)
         check_class_count(str(folder), list(found), classes)
         names = [name for files in found.values() for name in files]
         labels = [label for label, files in enumerate(found.values()) for _ in files]
-        super().__init__(folder, names, labels, [name.replace("_", " ") for name in found], title or root.name,
-                         image_size, background, cache)
+        super().__init__(
+            folder,
+            names,
+            labels,
+            [name.replace("_", " ") for name in found],
+            title or root.name,
+            image_size,
+            background,
+            cache,
+        )
 
     def _read(self, name: str) -> Path:
         return self.path / name
@@ -60,12 +79,18 @@ def part_folder(root: Path, split: str) -> Path:
         raise ValueError(f"split={split!r}: it is 'train' or 'test'")
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: give the folder that holds one sub-folder for each class")
-    parts = {part: root / name for part, names in _PART_NAMES.items() for name in reversed(names)
-             if (root / name).is_dir()}
+    parts = {
+        part: root / name
+        for part, names in _PART_NAMES.items()
+        for name in reversed(names)
+        if (root / name).is_dir()
+    }
     if split in parts:
         return parts[split]
     if parts or split == "test":
-        raise DataError(f"{root} has no {split} part: make a sub-folder {split!r} that holds one folder for each class")
+        raise DataError(
+            f"{root} has no {split} part: make a sub-folder {split!r} that holds one folder for each class"
+        )
     return root
 
 
@@ -75,17 +100,24 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     Raises:
         DataError: when there is no class folder, or one without pictures.
     """
-    names = sorted(child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith("."))
+    names = sorted(
+        child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
+    )
     if not names:
-        raise DataError(f"{folder} has no sub-folders: put the images of each class into a folder of the class's name")
+        raise DataError(
+            f"{folder} has no sub-folders: put the images of each class into a folder of the class's name"
+        )
     found = {name: _pictures(folder, name) for name in names}
     empty = [name for name, files in found.items() if not files]
     if empty:
-        raise DataError(f"{folder}: class folder {empty[0]!r} holds no images ({', '.join(SUFFIXES)}): fill or remove "
-                        f"it")
+        raise DataError(
+            f"{folder}: class folder {empty[0]!r} holds no images ({', '.join(SUFFIXES)}): fill or remove it"
+        )
     return found
 
 
 def _pictures(folder: Path, name: str) -> list[str]:
-    files = (file for file in (folder / name).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = (
+        file for file in (folder / name).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
+    )
     return sorted(file.relative_to(folder).as_posix() for file in files)

@@ -12,9 +12,22 @@ from numpy.typing import NDArray
 
 from toolbox.data.base import ArraySet, DataError, chosen_split
 
-FASHION_CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-_HOW_TO_GET = ("get Fashion-MNIST from Debian's package dataset-fashion-mnist or with "
-               "torchvision.datasets.FashionMNIST(root, download=True)")
+FASHION_CLASSES = (
+    "t-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+_HOW_TO_GET = (
+    "get Fashion-MNIST from Debian's package dataset-fashion-mnist or with "
+    "torchvision.datasets.FashionMNIST(root, download=True)"
+)
 _UINT8 = 8  # type code in the magic number; the only one that image sets use
 
 
@@ -34,8 +47,10 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     shape = tuple(int(n) for n in np.frombuffer(data[4:offset], dtype=">u4"))
     expected = offset + int(np.prod(shape, dtype=np.int64))
     if len(shape) != data[3] or len(data) != expected:
-        raise DataError(f"{path} is torn: its header promises shape {shape}, {expected} bytes in all, and it has "
-                        f"{len(data)}; fetch it anew")
+        raise DataError(
+            f"{path} is torn: its header promises shape {shape}, {expected} bytes in all, and it has "
+            f"{len(data)}; fetch it anew"
+        )
     return np.frombuffer(data, dtype=np.uint8, offset=offset).reshape(shape)
 
 
@@ -73,8 +88,13 @@ class FashionMNIST(ArraySet):
         DataError: when a file is missing or torn, or images and labels do not match.
     """
 
-    def __init__(self, root: str = "/usr/share/datasets/fashion-mnist", split: str = "train", train: bool | None = None,
-                 image_size: int = 32) -> None:
+    def __init__(
+        self,
+        root: str = "/usr/share/datasets/fashion-mnist",
+        split: str = "train",
+        train: bool | None = None,
+        image_size: int = 32,
+    ) -> None:
         stem = "train" if chosen_split(split, train) == "train" else "t10k"
         folder = _folder(Path(root))
         images = read_idx(find_idx(folder, f"{stem}-images-idx3-ubyte"))

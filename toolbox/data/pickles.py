@@ -48,7 +48,9 @@ def _empty(subtype: Any, shape: Any, code: Any) -> np.ndarray:
 
 
 def _dtype(code: str, *flags: Any) -> np.dtype:
-    """A plain number type, as a copy, since the pickle sets its state; structured and object types are refused."""
+    """A plain number type, as a copy, since the pickle sets its state; structured and object types are
+    refused.
+    """
     if not _DTYPE.fullmatch(code):
         raise Refused(f"the number type {code!r}")
     return np.dtype(np.dtype(code), False, True)
@@ -62,8 +64,11 @@ class Refused(pickle.UnpicklingError):
     """A pickle names something that is neither an array nor a builtin container."""
 
 
-_ALLOWED: dict[tuple[str, str], Any] = {("numpy", "ndarray"): _NDARRAY, ("numpy", "dtype"): _Sealed(_dtype),
-                                        ("_codecs", "encode"): _Sealed(_latin1)}
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _Sealed(_dtype),
+    ("_codecs", "encode"): _Sealed(_latin1),
+}
 for _package in ("numpy.core", "numpy._core"):  # before and after numpy 2
     _ALLOWED[_package + ".multiarray", "_reconstruct"] = _Sealed(_empty)
     _ALLOWED[_package + ".numeric", "_frombuffer"] = _Sealed(_from_buffer)
@@ -79,7 +84,8 @@ class _ArraysOnly(pickle.Unpickler):
 def load_arrays(path: str | Path) -> dict[str, Any]:
     """The dict in a pickle of numpy arrays and builtin containers; keys become str.
 
-    A pickle is a program: this one may only rebuild numpy arrays. Nothing else that it names is even imported.
+    A pickle is a program: this one may only rebuild numpy arrays. Nothing else that it names is even
+    imported.
 
     Raises:
         DataError: when it names anything else, is torn, or is no dict.
@@ -87,12 +93,16 @@ def load_arrays(path: str | Path) -> dict[str, Any]:
     try:
         content = _ArraysOnly(io.BytesIO(Path(path).read_bytes()), encoding="latin1").load()
     except Refused as error:
-        raise DataError(f"{path} was not read: its pickle asks for {error}, which image data never needs; it may be "
-                        f"malicious. Fetch the file from its source") from None
+        raise DataError(
+            f"{path} was not read: its pickle asks for {error}, which image data never needs; it may be "
+            f"malicious. Fetch the file from its source"
+        ) from None
     except FileNotFoundError:
         raise DataError(f"{path} is missing") from None
     except Exception as error:  # a torn pickle raises almost anything, as pickle's documentation says
-        raise DataError(f"{path} is torn or not a pickle ({type(error).__name__}: {error}); fetch it anew") from None
+        raise DataError(
+            f"{path} is torn or not a pickle ({type(error).__name__}: {error}); fetch it anew"
+        ) from None
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not the dict of a CIFAR batch")
     return {_text(key): value for key, value in content.items()}

@@ -22,8 +22,8 @@ Color = str | tuple[int, int, int]
 def decode(source: bytes | Path, name: str, background: Color | None = None) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) RGB of a picture file.
 
-    Grey becomes three equal channels, palettes are looked up, 16-bit grey keeps its upper 8 bits, and the camera's
-    rotation (EXIF) is applied. Transparent pixels are laid over ``background``.
+    Grey becomes three equal channels, palettes are looked up, 16-bit grey keeps its upper 8 bits, and the
+    camera's rotation (EXIF) is applied. Transparent pixels are laid over ``background``.
 
     Args:
         source: the file's bytes, or its path.
@@ -39,8 +39,10 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
         with Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
             picture = ImageOps.exif_transpose(opened)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Pillow.DecompressionBombError) as error:
-        raise ValueError(f"{name} is not a readable picture ({error}): the file is torn or of another kind; "
-                         f"fetch it anew or remove it") from None
+        raise ValueError(
+            f"{name} is not a readable picture ({error}): the file is torn or of another kind; "
+            f"fetch it anew or remove it"
+        ) from None
     return np.array(_to_rgb(picture, name, background))
 
 
@@ -61,7 +63,9 @@ def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillo
     if layered.getchannel("A").getextrema() == (255, 255):
         return layered.convert("RGB")
     if background is None:
-        raise ValueError(f"{name} has transparent pixels: say what lies under them, for example background='white'")
+        raise ValueError(
+            f"{name} has transparent pixels: say what lies under them, for example background='white'"
+        )
     return Pillow.alpha_composite(Pillow.new("RGBA", layered.size, background), layered).convert("RGB")
 
 
@@ -71,13 +75,15 @@ def _upper_bits(picture: Pillow.Image) -> Pillow.Image:
 
 
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The largest centred square of a uint8 (H, W, 3) image, at ``size`` x ``size`` pixels (Lanczos, antialiased)."""
+    """The largest centred square of a uint8 (H, W, 3) image, at ``size`` x ``size`` pixels (Lanczos,
+    antialiased).
+    """
     height, width = image.shape[:2]
     if (height, width) == (size, size):
         return image
     side = min(height, width)
     left, top = (width - side) // 2, (height - side) // 2
-    square = np.ascontiguousarray(image[top:top + side, left:left + side])
+    square = np.ascontiguousarray(image[top : top + side, left : left + side])
     return np.array(Pillow.fromarray(square).resize((size, size), Pillow.Resampling.LANCZOS))
 
 

@@ -28,14 +28,22 @@ class Subset(ImageSet):
     def __init__(self, source: ImageSet, indices: ArrayLike, **given: Any) -> None:
         self.source, self.indices = source, np.asarray(indices, dtype=np.int64)
         if len(self.indices) and not 0 <= self.indices.min() <= self.indices.max() < len(source):
-            raise IndexError(f"indices must lie in 0 to {len(source) - 1} ({source.title}), they run from "
-                             f"{self.indices.min()} to {self.indices.max()}")
+            raise IndexError(
+                f"indices must lie in 0 to {len(source) - 1} ({source.title}), they run from "
+                f"{self.indices.min()} to {self.indices.max()}"
+            )
         self.embedded, self.notice, self.part_names = source.embedded, source.notice, source.part_names
         captions = None if source.captions is None else [source.captions[i] for i in self.indices]
         known: dict[str, Any] = {
-            "labels": source.labels[self.indices], "classes": source.classes, "image_size": source.image_size,
-            "title": source.title, "factors": {name: values[self.indices] for name, values in source.factors.items()},
-            "factor_names": source.factor_names, "captions": captions, "license": source.license}
+            "labels": source.labels[self.indices],
+            "classes": source.classes,
+            "image_size": source.image_size,
+            "title": source.title,
+            "factors": {name: values[self.indices] for name, values in source.factors.items()},
+            "factor_names": source.factor_names,
+            "captions": captions,
+            "license": source.license,
+        }
         super().__init__(**{**known, **given})
 
     def image(self, i: int) -> Image:
@@ -51,8 +59,8 @@ class Subset(ImageSet):
 class RelabelledSet(Subset):
     """Coarse classes made of the source's classes, which become the known intra-class factor 'fine'.
 
-    Images whose class is in no group are left out. Coarse classes are numbered by sorted name: config files do not keep
-    the order of a dict.
+    Images whose class is in no group are left out. Coarse classes are numbered by sorted name: config files
+    do not keep the order of a dict.
 
     Args:
         source: the data set, or its config.
@@ -64,21 +72,32 @@ class RelabelledSet(Subset):
         DataError: for a class in two groups, or an empty group.
     """
 
-    def __init__(self, source: ImageSet | Mapping[str, Any], groups: Mapping[str, Sequence[str]],
-                 split: str | None = None) -> None:
+    def __init__(
+        self,
+        source: ImageSet | Mapping[str, Any],
+        groups: Mapping[str, Sequence[str]],
+        split: str | None = None,
+    ) -> None:
         source = _built(source, split)
         coarse = sorted(groups)
         fine = [name for group in coarse for name in groups[group]]
         _check_groups(source, groups, fine)
-        group_of = {source.classes.index(name): coarse.index(group) for group in coarse for name in groups[group]}
+        group_of = {
+            source.classes.index(name): coarse.index(group) for group in coarse for name in groups[group]
+        }
         fine_of = {source.classes.index(name): number for number, name in enumerate(fine)}
         indices = np.flatnonzero(np.isin(source.labels, list(group_of)))
         kept = source.labels[indices]
         factors = {name: values[indices] for name, values in source.factors.items()}
-        super().__init__(source, indices, labels=[group_of[int(label)] for label in kept], classes=coarse,
-                         factors={**factors, "fine": np.array([fine_of[int(label)] for label in kept], dtype=np.int64)},
-                         factor_names={**source.factor_names, "fine": fine},
-                         title=f"{source.title}, {len(coarse)} coarse classes")
+        super().__init__(
+            source,
+            indices,
+            labels=[group_of[int(label)] for label in kept],
+            classes=coarse,
+            factors={**factors, "fine": np.array([fine_of[int(label)] for label in kept], dtype=np.int64)},
+            factor_names={**source.factor_names, "fine": fine},
+            title=f"{source.title}, {len(coarse)} coarse classes",
+        )
 
 
 def _built(source: ImageSet | Mapping[str, Any], split: str | None) -> ImageSet:
@@ -93,7 +112,9 @@ def _built(source: ImageSet | Mapping[str, Any], split: str | None) -> ImageSet:
 def _check_groups(source: ImageSet, groups: Mapping[str, Sequence[str]], fine: Sequence[str]) -> None:
     empty = [group for group, names in groups.items() if not names]
     if empty or not groups:
-        raise DataError(f"groups: {empty[0]!r} is empty" if empty else "groups is empty: name at least one class")
+        raise DataError(
+            f"groups: {empty[0]!r} is empty" if empty else "groups is empty: name at least one class"
+        )
     for name in fine:
         class_number(source, name)
     twice = [name for name in fine if fine.count(name) > 1]
@@ -110,7 +131,9 @@ def class_number(source: ImageSet, name: str) -> int:
     if name not in source.classes:
         near = difflib.get_close_matches(name.lower(), source.classes, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise MissingClassError(f"{source.title} has no class {name!r}{hint} It has: {', '.join(source.classes)}")
+        raise MissingClassError(
+            f"{source.title} has no class {name!r}{hint} It has: {', '.join(source.classes)}"
+        )
     number = source.classes.index(name)
     if not (source.labels == number).any():
         raise MissingClassError(f"class {name!r} of {source.title} has no images: leave it out, or add some")

@@ -1,4 +1,6 @@
-"""Semi-supervised splits: which labels training may see, saved as an index file that belongs to one data set."""
+"""Semi-supervised splits: which labels training may see, saved as an index file that belongs to one
+data set.
+"""
 
 from __future__ import annotations
 
@@ -38,22 +40,34 @@ class Split:
         """Write the index file, JSON, whole or not at all."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"format": _FORMAT, "options": dict(self.options), "fingerprint": self.fingerprint,
-                   "labelled": self.labelled.tolist(), "unlabelled": self.unlabelled.tolist()}
+        content = {
+            "format": _FORMAT,
+            "options": dict(self.options),
+            "fingerprint": self.fingerprint,
+            "labelled": self.labelled.tolist(),
+            "unlabelled": self.unlabelled.tolist(),
+        }
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         part.write_text(json.dumps(content), encoding="utf-8")
         os.replace(part, path)
 
 
-def draw_split(source: ImageSet, labelled_per_class: int | None = None, labelled_fraction: float | None = None,
-               unlabelled: str = "rest", seed: int = 0) -> Split:
-    """A class-balanced split: of each class in order, the first n images of a seeded permutation are labelled.
+def draw_split(
+    source: ImageSet,
+    labelled_per_class: int | None = None,
+    labelled_fraction: float | None = None,
+    unlabelled: str = "rest",
+    seed: int = 0,
+) -> Split:
+    """A class-balanced split: of each class in order, the first n images of a seeded permutation are
+    labelled.
 
     Args:
         source: the data set; its true labels are read.
         labelled_per_class: n, the same for all classes.
         labelled_fraction: instead of it, the share of each class's images, in (0, 1]; rounded.
-        unlabelled: 'rest' = all other images; 'all' = every image, labelled ones too (FixMatch's habit); 'none'.
+        unlabelled: 'rest' = all other images; 'all' = every image, labelled ones too (FixMatch's habit);
+            'none'.
         seed: of numpy's PCG64.
 
     Raises:
@@ -69,9 +83,15 @@ def draw_split(source: ImageSet, labelled_per_class: int | None = None, labelled
         chosen.append(rng.permutation(members)[:n])
     labelled = np.sort(np.concatenate(chosen))
     everything = np.arange(len(source))
-    hidden = {"rest": np.setdiff1d(everything, labelled), "all": everything, "none": everything[:0]}[unlabelled]
-    options = {"labelled_per_class": labelled_per_class, "labelled_fraction": labelled_fraction,
-               "unlabelled": unlabelled, "seed": seed}
+    hidden = {"rest": np.setdiff1d(everything, labelled), "all": everything, "none": everything[:0]}[
+        unlabelled
+    ]
+    options = {
+        "labelled_per_class": labelled_per_class,
+        "labelled_fraction": labelled_fraction,
+        "unlabelled": unlabelled,
+        "seed": seed,
+    }
     return Split(labelled, hidden, options, source.fingerprint())
 
 
@@ -86,14 +106,23 @@ def _check_options(per_class: int | None, fraction: float | None, unlabelled: st
         raise ValueError(f"unlabelled={unlabelled!r}: it is one of {', '.join(map(repr, UNLABELLED))}")
 
 
-def _number_labelled(title: str, name: str, members: int, per_class: int | None, fraction: float | None) -> int:
+def _number_labelled(
+    title: str, name: str, members: int, per_class: int | None, fraction: float | None
+) -> int:
     n = per_class if per_class is not None else round(float(fraction or 0) * members)
     if members == 0 or n == 0:
-        why = "the class has no images" if members == 0 else f"labelled_fraction={fraction} of its {members} is none"
-        raise MissingClassError(f"{title}: class {name!r} would have no labelled images ({why}); label more, or leave "
-                                f"it out")
+        why = (
+            "the class has no images"
+            if members == 0
+            else f"labelled_fraction={fraction} of its {members} is none"
+        )
+        raise MissingClassError(
+            f"{title}: class {name!r} would have no labelled images ({why}); label more, or leave it out"
+        )
     if n > members:
-        raise MissingClassError(f"{title}: class {name!r} has {members} images, fewer than labelled_per_class={n}")
+        raise MissingClassError(
+            f"{title}: class {name!r} has {members} images, fewer than labelled_per_class={n}"
+        )
     return n
 
 
@@ -112,25 +141,31 @@ def load_split(path: str | Path, source: ImageSet) -> Split:
     except FileNotFoundError:
         raise DataError(f"split file {path} is missing") from None
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise DataError(f"split file {path} is torn ({type(error).__name__}: {error}); remove it to draw it "
-                        f"anew") from None
+        raise DataError(
+            f"split file {path} is torn ({type(error).__name__}: {error}); remove it to draw it anew"
+        ) from None
     _check_split(split, source, path)
     return split
 
 
 def _check_split(split: Split, source: ImageSet, path: Path) -> None:
     if split.fingerprint != source.fingerprint():
-        raise DataError(f"split file {path} was drawn for other data (fingerprint {split.fingerprint[:12]}, "
-                        f"{source.title} has {source.fingerprint()[:12]}): give the data it was drawn for, or another "
-                        f"file name")
+        raise DataError(
+            f"split file {path} was drawn for other data (fingerprint {split.fingerprint[:12]}, "
+            f"{source.title} has {source.fingerprint()[:12]}): give the data it was drawn for, or another "
+            f"file name"
+        )
     for numbers in (split.labelled, split.unlabelled):
         if numbers.ndim != 1 or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(source)):
-            raise DataError(f"split file {path} names images that {source.title} does not have; remove it to draw it "
-                            f"anew")
+            raise DataError(
+                f"split file {path} names images that {source.title} does not have; remove it to draw it anew"
+            )
     present = np.unique(source.labels[split.labelled])
     for label, name in enumerate(source.classes):
         if label not in present:
-            raise MissingClassError(f"split file {path}: class {name!r} of {source.title} has no labelled images")
+            raise MissingClassError(
+                f"split file {path}: class {name!r} of {source.title} has no labelled images"
+            )
 
 
 def make_split(source: ImageSet, file: str | Path | None = None, **options: Any) -> Split:
@@ -145,9 +180,13 @@ def make_split(source: ImageSet, file: str | Path | None = None, **options: Any)
             split.save(file)
         return split
     split = load_split(file, source)
-    differing = [f"{key}={split.options.get(key)!r}, not {value!r}" for key, value in options.items()
-                 if split.options.get(key) != value]
+    differing = [
+        f"{key}={split.options.get(key)!r}, not {value!r}"
+        for key, value in options.items()
+        if split.options.get(key) != value
+    ]
     if differing:
-        raise DataError(f"split file {file} was drawn with {'; '.join(differing)}: give another file name, or remove "
-                        f"it")
+        raise DataError(
+            f"split file {file} was drawn with {'; '.join(differing)}: give another file name, or remove it"
+        )
     return split

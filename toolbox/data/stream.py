@@ -1,4 +1,6 @@
-"""The training side of a data set: labels hidden as the split says, randomness a function of (seed, position)."""
+"""The training side of a data set: labels hidden as the split says, randomness a function of (seed,
+position).
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ def generator(*key: int) -> np.random.Generator:
 class Stream(Dataset[dict[str, Any]]):
     """What training sees of a data set.
 
-    An entry is an image with the label that may be seen: one for each image, fewer with ``unlabelled='none'``, and the
-    labelled images a second time with ``unlabelled='all'``. Item (position, entry) is a function of ``seed``, position
-    and entry, in whatever process it is made.
+    An entry is an image with the label that may be seen: one for each image, fewer with
+    ``unlabelled='none'``, and the labelled images a second time with ``unlabelled='all'``. Item (position,
+    entry) is a function of ``seed``, position and entry, in whatever process it is made.
 
     Args:
         source: the data set, or its config.
@@ -48,8 +50,14 @@ class Stream(Dataset[dict[str, Any]]):
         entries, entry_labels: (entries,) int64 image number and visible label of each entry.
     """
 
-    def __init__(self, source: ImageSet | Mapping[str, Any], split: Split | Mapping[str, Any] | None = None,
-                 transforms: Sequence[Transform | Mapping[str, Any]] = (), seed: int = 0, masks: bool = False) -> None:
+    def __init__(
+        self,
+        source: ImageSet | Mapping[str, Any],
+        split: Split | Mapping[str, Any] | None = None,
+        transforms: Sequence[Transform | Mapping[str, Any]] = (),
+        seed: int = 0,
+        masks: bool = False,
+    ) -> None:
         from toolbox.registry import build
 
         self.source: ImageSet = build(source, "dataset")
@@ -65,7 +73,8 @@ class Stream(Dataset[dict[str, Any]]):
         return len(self.entries)
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
-        """dict(images float32 (3, H, W) in [-1, 1], labels (-1 = hidden), index = image number, and further views).
+        """dict(images float32 (3, H, W) in [-1, 1], labels (-1 = hidden), index = image number, and further
+        views).
 
         With ``masks``, also mask int64 (H, W), indices of ``source.part_names``.
         ``key`` is (position, entry), as the sampler gives it, or an entry, whose position is then its number.
@@ -82,7 +91,9 @@ class Stream(Dataset[dict[str, Any]]):
         return {**item, "labels": int(self.entry_labels[entry]), "index": index}
 
 
-def _seen(source: ImageSet, split: Split | None) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _seen(
+    source: ImageSet, split: Split | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Visible labels by image; image and visible label of each entry."""
     images = np.arange(len(source))
     if split is None:
@@ -98,8 +109,9 @@ def _seen(source: ImageSet, split: Split | None) -> tuple[NDArray[np.int64], NDA
 class StreamSampler(Sampler[tuple[int, int]]):
     """An endless shuffled stream of (position, entry): epoch e is a permutation that (seed, e) determines.
 
-    Any position is found without replaying the earlier ones. Of each global batch of ``batch_size`` x ``world`` items,
-    rank r takes the r-th contiguous slice, so that several processes together see what one would see.
+    Any position is found without replaying the earlier ones. Of each global batch of ``batch_size`` x
+    ``world`` items, rank r takes the r-th contiguous slice, so that several processes together see what one
+    would see.
 
     Args:
         dataset: the :class:`Stream` (anything with a length, without ``labelled_fraction``).
@@ -108,16 +120,25 @@ class StreamSampler(Sampler[tuple[int, int]]):
         start: items that this rank has already seen (iterations x batch size).
         rank, world: this process and their number; None: torch.distributed's, if it runs.
         parts: equal parts that a batch is used in, one after the other; each is sliced by rank for itself.
-        labelled_fraction: share of labelled entries in the stream, evenly spread; None: as they come. Entries with
-            and without a label are then shuffled each for themselves.
+        labelled_fraction: share of labelled entries in the stream, evenly spread; None: as they come. Entries
+            with and without a label are then shuffled each for themselves.
 
     Raises:
-        ValueError: for an empty data set, several ranks without a batch size, or a fraction that cannot be kept.
+        ValueError: for an empty data set, several ranks without a batch size, or a fraction that cannot be
+            kept.
     """
 
-    def __init__(self, dataset: Any, batch_size: int | None = None, seed: int | None = 0, start: int = 0,
-                 rank: int | None = None, world: int | None = None, labelled_fraction: float | None = None,
-                 parts: int = 1) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = None,
+        seed: int | None = 0,
+        start: int = 0,
+        rank: int | None = None,
+        world: int | None = None,
+        labelled_fraction: float | None = None,
+        parts: int = 1,
+    ) -> None:
         self.parts = parts
         self.seed, self.start, self.batch_size = seed or 0, start, batch_size
         self.rank, self.world = _place(rank, world)
@@ -125,8 +146,11 @@ class StreamSampler(Sampler[tuple[int, int]]):
         if not len(dataset):
             raise ValueError("the data set is empty: there is nothing to sample")
         if self.world > 1 and (not batch_size or batch_size % parts):
-            raise ValueError(f"with {self.world} ranks the sampler needs a batch_size that is a multiple of parts={parts}, to give "
-                             f"each rank its slice of a batch: got {batch_size}")
+            raise ValueError(
+                f"with {self.world} ranks the sampler needs a batch_size that is a multiple of "
+                f"parts={parts}, to give "
+                f"each rank its slice of a batch: got {batch_size}"
+            )
         self._length = len(dataset)
         self._pools = _pools(dataset, labelled_fraction)
         self._epochs: dict[int, tuple[int, NDArray[np.int64]]] = {}
@@ -175,8 +199,10 @@ def _pools(dataset: Any, labelled_fraction: float | None) -> list[NDArray[np.int
         return [entries]
     labelled = dataset.entry_labels != HIDDEN
     if not 0 < labelled_fraction < 1 or labelled.all() or not labelled.any():
-        raise ValueError(f"labelled_fraction={labelled_fraction}: it must lie between 0 and 1, and the stream must "
-                         f"have both labelled ({labelled.sum()}) and unlabelled ({(~labelled).sum()}) entries")
+        raise ValueError(
+            f"labelled_fraction={labelled_fraction}: it must lie between 0 and 1, and the stream must "
+            f"have both labelled ({labelled.sum()}) and unlabelled ({(~labelled).sum()}) entries"
+        )
     return [entries[~labelled], entries[labelled]]
 
 

@@ -21,7 +21,8 @@ class Transform(ABC):
     """Image to image; a subclass that makes several views overrides :meth:`apply`.
 
     Attributes:
-        keeps_masks: afterwards, the mask among the views still fits the image: no pixel was moved, or the mask's too.
+        keeps_masks: afterwards, the mask among the views still fits the image: no pixel was moved, or the
+            mask's too.
     """
 
     keeps_masks: bool = False
@@ -36,7 +37,9 @@ class Transform(ABC):
 
 
 class PixelMover(Transform):
-    """Puts whole pixels elsewhere, whatever they hold: (H, W, C) for any C. The mask goes along as a fourth channel."""
+    """Puts whole pixels elsewhere, whatever they hold: (H, W, C) for any C. The mask goes along as a fourth
+    channel.
+    """
 
     keeps_masks = True
 
@@ -78,19 +81,22 @@ class WeakAugment(PixelMover):
         pad = round(self.shift * max(height, width))
         top, left = rng.integers(0, 2 * pad + 1, size=2)
         padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
-        return padded[top:top + height, left:left + width]
+        return padded[top : top + height, left : left + width]
 
 
 class StrongAugment(Transform):
     """Weak augmentation, then random operations, then Cutout (FixMatch, section 2.3 and appendix D).
 
     Args:
-        operations: how many, drawn with replacement from OPERATIONS, each with a random magnitude in its range.
+        operations: how many, drawn with replacement from OPERATIONS, each with a random magnitude in its
+            range.
         cutout: largest side of the grey square, as a share of the size; 0 = none.
         flip, shift: of the weak augmentation before it.
     """
 
-    def __init__(self, operations: int = 2, cutout: float = 0.5, flip: float = 0.5, shift: float = 0.125) -> None:
+    def __init__(
+        self, operations: int = 2, cutout: float = 0.5, flip: float = 0.5, shift: float = 0.125
+    ) -> None:
         if operations < 0 or not 0 <= cutout <= 1:
             raise ValueError(f"operations={operations}, cutout={cutout}: at least 0, and a share in [0, 1]")
         self._weak, self.operations, self.cutout = WeakAugment(flip, shift), operations, cutout
@@ -110,8 +116,11 @@ class TwoViews(Transform):
         weak, strong: transforms or their configs; None: the defaults of WeakAugment and StrongAugment.
     """
 
-    def __init__(self, weak: Transform | Mapping[str, Any] | None = None,
-                 strong: Transform | Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        weak: Transform | Mapping[str, Any] | None = None,
+        strong: Transform | Mapping[str, Any] | None = None,
+    ) -> None:
         from toolbox.registry import build
 
         self.weak: Transform = WeakAugment() if weak is None else build(weak, "transform")
@@ -127,10 +136,12 @@ class TwoViews(Transform):
 
 
 class PhotometricDistortion(Transform):
-    """Brightness, contrast, saturation and hue, each changed with probability ``p``; the teacher's in KLiSH (sec. 4.1).
+    """Brightness, contrast, saturation and hue, each changed with probability ``p``; the teacher's in KLiSH
+    (sec. 4.1).
 
     Args:
-        brightness: largest shift, of 255. contrast, saturation: largest relative change. hue: largest turn, in degrees.
+        brightness: largest shift, of 255. contrast, saturation: largest relative change. hue: largest turn,
+            in degrees.
         p: of each change (0.5 is meant; the authors' draws come to 2/3).
 
     Raises:
@@ -139,17 +150,39 @@ class PhotometricDistortion(Transform):
 
     keeps_masks = True
 
-    def __init__(self, brightness: float = 32, contrast: float = 0.5, saturation: float = 0.5, hue: float = 18,
-                 p: float = 0.5) -> None:
-        for name, value, most in (("brightness", brightness, 255), ("contrast", contrast, 1), ("saturation", saturation, 1),
-                                  ("hue", hue, 180), ("p", p, 1)):
+    def __init__(
+        self,
+        brightness: float = 32,
+        contrast: float = 0.5,
+        saturation: float = 0.5,
+        hue: float = 18,
+        p: float = 0.5,
+    ) -> None:
+        for name, value, most in (
+            ("brightness", brightness, 255),
+            ("contrast", contrast, 1),
+            ("saturation", saturation, 1),
+            ("hue", hue, 180),
+            ("p", p, 1),
+        ):
             if not 0 <= value <= most:
                 raise ValueError(f"{name}={value!r}: it lies in [0, {most}]")
-        self.brightness, self.contrast, self.saturation, self.hue, self.p = brightness, contrast, saturation, hue, p
+        self.brightness, self.contrast, self.saturation, self.hue, self.p = (
+            brightness,
+            contrast,
+            saturation,
+            hue,
+            p,
+        )
 
     def __call__(self, image: Image, rng: Rng) -> Image:
         on = rng.random(4) < self.p
-        shift, gain, color, turn = rng.uniform(-1, 1, 4) * (self.brightness, self.contrast, self.saturation, self.hue)
+        shift, gain, color, turn = rng.uniform(-1, 1, 4) * (
+            self.brightness,
+            self.contrast,
+            self.saturation,
+            self.hue,
+        )
         pixels = image.astype(np.float64)
         if on[0]:
             pixels = pixels + shift
@@ -161,7 +194,8 @@ class PhotometricDistortion(Transform):
 
 
 class BlurAndNoise(Transform):
-    """What generated images may have and drawn ones have not: a Gaussian blur, then Gaussian noise, of random strengths.
+    """What generated images may have and drawn ones have not: a Gaussian blur, then Gaussian noise, of random
+    strengths.
 
     Args:
         blur: largest standard deviation, in pixels.
@@ -195,8 +229,11 @@ def check_keeps_masks(transforms: Sequence[Transform]) -> None:
     """
     for transform in transforms:
         if not transform.keeps_masks:
-            raise ValueError(f"{type(transform).__name__} does not take masks along (keeps_masks=False): leave it out, or take "
-                             "HorizontalFlip, WeakAugment, PhotometricDistortion or BlurAndNoise")
+            raise ValueError(
+                f"{type(transform).__name__} does not take masks along (keeps_masks=False): leave it out, or "
+                "take "
+                "HorizontalFlip, WeakAugment, PhotometricDistortion or BlurAndNoise"
+            )
 
 
 def _chroma_matrix(saturation: float, degrees: float) -> np.ndarray:
@@ -208,18 +245,25 @@ def _chroma_matrix(saturation: float, degrees: float) -> np.ndarray:
 
 
 def cut_out(image: Image, share: float, rng: Rng) -> Image:
-    """A copy with a grey square of side ``share`` x size at a random centre, cut at the edges (DeVries 2017)."""
+    """A copy with a grey square of side ``share`` x size at a random centre, cut at the edges
+    (DeVries 2017).
+    """
     height, width = image.shape[:2]
     side = round(share * min(height, width))
     top, left = (int(rng.integers(size)) - side // 2 for size in (height, width))
     image = image.copy()
-    image[max(top, 0):max(top + side, 0), max(left, 0):max(left + side, 0)] = _GREY
+    image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = _GREY
     return image
 
 
 def _affine(picture: Pillow.Image, *matrix: float) -> Pillow.Image:
-    return picture.transform(picture.size, Pillow.Transform.AFFINE, matrix, Pillow.Resampling.BILINEAR,
-                             fillcolor=(_GREY, _GREY, _GREY))
+    return picture.transform(
+        picture.size,
+        Pillow.Transform.AFFINE,
+        matrix,
+        Pillow.Resampling.BILINEAR,
+        fillcolor=(_GREY, _GREY, _GREY),
+    )
 
 
 def _rotate(picture: Pillow.Image, degrees: float) -> Pillow.Image:

@@ -22,8 +22,9 @@ class ZippedImages(FileSet):
     """Images of a zip file or folder with a ``dataset.json`` = ``{"labels": [[path, class], ...]}``.
 
     Further keys that the toolbox writes and understands, all optional, lists in the order of ``labels``:
-    ``classes`` (names), ``split`` and, one level down by name, ``factors`` (``{"names": [...], "values": [...]}``),
-    ``captions`` (lists of texts), ``title``, ``license``. With ``"labels": null`` or no index all images are one class.
+    ``classes`` (names), ``split`` and, one level down by name, ``factors`` (``{"names": [...], "values":
+    [...]}``), ``captions`` (lists of texts), ``title``, ``license``. With ``"labels": null`` or no index all
+    images are one class.
 
     Args:
         path: the zip file or the folder.
@@ -38,9 +39,16 @@ class ZippedImages(FileSet):
         DataError: when the file is missing or torn, an image or class is missing, or the index does not fit.
     """
 
-    def __init__(self, path: str | Path, split: str | None = None, train: bool | None = None,
-                 image_size: int | None = None, classes: int | None = None, background: Color | None = None,
-                 cache: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        split: str | None = None,
+        train: bool | None = None,
+        image_size: int | None = None,
+        classes: int | None = None,
+        background: Color | None = None,
+        cache: bool = False,
+    ) -> None:
         path = Path(path)
         self._archive = Archive(path)
         index = _read_index(self._archive)
@@ -57,7 +65,9 @@ class ZippedImages(FileSet):
 
 
 class Archive:
-    """Named members of a zip file or folder. May be pickled and forked: each process opens the file for itself."""
+    """Named members of a zip file or folder. May be pickled and forked: each process opens the file for
+    itself.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,7 +82,9 @@ class Archive:
         return sorted(self._checksums)
 
     def checksum(self, name: str) -> int:
-        """CRC-32 of a zip's member (its own); size of a folder's file (reading them all would take too long)."""
+        """CRC-32 of a zip's member (its own); size of a folder's file (reading them all would take
+        too long).
+        """
         return self._checksums[name]
 
     def read(self, name: str) -> bytes:
@@ -132,13 +144,16 @@ def _check_labels(archive: Archive, labels: Any) -> None:
     except (TypeError, ValueError):
         names, fits = [], False
     if not fits:
-        raise DataError(f'{archive.path}: "labels" of {INDEX} must be [[path, class number], ...], classes from 0')
+        raise DataError(
+            f'{archive.path}: "labels" of {INDEX} must be [[path, class number], ...], classes from 0'
+        )
     if not names:
         raise DataError(f"{archive.path} holds no images ({', '.join(SUFFIXES)})")
     missing = sorted(set(names) - set(archive.names))
     if missing:
-        raise DataError(f"{archive.path}: {len(missing)} images that {INDEX} lists are missing, the first is "
-                        f"{missing[0]}")
+        raise DataError(
+            f"{archive.path}: {len(missing)} images that {INDEX} lists are missing, the first is {missing[0]}"
+        )
 
 
 def _factors(index: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,12 +163,16 @@ def _factors(index: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_factor(path: Path, name: str, factor: Any, n: int) -> None:
     try:
-        fits = len(factor["values"]) == n and all(0 <= value < len(factor["names"]) for value in factor["values"])
+        fits = len(factor["values"]) == n and all(
+            0 <= value < len(factor["names"]) for value in factor["values"]
+        )
     except (TypeError, KeyError):
         fits = False
     if not fits:
-        raise DataError(f'{path}: {name!r} of {INDEX} must be {{"names": [...], "values": [one index into names for '
-                        f'each of the {n} images]}}')
+        raise DataError(
+            f'{path}: {name!r} of {INDEX} must be {{"names": [...], "values": [one index into names for '
+            f"each of the {n} images]}}"
+        )
 
 
 def _rows_of(index: Mapping[str, Any], split: str | None, path: Path) -> list[int]:
@@ -161,8 +180,10 @@ def _rows_of(index: Mapping[str, Any], split: str | None, path: Path) -> list[in
     if split is None:
         return list(everything)
     if not index.get("split"):
-        raise DataError(f"{path}: {INDEX} has no key 'split', so it has no {split!r} part: leave split out for all "
-                        f"images, or give one file for each part")
+        raise DataError(
+            f"{path}: {INDEX} has no key 'split', so it has no {split!r} part: leave split out for all "
+            f"images, or give one file for each part"
+        )
     names, values = index["split"]["names"], index["split"]["values"]
     if split not in names:
         raise DataError(f"{path}: split={split!r} is not one of its parts: {', '.join(names)}")

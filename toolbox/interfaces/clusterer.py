@@ -15,8 +15,8 @@ Features = ArrayLike | Iterable[NDArray[np.floating]]
 class Clusterer(ABC):
     """Groups feature vectors (N, D). State is arrays only, so that a checkpoint can hold it.
 
-    ``fit`` takes an array or an iterable of chunks (n_i, D) that need not fit in memory together, returns self and
-    leaves ``labels_`` (N,) behind. Attributes that end in ``_`` exist after ``fit``.
+    ``fit`` takes an array or an iterable of chunks (n_i, D) that need not fit in memory together, returns
+    self and leaves ``labels_`` (N,) behind. Attributes that end in ``_`` exist after ``fit``.
     """
 
     @property

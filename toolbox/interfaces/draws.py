@@ -1,7 +1,8 @@
 """Draws for the rows of a batch that are at hand, when the batch itself is larger.
 
-A batch may be spread over processes and split for gradient accumulation. What is drawn for its images is drawn for all of
-them, on every process alike, and each keeps its own rows: so that the split changes no image.
+A batch may be spread over processes and split for gradient accumulation. What is drawn for its images is
+drawn for all of them, on every process alike, and each keeps its own rows: so that the split changes no
+image.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ class Rows:
         return self.stop - self.start
 
     def fewer(self, shrink: int) -> Rows:
-        """The rows of a smaller batch, one for every ``shrink`` of these (rounded up), that belong to whoever has these."""
+        """The rows of a smaller batch, one for every ``shrink`` of these (rounded up), that belong to whoever
+        has these.
+        """
         mine = -(-len(self) // shrink)
         part = self.start // len(self)
         return Rows(part * mine, (part + 1) * mine, self.total // len(self) * mine)
@@ -61,7 +64,8 @@ def draw_rows(draw: Callable[[int], Tensor], n: int, rng: torch.Generator | None
     Args:
         draw: number of rows -> tensor of so many rows, drawn from ``rng``:
             ``draw_rows(lambda n: torch.rand(n, 1, generator=rng), len(images), rng)``.
-        n: images at hand; with a :class:`RowGenerator` a multiple k of its rows (real and generated ones joined).
+        n: images at hand; with a :class:`RowGenerator` a multiple k of its rows (real and generated ones
+            joined).
         rng: any generator.
 
     Raises:
@@ -72,6 +76,8 @@ def draw_rows(draw: Callable[[int], Tensor], n: int, rng: torch.Generator | None
     rows = rng.rows
     copies, rest = divmod(n, len(rows))
     if rest:
-        raise ValueError(f"draws for n={n} images were asked of a generator for {len(rows)} rows: n must be a multiple")
+        raise ValueError(
+            f"draws for n={n} images were asked of a generator for {len(rows)} rows: n must be a multiple"
+        )
     whole = draw(copies * rows.total)
     return whole.view(copies, rows.total, *whole.shape[1:])[:, rows.here].flatten(0, 1)

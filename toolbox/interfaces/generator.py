@@ -14,18 +14,20 @@ from toolbox.interfaces.records import Condition, Sample
 class Generator(nn.Module, ABC):
     """Latents (and a condition) to images.
 
-    A subclass sets the attributes below in its constructor and writes :meth:`forward`; all else has a default.
+    A subclass sets the attributes below in its constructor and writes :meth:`forward`; all else has a
+    default.
 
     Attributes:
         latent_dim: numbers in one latent vector.
         image_size: height = width of the images, in pixels.
-        n_conditions: rows of the table that ``condition.weights`` or ``.labels`` choose from; 0 = unconditional.
-        feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps. The last map of each resolution is
-            called by it: '8x8'.
+        n_conditions: rows of the table that ``condition.weights`` or ``.labels`` choose from; 0 =
+            unconditional.
+        feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps. The last map of
+            each resolution is called by it: '8x8'.
         feature_channels: their widths; empty = found out by whoever needs them, at the cost of an image.
-        bounded: :meth:`forward` keeps to [-1, 1]. False for networks without a last tanh (StyleGAN), some of whose values lie
-            outside; then :meth:`generate` clips them in eval mode, for whoever shows or measures images, and so does
-            :meth:`sample`.
+        bounded: :meth:`forward` keeps to [-1, 1]. False for networks without a last tanh (StyleGAN), some of
+            whose values lie outside; then :meth:`generate` clips them in eval mode, for whoever shows or
+            measures images, and so does :meth:`sample`.
     """
 
     latent_dim: int
@@ -43,42 +45,62 @@ class Generator(nn.Module, ABC):
         """(n, latent_dim) draws of the prior, here N(0, I), on the CPU: a function of ``rng`` alone."""
         return torch.randn(n, self.latent_dim, generator=rng)
 
-    def generate(self, latents: Tensor, condition: Condition | None = None,
-                 rng: torch.Generator | None = None) -> Sample:
-        """Images with all that was known or made on the way. ``rng`` feeds whatever noise the network adds."""
+    def generate(
+        self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
+    ) -> Sample:
+        """Images with all that was known or made on the way. ``rng`` feeds whatever noise the
+        network adds.
+        """
         condition = Condition() if condition is None else condition
         return Sample(images=self(latents, condition), condition=condition, latents=latents)
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        """Activations {layer: (N, C, h, w)} on the way to :meth:`truncated`'s images, for names out of ``feature_layers``.
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Activations {layer: (N, C, h, w)} on the way to :meth:`truncated`'s images, for names out of
+        ``feature_layers``.
 
         Args:
             latents: (N, latent_dim).
             condition: of the N images; None = none.
             layers: which.
             truncation: in (0, 1], as :meth:`truncated` means it.
-            rng: draws whatever noise the network can add afresh; None = the noise that is part of its weights, or none.
+            rng: draws whatever noise the network can add afresh; None = the noise that is part of its
+                weights, or none.
 
         Raises:
             ValueError: for a name that is not among ``feature_layers``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no feature taps (feature_layers is empty)")
 
-    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float,
-                  rng: torch.Generator | None = None) -> Tensor:
-        """Images of less variety, ``truncation`` in (0, 1]: here of latents times ``truncation``; style-based ones act on w.
+    def truncated(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        truncation: float,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """Images of less variety, ``truncation`` in (0, 1]: here of latents times ``truncation``; style-based
+        ones act on w.
 
-        ``rng`` draws whatever noise the network can add afresh; None = the noise that is part of its weights, or none.
+        ``rng`` draws whatever noise the network can add afresh; None = the noise that is part of its weights,
+        or none.
         """
         return self(latents * truncation, condition)
 
     @torch.no_grad()
-    def sample(self, n: int, seed: int = 0, condition: Condition | None = None, truncation: float = 1.0) -> Tensor:
+    def sample(
+        self, n: int, seed: int = 0, condition: Condition | None = None, truncation: float = 1.0
+    ) -> Tensor:
         """(n, 3, H, W) images; image i depends on (seed, i) only, so any batch size draws the same set.
 
-        ``truncation`` in (0, 1]: see :meth:`truncated`. A generator with ``n_conditions`` and no ``condition`` given
-        draws labels uniformly.
+        ``truncation`` in (0, 1]: see :meth:`truncated`. A generator with ``n_conditions`` and no
+        ``condition`` given draws labels uniformly.
         """
         device = next(self.parameters()).device
         rngs = [torch.Generator().manual_seed(seed * 1_000_003 + i) for i in range(n)]

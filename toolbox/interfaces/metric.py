@@ -11,8 +11,8 @@ from toolbox.interfaces.records import Sample
 class Metric(ABC):
     """Feed it real and generated Samples in any order and in any batches; ask for the value once.
 
-    ``update_real`` / ``update_fake`` may be called on every process with its own share; ``state`` returns named
-    tensors, ``merge`` folds another process's state in, so that two processes give the value of one.
+    ``update_real`` / ``update_fake`` may be called on every process with its own share; ``state`` returns
+    named tensors, ``merge`` folds another process's state in, so that two processes give the value of one.
 
     Attributes:
         needs: what must be fed: any of 'real', 'fake', 'labels', 'pairs', 'weights'.
@@ -27,7 +27,9 @@ class Metric(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Name with protocol, such as ``fid[toy-clip,2k]``: numbers under different names are not comparable."""
+        """Name with protocol, such as ``fid[toy-clip,2k]``: numbers under different names are not
+        comparable.
+        """
 
     def update_real(self, sample: Sample) -> None:  # noqa: B027 (not every metric needs them)
         """Take in real images."""
@@ -38,7 +40,8 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """{'' : value, 'std': spread, ...}: the empty key is the metric itself, others are appended to its name.
+        """{'' : value, 'std': spread, ...}: the empty key is the metric itself, others are appended to its
+        name.
 
         A metric of several equal numbers (precision and recall) has no empty key.
 

@@ -34,8 +34,11 @@ def _take(value: Any, rows: Any) -> Any:
     if isinstance(value, (list, tuple)):
         if isinstance(rows, slice):
             return value[rows]
-        return [value[int(i)] for i in torch.as_tensor(rows).nonzero().flatten()] if _is_mask(rows) \
+        return (
+            [value[int(i)] for i in torch.as_tensor(rows).nonzero().flatten()]
+            if _is_mask(rows)
             else [value[int(i)] for i in rows]
+        )
     return value
 
 
@@ -73,7 +76,8 @@ class Condition(Record):
 
     Attributes:
         labels: (N,) int64 class of each image; -1 = hidden (an unlabelled image nobody has labelled yet).
-        weights: (N, S) float rows, each summing to 1: a soft choice among S embeddings (S clusters, or S = classes).
+        weights: (N, S) float rows, each summing to 1: a soft choice among S embeddings (S clusters, or S =
+            classes).
         text: token ids (N, L), or a list of N captions.
         mask: (N, H, W) int64 semantic map.
         extra: anything a third party needs, by name; tensors in it have N rows.
@@ -101,8 +105,8 @@ class Sample(Record):
         condition: what they show, or were asked to show.
         latents: (N, latent_dim) of generated images, else None.
         index: (N,) int64 position in the data set, of real images, else None.
-        extras: further outputs of a generator (intermediate sizes, masks, ws, mu), or further fields of a data item
-            (a second view, a caption), by name.
+        extras: further outputs of a generator (intermediate sizes, masks, ws, mu), or further fields of a
+            data item (a second view, a caption), by name.
     """
 
     images: Tensor
@@ -140,7 +144,9 @@ def _join(name: str, parts: list[Any]) -> Any:
     if isinstance(parts[0], dict):
         keys = set(parts[0])
         if any(set(part) != keys for part in parts):
-            raise ValueError(f"cannot join records: the entries of {name!r} differ: {[sorted(p) for p in parts]}")
+            raise ValueError(
+                f"cannot join records: the entries of {name!r} differ: {[sorted(p) for p in parts]}"
+            )
         return {key: _join(f"{name}.{key}", [part[key] for part in parts]) for key in parts[0]}
     if isinstance(parts[0], (list, tuple)):
         return [item for part in parts for item in part]

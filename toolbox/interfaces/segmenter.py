@@ -14,7 +14,8 @@ class Segmenter(nn.Module, ABC):
     """Images to scores of parts, a pixel at a time.
 
     Attributes:
-        part_names: what the parts are called; by habit 0 is the background, or whatever is none of the others.
+        part_names: what the parts are called; by habit 0 is the background, or whatever is none of the
+            others.
         image_size: height = width of the images it was made for, to which :meth:`scores` resizes; None = any.
     """
 
@@ -28,8 +29,8 @@ class Segmenter(nn.Module, ABC):
     def scores(self, images: Tensor, size: int | None = None) -> Tensor:
         """Logits (N, parts, size, size) of images of any size (N, 3, H, W); ``size`` None: (N, parts, H, W).
 
-        Images of another size than ``image_size`` are resized to it, and the logits to the size asked for: bilinear, antialiased
-        where pixels are lost.
+        Images of another size than ``image_size`` are resized to it, and the logits to the size asked for:
+        bilinear, antialiased where pixels are lost.
         """
         wanted = tuple(images.shape[2:]) if size is None else (size, size)
         own = tuple(images.shape[2:]) if self.image_size is None else (self.image_size, self.image_size)
@@ -37,7 +38,9 @@ class Segmenter(nn.Module, ABC):
 
     @torch.no_grad()
     def labels(self, images: Tensor, size: int | None = None) -> Tensor:
-        """Parts (N, H, W) int64, indices of ``part_names``, of images (N, 3, H, W) in [-1, 1]; (N, size, size) with ``size``."""
+        """Parts (N, H, W) int64, indices of ``part_names``, of images (N, 3, H, W) in [-1, 1]; (N, size,
+        size) with ``size``.
+        """
         return self.scores(images, size).argmax(dim=1)
 
 

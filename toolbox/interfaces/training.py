@@ -20,10 +20,12 @@ class Turn(Protocol):
         player: name of the player that moves.
         iteration: 0-based.
         kimg: thousands of real images shown before this iteration.
-        rng: CPU generator, a function of (seed, iteration, phase): draw from it and a resumed run draws the same. Draws for
-            the images at hand go through :func:`toolbox.interfaces.draw_rows`, and several processes draw as one would.
+        rng: CPU generator, a function of (seed, iteration, phase): draw from it and a resumed run draws the
+            same. Draws for the images at hand go through :func:`toolbox.interfaces.draw_rows`, and several
+            processes draw as one would.
         real: the real batch, its condition completed by the conditioner.
-        branches: the turns of all branches of the batch, this one among them; one where there are no branches.
+        branches: the turns of all branches of the batch, this one among them; one where there are no
+            branches.
         fake: the generated batch; carries gradients to the generator if the generator moves.
     """
 
@@ -48,11 +50,15 @@ class Turn(Protocol):
         ...
 
     def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
-        """Logits (N,): augments, encodes once a turn, judges under ``condition`` (default: the sample's own)."""
+        """Logits (N,): augments, encodes once a turn, judges under ``condition`` (default: the
+        sample's own).
+        """
         ...
 
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
-        """What a discriminator's ``encode`` makes of a sample: augmented, and once a turn, as in :meth:`score`."""
+        """What a discriminator's ``encode`` makes of a sample: augmented, and once a turn, as in
+        :meth:`score`.
+        """
         ...
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
@@ -60,7 +66,9 @@ class Turn(Protocol):
         ...
 
     def fewer_fakes(self, shrink: int) -> Sample:
-        """A generated batch of its own, one image for ``shrink`` of the turn's (rounded up); ``fake`` need not be made."""
+        """A generated batch of its own, one image for ``shrink`` of the turn's (rounded up); ``fake`` need
+        not be made.
+        """
         ...
 
     def generate(self, network: str) -> Sample:
@@ -82,7 +90,8 @@ class Objective(nn.Module, ABC):
     Attributes:
         formulas: {network: one line of mathematics}, shown by ``toolbox explain``.
         trains: network whose player the objective's own parameters join; None when it has none.
-        float32: computed in float32 and uncompiled, whatever the game's precision (terms that differentiate a gradient).
+        float32: computed in float32 and uncompiled, whatever the game's precision (terms that differentiate a
+            gradient).
     """
 
     formulas: Mapping[str, str] = {}
@@ -93,8 +102,8 @@ class Objective(nn.Module, ABC):
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """{network: loss of the turn in which this network moves}.
 
-        ``{'discriminator': self.discriminator_loss, 'generator': self.generator_loss}`` for an adversarial term.
-        A loss is a scalar tensor.
+        ``{'discriminator': self.discriminator_loss, 'generator': self.generator_loss}`` for an adversarial
+        term. A loss is a scalar tensor.
         """
 
     def log(self) -> dict[str, Tensor]:
@@ -122,15 +131,19 @@ class Conditioner(nn.Module, ABC):
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
         """Moving state (prototypes, banks). ``real`` holds this process's rows of the iteration's real batch.
 
-        State must stay equal on all processes: gather what it is moved by with ``game.gather(tensor)``, which gives the rows
-        of the whole batch in the order that one process would see; ``rng`` is the same on all.
+        State must stay equal on all processes: gather what it is moved by with ``game.gather(tensor)``, which
+        gives the rows of the whole batch in the order that one process would see; ``rng`` is the same on all.
         """
 
     def forget_features(self) -> None:
-        """Drop what only training needs, such as features of the training images: called before a release is written."""
+        """Drop what only training needs, such as features of the training images: called before a release is
+        written.
+        """
 
     def modes(self) -> Condition | None:
-        """One condition for each mode that can be asked for alone (a cluster); None where there are no modes."""
+        """One condition for each mode that can be asked for alone (a cluster); None where there are
+        no modes.
+        """
         return None
 
     def names(self) -> list[str]:
@@ -143,13 +156,17 @@ class Augment(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """Images (N, 3, H, W) in, the same shape out; every draw comes from ``rng``, through ``draw_rows``."""
+        """Images (N, 3, H, W) in, the same shape out; every draw comes from ``rng``, through
+        ``draw_rows``.
+        """
 
     def observe(self, logits: Tensor) -> None:
         """Logits (n,) of augmented real images, whenever a discriminator that moves has judged some."""
 
     def after_iteration(self, iteration: int, images: int) -> None:
-        """Moving state. ``images`` real ones were shown, on all ranks together; state must stay equal on all."""
+        """Moving state. ``images`` real ones were shown, on all ranks together; state must stay
+        equal on all.
+        """
 
     def log(self) -> dict[str, Tensor]:
         """Scalars worth logging, still on the device, detached."""
@@ -169,7 +186,9 @@ class FeatureExtractor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Features (N, n_features) float32 of images (N, 3, H, W) in [-1, 1]; does its own resizing and scaling."""
+        """Features (N, n_features) float32 of images (N, 3, H, W) in [-1, 1]; does its own resizing and
+        scaling.
+        """
 
     @abstractmethod
     def fingerprint(self) -> str:

@@ -1,4 +1,6 @@
-"""Adversarial losses of logits, as pairs: what the discriminator minimises and what the generator minimises."""
+"""Adversarial losses of logits, as pairs: what the discriminator minimises and what the generator
+minimises.
+"""
 
 from __future__ import annotations
 
@@ -48,11 +50,20 @@ def negative_mean(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
-hinge = AdversarialLoss(hinge_discriminator, negative_mean, {
-    "discriminator": "E relu(1 - D(x)) + E relu(1 + D(G(z)))", "generator": "-E D(G(z))"})
+hinge = AdversarialLoss(
+    hinge_discriminator,
+    negative_mean,
+    {"discriminator": "E relu(1 - D(x)) + E relu(1 + D(G(z)))", "generator": "-E D(G(z))"},
+)
 
-non_saturating = AdversarialLoss(non_saturating_discriminator, non_saturating_generator, {
-    "discriminator": "E softplus(-D(x)) + E softplus(D(G(z)))", "generator": "E softplus(-D(G(z)))"})
+non_saturating = AdversarialLoss(
+    non_saturating_discriminator,
+    non_saturating_generator,
+    {"discriminator": "E softplus(-D(x)) + E softplus(D(G(z)))", "generator": "E softplus(-D(G(z)))"},
+)
 
-wasserstein = AdversarialLoss(wasserstein_discriminator, negative_mean, {
-    "discriminator": "E D(G(z)) - E D(x)", "generator": "-E D(G(z))"})
+wasserstein = AdversarialLoss(
+    wasserstein_discriminator,
+    negative_mean,
+    {"discriminator": "E D(G(z)) - E D(x)", "generator": "-E D(G(z))"},
+)

@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def image_text_contrastive(image_features: Tensor, text_features: Tensor, logit_scale: Tensor | float,
-                           labels: Tensor | None = None) -> Tensor:
-    """Symmetric InfoNCE of N image-text pairs (CLIP, figure 3), or UniCL's form when several pairs share a label.
+def image_text_contrastive(
+    image_features: Tensor, text_features: Tensor, logit_scale: Tensor | float, labels: Tensor | None = None
+) -> Tensor:
+    """Symmetric InfoNCE of N image-text pairs (CLIP, figure 3), or UniCL's form when several pairs share a
+    label.
 
         s_ij = scale cos(image_i, text_j)
         loss = 1/2 mean_i CE(s_i., P_i.) + 1/2 mean_j CE(s_.j, P_.j)
@@ -20,8 +22,8 @@ def image_text_contrastive(image_features: Tensor, text_features: Tensor, logit_
     Args:
         image_features, text_features: (N, d); normalised here.
         logit_scale: the factor itself (CLIP's ``logit_scale.exp()``), 1 / temperature.
-        labels: (N,) int64; pairs of equal label are positives of each other, P uniform over them (UniCL, eq. 3-4).
-            None: each image matches its own text only.
+        labels: (N,) int64; pairs of equal label are positives of each other, P uniform over them (UniCL, eq.
+            3-4). None: each image matches its own text only.
 
     Returns:
         Scalar; at most log N on average for uninformative features.
@@ -30,8 +32,10 @@ def image_text_contrastive(image_features: Tensor, text_features: Tensor, logit_
         ValueError: for features of different shapes, or labels of another length.
     """
     if image_features.shape != text_features.shape or image_features.ndim != 2:
-        raise ValueError(f"image_features {tuple(image_features.shape)} and text_features "
-                         f"{tuple(text_features.shape)} must both be (N, d): text i belongs to image i")
+        raise ValueError(
+            f"image_features {tuple(image_features.shape)} and text_features "
+            f"{tuple(text_features.shape)} must both be (N, d): text i belongs to image i"
+        )
     scores = logit_scale * F.normalize(image_features, dim=1) @ F.normalize(text_features, dim=1).t()
     targets = _positives(labels, len(scores), scores)
     return (F.cross_entropy(scores, targets) + F.cross_entropy(scores.t(), targets)) / 2

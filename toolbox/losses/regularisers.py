@@ -20,12 +20,19 @@ def r1_penalty(images: Tensor, logits: Tensor, gamma: float = 1.0) -> Tensor:
         ValueError: when they did not.
     """
     if not images.requires_grad:
-        raise ValueError("images do not require gradients: call images.requires_grad_() before the discriminator")
+        raise ValueError(
+            "images do not require gradients: call images.requires_grad_() before the discriminator"
+        )
     return gamma / 2 * _input_gradient(images, logits).pow(2).sum(dim=1).mean()
 
 
-def gradient_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, weight: float = 10.0,
-                     rng: torch.Generator | None = None) -> Tensor:
+def gradient_penalty(
+    discriminate: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    weight: float = 10.0,
+    rng: torch.Generator | None = None,
+) -> Tensor:
     """weight E (|grad D(e x + (1 - e) G(z))| - 1)^2, e ~ U(0, 1) per image (WGAN-GP, eq. 3).
 
     Args:
@@ -38,7 +45,11 @@ def gradient_penalty(discriminate: Callable[[Tensor], Tensor], real: Tensor, fak
     """
     if real.shape != fake.shape:
         raise ValueError(f"real and fake images differ in shape: {tuple(real.shape)} and {tuple(fake.shape)}")
-    epsilon = draw_rows(lambda n: torch.rand(n, generator=rng), len(real), rng).to(real).view(-1, *[1] * (real.ndim - 1))
+    epsilon = (
+        draw_rows(lambda n: torch.rand(n, generator=rng), len(real), rng)
+        .to(real)
+        .view(-1, *[1] * (real.ndim - 1))
+    )
     between = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
     norms = _input_gradient(between, discriminate(between)).norm(dim=1)
     return weight * (norms - 1).pow(2).mean()
@@ -56,12 +67,13 @@ def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
         (N,), differentiable.
     """
     y = noise / math.sqrt(images.shape[2] * images.shape[3])
-    gradient, = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
+    (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
 def orthogonal_regularisation(network: nn.Module, weight: float = 1e-4) -> Tensor:
-    """weight sum over layers |W W^T (1 - I)|^2: rows orthogonal, their norms free (BigGAN, eq. 3). Not on embeddings.
+    """weight sum over layers |W W^T (1 - I)|^2: rows orthogonal, their norms free (BigGAN, eq. 3). Not on
+    embeddings.
 
     W is the parameter: with spectral normalisation the weight before the division. Zero for a network without
     convolutions and linear layers.
@@ -73,7 +85,7 @@ def orthogonal_regularisation(network: nn.Module, weight: float = 1e-4) -> Tenso
 
 def _input_gradient(images: Tensor, logits: Tensor) -> Tensor:
     """(N, numbers of an image): gradient of each image's logit, itself differentiable."""
-    gradient, = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.flatten(1)
 
 

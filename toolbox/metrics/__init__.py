@@ -1,10 +1,10 @@
 """Metrics of generated images. Each name carries its protocol: ``fid[inception-tf,50k]``.
 
-    functional    the formulas, on arrays
-    statistics    what is kept of a set of features; adds up across processes
-    FID, KID, ... metrics, for configs and notebooks
-    evaluate      many metrics in one pass, real statistics cached
-    extractors    the Inception network of FID
+functional    the formulas, on arrays
+statistics    what is kept of a set of features; adds up across processes
+FID, KID, ... metrics, for configs and notebooks
+evaluate      many metrics in one pass, real statistics cached
+extractors    the Inception network of FID
 """
 
 from toolbox.metrics.classifier import ClassifierAccuracy
@@ -16,5 +16,16 @@ from toolbox.metrics.kid import KID
 from toolbox.metrics.precision_recall import PrecisionRecall
 from toolbox.metrics.probe import Probe, ProbeClassifier, train_probe
 
-__all__ = ["FID", "KID", "ClassifierAccuracy", "ClusterConsistency", "InceptionScore", "IntraFID", "PrecisionRecall",
-           "Probe", "ProbeClassifier", "evaluate", "train_probe"]
+__all__ = [
+    "FID",
+    "KID",
+    "ClassifierAccuracy",
+    "ClusterConsistency",
+    "InceptionScore",
+    "IntraFID",
+    "PrecisionRecall",
+    "Probe",
+    "ProbeClassifier",
+    "evaluate",
+    "train_probe",
+]

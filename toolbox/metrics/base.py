@@ -16,8 +16,8 @@ class ExtractorMetric(Metric):
 
     Args:
         extractor: a FeatureExtractor, or the config of one.
-        n_fake: how many generated images the protocol takes; another number is an error at ``compute``. None: as many
-            as are fed.
+        n_fake: how many generated images the protocol takes; another number is an error at ``compute``. None:
+            as many as are fed.
     """
 
     title: ClassVar[str]
@@ -49,8 +49,10 @@ class ExtractorMetric(Metric):
 
     def _check_count(self) -> None:
         if self.n_fake is not None and self.n_fed != self.n_fake:
-            raise ValueError(f"{self.name}: {self.n_fed} generated images were fed, the protocol takes {self.n_fake}; "
-                             f"feed exactly so many (a sampler that pads its last batch feeds more), or set n_fake")
+            raise ValueError(
+                f"{self.name}: {self.n_fed} generated images were fed, the protocol takes {self.n_fake}; "
+                f"feed exactly so many (a sampler that pads its last batch feeds more), or set n_fake"
+            )
 
 
 class FeatureMetric(ExtractorMetric):
@@ -78,11 +80,15 @@ class FeatureMetric(ExtractorMetric):
         return self.fake.n
 
     def use_reference(self, real: Statistics) -> None:
-        """Take the statistics of the real images from a cache; they outlive ``reset`` and are not part of ``state``."""
+        """Take the statistics of the real images from a cache; they outlive ``reset`` and are not part of
+        ``state``.
+        """
         needed = self.empty()
         if (real.kind, real.n_features) != (needed.kind, needed.n_features):
-            raise ValueError(f"{self.title} needs {needed.kind!r} of {needed.n_features} features: got {real.kind!r} "
-                             f"of {real.n_features}")
+            raise ValueError(
+                f"{self.title} needs {needed.kind!r} of {needed.n_features} features: got {real.kind!r} "
+                f"of {real.n_features}"
+            )
         self.real, self._cached = real, True
 
     def update_real(self, sample: Sample) -> None:
@@ -109,21 +115,27 @@ class FeatureMetric(ExtractorMetric):
         if labels is None:
             raise ValueError(f"{self.title} needs labels: condition.labels of the {origin} images is None")
         if (labels < 0).any():
-            raise ValueError(f"{self.title} needs labels: {int((labels < 0).sum())} {origin} images of the batch have "
-                             f"hidden ones (-1)")
+            raise ValueError(
+                f"{self.title} needs labels: {int((labels < 0).sum())} {origin} images of the batch have "
+                f"hidden ones (-1)"
+            )
         return labels
 
     def _check_ready(self) -> None:
         self._check_count()
         for origin, statistics in (("real", self.real), ("generated", self.fake)):
             if statistics.n < 2 and (origin == "generated" or self.uses_real):
-                raise ValueError(f"{self.title}: {statistics.n} {origin} images were fed, at least 2 are needed")
+                raise ValueError(
+                    f"{self.title}: {statistics.n} {origin} images were fed, at least 2 are needed"
+                )
 
     def details(self) -> dict[str, Any]:
         return {**super().details(), "n_real": self.real.n}
 
     def state(self) -> dict[str, Any]:
-        """``fake.*``, and ``real.*`` unless the reals come from a cache (else merging would count them twice)."""
+        """``fake.*``, and ``real.*`` unless the reals come from a cache (else merging would count them
+        twice).
+        """
         state = {f"fake.{key}": value for key, value in self.fake.state().items()}
         if self.uses_real and not self._cached:
             state |= {f"real.{key}": value for key, value in self.real.state().items()}
@@ -132,8 +144,11 @@ class FeatureMetric(ExtractorMetric):
     def merge(self, state: dict[str, Any]) -> None:
         """Fold in what another process was fed."""
         for origin, statistics in (("fake", self.fake), ("real", self.real)):
-            part = {key.removeprefix(f"{origin}."): value for key, value in state.items()
-                    if key.startswith(f"{origin}.")}
+            part = {
+                key.removeprefix(f"{origin}."): value
+                for key, value in state.items()
+                if key.startswith(f"{origin}.")
+            }
             if part:
                 statistics.merge(part)
 

@@ -16,14 +16,15 @@ class LogitMetric(BankMetric):
     """A metric of logits: the extractor's output itself, or a probe's on its features.
 
     Args:
-        extractor: gives logits (a classifier such as :class:`~toolbox.metrics.probe.ProbeClassifier`, or the Inception
-            network's ``logits_unbiased``), or features when ``probe`` is set; or the config of one.
+        extractor: gives logits (a classifier such as :class:`~toolbox.metrics.probe.ProbeClassifier`, or the
+            Inception network's ``logits_unbiased``), or features when ``probe`` is set; or the config of one.
         n_fake: how many generated images; None: as many as are fed.
         probe: train a linear classifier on the real images' features and true labels.
     """
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None,
-                 probe: bool = False) -> None:
+    def __init__(
+        self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, probe: bool = False
+    ) -> None:
         super().__init__(extractor, n_fake)
         self.probe = self.uses_real = probe
         self._trained: Probe | None = None
@@ -36,7 +37,9 @@ class LogitMetric(BankMetric):
         if not self.probe:
             return self.fake.features
         if (self.real.labels < 0).any():
-            raise ValueError(f"{self.title}: a probe is trained on true labels, and some real images have none")
+            raise ValueError(
+                f"{self.title}: a probe is trained on true labels, and some real images have none"
+            )
         self._trained = self.real.once("probe", lambda: train_probe(self.real.features, self.real.labels))
         return self._trained.logits(self.fake.features)
 
@@ -51,13 +54,15 @@ class LogitMetric(BankMetric):
 
 
 class ClassifierAccuracy(LogitMetric):
-    """How often a classifier sees in a generated image the class it was asked to show; [0, 1], higher is better.
+    """How often a classifier sees in a generated image the class it was asked to show; [0, 1], higher is
+    better.
 
     Args:
-        extractor: see :class:`LogitMetric`. It should not be the classifier that the generator was trained with.
+        extractor: see :class:`LogitMetric`. It should not be the classifier that the generator was trained
+            with.
         n_fake: how many generated images; None: as many as are fed.
-        probe: train a linear classifier on the real images' features and true labels (default); False when the
-            extractor gives logits.
+        probe: train a linear classifier on the real images' features and true labels (default); False when
+            the extractor gives logits.
 
     ``compute`` gives top-1 ('') and the mean over classes ('balanced').
     """
@@ -66,8 +71,9 @@ class ClassifierAccuracy(LogitMetric):
     needs: tuple[str, ...] = ("real", "fake", "labels")
     higher_is_better = True
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None,
-                 probe: bool = True) -> None:
+    def __init__(
+        self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, probe: bool = True
+    ) -> None:
         super().__init__(extractor, n_fake, probe)
         if not probe:
             self.needs = ("fake", "labels")

@@ -16,13 +16,16 @@ Assign = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class ClusterConsistency(ExtractorMetric):
-    """Share of the images generated with one-hot ``condition.weights`` that ``assign`` puts into that cluster.
+    """Share of the images generated with one-hot ``condition.weights`` that ``assign`` puts into that
+    cluster.
 
-    [0, 1], higher is better; chance is one over the clusters (of a class). Images of mixed weights are not counted.
+    [0, 1], higher is better; chance is one over the clusters (of a class). Images of mixed weights are not
+    counted.
 
     Args:
         extractor: the one on whose features the clusters were found, or the config of one.
-        assign: (features (N, D), labels (N,) or None) -> cluster numbers (N,), numbered as the columns of the weights.
+        assign: (features (N, D), labels (N,) or None) -> cluster numbers (N,), numbered as the columns of the
+            weights.
         n_fake: how many generated images; None: as many as are fed.
 
     ``compute`` gives the share ('') and the number of images of one-hot weights ('n').
@@ -32,7 +35,9 @@ class ClusterConsistency(ExtractorMetric):
     needs: tuple[str, ...] = ("fake", "weights")
     higher_is_better = True
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], assign: Assign, n_fake: int | None = None) -> None:
+    def __init__(
+        self, extractor: FeatureExtractor | dict[str, Any], assign: Assign, n_fake: int | None = None
+    ) -> None:
         super().__init__(extractor, n_fake)
         self.assign = assign
         self.reset()
@@ -49,11 +54,17 @@ class ClusterConsistency(ExtractorMetric):
         """
         weights = sample.condition.weights
         if weights is None:
-            raise ValueError(f"{self.title} needs condition.weights (N, S) of the generated images: they are None")
+            raise ValueError(
+                f"{self.title} needs condition.weights (N, S) of the generated images: they are None"
+            )
         asked, one_hot = weights.argmax(dim=1).cpu(), (weights.max(dim=1).values >= 1 - 1e-6).cpu()
-        found = torch.as_tensor(self.assign(features_of(self.extractor, sample), sample.condition.labels)).cpu()
+        found = torch.as_tensor(
+            self.assign(features_of(self.extractor, sample), sample.condition.labels)
+        ).cpu()
         if found.shape != asked.shape:
-            raise ValueError(f"assign returned shape {tuple(found.shape)} for {len(asked)} images: expected (N,)")
+            raise ValueError(
+                f"assign returned shape {tuple(found.shape)} for {len(asked)} images: expected (N,)"
+            )
         hits = (found == asked) & one_hot
         self._counts += torch.tensor([int(hits.sum()), int(one_hot.sum()), len(asked)])
 
@@ -61,8 +72,10 @@ class ClusterConsistency(ExtractorMetric):
         self._check_count()
         hits, counted, _ = self._counts.tolist()
         if not counted:
-            raise ValueError(f"{self.title}: none of the {self.n_fed} generated images has one-hot weights; draw them "
-                             f"with a sampler that asks for one cluster at a time")
+            raise ValueError(
+                f"{self.title}: none of the {self.n_fed} generated images has one-hot weights; draw them "
+                f"with a sampler that asks for one cluster at a time"
+            )
         return {"": hits / counted, "n": float(counted)}
 
     def state(self) -> dict[str, Any]:

@@ -25,7 +25,9 @@ Device = str | torch.device
 
 
 class RealImages(Protocol):
-    """What is asked of a data set: square 8-bit images (H, W, 3), true labels, and a fingerprint of its content."""
+    """What is asked of a data set: square 8-bit images (H, W, 3), true labels, and a fingerprint of its
+    content.
+    """
 
     labels: np.ndarray
     image_size: int
@@ -37,24 +39,33 @@ class RealImages(Protocol):
     def fingerprint(self) -> str: ...
 
 
-def evaluate(sampler: Sampler, real_set: RealImages, metrics: Sequence[Metric], n_fake: int, batch_size: int = 64,
-             seed: int = 0, cache_dir: str | Path | None = None, device: Device = "cpu",
-             record: str | Path | None = None) -> dict[str, float]:
+def evaluate(
+    sampler: Sampler,
+    real_set: RealImages,
+    metrics: Sequence[Metric],
+    n_fake: int,
+    batch_size: int = 64,
+    seed: int = 0,
+    cache_dir: str | Path | None = None,
+    device: Device = "cpu",
+    record: str | Path | None = None,
+) -> dict[str, float]:
     """Compute metrics of generated against real images; every network sees every image once.
 
-    Collective: in a run of several ranks all call it, each makes and reads its share of the batches, rank 0 computes, and
-    all get the same result. At one batch size it is the result of one process.
+    Collective: in a run of several ranks all call it, each makes and reads its share of the batches, rank 0
+    computes, and all get the same result. At one batch size it is the result of one process.
 
     Args:
-        sampler: index (n,) int64 -> Sample of n images; image i must depend on i (and its own seed) alone, so that the
-            batch size does not change the set.
+        sampler: index (n,) int64 -> Sample of n images; image i must depend on i (and its own seed) alone, so
+            that the batch size does not change the set.
         real_set: the real images, all of them, of the size that the sampler makes.
-        metrics: reset first; a metric with its own ``n_fake`` takes the first so many images. Afterwards rank 0's hold
-            everything, the others' their share.
+        metrics: reset first; a metric with its own ``n_fake`` takes the first so many images. Afterwards rank
+            0's hold everything, the others' their share.
         n_fake: how many images the other metrics take.
         batch_size: images at a time on one rank; changes nothing but speed and rounding.
         seed: of the sampler, for the record.
-        cache_dir: folder of cached statistics of real images, read and written by rank 0; None: computed anew.
+        cache_dir: folder of cached statistics of real images, read and written by rank 0; None: computed
+            anew.
         device: where extractors run.
         record: file to which one JSON line a metric is appended, by rank 0.
 
@@ -62,38 +73,60 @@ def evaluate(sampler: Sampler, real_set: RealImages, metrics: Sequence[Metric], 
         {name: value}; further values of a metric under ``name.key`` (``kid[tiny,2k].std``).
 
     Raises:
-        ValueError: when two metrics have one name, the sampler returns another number or size of images, or a metric
-            cannot be computed from what it was fed. On all ranks, whichever met it.
+        ValueError: when two metrics have one name, the sampler returns another number or size of images, or a
+            metric cannot be computed from what it was fed. On all ranks, whichever met it.
     """
     for metric in metrics:
         metric.reset()
         if isinstance(metric, ExtractorMetric):
             metric.extractor.to(device).eval()
     _feed_real(real_set, metrics, batch_size, cache_dir, device)
-    ranks.together(lambda: _feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device))
+    ranks.together(
+        lambda: _feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device)
+    )
     for metric in metrics:
         _merge_ranks(metric)
     results = ranks.on_main(lambda: _computed(metrics))
     if record is not None and ranks.is_main():
         _append_records(Path(record), metrics, results, real_set, seed)
-    return {f"{name}.{key}" if key else name: value for name, values in results.items()
-            for key, value in values.items()}
+    return {
+        f"{name}.{key}" if key else name: value
+        for name, values in results.items()
+        for key, value in values.items()
+    }
 
 
-def _feed_real(real_set: RealImages, metrics: Sequence[Metric], batch_size: int, cache_dir: str | Path | None,
-               device: Device) -> None:
-    """Give rank 0's metrics the statistics of real images: from the cache where they are stored, else from one pass."""
+def _feed_real(
+    real_set: RealImages,
+    metrics: Sequence[Metric],
+    batch_size: int,
+    cache_dir: str | Path | None,
+    device: Device,
+) -> None:
+    """Give rank 0's metrics the statistics of real images: from the cache where they are stored, else from
+    one pass.
+    """
     users = [metric for metric in metrics if isinstance(metric, FeatureMetric) and metric.uses_real]
-    others = [metric for metric in metrics if not isinstance(metric, FeatureMetric) and "real" in metric.needs]
+    others = [
+        metric for metric in metrics if not isinstance(metric, FeatureMetric) and "real" in metric.needs
+    ]
     extractors = _distinct(users)
     wanted = {key: _kinds(users, key) for key in extractors}
     reference = _Reference(real_set, extractors, None if cache_dir is None else ReferenceCache(cache_dir))
     stored = ranks.on_main(lambda: reference.load(wanted))
     fresh: dict[str, dict[str, Statistics]] = {
         key: {kind: KINDS[kind](extractor.n_features) for kind in wanted[key] if kind not in stored[key]}
-        for key, extractor in extractors.items()}
-    ranks.together(lambda: _pass_over(real_set, {key: (extractors[key], part) for key, part in fresh.items() if part}, others,
-                                batch_size, device))
+        for key, extractor in extractors.items()
+    }
+    ranks.together(
+        lambda: _pass_over(
+            real_set,
+            {key: (extractors[key], part) for key, part in fresh.items() if part},
+            others,
+            batch_size,
+            device,
+        )
+    )
     for part in fresh.values():
         for statistics in part.values():
             _merge_ranks(statistics)
@@ -106,15 +139,21 @@ def _feed_real(real_set: RealImages, metrics: Sequence[Metric], batch_size: int,
 class _Reference:
     """Statistics of one real set for several extractors, with or without a cache behind them."""
 
-    def __init__(self, real_set: RealImages, extractors: dict[str, FeatureExtractor], cache: ReferenceCache | None) -> None:
+    def __init__(
+        self, real_set: RealImages, extractors: dict[str, FeatureExtractor], cache: ReferenceCache | None
+    ) -> None:
         self.cache, data = cache, real_set.fingerprint()
-        self.descriptions = {key: reference_description(data, extractor) for key, extractor in extractors.items()}
+        self.descriptions = {
+            key: reference_description(data, extractor) for key, extractor in extractors.items()
+        }
         self.known: dict[str, dict[str, Statistics]] = {key: {} for key in extractors}
 
     def load(self, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
         """Take what the cache has; its kinds by extractor."""
         if self.cache is not None:
-            self.known = {key: self.cache.load(self.descriptions[key], kinds) for key, kinds in wanted.items()}
+            self.known = {
+                key: self.cache.load(self.descriptions[key], kinds) for key, kinds in wanted.items()
+            }
         return {key: sorted(found) for key, found in self.known.items()}
 
     def save(self, fresh: dict[str, dict[str, Statistics]]) -> None:
@@ -125,17 +164,23 @@ class _Reference:
                 self.cache.save(self.descriptions[key], part)
 
 
-def _feed_fake(sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_size: int, device: Device) -> None:
-    """Generate this rank's batches of images 0, 1, ... and give them to the metrics, features computed once."""
+def _feed_fake(
+    sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_size: int, device: Device
+) -> None:
+    """Generate this rank's batches of images 0, 1, ... and give them to the metrics, features
+    computed once.
+    """
     limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
-    extractors = list(_distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)]).values())
+    extractors = list(
+        _distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)]).values()
+    )
     for number, start in enumerate(range(0, max(limits, default=0), batch_size)):
         if ranks.is_mine(number):
             index = torch.arange(start, min(start + batch_size, max(limits)))
             sample = with_features(_generated(sampler, index).to(device), extractors)
             for metric, limit in zip(metrics, limits, strict=True):
                 if limit > start:
-                    metric.update_fake(sample if limit >= start + len(index) else sample[:limit - start])
+                    metric.update_fake(sample if limit >= start + len(index) else sample[: limit - start])
 
 
 def _generated(sampler: Sampler, index: Tensor) -> Sample:
@@ -157,7 +202,9 @@ def _computed(metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
     results: dict[str, dict[str, float]] = {}
     for metric in metrics:
         if metric.name in results:
-            raise ValueError(f"two metrics are named {metric.name!r}: leave one out, or let an option tell them apart")
+            raise ValueError(
+                f"two metrics are named {metric.name!r}: leave one out, or let an option tell them apart"
+            )
         results[metric.name] = metric.compute()
     return results
 
@@ -169,25 +216,33 @@ def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "c
             continue
         rows = range(start, min(start + batch_size, len(real_set)))
         pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(np.asarray(real_set.labels[rows.start:rows.stop], dtype=np.int64))
+        labels = torch.from_numpy(np.asarray(real_set.labels[rows.start : rows.stop], dtype=np.int64))
         yield Sample(from_bytes(pixels), Condition(labels=labels), index=torch.tensor(rows)).to(device)
 
 
 def _of_size(sampler: Sampler, size: int) -> Sampler:
     """The sampler, checked: a distance between sets of two sizes would measure the extractor's resizing."""
+
     def checked(index: Tensor) -> Sample:
         sample = sampler(index)
         if tuple(sample.images.shape[2:]) != (size, size):
             height, width = sample.images.shape[2:]
-            raise ValueError(f"generated images are {height}x{width} and real ones {size}x{size}: give the data set "
-                             f"the generator's image_size")
+            raise ValueError(
+                f"generated images are {height}x{width} and real ones {size}x{size}: give the data set "
+                f"the generator's image_size"
+            )
         return sample
 
     return checked
 
 
-def _pass_over(real_set: RealImages, wanted: dict[str, tuple[FeatureExtractor, dict[str, Statistics]]],
-               others: Sequence[Metric], batch_size: int, device: Device) -> None:
+def _pass_over(
+    real_set: RealImages,
+    wanted: dict[str, tuple[FeatureExtractor, dict[str, Statistics]]],
+    others: Sequence[Metric],
+    batch_size: int,
+    device: Device,
+) -> None:
     if not wanted and not others:
         return
     extractors = [extractor for extractor, _ in wanted.values()]
@@ -208,17 +263,39 @@ def _kinds(metrics: Sequence[FeatureMetric], key: str) -> list[str]:
     return sorted({metric.real.kind for metric in metrics if feature_key(metric.extractor) == key})
 
 
-def _append_records(path: Path, metrics: Sequence[Metric], results: dict[str, dict[str, float]],
-                    real_set: RealImages, seed: int) -> None:
+def _append_records(
+    path: Path,
+    metrics: Sequence[Metric],
+    results: dict[str, dict[str, float]],
+    real_set: RealImages,
+    seed: int,
+) -> None:
     """What one needs to know to trust or repeat a number, one JSON line for each metric."""
-    common = {"data": {"title": getattr(real_set, "title", type(real_set).__name__), "n": len(real_set),
-                       "fingerprint": real_set.fingerprint(), "embedded": getattr(real_set, "embedded", None)},
-              "seed": seed, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-              "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}}
+    common = {
+        "data": {
+            "title": getattr(real_set, "title", type(real_set).__name__),
+            "n": len(real_set),
+            "fingerprint": real_set.fingerprint(),
+            "embedded": getattr(real_set, "embedded", None),
+        },
+        "seed": seed,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for metric in metrics:
             details: dict[str, Any] = metric.details() if isinstance(metric, ExtractorMetric) else {}
-            line = {"metric": metric.name, "value": results[metric.name].get(""), "values": results[metric.name],
-                    "higher_is_better": metric.higher_is_better, **details, **common}
+            line = {
+                "metric": metric.name,
+                "value": results[metric.name].get(""),
+                "values": results[metric.name],
+                "higher_is_better": metric.higher_is_better,
+                **details,
+                **common,
+            }
             file.write(json.dumps(line) + "\n")

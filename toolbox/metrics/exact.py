@@ -1,7 +1,8 @@
-"""Sums that come out the same in whatever order their terms are added: two float64 numbers a sum, some 106 bits.
+"""Sums that come out the same in whatever order their terms are added: two float64 numbers a sum, some 106
+bits.
 
-Several processes add the terms of a sum in another order than one does. With 53 bits the results would differ in the last
-digits; here the order moves them by about 1e-32 of the sum, and both round to the same float64.
+Several processes add the terms of a sum in another order than one does. With 53 bits the results would differ
+in the last digits; here the order moves them by about 1e-32 of the sum, and both round to the same float64.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ class ExactSum:
         self.parts = torch.zeros(2, *shape, dtype=torch.float64)
 
     def add(self, *terms: Tensor) -> None:
-        """Add tensors of the shape, each exactly: the rounding error of ``high`` goes into ``low`` (Knuth's TwoSum)."""
+        """Add tensors of the shape, each exactly: the rounding error of ``high`` goes into ``low`` (Knuth's
+        TwoSum).
+        """
         for term in terms:
-            for high, low, value in zip(self.parts[0].split(_ROWS), self.parts[1].split(_ROWS), term.split(_ROWS), strict=True):
+            for high, low, value in zip(
+                self.parts[0].split(_ROWS), self.parts[1].split(_ROWS), term.split(_ROWS), strict=True
+            ):
                 total, error = two_sum(high, value)
                 high.copy_(total)
                 low += error
@@ -41,12 +46,16 @@ class ExactSum:
 
     @property
     def settled(self) -> tuple[Tensor, Tensor]:
-        """(high, low) with high = the sum rounded to float64: the same whatever the order of the terms was."""
+        """(high, low) with high = the sum rounded to float64: the same whatever the order of the
+        terms was.
+        """
         return two_sum(self.parts[0], self.parts[1])
 
 
 def two_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """fl(a + b) and its rounding error: their sum is a + b exactly (Knuth, The Art of Computer Programming 2, 4.2.2)."""
+    """fl(a + b) and its rounding error: their sum is a + b exactly (Knuth, The Art of Computer Programming 2,
+    4.2.2).
+    """
     total = a + b
     of_b = total - a
     error = (a - (total - of_b)).add_(b - of_b)

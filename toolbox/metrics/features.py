@@ -24,7 +24,9 @@ def quantise(images: Tensor) -> Tensor:
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"images have shape {tuple(images.shape)}: expected (N, 3, H, W), RGB")
     if not images.is_floating_point():
-        raise ValueError(f"images are {images.dtype}: expected floats in [-1, 1]; for 8 bits use x / 127.5 - 1")
+        raise ValueError(
+            f"images are {images.dtype}: expected floats in [-1, 1]; for 8 bits use x / 127.5 - 1"
+        )
     outside = ~(images.abs() <= 1 + TOLERANCE)  # not >: a NaN is outside too
     if outside.any():
         row = int(outside.flatten(1).any(dim=1).int().argmax())
@@ -39,7 +41,9 @@ def from_bytes(images: Tensor) -> Tensor:
 
 
 def features_of(extractor: FeatureExtractor, sample: Sample) -> Tensor:
-    """Features (N, D) float32 of the rounded images; those that an earlier pass left in ``sample.extras``, if any."""
+    """Features (N, D) float32 of the rounded images; those that an earlier pass left in ``sample.extras``, if
+    any.
+    """
     key = feature_key(extractor)
     if key not in sample.extras:
         sample = with_features(sample, [extractor])
@@ -49,8 +53,8 @@ def features_of(extractor: FeatureExtractor, sample: Sample) -> Tensor:
 def with_features(sample: Sample, extractors: Iterable[FeatureExtractor]) -> Sample:
     """The sample with every extractor's features in its extras, each network run once.
 
-    Two extractors of one fingerprint share their features; one with a ``base`` (a classifier on another's features)
-    shares the base's.
+    Two extractors of one fingerprint share their features; one with a ``base`` (a classifier on another's
+    features) shares the base's.
     """
     images = from_bytes(quantise(sample.images))
     found = {key: value for key, value in sample.extras.items() if key.startswith("features:")}

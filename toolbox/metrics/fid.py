@@ -35,8 +35,14 @@ class FID(FeatureMetric):
     real: Moments
     fake: Moments
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, ddof: int = 1,
-                 reference: str | Path | None = None, reference_protocol: str | None = None) -> None:
+    def __init__(
+        self,
+        extractor: FeatureExtractor | dict[str, Any],
+        n_fake: int | None = None,
+        ddof: int = 1,
+        reference: str | Path | None = None,
+        reference_protocol: str | None = None,
+    ) -> None:
         super().__init__(extractor, n_fake)
         self.ddof = _checked_ddof(ddof)
         self.reference: Gaussian | None = None
@@ -62,18 +68,23 @@ class IntraFID(FeatureMetric):
         extractor: a FeatureExtractor, or the config of one.
         n_fake: how many generated images, over all classes; None: as many as are fed.
         ddof: 1 divides covariances by n - 1, 0 by n.
-        keep_features: True keeps all features, which is exact also for classes with no more images than features.
-            False keeps moments of each class: for large sets, and refused for such small classes.
+        keep_features: True keeps all features, which is exact also for classes with no more images than
+            features. False keeps moments of each class: for large sets, and refused for such small classes.
 
-    ``compute`` gives the mean (''), the standard deviation over classes ('std'), and the sizes of the smallest class
-    ('n_real', 'n_fake'); ``details`` the value and the sizes of every class.
+    ``compute`` gives the mean (''), the standard deviation over classes ('std'), and the sizes of the
+    smallest class ('n_real', 'n_fake'); ``details`` the value and the sizes of every class.
     """
 
     title = "intra-fid"
     needs: tuple[str, ...] = ("real", "fake", "labels")
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, ddof: int = 1,
-                 keep_features: bool = True) -> None:
+    def __init__(
+        self,
+        extractor: FeatureExtractor | dict[str, Any],
+        n_fake: int | None = None,
+        ddof: int = 1,
+        keep_features: bool = True,
+    ) -> None:
         self.keep_features = keep_features
         super().__init__(extractor, n_fake)
         self.ddof = _checked_ddof(ddof)
@@ -89,9 +100,12 @@ class IntraFID(FeatureMetric):
         self._check_ready()
         classes = self._classes = self.per_class()
         values = [c["value"] for c in classes.values()]
-        return {"": float(np.mean(values)), "std": float(np.std(values)),
-                "n_real": float(min(c["n_real"] for c in classes.values())),
-                "n_fake": float(min(c["n_fake"] for c in classes.values()))}
+        return {
+            "": float(np.mean(values)),
+            "std": float(np.std(values)),
+            "n_real": float(min(c["n_real"] for c in classes.values())),
+            "n_fake": float(min(c["n_fake"] for c in classes.values())),
+        }
 
     def details(self) -> dict[str, Any]:
         """Adds 'classes', {label: {'value', 'n_real', 'n_fake'}}, after ``compute``."""
@@ -110,29 +124,42 @@ class IntraFID(FeatureMetric):
         """
         real, fake = _sizes(self.real), _sizes(self.fake)
         if set(real) != set(fake):
-            raise ValueError(f"{self.title}: classes {sorted(set(real) - set(fake))} were not generated and classes "
-                             f"{sorted(set(fake) - set(real))} have no real images; draw labels evenly")
+            raise ValueError(
+                f"{self.title}: classes {sorted(set(real) - set(fake))} were not generated and classes "
+                f"{sorted(set(fake) - set(real))} have no real images; draw labels evenly"
+            )
         self._check_sizes(real, "real")
         self._check_sizes(fake, "generated")
-        return {label: {"value": self._distance(label), "n_real": real[label], "n_fake": fake[label]}
-                for label in sorted(real)}
+        return {
+            label: {"value": self._distance(label), "n_real": real[label], "n_fake": fake[label]}
+            for label in sorted(real)
+        }
 
     def _check_sizes(self, sizes: dict[int, int], origin: str) -> None:
         least = 2 if self.keep_features else self.extractor.n_features + 1
         label = min(sizes, key=lambda key: sizes[key])
         if sizes[label] < least:
             mend = "" if self.keep_features else ", or keep_features=True, which is exact for few images"
-            raise ValueError(f"{self.title}: class {label} has {sizes[label]} {origin} images, at least {least} are "
-                             f"needed: feed more{mend}")
+            raise ValueError(
+                f"{self.title}: class {label} has {sizes[label]} {origin} images, at least {least} are "
+                f"needed: feed more{mend}"
+            )
 
     def _distance(self, label: int) -> float:
         if isinstance(self.real, FeatureBank) and isinstance(self.fake, FeatureBank):
-            return frechet_from_features(self.real.features[self.real.labels == label],
-                                         self.fake.features[self.fake.labels == label], self.ddof)
+            return frechet_from_features(
+                self.real.features[self.real.labels == label],
+                self.fake.features[self.fake.labels == label],
+                self.ddof,
+            )
         assert isinstance(self.real, ClassMoments) and isinstance(self.fake, ClassMoments)
         real, fake = self.real.of[label], self.fake.of[label]
-        return frechet_distance(real.mean.numpy(), real.covariance(self.ddof).numpy(),
-                                fake.mean.numpy(), fake.covariance(self.ddof).numpy())
+        return frechet_distance(
+            real.mean.numpy(),
+            real.covariance(self.ddof).numpy(),
+            fake.mean.numpy(),
+            fake.covariance(self.ddof).numpy(),
+        )
 
 
 def _sizes(statistics: Statistics) -> dict[int, int]:

@@ -27,17 +27,27 @@ class InceptionScore(LogitMetric):
     needs: tuple[str, ...] = ("fake",)
     higher_is_better = True
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, probe: bool = False,
-                 splits: int = 10, rule: SplitRule = "boundaries", shuffle_seed: int | None = 2020) -> None:
+    def __init__(
+        self,
+        extractor: FeatureExtractor | dict[str, Any],
+        n_fake: int | None = None,
+        probe: bool = False,
+        splits: int = 10,
+        rule: SplitRule = "boundaries",
+        shuffle_seed: int | None = 2020,
+    ) -> None:
         super().__init__(extractor, n_fake, probe)
         if probe:
             self.needs = ("real", "fake")
         self.splits, self.rule, self.shuffle_seed = splits, rule, shuffle_seed
 
     def options(self) -> list[str]:
-        return [*super().options(), *([f"{self.splits}splits"] if self.splits != 10 else []),
-                *([self.rule] if self.rule != "boundaries" else []),
-                *(["unshuffled"] if self.shuffle_seed is None else [])]
+        return [
+            *super().options(),
+            *([f"{self.splits}splits"] if self.splits != 10 else []),
+            *([self.rule] if self.rule != "boundaries" else []),
+            *(["unshuffled"] if self.shuffle_seed is None else []),
+        ]
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

@@ -10,7 +10,8 @@ from toolbox.metrics.functional.kid import subset_indices, subset_kernel_distanc
 
 
 class KID(BankMetric):
-    """Mean over subsets of the unbiased squared MMD under (x.y/D + 1)^3; about 0 upwards (may be < 0), lower is better.
+    """Mean over subsets of the unbiased squared MMD under (x.y/D + 1)^3; about 0 upwards (may be < 0), lower
+    is better.
 
     Unlike FID its expectation does not depend on the number of images.
 
@@ -18,8 +19,8 @@ class KID(BankMetric):
         extractor: a FeatureExtractor, or the config of one.
         n_fake: how many generated images; None: as many as are fed.
         subsets: how many are drawn.
-        subset_size: images in each; a smaller set than that is an error, since a silently smaller subset would be
-            another protocol.
+        subset_size: images in each; a smaller set than that is an error, since a silently smaller subset
+            would be another protocol.
         seed: of the subsets; 2020 draws those of torch-fidelity.
 
     ``compute`` gives the mean ('') and the standard deviation over subsets ('std').
@@ -27,8 +28,14 @@ class KID(BankMetric):
 
     title = "kid"
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None, subsets: int = 100,
-                 subset_size: int = 1000, seed: int = 2020) -> None:
+    def __init__(
+        self,
+        extractor: FeatureExtractor | dict[str, Any],
+        n_fake: int | None = None,
+        subsets: int = 100,
+        subset_size: int = 1000,
+        seed: int = 2020,
+    ) -> None:
         super().__init__(extractor, n_fake)
         if subsets < 1 or subset_size < 2:
             raise ValueError(f"subsets={subsets}, subset_size={subset_size}: at least 1 subset of 2 images")

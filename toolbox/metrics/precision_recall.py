@@ -21,20 +21,29 @@ class PrecisionRecall(BankMetric):
         k: neighbours that make the ball of an image.
         seed: of the drawn reals.
 
-    ``compute`` gives 'precision', 'recall' and 'coverage' in [0, 1] and 'density' in [0, inf). There is no single
-    value under the empty key.
+    ``compute`` gives 'precision', 'recall' and 'coverage' in [0, 1] and 'density' in [0, inf). There is no
+    single value under the empty key.
     """
 
     title = "precision-recall"
     higher_is_better = True
 
-    def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None,
-                 n_real: int | None = None, k: int = 3, seed: int = 0) -> None:
+    def __init__(
+        self,
+        extractor: FeatureExtractor | dict[str, Any],
+        n_fake: int | None = None,
+        n_real: int | None = None,
+        k: int = 3,
+        seed: int = 0,
+    ) -> None:
         super().__init__(extractor, n_fake)
         self.n_real, self.k, self.seed = n_real, k, seed
 
     def options(self) -> list[str]:
-        return [*([f"real{short_count(self.n_real)}"] if self.n_real else []), *([f"k{self.k}"] if self.k != 3 else [])]
+        return [
+            *([f"real{short_count(self.n_real)}"] if self.n_real else []),
+            *([f"k{self.k}"] if self.k != 3 else []),
+        ]
 
     def compute(self) -> dict[str, float]:
         self._check_ready()
@@ -45,5 +54,7 @@ class PrecisionRecall(BankMetric):
         if self.n_real is None:
             return features
         if self.n_real > len(features):
-            raise ValueError(f"n_real={self.n_real}: {len(features)} real images were fed; feed more, or lower n_real")
-        return features[np.random.RandomState(self.seed).permutation(len(features))[:self.n_real]]
+            raise ValueError(
+                f"n_real={self.n_real}: {len(features)} real images were fed; feed more, or lower n_real"
+            )
+        return features[np.random.RandomState(self.seed).permutation(len(features))[: self.n_real]]

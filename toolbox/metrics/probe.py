@@ -33,8 +33,13 @@ class Probe:
         return np.asarray(features, dtype=np.float64) @ self.weight.T + self.bias
 
 
-def train_probe(features: ArrayLike, labels: ArrayLike, regularisation: float = 1e-3, iterations: int = 1000,
-                limit: int | None = 20_000) -> Probe:
+def train_probe(
+    features: ArrayLike,
+    labels: ArrayLike,
+    regularisation: float = 1e-3,
+    iterations: int = 1000,
+    limit: int | None = 20_000,
+) -> Probe:
     """Multinomial logistic regression on standardised features; the same input gives the same classifier.
 
     Args:
@@ -52,7 +57,9 @@ def train_probe(features: ArrayLike, labels: ArrayLike, regularisation: float = 
     x, y = _evenly(as_features(features, "features"), limit), _evenly(as_labels(labels, "labels"), limit)
     missing = sorted(set(range(int(y.max()) + 1)) - set(y.tolist()))
     if missing or y.max() == 0:
-        raise ValueError(f"a probe needs at least 2 classes and images of each: none of class {missing or [1]}")
+        raise ValueError(
+            f"a probe needs at least 2 classes and images of each: none of class {missing or [1]}"
+        )
     mean, std = x.mean(axis=0), x.std(axis=0)
     scale = 1.0 / np.where(std > 0, std, 1.0)
     model = LogisticRegression(C=1.0 / (regularisation * len(x)), max_iter=iterations, tol=1e-3)

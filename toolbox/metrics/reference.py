@@ -31,8 +31,14 @@ class Gaussian:
 
 def reference_description(data_fingerprint: str, extractor: FeatureExtractor) -> dict[str, Any]:
     """Everything that the statistics of real images depend on. World size and batch size are not among it."""
-    return {"version": VERSION, "data": data_fingerprint, "extractor": extractor.fingerprint(),
-            "extractor_name": extractor.name, "n_features": extractor.n_features, "quantiser": QUANTISER}
+    return {
+        "version": VERSION,
+        "data": data_fingerprint,
+        "extractor": extractor.fingerprint(),
+        "extractor_name": extractor.name,
+        "n_features": extractor.n_features,
+        "quantiser": QUANTISER,
+    }
 
 
 class ReferenceCache:
@@ -55,7 +61,8 @@ class ReferenceCache:
         """{kind: statistics} of those ``kinds`` ('moments', 'class_moments', 'features') that are stored.
 
         Raises:
-            ValueError: for a torn file, or one whose content is of other data or another extractor than its name says.
+            ValueError: for a torn file, or one whose content is of other data or another extractor than its
+                name says.
         """
         path = self.path(description)
         if not path.exists():
@@ -64,11 +71,16 @@ class ReferenceCache:
         stored = json.loads(str(arrays.get("description", "{}")))
         wrong = [key for key in description if stored.get(key) != description[key]]
         if wrong:
-            raise ValueError(f"{path} holds statistics of another {', '.join(wrong)} ({stored.get(wrong[0])!r} in "
-                             f"place of {description[wrong[0]]!r}): delete the file, it is computed again")
+            raise ValueError(
+                f"{path} holds statistics of another {', '.join(wrong)} ({stored.get(wrong[0])!r} in "
+                f"place of {description[wrong[0]]!r}): delete the file, it is computed again"
+            )
         try:
-            return {kind: _statistics(kind, description["n_features"], arrays) for kind in kinds
-                    if any(key.startswith(f"{kind}.") for key in arrays)}
+            return {
+                kind: _statistics(kind, description["n_features"], arrays)
+                for kind in kinds
+                if any(key.startswith(f"{kind}.") for key in arrays)
+            }
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: {error}; delete the file, it is computed again") from error
 
@@ -77,8 +89,11 @@ class ReferenceCache:
         path = self.path(description)
         missing = [kind for kind in KINDS if kind not in statistics]
         everything = {**self.load(description, missing), **statistics}
-        arrays = {f"{kind}.{key}": value.numpy() for kind, part in everything.items()
-                  for key, value in part.state().items()}
+        arrays = {
+            f"{kind}.{key}": value.numpy()
+            for kind, part in everything.items()
+            for key, value in part.state().items()
+        }
         _write(path, {"description": np.array(json.dumps(dict(description), sort_keys=True)), **arrays})
         return path
 
@@ -97,13 +112,17 @@ def read_gaussian(path: str | Path, protocol: str | None, extractor: FeatureExtr
     """
     path = Path(path)
     if protocol != extractor.name:
-        raise ValueError(f"reference_protocol={protocol!r}: the metric uses the extractor {extractor.name!r}, and "
-                         f"{path} must have been made by it; if it was, say reference_protocol={extractor.name!r}")
+        raise ValueError(
+            f"reference_protocol={protocol!r}: the metric uses the extractor {extractor.name!r}, and "
+            f"{path} must have been made by it; if it was, say reference_protocol={extractor.name!r}"
+        )
     if not path.exists():
         raise FileNotFoundError(f"reference={str(path)!r}: no such file")
     if path.suffix != ".npz":
-        raise ValueError(f"reference={str(path)!r}: only .npz files are read (a pickle would run code); save its "
-                         f"arrays with numpy.savez(path, mu=mean, sigma=covariance)")
+        raise ValueError(
+            f"reference={str(path)!r}: only .npz files are read (a pickle would run code); save its "
+            f"arrays with numpy.savez(path, mu=mean, sigma=covariance)"
+        )
     arrays = _read(path)
     if not {"mu", "sigma"} <= set(arrays):
         raise ValueError(f"{path} holds {sorted(arrays)}: expected 'mu' and 'sigma'")
@@ -124,8 +143,13 @@ def _checked_gaussian(path: Path, mu: np.ndarray, sigma: np.ndarray, d: int) -> 
 def _statistics(kind: str, n_features: int, arrays: Mapping[str, np.ndarray]) -> Statistics:
     statistics = KINDS[kind](n_features)
     prefix = f"{kind}."
-    statistics.merge({key.removeprefix(prefix): torch.from_numpy(value) for key, value in arrays.items()
-                      if key.startswith(prefix)})
+    statistics.merge(
+        {
+            key.removeprefix(prefix): torch.from_numpy(value)
+            for key, value in arrays.items()
+            if key.startswith(prefix)
+        }
+    )
     return statistics
 
 
@@ -134,8 +158,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except Exception as error:  # numpy and zipfile raise many kinds for a torn file
-        raise ValueError(f"{path} cannot be read as a .npz file without pickles ({error}): delete it, or replace it "
-                         f"by a whole one") from error
+        raise ValueError(
+            f"{path} cannot be read as a .npz file without pickles ({error}): delete it, or replace it "
+            f"by a whole one"
+        ) from error
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -1,8 +1,8 @@
 """How well a segmenter finds the parts of images whose masks are known.
 
-Protocols: *pooled* counts the pixels of all images together and takes every part; *per image* is the one behind the tables of
-KLiSH (tables I, III and V): IoU of each image, averaged over the images where a part occurs (in the mask or in what was found),
-then over the parts without the background, part 0.
+Protocols: *pooled* counts the pixels of all images together and takes every part; *per image* is the one
+behind the tables of KLiSH (tables I, III and V): IoU of each image, averaged over the images where a part
+occurs (in the mask or in what was found), then over the parts without the background, part 0.
 """
 
 from __future__ import annotations
@@ -37,12 +37,22 @@ class SegmentationScores:
             ValueError: for masks of two shapes, or a part out of range.
         """
         if truth.shape != found.shape or truth.ndim != 3:
-            raise ValueError(f"truth has shape {tuple(truth.shape)} and found {tuple(found.shape)}: expected (N, H, W) of both")
+            raise ValueError(
+                f"truth has shape {tuple(truth.shape)} and found {tuple(found.shape)}: expected (N, H, W) of "
+                "both"
+            )
         for name, masks in (("truth", truth), ("found", found)):
             if masks.numel() and not 0 <= int(masks.min()) <= int(masks.max()) < self.parts:
-                raise ValueError(f"{name} has parts {int(masks.min())} to {int(masks.max())}: they must be 0 to {self.parts - 1}")
+                raise ValueError(
+                    f"{name} has parts {int(masks.min())} to {int(masks.max())}: they must be 0 to "
+                    f"{self.parts - 1}"
+                )
         for true_mask, mask in zip(truth.long().cpu(), found.long().cpu(), strict=True):
-            self._take(torch.bincount((true_mask * self.parts + mask).flatten(), minlength=self.parts**2).view(self.parts, -1))
+            self._take(
+                torch.bincount((true_mask * self.parts + mask).flatten(), minlength=self.parts**2).view(
+                    self.parts, -1
+                )
+            )
 
     def _take(self, counts: Tensor) -> None:
         self.counts += counts
@@ -63,8 +73,9 @@ class SegmentationScores:
         """Shares in [0, 1].
 
         Returns:
-            'pixel-accuracy'; 'miou' (per image, without background); 'miou-pooled' (all parts); 'iou' (list: pooled, each part).
-            A part that never occurs counts 0 in the pooled mean and is left out of the other.
+            'pixel-accuracy'; 'miou' (per image, without background); 'miou-pooled' (all parts); 'iou' (list:
+            pooled, each part). A part that never occurs counts 0 in the pooled mean and is left out of the
+            other.
 
         Raises:
             ValueError: when no pixel was fed.
@@ -76,6 +87,9 @@ class SegmentationScores:
         iou = self.counts.diagonal() / union.clamp(min=1)
         seen = self.occurs[1:] > 0
         per_image = (self.iou_sum[1:] / self.occurs[1:].clamp(min=1))[seen]
-        return {"pixel-accuracy": int(self.counts.diagonal().sum()) / total,
-                "miou": float(per_image.mean()) if len(per_image) else 0.0, "miou-pooled": float(iou.mean()),
-                "iou": iou.tolist()}
+        return {
+            "pixel-accuracy": int(self.counts.diagonal().sum()) / total,
+            "miou": float(per_image.mean()) if len(per_image) else 0.0,
+            "miou-pooled": float(iou.mean()),
+            "iou": iou.tolist(),
+        }

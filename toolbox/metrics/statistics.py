@@ -1,7 +1,7 @@
 """Sufficient statistics of a feature set: moments, moments of each class, or the features themselves.
 
-All add up: ``merge`` of the parts' states gives the statistics of the whole, in any order, to the last bit where the parts
-were fed the same batches.
+All add up: ``merge`` of the parts' states gives the statistics of the whole, in any order, to the last bit
+where the parts were fed the same batches.
 """
 
 from __future__ import annotations
@@ -63,17 +63,19 @@ class Statistics(ABC):
         if bad.any():
             row = int(bad.int().argmax())
             which = int(index[row]) if index is not None else self.n + row
-            raise ValueError(f"features of image {which} are not finite ({int(bad.sum())} such images in the batch): "
-                             f"look at the images, or at the extractor's precision")
+            raise ValueError(
+                f"features of image {which} are not finite ({int(bad.sum())} such images in the batch): "
+                f"look at the images, or at the extractor's precision"
+            )
         return features
 
 
 class Moments(Statistics):
     """Count, mean and centred scatter M = sum (x - mean)(x - mean)^T, float64.
 
-    A batch enters by its own mean m and scatter C: sum x = n m and sum x x^T = C + n m m^T. These two sums are kept with
-    106 bits, so that nothing is lost to a large mean, and batches may come in any order and from any process: the same
-    batches give the same bits.
+    A batch enters by its own mean m and scatter C: sum x = n m and sum x x^T = C + n m m^T. These two sums
+    are kept with 106 bits, so that nothing is lost to a large mean, and batches may come in any order and
+    from any process: the same batches give the same bits.
 
     >>> moments = Moments(1)
     >>> moments.update(torch.tensor([[1.0], [3.0]]))
@@ -97,7 +99,10 @@ class Moments(Statistics):
         upper, lower = split(mean)
         centred = rows - mean
         self._sum.add(n * upper, n * lower)
-        self._products.add(torch.outer(n * upper, upper), (centred.T @ centred).addr_(n * upper, lower).addr_(n * lower, mean))
+        self._products.add(
+            torch.outer(n * upper, upper),
+            (centred.T @ centred).addr_(n * upper, lower).addr_(n * lower, mean),
+        )
         self.n += n
 
     @property
@@ -115,8 +120,10 @@ class Moments(Statistics):
         centred = ExactSum(self.n_features, self.n_features)
         centred.merge(self._products.parts)
         counts = self.n % _AT_ONCE, self.n - self.n % _AT_ONCE  # each product is exact
-        centred.add(*(torch.outer(-count * upper, upper) for count in counts),
-                    torch.outer(-self.n * upper, rest) + torch.outer(-self.n * rest, mean))
+        centred.add(
+            *(torch.outer(-count * upper, upper) for count in counts),
+            torch.outer(-self.n * upper, rest) + torch.outer(-self.n * rest, mean),
+        )
         scatter, _ = centred.settled
         return (scatter + scatter.T) / 2
 
@@ -132,7 +139,11 @@ class Moments(Statistics):
 
     def state(self) -> State:
         """n, and both sums as (high, low): 'sum' (2, D), 'products' (2, D, D)."""
-        return {"n": torch.tensor(self.n), "sum": torch.stack(self._sum.settled), "products": torch.stack(self._products.settled)}
+        return {
+            "n": torch.tensor(self.n),
+            "sum": torch.stack(self._sum.settled),
+            "products": torch.stack(self._products.settled),
+        }
 
     def merge(self, state: State) -> None:
         d = self.n_features
@@ -181,7 +192,9 @@ class ClassMoments(Statistics):
 
 
 class FeatureBank(Statistics):
-    """All features (float32), with their labels and places: for neighbour, kernel and few-sample distances."""
+    """All features (float32), with their labels and places: for neighbour, kernel and few-sample
+    distances.
+    """
 
     kind = "features"
 
@@ -195,9 +208,13 @@ class FeatureBank(Statistics):
     def update(self, features: Tensor, labels: Tensor | None = None, index: Tensor | None = None) -> None:
         features = self._checked(features, index).float()
         n = len(features)
-        self._append({"features": features.clone(),
-                      "labels": torch.full((n,), -1) if labels is None else labels.cpu().long(),
-                      "index": torch.arange(self.n, self.n + n) if index is None else index.cpu().long()})
+        self._append(
+            {
+                "features": features.clone(),
+                "labels": torch.full((n,), -1) if labels is None else labels.cpu().long(),
+                "index": torch.arange(self.n, self.n + n) if index is None else index.cpu().long(),
+            }
+        )
 
     def state(self) -> State:
         """Features (n, D), labels (n,) and index (n,), in the order of the index whatever order they came in.
@@ -229,7 +246,9 @@ class FeatureBank(Statistics):
         return self.state()["labels"].numpy()
 
     def once(self, key: str, compute: Callable[[], Any]) -> Any:
-        """``compute()`` at the first call with this key, its result at later ones, until more features come in."""
+        """``compute()`` at the first call with this key, its result at later ones, until more features come
+        in.
+        """
         if key not in self._derived:
             self._derived[key] = compute()
         return self._derived[key]
@@ -244,8 +263,10 @@ class FeatureBank(Statistics):
     def _refuse_repeats(index: Tensor) -> None:
         repeated = index[1:][index[1:] == index[:-1]]
         if len(repeated):
-            raise ValueError(f"image {int(repeated[0])} was fed twice ({len(repeated)} repeated images): give each its "
-                             f"own Sample.index, and do not pad the last batch")
+            raise ValueError(
+                f"image {int(repeated[0])} was fed twice ({len(repeated)} repeated images): give each its "
+                f"own Sample.index, and do not pad the last batch"
+            )
 
 
 KINDS: dict[str, type[Statistics]] = {cls.kind: cls for cls in (Moments, ClassMoments, FeatureBank)}
@@ -256,7 +277,9 @@ def _check_state(state: State, shapes: dict[str, tuple[int, ...]]) -> None:
         if key not in state:
             raise ValueError(f"statistics lack {key!r}: they hold {', '.join(sorted(state)) or 'nothing'}")
         if tuple(state[key].shape) != shape:
-            raise ValueError(f"statistics: {key!r} has shape {tuple(state[key].shape)}, expected {shape}; "
-                             f"they come from another extractor")
+            raise ValueError(
+                f"statistics: {key!r} has shape {tuple(state[key].shape)}, expected {shape}; "
+                f"they come from another extractor"
+            )
         if not torch.isfinite(state[key]).all():
             raise ValueError(f"statistics: {key!r} holds values that are not finite")

@@ -1,6 +1,8 @@
-"""Adaptive discriminator augmentation: a pipeline of transformations, and the controller of their probability.
+"""Adaptive discriminator augmentation: a pipeline of transformations, and the controller of their
+probability.
 
-Karras et al.: Training Generative Adversarial Networks with Limited Data, NeurIPS 2020, sections 2 and 3, appendix B.
+Karras et al.: Training Generative Adversarial Networks with Limited Data, NeurIPS 2020, sections 2 and 3,
+appendix B.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ GROUPS = {
     "noise": ("noise",),
     "cutout": ("cutout",),
 }
-PIPELINES = {"b" + "gcfnc"[:k]: tuple(op for group in list(GROUPS.values())[: k + 1] for op in group) for k in range(1, 6)}
+PIPELINES = {
+    "b" + "gcfnc"[:k]: tuple(op for group in list(GROUPS.values())[: k + 1] for op in group)
+    for k in range(1, 6)
+}
 OPERATIONS = PIPELINES["bgcfnc"]
 GREY = torch.outer(change.LUMA, change.LUMA)  # projects colours on the grey axis
 
@@ -39,7 +44,9 @@ class Draws:
         percentile: in [0, 1), takes the place of every draw and lets every operation act: for comparisons.
     """
 
-    def __init__(self, n: int, p: float, rng: torch.Generator | None, percentile: float | None = None) -> None:
+    def __init__(
+        self, n: int, p: float, rng: torch.Generator | None, percentile: float | None = None
+    ) -> None:
         self.n, self.p, self.rng, self.percentile = n, p, rng, percentile
 
     def uniform(self, low: float, high: float) -> Tensor:
@@ -108,8 +115,15 @@ def _shift(draws: Draws, width: int, height: int) -> Tensor:
 
 
 GEOMETRY: tuple[tuple[str, Callable[[Draws, int, int], Tensor]], ...] = (
-    ("xflip", _flip), ("rotate90", _quarters), ("xint", _whole_shift), ("scale", _zoom), ("rotate", _turn), ("aniso", _stretch),
-    ("rotate", _second_turn), ("xfrac", _shift))
+    ("xflip", _flip),
+    ("rotate90", _quarters),
+    ("xint", _whole_shift),
+    ("scale", _zoom),
+    ("rotate", _turn),
+    ("aniso", _stretch),
+    ("rotate", _second_turn),
+    ("xfrac", _shift),
+)
 
 
 def inverse_geometry(draws: Draws, operations: Sequence[str], width: int, height: int) -> Tensor:
@@ -130,7 +144,8 @@ COLOUR: tuple[tuple[str, Callable[[Draws], Tensor]], ...] = (
     ("contrast", lambda draws: change.scale_colours(draws.maybe(draws.normal(0.5).exp2(), 1))),
     ("lumaflip", lambda draws: torch.eye(4) - 2 * GREY * draws.maybe(draws.whole(2), 0)[:, None, None]),
     ("hue", lambda draws: change.turn_colours(draws.maybe(draws.uniform(-math.pi, math.pi), 0))),
-    ("saturation", _saturate))
+    ("saturation", _saturate),
+)
 
 
 def colour_change(draws: Draws, operations: Sequence[str]) -> Tensor:
@@ -153,21 +168,26 @@ def band_gains(draws: Draws) -> Tensor:
 
 
 class AdaptiveAugment(Augment):
-    """ADA: operations that act on each image with probability p, which follows how sure the discriminator is of real images.
+    """ADA: operations that act on each image with probability p, which follows how sure the discriminator is
+    of real images.
 
-        r = E sign D(real);   every few iterations   p <- p + sign(r - target) images / (1000 speed_kimg)   (section 3)
+        r = E sign D(real)
+        every few iterations   p <- p + sign(r - target) images / (1000 speed_kimg)   (section 3)
 
     Args:
-        pipeline: 'bg', 'bgc', 'bgcf', 'bgcfn' or 'bgcfnc' (blit, geometry, colour, filter, noise, cutout), or names of groups or
-            single operations, in a list or separated by commas. 'imgfilter' needs images of more than 21 pixels.
+        pipeline: 'bg', 'bgc', 'bgcf', 'bgcfn' or 'bgcfnc' (blit, geometry, colour, filter, noise, cutout), or
+            names of groups or single operations, in a list or separated by commas. 'imgfilter' needs images
+            of more than 21 pixels.
         target: of r; None = p stays.
         p: at the start.
         speed_kimg: thousands of images in which p can go from 0 to 1 (500; 100 when fine-tuning).
         every: iterations between two steps of p.
-        highest: of p; the published code has no limit (math.inf): what is beyond 1 only takes longer to come down.
+        highest: of p; the published code has no limit (math.inf): what is beyond 1 only takes longer to come
+            down.
 
     Raises:
-        ValueError: for an unknown pipeline, a p outside [0, 1], or a speed or interval that p cannot move with.
+        ValueError: for an unknown pipeline, a p outside [0, 1], or a speed or interval that p cannot move
+            with.
     """
 
     p: Tensor
@@ -175,24 +195,46 @@ class AdaptiveAugment(Augment):
     lowpass: Tensor
     bank: Tensor
 
-    def __init__(self, pipeline: str | Sequence[str] = "bgc", target: float | None = 0.6, p: float = 0.0, speed_kimg: float = 500,
-                 every: int = 4, highest: float = 1.0) -> None:
+    def __init__(
+        self,
+        pipeline: str | Sequence[str] = "bgc",
+        target: float | None = 0.6,
+        p: float = 0.0,
+        speed_kimg: float = 500,
+        every: int = 4,
+        highest: float = 1.0,
+    ) -> None:
         super().__init__()
         if not 0 <= p <= 1:
             raise ValueError(f"p={p} must be in [0, 1]")
         if speed_kimg <= 0 or every < 1:
-            raise ValueError(f"speed_kimg={speed_kimg} must be above 0 and every={every} at least 1; target=None leaves p as it is")
+            raise ValueError(
+                f"speed_kimg={speed_kimg} must be above 0 and every={every} at least 1; target=None leaves p "
+                "as it is"
+            )
         self.operations = read_pipeline(pipeline)
-        self.pipeline, self.target, self.speed_kimg, self.every, self.highest = pipeline, target, speed_kimg, every, highest
+        self.pipeline, self.target, self.speed_kimg, self.every, self.highest = (
+            pipeline,
+            target,
+            speed_kimg,
+            every,
+            highest,
+        )
         self.register_buffer("p", torch.tensor(float(p)))
-        self.register_buffer("signs", torch.zeros(2))  # sum of sign D(real), and how many, since p was last moved
+        self.register_buffer(
+            "signs", torch.zeros(2)
+        )  # sum of sign D(real), and how many, since p was last moved
         self.register_buffer("lowpass", change.lowpass_filter(), persistent=False)
         self.register_buffer("bank", change.filter_bank(), persistent=False)
         self._noted: list[Tensor] = []
         self._read: tuple[Tensor, int, float] | None = None
 
-    def forward(self, images: Tensor, rng: torch.Generator | None = None, percentile: float | None = None) -> Tensor:
-        """Images (N, 3 or 1, H, W) in; the same shape out, which may leave [-1, 1]. ``percentile``: see :class:`Draws`."""
+    def forward(
+        self, images: Tensor, rng: torch.Generator | None = None, percentile: float | None = None
+    ) -> Tensor:
+        """Images (N, 3 or 1, H, W) in; the same shape out, which may leave [-1, 1]. ``percentile``: see
+        :class:`Draws`.
+        """
         draws = Draws(len(images), self.probability(), rng, percentile)
         if self._any("blit", "geom"):
             inverse = inverse_geometry(draws, self.operations, images.shape[3], images.shape[2])
@@ -207,7 +249,9 @@ class AdaptiveAugment(Augment):
             images = images + _noise(draws, images)
         if self._any("cutout"):
             size = draws.maybe(torch.full((draws.n,), 0.5), 0)
-            images = change.cut(images, *(v.to(images) for v in (size, draws.uniform(0, 1), draws.uniform(0, 1))))
+            images = change.cut(
+                images, *(v.to(images) for v in (size, draws.uniform(0, 1), draws.uniform(0, 1)))
+            )
         return images
 
     def probability(self) -> float:
@@ -223,7 +267,9 @@ class AdaptiveAugment(Augment):
 
     @torch.no_grad()
     def after_iteration(self, iteration: int, images: int) -> None:
-        """Every ``every`` iterations, move p by what was noted on all ranks; ``images`` real ones were shown in each."""
+        """Every ``every`` iterations, move p by what was noted on all ranks; ``images`` real ones were shown
+        in each.
+        """
         if self.target is None:
             return
         noted = torch.stack(self._noted).sum(dim=0) if self._noted else torch.zeros_like(self.signs)
@@ -231,7 +277,9 @@ class AdaptiveAugment(Augment):
         self._noted.clear()
         if (iteration + 1) % self.every == 0:
             step = images * self.every / (1000 * self.speed_kimg)
-            direction = (self.signs[0] / self.signs[1].clamp(min=1) - self.target).sign() * (self.signs[1] > 0)
+            direction = (self.signs[0] / self.signs[1].clamp(min=1) - self.target).sign() * (
+                self.signs[1] > 0
+            )
             self.p.add_(direction * step).clamp_(0, self.highest)
             self.signs.zero_()
 
@@ -258,7 +306,8 @@ def _noise(draws: Draws, images: Tensor) -> Tensor:
 
 
 def read_pipeline(pipeline: str | Sequence[str]) -> tuple[str, ...]:
-    """Operations of a pipeline's name, or of names of groups and operations, in a list or separated by commas.
+    """Operations of a pipeline's name, or of names of groups and operations, in a list or separated by
+    commas.
 
     Raises:
         ValueError: for an unknown name.
@@ -268,7 +317,9 @@ def read_pipeline(pipeline: str | Sequence[str]) -> tuple[str, ...]:
     parts = pipeline.split(",") if isinstance(pipeline, str) else pipeline
     for name in (part.strip() for part in parts if part.strip()):
         if name not in known:
-            raise ValueError(f"pipeline={pipeline!r}: {name!r} is not known; choose from {list(PIPELINES)}, groups "
-                             f"{list(GROUPS)} or operations {list(OPERATIONS)}{near(name, known)}")
+            raise ValueError(
+                f"pipeline={pipeline!r}: {name!r} is not known; choose from {list(PIPELINES)}, groups "
+                f"{list(GROUPS)} or operations {list(OPERATIONS)}{near(name, known)}"
+            )
         found += known[name]
     return tuple(found)

@@ -1,7 +1,8 @@
-"""The transformations of ADA's pipeline, given their parameters: geometry and colour as matrices, filters, cutout.
+"""The transformations of ADA's pipeline, given their parameters: geometry and colour as matrices, filters,
+cutout.
 
-Karras et al.: Training Generative Adversarial Networks with Limited Data, NeurIPS 2020, appendix B. Everything can be
-differentiated twice: R1 is a gradient through it.
+Karras et al.: Training Generative Adversarial Networks with Limited Data, NeurIPS 2020, appendix B.
+Everything can be differentiated twice: R1 is a gradient through it.
 """
 
 from __future__ import annotations
@@ -17,18 +18,36 @@ from torch import Tensor
 from toolbox.models.upfirdn import downsample2d, setup_filter, upsample2d
 
 SYM2 = (-0.12940952255092145, 0.22414386804185735, 0.836516303737469, 0.48296291314469025)
-SYM6 = (0.015404109327027373, 0.0034907120842174702, -0.11799011114819057, -0.048311742585633, 0.4910559419267466,
-        0.787641141030194, 0.3379294217276218, -0.07263752278646252, -0.021060292512300564, 0.04472490177066578,
-        0.0017677118642428036, -0.007800708325034148)
+SYM6 = (
+    0.015404109327027373,
+    0.0034907120842174702,
+    -0.11799011114819057,
+    -0.048311742585633,
+    0.4910559419267466,
+    0.787641141030194,
+    0.3379294217276218,
+    -0.07263752278646252,
+    -0.021060292512300564,
+    0.04472490177066578,
+    0.0017677118642428036,
+    -0.007800708325034148,
+)
 LUMA = torch.tensor([1.0, 1.0, 1.0, 0.0]) / math.sqrt(3)  # the grey axis, homogeneous
 BAND_POWER = torch.tensor([10.0, 1.0, 1.0, 1.0]) / 13  # of natural images, 1/f
 
 
 def matrix(rows: list[list[Tensor | float]]) -> Tensor:
     """(N, r, c) from rows of numbers (N,) and constants."""
-    n = max((len(value) for row in rows for value in row if isinstance(value, Tensor) and value.ndim), default=1)
-    return torch.stack([torch.stack([torch.as_tensor(value, dtype=torch.float32).expand(n) for value in row], dim=-1)
-                        for row in rows], dim=-2)
+    n = max(
+        (len(value) for row in rows for value in row if isinstance(value, Tensor) and value.ndim), default=1
+    )
+    return torch.stack(
+        [
+            torch.stack([torch.as_tensor(value, dtype=torch.float32).expand(n) for value in row], dim=-1)
+            for row in rows
+        ],
+        dim=-2,
+    )
 
 
 def translate(x: Tensor | float, y: Tensor | float) -> Tensor:
@@ -62,14 +81,18 @@ def turn_colours(angle: Tensor) -> Tensor:
     cross = torch.tensor([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
     angle = angle[:, None, None]
     whole = torch.eye(4).repeat(len(angle), 1, 1)
-    whole[:, :3, :3] = torch.outer(v, v) * (1 - angle.cos()) + torch.eye(3) * angle.cos() + cross * angle.sin()
+    whole[:, :3, :3] = (
+        torch.outer(v, v) * (1 - angle.cos()) + torch.eye(3) * angle.cos() + cross * angle.sin()
+    )
     return whole
 
 
 def transform(images: Tensor, inverse: Tensor, lowpass: Tensor) -> Tensor:
-    """Images (N, C, H, W) resampled so that output pixel x shows input pixel ``inverse`` x; mirrored at the edges.
+    """Images (N, C, H, W) resampled so that output pixel x shows input pixel ``inverse`` x; mirrored at the
+    edges.
 
-    Up-sampled by 2, resampled bilinearly, down-sampled by 2, both with the ``lowpass`` filter, against aliasing.
+    Up-sampled by 2, resampled bilinearly, down-sampled by 2, both with the ``lowpass`` filter, against
+    aliasing.
 
     Args:
         images: (N, C, H, W).
@@ -91,7 +114,8 @@ def transform(images: Tensor, inverse: Tensor, lowpass: Tensor) -> Tensor:
 
 
 def sample_at(images: Tensor, grid: Tensor) -> Tensor:
-    """Bilinear ``grid_sample`` with zeros outside, twice differentiable in the images (torch's own is not in every release).
+    """Bilinear ``grid_sample`` with zeros outside, twice differentiable in the images (torch's own is not in
+    every release).
 
     No gradient reaches the grid.
     """
@@ -119,7 +143,9 @@ class _Scatter(torch.autograd.Function):
     def forward(ctx: Any, values: Tensor, like: Tensor, grid: Tensor) -> Tensor:
         ctx.save_for_backward(like, grid)
         bilinear, zeros, align_corners, wanted = 0, 0, False, (True, False)
-        scattered: Tensor = torch.ops.aten.grid_sampler_2d_backward(values, like, grid, bilinear, zeros, align_corners, wanted)[0]
+        scattered: Tensor = torch.ops.aten.grid_sampler_2d_backward(
+            values, like, grid, bilinear, zeros, align_corners, wanted
+        )[0]
         return scattered
 
     @staticmethod
@@ -129,11 +155,15 @@ class _Scatter(torch.autograd.Function):
 
 
 def _margins(inverse: Tensor, width: int, height: int, pad: int) -> list[int]:
-    """How far beyond its edges [x0, y0, x1, y1] some image of the batch is looked at, at most one reflection."""
+    """How far beyond its edges [x0, y0, x1, y1] some image of the batch is looked at, at most one
+    reflection.
+    """
     cx, cy = (width - 1) / 2, (height - 1) / 2
     corners = torch.tensor([[-cx, -cy, 1], [cx, -cy, 1], [cx, cy, 1], [-cx, cy, 1]]).t()
     x, y = (inverse @ corners)[:, :2].transpose(0, 1).flatten(1)
-    reach = torch.stack([(-x).max(), (-y).max(), x.max(), y.max()]) + torch.tensor([2 * pad - cx, 2 * pad - cy] * 2)
+    reach = torch.stack([(-x).max(), (-y).max(), x.max(), y.max()]) + torch.tensor(
+        [2 * pad - cx, 2 * pad - cy] * 2
+    )
     most = torch.tensor([width - 1, height - 1] * 2)
     return [int(value) for value in reach.clamp(min=0).minimum(most).ceil()]
 
@@ -162,8 +192,11 @@ def filter_images(images: Tensor, taps: Tensor) -> Tensor:
     n, channels, height, width = images.shape
     half = taps.shape[1] // 2
     if min(height, width) <= half:
-        raise ValueError(f"images of {height}x{width} pixels are too small for 'imgfilter', whose {taps.shape[1]} taps need more "
-                         f"than {half}: leave it out (pipeline='bgc')")
+        raise ValueError(
+            f"images of {height}x{width} pixels are too small for 'imgfilter', whose {taps.shape[1]} taps "
+            "need more "
+            f"than {half}: leave it out (pipeline='bgc')"
+        )
     kernels = taps.to(images).repeat_interleave(channels, dim=0)
     x = F.pad(images, [half] * 4, mode="reflect").flatten(0, 1)[None]
     x = F.conv2d(x, kernels[:, None, None, :], groups=n * channels)
@@ -171,7 +204,9 @@ def filter_images(images: Tensor, taps: Tensor) -> Tensor:
 
 
 def cut(images: Tensor, size: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Zeros in a rectangle of each image: ``size`` (N,) of its sides, centred at x, y (N,), all in shares of the image."""
+    """Zeros in a rectangle of each image: ``size`` (N,) of its sides, centred at x, y (N,), all in shares of
+    the image.
+    """
     height, width = images.shape[2:]
     columns = ((torch.arange(width) + 0.5) / width - x[:, None]).abs() >= size[:, None] / 2
     rows = ((torch.arange(height) + 0.5) / height - y[:, None]).abs() >= size[:, None] / 2

@@ -1,8 +1,8 @@
 """Which statistics the BatchNorms of a generator use. It moves FID by points, so every result must say which.
 
-    running    the running averages of training (or of its EMA copy)
-    batch      those of the batch at hand: an image then depends on its neighbours
-    standing   averages collected anew over many generated images (BigGAN, appendix B)
+running    the running averages of training (or of its EMA copy)
+batch      those of the batch at hand: an image then depends on its neighbours
+standing   averages collected anew over many generated images (BigGAN, appendix B)
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def standing_statistics(generator: Generator, draw: Draw, batches: int = 16, bat
         ValueError: for less than one batch of two images.
     """
     if batches < 1 or batch < 2:
-        raise ValueError(f"batches={batches}, batch={batch}: standing statistics need at least 1 batch of 2 images")
+        raise ValueError(
+            f"batches={batches}, batch={batch}: standing statistics need at least 1 batch of 2 images"
+        )
     twin = copy.deepcopy(generator).eval()
     norms, device = batch_norms(twin), next(twin.parameters()).device
     for norm in norms:

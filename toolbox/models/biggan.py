@@ -1,8 +1,8 @@
 """BigGAN in the layout of PyTorch-StudioGAN ('big_resnet'): its published weights load by name.
 
-Brock, Donahue, Simonyan: Large Scale GAN Training for High Fidelity Natural Image Synthesis, ICLR 2019, appendix B.
-StudioGAN: Kang, Shin, Park 2022. At 32 px and 96 channels the generator has 9,416,196 parameters, the discriminator
-2,415,170 (10 classes).
+Brock, Donahue, Simonyan: Large Scale GAN Training for High Fidelity Natural Image Synthesis, ICLR 2019,
+appendix B. StudioGAN: Kang, Shin, Park 2022. At 32 px and 96 channels the generator has 9,416,196 parameters,
+the discriminator 2,415,170 (10 classes).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from toolbox.models.layers import (
 class Plan:
     """Channel multipliers of one image size, and after how many blocks the attention sits.
 
-    ``generator``: at 4x4 and after each up-block. ``discriminator``: after each block; ``down``: which of them halve.
+    ``generator``: at 4x4 and after each up-block. ``discriminator``: after each block; ``down``: which of
+    them halve.
     """
 
     generator: tuple[int, ...]
@@ -113,16 +114,26 @@ class BigGANGenerator(Generator):
         init: 'orthogonal' or 'normal' (N(0, 0.02)).
         bn_eps: epsilon of every BatchNorm.
 
-    ``feature_layers``: '4x4', '8x8', ...: the activations after everything done at that resolution, before the output
-    layer. ``feature_channels`` are their widths.
+    ``feature_layers``: '4x4', '8x8', ...: the activations after everything done at that resolution, before
+    the output layer. ``feature_channels`` are their widths.
 
     Raises:
         ValueError: for sizes that do not fit each other, naming the argument.
     """
 
-    def __init__(self, channels: int = 96, n_conditions: int = 10, image_size: int = 32, latent_dim: int = 80,
-                 embedding_dim: int = 128, attention: bool = True, groups: Sequence[int] | None = None,
-                 residual_class: bool = False, init: str = "orthogonal", bn_eps: float = 1e-4) -> None:
+    def __init__(
+        self,
+        channels: int = 96,
+        n_conditions: int = 10,
+        image_size: int = 32,
+        latent_dim: int = 80,
+        embedding_dim: int = 128,
+        attention: bool = True,
+        groups: Sequence[int] | None = None,
+        residual_class: bool = False,
+        init: str = "orthogonal",
+        bn_eps: float = 1e-4,
+    ) -> None:
         super().__init__()
         plan = plan_for(image_size)
         widths = [channels * factor for factor in plan.generator]
@@ -130,7 +141,10 @@ class BigGANGenerator(Generator):
         _check_divides(latent_dim, n_blocks + 1)
         self.image_size, self.latent_dim, self.n_conditions = image_size, latent_dim, n_conditions
         self.chunk = latent_dim // (n_blocks + 1)
-        self.feature_layers, self.feature_channels = tuple(f"{4 << i}x{4 << i}" for i in range(n_blocks + 1)), tuple(widths)
+        self.feature_layers, self.feature_channels = (
+            tuple(f"{4 << i}x{4 << i}" for i in range(n_blocks + 1)),
+            tuple(widths),
+        )
         self.linear0 = spectral_norm(nn.Linear(self.chunk, widths[0] * 16))
         self._build_table(n_conditions, embedding_dim, groups, residual_class)
         condition_dim = self.chunk + (embedding_dim if n_conditions else 0)
@@ -145,12 +159,16 @@ class BigGANGenerator(Generator):
         self.conv2d5 = spectral_norm(nn.Conv2d(widths[-1], 3, 3, padding=1))
         initialise(self, init)
 
-    def _build_table(self, n_conditions: int, embedding_dim: int, groups: Sequence[int] | None, residual: bool) -> None:
+    def _build_table(
+        self, n_conditions: int, embedding_dim: int, groups: Sequence[int] | None, residual: bool
+    ) -> None:
         self.shared_class: nn.Embedding | None = None
         if n_conditions:
             self.shared = nn.Embedding(n_conditions, embedding_dim)
         if groups is not None and len(groups) != n_conditions:
-            raise ValueError(f"groups has {len(groups)} entries, n_conditions is {n_conditions}: give one class a row")
+            raise ValueError(
+                f"groups has {len(groups)} entries, n_conditions is {n_conditions}: give one class a row"
+            )
         if not residual:
             return
         if groups is None:
@@ -181,9 +199,16 @@ class BigGANGenerator(Generator):
         """Images from latents and any embedding (N, embedding_dim), whether the table has it or not."""
         return torch.tanh(self.conv2d5(F.relu(self.bn4(self._body(latents, embedding)))))
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no noise, ``rng`` is unused.
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no
+        noise, ``rng`` is unused.
 
         Raises:
             ValueError: for a name that is not among them.
@@ -194,7 +219,9 @@ class BigGANGenerator(Generator):
         self._body(latents * truncation, embedding, taps)
         return {layer: taps[layer] for layer in layers}
 
-    def _body(self, latents: Tensor, embedding: Tensor | None, taps: dict[str, Tensor] | None = None) -> Tensor:
+    def _body(
+        self, latents: Tensor, embedding: Tensor | None, taps: dict[str, Tensor] | None = None
+    ) -> Tensor:
         """Activations before the output layer; ``taps`` is filled with the last ones at each resolution."""
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
@@ -214,7 +241,8 @@ class BigGANGenerator(Generator):
 
 
 class DiscriminatorBlock(nn.Module):
-    """ReLU, conv3x3, ReLU, conv3x3, mean 2x2; plus the skip. The first block of a network has no ReLU in front.
+    """ReLU, conv3x3, ReLU, conv3x3, mean 2x2; plus the skip. The first block of a network has no ReLU in
+    front.
 
     ``inplace_skip``: the skip starts from the activated input, as it does where the ReLU is done in place.
     """
@@ -241,7 +269,8 @@ class DiscriminatorBlock(nn.Module):
 
 
 class BigGANDiscriminator(Discriminator):
-    """StudioGAN's BigGAN discriminator: sum pooling, linear score plus projection on the label (Miyato & Koyama 2018).
+    """StudioGAN's BigGAN discriminator: sum pooling, linear score plus projection on the label (Miyato &
+    Koyama 2018).
 
         D(x, y) = linear1(h) + <embedding[y], h>,   h = sum over positions of relu(features)
 
@@ -250,20 +279,31 @@ class BigGANDiscriminator(Discriminator):
         n_conditions: number of classes; 0 = unconditional.
         image_size: 16, 32 or 64.
         attention: self-attention after the first block.
-        inplace_skip: read the skip path as the reference runs it: its ReLU is in place, so that the skip of every block
-            but the first starts from the activated input. Published weights were trained so. False = the clean block.
+        inplace_skip: read the skip path as the reference runs it: its ReLU is in place, so that the skip of
+            every block but the first starts from the activated input. Published weights were trained so.
+            False = the clean block.
         init: 'orthogonal' or 'normal' (N(0, 0.02)).
         factors: channels of each block in units of ``channels``; None = StudioGAN's.
     """
 
-    def __init__(self, channels: int = 96, n_conditions: int = 10, image_size: int = 32, attention: bool = True,
-                 inplace_skip: bool = True, init: str = "orthogonal", factors: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        channels: int = 96,
+        n_conditions: int = 10,
+        image_size: int = 32,
+        attention: bool = True,
+        inplace_skip: bool = True,
+        init: str = "orthogonal",
+        factors: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
         plan = plan_for(image_size)
         self.image_size, self.n_conditions = image_size, n_conditions
         factors = plan.discriminator if factors is None else factors
         if len(factors) != len(plan.down):
-            raise ValueError(f"factors has {len(factors)} entries, image_size={image_size} needs {len(plan.down)}")
+            raise ValueError(
+                f"factors has {len(factors)} entries, image_size={image_size} needs {len(plan.down)}"
+            )
         widths = [3, *(channels * factor for factor in factors)]
         blocks: list[nn.Module] = []
         for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
@@ -280,8 +320,10 @@ class BigGANDiscriminator(Discriminator):
     def encode(self, images: Tensor) -> Tensor:
         """h (N, C): features of images (N, 3, size, size), summed over positions."""
         if images.shape[1:] != (3, self.image_size, self.image_size):
-            raise ValueError(f"images have shape {tuple(images.shape)}, expected (N, 3, {self.image_size}, "
-                             f"{self.image_size}): image_size of the discriminator and of the data must agree")
+            raise ValueError(
+                f"images have shape {tuple(images.shape)}, expected (N, 3, {self.image_size}, "
+                f"{self.image_size}): image_size of the discriminator and of the data must agree"
+            )
         x = fast_layout(images)
         for block in _unnested(self.blocks):
             x = block(x)
@@ -311,15 +353,19 @@ class BigGANDiscriminator(Discriminator):
             check_weights(condition.weights, self.n_conditions, name)
             rows = torch.arange(self.n_conditions, device=condition.weights.device)
             return condition.weights.to(self.linear1.bias.dtype) @ self.embedding(rows)
-        raise ValueError(f"{name} judges under {self.n_conditions} classes: give condition.labels (N,), or "
-                         f"condition=None for the unconditional score")
+        raise ValueError(
+            f"{name} judges under {self.n_conditions} classes: give condition.labels (N,), or "
+            f"condition=None for the unconditional score"
+        )
 
 
 def check_layers(layers: Sequence[str], known: Sequence[str]) -> None:
     """Raise ValueError for a name that is not among the ``known``."""
     for layer in layers:
         if layer not in known:
-            raise ValueError(f"layers: {layer!r} is not a feature layer; choose from {list(known)}{near(layer, known)}")
+            raise ValueError(
+                f"layers: {layer!r} is not a feature layer; choose from {list(known)}{near(layer, known)}"
+            )
 
 
 def _nested(blocks: list[nn.Module]) -> nn.ModuleList:
@@ -335,5 +381,7 @@ def _unnested(blocks: nn.ModuleList) -> Iterator[nn.Module]:
 def _check_divides(latent_dim: int, chunks: int) -> None:
     if latent_dim < chunks or latent_dim % chunks:
         below = max(latent_dim // chunks, 1) * chunks
-        raise ValueError(f"latent_dim={latent_dim} cannot be cut into {chunks} equal chunks (blocks + 1); "
-                         f"take {below} or {below + chunks}")
+        raise ValueError(
+            f"latent_dim={latent_dim} cannot be cut into {chunks} equal chunks (blocks + 1); "
+            f"take {below} or {below + chunks}"
+        )

@@ -1,9 +1,10 @@
-"""BigGAN at 32 px as ajbrock/BigGAN-PyTorch builds it: base of DiffAugment's and vision-aided GAN's CIFAR runs.
+"""BigGAN at 32 px as ajbrock/BigGAN-PyTorch builds it: base of DiffAugment's and vision-aided GAN's CIFAR
+runs.
 
 Two forms of the generator exist there. With ``hier`` and ``shared`` it is StudioGAN's without attention
-(:class:`AjbrockSharedGenerator`); its CIFAR script sets neither, so that every BatchNorm owns a gain and a bias row a
-class, and the latent enters only at the start (:class:`AjbrockGenerator`; 4,304,387 parameters at 64 channels). The
-discriminator is 4 x channels wide and clean in its skips (4,207,361 parameters).
+(:class:`AjbrockSharedGenerator`); its CIFAR script sets neither, so that every BatchNorm owns a gain and a
+bias row a class, and the latent enters only at the start (:class:`AjbrockGenerator`; 4,304,387 parameters at
+64 channels). The discriminator is 4 x channels wide and clean in its skips (4,207,361 parameters).
 
 State dicts of that repository load as they are (``load_state_dict``, strict); see :func:`from_ajbrock`.
 """
@@ -25,9 +26,15 @@ from toolbox.models.conditions import embed
 from toolbox.models.layers import fast_layout, initialise, spectral_norm
 
 RENAMES = (
-    (r"\.conv1\.", ".conv2d1."), (r"\.conv2\.", ".conv2d2."), (r"\.conv_sc\.", ".conv2d0."),
-    (r"^output_layer\.0\.gain$", "bn4.weight"), (r"^output_layer\.0\.", "bn4."), (r"^output_layer\.2\.", "conv2d5."),
-    (r"\.(bn\d)\.stored_", r".\1.bn.running_"), (r"\.stored_", ".running_"), (r"^embed\.", "embedding."),
+    (r"\.conv1\.", ".conv2d1."),
+    (r"\.conv2\.", ".conv2d2."),
+    (r"\.conv_sc\.", ".conv2d0."),
+    (r"^output_layer\.0\.gain$", "bn4.weight"),
+    (r"^output_layer\.0\.", "bn4."),
+    (r"^output_layer\.2\.", "conv2d5."),
+    (r"\.(bn\d)\.stored_", r".\1.bn.running_"),
+    (r"\.stored_", ".running_"),
+    (r"^embed\.", "embedding."),
 )
 """Names of that repository to ours (StudioGAN's), as regular expressions in order."""
 
@@ -35,8 +42,8 @@ RENAMES = (
 def from_ajbrock(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict of ajbrock/BigGAN-PyTorch in our names.
 
-    It stores raw weights and ``u0``, and takes one power step in every forward, in eval mode too; our u and v are those
-    after that step, so that eval mode gives its sigma.
+    It stores raw weights and ``u0``, and takes one power step in every forward, in eval mode too; our u and v
+    are those after that step, so that eval mode gives its sigma.
     """
     linear = "linear0." if any(key.startswith("output_layer.") for key in state) else "linear1."
     ours: dict[str, Tensor] = {}
@@ -87,7 +94,8 @@ class ClassRowBatchNorm(nn.Module):
 
 
 class AjbrockGenerator(Generator):
-    """Generator of that repository's CIFAR script: class rows in every BatchNorm, the whole latent at the start.
+    """Generator of that repository's CIFAR script: class rows in every BatchNorm, the whole latent at the
+    start.
 
     Soft ``condition.weights`` mix the rows of gain and bias.
 
@@ -98,14 +106,23 @@ class AjbrockGenerator(Generator):
         init: 'normal' (N(0, 0.02), the script's) or 'orthogonal'.
         bn_eps: epsilon of every BatchNorm.
 
-    ``feature_layers``: '4x4' to '32x32', the activations after each block. ``feature_channels`` are their widths.
+    ``feature_layers``: '4x4' to '32x32', the activations after each block. ``feature_channels`` are their
+    widths.
     """
 
-    def __init__(self, channels: int = 64, n_conditions: int = 10, latent_dim: int = 128, init: str = "normal",
-                 bn_eps: float = 1e-5) -> None:
+    def __init__(
+        self,
+        channels: int = 64,
+        n_conditions: int = 10,
+        latent_dim: int = 128,
+        init: str = "normal",
+        bn_eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         if n_conditions < 1:
-            raise ValueError(f"n_conditions={n_conditions}: class rows need at least 1; BigGANGenerator knows 0")
+            raise ValueError(
+                f"n_conditions={n_conditions}: class rows need at least 1; BigGANGenerator knows 0"
+            )
         self.image_size, self.latent_dim, self.n_conditions = 32, latent_dim, n_conditions
         width = 4 * channels
         self.feature_layers, self.feature_channels = ("4x4", "8x8", "16x16", "32x32"), (width,) * 4
@@ -126,9 +143,16 @@ class AjbrockGenerator(Generator):
         *_, x = self._walk(latents, condition)
         return torch.tanh(self.conv2d5(F.relu(self.bn4(x))))
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no noise, ``rng`` is unused.
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no
+        noise, ``rng`` is unused.
 
         Raises:
             ValueError: for a name that is not among them.
@@ -153,17 +177,28 @@ class AjbrockSharedGenerator(BigGANGenerator):
     At 96 channels 9,231,875 parameters. Arguments as there.
     """
 
-    def __init__(self, channels: int = 64, n_conditions: int = 10, latent_dim: int = 80, embedding_dim: int = 128,
-                 init: str = "normal", bn_eps: float = 1e-5) -> None:
-        super().__init__(channels, n_conditions, 32, latent_dim, embedding_dim, attention=False, init=init,
-                         bn_eps=bn_eps)
+    def __init__(
+        self,
+        channels: int = 64,
+        n_conditions: int = 10,
+        latent_dim: int = 80,
+        embedding_dim: int = 128,
+        init: str = "normal",
+        bn_eps: float = 1e-5,
+    ) -> None:
+        super().__init__(
+            channels, n_conditions, 32, latent_dim, embedding_dim, attention=False, init=init, bn_eps=bn_eps
+        )
         self.register_load_state_dict_pre_hook(_translate)
 
 
 class AjbrockDiscriminator(BigGANDiscriminator):
-    """That repository's discriminator: :class:`BigGANDiscriminator`, 4 x channels wide, clean skips, no attention."""
+    """That repository's discriminator: :class:`BigGANDiscriminator`, 4 x channels wide, clean skips, no
+    attention.
+    """
 
     def __init__(self, channels: int = 64, n_conditions: int = 10, init: str = "normal") -> None:
-        super().__init__(channels, n_conditions, 32, attention=False, inplace_skip=False, init=init,
-                         factors=(4, 4, 4, 4))
+        super().__init__(
+            channels, n_conditions, 32, attention=False, inplace_skip=False, init=init, factors=(4, 4, 4, 4)
+        )
         self.register_load_state_dict_pre_hook(_translate)

@@ -24,7 +24,8 @@ class Normalise(nn.Module):
     """Images in [-1, 1] to zero mean and unit variance a channel: ((x + 1) / 2 - mean) / std.
 
     Args:
-        statistics: a name out of ``NORMALISATIONS``, or dict(mean=[r, g, b], std=[r, g, b]) of images in [0, 1].
+        statistics: a name out of ``NORMALISATIONS``, or dict(mean=[r, g, b], std=[r, g, b]) of images in [0,
+            1].
 
     Raises:
         ValueError: for an unknown name, or numbers that are not three (positive) ones.
@@ -34,7 +35,9 @@ class Normalise(nn.Module):
         super().__init__()
         mean, std = (torch.tensor(list(values), dtype=torch.float32) for values in _statistics(statistics))
         if mean.shape != (3,) or std.shape != (3,) or (std <= 0).any():
-            raise ValueError(f"normalisation={statistics!r}: mean and std need three numbers each, std above 0")
+            raise ValueError(
+                f"normalisation={statistics!r}: mean and std need three numbers each, std above 0"
+            )
         self.scale: Tensor
         self.shift: Tensor
         self.register_buffer("scale", (0.5 / std).view(3, 1, 1), persistent=False)
@@ -51,13 +54,17 @@ def _statistics(given: str | Mapping[str, Sequence[float]]) -> tuple[Sequence[fl
             raise ValueError(f"normalisation has keys {sorted(given)}, expected 'mean' and 'std'")
         return given["mean"], given["std"]
     if given not in NORMALISATIONS:
-        raise ValueError(f"normalisation={given!r} is not known; choose from {list(NORMALISATIONS)}, or give "
-                         f"dict(mean=[...], std=[...]){near(given, NORMALISATIONS)}")
+        raise ValueError(
+            f"normalisation={given!r} is not known; choose from {list(NORMALISATIONS)}, or give "
+            f"dict(mean=[...], std=[...]){near(given, NORMALISATIONS)}"
+        )
     return NORMALISATIONS[given]
 
 
 class WideBlock(nn.Module):
-    """BN, leaky ReLU, conv3x3, BN, leaky ReLU, conv3x3, plus the skip (Zagoruyko & Komodakis 2016, figure 1)."""
+    """BN, leaky ReLU, conv3x3, BN, leaky ReLU, conv3x3, plus the skip (Zagoruyko & Komodakis 2016,
+    figure 1).
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, activate_skip: bool, momentum: float) -> None:
         super().__init__()
@@ -76,7 +83,8 @@ class WideBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """Wide ResNet as FixMatch uses it: leaky ReLU 0.1, the very first skip activated (Sohn et al. 2020, appendix B).
+    """Wide ResNet as FixMatch uses it: leaky ReLU 0.1, the very first skip activated (Sohn et al. 2020,
+    appendix B).
 
     WRN-28-2 has 1.47 M parameters for 10 classes.
 
@@ -91,8 +99,14 @@ class WideResNet(nn.Module):
         ValueError: for a depth that is not 6 n + 4.
     """
 
-    def __init__(self, depth: int = 28, width: int = 2, n_classes: int = 10,
-                 normalisation: str | Mapping[str, Sequence[float]] = "cifar10", bn_momentum: float = 0.1) -> None:
+    def __init__(
+        self,
+        depth: int = 28,
+        width: int = 2,
+        n_classes: int = 10,
+        normalisation: str | Mapping[str, Sequence[float]] = "cifar10",
+        bn_momentum: float = 0.1,
+    ) -> None:
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"depth={depth} is not 6 n + 4: take {max(depth - 4, 6) // 6 * 6 + 4}")
@@ -129,16 +143,27 @@ class SmallConvNet(nn.Module):
         normalisation: see :class:`Normalise`.
     """
 
-    def __init__(self, n_classes: int = 10, channels: int = 32,
-                 normalisation: str | Mapping[str, Sequence[float]] = "none") -> None:
+    def __init__(
+        self,
+        n_classes: int = 10,
+        channels: int = 32,
+        normalisation: str | Mapping[str, Sequence[float]] = "none",
+    ) -> None:
         super().__init__()
         widths = [3, channels, 2 * channels, 4 * channels]
         self.n_classes, self.n_features = n_classes, widths[-1]
         self.normalise = Normalise(normalisation)
-        self.blocks = nn.Sequential(*[
-            nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs),
-                          nn.LeakyReLU(0.1), nn.AvgPool2d(2))
-            for inputs, outputs in pairwise(widths)])
+        self.blocks = nn.Sequential(
+            *[
+                nn.Sequential(
+                    nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(outputs),
+                    nn.LeakyReLU(0.1),
+                    nn.AvgPool2d(2),
+                )
+                for inputs, outputs in pairwise(widths)
+            ]
+        )
         self.head = nn.Linear(widths[-1], n_classes)
         _initialise(self)
 

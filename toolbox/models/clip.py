@@ -17,7 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.models import clip_text
-from toolbox.models.clip_weights import architecture_config, build_model, find_weights, load_strictly, read_state_dict
+from toolbox.models.clip_weights import (
+    architecture_config,
+    build_model,
+    find_weights,
+    load_strictly,
+    read_state_dict,
+)
 
 RESIZE_MODES = ("bilinear", "area", "antialias")
 CLIP_VOCABULARY = 49408
@@ -28,12 +34,12 @@ class Clip(nn.Module):
 
     Args:
         architecture: open_clip name, a ``.json`` file in its configuration layout, or that layout as a dict.
-        weights: a file (safetensors, or a PyTorch state dict), a tag of open_clip ('openai'), or None for random ones.
-            OpenAI's weights need the '-quickgelu' architectures; the plain ones are refused.
-        resize: how images are brought to the network's size: 'bilinear' (align_corners False), 'area' (as vision-aided
-            GAN does), or 'antialias' (bilinear with antialiasing, for strong reductions).
-        frozen: no parameter asks for gradients, and ``train()`` leaves the network in eval mode. Gradients still reach
-            images and token embeddings.
+        weights: a file (safetensors, or a PyTorch state dict), a tag of open_clip ('openai'), or None for
+            random ones. OpenAI's weights need the '-quickgelu' architectures; the plain ones are refused.
+        resize: how images are brought to the network's size: 'bilinear' (align_corners False), 'area' (as
+            vision-aided GAN does), or 'antialias' (bilinear with antialiasing, for strong reductions).
+        frozen: no parameter asks for gradients, and ``train()`` leaves the network in eval mode. Gradients
+            still reach images and token embeddings.
         download: allow fetching a tag's weights; without it only the local cache is looked at.
 
     Attributes:
@@ -44,7 +50,8 @@ class Clip(nn.Module):
         token_width: width of token embeddings.
 
     Raises:
-        ValueError: unknown architecture, unfit weights, a wrong activation for the weights, an unknown resize.
+        ValueError: unknown architecture, unfit weights, a wrong activation for the weights, an unknown
+            resize.
         FileNotFoundError: weights that are neither a file nor a tag, or not on this machine.
     """
 
@@ -52,9 +59,14 @@ class Clip(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, architecture: str | Mapping[str, Any] = "ViT-B-32-quickgelu",
-                 weights: str | os.PathLike[str] | None = None, resize: str = "bilinear", frozen: bool = True,
-                 download: bool = False) -> None:
+    def __init__(
+        self,
+        architecture: str | Mapping[str, Any] = "ViT-B-32-quickgelu",
+        weights: str | os.PathLike[str] | None = None,
+        resize: str = "bilinear",
+        frozen: bool = True,
+        download: bool = False,
+    ) -> None:
         super().__init__()
         if resize not in RESIZE_MODES:
             raise ValueError(f"resize={resize!r} is not one of {', '.join(RESIZE_MODES)}")
@@ -62,7 +74,9 @@ class Clip(nn.Module):
         self.resize, self.frozen = resize, frozen
         self.embedding_dim = int(self.config["embed_dim"])
         quick_gelu = bool(self.config.get("quick_gelu", False))
-        path, known = (None, {}) if weights is None else find_weights(weights, self.architecture, quick_gelu, download)
+        path, known = (
+            (None, {}) if weights is None else find_weights(weights, self.architecture, quick_gelu, download)
+        )
         self.model = build_model(self.config)
         if path is not None:
             load_strictly(self.model, read_state_dict(path), str(path), self.architecture, quick_gelu)
@@ -100,7 +114,9 @@ class Clip(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        """Scalar: logarithm of the factor of cosine similarities in the contrastive loss (log 1 / temperature)."""
+        """Scalar: logarithm of the factor of cosine similarities in the contrastive loss (log 1 /
+        temperature).
+        """
         return self.model.logit_scale
 
     # images
@@ -116,7 +132,9 @@ class Clip(nn.Module):
         return F.normalize(features, dim=-1) if normalize else features
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) in [-1, 1] as the image encoder wants them: its size, its mean and deviation."""
+        """Images (N, 3, H, W) in [-1, 1] as the image encoder wants them: its size, its mean and
+        deviation.
+        """
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (N, 3, H, W), got {tuple(images.shape)}")
         return (self._to_image_size((images + 1) / 2) - self.mean) / self.std
@@ -126,26 +144,37 @@ class Clip(nn.Module):
             return images
         if self.resize == "area":
             return F.interpolate(images, size=self.image_size, mode="area")
-        return F.interpolate(images, size=self.image_size, mode="bilinear", align_corners=False,
-                             antialias=self.resize == "antialias")
+        return F.interpolate(
+            images,
+            size=self.image_size,
+            mode="bilinear",
+            align_corners=False,
+            antialias=self.resize == "antialias",
+        )
 
     # text
 
     @cached_property
     def tokenizer(self) -> Any:
-        """open_clip's tokenizer of this architecture (CLIP's own works offline; others may need their files)."""
+        """open_clip's tokenizer of this architecture (CLIP's own works offline; others may need
+        their files).
+        """
         import open_clip
 
         if open_clip.get_model_config(self.architecture) is not None:
             return open_clip.get_tokenizer(self.architecture)
         size = clip_text.text_tower(self.model).vocab_size
         if size != CLIP_VOCABULARY:
-            raise ValueError(f"no tokenizer for a vocabulary of {size} tokens (CLIP's has {CLIP_VOCABULARY}): "
-                             "pass token ids")
+            raise ValueError(
+                f"no tokenizer for a vocabulary of {size} tokens (CLIP's has {CLIP_VOCABULARY}): "
+                "pass token ids"
+            )
         return open_clip.SimpleTokenizer(context_length=self.context_length)
 
     def tokenize(self, texts: str | Sequence[str]) -> Tensor:
-        """Token ids (N, context_length) int64: start, pieces, end, zeros; too long texts are cut, keeping the end."""
+        """Token ids (N, context_length) int64: start, pieces, end, zeros; too long texts are cut, keeping the
+        end.
+        """
         return self.tokenizer([texts] if isinstance(texts, str) else list(texts))
 
     def encode_texts(self, texts: str | Sequence[str], normalize: bool = False) -> Tensor:
@@ -153,14 +182,18 @@ class Clip(nn.Module):
         return self.encode_tokens(self.tokenize(texts).to(self._token_table().device), normalize)
 
     def encode_tokens(self, ids: Tensor, normalize: bool = False) -> Tensor:
-        """Features (N, embedding_dim) of token ids (N, context_length), computed up to the longest text only."""
+        """Features (N, embedding_dim) of token ids (N, context_length), computed up to the longest
+        text only.
+        """
         if clip_text.why_unsupported(self.model):
             return self.model.encode_text(ids, normalize=normalize)
         ids = self.truncate(ids)
         return self.encode_embeddings(self.embed_tokens(ids), ids, normalize)
 
     def truncate(self, ids: Tensor) -> Tensor:
-        """Token ids (N, L) cut after the last end-of-text token: the features stay the same, the cost falls."""
+        """Token ids (N, L) cut after the last end-of-text token: the features stay the same, the
+        cost falls.
+        """
         return ids[:, : int(clip_text.end_positions(self.model, ids).max()) + 1]
 
     def embed_tokens(self, ids: Tensor) -> Tensor:
@@ -171,9 +204,10 @@ class Clip(nn.Module):
         """Text features (N, embedding_dim) from token embeddings, differentiable in them.
 
         Args:
-            embeddings: (N, L, token_width) whole prompts, L up to ``context_length``; learnt vectors may stand in place
-                of words. L may be cut to the longest prompt.
-            ids: (N, L) int64 of the same layout (placeholders where vectors are learnt): tells where the text ends.
+            embeddings: (N, L, token_width) whole prompts, L up to ``context_length``; learnt vectors may
+                stand in place of words. L may be cut to the longest prompt.
+            ids: (N, L) int64 of the same layout (placeholders where vectors are learnt): tells where the text
+                ends.
             normalize: scale features to unit length.
 
         Raises:
@@ -182,9 +216,11 @@ class Clip(nn.Module):
         """
         reason = clip_text.why_unsupported(self.model)
         if reason:
-            raise NotImplementedError(f"architecture={self.architecture!r} cannot encode token embeddings: {reason}. "
-                                      "Use a CLIP with causal attention and end-of-text pooling, such as "
-                                      "'ViT-B-32-quickgelu'.")
+            raise NotImplementedError(
+                f"architecture={self.architecture!r} cannot encode token embeddings: {reason}. "
+                "Use a CLIP with causal attention and end-of-text pooling, such as "
+                "'ViT-B-32-quickgelu'."
+            )
         self._check_prompt(embeddings, ids)
         features = clip_text.encode_embeddings(self.model, embeddings, ids)
         return F.normalize(features, dim=-1) if normalize else features
@@ -193,13 +229,20 @@ class Clip(nn.Module):
         if embeddings.ndim != 3 or embeddings.shape[2] != self.token_width:
             raise ValueError(f"embeddings must be (N, L, {self.token_width}), got {tuple(embeddings.shape)}")
         if tuple(ids.shape) != tuple(embeddings.shape[:2]):
-            raise ValueError(f"ids {tuple(ids.shape)} must have the layout of embeddings {tuple(embeddings.shape[:2])}")
+            raise ValueError(
+                f"ids {tuple(ids.shape)} must have the layout of embeddings {tuple(embeddings.shape[:2])}"
+            )
         if embeddings.shape[1] > self.context_length:
-            raise ValueError(f"prompts of {embeddings.shape[1]} tokens are longer than "
-                             f"context_length={self.context_length}")
+            raise ValueError(
+                f"prompts of {embeddings.shape[1]} tokens are longer than "
+                f"context_length={self.context_length}"
+            )
 
-    def nearest_tokens(self, vectors: Tensor, top: int = 1, words_only: bool = True) -> list[list[tuple[str, float]]]:
-        """For each vector (N, token_width) the ``top`` nearest tokens by Euclidean distance, as (text, distance).
+    def nearest_tokens(
+        self, vectors: Tensor, top: int = 1, words_only: bool = True
+    ) -> list[list[tuple[str, float]]]:
+        """For each vector (N, token_width) the ``top`` nearest tokens by Euclidean distance, as (text,
+        distance).
 
         ``words_only`` leaves out pieces that do not end a word and those with anything but letters.
         """
@@ -219,15 +262,21 @@ class Clip(nn.Module):
     def _token_table(self) -> Tensor:
         tower = clip_text.text_tower(self.model)
         if not hasattr(tower, "token_embedding"):
-            raise NotImplementedError(f"architecture={self.architecture!r}: {clip_text.why_unsupported(self.model)}")
+            raise NotImplementedError(
+                f"architecture={self.architecture!r}: {clip_text.why_unsupported(self.model)}"
+            )
         return tower.token_embedding.weight
 
     # identity
 
     def fingerprint(self) -> str:
         """sha256 of weights, configuration and preprocessing: equal digests mean equal features."""
-        description = dict(config=self.config, resize=self.resize, mean=self.mean.flatten().tolist(),
-                           std=self.std.flatten().tolist())
+        description = dict(
+            config=self.config,
+            resize=self.resize,
+            mean=self.mean.flatten().tolist(),
+            std=self.std.flatten().tolist(),
+        )
         digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
         for key, value in sorted(self.model.state_dict().items()):
             digest.update(key.encode())

@@ -23,8 +23,8 @@ WORDS = FOLDER / "clip_embedded_words.json"  # ids of the tokens that occur in i
 class EmbeddedClip(Clip):
     """The toy CLIP that is shipped with the toolbox: 32-pixel images, CLIP's vocabulary, a few MB.
 
-    It knows the embedded data only (emoji and Fashion-MNIST, ``weights/clip_embedded.json``) and stands in for a real
-    CLIP where there is no network: results with it say nothing about a real one.
+    It knows the embedded data only (emoji and Fashion-MNIST, ``weights/clip_embedded.json``) and stands in
+    for a real CLIP where there is no network: results with it say nothing about a real one.
 
     Args:
         pretrained: load the shipped weights; False gives random ones, for training it anew.
@@ -37,7 +37,9 @@ class EmbeddedClip(Clip):
 
     @cached_property
     def _words(self) -> Tensor:
-        """Words of its captions alone: all other rows of the token table are as they were drawn, and mean nothing."""
+        """Words of its captions alone: all other rows of the token table are as they were drawn, and mean
+        nothing.
+        """
         seen = torch.zeros(len(self._token_table()), dtype=torch.bool)
         seen[json.loads(WORDS.read_text(encoding="utf-8"))] = True
         return clip_text.word_mask(self.tokenizer.decoder, self._piece, len(seen)) & seen
@@ -46,11 +48,12 @@ class EmbeddedClip(Clip):
 class EmbeddedClipFeatures(ClipFeatures):
     """Features of the shipped toy CLIP: the stand-in where there is no network.
 
-    Distances measured with it (``fid[toy-clip,...]``) compare runs on the embedded data with each other, and with
-    nothing else.
+    Distances measured with it (``fid[toy-clip,...]``) compare runs on the embedded data with each other, and
+    with nothing else.
 
     Args:
-        layer: 'pooled' (384 numbers, mean over the last feature map) or 'embedding' (the space shared with texts).
+        layer: 'pooled' (384 numbers, mean over the last feature map) or 'embedding' (the space shared with
+            texts).
         normalize: scale features to unit length.
     """
 

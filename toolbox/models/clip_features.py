@@ -21,17 +21,23 @@ class ClipFeatures(FeatureExtractor):
 
     Args:
         clip: a :class:`~toolbox.models.clip.Clip`, or its config.
-        layer: 'embedding' (the common space of images and texts) or 'pooled' (mean over the last feature map, before
-            the projection; convolutional encoders only).
+        layer: 'embedding' (the common space of images and texts) or 'pooled' (mean over the last feature map,
+            before the projection; convolutional encoders only).
         normalize: scale features to unit length.
-        name: what metrics are called by; default 'clip-<architecture>', with the layer if it is not the embedding.
+        name: what metrics are called by; default 'clip-<architecture>', with the layer if it is not the
+            embedding.
 
     Raises:
         ValueError: an unknown layer, or 'pooled' for an encoder without a feature map.
     """
 
-    def __init__(self, clip: Clip | Mapping[str, Any], layer: str = "embedding", normalize: bool = False,
-                 name: str | None = None) -> None:
+    def __init__(
+        self,
+        clip: Clip | Mapping[str, Any],
+        layer: str = "embedding",
+        normalize: bool = False,
+        name: str | None = None,
+    ) -> None:
         super().__init__()
         from toolbox.registry import build
 
@@ -39,8 +45,10 @@ class ClipFeatures(FeatureExtractor):
             raise ValueError(f"layer={layer!r} is not one of {', '.join(LAYERS)}")
         self.clip: Clip = build(clip, "network", "clip")
         if layer == "pooled" and not hasattr(self.clip.model.visual, "layer4"):
-            raise ValueError(f"layer='pooled' needs a convolutional image encoder, {self.clip.architecture!r} "
-                             "has none: use 'embedding'")
+            raise ValueError(
+                f"layer='pooled' needs a convolutional image encoder, {self.clip.architecture!r} "
+                "has none: use 'embedding'"
+            )
         self.layer, self.normalize = layer, normalize
         self.name = name or f"clip-{self.clip.architecture}" + ("" if layer == "embedding" else f"-{layer}")
         self.requires_grad_(False).eval()

@@ -17,7 +17,9 @@ def text_tower(model: nn.Module) -> Any:
 
 
 def pooling_of(model: nn.Module) -> str:
-    """'argmax', 'eos', 'last', 'first' or 'none'; 'unknown' for towers that do not say (Hugging Face models)."""
+    """'argmax', 'eos', 'last', 'first' or 'none'; 'unknown' for towers that do not say (Hugging
+    Face models).
+    """
     tower = text_tower(model)
     return getattr(tower, "text_pool_type", getattr(tower, "pool_type", "unknown"))
 
@@ -25,8 +27,8 @@ def pooling_of(model: nn.Module) -> str:
 def why_unsupported(model: nn.Module) -> str | None:
     """What about the text tower keeps :func:`encode_embeddings` from being right, or None if it is right.
 
-    Shortening the sequence leaves the feature unchanged only under a causal mask, with the feature taken at the
-    end-of-text token.
+    Shortening the sequence leaves the feature unchanged only under a causal mask, with the feature taken at
+    the end-of-text token.
     """
     tower = text_tower(model)
     if not hasattr(tower, "token_embedding") or not hasattr(tower, "transformer"):
@@ -52,8 +54,9 @@ def end_positions(model: nn.Module, ids: Tensor) -> Tensor:
 def encode_embeddings(model: nn.Module, embeddings: Tensor, ids: Tensor) -> Tensor:
     """Text features from token embeddings, as ``CLIP.encode_text`` computes them after its table look-up.
 
-    f = P . ln(T(E + pos[:L], mask[:L, :L]))[end]: only the first L positions are computed, which under the causal mask
-    changes nothing and costs in proportion (Radford et al. 2021, section 2.4; prompt form of CoOp, Zhou et al. 2022).
+    f = P . ln(T(E + pos[:L], mask[:L, :L]))[end]: only the first L positions are computed, which under the
+    causal mask changes nothing and costs in proportion (Radford et al. 2021, section 2.4; prompt form of
+    CoOp, Zhou et al. 2022).
 
     Args:
         model: an open_clip model for which :func:`why_unsupported` is None.
@@ -78,9 +81,11 @@ def _project(projection: Tensor | nn.Linear | None, x: Tensor) -> Tensor:
     return projection(x) if isinstance(projection, nn.Linear) else x @ projection
 
 
-def nearest_tokens(table: Tensor, pieces: Callable[[int], str], allowed: Tensor, vectors: Tensor,
-                   top: int) -> list[list[tuple[str, float]]]:
-    """The ``top`` rows of the token table with the smallest Euclidean distance to each vector, as (piece, distance).
+def nearest_tokens(
+    table: Tensor, pieces: Callable[[int], str], allowed: Tensor, vectors: Tensor, top: int
+) -> list[list[tuple[str, float]]]:
+    """The ``top`` rows of the token table with the smallest Euclidean distance to each vector, as (piece,
+    distance).
 
     Args:
         table: (V, width) token embeddings.
@@ -93,10 +98,17 @@ def nearest_tokens(table: Tensor, pieces: Callable[[int], str], allowed: Tensor,
     # differences, not the matrix-product shortcut: an exact match must come out at distance 0
     distances = torch.cdist(vectors.float(), table[ids].float(), compute_mode="donot_use_mm_for_euclid_dist")
     values, columns = distances.topk(min(top, len(ids)), largest=False)
-    return [[(pieces(int(ids[column])), float(value)) for value, column in zip(row_values, row_columns, strict=True)]
-            for row_values, row_columns in zip(values, columns, strict=True)]
+    return [
+        [
+            (pieces(int(ids[column])), float(value))
+            for value, column in zip(row_values, row_columns, strict=True)
+        ]
+        for row_values, row_columns in zip(values, columns, strict=True)
+    ]
 
 
 def word_mask(decoder: dict[int, str], readable: Callable[[int], str], size: int) -> Tensor:
     """(size,) bool: pieces that end a word and consist of letters only."""
-    return torch.tensor([decoder.get(i, "").endswith(WORD_END) and readable(i).isalpha() for i in range(size)])
+    return torch.tensor(
+        [decoder.get(i, "").endswith(WORD_END) and readable(i).isalpha() for i in range(size)]
+    )

@@ -1,4 +1,6 @@
-"""Which CLIP to build and where its weights come from: open_clip names, configuration files, tags, a user's file."""
+"""Which CLIP to build and where its weights come from: open_clip names, configuration files, tags, a user's
+file.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ from torch import Tensor, nn
 from toolbox.guard import import_torchvision, reachable
 from toolbox.weights.door import read_weights
 
-_OPENAI_KEYS = {"input_resolution", "context_length", "vocab_size"}  # entries that only OpenAI's own files carry
+_OPENAI_KEYS = {
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+}  # entries that only OpenAI's own files carry
 
 
 def _near(name: str, allowed: list[str]) -> str:
@@ -23,12 +29,14 @@ def _near(name: str, allowed: list[str]) -> str:
     return f"; did you mean {match[0]!r}?" if match else "."
 
 
-def architecture_config(architecture: str | os.PathLike[str] | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+def architecture_config(
+    architecture: str | os.PathLike[str] | Mapping[str, Any],
+) -> tuple[dict[str, Any], str]:
     """Configuration in open_clip's layout, and a name for messages.
 
     Args:
-        architecture: an open_clip name ('ViT-B-32-quickgelu'), a ``.json`` file in open_clip's model_configs layout
-            (``embed_dim``, ``vision_cfg``, ``text_cfg``), or that layout as a dict.
+        architecture: an open_clip name ('ViT-B-32-quickgelu'), a ``.json`` file in open_clip's model_configs
+            layout (``embed_dim``, ``vision_cfg``, ``text_cfg``), or that layout as a dict.
 
     Raises:
         ValueError: unknown name (the near match is named) or a configuration without its three parts.
@@ -53,8 +61,10 @@ def _named_config(name: str) -> dict[str, Any]:
     config = open_clip.get_model_config(name)
     if config is None:
         known = open_clip.list_models()
-        raise ValueError(f"architecture={name!r} is not an open_clip model{_near(name, known)} "
-                         f"See open_clip.list_models() ({len(known)} names), or give a .json file or a dict.")
+        raise ValueError(
+            f"architecture={name!r} is not an open_clip model{_near(name, known)} "
+            f"See open_clip.list_models() ({len(known)} names), or give a .json file or a dict."
+        )
     return config
 
 
@@ -74,8 +84,9 @@ def build_model(config: Mapping[str, Any]) -> Any:
     return kind(**arguments)
 
 
-def find_weights(weights: str | os.PathLike[str], name: str, quick_gelu: bool,
-                 download: bool) -> tuple[Path, dict[str, Any]]:
+def find_weights(
+    weights: str | os.PathLike[str], name: str, quick_gelu: bool, download: bool
+) -> tuple[Path, dict[str, Any]]:
     """File that holds the weights, and what open_clip knows of their preprocessing ({} for a user's file).
 
     Args:
@@ -95,8 +106,10 @@ def find_weights(weights: str | os.PathLike[str], name: str, quick_gelu: bool,
     known = get_pretrained_cfg(name, str(weights))
     if not known:
         tags = list_pretrained_tags_by_model(name)
-        raise FileNotFoundError(f"weights={str(weights)!r}: no such file, and no open_clip tag of {name!r}"
-                                f"{_near(str(weights), tags)} Known tags: {', '.join(tags) or 'none'}.")
+        raise FileNotFoundError(
+            f"weights={str(weights)!r}: no such file, and no open_clip tag of {name!r}"
+            f"{_near(str(weights), tags)} Known tags: {', '.join(tags) or 'none'}."
+        )
     if bool(known.get("quick_gelu", False)) != quick_gelu:
         raise ValueError(_wrong_activation(f"weights={str(weights)!r}", name, quick_gelu))
     return _cached_or_fetched(known, str(weights), name, download), known
@@ -105,8 +118,12 @@ def find_weights(weights: str | os.PathLike[str], name: str, quick_gelu: bool,
 def _wrong_activation(what: str, name: str, quick_gelu: bool) -> str:
     twin = name.removesuffix("-quickgelu") if quick_gelu else f"{name}-quickgelu"
     trained, built = ("GELU", "quick-GELU") if quick_gelu else ("quick-GELU", "GELU")
-    return (f"{what} was trained with {trained} activations, but architecture={name!r} uses {built}: features would be "
-            f"silently wrong. Use architecture={twin!r} (in a configuration of your own: quick_gelu={not quick_gelu}).")
+    return (
+        f"{what} was trained with {trained} activations, but architecture={name!r} uses {built}: features "
+        "would be "
+        f"silently wrong. Use architecture={twin!r} (in a configuration of your own: "
+        f"quick_gelu={not quick_gelu})."
+    )
 
 
 def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: bool) -> Path:
@@ -116,7 +133,9 @@ def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: 
     if path is None and download and os.environ.get("HF_HUB_OFFLINE", "0") in ("0", ""):
         address = known.get("url") or "https://huggingface.co"
         if not reachable(address):
-            raise FileNotFoundError(_not_there(tag, name, f"there is no network ({address} does not answer)", known))
+            raise FileNotFoundError(
+                _not_there(tag, name, f"there is no network ({address} does not answer)", known)
+            )
         try:
             return Path(download_pretrained(dict(known)))
         except Exception as error:  # network errors come in many classes
@@ -127,15 +146,20 @@ def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: 
 
 
 def _not_there(tag: str, name: str, why: str, known: Mapping[str, Any]) -> str:
-    return (f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set download=True where there is a network, "
-            f"or give the path of a file ({known.get('hf_hub') or known.get('url')}).")
+    return (
+        f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set download=True where "
+        "there is a network, "
+        f"or give the path of a file ({known.get('hf_hub') or known.get('url')})."
+    )
 
 
 def _from_cache(known: Mapping[str, Any]) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     repository, filename = os.path.split(known.get("hf_hub", ""))
-    for candidate in [filename] if filename else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]:
+    for candidate in (
+        [filename] if filename else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    ):
         found = try_to_load_from_cache(repository, candidate) if repository else None
         if isinstance(found, str):
             return Path(found)
@@ -144,7 +168,8 @@ def _from_cache(known: Mapping[str, Any]) -> Path | None:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file: safetensors, a PyTorch state dict, or a TorchScript archive (OpenAI's own); no code in it runs.
+    """Tensors of a file: safetensors, a PyTorch state dict, or a TorchScript archive (OpenAI's own); no code
+    in it runs.
 
     Raises:
         WeightsError (a ValueError): for files that ask to run code, are torn, or hold no tensors.
@@ -152,8 +177,11 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return read_weights(path).state_dict()
 
 
-def load_strictly(model: nn.Module, state: dict[str, Tensor], source: str, name: str, quick_gelu: bool) -> None:
-    """Load every tensor or none: keys and shapes must agree; OpenAI's layout must meet quick-GELU activations.
+def load_strictly(
+    model: nn.Module, state: dict[str, Tensor], source: str, name: str, quick_gelu: bool
+) -> None:
+    """Load every tensor or none: keys and shapes must agree; OpenAI's layout must meet quick-GELU
+    activations.
 
     Raises:
         ValueError: listing missing, unexpected and misshapen entries; or the wrong activation.
@@ -169,8 +197,10 @@ def load_strictly(model: nn.Module, state: dict[str, Tensor], source: str, name:
         state = convert_to_custom_text_state_dict(state)
     problems = _differences(wanted, state)
     if problems:
-        raise ValueError(f"weights={source!r} do not fit architecture={name!r}: {'; '.join(problems)}. Name the "
-                         "architecture they were trained with; nothing was loaded.")
+        raise ValueError(
+            f"weights={source!r} do not fit architecture={name!r}: {'; '.join(problems)}. Name the "
+            "architecture they were trained with; nothing was loaded."
+        )
     model.load_state_dict(state, strict=True)
 
 
@@ -179,9 +209,15 @@ def _is_openai(state: Mapping[str, Tensor], source: str) -> bool:
 
 
 def _differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
-    shapes = [f"{key} is {tuple(state[key].shape)}, needs {tuple(wanted[key].shape)}"
-              for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    shapes = [
+        f"{key} is {tuple(state[key].shape)}, needs {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in state and state[key].shape != wanted[key].shape
+    ]
     missing, unexpected = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
     groups = {"missing": missing, "unexpected": unexpected, "shape": shapes}
-    return [f"{label}: {', '.join(items[:5])}{f' and {len(items) - 5} more' if len(items) > 5 else ''}"
-            for label, items in groups.items() if items]
+    return [
+        f"{label}: {', '.join(items[:5])}{f' and {len(items) - 5} more' if len(items) > 5 else ''}"
+        for label, items in groups.items()
+        if items
+    ]

@@ -11,20 +11,26 @@ from toolbox.interfaces import Condition
 def check_weights(weights: Tensor, n_conditions: int, network: str) -> None:
     """Raise unless ``weights`` is (N, n_conditions)."""
     if weights.ndim != 2 or weights.shape[1] != n_conditions:
-        raise ValueError(f"{network}: condition.weights has shape {tuple(weights.shape)}, expected "
-                         f"(N, {n_conditions}); n_conditions must be the number of rows that the conditioner makes")
+        raise ValueError(
+            f"{network}: condition.weights has shape {tuple(weights.shape)}, expected "
+            f"(N, {n_conditions}); n_conditions must be the number of rows that the conditioner makes"
+        )
 
 
 def check_labels(labels: Tensor, n_conditions: int, network: str, hidden: bool) -> None:
-    """Raise for labels outside 0..n_conditions-1 (-1 too where ``hidden``); not on a GPU, which it would wait for."""
+    """Raise for labels outside 0..n_conditions-1 (-1 too where ``hidden``); not on a GPU, which it would wait
+    for.
+    """
     lowest = -1 if hidden else 0
     if torch.compiler.is_compiling() or labels.is_cuda or not labels.numel():
         return
     low, high = int(labels.min()), int(labels.max())
     if low < lowest or high >= n_conditions:
         hint = "" if hidden else " and that hidden labels (-1) were replaced"
-        raise ValueError(f"{network}: condition.labels run from {low} to {high}, allowed is "
-                         f"{lowest}..{n_conditions - 1}; check n_conditions{hint}")
+        raise ValueError(
+            f"{network}: condition.labels run from {low} to {high}, allowed is "
+            f"{lowest}..{n_conditions - 1}; check n_conditions{hint}"
+        )
 
 
 def embed(table: Tensor, condition: Condition | None, network: str) -> Tensor:
@@ -39,12 +45,20 @@ def embed(table: Tensor, condition: Condition | None, network: str) -> Tensor:
     if condition is not None and condition.labels is not None:
         check_labels(condition.labels, len(table), network, hidden=False)
         return table[condition.labels]
-    raise ValueError(f"{network} has {len(table)} conditions and got none: give condition.labels (N,) or "
-                     f"condition.weights (N, {len(table)})")
+    raise ValueError(
+        f"{network} has {len(table)} conditions and got none: give condition.labels (N,) or "
+        f"condition.weights (N, {len(table)})"
+    )
 
 
-def soft_one_hot(condition: Condition | None, n_conditions: int, network: str, labels_first: bool = False, hidden: bool = False,
-                 default: Tensor | None = None) -> Tensor:
+def soft_one_hot(
+    condition: Condition | None,
+    n_conditions: int,
+    network: str,
+    labels_first: bool = False,
+    hidden: bool = False,
+    default: Tensor | None = None,
+) -> Tensor:
     """Rows (N, n_conditions): ``weights`` as they are, or the labels one-hot.
 
     Args:
@@ -66,6 +80,8 @@ def soft_one_hot(condition: Condition | None, n_conditions: int, network: str, l
         check_labels(labels, n_conditions, network, hidden)
         return (labels.unsqueeze(1) == torch.arange(n_conditions, device=labels.device)).float()
     if default is None:
-        raise ValueError(f"{network} has {n_conditions} conditions and got none: give condition.labels (N,) or "
-                         f"condition.weights (N, {n_conditions})")
+        raise ValueError(
+            f"{network} has {n_conditions} conditions and got none: give condition.labels (N,) or "
+            f"condition.weights (N, {n_conditions})"
+        )
     return default

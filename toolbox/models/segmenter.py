@@ -1,4 +1,6 @@
-"""Segmenters: a small U-Net for the CPU, and torchvision's DeepLabV3, which the paper's teacher is (KLiSH, sec. 4.1)."""
+"""Segmenters: a small U-Net for the CPU, and torchvision's DeepLabV3, which the paper's teacher is (KLiSH,
+sec. 4.1).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class UNet(Segmenter):
-    """Down by 2x2 means, up by bilinear interpolation, with the map of each resolution carried over (Ronneberger et al. 2015).
+    """Down by 2x2 means, up by bilinear interpolation, with the map of each resolution carried over
+    (Ronneberger et al. 2015).
 
     Args:
         part_names: of the parts.
@@ -40,7 +43,9 @@ class UNet(Segmenter):
         ValueError: for fewer than two parts, or sizes that do not fit.
     """
 
-    def __init__(self, part_names: Sequence[str], channels: int = 16, depth: int = 3, image_size: int | None = 64) -> None:
+    def __init__(
+        self, part_names: Sequence[str], channels: int = 16, depth: int = 3, image_size: int | None = 64
+    ) -> None:
         super().__init__()
         _check_parts(part_names)
         if channels < 1 or depth < 1:
@@ -49,15 +54,20 @@ class UNet(Segmenter):
             raise ValueError(f"image_size={image_size!r} must be a multiple of 2^depth={2**depth}, or None")
         self.part_names, self.image_size, self.depth = list(part_names), image_size, depth
         widths = [channels * 2**level for level in range(depth + 1)]
-        self.down = nn.ModuleList(_two_convolutions(inputs, outputs) for inputs, outputs in zip([3, *widths], widths, strict=False))
+        self.down = nn.ModuleList(
+            _two_convolutions(inputs, outputs) for inputs, outputs in zip([3, *widths], widths, strict=False)
+        )
         self.up = nn.ModuleList(_two_convolutions(3 * width, width) for width in reversed(widths[:-1]))
         self.head = nn.Conv2d(channels, len(part_names), 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, parts, H, W) of images (N, 3, H, W) in [-1, 1], H and W multiples of 2^depth."""
         if any(side % 2**self.depth for side in images.shape[2:]):
-            raise ValueError(f"images of {tuple(images.shape[2:])} cannot be halved depth={self.depth} times: their sides must be "
-                             f"multiples of {2**self.depth}")
+            raise ValueError(
+                f"images of {tuple(images.shape[2:])} cannot be halved depth={self.depth} times: their sides "
+                "must be "
+                f"multiples of {2**self.depth}"
+            )
         maps = [self.down[0](images)]
         for block in self.down[1:]:
             maps.append(block(F.avg_pool2d(maps[-1], 2)))
@@ -71,7 +81,8 @@ class UNet(Segmenter):
 class DeepLabV3(Segmenter):
     """torchvision's DeepLabV3 with ResNet50, from scratch: the paper's teacher for faces (KLiSH, sec. 4.1).
 
-    The authors' code has another head (DeepLabV3+, no pooled branch). Its pooled branch needs batches of two or more to train.
+    The authors' code has another head (DeepLabV3+, no pooled branch). Its pooled branch needs batches of two
+    or more to train.
 
     Args:
         part_names: of the parts.
@@ -95,8 +106,8 @@ class DeepLabV3(Segmenter):
 class EmbeddedSegmenter(UNet):
     """The segmenter that is shipped with the toolbox: the parts of drawn portraits, at 64 pixels, frozen.
 
-    It knows :class:`toolbox.data.drawn.DrawnPortraits` and what generators trained on them make, and nothing else; what it reaches
-    on their test part is in its card (``weights/segmenter_embedded.json``).
+    It knows :class:`toolbox.data.drawn.DrawnPortraits` and what generators trained on them make, and nothing
+    else; what it reaches on their test part is in its card (``weights/segmenter_embedded.json``).
 
     Attributes:
         card: what is known of the weights: how they were trained, and what was measured.
@@ -106,7 +117,9 @@ class EmbeddedSegmenter(UNet):
         card = embedded_card()
         super().__init__(**card["network"])
         self.card = card
-        self.load_state_dict({name: _full(value) for name, value in read_weights(WEIGHTS).tensors.items()}, strict=True)
+        self.load_state_dict(
+            {name: _full(value) for name, value in read_weights(WEIGHTS).tensors.items()}, strict=True
+        )
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> EmbeddedSegmenter:

@@ -44,7 +44,9 @@ class TrackedMapping(nn.Module):
 
 
 class NoisyLayer(nn.Module):
-    """A layer that adds noise of size x size pixels (or none), by default the noise that is part of the weights."""
+    """A layer that adds noise of size x size pixels (or none), by default the noise that is part of the
+    weights.
+    """
 
     size: int
     use_noise: bool
@@ -82,8 +84,12 @@ class NoisySynthesis(nn.Module):
 
     def random_noise(self, n: int, rng: torch.Generator | None, like: Tensor) -> list[Tensor | None]:
         """Fresh noise (N, 1, H, W) for each convolution, drawn on the CPU."""
-        return [draw_rows(lambda n, s=layer.size: torch.randn(n, 1, s, s, generator=rng), n, rng).to(like)  # type: ignore[misc]
-                if layer.use_noise else None for layer in self.layers()]
+        return [
+            draw_rows(lambda n, s=layer.size: torch.randn(n, 1, s, s, generator=rng), n, rng).to(like)  # type: ignore[misc]
+            if layer.use_noise
+            else None
+            for layer in self.layers()
+        ]
 
 
 class StyleBasedGenerator(Generator):
@@ -111,14 +117,25 @@ class StyleBasedGenerator(Generator):
     truncation_cutoff: int | None
     style_mixing_prob: float
 
-    def forward(self, latents: Tensor, condition: Condition | None = None, truncation: float = 1.0,
-                rng: torch.Generator | None = None) -> Tensor:
-        """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim); ``rng`` feeds random noise."""
+    def forward(
+        self,
+        latents: Tensor,
+        condition: Condition | None = None,
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim); ``rng`` feeds random
+        noise.
+        """
         ws = self.styles(self.style_latent(latents, condition), truncation)
         return self.synthesis(ws, self.noise(ws, rng))
 
-    def generate(self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None) -> Sample:
-        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim); in eval mode clipped to [-1, 1]."""
+    def generate(
+        self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
+    ) -> Sample:
+        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim); in eval mode clipped to [-1,
+        1].
+        """
         w = self.style_latent(latents, condition)
         if self.training:
             self.mapping.track(w)
@@ -139,35 +156,59 @@ class StyleBasedGenerator(Generator):
         return self.mapping(latents, None if code is None else code.to(latents))
 
     def styles(self, w: Tensor, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """ws (N, n_styles, style_dim): w for every layer, the first ``cutoff`` pulled to the mean w (StyleGAN, appendix B)."""
+        """ws (N, n_styles, style_dim): w for every layer, the first ``cutoff`` pulled to the mean w
+        (StyleGAN, appendix B).
+        """
         ws = w.unsqueeze(1).expand(-1, self.n_styles, -1)
         if truncation == 1:
             return ws
         cutoff = self.truncation_cutoff if cutoff is None else cutoff
         near_mean = torch.lerp(self.mapping.w_avg.to(w), w, truncation).unsqueeze(1)
-        return torch.cat([near_mean.expand_as(ws[:, :cutoff]), ws[:, self.n_styles if cutoff is None else cutoff :]], dim=1)
+        return torch.cat(
+            [near_mean.expand_as(ws[:, :cutoff]), ws[:, self.n_styles if cutoff is None else cutoff :]], dim=1
+        )
 
     @property
     def active_styles(self) -> int:
-        """Vectors w that the image depends on; fewer than ``n_styles`` in a network that has not grown fully."""
+        """Vectors w that the image depends on; fewer than ``n_styles`` in a network that has not
+        grown fully.
+        """
         return self.n_styles
 
-    def truncated(self, latents: Tensor, condition: Condition | None, truncation: float,
-                  rng: torch.Generator | None = None) -> Tensor:
+    def truncated(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        truncation: float,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
         """Truncation acts on w, not on z. With ``rng``, 'auto' noise is random."""
         ws = self.styles(self.style_latent(latents, condition), truncation)
         return self.synthesis(ws, self.noise(ws, rng, fresh=rng is not None))
 
     def noise(self, ws: Tensor, rng: torch.Generator | None = None, fresh: bool = False) -> Noise:
-        """What is added to the activations, by ``noise_mode``; 'auto' is random in training, and where it is to be ``fresh``."""
-        mode = ("random" if self.training or fresh else "const") if self.noise_mode == "auto" else self.noise_mode
+        """What is added to the activations, by ``noise_mode``; 'auto' is random in training, and where it is
+        to be ``fresh``.
+        """
+        mode = (
+            ("random" if self.training or fresh else "const")
+            if self.noise_mode == "auto"
+            else self.noise_mode
+        )
         if mode == "random":
             return self.synthesis.random_noise(len(ws), rng, ws)
         return self.synthesis.constant_noise() if mode == "const" else [None] * len(self.synthesis.layers())
 
-    def features(self, latents: Tensor, condition: Condition | None, layers: Sequence[str], truncation: float = 1.0,
-                 rng: torch.Generator | None = None) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``: after bias, leaky ReLU and gain. Stops at the last one.
+    def features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``: after bias, leaky ReLU and gain. Stops
+        at the last one.
 
         With ``rng``, 'auto' noise is random.
 
@@ -185,13 +226,17 @@ class StyleBasedGenerator(Generator):
         return {layer: taps[layer] for layer in layers}
 
     def _mixed(self, ws: Tensor, condition: Condition | None, rng: torch.Generator | None) -> Tensor:
-        """Style mixing (StyleGAN, section 3.1): from one random layer on, the styles of second latents, same condition."""
+        """Style mixing (StyleGAN, section 3.1): from one random layer on, the styles of second latents, same
+        condition.
+        """
         coin, layer = torch.rand(2, generator=rng).tolist()  # of the batch: the same on all ranks
         if coin >= self.style_mixing_prob:
             return ws
         cutoff = 1 + int(layer * (self.active_styles - 1))
         second = draw_rows(lambda n: self.sample_latents(n, rng), len(ws), rng).to(ws)
-        return torch.cat([ws[:, :cutoff], self.styles(self.style_latent(second, condition))[:, cutoff:]], dim=1)
+        return torch.cat(
+            [ws[:, :cutoff], self.styles(self.style_latent(second, condition))[:, cutoff:]], dim=1
+        )
 
 
 def resolutions(image_size: int) -> list[int]:
@@ -202,7 +247,9 @@ def resolutions(image_size: int) -> list[int]:
     """
     if image_size < 4 or image_size & (image_size - 1):
         below = 1 << max(int(image_size).bit_length() - 1, 2)
-        raise ValueError(f"image_size={image_size} must be a power of two from 4 on, such as {below} or {2 * below}")
+        raise ValueError(
+            f"image_size={image_size} must be a power of two from 4 on, such as {below} or {2 * below}"
+        )
     return [1 << i for i in range(2, image_size.bit_length())]
 
 

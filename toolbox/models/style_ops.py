@@ -1,6 +1,8 @@
-"""Operations and layers of the style-based networks: bias and activation in one, equalised learning rates, modulation.
+"""Operations and layers of the style-based networks: bias and activation in one, equalised learning rates,
+modulation.
 
-Karras et al.: StyleGAN2 (CVPR 2020), sections 2 and appendix B; equalised learning rate: PGGAN (ICLR 2018), section 4.1.
+Karras et al.: StyleGAN2 (CVPR 2020), sections 2 and appendix B; equalised learning rate: PGGAN (ICLR 2018),
+section 4.1.
 """
 
 from __future__ import annotations
@@ -47,12 +49,21 @@ def activation(name: str) -> Activation:
         ValueError: for an unknown one.
     """
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation={name!r} is not known; choose from {list(ACTIVATIONS)}{near(name, ACTIVATIONS)}")
+        raise ValueError(
+            f"activation={name!r} is not known; choose from {list(ACTIVATIONS)}{near(name, ACTIVATIONS)}"
+        )
     return ACTIVATIONS[name]
 
 
-def bias_act(x: Tensor, b: Tensor | None = None, dim: int = 1, act: str = "linear", alpha: float | None = None,
-             gain: float | None = None, clamp: float | None = None) -> Tensor:
+def bias_act(
+    x: Tensor,
+    b: Tensor | None = None,
+    dim: int = 1,
+    act: str = "linear",
+    alpha: float | None = None,
+    gain: float | None = None,
+    clamp: float | None = None,
+) -> Tensor:
     """clamp(gain f(x + b, alpha), -clamp, clamp), b (C,) along axis ``dim``.
 
     ``alpha`` and ``gain``: None = the activation's own; ``clamp``: None = none.
@@ -63,7 +74,9 @@ def bias_act(x: Tensor, b: Tensor | None = None, dim: int = 1, act: str = "linea
     function, default_alpha, default_gain = activation(act)
     if b is not None:
         if b.ndim != 1 or len(b) != x.shape[dim]:
-            raise ValueError(f"b has shape {tuple(b.shape)}, expected ({x.shape[dim]},): x is {tuple(x.shape)}, dim={dim}")
+            raise ValueError(
+                f"b has shape {tuple(b.shape)}, expected ({x.shape[dim]},): x is {tuple(x.shape)}, dim={dim}"
+            )
         x = x + b.to(x.dtype).view([-1 if axis == dim else 1 for axis in range(x.ndim)])
     x = function(x, default_alpha if alpha is None else alpha)
     gain = default_gain if gain is None else gain
@@ -76,9 +89,19 @@ def normalise_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + eps).rsqrt()
 
 
-def conv2d_resample(x: Tensor, weight: Tensor, f: Filter = None, up: int = 1, down: int = 1, padding: Factor = 0,
-                    flip_weight: bool = True, flip_filter: bool = False, groups: int = 1) -> Tensor:
-    """Up-sample, convolve, down-sample, with the products that would meet inserted or dropped pixels left out.
+def conv2d_resample(
+    x: Tensor,
+    weight: Tensor,
+    f: Filter = None,
+    up: int = 1,
+    down: int = 1,
+    padding: Factor = 0,
+    flip_weight: bool = True,
+    flip_filter: bool = False,
+    groups: int = 1,
+) -> Tensor:
+    """Up-sample, convolve, down-sample, with the products that would meet inserted or dropped pixels left
+    out.
 
     Args:
         x: (N, C, H, W).
@@ -93,17 +116,25 @@ def conv2d_resample(x: Tensor, weight: Tensor, f: Filter = None, up: int = 1, do
     around = _resampling_padding(padding, f, up, down)
     kernel = weight.shape[2]
     if up > 1 and down == 1 and kernel > 1:
-        x = F.conv_transpose2d(x, _transposed(weight.flip([2, 3]) if flip_weight else weight, groups), stride=up, groups=groups)
+        x = F.conv_transpose2d(
+            x, _transposed(weight.flip([2, 3]) if flip_weight else weight, groups), stride=up, groups=groups
+        )
         rest = [p - (kernel - (up if side % 2 else 1)) for side, p in enumerate(around)]
         return upfirdn2d(x, f, padding=rest, flip_filter=flip_filter, gain=up**2)
     weight = weight if flip_weight else weight.flip([2, 3])
     if kernel == 1 and down == 1 and up > 1:
-        return upfirdn2d(F.conv2d(x, weight, groups=groups), f, up, padding=around, flip_filter=flip_filter, gain=up**2)
+        return upfirdn2d(
+            F.conv2d(x, weight, groups=groups), f, up, padding=around, flip_filter=flip_filter, gain=up**2
+        )
     if up == down == 1 and len(set(around)) == 1 and around[0] >= 0:
         return F.conv2d(x, weight, padding=around[0], groups=groups)
     if kernel == 1 and up == 1:
-        return F.conv2d(upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter), weight, groups=groups)
-    x = upfirdn2d(x, f if up > 1 or down > 1 else None, up, padding=around, flip_filter=flip_filter, gain=up**2)
+        return F.conv2d(
+            upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter), weight, groups=groups
+        )
+    x = upfirdn2d(
+        x, f if up > 1 or down > 1 else None, up, padding=around, flip_filter=flip_filter, gain=up**2
+    )
     if up == 1:
         return F.conv2d(x, weight, stride=down, groups=groups)
     return upfirdn2d(F.conv2d(x, weight, groups=groups), f, down=down, flip_filter=flip_filter)
@@ -128,9 +159,19 @@ def _resampling_padding(padding: Factor, f: Filter, up: int, down: int) -> list[
     return around
 
 
-def modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, noise: Tensor | float | None = None, up: int = 1,
-                     down: int = 1, padding: Factor = 0, f: Filter = None, demodulate: bool = True,
-                     flip_weight: bool = True, fused: bool = False) -> Tensor:
+def modulated_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    noise: Tensor | float | None = None,
+    up: int = 1,
+    down: int = 1,
+    padding: Factor = 0,
+    f: Filter = None,
+    demodulate: bool = True,
+    flip_weight: bool = True,
+    fused: bool = False,
+) -> Tensor:
     """Convolution whose weights are scaled per image, then normalised (StyleGAN2, eqs. 1-3).
 
         w[n, o, i] = W[o, i] s[n, i],   y = conv(x, w) / sqrt(sum over i, k of w^2 + 1e-8) + noise
@@ -140,8 +181,8 @@ def modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, noise: Tensor | 
         weight: (O, I, k, k).
         styles: (N, I).
         noise: added to the result, broadcast.
-        fused: scale the kernels (one grouped convolution) instead of the activations: equal up to rounding. Activations
-            are the faster choice on CPUs and in training.
+        fused: scale the kernels (one grouped convolution) instead of the activations: equal up to rounding.
+            Activations are the faster choice on CPUs and in training.
 
     Others as :func:`conv2d_resample`.
     """
@@ -152,7 +193,9 @@ def modulated_conv2d(x: Tensor, weight: Tensor, styles: Tensor, noise: Tensor | 
         kernels = weight[None] * styles[:, None, :, None, None]
         if demodulate:
             kernels = kernels * (kernels.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).rsqrt()
-        y = conv2d_resample(x.flatten(0, 1)[None], kernels.flatten(0, 1).to(x.dtype), groups=len(x), **resampling)
+        y = conv2d_resample(
+            x.flatten(0, 1)[None], kernels.flatten(0, 1).to(x.dtype), groups=len(x), **resampling
+        )
         y = y.unflatten(1, (len(x), -1))[0]
     else:
         y = conv2d_resample(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), **resampling)
@@ -168,14 +211,20 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
 
 def _in_half(x: Tensor) -> bool:
     device = x.device.type
-    return x.dtype == torch.float16 or (torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16)
+    return x.dtype == torch.float16 or (
+        torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16
+    )
 
 
 def _prenormalised(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
-    """Kernels and styles of such a size that float16 does not overflow; demodulation takes the factors out again."""
+    """Kernels and styles of such a size that float16 does not overflow; demodulation takes the factors out
+    again.
+    """
     fan_in = weight[0].numel()
-    return (weight / (math.sqrt(fan_in) * weight.abs().amax(dim=(1, 2, 3), keepdim=True)),
-            styles / styles.abs().amax(dim=1, keepdim=True))
+    return (
+        weight / (math.sqrt(fan_in) * weight.abs().amax(dim=(1, 2, 3), keepdim=True)),
+        styles / styles.abs().amax(dim=1, keepdim=True),
+    )
 
 
 class EqualLinear(nn.Module):
@@ -189,8 +238,15 @@ class EqualLinear(nn.Module):
         lr_multiplier: m; the layer learns so much slower.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True, bias_init: float = 0.0, activation: str = "linear",
-                 lr_multiplier: float = 1.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias: bool = True,
+        bias_init: float = 0.0,
+        activation: str = "linear",
+        lr_multiplier: float = 1.0,
+    ) -> None:
         super().__init__()
         self.activation, self.lr_multiplier = activation, lr_multiplier
         self.gain = lr_multiplier / math.sqrt(inputs)
@@ -201,11 +257,14 @@ class EqualLinear(nn.Module):
         """(N, inputs) -> (N, outputs), in float32 also where the convolutions are computed in less."""
         bias = None if self.bias is None else self.bias * self.lr_multiplier
         with torch.autocast(x.device.type, enabled=False):
-            return bias_act(F.linear(x.to(self.weight.dtype), self.weight * self.gain, bias), act=self.activation)
+            return bias_act(
+                F.linear(x.to(self.weight.dtype), self.weight * self.gain, bias), act=self.activation
+            )
 
 
 class EqualConv2d(nn.Module):
-    """Convolution with resampling, W / sqrt(inputs k^2), bias, activation and clamp; ``gain`` scales the result.
+    """Convolution with resampling, W / sqrt(inputs k^2), bias, activation and clamp; ``gain`` scales the
+    result.
 
     Args:
         inputs, outputs: channels.
@@ -220,9 +279,19 @@ class EqualConv2d(nn.Module):
 
     resample_filter: Tensor
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, bias: bool = True, activation: str = "linear", up: int = 1,
-                 down: int = 1, resample_filter: Sequence[float] = (1, 3, 3, 1), clamp: float | None = None,
-                 gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        bias: bool = True,
+        activation: str = "linear",
+        up: int = 1,
+        down: int = 1,
+        resample_filter: Sequence[float] = (1, 3, 3, 1),
+        clamp: float | None = None,
+        gain: float = 1.0,
+    ) -> None:
         super().__init__()
         self.up, self.down, self.padding, self.activation = up, down, kernel // 2, activation
         self.scale = 1 / math.sqrt(inputs * kernel**2)
@@ -234,6 +303,13 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, up H / down, up W / down)."""
-        x = conv2d_resample(x, self.weight * self.scale, self.resample_filter, self.up, self.down, self.padding,
-                            flip_weight=self.up == 1)
+        x = conv2d_resample(
+            x,
+            self.weight * self.scale,
+            self.resample_filter,
+            self.up,
+            self.down,
+            self.padding,
+            flip_weight=self.up == 1,
+        )
         return bias_act(x, self.bias, act=self.activation, gain=self.gain, clamp=self.clamp)

@@ -1,4 +1,5 @@
-"""StyleGAN (Karras et al.: A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR 2019).
+"""StyleGAN (Karras et al.: A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR
+2019).
 
 ``lod`` of either network says how far it has grown, as in :mod:`toolbox.models.pggan`.
 """
@@ -38,7 +39,8 @@ from toolbox.models.upfirdn import filter2d, setup_filter
 
 
 class Mapping(TrackedMapping):
-    """z (and c) to w: concatenated, then normalised together, through fully connected layers that learn slowly (fig. 1b).
+    """z (and c) to w: concatenated, then normalised together, through fully connected layers that learn
+    slowly (fig. 1b).
 
     Args:
         latent_dim: of z.
@@ -50,8 +52,16 @@ class Mapping(TrackedMapping):
         average_beta: how slowly the mean w follows.
     """
 
-    def __init__(self, latent_dim: int, n_conditions: int, style_dim: int, layers: int, hidden: int, lr_multiplier: float,
-                 average_beta: float | None) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        n_conditions: int,
+        style_dim: int,
+        layers: int,
+        hidden: int,
+        lr_multiplier: float,
+        average_beta: float | None,
+    ) -> None:
         super().__init__(style_dim, average_beta)
         if n_conditions:
             self.label_weight = nn.Parameter(torch.randn(n_conditions, latent_dim))
@@ -98,7 +108,9 @@ class StyledLayer(NoisyLayer):
         self.style = ScaledLinear(style_dim, 2 * outputs, gain=1)
 
     def forward(self, x: Tensor | None, w: Tensor, noise: Tensor | None) -> Tensor:
-        """(N, outputs, size, size) of (N, inputs, H, W) and w (N, style_dim); ``noise`` (N, 1, H', W') or (H', W')."""
+        """(N, outputs, size, size) of (N, inputs, H, W) and w (N, style_dim); ``noise`` (N, 1, H', W') or
+        (H', W').
+        """
         x = fast_layout(self.const.expand(len(w), -1, -1, -1)) if x is None else self.conv(x)
         x = filter2d(x, self.blur_filter) if self.up else x
         x = x if noise is None else x + (noise * self.noise_strength[:, None, None]).to(x.dtype)
@@ -110,14 +122,19 @@ class StyledLayer(NoisyLayer):
 class Synthesis(GrowingModule, NoisySynthesis):
     """w of every layer to an image; two layers a resolution, each with its w."""
 
-    def __init__(self, image_size: int, style_dim: int, channel_base: int, channel_max: int, lod: float) -> None:
+    def __init__(
+        self, image_size: int, style_dim: int, channel_base: int, channel_max: int, lod: float
+    ) -> None:
         super().__init__()
         self.sizes, self.lod = resolutions(image_size), lod
         split_lod(lod, self.sizes)
         self.n_styles = 2 * len(self.sizes)
         self.channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
         for k, (size, width) in enumerate(zip(self.sizes, self.channels, strict=True)):
-            self.add_module(f"layer{2 * k}", StyledLayer(self.channels[k - 1] if k else 0, width, size, style_dim, up=k > 0))
+            self.add_module(
+                f"layer{2 * k}",
+                StyledLayer(self.channels[k - 1] if k else 0, width, size, style_dim, up=k > 0),
+            )
             self.add_module(f"layer{2 * k + 1}", StyledLayer(width, width, size, style_dim))
             self.add_module(f"output{k}", ScaledConv2d(width, 3, 1, gain=1))
 
@@ -133,8 +150,13 @@ class Synthesis(GrowingModule, NoisySynthesis):
             taps[tap] = x
             if tap == f"{last}x{last}":
                 break
-        return faded(lambda k: full_precision(self.get_submodule(f"output{k}")(taps[f"{self.sizes[k]}x{self.sizes[k]}"])),
-                     self.lod, self.sizes)
+        return faded(
+            lambda k: full_precision(
+                self.get_submodule(f"output{k}")(taps[f"{self.sizes[k]}x{self.sizes[k]}"])
+            ),
+            self.lod,
+            self.sizes,
+        )
 
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, None]]:
         """(tap, activations, None) layer by layer: the image is made of the last ones alone."""
@@ -148,10 +170,11 @@ class Synthesis(GrowingModule, NoisySynthesis):
 
 
 class StyleGANGenerator(StyleBasedGenerator):
-    """StyleGAN's generator, unconditional, conditioned on labels, or on soft rows (``weights @ label_weight``).
+    """StyleGAN's generator, unconditional, conditioned on labels, or on soft rows (``weights @
+    label_weight``).
 
-    In training mode :meth:`generate` adds fresh noise, mixes styles and lets the mean w follow; in eval mode an image is a
-    function of latents and condition.
+    In training mode :meth:`generate` adds fresh noise, mixes styles and lets the mean w follow; in eval mode
+    an image is a function of latents and condition.
 
     Args:
         image_size: a power of two from 4 on.
@@ -160,14 +183,16 @@ class StyleGANGenerator(StyleBasedGenerator):
         channel_base, channel_max: a layer at r x r pixels has min(channel_base / r, channel_max) channels.
         mapping_layers, hidden_features: depth and width of the mapping network; None = ``channel_max`` wide.
         style_mixing_prob: how often an image in training has two latents, the second from a random layer on.
-        noise_mode: 'auto' = 'random' in training and 'const' otherwise; 'const', 'random' (also when sampling) or 'none'.
-        truncation_cutoff: truncation acts on so many of the first styles; None = all. 8 in the published runs.
+        noise_mode: 'auto' = 'random' in training and 'const' otherwise; 'const', 'random' (also when
+            sampling) or 'none'.
+        truncation_cutoff: truncation acts on so many of the first styles; None = all. 8 in the published
+            runs.
         average_beta: of the mean w.
         lr_multiplier: of the mapping network.
         lod: how far it has grown; also an attribute.
 
-    ``feature_layers[i]`` is tap i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after AdaIN. ``feature_channels``
-    are their widths.
+    ``feature_layers[i]`` is tap i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after AdaIN.
+    ``feature_channels`` are their widths.
 
     Raises:
         ValueError: naming the argument.
@@ -175,18 +200,46 @@ class StyleGANGenerator(StyleBasedGenerator):
 
     synthesis: Synthesis
 
-    def __init__(self, image_size: int = 256, n_conditions: int = 0, latent_dim: int = 512, style_dim: int = 512,
-                 channel_base: int = 16384, channel_max: int = 512, mapping_layers: int = 8,
-                 hidden_features: int | None = None, style_mixing_prob: float = 0.9, noise_mode: str = "auto",
-                 truncation_cutoff: int | None = 8, average_beta: float = 0.995, lr_multiplier: float = 0.01,
-                 lod: float = 0.0) -> None:
+    def __init__(
+        self,
+        image_size: int = 256,
+        n_conditions: int = 0,
+        latent_dim: int = 512,
+        style_dim: int = 512,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        mapping_layers: int = 8,
+        hidden_features: int | None = None,
+        style_mixing_prob: float = 0.9,
+        noise_mode: str = "auto",
+        truncation_cutoff: int | None = 8,
+        average_beta: float = 0.995,
+        lr_multiplier: float = 0.01,
+        lod: float = 0.0,
+    ) -> None:
         super().__init__()
         check_choice("noise_mode", noise_mode, NOISE_MODES)
-        self.image_size, self.n_conditions, self.latent_dim, self.style_dim = image_size, n_conditions, latent_dim, style_dim
-        self.noise_mode, self.truncation_cutoff, self.style_mixing_prob = noise_mode, truncation_cutoff, style_mixing_prob
+        self.image_size, self.n_conditions, self.latent_dim, self.style_dim = (
+            image_size,
+            n_conditions,
+            latent_dim,
+            style_dim,
+        )
+        self.noise_mode, self.truncation_cutoff, self.style_mixing_prob = (
+            noise_mode,
+            truncation_cutoff,
+            style_mixing_prob,
+        )
         self.synthesis = Synthesis(image_size, style_dim, channel_base, channel_max, lod)
-        self.mapping = Mapping(latent_dim, n_conditions, style_dim, mapping_layers, hidden_features or channel_max, lr_multiplier,
-                               average_beta)
+        self.mapping = Mapping(
+            latent_dim,
+            n_conditions,
+            style_dim,
+            mapping_layers,
+            hidden_features or channel_max,
+            lr_multiplier,
+            average_beta,
+        )
         self.n_styles = self.synthesis.n_styles
         self.feature_layers = tuple(f"{r}x{r}{end}" for r in self.synthesis.sizes for end in (".0", ""))
         self.feature_channels = tuple(c for c in self.synthesis.channels for _ in range(2))
@@ -212,7 +265,8 @@ class StyleGANGenerator(StyleBasedGenerator):
 
 
 class StyleGANDiscriminator(ProgressiveDiscriminator):
-    """StyleGAN's discriminator, unconditional, or with one logit a class of which the condition picks its own.
+    """StyleGAN's discriminator, unconditional, or with one logit a class of which the condition picks its
+    own.
 
         D(x, c) = <h(x), c>   with c one-hot or soft rows;   D(x) = h(x) without classes
 
@@ -220,17 +274,34 @@ class StyleGANDiscriminator(ProgressiveDiscriminator):
         image_size: a power of two from 4 on.
         n_conditions: classes; 0 = unconditional.
         channel_base, channel_max: a layer at r x r pixels has min(channel_base / r, channel_max) channels.
-        minibatch_std_group: images whose statistics are taken together; 4 in the published runs, 0 = all at hand.
+        minibatch_std_group: images whose statistics are taken together; 4 in the published runs, 0 = all at
+            hand.
         lod: how far it has grown; also an attribute.
 
     Raises:
         ValueError: naming the argument.
     """
 
-    def __init__(self, image_size: int = 256, n_conditions: int = 0, channel_base: int = 16384, channel_max: int = 512,
-                 minibatch_std_group: int = 4, lod: float = 0.0) -> None:
-        super().__init__(image_size, n_conditions, max(n_conditions, 1), channel_base, channel_max, minibatch_std_group,
-                         blur=True, mean_first=True, lod=lod)
+    def __init__(
+        self,
+        image_size: int = 256,
+        n_conditions: int = 0,
+        channel_base: int = 16384,
+        channel_max: int = 512,
+        minibatch_std_group: int = 4,
+        lod: float = 0.0,
+    ) -> None:
+        super().__init__(
+            image_size,
+            n_conditions,
+            max(n_conditions, 1),
+            channel_base,
+            channel_max,
+            minibatch_std_group,
+            blur=True,
+            mean_first=True,
+            lod=lod,
+        )
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
         """Logits (N,) of encoded images (N, max(n_conditions, 1)); labels count before weights.

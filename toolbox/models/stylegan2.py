@@ -1,7 +1,8 @@
 """StyleGAN2 and StyleGAN2-ADA in the layout of NVIDIA's PyTorch release: its published weights load by name.
 
-Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (StyleGAN2); Training Generative Adversarial
-Networks with Limited Data, NeurIPS 2020 (ADA). Settings of the published runs: :mod:`toolbox.models.stylegan2_presets`.
+Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (StyleGAN2); Training
+Generative Adversarial Networks with Limited Data, NeurIPS 2020 (ADA). Settings of the published runs:
+:mod:`toolbox.models.stylegan2_presets`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ ARCHITECTURES = ("skip", "resnet", "orig")
 
 
 class Mapping(TrackedMapping):
-    """z (and c) to w: normalised, concatenated, through fully connected layers that learn slowly (StyleGAN2-ADA, fig. 2).
+    """z (and c) to w: normalised, concatenated, through fully connected layers that learn slowly
+    (StyleGAN2-ADA, fig. 2).
 
     Args:
         latent_dim: of z; 0 = the condition alone.
@@ -52,8 +54,17 @@ class Mapping(TrackedMapping):
         average_beta: how slowly the mean w follows; None = there is none.
     """
 
-    def __init__(self, latent_dim: int, n_conditions: int, style_dim: int, layers: int = 8, embed_features: int | None = None,
-                 layer_features: int | None = None, lr_multiplier: float = 0.01, average_beta: float | None = 0.995) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        n_conditions: int,
+        style_dim: int,
+        layers: int = 8,
+        embed_features: int | None = None,
+        layer_features: int | None = None,
+        lr_multiplier: float = 0.01,
+        average_beta: float | None = 0.995,
+    ) -> None:
         super().__init__(style_dim, average_beta)
         embedded = (embed_features or style_dim) if n_conditions else 0
         widths = [latent_dim + embedded, *[layer_features or style_dim] * (layers - 1), style_dim]
@@ -61,7 +72,9 @@ class Mapping(TrackedMapping):
             self.embed = EqualLinear(n_conditions, embedded)
         self.layers = [f"fc{i}" for i in range(layers)]
         for i, name in enumerate(self.layers):
-            self.add_module(name, EqualLinear(widths[i], widths[i + 1], activation="lrelu", lr_multiplier=lr_multiplier))
+            self.add_module(
+                name, EqualLinear(widths[i], widths[i + 1], activation="lrelu", lr_multiplier=lr_multiplier)
+            )
 
     def forward(self, latents: Tensor | None, code: Tensor | None = None) -> Tensor:
         """w (N, style_dim) of z (N, latent_dim) and rows c (N, n_conditions) that sum to 1."""
@@ -79,9 +92,20 @@ class SynthesisLayer(NoisyLayer):
 
     resample_filter: Tensor
 
-    def __init__(self, inputs: int, outputs: int, size: int, style_dim: int, up: int = 1, gain: float = 1.0,
-                 act: str = "lrelu", taps: Sequence[float] = (1, 3, 3, 1), clamp: float | None = None, use_noise: bool = True,
-                 fused: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        style_dim: int,
+        up: int = 1,
+        gain: float = 1.0,
+        act: str = "lrelu",
+        taps: Sequence[float] = (1, 3, 3, 1),
+        clamp: float | None = None,
+        use_noise: bool = True,
+        fused: bool = False,
+    ) -> None:
         super().__init__()
         self.size, self.up, self.act, self.use_noise, self.fused = size, up, act, use_noise, fused
         self.gain, self.clamp = activation(act).gain * gain, None if clamp is None else clamp * gain
@@ -95,10 +119,21 @@ class SynthesisLayer(NoisyLayer):
         self.affine = EqualLinear(style_dim, inputs, bias_init=1)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, up H, up W); ``noise`` (N, 1, H', W') or (H', W') of variance 1."""
+        """(N, inputs, H, W) -> (N, outputs, up H, up W); ``noise`` (N, 1, H', W') or (H', W') of
+        variance 1.
+        """
         noise = None if noise is None else (noise * self.noise_strength).to(x.dtype)
-        x = modulated_conv2d(x, self.weight, self.affine(w), noise, self.up, padding=1, f=self.resample_filter,
-                             flip_weight=self.up == 1, fused=self.fused)
+        x = modulated_conv2d(
+            x,
+            self.weight,
+            self.affine(w),
+            noise,
+            self.up,
+            padding=1,
+            f=self.resample_filter,
+            flip_weight=self.up == 1,
+            fused=self.fused,
+        )
         return bias_act(x, self.bias, act=self.act, gain=self.gain, clamp=self.clamp)
 
 
@@ -119,12 +154,27 @@ class ToRGB(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """The layers of one resolution: the learnt constant or a x2 convolution, a convolution, and what goes into the image."""
+    """The layers of one resolution: the learnt constant or a x2 convolution, a convolution, and what goes
+    into the image.
+    """
 
     resample_filter: Tensor
 
-    def __init__(self, inputs: int, outputs: int, size: int, style_dim: int, colours: int, architecture: str, last: bool,
-                 act: str, taps: Sequence[float], clamp: float | None, use_noise: bool, fused: bool) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        style_dim: int,
+        colours: int,
+        architecture: str,
+        last: bool,
+        act: str,
+        taps: Sequence[float],
+        clamp: float | None,
+        use_noise: bool,
+        fused: bool,
+    ) -> None:
         super().__init__()
         common: dict[str, Any] = dict(act=act, taps=taps, clamp=clamp, use_noise=use_noise, fused=fused)
         residual = architecture == "resnet" and bool(inputs)
@@ -133,13 +183,21 @@ class SynthesisBlock(nn.Module):
         else:
             self.const = nn.Parameter(torch.randn(outputs, size, size))
         self.register_buffer("resample_filter", setup_filter(taps))
-        self.conv1 = SynthesisLayer(outputs, outputs, size, style_dim, gain=math.sqrt(0.5) if residual else 1.0, **common)
-        self.torgb = ToRGB(outputs, colours, style_dim, clamp, fused) if last or architecture == "skip" else None
-        self.skip = EqualConv2d(inputs, outputs, 1, bias=False, up=2, resample_filter=taps, gain=math.sqrt(0.5)) \
-            if residual else None
+        self.conv1 = SynthesisLayer(
+            outputs, outputs, size, style_dim, gain=math.sqrt(0.5) if residual else 1.0, **common
+        )
+        self.torgb = (
+            ToRGB(outputs, colours, style_dim, clamp, fused) if last or architecture == "skip" else None
+        )
+        self.skip = (
+            EqualConv2d(inputs, outputs, 1, bias=False, up=2, resample_filter=taps, gain=math.sqrt(0.5))
+            if residual
+            else None
+        )
 
-    def forward(self, x: Tensor | None, image: Tensor | None, styles: Sequence[Tensor],
-                noise: Noise) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def forward(
+        self, x: Tensor | None, image: Tensor | None, styles: Sequence[Tensor], noise: Noise
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """(activations, image so far) after the first and after the last layer."""
         if x is None:
             aside, x = None, fast_layout(self.const.expand(len(styles[0]), -1, -1, -1))
@@ -157,18 +215,46 @@ class SynthesisBlock(nn.Module):
 
 
 class Synthesis(NoisySynthesis):
-    """w of every layer to an image. Layer 4x4 reads ws[0:2], every other resolution three, of which it shares the first."""
+    """w of every layer to an image. Layer 4x4 reads ws[0:2], every other resolution three, of which it shares
+    the first.
+    """
 
-    def __init__(self, image_size: int, style_dim: int, channel_base: int, channel_max: int, colours: int, architecture: str,
-                 act: str, taps: Sequence[float], clamp: float | None, use_noise: bool, fused: bool) -> None:
+    def __init__(
+        self,
+        image_size: int,
+        style_dim: int,
+        channel_base: int,
+        channel_max: int,
+        colours: int,
+        architecture: str,
+        act: str,
+        taps: Sequence[float],
+        clamp: float | None,
+        use_noise: bool,
+        fused: bool,
+    ) -> None:
         super().__init__()
         self.sizes = resolutions(image_size)
         self.n_styles = 2 * len(self.sizes)
         self.channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
         for k, size in enumerate(self.sizes):
-            self.add_module(f"b{size}", SynthesisBlock(
-                self.channels[k - 1] if k else 0, self.channels[k], size, style_dim, colours, architecture,
-                size == image_size, act, taps, clamp, use_noise, fused))
+            self.add_module(
+                f"b{size}",
+                SynthesisBlock(
+                    self.channels[k - 1] if k else 0,
+                    self.channels[k],
+                    size,
+                    style_dim,
+                    colours,
+                    architecture,
+                    size == image_size,
+                    act,
+                    taps,
+                    clamp,
+                    use_noise,
+                    fused,
+                ),
+            )
 
     def forward(self, ws: Tensor, noise: Noise | None = None) -> Tensor:
         """Images (N, colours, size, size), nominally in [-1, 1], of ws (N, n_styles, style_dim).
@@ -187,8 +273,9 @@ class Synthesis(NoisySynthesis):
         styles, noise = ws.unbind(dim=1), self.constant_noise() if noise is None else noise
         x = image = None
         for k, size in enumerate(self.sizes):
-            layers = self.get_submodule(f"b{size}")(x, image, styles[max(2 * k - 1, 0) : 2 * k + 2],
-                                                    noise[max(2 * k - 1, 0) : 2 * k + 1])
+            layers = self.get_submodule(f"b{size}")(
+                x, image, styles[max(2 * k - 1, 0) : 2 * k + 2], noise[max(2 * k - 1, 0) : 2 * k + 1]
+            )
             for suffix, (x, image) in zip((".0", ""), layers, strict=True):
                 yield f"{size}x{size}{suffix}", x, image
 
@@ -196,52 +283,102 @@ class Synthesis(NoisySynthesis):
 class StyleGAN2Generator(StyleBasedGenerator):
     """StyleGAN2's generator, unconditional, conditioned on labels, or on soft rows (``weights @ embedding``).
 
-    In training mode :meth:`generate` adds fresh noise, mixes styles and lets the mean w follow; in eval mode an image is a
-    function of latents and condition.
+    In training mode :meth:`generate` adds fresh noise, mixes styles and lets the mean w follow; in eval mode
+    an image is a function of latents and condition.
 
     Args:
         image_size: a power of two from 4 on.
         n_conditions: classes, or clusters of all classes; 0 = unconditional.
         latent_dim, style_dim: of z and of w.
-        preset: which published run the arguments that are None come from; see :mod:`toolbox.models.stylegan2_presets`.
+        preset: which published run the arguments that are None come from; see
+            :mod:`toolbox.models.stylegan2_presets`.
         channel_base, channel_max: a layer at r x r pixels has min(channel_base / r, channel_max) channels.
         mapping_layers: depth of the mapping network.
         style_mixing_prob: how often an image in training has two latents, the second from a random layer on.
         architecture: 'skip' (published), 'resnet' or 'orig' (StyleGAN2, fig. 7).
         conv_clamp: largest magnitude of activations; None = any. Published weights were trained with 256.
-        noise_mode: 'auto' = 'random' in training and 'const' otherwise; 'const', 'random' (also when sampling) or 'none'.
+        noise_mode: 'auto' = 'random' in training and 'const' otherwise; 'const', 'random' (also when
+            sampling) or 'none'.
         truncation_cutoff: truncation acts on so many of the first styles; None = all.
         average_beta: of the mean w.
         fused: modulate kernels instead of activations (:func:`toolbox.models.style_ops.modulated_conv2d`).
-        image_channels, act, resample_filter, use_noise, embed_features, layer_features, lr_multiplier: as in published
-            files that differ from the usual 3, 'lrelu', (1, 3, 3, 1), True, None, None, 0.01.
+        image_channels, act, resample_filter, use_noise, embed_features, layer_features, lr_multiplier: as in
+            published files that differ from the usual 3, 'lrelu', (1, 3, 3, 1), True, None, None, 0.01.
 
-    ``feature_layers[i]`` is tap i of KLiSH's table II: 2 a resolution, '4x4.0' (the learnt constant), '4x4', '8x8.0', '8x8', ...;
-    the last of each resolution has the resolution's name. ``feature_channels`` are their widths.
+    ``feature_layers[i]`` is tap i of KLiSH's table II: 2 a resolution, '4x4.0' (the learnt constant), '4x4',
+    '8x8.0', '8x8', ...; the last of each resolution has the resolution's name. ``feature_channels`` are their
+    widths.
 
     Raises:
         ValueError: naming the argument.
     """
 
-    def __init__(self, image_size: int = 256, n_conditions: int = 0, latent_dim: int = 512, style_dim: int = 512,
-                 preset: str = "auto", channel_base: int | None = None, channel_max: int = 512,
-                 mapping_layers: int | None = None, style_mixing_prob: float | None = None, architecture: str = "skip",
-                 conv_clamp: float | None = 256, noise_mode: str = "auto", truncation_cutoff: int | None = None,
-                 average_beta: float = 0.995, fused: bool = False, image_channels: int = 3, act: str = "lrelu",
-                 resample_filter: Sequence[float] = (1, 3, 3, 1), use_noise: bool = True, embed_features: int | None = None,
-                 layer_features: int | None = None, lr_multiplier: float = 0.01) -> None:
+    def __init__(
+        self,
+        image_size: int = 256,
+        n_conditions: int = 0,
+        latent_dim: int = 512,
+        style_dim: int = 512,
+        preset: str = "auto",
+        channel_base: int | None = None,
+        channel_max: int = 512,
+        mapping_layers: int | None = None,
+        style_mixing_prob: float | None = None,
+        architecture: str = "skip",
+        conv_clamp: float | None = 256,
+        noise_mode: str = "auto",
+        truncation_cutoff: int | None = None,
+        average_beta: float = 0.995,
+        fused: bool = False,
+        image_channels: int = 3,
+        act: str = "lrelu",
+        resample_filter: Sequence[float] = (1, 3, 3, 1),
+        use_noise: bool = True,
+        embed_features: int | None = None,
+        layer_features: int | None = None,
+        lr_multiplier: float = 0.01,
+    ) -> None:
         super().__init__()
         check_choice("architecture", architecture, ARCHITECTURES)
         check_choice("noise_mode", noise_mode, NOISE_MODES)
-        published = generator_arguments(preset, image_size, channel_base=channel_base, mapping_layers=mapping_layers,
-                                        style_mixing_prob=style_mixing_prob)
-        self.image_size, self.n_conditions, self.latent_dim, self.style_dim = image_size, n_conditions, latent_dim, style_dim
+        published = generator_arguments(
+            preset,
+            image_size,
+            channel_base=channel_base,
+            mapping_layers=mapping_layers,
+            style_mixing_prob=style_mixing_prob,
+        )
+        self.image_size, self.n_conditions, self.latent_dim, self.style_dim = (
+            image_size,
+            n_conditions,
+            latent_dim,
+            style_dim,
+        )
         self.noise_mode, self.truncation_cutoff = noise_mode, truncation_cutoff
         self.style_mixing_prob = published["style_mixing_prob"]
-        self.synthesis = Synthesis(image_size, style_dim, published["channel_base"], channel_max, image_channels, architecture,
-                                   act, resample_filter, conv_clamp, use_noise, fused)
-        self.mapping = Mapping(latent_dim, n_conditions, style_dim, published["mapping_layers"], embed_features,
-                               layer_features, lr_multiplier, average_beta)
+        self.synthesis = Synthesis(
+            image_size,
+            style_dim,
+            published["channel_base"],
+            channel_max,
+            image_channels,
+            architecture,
+            act,
+            resample_filter,
+            conv_clamp,
+            use_noise,
+            fused,
+        )
+        self.mapping = Mapping(
+            latent_dim,
+            n_conditions,
+            style_dim,
+            published["mapping_layers"],
+            embed_features,
+            layer_features,
+            lr_multiplier,
+            average_beta,
+        )
         self.n_styles = self.synthesis.n_styles
         self.feature_layers = tuple(f"{r}x{r}{end}" for r in self.synthesis.sizes for end in (".0", ""))
         self.feature_channels = tuple(c for c in self.synthesis.channels for _ in range(2))

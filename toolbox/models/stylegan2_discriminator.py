@@ -22,8 +22,8 @@ from toolbox.models.upfirdn import downsample2d, setup_filter
 def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 1e-8) -> Tensor:
     """x (N, C, H, W) with ``channels`` more maps: how much the images of a group differ (PGGAN, section 3).
 
-    Image n belongs to group n mod (N / group). Each map is one number a group: the standard deviation over the group, averaged
-    over its share of the channels and over positions.
+    Image n belongs to group n mod (N / group). Each map is one number a group: the standard deviation over
+    the group, averaged over its share of the channels and over positions.
 
     Raises:
         ValueError: when N is no multiple of the group.
@@ -31,8 +31,10 @@ def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 
     n, c, h, w = x.shape
     group = n if group is None else min(group, n)
     if n % group:
-        raise ValueError(f"minibatch_std_group={group} does not divide the {n} images at hand: make the images of a step "
-                         f"(batch_size / (processes repeat accumulate)) a multiple of {group}, or the group smaller")
+        raise ValueError(
+            f"minibatch_std_group={group} does not divide the {n} images at hand: make the images of a step "
+            f"(batch_size / (processes repeat accumulate)) a multiple of {group}, or the group smaller"
+        )
     y = x.float().view(group, n // group, channels, c // channels, h, w)
     deviation = (y.var(dim=0, unbiased=False) + eps).sqrt().mean(dim=(2, 3, 4))
     maps = deviation.to(x.dtype).repeat(group, 1)[:, :, None, None].expand(-1, -1, h, w)
@@ -40,24 +42,35 @@ def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 
 
 
 class Block(nn.Module):
-    """One resolution: colours in (where the architecture has it), two convolutions, the second halves the image."""
+    """One resolution: colours in (where the architecture has it), two convolutions, the second halves the
+    image.
+    """
 
     resample_filter: Tensor
 
-    def __init__(self, inputs: int, middle: int, outputs: int, colours: int, architecture: str, common: dict[str, Any]) -> None:
+    def __init__(
+        self, inputs: int, middle: int, outputs: int, colours: int, architecture: str, common: dict[str, Any]
+    ) -> None:
         super().__init__()
         taps = common["resample_filter"]
         half = math.sqrt(0.5) if architecture == "resnet" else 1.0
         self.register_buffer("resample_filter", setup_filter(taps))
-        self.fromrgb = EqualConv2d(colours, middle, 1, **common) if not inputs or architecture == "skip" else None
+        self.fromrgb = (
+            EqualConv2d(colours, middle, 1, **common) if not inputs or architecture == "skip" else None
+        )
         self.conv0 = EqualConv2d(middle, middle, 3, **common)
         self.conv1 = EqualConv2d(middle, outputs, 3, down=2, gain=half, **common)
-        self.skip = EqualConv2d(middle, outputs, 1, bias=False, down=2, resample_filter=taps, gain=half) \
-            if architecture == "resnet" else None
+        self.skip = (
+            EqualConv2d(middle, outputs, 1, bias=False, down=2, resample_filter=taps, gain=half)
+            if architecture == "resnet"
+            else None
+        )
         self.pass_image = architecture == "skip"
 
     def forward(self, x: Tensor | None, image: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Activations (N, outputs, H/2, W/2) of (N, inputs, H, W), and the image for the next block if that looks at it."""
+        """Activations (N, outputs, H/2, W/2) of (N, inputs, H, W), and the image for the next block if that
+        looks at it.
+        """
         if self.fromrgb is not None:
             colours = self.fromrgb(image)
             x = colours if x is None else x + colours
@@ -70,8 +83,16 @@ class Block(nn.Module):
 class Epilogue(nn.Module):
     """4x4 to one vector: minibatch statistics, convolution, two fully connected layers; always float32."""
 
-    def __init__(self, channels: int, outputs: int, colours: int, architecture: str, group: int | None, std_channels: int,
-                 common: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        colours: int,
+        architecture: str,
+        group: int | None,
+        std_channels: int,
+        common: dict[str, Any],
+    ) -> None:
         super().__init__()
         act = common["activation"]
         self.group, self.std_channels = group, std_channels
@@ -92,18 +113,21 @@ class Epilogue(nn.Module):
 class StyleGAN2Discriminator(Discriminator):
     """StyleGAN2's discriminator, unconditional or projected on an embedding of the class.
 
-        D(x, c) = <h(x), m(c)> / sqrt(d)   with m the mapping network of c and d its width;   D(x) = h(x) without classes
+        D(x, c) = <h(x), m(c)> / sqrt(d)   with m the mapping network of c and d its width
+        D(x) = h(x)                        without classes
 
-    Minibatch statistics couple the images of a group, in eval mode too. Groups are formed of the images at hand: with several
-    processes, or split for accumulation, of each part's own images. A label of -1, or no condition at all, is judged under c = 0.
+    Minibatch statistics couple the images of a group, in eval mode too. Groups are formed of the images at
+    hand: with several processes, or split for accumulation, of each part's own images. A label of -1, or no
+    condition at all, is judged under c = 0.
 
-    Fine-tuning with frozen first layers (Freeze-D): ``freeze_layers=['b256.', 'b128.conv0']`` in the network's config; the layers
-    of a block, from the image on, are fromrgb, conv0, conv1, skip.
+    Fine-tuning with frozen first layers (Freeze-D): ``freeze_layers=['b256.', 'b128.conv0']`` in the
+    network's config; the layers of a block, from the image on, are fromrgb, conv0, conv1, skip.
 
     Args:
         image_size: a power of two from 4 on.
         n_conditions: classes; 0 = unconditional.
-        preset: which published run the arguments that are None come from; see :mod:`toolbox.models.stylegan2_presets`.
+        preset: which published run the arguments that are None come from; see
+            :mod:`toolbox.models.stylegan2_presets`.
         channel_base, channel_max: a layer at r x r pixels has min(channel_base / r, channel_max) channels.
         architecture: 'resnet' (published), 'orig' (its CIFAR runs) or 'skip'.
         minibatch_std_group: images of a group; 0 = all at hand.
@@ -111,56 +135,104 @@ class StyleGAN2Discriminator(Discriminator):
         conv_clamp: largest magnitude of activations; None = any. Published weights were trained with 256.
         mapping_layers: depth of m; 8 in all published runs but some converted ones.
         condition_dim: d; None = the channels at 4x4.
-        image_channels, act, resample_filter, lr_multiplier: as in published files that differ from 3, 'lrelu', (1, 3, 3, 1), 0.01.
+        image_channels, act, resample_filter, lr_multiplier: as in published files that differ from 3,
+            'lrelu', (1, 3, 3, 1), 0.01.
 
     Raises:
         ValueError: naming the argument.
     """
 
-    def __init__(self, image_size: int = 256, n_conditions: int = 0, preset: str = "auto", channel_base: int | None = None,
-                 channel_max: int = 512, architecture: str | None = None, minibatch_std_group: int | None = None,
-                 minibatch_std_channels: int = 1, conv_clamp: float | None = 256, mapping_layers: int = 8,
-                 condition_dim: int | None = None, image_channels: int = 3, act: str = "lrelu",
-                 resample_filter: Sequence[float] = (1, 3, 3, 1), lr_multiplier: float = 0.01) -> None:
+    def __init__(
+        self,
+        image_size: int = 256,
+        n_conditions: int = 0,
+        preset: str = "auto",
+        channel_base: int | None = None,
+        channel_max: int = 512,
+        architecture: str | None = None,
+        minibatch_std_group: int | None = None,
+        minibatch_std_channels: int = 1,
+        conv_clamp: float | None = 256,
+        mapping_layers: int = 8,
+        condition_dim: int | None = None,
+        image_channels: int = 3,
+        act: str = "lrelu",
+        resample_filter: Sequence[float] = (1, 3, 3, 1),
+        lr_multiplier: float = 0.01,
+    ) -> None:
         super().__init__()
-        chosen = discriminator_arguments(preset, image_size, channel_base=channel_base, architecture=architecture,
-                                         minibatch_std_group=minibatch_std_group)
+        chosen = discriminator_arguments(
+            preset,
+            image_size,
+            channel_base=channel_base,
+            architecture=architecture,
+            minibatch_std_group=minibatch_std_group,
+        )
         architecture = str(chosen["architecture"])
         check_choice("architecture", architecture, ARCHITECTURES)
         self.image_size, self.n_conditions, self.image_channels = image_size, n_conditions, image_channels
         common = dict(activation=act, resample_filter=resample_filter, clamp=conv_clamp)
-        widths = {size: channels_at(size, chosen["channel_base"], channel_max) for size in resolutions(image_size)}
+        widths = {
+            size: channels_at(size, chosen["channel_base"], channel_max) for size in resolutions(image_size)
+        }
         self.blocks = [f"b{size}" for size in reversed(widths) if size > 4]
         for size in reversed(widths):
             if size > 4:
-                self.add_module(f"b{size}", Block(0 if size == image_size else widths[size], widths[size], widths[size // 2],
-                                                  image_channels, architecture, common))
+                self.add_module(
+                    f"b{size}",
+                    Block(
+                        0 if size == image_size else widths[size],
+                        widths[size],
+                        widths[size // 2],
+                        image_channels,
+                        architecture,
+                        common,
+                    ),
+                )
         width = (widths[4] if condition_dim is None else condition_dim) if n_conditions else 0
         if width:
-            self.mapping = Mapping(0, n_conditions, width, mapping_layers, lr_multiplier=lr_multiplier, average_beta=None)
-        self.b4 = Epilogue(widths[4], width or 1, image_channels, architecture, chosen["minibatch_std_group"] or None,
-                           minibatch_std_channels, common)
+            self.mapping = Mapping(
+                0, n_conditions, width, mapping_layers, lr_multiplier=lr_multiplier, average_beta=None
+            )
+        self.b4 = Epilogue(
+            widths[4],
+            width or 1,
+            image_channels,
+            architecture,
+            chosen["minibatch_std_group"] or None,
+            minibatch_std_channels,
+            common,
+        )
 
     def encode(self, images: Tensor) -> Tensor:
         """h (N, d) of images (N, 3, size, size); d = 1 without classes."""
         expected = (self.image_channels, self.image_size, self.image_size)
         if images.shape[1:] != expected:
-            raise ValueError(f"images have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))}): "
-                             f"image_size of the discriminator and of the data must agree")
+            raise ValueError(
+                f"images have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))}): "
+                f"image_size of the discriminator and of the data must agree"
+            )
         x, image = None, fast_layout(images)
         for name in self.blocks:
             x, image = self.get_submodule(name)(x, image)
         return self.b4(x, image)
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits (N,) of h (N, d). ``condition.labels`` count before ``condition.weights`` (a soft choice among classes).
+        """Logits (N,) of h (N, d). ``condition.labels`` count before ``condition.weights`` (a soft choice
+        among classes).
 
         Raises:
             ValueError: for a condition that does not fit the classes.
         """
         if not self.n_conditions:
             return features.squeeze(1)
-        code = soft_one_hot(condition, self.n_conditions, type(self).__name__, labels_first=True, hidden=True,
-                            default=features.new_zeros(len(features), self.n_conditions))
+        code = soft_one_hot(
+            condition,
+            self.n_conditions,
+            type(self).__name__,
+            labels_first=True,
+            hidden=True,
+            default=features.new_zeros(len(features), self.n_conditions),
+        )
         embedded = self.mapping(None, code.to(self.mapping.embed.weight.dtype))
         return (features * embedded).sum(dim=1) / math.sqrt(embedded.shape[1])

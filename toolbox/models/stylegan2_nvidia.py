@@ -10,33 +10,54 @@ from toolbox.weights.errors import WeightsError
 
 #: Theirs -> ours; None = of no effect on the function in float32, or fixed in ours.
 _SIZES = {"c_dim": "n_conditions", "img_resolution": "image_size", "img_channels": "image_channels"}
-_LAYERS = {"activation": "act", "resample_filter": "resample_filter", "conv_clamp": "conv_clamp", "architecture": "architecture",
-           "channel_base": "channel_base", "channel_max": "channel_max", "num_fp16_res": None, "fp16_channels_last": None,
-           "fused_modconv_default": None}
+_LAYERS = {
+    "activation": "act",
+    "resample_filter": "resample_filter",
+    "conv_clamp": "conv_clamp",
+    "architecture": "architecture",
+    "channel_base": "channel_base",
+    "channel_max": "channel_max",
+    "num_fp16_res": None,
+    "fp16_channels_last": None,
+    "fused_modconv_default": None,
+}
 _MAPPING = {"num_layers": "mapping_layers", "lr_multiplier": "lr_multiplier"}
 _Tables = Mapping[str, Mapping[str, str | None]]
 _GENERATOR: _Tables = {
     "": {**_SIZES, "z_dim": "latent_dim", "w_dim": "style_dim", **_LAYERS, "use_noise": "use_noise"},
-    "mapping_kwargs": {**_MAPPING, "embed_features": "embed_features", "layer_features": "layer_features",
-                       "w_avg_beta": "average_beta"},
-    "synthesis_kwargs": {**_LAYERS, "use_noise": "use_noise"}}
+    "mapping_kwargs": {
+        **_MAPPING,
+        "embed_features": "embed_features",
+        "layer_features": "layer_features",
+        "w_avg_beta": "average_beta",
+    },
+    "synthesis_kwargs": {**_LAYERS, "use_noise": "use_noise"},
+}
 _DISCRIMINATOR: _Tables = {
-    "": {**_SIZES, **_LAYERS, "cmap_dim": "condition_dim"}, "mapping_kwargs": _MAPPING,
+    "": {**_SIZES, **_LAYERS, "cmap_dim": "condition_dim"},
+    "mapping_kwargs": _MAPPING,
     "block_kwargs": {**_LAYERS, "freeze_layers": None},
-    "epilogue_kwargs": {"mbstd_group_size": "minibatch_std_group", "mbstd_num_channels": "minibatch_std_channels"}}
+    "epilogue_kwargs": {
+        "mbstd_group_size": "minibatch_std_group",
+        "mbstd_num_channels": "minibatch_std_channels",
+    },
+}
 
 #: What their classes take where a pickle says nothing, and ours would take something else.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "Generator": dict(conv_clamp=None, channel_base=32768, mapping_layers=8),
-    "Discriminator": dict(conv_clamp=None, channel_base=32768, mapping_layers=8, architecture="resnet", minibatch_std_group=4)}
+    "Discriminator": dict(
+        conv_clamp=None, channel_base=32768, mapping_layers=8, architecture="resnet", minibatch_std_group=4
+    ),
+}
 
 
 def arguments_of(class_name: str, init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of StyleGAN2Generator or StyleGAN2Discriminator.
 
-    ``conv_clamp`` is part of the function: 256 in the published runs, none where the pickle says nothing. ``num_fp16_res`` (which
-    resolutions were computed in float16) is not: ours compute in what the game or autocast says. StyleGAN3's StyleGAN2 has the
-    arguments of the synthesis network at the top.
+    ``conv_clamp`` is part of the function: 256 in the published runs, none where the pickle says nothing.
+    ``num_fp16_res`` (which resolutions were computed in float16) is not: ours compute in what the game or
+    autocast says. StyleGAN3's StyleGAN2 has the arguments of the synthesis network at the top.
 
     Args:
         class_name: 'Generator' or 'Discriminator'.
@@ -58,15 +79,25 @@ def arguments_of(class_name: str, init_kwargs: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def _set(result: dict[str, Any], name: str, value: Any, table: Mapping[str, str | None], of_mapping: bool) -> None:
+def _set(
+    result: dict[str, Any], name: str, value: Any, table: Mapping[str, str | None], of_mapping: bool
+) -> None:
     key = name.rpartition(".")[2]
     if of_mapping and key == "activation":
         if value != "lrelu":
             raise WeightsError(f"{name}={value!r}: our mapping network has leaky ReLU ('lrelu') alone")
         return
     if key not in table:
-        raise WeightsError(f"constructor argument {name}={value!r} of the file is not known{near_miss(key, table)}; "
-                           f"known: {', '.join(table)}")
+        raise WeightsError(
+            f"constructor argument {name}={value!r} of the file is not known{near_miss(key, table)}; "
+            f"known: {', '.join(table)}"
+        )
     ours = table[key]
     if ours is not None:
-        result[ours] = 0 if value is None and ours == "minibatch_std_group" else list(value) if isinstance(value, tuple) else value
+        result[ours] = (
+            0
+            if value is None and ours == "minibatch_std_group"
+            else list(value)
+            if isinstance(value, tuple)
+            else value
+        )

@@ -1,7 +1,8 @@
 """Settings of the published StyleGAN2 and StyleGAN2-ADA runs, as data.
 
-Karras et al. 2020 (StyleGAN2, ADA) and the public training code of ADA. What a row does not say is the same in all: Adam with
-betas (0, 0.99) and eps 1e-8, path length every 4 generator steps, R1 every 16 discriminator steps, ADA target 0.6.
+Karras et al. 2020 (StyleGAN2, ADA) and the public training code of ADA. What a row does not say is the same
+in all: Adam with betas (0, 0.99) and eps 1e-8, path length every 4 generator steps, R1 every 16 discriminator
+steps, ADA target 0.6.
 """
 
 from __future__ import annotations
@@ -49,13 +50,28 @@ class Preset:
 
 PRESETS = {
     "stylegan2": Preset(8, 25000, 32, 4, 32768, 0.002, 10, 10),  # config F with ADA, as ADA's code has it
-    "config-e": Preset(8, 25000, 32, 4, 16384, 0.002, 100, 10, augmented=False),  # StyleGAN2's own, at half the channels
+    "config-e": Preset(
+        8, 25000, 32, 4, 16384, 0.002, 100, 10, augmented=False
+    ),  # StyleGAN2's own, at half the channels
     "config-f": Preset(8, 25000, 32, 4, 32768, 0.002, 10, 10, augmented=False),
     "paper256": Preset(8, 25000, 64, 8, 16384, 0.0025, 1, 20),
     "paper512": Preset(8, 25000, 64, 8, 32768, 0.0025, 0.5, 20),
     "paper1024": Preset(8, 25000, 32, 4, 32768, 0.002, 2, 10),
-    "cifar": Preset(2, 100000, 64, 32, 32768, 0.0025, 0.01, 500, 0.05, mapping_layers=2, path_length=0.0,
-                    style_mixing_prob=0.0, architecture="orig"),
+    "cifar": Preset(
+        2,
+        100000,
+        64,
+        32,
+        32768,
+        0.0025,
+        0.01,
+        500,
+        0.05,
+        mapping_layers=2,
+        path_length=0.0,
+        style_mixing_prob=0.0,
+        architecture="orig",
+    ),
 }
 NAMES = ("auto", *PRESETS)
 
@@ -63,8 +79,18 @@ NAMES = ("auto", *PRESETS)
 def auto(image_size: int, processes: int = 1) -> Preset:
     """The settings that ADA's code derives from resolution and number of GPUs."""
     batch = max(min(processes * min(4096 // image_size, 32), 64), processes)
-    return Preset(processes, 25000, batch, min(batch // processes, 4), 32768 if image_size >= 512 else 16384,
-                  0.002 if image_size >= 1024 else 0.0025, 0.0002 * image_size**2 / batch, batch * 10 / 32, 0.05, mapping_layers=2)
+    return Preset(
+        processes,
+        25000,
+        batch,
+        min(batch // processes, 4),
+        32768 if image_size >= 512 else 16384,
+        0.002 if image_size >= 1024 else 0.0025,
+        0.0002 * image_size**2 / batch,
+        batch * 10 / 32,
+        0.05,
+        mapping_layers=2,
+    )
 
 
 def preset(name: str, image_size: int, processes: int = 1) -> Preset:
@@ -83,7 +109,8 @@ def preset(name: str, image_size: int, processes: int = 1) -> Preset:
 
 
 def lazy(lr: float, every: int, betas: tuple[float, float] = (0.0, 0.99)) -> dict[str, Any]:
-    """Adam's settings when a regulariser has its own step every so many steps (StyleGAN2, appendix B): c = k / (k + 1).
+    """Adam's settings when a regulariser has its own step every so many steps (StyleGAN2, appendix B): c = k
+    / (k + 1).
 
     lr c, beta_1^c, beta_2^c, so that k + 1 steps move as far as k would have.
     """
@@ -93,12 +120,16 @@ def lazy(lr: float, every: int, betas: tuple[float, float] = (0.0, 0.99)) -> dic
 
 def generator_arguments(name: str, image_size: int, **given: Any) -> dict[str, Any]:
     """channel_base, mapping_layers and style_mixing_prob: those given (not None), else the preset's."""
-    return _completed(preset(name, image_size), ("channel_base", "mapping_layers", "style_mixing_prob"), given)
+    return _completed(
+        preset(name, image_size), ("channel_base", "mapping_layers", "style_mixing_prob"), given
+    )
 
 
 def discriminator_arguments(name: str, image_size: int, **given: Any) -> dict[str, Any]:
     """channel_base, architecture and minibatch_std_group: those given (not None), else the preset's."""
-    return _completed(preset(name, image_size), ("channel_base", "architecture", "minibatch_std_group"), given)
+    return _completed(
+        preset(name, image_size), ("channel_base", "architecture", "minibatch_std_group"), given
+    )
 
 
 def _completed(published: Preset, names: tuple[str, ...], given: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
-"""Weight layouts in circulation, and how they become ours: the same networks under other names, kernels turned round.
+"""Weight layouts in circulation, and how they become ours: the same networks under other names, kernels
+turned round.
 
-NVIDIA's PyTorch StyleGAN2 and ADA (ours are the same); genforce's and KLiSH's PGGAN, StyleGAN and StyleGAN2 (KLiSH's are an
-older spelling of genforce's); rosinality's StyleGAN2. Strict: a tensor that no rule knows is an error.
+NVIDIA's PyTorch StyleGAN2 and ADA (ours are the same); genforce's and KLiSH's PGGAN, StyleGAN and StyleGAN2
+(KLiSH's are an older spelling of genforce's); rosinality's StyleGAN2. Strict: a tensor that no rule knows is
+an error.
 """
 
 from __future__ import annotations
@@ -68,8 +70,11 @@ def recognise(state: Mapping[str, Tensor]) -> str:
     for name, layout in LAYOUTS.items():
         if all(any(re.fullmatch(mark, key) for key in state) for mark in layout.marks):
             return name
-    raise WeightsError(f"the tensors ({', '.join(list(state)[:4])}, ...) are in none of the known layouts: {', '.join(LAYOUTS)}; "
-                       f"of a file with several networks, take one")
+    raise WeightsError(
+        f"the tensors ({', '.join(list(state)[:4])}, ...) are in none of the known layouts: "
+        f"{', '.join(LAYOUTS)}; "
+        f"of a file with several networks, take one"
+    )
 
 
 def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
@@ -84,7 +89,9 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
     """
     layout = recognise(state) if layout == "auto" else layout
     if layout not in LAYOUTS:
-        raise WeightsError(f"layout={layout!r} is not known; choose from {['auto', *LAYOUTS]}{near_miss(layout, LAYOUTS)}")
+        raise WeightsError(
+            f"layout={layout!r} is not known; choose from {['auto', *LAYOUTS]}{near_miss(layout, LAYOUTS)}"
+        )
     plan = LAYOUTS[layout]
     try:
         spelled = plan.before(dict(state))
@@ -98,7 +105,9 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
 
 
 def _apply(rules: list[Rule], state: State) -> tuple[State, str]:
-    """Each tensor by the first rule that matches; what none knows, and what is not as the rules expect, in words."""
+    """Each tensor by the first rule that matches; what none knows, and what is not as the rules expect, in
+    words.
+    """
     result: State = {}
     unknown, wrong = [], []
     for name, tensor in state.items():
@@ -117,9 +126,14 @@ def _apply(rules: list[Rule], state: State) -> tuple[State, str]:
     return result, "; ".join(listed(title, items) for title, items in groups if items)
 
 
-def network_config(source: Mapping[str, Tensor], layout: str, translated: Mapping[str, Tensor],
-                   given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """``dict(type=..., ...)`` that builds the network of translated tensors; what tensors do not show has its default.
+def network_config(
+    source: Mapping[str, Tensor],
+    layout: str,
+    translated: Mapping[str, Tensor],
+    given: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """``dict(type=..., ...)`` that builds the network of translated tensors; what tensors do not show has its
+    default.
 
     Args:
         source: the tensors before.
@@ -169,10 +183,13 @@ def _kept(*names: str) -> list[Rule]:
 
 # Filters and other constants: they must be those that our networks have.
 
+
 def _binomial(match: re.Match[str], kernel: Tensor) -> Tensor:
     taps = [1, 3, 3, 1] if kernel.shape[-1] == 4 else [1, 2, 1]
     expected = setup_filter(taps)
-    own = kernel.float() / kernel.float().sum(dim=(-2, -1), keepdim=True)  # some hold the gain of a doubling, 4
+    own = kernel.float() / kernel.float().sum(
+        dim=(-2, -1), keepdim=True
+    )  # some hold the gain of a doubling, 4
     if not torch.allclose(own, expected.expand_as(own), atol=1e-5):
         raise ValueError(f"another filter than {taps}")
     return kernel
@@ -180,8 +197,11 @@ def _binomial(match: re.Match[str], kernel: Tensor) -> Tensor:
 
 def _fully_grown(match: re.Match[str], lod: Tensor) -> Tensor:
     if float(lod) != 0:
-        raise ValueError(f"a network that has not grown fully (lod={float(lod):g}); set the lod of ours to it, and lod to 0 in "
-                         "the file")
+        raise ValueError(
+            f"a network that has not grown fully (lod={float(lod):g}); set the lod of ours to it, and lod to "
+            "0 in "
+            "the file"
+        )
     return lod
 
 
@@ -192,8 +212,12 @@ _DERIVED = Rule(r"truncation\.truncation", None)
 
 # genforce and KLiSH
 
-_SPELLING = [(r"\.(?:conv|fc)\.weight$", ".weight"), (r"\bwscale\.bias$", "bias"), (r"\bepilogue\.", ""),
-             (r"\bstyle_mod\.dense\.", "style.")]
+_SPELLING = [
+    (r"\.(?:conv|fc)\.weight$", ".weight"),
+    (r"\bwscale\.bias$", "bias"),
+    (r"\bepilogue\.", ""),
+    (r"\bstyle_mod\.dense\.", "style."),
+]
 
 
 def _plain(name: str) -> str:
@@ -204,8 +228,10 @@ def _plain(name: str) -> str:
 
 
 def _klish(flip: bool) -> Callable[[State], State]:
-    """KLiSH's PGGAN or StyleGAN in genforce's spelling. Kernels outside of a ``conv`` are fused ones, in the order HWIO; a fused
-    doubling holds the mirror image of the kernel of 'nearest x2, then convolution'."""
+    """KLiSH's PGGAN or StyleGAN in genforce's spelling. Kernels outside of a ``conv`` are fused ones, in the
+    order HWIO; a fused doubling holds the mirror image of the kernel of 'nearest x2, then convolution'.
+    """
+
     def spelled(state: State) -> State:
         result = {}
         for name, tensor in state.items():
@@ -214,19 +240,26 @@ def _klish(flip: bool) -> Callable[[State], State]:
                 tensor = tensor.flip(2, 3) if flip else tensor
             result[_plain(name)] = tensor
         return result
+
     return spelled
 
 
 def _klish_stylegan2(state: State) -> State:
     """KLiSH's StyleGAN2 generator in genforce's spelling: all kernels are in the order HWIO."""
-    return {_plain(name): tensor.permute(3, 2, 0, 1) if tensor.ndim == 4 and name.endswith(".weight") else tensor
-            for name, tensor in state.items()}
+    return {
+        _plain(name): tensor.permute(3, 2, 0, 1) if tensor.ndim == 4 and name.endswith(".weight") else tensor
+        for name, tensor in state.items()
+    }
 
 
 def _genforce_stylegan(state: State) -> State:
     """Doublings to 128x128 and more are fused there: mirrored kernels."""
-    return {name: tensor.flip(2, 3) if re.fullmatch(r"synthesis\.layer\d*[02468]\.weight", name) and _doubled(name) >= 128
-            else tensor for name, tensor in state.items()}
+    return {
+        name: tensor.flip(2, 3)
+        if re.fullmatch(r"synthesis\.layer\d*[02468]\.weight", name) and _doubled(name) >= 128
+        else tensor
+        for name, tensor in state.items()
+    }
 
 
 def _doubled(name: str) -> int:
@@ -241,27 +274,46 @@ def _plain_rules(state: State) -> list[Rule]:
 
 def _stylegan_rules(state: State) -> list[Rule]:
     layer = r"synthesis\.layer(\d+)\."
-    return [_LOD, _KERNELS, _DERIVED, Rule(r"truncation\.w_avg", _named("mapping.w_avg")),
-            *_kept(r"mapping\.dense\d+\.(?:weight|bias)", r"mapping\.label_weight", r"synthesis\.output\d+\.(?:weight|bias)",
-                   r"synthesis\.layer\d+\.(?:bias|style\.weight|style\.bias)"),
-            Rule(layer + "const", _named("synthesis.layer{0}.const"), _changed(lambda t: t[0])),
-            Rule(layer + "weight", _named("synthesis.layer{0}.conv.weight")),
-            Rule(layer + r"apply_noise\.weight", _named("synthesis.layer{0}.noise_strength")),
-            Rule(layer + r"apply_noise\.noise", _named("synthesis.layer{0}.noise_const"), _changed(lambda t: t[0, 0]))]
+    return [
+        _LOD,
+        _KERNELS,
+        _DERIVED,
+        Rule(r"truncation\.w_avg", _named("mapping.w_avg")),
+        *_kept(
+            r"mapping\.dense\d+\.(?:weight|bias)",
+            r"mapping\.label_weight",
+            r"synthesis\.output\d+\.(?:weight|bias)",
+            r"synthesis\.layer\d+\.(?:bias|style\.weight|style\.bias)",
+        ),
+        Rule(layer + "const", _named("synthesis.layer{0}.const"), _changed(lambda t: t[0])),
+        Rule(layer + "weight", _named("synthesis.layer{0}.conv.weight")),
+        Rule(layer + r"apply_noise\.weight", _named("synthesis.layer{0}.noise_strength")),
+        Rule(
+            layer + r"apply_noise\.noise",
+            _named("synthesis.layer{0}.noise_const"),
+            _changed(lambda t: t[0, 0]),
+        ),
+    ]
 
 
 def _stylegan2_rules(state: State) -> list[Rule]:
     layer, output = r"synthesis\.layer(\d+)\.", r"synthesis\.output(\d+)\."
-    rules = [_KERNELS, _DERIVED, Rule(r"truncation\.w_avg", _named("mapping.w_avg")),
-             Rule(r"mapping\.dense(\d+)\.(weight|bias)", _named("mapping.fc{0}.{1}")),
-             Rule(r"synthesis\.early_layer\.const", _named("synthesis.b4.const"), _changed(lambda t: t[0])),
-             Rule(layer + "weight", _of_layer("weight"), lambda m, t: t.flip(2, 3) if int(m[1]) % 2 else t),
-             Rule(layer + "noise", _of_layer("noise_const"), _changed(lambda t: t[0, 0])),
-             Rule(output + "(weight|bias)", lambda m: f"synthesis.b{4 << int(m[1])}.torgb.{m[2]}")]
+    rules = [
+        _KERNELS,
+        _DERIVED,
+        Rule(r"truncation\.w_avg", _named("mapping.w_avg")),
+        Rule(r"mapping\.dense(\d+)\.(weight|bias)", _named("mapping.fc{0}.{1}")),
+        Rule(r"synthesis\.early_layer\.const", _named("synthesis.b4.const"), _changed(lambda t: t[0])),
+        Rule(layer + "weight", _of_layer("weight"), lambda m, t: t.flip(2, 3) if int(m[1]) % 2 else t),
+        Rule(layer + "noise", _of_layer("noise_const"), _changed(lambda t: t[0, 0])),
+        Rule(output + "(weight|bias)", lambda m: f"synthesis.b{4 << int(m[1])}.torgb.{m[2]}"),
+    ]
     rules += [Rule(layer + name, _of_layer(name)) for name in ("bias", "noise_strength")]
     for prefix, target in ((layer, _of_layer), (output, _of_output)):
-        rules += [Rule(prefix + r"style\.weight", target("affine.weight")),
-                  Rule(prefix + r"style\.bias", target("affine.bias"), _changed(lambda t: t + 1))]  # they add 1 at run time
+        rules += [
+            Rule(prefix + r"style\.weight", target("affine.weight")),
+            Rule(prefix + r"style\.bias", target("affine.bias"), _changed(lambda t: t + 1)),
+        ]  # they add 1 at run time
     return rules
 
 
@@ -285,30 +337,47 @@ def _klish_stylegan2_discriminator(state: State) -> list[Rule]:
     def layer(match: re.Match[str]) -> str:
         i = int(match[1])
         return f"{ends[i] if i in ends else f'b{4 << (blocks - i // 2)}.conv{i % 2}'}.{match[2]}"
-    return [_KERNELS, Rule(r"layer(\d+)\.(weight|bias)", layer),
-            Rule(r"skip_layer(\d+)\.weight", lambda m: f"b{4 << (blocks - int(m[1]))}.skip.weight"),
-            Rule(r"input0\.(weight|bias)", _named(f"b{4 << blocks}.fromrgb.{{0}}"))]
+
+    return [
+        _KERNELS,
+        Rule(r"layer(\d+)\.(weight|bias)", layer),
+        Rule(r"skip_layer(\d+)\.weight", lambda m: f"b{4 << (blocks - int(m[1]))}.skip.weight"),
+        Rule(r"input0\.(weight|bias)", _named(f"b{4 << blocks}.fromrgb.{{0}}")),
+    ]
 
 
 # rosinality
 
+
 def _rosinality_rules(state: State) -> list[Rule]:
-    block = {"conv1": lambda i: "b4.conv1", "convs": lambda i: _convolution(i + 1),
-             "to_rgb1": lambda i: "b4.torgb", "to_rgbs": lambda i: f"b{8 << i}.torgb"}
+    block = {
+        "conv1": lambda i: "b4.conv1",
+        "convs": lambda i: _convolution(i + 1),
+        "to_rgb1": lambda i: "b4.torgb",
+        "to_rgbs": lambda i: f"b{8 << i}.torgb",
+    }
     layer = r"(conv1|convs|to_rgb1|to_rgbs)(?:\.(\d+))?\."
 
     def of(name: str) -> Callable[[re.Match[str]], str]:
         return lambda match: f"synthesis.{block[match[1]](int(match[2] or 0))}.{name}"
-    return [Rule(r"(?:.*\.)?(?:blur|upsample)\.kernel", None, _binomial), Rule("latent_avg", _named("mapping.w_avg")),
-            Rule(r"style\.(\d+)\.(weight|bias)", lambda m: f"mapping.fc{int(m[1]) - 1}.{m[2]}"),
-            Rule(r"input\.input", _named("synthesis.b4.const"), _changed(lambda t: t[0])),
-            Rule(layer + r"conv\.weight", of("weight"), _changed(lambda t: t[0])),
-            Rule(layer + r"conv\.modulation\.weight", of("affine.weight")),
-            Rule(layer + r"conv\.modulation\.bias", of("affine.bias")),
-            Rule(layer + r"noise\.weight", of("noise_strength"), _changed(lambda t: t[0])),
-            Rule(layer + r"activate\.bias", of("bias")),
-            Rule(layer + "bias", of("bias"), _changed(lambda t: t.flatten())),
-            Rule(r"noises\.noise_(\d+)", lambda m: f"synthesis.{_convolution(int(m[1]))}.noise_const", _changed(lambda t: t[0, 0]))]
+
+    return [
+        Rule(r"(?:.*\.)?(?:blur|upsample)\.kernel", None, _binomial),
+        Rule("latent_avg", _named("mapping.w_avg")),
+        Rule(r"style\.(\d+)\.(weight|bias)", lambda m: f"mapping.fc{int(m[1]) - 1}.{m[2]}"),
+        Rule(r"input\.input", _named("synthesis.b4.const"), _changed(lambda t: t[0])),
+        Rule(layer + r"conv\.weight", of("weight"), _changed(lambda t: t[0])),
+        Rule(layer + r"conv\.modulation\.weight", of("affine.weight")),
+        Rule(layer + r"conv\.modulation\.bias", of("affine.bias")),
+        Rule(layer + r"noise\.weight", of("noise_strength"), _changed(lambda t: t[0])),
+        Rule(layer + r"activate\.bias", of("bias")),
+        Rule(layer + "bias", of("bias"), _changed(lambda t: t.flatten())),
+        Rule(
+            r"noises\.noise_(\d+)",
+            lambda m: f"synthesis.{_convolution(int(m[1]))}.noise_const",
+            _changed(lambda t: t[0, 0]),
+        ),
+    ]
 
 
 def _rosinality_discriminator(state: State) -> list[Rule]:
@@ -316,15 +385,21 @@ def _rosinality_discriminator(state: State) -> list[Rule]:
 
     def of(name: str) -> Callable[[re.Match[str]], str]:
         return lambda match: f"b{8 << (blocks - int(match[1]))}.{name}"
-    return [Rule(r"convs\.\d+\.(?:conv2|skip)\.0\.kernel", None, _binomial),
-            Rule(r"convs\.0\.0\.weight", _named(f"b{4 << blocks}.fromrgb.weight")),
-            Rule(r"convs\.0\.1\.bias", _named(f"b{4 << blocks}.fromrgb.bias")),
-            Rule(r"convs\.(\d+)\.conv1\.0\.weight", of("conv0.weight")), Rule(r"convs\.(\d+)\.conv1\.1\.bias", of("conv0.bias")),
-            Rule(r"convs\.(\d+)\.conv2\.1\.weight", of("conv1.weight")), Rule(r"convs\.(\d+)\.conv2\.2\.bias", of("conv1.bias")),
-            Rule(r"convs\.(\d+)\.skip\.1\.weight", of("skip.weight")),
-            Rule(r"final_conv\.0\.weight", _named("b4.conv.weight")), Rule(r"final_conv\.1\.bias", _named("b4.conv.bias")),
-            Rule(r"final_linear\.0\.(weight|bias)", _named("b4.fc.{0}")),
-            Rule(r"final_linear\.1\.(weight|bias)", _named("b4.out.{0}"))]
+
+    return [
+        Rule(r"convs\.\d+\.(?:conv2|skip)\.0\.kernel", None, _binomial),
+        Rule(r"convs\.0\.0\.weight", _named(f"b{4 << blocks}.fromrgb.weight")),
+        Rule(r"convs\.0\.1\.bias", _named(f"b{4 << blocks}.fromrgb.bias")),
+        Rule(r"convs\.(\d+)\.conv1\.0\.weight", of("conv0.weight")),
+        Rule(r"convs\.(\d+)\.conv1\.1\.bias", of("conv0.bias")),
+        Rule(r"convs\.(\d+)\.conv2\.1\.weight", of("conv1.weight")),
+        Rule(r"convs\.(\d+)\.conv2\.2\.bias", of("conv1.bias")),
+        Rule(r"convs\.(\d+)\.skip\.1\.weight", of("skip.weight")),
+        Rule(r"final_conv\.0\.weight", _named("b4.conv.weight")),
+        Rule(r"final_conv\.1\.bias", _named("b4.conv.bias")),
+        Rule(r"final_linear\.0\.(weight|bias)", _named("b4.fc.{0}")),
+        Rule(r"final_linear\.1\.(weight|bias)", _named("b4.out.{0}")),
+    ]
 
 
 def _count(state: State, pattern: str) -> int:
@@ -333,8 +408,11 @@ def _count(state: State, pattern: str) -> int:
 
 # What StyleGAN2 in our layout has and others do not store
 
+
 def _with_filters(state: State) -> State:
-    """StyleGAN2's resampling filter for each block and each 3x3 or skip convolution, as its state dict has them."""
+    """StyleGAN2's resampling filter for each block and each 3x3 or skip convolution, as its state dict has
+    them.
+    """
     result = dict(state)
     for name in state:
         owner = re.fullmatch(r"((?:synthesis\.)?b\d+)\.(conv\d?|skip|fromrgb)\.weight", name)
@@ -354,12 +432,16 @@ def _with_mean(state: State, draws: int = 10_000) -> State:
     """With filters, and the mean w of seeded draws where the file has none."""
     from toolbox.models.stylegan2 import Mapping as MappingNetwork
 
-    weights = {name.removeprefix("mapping."): tensor for name, tensor in state.items() if name.startswith("mapping.")}
+    weights = {
+        name.removeprefix("mapping."): tensor for name, tensor in state.items() if name.startswith("mapping.")
+    }
     if "w_avg" in weights:
         return _with_filters(state | {"mapping.w_avg": weights["w_avg"].flatten()})
     depth = _count(weights, r"fc\d+\.weight")
     style_dim, latent_dim = len(weights[f"fc{depth - 1}.bias"]), weights["fc0.weight"].shape[1]
-    network = MappingNetwork(latent_dim, 0, style_dim, depth, layer_features=len(weights["fc0.bias"]), average_beta=None)
+    network = MappingNetwork(
+        latent_dim, 0, style_dim, depth, layer_features=len(weights["fc0.bias"]), average_beta=None
+    )
     network.load_state_dict(weights)
     with torch.no_grad():
         w = network(torch.randn(draws, latent_dim, generator=torch.Generator().manual_seed(0)))
@@ -373,26 +455,68 @@ def _as_it_is(state: State) -> list[Rule]:
 LAYOUTS = {
     "nvidia-stylegan2": Layout("StyleGAN2Generator", (r"synthesis\.b4\.const",), _as_it_is),
     "nvidia-stylegan2-discriminator": Layout("StyleGAN2Discriminator", (r"b4\.out\.weight",), _as_it_is),
-    "rosinality-stylegan2": Layout("StyleGAN2Generator", (r"conv1\.conv\.modulation\.weight",), _rosinality_rules,
-                                   after=_with_mean),
-    "rosinality-stylegan2-discriminator": Layout("StyleGAN2Discriminator", (r"final_linear\.1\.weight",),
-                                                 _rosinality_discriminator, after=_with_filters),
-    "klish-stylegan2": Layout("StyleGAN2Generator", (r"synthesis\.early_layer\.const", r"mapping\.dense0\.fc\.weight"),
-                              _stylegan2_rules, _klish_stylegan2, _with_filters),
-    "genforce-stylegan2": Layout("StyleGAN2Generator", (r"synthesis\.early_layer\.const",), _stylegan2_rules,
-                                 after=_with_filters),
+    "rosinality-stylegan2": Layout(
+        "StyleGAN2Generator", (r"conv1\.conv\.modulation\.weight",), _rosinality_rules, after=_with_mean
+    ),
+    "rosinality-stylegan2-discriminator": Layout(
+        "StyleGAN2Discriminator",
+        (r"final_linear\.1\.weight",),
+        _rosinality_discriminator,
+        after=_with_filters,
+    ),
+    "klish-stylegan2": Layout(
+        "StyleGAN2Generator",
+        (r"synthesis\.early_layer\.const", r"mapping\.dense0\.fc\.weight"),
+        _stylegan2_rules,
+        _klish_stylegan2,
+        _with_filters,
+    ),
+    "genforce-stylegan2": Layout(
+        "StyleGAN2Generator", (r"synthesis\.early_layer\.const",), _stylegan2_rules, after=_with_filters
+    ),
     "klish-stylegan2-discriminator": Layout(
-        "StyleGAN2Discriminator", (r"skip_layer0\.conv\.weight",), _klish_stylegan2_discriminator,
-        lambda state: {_plain(name): tensor for name, tensor in state.items()}, _with_filters),
-    "klish-stylegan": Layout("StyleGANGenerator", (r"synthesis\.layer0\.epilogue\.bias",), _stylegan_rules, _klish(flip=True),
-                             _grown("synthesis.lod")),
-    "genforce-stylegan": Layout("StyleGANGenerator", (r"synthesis\.layer0\.apply_noise\.weight",), _stylegan_rules,
-                                _genforce_stylegan, _grown("synthesis.lod")),
-    "klish-stylegan-discriminator": Layout("StyleGANDiscriminator", (r"input0\.conv\.weight", r"layer1\.preact\.kernel"),
-                                           _plain_rules, _klish(flip=False), _grown("lod")),
-    "klish-pggan-discriminator": Layout("PGGANDiscriminator", (r"input0\.conv\.weight", r"layer0\.wscale\.bias"), _plain_rules,
-                                        _klish(flip=False), _grown("lod")),
-    "klish-pggan": Layout("PGGANGenerator", (r"output0\.conv\.weight", r"layer0\.wscale\.bias"), _plain_rules,
-                          _klish(flip=True), _grown("lod")),
-    "genforce-pggan": Layout("PGGANGenerator", (r"output0\.weight", r"layer0\.weight"), _plain_rules, after=_grown("lod")),
+        "StyleGAN2Discriminator",
+        (r"skip_layer0\.conv\.weight",),
+        _klish_stylegan2_discriminator,
+        lambda state: {_plain(name): tensor for name, tensor in state.items()},
+        _with_filters,
+    ),
+    "klish-stylegan": Layout(
+        "StyleGANGenerator",
+        (r"synthesis\.layer0\.epilogue\.bias",),
+        _stylegan_rules,
+        _klish(flip=True),
+        _grown("synthesis.lod"),
+    ),
+    "genforce-stylegan": Layout(
+        "StyleGANGenerator",
+        (r"synthesis\.layer0\.apply_noise\.weight",),
+        _stylegan_rules,
+        _genforce_stylegan,
+        _grown("synthesis.lod"),
+    ),
+    "klish-stylegan-discriminator": Layout(
+        "StyleGANDiscriminator",
+        (r"input0\.conv\.weight", r"layer1\.preact\.kernel"),
+        _plain_rules,
+        _klish(flip=False),
+        _grown("lod"),
+    ),
+    "klish-pggan-discriminator": Layout(
+        "PGGANDiscriminator",
+        (r"input0\.conv\.weight", r"layer0\.wscale\.bias"),
+        _plain_rules,
+        _klish(flip=False),
+        _grown("lod"),
+    ),
+    "klish-pggan": Layout(
+        "PGGANGenerator",
+        (r"output0\.conv\.weight", r"layer0\.wscale\.bias"),
+        _plain_rules,
+        _klish(flip=True),
+        _grown("lod"),
+    ),
+    "genforce-pggan": Layout(
+        "PGGANGenerator", (r"output0\.weight", r"layer0\.weight"), _plain_rules, after=_grown("lod")
+    ),
 }

@@ -12,7 +12,8 @@ State = Mapping[str, Tensor]
 
 
 def arguments(component: str, state: State) -> dict[str, Any]:
-    """What builds the network whose tensors these are; what tensors do not show (noise mode, clamping) is left out.
+    """What builds the network whose tensors these are; what tensors do not show (noise mode, clamping) is
+    left out.
 
     Args:
         component: 'PGGANGenerator', 'StyleGANDiscriminator', ...
@@ -52,36 +53,51 @@ def _stylegan2_judged(state: State) -> dict[int, int]:
 
 
 def _pggan(state: State) -> dict[str, Any]:
-    return dict(latent_dim=state["layer0.weight"].shape[1])  # labels, where there are any, are read like latents
+    return dict(
+        latent_dim=state["layer0.weight"].shape[1]
+    )  # labels, where there are any, are read like latents
 
 
 def _stylegan(state: State) -> dict[str, Any]:
     layers = sum(bool(re.fullmatch(r"mapping\.dense\d+\.weight", name)) for name in state)
     labels = state.get("mapping.label_weight")
-    return dict(n_conditions=0 if labels is None else len(labels), mapping_layers=layers,
-                latent_dim=state["mapping.dense0.weight"].shape[1] // (1 if labels is None else 2),
-                hidden_features=len(state["mapping.dense0.bias"]), style_dim=len(state["mapping.w_avg"]))
+    return dict(
+        n_conditions=0 if labels is None else len(labels),
+        mapping_layers=layers,
+        latent_dim=state["mapping.dense0.weight"].shape[1] // (1 if labels is None else 2),
+        hidden_features=len(state["mapping.dense0.bias"]),
+        style_dim=len(state["mapping.w_avg"]),
+    )
 
 
 def _stylegan2(state: State) -> dict[str, Any]:
     layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in state)
     embed = state.get("mapping.embed.weight")
     embedded = 0 if embed is None else len(embed)
-    return dict(n_conditions=0 if embed is None else embed.shape[1], mapping_layers=layers,
-                latent_dim=state["mapping.fc0.weight"].shape[1] - embedded, style_dim=len(state["mapping.w_avg"]),
-                layer_features=len(state["mapping.fc0.bias"]), **(dict(embed_features=embedded) if embedded else {}))
+    return dict(
+        n_conditions=0 if embed is None else embed.shape[1],
+        mapping_layers=layers,
+        latent_dim=state["mapping.fc0.weight"].shape[1] - embedded,
+        style_dim=len(state["mapping.w_avg"]),
+        layer_features=len(state["mapping.fc0.bias"]),
+        **(dict(embed_features=embedded) if embedded else {}),
+    )
 
 
 def _stylegan2_judge(state: State) -> dict[str, Any]:
     embed = state.get("mapping.embed.weight")
     residual = any(name.endswith("skip.weight") for name in state)
     colours = sum(name.endswith("fromrgb.weight") for name in state)
-    return dict(n_conditions=0 if embed is None else embed.shape[1],
-                architecture="resnet" if residual else "skip" if colours > 1 else "orig")
+    return dict(
+        n_conditions=0 if embed is None else embed.shape[1],
+        architecture="resnet" if residual else "skip" if colours > 1 else "orig",
+    )
 
 
 def _outputs(state: State) -> int:
-    last = max((name for name in state if re.fullmatch(r"layer\d+\.bias", name)), key=lambda name: int(name[5:-5]))
+    last = max(
+        (name for name in state if re.fullmatch(r"layer\d+\.bias", name)), key=lambda name: int(name[5:-5])
+    )
     return len(state[last])
 
 
@@ -89,9 +105,15 @@ _WIDTHS: dict[str, Callable[[State], dict[int, int]]] = {
     "PGGANGenerator": lambda state: _read(state, r"layer(\d+)\.bias", _doubling),
     "StyleGANGenerator": lambda state: _read(state, r"synthesis\.layer(\d+)\.bias", _doubling),
     "StyleGAN2Generator": lambda state: _read(state, r"synthesis\.b(\d+)\.conv1\.weight", int),
-    "PGGANDiscriminator": _by_level, "StyleGANDiscriminator": _by_level, "StyleGAN2Discriminator": _stylegan2_judged}
+    "PGGANDiscriminator": _by_level,
+    "StyleGANDiscriminator": _by_level,
+    "StyleGAN2Discriminator": _stylegan2_judged,
+}
 _OTHERS: dict[str, Callable[[State], dict[str, Any]]] = {
-    "PGGANGenerator": _pggan, "StyleGANGenerator": _stylegan, "StyleGAN2Generator": _stylegan2,
+    "PGGANGenerator": _pggan,
+    "StyleGANGenerator": _stylegan,
+    "StyleGAN2Generator": _stylegan2,
     "PGGANDiscriminator": lambda state: dict(n_conditions=_outputs(state) - 1),
     "StyleGANDiscriminator": lambda state: dict(n_conditions=_outputs(state) if _outputs(state) > 1 else 0),
-    "StyleGAN2Discriminator": _stylegan2_judge}
+    "StyleGAN2Discriminator": _stylegan2_judge,
+}

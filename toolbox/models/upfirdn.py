@@ -1,7 +1,9 @@
-"""Up-sample, FIR-filter, down-sample: the resampling under StyleGAN2's convolutions and ADA's geometry, in plain PyTorch.
+"""Up-sample, FIR-filter, down-sample: the resampling under StyleGAN2's convolutions and ADA's geometry, in
+plain PyTorch.
 
-Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (StyleGAN2). The conventions (order of
-paddings, where zeros go, what the gain multiplies) are those of its published networks, so that their weights mean the same.
+Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (StyleGAN2). The conventions
+(order of paddings, where zeros go, what the gain multiplies) are those of its published networks, so that
+their weights mean the same.
 """
 
 from __future__ import annotations
@@ -17,8 +19,13 @@ Filter = Tensor | None
 Factor = int | Sequence[int]
 
 
-def setup_filter(taps: float | Sequence[float] | Sequence[Sequence[float]] | Tensor | None, normalize: bool = True,
-                 flip_filter: bool = False, gain: float = 1.0, separable: bool | None = None) -> Tensor:
+def setup_filter(
+    taps: float | Sequence[float] | Sequence[Sequence[float]] | Tensor | None,
+    normalize: bool = True,
+    flip_filter: bool = False,
+    gain: float = 1.0,
+    separable: bool | None = None,
+) -> Tensor:
     """A float32 filter for :func:`upfirdn2d`: (h, w), or (n,) to be applied along both axes.
 
     Args:
@@ -26,7 +33,8 @@ def setup_filter(taps: float | Sequence[float] | Sequence[Sequence[float]] | Ten
         normalize: divide by the sum, so that constants stay.
         flip_filter: turn it round.
         gain: factor of what passes.
-        separable: keep n taps as (n,); None = from 8 taps on, where two passes are cheaper than the outer product.
+        separable: keep n taps as (n,); None = from 8 taps on, where two passes are cheaper than the outer
+            product.
 
     Raises:
         ValueError: for an empty filter or more than two axes.
@@ -42,8 +50,15 @@ def setup_filter(taps: float | Sequence[float] | Sequence[Sequence[float]] | Ten
     return f * gain ** (f.ndim / 2)
 
 
-def upfirdn2d(x: Tensor, f: Filter, up: Factor = 1, down: Factor = 1, padding: Factor = 0, flip_filter: bool = False,
-              gain: float = 1.0) -> Tensor:
+def upfirdn2d(
+    x: Tensor,
+    f: Filter,
+    up: Factor = 1,
+    down: Factor = 1,
+    padding: Factor = 0,
+    flip_filter: bool = False,
+    gain: float = 1.0,
+) -> Tensor:
     """Each channel: zeros after each pixel, padding, convolution, every ``down``-th pixel.
 
     Args:
@@ -72,23 +87,29 @@ def upfirdn2d(x: Tensor, f: Filter, up: Factor = 1, down: Factor = 1, padding: F
     return _apply(x, rows * root, (1, up_y), (1, down_y), (0, 0, y0, y1), flip_filter)
 
 
-def filter2d(x: Tensor, f: Filter, padding: Factor = 0, flip_filter: bool = False, gain: float = 1.0) -> Tensor:
+def filter2d(
+    x: Tensor, f: Filter, padding: Factor = 0, flip_filter: bool = False, gain: float = 1.0
+) -> Tensor:
     """Filter (N, C, H, W) and keep its size (``padding`` is added to what that takes)."""
     w, h = filter_size(f)
     around = [w // 2, (w - 1) // 2, h // 2, (h - 1) // 2]
     return upfirdn2d(x, f, padding=_add(around, padding), flip_filter=flip_filter, gain=gain)
 
 
-def upsample2d(x: Tensor, f: Filter, up: Factor = 2, padding: Factor = 0, flip_filter: bool = False,
-               gain: float = 1.0) -> Tensor:
+def upsample2d(
+    x: Tensor, f: Filter, up: Factor = 2, padding: Factor = 0, flip_filter: bool = False, gain: float = 1.0
+) -> Tensor:
     """(N, C, H, W) -> (N, C, up H, up W); constants stay constant."""
     (up_x, up_y), (w, h) = _factors(up, "up"), filter_size(f)
     around = [(w + up_x - 1) // 2, (w - up_x) // 2, (h + up_y - 1) // 2, (h - up_y) // 2]
-    return upfirdn2d(x, f, up=up, padding=_add(around, padding), flip_filter=flip_filter, gain=gain * up_x * up_y)
+    return upfirdn2d(
+        x, f, up=up, padding=_add(around, padding), flip_filter=flip_filter, gain=gain * up_x * up_y
+    )
 
 
-def downsample2d(x: Tensor, f: Filter, down: Factor = 2, padding: Factor = 0, flip_filter: bool = False,
-                 gain: float = 1.0) -> Tensor:
+def downsample2d(
+    x: Tensor, f: Filter, down: Factor = 2, padding: Factor = 0, flip_filter: bool = False, gain: float = 1.0
+) -> Tensor:
     """(N, C, H, W) -> (N, C, H / down, W / down)."""
     (down_x, down_y), (w, h) = _factors(down, "down"), filter_size(f)
     around = [(w - down_x + 1) // 2, (w - down_x) // 2, (h - down_y + 1) // 2, (h - down_y) // 2]
@@ -112,9 +133,17 @@ def paddings(padding: Factor) -> list[int]:
     return values if len(values) == 4 else [values[0], values[0], values[1], values[1]]
 
 
-def _apply(x: Tensor, kernel: Tensor, up: tuple[int, int], down: tuple[int, int], around: Sequence[int],
-           flip_filter: bool) -> Tensor:
-    """One depthwise pass. Up-sampling is a strided transposed convolution: no product with an inserted zero is made."""
+def _apply(
+    x: Tensor,
+    kernel: Tensor,
+    up: tuple[int, int],
+    down: tuple[int, int],
+    around: Sequence[int],
+    flip_filter: bool,
+) -> Tensor:
+    """One depthwise pass. Up-sampling is a strided transposed convolution: no product with an inserted zero
+    is made.
+    """
     channels, (h, w) = x.shape[1], kernel.shape
     x0, x1, y0, y1 = around
     if up == (1, 1):
@@ -123,7 +152,8 @@ def _apply(x: Tensor, kernel: Tensor, up: tuple[int, int], down: tuple[int, int]
         return F.conv2d(_pad(x, [x0, x1, y0, y1]), weight, stride=(down[1], down[0]), groups=channels)
     kernel = kernel.flip([0, 1]) if flip_filter else kernel
     x = F.conv_transpose2d(x, kernel.expand(channels, 1, h, w), stride=(up[1], up[0]), groups=channels)
-    # the transposed convolution pads the zero-filled image by its size - 1, and leaves the last up - 1 zeros out
+    # the transposed convolution pads the zero-filled image by its size - 1, and leaves the last up - 1 zeros
+    # out
     x = _pad(x, [x0 - w + 1, x1 - w + up[0], y0 - h + 1, y1 - h + up[1]])
     return x if down == (1, 1) else x[:, :, :: down[1], :: down[0]]
 
@@ -152,8 +182,13 @@ def _add(around: Sequence[int], padding: Factor) -> list[int]:
     return [a + b for a, b in zip(around, paddings(padding), strict=True)]
 
 
-def _check_size(x: Tensor, up: tuple[int, int], around: tuple[int, int, int, int], taps: tuple[int, int]) -> None:
+def _check_size(
+    x: Tensor, up: tuple[int, int], around: tuple[int, int, int, int], taps: tuple[int, int]
+) -> None:
     width, height = x.shape[3] * up[0] + around[0] + around[1], x.shape[2] * up[1] + around[2] + around[3]
     if width < taps[0] or height < taps[1]:
-        raise ValueError(f"an image of {x.shape[3]}x{x.shape[2]} pixels is {width}x{height} after up-sampling and padding: "
-                         f"smaller than the filter, {taps[0]}x{taps[1]}")
+        raise ValueError(
+            f"an image of {x.shape[3]}x{x.shape[2]} pixels is {width}x{height} after up-sampling and "
+            "padding: "
+            f"smaller than the filter, {taps[0]}x{taps[1]}"
+        )

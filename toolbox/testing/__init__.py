@@ -5,8 +5,8 @@
     def test_my_generator_keeps_the_contract():
         check_generator(MyGenerator(channels=8))
 
-A check returns nothing; it raises AssertionError naming what is broken. The toolbox's own components pass the same ones.
-Nothing heavy is imported until a check is used.
+A check returns nothing; it raises AssertionError naming what is broken. The toolbox's own components pass the
+same ones. Nothing heavy is imported until a check is used.
 """
 
 from __future__ import annotations
@@ -15,11 +15,22 @@ import importlib
 from typing import Any
 
 _WHERE = {
-    "check_generator": "generators", "check_discriminator": "discriminators", "check_prompt_learner": "prompt_learners",
-    "check_clusterer": "clusterers", "check_metric": "metrics", "check_objective": "objectives", "FakeTurn": "objectives",
-    "small_networks": "objectives", "check_conditioner": "conditioners", "check_augment": "images", "check_extractor": "images",
+    "check_generator": "generators",
+    "check_discriminator": "discriminators",
+    "check_prompt_learner": "prompt_learners",
+    "check_clusterer": "clusterers",
+    "check_metric": "metrics",
+    "check_objective": "objectives",
+    "FakeTurn": "objectives",
+    "small_networks": "objectives",
+    "check_conditioner": "conditioners",
+    "check_augment": "images",
+    "check_extractor": "images",
     "check_segmenter": "segmenters",
-    "check_plugin": "plugins", "check_ranks": "ranks", "run_ranks": "processes", "random_sample": "common",
+    "check_plugin": "plugins",
+    "check_ranks": "ranks",
+    "run_ranks": "processes",
+    "random_sample": "common",
 }
 
 __all__ = sorted(_WHERE)

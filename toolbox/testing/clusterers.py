@@ -19,11 +19,12 @@ Array = NDArray[Any]
 def check_clusterer(clusterer: Clusterer, features: Array | None = None) -> None:
     """Check the contract of :class:`toolbox.interfaces.Clusterer`.
 
-    - ``fit`` returns self, takes an array or an iterator of chunks, leaves ``labels_`` (n,) in [0, n_clusters) and the
-      features as they were; two fits of equal objects agree;
-    - ``scores`` (n, n_clusters) are finite, ``predict`` is their argmax, ``membership`` rows sum to 1; row i depends on row i;
-    - ``state`` is a dict of plain arrays, from which an unfitted clusterer answers as the fitted one, also when they have been
-      buffers of a module in between: so they travel in a checkpoint;
+    - ``fit`` returns self, takes an array or an iterator of chunks, leaves ``labels_`` (n,) in [0,
+      n_clusters) and the features as they were; two fits of equal objects agree;
+    - ``scores`` (n, n_clusters) are finite, ``predict`` is their argmax, ``membership`` rows sum to 1; row i
+      depends on row i;
+    - ``state`` is a dict of plain arrays, from which an unfitted clusterer answers as the fitted one, also
+      when they have been buffers of a module in between: so they travel in a checkpoint;
     - NaN, infinity, a single axis, and fewer rows than clusters are ValueErrors.
 
     Args:
@@ -35,8 +36,10 @@ def check_clusterer(clusterer: Clusterer, features: Array | None = None) -> None
     """
     name = type(clusterer).__name__
     require(isinstance(clusterer, Clusterer), f"{name} does not inherit toolbox.interfaces.Clusterer")
-    require(isinstance(clusterer.n_clusters, (int, np.integer)) and clusterer.n_clusters > 0,
-            f"{name}.n_clusters before fit must be the number asked for, got {clusterer.n_clusters!r}")
+    require(
+        isinstance(clusterer.n_clusters, (int, np.integer)) and clusterer.n_clusters > 0,
+        f"{name}.n_clusters before fit must be the number asked for, got {clusterer.n_clusters!r}",
+    )
     features = _blobs(int(clusterer.n_clusters)) if features is None else features
     fitted = _check_fit(clusterer, features, name)
     _check_answers(fitted, features, name)
@@ -57,8 +60,7 @@ def _check_fit(clusterer: Clusterer, features: Array, name: str) -> Clusterer:
     require(np.array_equal(features, untouched), f"{name}.fit changes its features in place")
     _check_labels(fitted, len(features), name)
     again: Any = copy.deepcopy(clusterer).fit(features)
-    require(np.array_equal(again.labels_, fitted.labels_),
-            f"{name}.fit is not deterministic: give it a seed")
+    require(np.array_equal(again.labels_, fitted.labels_), f"{name}.fit is not deterministic: give it a seed")
     try:
         streamed = copy.deepcopy(clusterer).fit(iter(np.array_split(features, 3)))
     except (TypeError, ValueError) as error:
@@ -71,12 +73,14 @@ def _check_labels(fitted: Clusterer, n: int, name: str) -> None:
     labels = getattr(fitted, "labels_", None)
     require(labels is not None, f"{name}: fit leaves no labels_ behind")
     labels = np.asarray(labels)
-    require(labels.shape == (n,) and np.issubdtype(labels.dtype, np.integer),
-            f"{name}.labels_ is {labels.dtype} {labels.shape}, "
-            f"expected integers ({n},)")
-    require(labels.min() >= 0 and labels.max() < fitted.n_clusters,
-            f"{name}.labels_ runs from {labels.min()} to {labels.max()}, "
-            f"n_clusters is {fitted.n_clusters}")
+    require(
+        labels.shape == (n,) and np.issubdtype(labels.dtype, np.integer),
+        f"{name}.labels_ is {labels.dtype} {labels.shape}, expected integers ({n},)",
+    )
+    require(
+        labels.min() >= 0 and labels.max() < fitted.n_clusters,
+        f"{name}.labels_ runs from {labels.min()} to {labels.max()}, n_clusters is {fitted.n_clusters}",
+    )
 
 
 def _check_answers(fitted: Clusterer, features: Array, name: str) -> None:
@@ -86,24 +90,39 @@ def _check_answers(fitted: Clusterer, features: Array, name: str) -> None:
     require(np.isfinite(scores).all(), f"{name}.scores is not finite")
     require(np.array_equal(found, np.argmax(scores, axis=1)), f"{name}.predict is not the argmax of scores")
     require(np.shape(soft) == expected, f"{name}.membership is {np.shape(soft)}, expected {expected}")
-    require(np.all(soft >= 0) and np.allclose(np.sum(soft, axis=1), 1, atol=1e-6),
-            f"{name}.membership: rows must be >= 0 and sum to 1")
-    require(np.allclose(fitted.scores(features[:5]), scores[:5]), f"{name}.scores: a row depends on the other rows")
-    require(np.allclose(fitted.membership(features[:5]), soft[:5]), f"{name}.membership: a row depends on the other rows")
+    require(
+        np.all(soft >= 0) and np.allclose(np.sum(soft, axis=1), 1, atol=1e-6),
+        f"{name}.membership: rows must be >= 0 and sum to 1",
+    )
+    require(
+        np.allclose(fitted.scores(features[:5]), scores[:5]),
+        f"{name}.scores: a row depends on the other rows",
+    )
+    require(
+        np.allclose(fitted.membership(features[:5]), soft[:5]),
+        f"{name}.membership: a row depends on the other rows",
+    )
 
 
 def _check_state(clusterer: Clusterer, fitted: Clusterer, features: Array, name: str) -> None:
     state = fitted.state()
     for key, value in state.items():
-        require(isinstance(value, np.ndarray) and value.dtype != object,
-                f"{name}.state()[{key!r}] is {type(value).__name__}, expected a plain array")
+        require(
+            isinstance(value, np.ndarray) and value.dtype != object,
+            f"{name}.state()[{key!r}] is {type(value).__name__}, expected a plain array",
+        )
     copied = _through_buffers(state, name)
     restored = copy.deepcopy(clusterer)
     require(restored.load_state(copied) is restored, f"{name}.load_state must return self")
     require(restored.n_clusters == fitted.n_clusters, f"{name}.load_state does not restore n_clusters")
-    require(np.allclose(restored.scores(features), fitted.scores(features)), f"{name}.load_state does not restore scores")
-    require(np.allclose(restored.membership(features), fitted.membership(features)),
-            f"{name}.load_state does not restore membership")
+    require(
+        np.allclose(restored.scores(features), fitted.scores(features)),
+        f"{name}.load_state does not restore scores",
+    )
+    require(
+        np.allclose(restored.membership(features), fitted.membership(features)),
+        f"{name}.load_state does not restore membership",
+    )
 
 
 def _through_buffers(state: dict[str, Array], name: str) -> dict[str, Array]:
@@ -113,8 +132,10 @@ def _through_buffers(state: dict[str, Array], name: str) -> dict[str, Array]:
         try:
             holder.register_buffer(key, torch.from_numpy(value.copy()))
         except (KeyError, TypeError) as error:
-            raise AssertionError(f"{name}.state()[{key!r}] cannot be a buffer of a module ({error}): rename it, or change its "
-                                 "type") from error
+            raise AssertionError(
+                f"{name}.state()[{key!r}] cannot be a buffer of a module ({error}): rename it, or change its "
+                "type"
+            ) from error
     return {key: value.numpy() for key, value in holder.state_dict().items()}
 
 
@@ -131,5 +152,7 @@ def _check_errors(clusterer: Clusterer, features: Array, name: str) -> None:
             require(str(error), f"{name}.fit: the error for features with {what} says nothing")
             continue
         except Exception as error:
-            raise AssertionError(f"{name}.fit raises {type(error).__name__} for {what}, expected ValueError: {error}") from error
+            raise AssertionError(
+                f"{name}.fit raises {type(error).__name__} for {what}, expected ValueError: {error}"
+            ) from error
         raise AssertionError(f"{name}.fit accepts features with {what}; it must raise ValueError")

@@ -26,7 +26,9 @@ def close(one: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
     if one.shape != other.shape:
         return False
     one, other = one.detach(), other.detach()
-    return not one.numel() or bool((one - other).abs().max() <= tolerance * max(1.0, float(other.abs().max())))
+    return not one.numel() or bool(
+        (one - other).abs().max() <= tolerance * max(1.0, float(other.abs().max()))
+    )
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -40,7 +42,9 @@ def random_sample(n: int = 8, image_size: int = 32, classes: int = 3, seed: int 
     noise = torch.rand(n, 3, image_size, image_size, generator=rng(seed)) * 2 - 1
     tint = torch.linspace(-0.5, 0.5, classes)[labels][:, None, None, None]
     weights = nn.functional.one_hot(labels, classes).float()
-    return Sample((0.5 * noise + tint).clamp(-1, 1), Condition(labels=labels, weights=weights), index=torch.arange(n))
+    return Sample(
+        (0.5 * noise + tint).clamp(-1, 1), Condition(labels=labels, weights=weights), index=torch.arange(n)
+    )
 
 
 @contextmanager
@@ -63,17 +67,25 @@ def check_state_round_trip(module: nn.Module, answer: Callable[[Any], Tensor], n
     for path, part in module.named_modules():
         for key, value in vars(part).items():
             held = value if isinstance(value, (list, tuple)) else [value]
-            loose = [item for item in held if isinstance(item, Tensor) and item.is_leaf and item.requires_grad]
-            require(not loose,
-                    f"{name}: {path}{'.' if path else ''}{key} is trainable but not in the state_dict: assign an nn.Parameter, "
-                    "or use nn.ParameterList")
+            loose = [
+                item for item in held if isinstance(item, Tensor) and item.is_leaf and item.requires_grad
+            ]
+            require(
+                not loose,
+                f"{name}: {path}{'.' if path else ''}{key} is trainable but not in the state_dict: assign an "
+                "nn.Parameter, "
+                "or use nn.ParameterList",
+            )
     other = copy.deepcopy(module)
     with torch.no_grad():
         for value in other.state_dict().values():
             if value.is_floating_point():
                 value.add_(0.1)
     other.load_state_dict(module.state_dict(), strict=True)
-    require(close(answer(other), answer(module)), f"{name}: loading its own state_dict does not restore its answers")
+    require(
+        close(answer(other), answer(module)),
+        f"{name}: loading its own state_dict does not restore its answers",
+    )
 
 
 def check_global_rng_untouched(draw: Callable[[], Any], what: str) -> None:
@@ -82,15 +94,27 @@ def check_global_rng_untouched(draw: Callable[[], Any], what: str) -> None:
     draw()
     untouched = torch.equal(before, torch.random.get_rng_state())
     torch.random.set_rng_state(before)
-    require(untouched, f"{what} draws from torch's global generator; draw from the rng that it is given (generator=rng)")
+    require(
+        untouched,
+        f"{what} draws from torch's global generator; draw from the rng that it is given (generator=rng)",
+    )
 
 
-def check_gradients(module: nn.Module, loss: Tensor, name: str, inputs: Tensor | None = None, what: str = "input") -> None:
+def check_gradients(
+    module: nn.Module, loss: Tensor, name: str, inputs: Tensor | None = None, what: str = "input"
+) -> None:
     """Every trainable parameter, and the input, must feel a loss."""
     for parameter in module.parameters():
         parameter.grad = None
     loss.backward()
     if inputs is not None:
-        require(inputs.grad is not None and bool(inputs.grad.abs().sum() > 0), f"{name}: no gradient reaches its {what}")
-    unused = [key for key, parameter in module.named_parameters() if parameter.requires_grad and parameter.grad is None]
+        require(
+            inputs.grad is not None and bool(inputs.grad.abs().sum() > 0),
+            f"{name}: no gradient reaches its {what}",
+        )
+    unused = [
+        key
+        for key, parameter in module.named_parameters()
+        if parameter.requires_grad and parameter.grad is None
+    ]
     require(not unused, f"{name}: no gradient reaches the parameters {unused[:5]}; are they used?")

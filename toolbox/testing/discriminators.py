@@ -5,17 +5,27 @@ from __future__ import annotations
 import torch
 
 from toolbox.interfaces import Condition, Discriminator
-from toolbox.testing.common import check_gradients, check_state_round_trip, close, evaluating, random_sample, require
+from toolbox.testing.common import (
+    check_gradients,
+    check_state_round_trip,
+    close,
+    evaluating,
+    random_sample,
+    require,
+)
 
 N = 4
 
 
-def check_discriminator(discriminator: Discriminator, image_size: int = 32, condition: Condition | None = None) -> None:
+def check_discriminator(
+    discriminator: Discriminator, image_size: int = 32, condition: Condition | None = None
+) -> None:
     """Check the contract of :class:`toolbox.interfaces.Discriminator`.
 
     - ``encode`` keeps the first axis, ``judge`` gives finite logits (n,), calling it does both;
     - features can be judged twice, under other conditions, with the same answer;
-    - in eval mode logit i depends on its own image and condition only, and not on chance; images are not changed in place;
+    - in eval mode logit i depends on its own image and condition only, and not on chance; images are not
+      changed in place;
     - gradients reach the images and every trainable parameter; the state dict holds everything.
 
     Args:
@@ -27,7 +37,9 @@ def check_discriminator(discriminator: Discriminator, image_size: int = 32, cond
         AssertionError: naming what is broken.
     """
     name = type(discriminator).__name__
-    require(isinstance(discriminator, Discriminator), f"{name} does not inherit toolbox.interfaces.Discriminator")
+    require(
+        isinstance(discriminator, Discriminator), f"{name} does not inherit toolbox.interfaces.Discriminator"
+    )
     n_conditions = getattr(discriminator, "n_conditions", 0)
     if condition is None and n_conditions:
         condition = Condition(labels=torch.arange(N) % n_conditions)
@@ -40,16 +52,30 @@ def check_discriminator(discriminator: Discriminator, image_size: int = 32, cond
         check_gradients(discriminator, discriminator(moving, condition).sum(), name, moving, "images")
 
 
-def _check_logits(discriminator: Discriminator, images: torch.Tensor, condition: Condition | None, name: str) -> None:
+def _check_logits(
+    discriminator: Discriminator, images: torch.Tensor, condition: Condition | None, name: str
+) -> None:
     untouched = images.clone()
     features = discriminator.encode(images)
     require(torch.equal(images, untouched), f"{name}.encode changes its images in place")
-    require(len(features) == N, f"{name}.encode: the first axis is {len(features)}, expected the number of images, {N}")
+    require(
+        len(features) == N,
+        f"{name}.encode: the first axis is {len(features)}, expected the number of images, {N}",
+    )
     logits = discriminator.judge(features, condition)
     require(tuple(logits.shape) == (N,), f"{name}.judge gives {tuple(logits.shape)}, expected ({N},)")
     require(bool(logits.isfinite().all()), f"{name}: logits are not finite")
-    require(close(logits, discriminator.judge(features, condition)),
-            f"{name}.judge: judging the same features twice gives other logits")
-    require(close(logits, discriminator(images, condition)), f"{name}: calling it is not judge(encode(images))")
-    alone = torch.cat([discriminator(images[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)])
+    require(
+        close(logits, discriminator.judge(features, condition)),
+        f"{name}.judge: judging the same features twice gives other logits",
+    )
+    require(
+        close(logits, discriminator(images, condition)), f"{name}: calling it is not judge(encode(images))"
+    )
+    alone = torch.cat(
+        [
+            discriminator(images[i : i + 1], None if condition is None else condition[i : i + 1])
+            for i in range(N)
+        ]
+    )
     require(close(alone, logits), f"{name}: in eval mode a logit depends on the other images of its batch")

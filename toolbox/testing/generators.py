@@ -22,13 +22,14 @@ N = 4
 def check_generator(generator: Generator, condition: Condition | None = None) -> None:
     """Check the contract of :class:`toolbox.interfaces.Generator`.
 
-    - ``latent_dim`` and ``image_size`` are whole numbers, ``sample_latents`` is (n, latent_dim) and a function of its rng;
+    - ``latent_dim`` and ``image_size`` are whole numbers, ``sample_latents`` is (n, latent_dim) and a
+      function of its rng;
     - images are (n, 3, image_size, image_size), finite, in [-1, 1] if ``bounded``, and depend on the latents;
     - in eval mode image i depends on its own latents and condition only, and not on chance;
     - with ``n_conditions`` the images depend on the condition;
     - ``generate`` gives the same images with latents and condition; ``sample`` is a function of (seed, i);
-    - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), as wide as ``feature_channels`` say, takes ``truncation`` and
-      ``rng``, is a function of them, and refuses other names;
+    - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), as wide as ``feature_channels`` say,
+      takes ``truncation`` and ``rng``, is a function of them, and refuses other names;
     - gradients reach the latents and every trainable parameter; the state dict holds everything.
 
     Args:
@@ -54,7 +55,9 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
             check_state_round_trip(generator, lambda network: network.eval()(latents, condition), name)
         moving = latents.clone().requires_grad_(True)
         images = generator(moving, condition)
-        check_gradients(generator, (images * torch.randn(images.shape, generator=rng(9))).sum(), name, moving, "latents")
+        check_gradients(
+            generator, (images * torch.randn(images.shape, generator=rng(9))).sum(), name, moving, "latents"
+        )
 
 
 def _check_latents(generator: Generator, name: str) -> None:
@@ -62,10 +65,19 @@ def _check_latents(generator: Generator, name: str) -> None:
         value = getattr(generator, attribute, None)
         require(isinstance(value, int), f"{name}.{attribute} must be a whole number, got {value!r}")
     latents = generator.sample_latents(N, rng())
-    require(tuple(latents.shape) == (N, generator.latent_dim),
-            f"{name}.sample_latents({N}) is {tuple(latents.shape)}, expected ({N}, latent_dim={generator.latent_dim})")
-    require(torch.equal(latents, generator.sample_latents(N, rng())), f"{name}.sample_latents is not a function of its rng")
-    require(not torch.equal(latents, generator.sample_latents(N, rng(1))), f"{name}.sample_latents ignores its rng")
+    require(
+        tuple(latents.shape) == (N, generator.latent_dim),
+        f"{name}.sample_latents({N}) is {tuple(latents.shape)}, expected ({N}, "
+        f"latent_dim={generator.latent_dim})",
+    )
+    require(
+        torch.equal(latents, generator.sample_latents(N, rng())),
+        f"{name}.sample_latents is not a function of its rng",
+    )
+    require(
+        not torch.equal(latents, generator.sample_latents(N, rng(1))),
+        f"{name}.sample_latents ignores its rng",
+    )
     check_global_rng_untouched(lambda: generator.sample_latents(N, rng()), f"{name}.sample_latents")
 
 
@@ -73,42 +85,69 @@ def _check_images(generator: Generator, latents: Tensor, condition: Condition | 
     images = generator(latents, condition)
     expected = (N, 3, generator.image_size, generator.image_size)
     require(tuple(images.shape) == expected, f"{name}: images are {tuple(images.shape)}, expected {expected}")
-    require(images.is_floating_point() and bool(images.isfinite().all()), f"{name}: images are not finite floats")
+    require(
+        images.is_floating_point() and bool(images.isfinite().all()), f"{name}: images are not finite floats"
+    )
     low, high = float(images.min()), float(images.max())
-    require(not generator.bounded or (low >= -1 - 1e-5 and high <= 1 + 1e-5),
-            f"{name}: images run from {low:.3g} to {high:.3g}, expected [-1, 1]")
-    require(close(images, generator(latents, condition)), f"{name}: two calls in eval mode give different images")
-    alone = torch.cat([generator(latents[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)])
+    require(
+        not generator.bounded or (low >= -1 - 1e-5 and high <= 1 + 1e-5),
+        f"{name}: images run from {low:.3g} to {high:.3g}, expected [-1, 1]",
+    )
+    require(
+        close(images, generator(latents, condition)), f"{name}: two calls in eval mode give different images"
+    )
+    alone = torch.cat(
+        [generator(latents[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)]
+    )
     require(close(alone, images), f"{name}: in eval mode an image depends on the others of its batch")
-    require(not close(images, generator(generator.sample_latents(N, rng(1)), condition)),
-            f"{name}: images do not depend on the latents")
+    require(
+        not close(images, generator(generator.sample_latents(N, rng(1)), condition)),
+        f"{name}: images do not depend on the latents",
+    )
 
 
 def _check_condition(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
     if generator.n_conditions < 2 or condition is None or condition.labels is None:
         return
     other = condition.replace(labels=(condition.labels + 1) % generator.n_conditions)
-    require(not torch.equal(generator(latents, condition), generator(latents, other)),
-            f"{name}: images do not depend on condition.labels")
+    require(
+        not torch.equal(generator(latents, condition), generator(latents, other)),
+        f"{name}: images do not depend on condition.labels",
+    )
 
 
 def _check_generate(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
     sample = generator.generate(latents, condition, rng())
     require(isinstance(sample, Sample), f"{name}.generate must give a Sample, got {type(sample).__name__}")
-    require(sample.latents is not None and len(sample) == N,
-            f"{name}.generate: the Sample lacks latents, or has not {N} images")
-    require(sample.images.shape == generator(latents, condition).shape, f"{name}.generate and forward differ in shape")
+    require(
+        sample.latents is not None and len(sample) == N,
+        f"{name}.generate: the Sample lacks latents, or has not {N} images",
+    )
+    require(
+        sample.images.shape == generator(latents, condition).shape,
+        f"{name}.generate and forward differ in shape",
+    )
     again = generator.generate(latents, condition, rng())
-    require(close(sample.images, again.images), f"{name}.generate is not a function of latents, condition and rng")
+    require(
+        close(sample.images, again.images), f"{name}.generate is not a function of latents, condition and rng"
+    )
     asked, kept = None if condition is None else condition.labels, sample.condition.labels
-    require(asked is None or (kept is not None and torch.equal(kept, asked)),
-            f"{name}.generate: the Sample does not carry the condition it was asked for")
+    require(
+        asked is None or (kept is not None and torch.equal(kept, asked)),
+        f"{name}.generate: the Sample does not carry the condition it was asked for",
+    )
 
 
 def _check_sample(generator: Generator, condition: Condition | None, name: str) -> None:
     some = [None if condition is None else condition[:k] for k in (2, 3)]
-    two, three = generator.sample(2, seed=1, condition=some[0]), generator.sample(3, seed=1, condition=some[1])
-    require(close(two, three[:2]), f"{name}.sample: image i must depend on (seed, i) only, not on how many are drawn")
+    two, three = (
+        generator.sample(2, seed=1, condition=some[0]),
+        generator.sample(3, seed=1, condition=some[1]),
+    )
+    require(
+        close(two, three[:2]),
+        f"{name}.sample: image i must depend on (seed, i) only, not on how many are drawn",
+    )
 
 
 def _check_features(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
@@ -120,22 +159,33 @@ def _check_features(generator: Generator, latents: Tensor, condition: Condition 
         return
     require(set(found) == set(layers[:2]), f"{name}.features({layers[:2]}) gives {sorted(found)}")
     widths = dict(zip(layers, generator.feature_channels or [None] * len(layers), strict=False))
-    require(len(generator.feature_channels) in (0, len(layers)),
-            f"{name} lists {len(layers)} feature_layers and {len(generator.feature_channels)} feature_channels")
+    require(
+        len(generator.feature_channels) in (0, len(layers)),
+        f"{name} lists {len(layers)} feature_layers and {len(generator.feature_channels)} feature_channels",
+    )
     for layer, value in found.items():
-        require(value.ndim == 4 and len(value) == N and widths[layer] in (None, value.shape[1]),
-                f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, {widths[layer] or 'C'}, h, w)")
+        require(
+            value.ndim == 4 and len(value) == N and widths[layer] in (None, value.shape[1]),
+            f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, {widths[layer] or 'C'}, h, "
+            "w)",
+        )
     _check_feature_draws(generator, latents, condition, layers[-1:], name)
     try:
         generator.features(latents, condition, ["no such layer"])
     except Exception as error:
-        require("no such layer" in str(error), f"{name}.features: the error for an unknown layer does not name it: {error}")
+        require(
+            "no such layer" in str(error),
+            f"{name}.features: the error for an unknown layer does not name it: {error}",
+        )
         return
     raise AssertionError(f"{name}.features accepts a layer that is not in feature_layers")
 
 
-def _check_feature_draws(generator: Generator, latents: Tensor, condition: Condition | None, layers: list[str], name: str) -> None:
+def _check_feature_draws(
+    generator: Generator, latents: Tensor, condition: Condition | None, layers: list[str], name: str
+) -> None:
     """Truncation 1 and no rng change nothing; with an rng, activations are a function of it."""
+
     def found(truncation: float, chance: torch.Generator | None) -> Tensor:
         return generator.features(latents, condition, layers, truncation=truncation, rng=chance)[layers[0]]
 
@@ -143,7 +193,9 @@ def _check_feature_draws(generator: Generator, latents: Tensor, condition: Condi
         plain, drawn = found(1.0, None), found(0.5, rng())
     except TypeError as error:
         raise AssertionError(f"{name}.features must take truncation and rng: {error}") from error
-    require(close(plain, generator.features(latents, condition, layers)[layers[0]]),
-            f"{name}.features: truncation=1.0 and rng=None must be the defaults")
+    require(
+        close(plain, generator.features(latents, condition, layers)[layers[0]]),
+        f"{name}.features: truncation=1.0 and rng=None must be the defaults",
+    )
     require(close(drawn, found(0.5, rng())), f"{name}.features is not a function of its rng")
     check_global_rng_untouched(lambda: found(0.5, rng()), f"{name}.features")

@@ -14,7 +14,9 @@ from toolbox.testing.common import random_sample, require
 NEEDS = ("real", "fake", "labels", "pairs", "weights")
 
 
-def check_metric(metric: Metric, real: Sample | None = None, fake: Sample | None = None, tolerance: float = 1e-4) -> None:
+def check_metric(
+    metric: Metric, real: Sample | None = None, fake: Sample | None = None, tolerance: float = 1e-4
+) -> None:
     """Check the contract of :class:`toolbox.interfaces.Metric`.
 
     - ``name``, ``unit``, ``higher_is_better`` and ``needs`` are there;
@@ -34,8 +36,10 @@ def check_metric(metric: Metric, real: Sample | None = None, fake: Sample | None
     name = type(metric).__name__
     require(isinstance(metric, Metric), f"{name} does not inherit toolbox.interfaces.Metric")
     require(isinstance(metric.name, str) and metric.name, f"{name}.name must be a text")
-    require(isinstance(metric.unit, str) and isinstance(metric.higher_is_better, bool),
-            f"{name}.unit is a text, higher_is_better a bool")
+    require(
+        isinstance(metric.unit, str) and isinstance(metric.higher_is_better, bool),
+        f"{name}.unit is a text, higher_is_better a bool",
+    )
     require(set(metric.needs) <= set(NEEDS), f"{name}.needs={metric.needs} may name {NEEDS}")
     real = random_sample(48, seed=1) if real is None else real
     fake = random_sample(48, seed=2) if fake is None else fake
@@ -44,10 +48,22 @@ def check_metric(metric: Metric, real: Sample | None = None, fake: Sample | None
     value = whole.compute()
     require(value, f"{name}.compute gives no number")
     for key, number in value.items():
-        require(isinstance(number, float) and math.isfinite(number),
-                f"{name}.compute()[{key!r}] is {number!r}, expected a finite float")
-    _same(_fed(metric, real, fake, len(fake) - 7).compute(), value, tolerance, f"{name} depends on the size of the batches")
-    _same(_fed(metric, real, fake, 16, backwards=True).compute(), value, tolerance, f"{name} depends on the order of the batches")
+        require(
+            isinstance(number, float) and math.isfinite(number),
+            f"{name}.compute()[{key!r}] is {number!r}, expected a finite float",
+        )
+    _same(
+        _fed(metric, real, fake, len(fake) - 7).compute(),
+        value,
+        tolerance,
+        f"{name} depends on the size of the batches",
+    )
+    _same(
+        _fed(metric, real, fake, 16, backwards=True).compute(),
+        value,
+        tolerance,
+        f"{name} depends on the order of the batches",
+    )
     _check_merge(metric, real, fake, value, tolerance, name)
     whole.reset()
     _check_refusal(whole, f"{name} after reset")
@@ -78,21 +94,32 @@ def _check_refusal(metric: Metric, name: str) -> None:
         return
     except Exception as error:
         kind = type(error).__name__
-        raise AssertionError(f"{name}.compute raises {kind} when nothing was fed, expected ValueError: {error}") from error
+        raise AssertionError(
+            f"{name}.compute raises {kind} when nothing was fed, expected ValueError: {error}"
+        ) from error
     raise AssertionError(f"{name}.compute gives a value when nothing was fed; it must raise ValueError")
 
 
-def _check_merge(metric: Metric, real: Sample, fake: Sample, value: dict[str, float], tolerance: float, name: str) -> None:
-    halves = [_fed(metric, real[rows], fake[rows], 16) for rows in (slice(0, len(real) // 2), slice(len(real) // 2, None))]
+def _check_merge(
+    metric: Metric, real: Sample, fake: Sample, value: dict[str, float], tolerance: float, name: str
+) -> None:
+    halves = [
+        _fed(metric, real[rows], fake[rows], 16)
+        for rows in (slice(0, len(real) // 2), slice(len(real) // 2, None))
+    ]
     file = io.BytesIO()
     torch.save(halves[1].state(), file)
     file.seek(0)
     try:
         state = torch.load(file, weights_only=True)
     except Exception as error:
-        raise AssertionError(f"{name}.state() must be named tensors that travel between processes: {error}") from error
+        raise AssertionError(
+            f"{name}.state() must be named tensors that travel between processes: {error}"
+        ) from error
     halves[0].merge(state)
-    _same(halves[0].compute(), value, tolerance, f"{name}.merge: two halves do not give the value of one pass")
+    _same(
+        halves[0].compute(), value, tolerance, f"{name}.merge: two halves do not give the value of one pass"
+    )
 
 
 def _same(one: dict[str, float], other: dict[str, float], tolerance: float, message: str) -> None:

@@ -27,7 +27,11 @@ class SmallGenerator(Generator):
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """Images of latents (N, 4) and labels."""
         labels = None if condition is None else condition.labels
-        code = latents.new_zeros(len(latents), CLASSES) if labels is None else F.one_hot(labels, CLASSES).to(latents)
+        code = (
+            latents.new_zeros(len(latents), CLASSES)
+            if labels is None
+            else F.one_hot(labels, CLASSES).to(latents)
+        )
         hidden = self.start(torch.cat([latents, code], dim=1)).unflatten(1, (8, 4, 4)).relu()
         return self.end(F.interpolate(hidden, scale_factor=2)).tanh()
 
@@ -54,11 +58,19 @@ class SmallDiscriminator(Discriminator):
 
 
 def small_networks() -> dict[str, nn.Module]:
-    """A 'generator', a 'discriminator' and a 'classifier' for 8-pixel images of 3 classes, the same at every call."""
+    """A 'generator', a 'discriminator' and a 'classifier' for 8-pixel images of 3 classes, the same at every
+    call.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        classifier = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(8 * 16, CLASSES))
-        return {"generator": SmallGenerator(), "discriminator": SmallDiscriminator(), "classifier": classifier}
+        classifier = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(8 * 16, CLASSES)
+        )
+        return {
+            "generator": SmallGenerator(),
+            "discriminator": SmallDiscriminator(),
+            "classifier": classifier,
+        }
 
 
 class FakeTurn:
@@ -67,14 +79,20 @@ class FakeTurn:
     Args:
         moves: name of the network that moves; the fake batch carries gradients if it is the generator.
         networks: {name: network}; default :func:`small_networks`.
-        real: the real batch; default 6 random 8-pixel images of 3 classes, every third label hidden, with views
-            ``extras['weak']`` and ``extras['strong']``.
+        real: the real batch; default 6 random 8-pixel images of 3 classes, every third label hidden, with
+            views ``extras['weak']`` and ``extras['strong']``.
         seed: of latents, conditions and ``rng``.
         iteration: 0-based.
     """
 
-    def __init__(self, moves: str, networks: Mapping[str, nn.Module] | None = None, real: Sample | None = None, seed: int = 0,
-                 iteration: int = 0) -> None:
+    def __init__(
+        self,
+        moves: str,
+        networks: Mapping[str, nn.Module] | None = None,
+        real: Sample | None = None,
+        seed: int = 0,
+        iteration: int = 0,
+    ) -> None:
         self.player, self.iteration, self.kimg, self.rng = moves, iteration, 0.0, rng(seed)
         self.branches = [self]
         self.networks = dict(small_networks() if networks is None else networks)
@@ -98,8 +116,11 @@ class FakeTurn:
 
     def network(self, name: str) -> nn.Module:
         """A network by name."""
-        require(name in self.networks,
-                f"the objective asks for the network {name!r}, the turn has {sorted(self.networks)}: pass networks=")
+        require(
+            name in self.networks,
+            f"the objective asks for the network {name!r}, the turn has {sorted(self.networks)}: pass "
+            "networks=",
+        )
         return self.networks[name]
 
     def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
@@ -115,12 +136,16 @@ class FakeTurn:
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both from one pass."""
         conditions = [Condition(labels=part.condition.labels) for part in (real, fake)]
-        logits = self.score(discriminator, Sample(torch.cat([real.images, fake.images]), concatenate(conditions)))
+        logits = self.score(
+            discriminator, Sample(torch.cat([real.images, fake.images]), concatenate(conditions))
+        )
         return logits[: len(real)], logits[len(real) :]
 
     def fewer_fakes(self, shrink: int) -> Sample:
         """A smaller batch of the generator's images, with gradients if it moves."""
-        return self.once(("fewer", shrink), lambda: self._generate("generator", -(-len(self._real) // shrink)))
+        return self.once(
+            ("fewer", shrink), lambda: self._generate("generator", -(-len(self._real) // shrink))
+        )
 
     def generate(self, network: str) -> Sample:
         """What a generator makes of the turn's latents and condition."""
@@ -151,13 +176,18 @@ def _default_real() -> Sample:
     labels = sample.condition.labels
     assert labels is not None
     views = {"weak": sample.images.flip(3), "strong": sample.images.flip(2)}
-    return sample.replace(condition=sample.condition.replace(labels=labels.where(torch.arange(N) % 3 > 0, -1)), extras=views)
+    return sample.replace(
+        condition=sample.condition.replace(labels=labels.where(torch.arange(N) % 3 > 0, -1)), extras=views
+    )
 
 
-def check_objective(objective: Objective, networks: Mapping[str, nn.Module] | None = None, real: Sample | None = None) -> None:
+def check_objective(
+    objective: Objective, networks: Mapping[str, nn.Module] | None = None, real: Sample | None = None
+) -> None:
     """Check the contract of :class:`toolbox.interfaces.Objective`, for each network that it has a loss of.
 
-    - the loss is a finite scalar, the same for the same turn: a function of the networks, the batch and ``turn.rng``;
+    - the loss is a finite scalar, the same for the same turn: a function of the networks, the batch and
+      ``turn.rng``;
     - gradients reach the network that moves (or the objective's own parameters), and nobody else;
     - the images are not changed in place;
     - ``formulas`` has a line for each network, ``log`` gives detached scalars;
@@ -177,18 +207,31 @@ def check_objective(objective: Objective, networks: Mapping[str, nn.Module] | No
     losses = objective.losses()
     require(losses, f"{name}.losses() is empty: no network has a loss of it")
     own = list(objective.parameters())
-    require(not own or objective.trains is not None,
-            f"{name} has parameters of its own but trains=None: nobody would move them")
+    require(
+        not own or objective.trains is not None,
+        f"{name} has parameters of its own but trains=None: nobody would move them",
+    )
     for network in losses:
-        require(network in networks, f"{name} trains {network!r}, the check has {sorted(networks)}: pass networks=")
+        require(
+            network in networks,
+            f"{name} trains {network!r}, the check has {sorted(networks)}: pass networks=",
+        )
         require(objective.formulas.get(network), f"{name}.formulas has no line for {network!r}")
         _check_loss(objective, network, networks, real, f"{name}, turn of {network!r}")
 
 
-def _check_loss(objective: Objective, network: str, networks: dict[str, nn.Module], real: Sample | None, name: str) -> None:
+def _check_loss(
+    objective: Objective, network: str, networks: dict[str, nn.Module], real: Sample | None, name: str
+) -> None:
     everyone = {**networks, "the objective": objective}
-    flags = {parameter: parameter.requires_grad for module in everyone.values() for parameter in module.parameters()}
-    moving = set(networks[network].parameters()) | (set(objective.parameters()) if objective.trains == network else set())
+    flags = {
+        parameter: parameter.requires_grad
+        for module in everyone.values()
+        for parameter in module.parameters()
+    }
+    moving = set(networks[network].parameters()) | (
+        set(objective.parameters()) if objective.trains == network else set()
+    )
     for parameter in flags:
         parameter.grad = None
         parameter.requires_grad_(parameter in moving)
@@ -197,39 +240,55 @@ def _check_loss(objective: Objective, network: str, networks: dict[str, nn.Modul
         images = turn.real.images.clone(), turn.fake.images.detach().clone()
         loss = objective.losses()[network](turn)
         _check_value(loss, name)
-        require(torch.equal(images[0], turn.real.images) and torch.equal(images[1], turn.fake.images),
-                f"{name}: it changes images in place")
+        require(
+            torch.equal(images[0], turn.real.images) and torch.equal(images[1], turn.fake.images),
+            f"{name}: it changes images in place",
+        )
         loss.backward()
         _check_reach(everyone, moving, name)
         _check_log(objective, name)
         again = _again(objective, network, networks, real)
-        require(close(again, loss.detach(), 1e-6),
-                f"{name}: two equal turns give {float(loss.detach()):g} and {float(again):g}; every draw must come "
-                "from turn.rng")
+        require(
+            close(again, loss.detach(), 1e-6),
+            f"{name}: two equal turns give {float(loss.detach()):g} and {float(again):g}; every draw must "
+            "come "
+            "from turn.rng",
+        )
     finally:
         for parameter, flag in flags.items():
             parameter.requires_grad_(flag).grad = None
 
 
 def _check_value(loss: Tensor, name: str) -> None:
-    require(isinstance(loss, Tensor) and loss.ndim == 0, f"{name}: the loss must be a scalar tensor, got "
-            f"{tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__}")
+    require(
+        isinstance(loss, Tensor) and loss.ndim == 0,
+        f"{name}: the loss must be a scalar tensor, got "
+        f"{tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__}",
+    )
     require(bool(torch.isfinite(loss)), f"{name}: the loss is {float(loss.detach())}")
     require(loss.requires_grad, f"{name}: the loss has no gradient: nothing that moves is in it")
 
 
 def _check_reach(everyone: Mapping[str, nn.Module], moving: set[nn.Parameter], name: str) -> None:
-    require(any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in moving),
-            f"{name}: no gradient reaches the network that moves")
-    others = [f"{owner}.{key}" for owner, module in everyone.items() for key, p in module.named_parameters()
-              if p not in moving and p.grad is not None]
+    require(
+        any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in moving),
+        f"{name}: no gradient reaches the network that moves",
+    )
+    others = [
+        f"{owner}.{key}"
+        for owner, module in everyone.items()
+        for key, p in module.named_parameters()
+        if p not in moving and p.grad is not None
+    ]
     require(not others, f"{name}: gradients reach parameters that do not move: {others[:5]}")
 
 
 def _check_log(objective: Objective, name: str) -> None:
     for key, value in objective.log().items():
-        require(isinstance(value, Tensor) and value.ndim == 0 and not value.requires_grad,
-                f"{name}: log()[{key!r}] must be a detached scalar tensor, got {value!r}")
+        require(
+            isinstance(value, Tensor) and value.ndim == 0 and not value.requires_grad,
+            f"{name}: log()[{key!r}] must be a detached scalar tensor, got {value!r}",
+        )
 
 
 def _again(objective: Objective, network: str, networks: dict[str, nn.Module], real: Sample | None) -> Tensor:

@@ -16,17 +16,22 @@ from types import ModuleType
 from typing import Any
 
 _GRACE = 5.0  # seconds that the other ranks have to say what they make of a rank's end
-_PRELOAD = ["torch.distributed", "toolbox.training.game"]  # imported once, by the server that all processes are forked from
+_PRELOAD = [
+    "torch.distributed",
+    "toolbox.training.game",
+]  # imported once, by the server that all processes are forked from
 
 
 def run_ranks(function: Callable[..., Any], *args: Any, world: int = 2, timeout: float = 120.0) -> list[Any]:
-    """``function(*args)`` in ``world`` processes of a gloo group on the CPU; what each returned, in the order of the ranks.
+    """``function(*args)`` in ``world`` processes of a gloo group on the CPU; what each returned, in the order
+    of the ranks.
 
-    The processes come from a server without threads that has torch imported already: the first call takes seconds, a later
-    one a fraction of a second.
+    The processes come from a server without threads that has torch imported already: the first call takes
+    seconds, a later one a fraction of a second.
 
     Args:
-        function: of a module (no lambda, no inner function): it travels by name, and its arguments and results are pickled.
+        function: of a module (no lambda, no inner function): it travels by name, and its arguments and
+            results are pickled.
         *args: the same for every rank; inside, ``toolbox.ranks.rank()`` tells which one this is.
         world: number of processes; with 1 there is a group of one.
         timeout: seconds for all, and for each collective.
@@ -38,7 +43,9 @@ def run_ranks(function: Callable[..., Any], *args: Any, world: int = 2, timeout:
     context.set_forkserver_preload(_PRELOAD)
     call = _open_packages(), pickle.dumps((function, args))
     with tempfile.TemporaryDirectory() as folder:
-        started = [_start(context, (call, rank, world, f"file://{folder}/meeting", timeout)) for rank in range(world)]
+        started = [
+            _start(context, (call, rank, world, f"file://{folder}/meeting", timeout)) for rank in range(world)
+        ]
         try:
             answers = _answers([connection for _, connection in started], time.monotonic() + timeout)
         finally:
@@ -59,7 +66,9 @@ def _start(context: Any, arguments: tuple[Any, ...]) -> tuple[BaseProcess, Conne
 
 
 def _answers(connections: list[Connection], deadline: float) -> list[tuple[bool, Any]]:
-    """(whether it went well, result or reason) of each rank; a failed rank shortens the time that the others have."""
+    """(whether it went well, result or reason) of each rank; a failed rank shortens the time that the others
+    have.
+    """
     found: dict[Connection, tuple[bool, Any]] = {}
     while len(found) < len(connections) and time.monotonic() < deadline:
         waiting = [connection for connection in connections if connection not in found]
@@ -87,9 +96,14 @@ def _end(process: BaseProcess, connection: Connection) -> None:
 
 
 def _open_packages() -> dict[str, list[str]]:
-    """{name: folders} of packages without ``__init__.py`` (``tests``): elsewhere another one of the name could hide them."""
-    return {name: list(module.__path__) for name, module in list(sys.modules.items())
-            if "." not in name and hasattr(module, "__path__") and getattr(module, "__file__", None) is None}
+    """{name: folders} of packages without ``__init__.py`` (``tests``): elsewhere another one of the name
+    could hide them.
+    """
+    return {
+        name: list(module.__path__)
+        for name, module in list(sys.modules.items())
+        if "." not in name and hasattr(module, "__path__") and getattr(module, "__file__", None) is None
+    }
 
 
 def _restore(packages: dict[str, list[str]]) -> None:
@@ -99,16 +113,25 @@ def _restore(packages: dict[str, list[str]]) -> None:
             module.__path__ = folders
 
 
-def _play_rank(connection: Connection, call: tuple[dict[str, list[str]], bytes], rank: int, world: int, meeting: str,
-               timeout: float) -> None:
-    """What each process runs; the answer travels as bytes, since tensors in shared memory die with their process."""
+def _play_rank(
+    connection: Connection,
+    call: tuple[dict[str, list[str]], bytes],
+    rank: int,
+    world: int,
+    meeting: str,
+    timeout: float,
+) -> None:
+    """What each process runs; the answer travels as bytes, since tensors in shared memory die with their
+    process.
+    """
     import torch
     from torch import distributed
 
     torch.set_num_threads(1)
     try:
-        distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world,
-                                       timeout=timedelta(seconds=timeout))
+        distributed.init_process_group(
+            "gloo", init_method=meeting, rank=rank, world_size=world, timeout=timedelta(seconds=timeout)
+        )
         packages, packed = call
         _restore(packages)
         function, args = pickle.loads(packed)

@@ -17,7 +17,8 @@ def check_prompt_learner(learner: PromptLearner, clip: Any = None, latents: Tens
     """Check the contract of :class:`toolbox.interfaces.PromptLearner`.
 
     - token embeddings are (n, L, d_token), finite, one prompt independent of the others;
-    - with ``clip``: ``encode`` gives finite (n, d_clip), by default of all prompts, and gradients reach what is trainable;
+    - with ``clip``: ``encode`` gives finite (n, d_clip), by default of all prompts, and gradients reach what
+      is trainable;
     - an exported record is plain (``torch.load`` reads it without running code) and restores the prompts;
     - the state dict holds everything.
 
@@ -31,7 +32,9 @@ def check_prompt_learner(learner: PromptLearner, clip: Any = None, latents: Tens
     """
     name = type(learner).__name__
     require(isinstance(learner, PromptLearner), f"{name} does not inherit toolbox.interfaces.PromptLearner")
-    require(latents is not None or learner.n_prompts > 0, f"{name}.n_prompts is 0: pass the latents that it maps")
+    require(
+        latents is not None or learner.n_prompts > 0, f"{name}.n_prompts is 0: pass the latents that it maps"
+    )
     which = torch.arange(learner.n_prompts) if latents is None else latents
     with evaluating(learner):
         with torch.no_grad():
@@ -44,28 +47,42 @@ def check_prompt_learner(learner: PromptLearner, clip: Any = None, latents: Tens
 
 def _check_embeddings(learner: PromptLearner, which: Tensor, name: str) -> None:
     embeddings = learner(which)
-    require(embeddings.ndim == 3 and len(embeddings) == len(which),
-            f"{name}: embeddings are {tuple(embeddings.shape)}, expected ({len(which)}, L, d_token)")
+    require(
+        embeddings.ndim == 3 and len(embeddings) == len(which),
+        f"{name}: embeddings are {tuple(embeddings.shape)}, expected ({len(which)}, L, d_token)",
+    )
     require(bool(embeddings.isfinite().all()), f"{name}: embeddings are not finite")
-    require(close(learner(which.flip(0)).flip(0), embeddings),
-            f"{name}: a prompt depends on the order in which prompts are asked for")
-    require(close(learner(which[:1]), embeddings[:1]), f"{name}: a prompt depends on which others are asked for")
+    require(
+        close(learner(which.flip(0)).flip(0), embeddings),
+        f"{name}: a prompt depends on the order in which prompts are asked for",
+    )
+    require(
+        close(learner(which[:1]), embeddings[:1]), f"{name}: a prompt depends on which others are asked for"
+    )
 
 
 def _check_encoding(learner: PromptLearner, clip: Any, which: Tensor, by_index: bool, name: str) -> None:
     features = learner.encode(clip, which)
-    require(features.ndim == 2 and len(features) == len(which),
-            f"{name}.encode is {tuple(features.shape)}, expected ({len(which)}, d)")
+    require(
+        features.ndim == 2 and len(features) == len(which),
+        f"{name}.encode is {tuple(features.shape)}, expected ({len(which)}, d)",
+    )
     require(bool(features.isfinite().all()), f"{name}.encode is not finite")
     if by_index:
-        require(close(learner.encode(clip), features),
-                f"{name}.encode(clip) must encode all {learner.n_prompts} prompts in order")
-    trainable = [parameter for parameter in learner.parameters() if parameter.requires_grad and parameter.numel()]
+        require(
+            close(learner.encode(clip), features),
+            f"{name}.encode(clip) must encode all {learner.n_prompts} prompts in order",
+        )
+    trainable = [
+        parameter for parameter in learner.parameters() if parameter.requires_grad and parameter.numel()
+    ]
     if trainable:
         weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
         found = torch.autograd.grad((features * weights).sum(), trainable, allow_unused=True)
-        require(any(g is not None and bool(g.abs().sum() > 0) for g in found),
-                f"{name}.encode: no gradient reaches the prompts")
+        require(
+            any(g is not None and bool(g.abs().sum() > 0) for g in found),
+            f"{name}.encode: no gradient reaches the prompts",
+        )
 
 
 def _check_export(learner: PromptLearner, which: Tensor, name: str) -> None:

@@ -1,4 +1,6 @@
-"""The conformance check of whatever keeps state beside the optimiser: several processes must end as one does."""
+"""The conformance check of whatever keeps state beside the optimiser: several processes must end as
+one does.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +19,31 @@ NETWORKS = ("networks.", "average.")
 _RATE = 0.01
 
 
-def check_ranks(make_game: Callable[[], Any], make_data: Callable[[], Any] | None = None, iterations: int = 3,
-                batch_size: int = 8, world: int = 2, tolerance: float = 1e-4, compare_networks: bool = True) -> None:
+def check_ranks(
+    make_game: Callable[[], Any],
+    make_data: Callable[[], Any] | None = None,
+    iterations: int = 3,
+    batch_size: int = 8,
+    world: int = 2,
+    tolerance: float = 1e-4,
+    compare_networks: bool = True,
+) -> None:
     """Play a game in ``world`` processes that see different images, and in one that sees them all.
 
     - every parameter and buffer (prototypes, banks, running statistics, counters) ends the same on all ranks;
     - and as in the run of one process, up to rounding.
 
     Args:
-        make_game: gives the Game; a function of a module, or ``functools.partial`` of one: it travels to the processes.
-        make_data: gives the training set (a Stream); likewise. Default: the embedded fashion images in the size of the game's
-            generator.
+        make_game: gives the Game; a function of a module, or ``functools.partial`` of one: it travels to the
+            processes.
+        make_data: gives the training set (a Stream); likewise. Default: the embedded fashion images in the
+            size of the game's generator.
         iterations: how many are played, with plain gradient descent.
         batch_size: of the whole batch; a multiple of ``world`` times the game's repeats.
         world: number of processes.
         tolerance: of the comparison with one process, relative to the largest value.
-        compare_networks: compare networks and their averages with one process's, too; False for games with BatchNorm, where
-            each process normalises by its own images.
+        compare_networks: compare networks and their averages with one process's, too; False for games with
+            BatchNorm, where each process normalises by its own images.
 
     Raises:
         AssertionError: naming the buffer or parameter, and what to do.
@@ -44,7 +54,7 @@ def check_ranks(make_game: Callable[[], Any], make_data: Callable[[], Any] | Non
     game = make_game()
     for name in differences([{key: _bytes(value) for key, value in values.items()} for values in by_rank]):
         raise AssertionError(explain(name, game))
-    alone, = run_ranks(_play, *arguments, world=1)
+    (alone,) = run_ranks(_play, *arguments, world=1)
     for name, value in alone.items():
         if compare_networks or not name.startswith(NETWORKS):
             require(_alike(value, by_rank[0].get(name), tolerance), _explain_one(name, game, world))
@@ -52,13 +62,23 @@ def check_ranks(make_game: Callable[[], Any], make_data: Callable[[], Any] | Non
 
 def _explain_one(name: str, game: Any, world: int) -> str:
     parameter = name in dict(game.named_parameters())
-    advice = ("does a loss couple the images of a batch (toolbox.ranks.gather_rows_with_gradient), take the mean of some of them "
-              "(toolbox.losses.selected), or draw for them without draw_rows?" if parameter else REDUCE)
+    advice = (
+        "does a loss couple the images of a batch (toolbox.ranks.gather_rows_with_gradient), take the mean "
+        "of some of them "
+        "(toolbox.losses.selected), or draw for them without draw_rows?"
+        if parameter
+        else REDUCE
+    )
     norm = "; with BatchNorm networks do differ: compare_networks=False" if name.startswith(NETWORKS) else ""
-    return f"{'parameter' if parameter else 'buffer'} {name!r} differs between {world} processes and one: {advice}{norm}"
+    return (
+        f"{'parameter' if parameter else 'buffer'} {name!r} differs between {world} processes and one: "
+        f"{advice}{norm}"
+    )
 
 
-def _play(make_game: Callable[[], Any], make_data: Callable[[], Any] | None, iterations: int, batch_size: int) -> dict[str, Tensor]:
+def _play(
+    make_game: Callable[[], Any], make_data: Callable[[], Any] | None, iterations: int, batch_size: int
+) -> dict[str, Tensor]:
     """Parameters and buffers after some iterations, of this rank's rows of each batch."""
     from torch.utils.data import default_collate
 
@@ -69,7 +89,9 @@ def _play(make_game: Callable[[], Any], make_data: Callable[[], Any] | None, ite
     data = _default_data(game) if make_data is None else make_data()
     own = batch_size // ranks.world()
     entries = iter(StreamSampler(data, batch_size=own, parts=game.repeats))
-    wrappers = PlayerOptimizers({player: dict(optimizer=dict(type="SGD", lr=_RATE)) for player in game.players})(game)
+    wrappers = PlayerOptimizers(
+        {player: dict(optimizer=dict(type="SGD", lr=_RATE)) for player in game.players}
+    )(game)
     game.prepare(data)
     game.share_start()
     game.train()

@@ -28,13 +28,20 @@ def check_segmenter(segmenter: Segmenter, image_size: int = 32) -> None:
     name = type(segmenter).__name__
     require(isinstance(segmenter, Segmenter), f"{name} does not inherit toolbox.interfaces.Segmenter")
     parts = list(getattr(segmenter, "part_names", []))
-    require(len(parts) >= 2 and len(set(parts)) == len(parts) and all(isinstance(part, str) and part for part in parts),
-            f"{name}.part_names={parts} must be two or more different names")
+    require(
+        len(parts) >= 2
+        and len(set(parts)) == len(parts)
+        and all(isinstance(part, str) and part for part in parts),
+        f"{name}.part_names={parts} must be two or more different names",
+    )
     images = random_sample(N, image_size).images
     with evaluating(segmenter):
         logits = segmenter(images)
         expected = (N, len(parts), image_size, image_size)
-        require(tuple(logits.shape) == expected, f"{name}: logits are {tuple(logits.shape)}, expected {expected}: (N, parts, H, W)")
+        require(
+            tuple(logits.shape) == expected,
+            f"{name}: logits are {tuple(logits.shape)}, expected {expected}: (N, parts, H, W)",
+        )
         require(bool(logits.isfinite().all()), f"{name}: its logits are not finite")
         alone = torch.cat([segmenter(images[i : i + 1]) for i in range(N)])
         require(close(alone, logits), f"{name}: the logits of an image depend on the others of its batch")
@@ -47,7 +54,13 @@ def check_segmenter(segmenter: Segmenter, image_size: int = 32) -> None:
 def _check_labels(segmenter: Segmenter, images: torch.Tensor, size: int | None, name: str) -> None:
     labels = segmenter.labels(images, size)
     wanted = tuple(images.shape[2:]) if size is None else (size, size)
-    require(labels.dtype == torch.int64 and tuple(labels.shape) == (N, *wanted),
-            f"{name}: labels(images, size={size}) are {labels.dtype} {tuple(labels.shape)}, expected int64 {(N, *wanted)}")
-    require(labels.min() >= 0 and labels.max() < len(segmenter.part_names),
-            f"{name}: labels run from {int(labels.min())} to {int(labels.max())}, there are {len(segmenter.part_names)} parts")
+    require(
+        labels.dtype == torch.int64 and tuple(labels.shape) == (N, *wanted),
+        f"{name}: labels(images, size={size}) are {labels.dtype} {tuple(labels.shape)}, expected int64 "
+        f"{(N, *wanted)}",
+    )
+    require(
+        labels.min() >= 0 and labels.max() < len(segmenter.part_names),
+        f"{name}: labels run from {int(labels.min())} to {int(labels.max())}, there are "
+        f"{len(segmenter.part_names)} parts",
+    )

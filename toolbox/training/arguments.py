@@ -19,7 +19,8 @@ _SCALARS = (str, bool, int, float)
 _JUDGED = {str, bool, int, float, list, tuple, dict, set, Sequence, Mapping, Iterable, Path, type(None)}
 _FILLED_LATER = ("data:", "conditioner:")
 
-#: Arguments that are no components but the arguments of a function: {component: {argument: 'module:function'}}.
+#: Arguments that are no components but the arguments of a function: {component: {argument:
+#: 'module:function'}}.
 _PLAIN: dict[str, dict[str, tuple[str, ...]]] = {
     "Stream": {"split": ("toolbox.data.split:make_split", "toolbox.data.split:draw_split")},
     "CaptionedImages": {"sources": ("toolbox.data.captioned:CaptionSource",)},
@@ -28,8 +29,9 @@ _PLAIN: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def check_component(config: Any, kind: str | None, where: str, filled: Iterable[str] = (),
-                    besides: Iterable[str] = ()) -> None:
+def check_component(
+    config: Any, kind: str | None, where: str, filled: Iterable[str] = (), besides: Iterable[str] = ()
+) -> None:
     """A component's name, its arguments' names and types, and those of the components among its arguments.
 
     Args:
@@ -51,8 +53,10 @@ def check_component(config: Any, kind: str | None, where: str, filled: Iterable[
         for key in config:
             if key not in (*known, *besides, "type"):
                 names = [*known, *besides]
-                raise BuildError(f"{where}: {config['type']} has no argument {key!r}{near_miss(key, [*names, 'type'])}; "
-                                 f"it has: {', '.join(names)}")
+                raise BuildError(
+                    f"{where}: {config['type']} has no argument {key!r}{near_miss(key, [*names, 'type'])}; "
+                    f"it has: {', '.join(names)}"
+                )
     config = {key: value for key, value in config.items() if key not in besides}
     for key in filled:
         if key in config:
@@ -79,8 +83,13 @@ def check_inside(value: Any, where: str) -> None:
             check_inside(inner, f"{where}.{number}")
 
 
-def check_call(arguments: Mapping[str, Any], function: Any, where: str, besides: Iterable[str] = (),
-               filled: Iterable[str] = ()) -> None:
+def check_call(
+    arguments: Mapping[str, Any],
+    function: Any,
+    where: str,
+    besides: Iterable[str] = (),
+    filled: Iterable[str] = (),
+) -> None:
     """The keys of a dict as arguments of a function or class.
 
     Args:
@@ -109,7 +118,9 @@ def check_known(keys: Any, known: Iterable[str], where: str) -> None:
     names = list(known)
     for key in keys:
         if key not in names:
-            raise ConfigError(f"{where} has no key {key!r}{near_miss(str(key), names)}; it has: {', '.join(names)}")
+            raise ConfigError(
+                f"{where} has no key {key!r}{near_miss(str(key), names)}; it has: {', '.join(names)}"
+            )
 
 
 def check_types(arguments: Mapping[str, Any], function: Any, where: str) -> None:
@@ -122,7 +133,10 @@ def check_types(arguments: Mapping[str, Any], function: Any, where: str) -> None
     for key, value in arguments.items():
         if key in hints and not _fits(value, hints[key]):
             name = getattr(function, "__name__", str(function))
-            raise ConfigError(f"{where}.{key}={value!r}: {name} expects {_in_words(hints[key])}, not a {type(value).__name__}")
+            raise ConfigError(
+                f"{where}.{key}={value!r}: {name} expects {_in_words(hints[key])}, not a "
+                f"{type(value).__name__}"
+            )
 
 
 def check_type(value: Any, hint: Any, where: str) -> None:
@@ -139,8 +153,12 @@ def _check_plain(value: Any, addresses: Sequence[str], where: str) -> None:
             _check_plain(inner, addresses, f"{where}.{number}")
     elif isinstance(value, Mapping):
         functions = [get_object_from_string(address.replace(":", ".")) for address in addresses]
-        named = {name for function in functions for name, p in inspect.signature(function).parameters.items()
-                 if p.kind is not p.VAR_KEYWORD}
+        named = {
+            name
+            for function in functions
+            for name, p in inspect.signature(function).parameters.items()
+            if p.kind is not p.VAR_KEYWORD
+        }
         check_known(value, sorted(named - {"source"}), where)
         for function in functions:
             check_types(value, function, where)
@@ -188,6 +206,16 @@ def _parts(hint: Any) -> tuple[Any, ...]:
 
 
 def _in_words(hint: Any) -> str:
-    words = {int: "a whole number", float: "a number", str: "a string", bool: "True or False", type(None): "None"}
-    names = [words.get(part, str(getattr(part, "__name__", part))) for part in _parts(hint) if part is not torch.Tensor]
+    words = {
+        int: "a whole number",
+        float: "a number",
+        str: "a string",
+        bool: "True or False",
+        type(None): "None",
+    }
+    names = [
+        words.get(part, str(getattr(part, "__name__", part)))
+        for part in _parts(hint)
+        if part is not torch.Tensor
+    ]
     return " or ".join(dict.fromkeys(names))

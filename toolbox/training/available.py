@@ -26,7 +26,9 @@ def first_available(candidates: Sequence[Mapping[str, Any]]) -> Any:
             continue
         if reasons:
             wanted = candidates[0].get("type")
-            found.notice = f"{wanted} is not available ({_short(reasons[0])}): using {candidate['type']} in its place"
+            found.notice = (
+                f"{wanted} is not available ({_short(reasons[0])}): using {candidate['type']} in its place"
+            )
         return found
     raise BuildError("none of the candidates can be built:\n- " + "\n- ".join(reasons))
 

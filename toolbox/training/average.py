@@ -13,8 +13,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 class Average(nn.Module):
     """Exponential moving average of a network.
 
-    Either a constant ``decay`` (BigGAN: 0.9999, a plain copy before ``start``, floating buffers averaged too), or
-    StyleGAN2's half-life: decay = 0.5^(batch / (1000 min(half_life_kimg, rampup * kimg))).
+    Either a constant ``decay`` (BigGAN: 0.9999, a plain copy before ``start``, floating buffers averaged
+    too), or StyleGAN2's half-life: decay = 0.5^(batch / (1000 min(half_life_kimg, rampup * kimg))).
 
     Args:
         network: the network to follow; copied now, before its first forward pass.
@@ -22,15 +22,22 @@ class Average(nn.Module):
         start: iterations during which the average is a plain copy.
         half_life_kimg: thousands of real images; replaces ``decay``.
         rampup: the half-life is at most this share of the images seen; None = no ramp.
-        average_buffers: average floating buffers (BatchNorm statistics) instead of copying them; the vectors of spectral
-            normalisation are neither averaged nor copied, they follow the averaged weights.
+        average_buffers: average floating buffers (BatchNorm statistics) instead of copying them; the vectors
+            of spectral normalisation are neither averaged nor copied, they follow the averaged weights.
 
     Raises:
         ValueError: for a decay outside [0, 1), or a negative half-life or ramp.
     """
 
-    def __init__(self, network: nn.Module, decay: float = 0.999, start: int = 0, half_life_kimg: float | None = None,
-                 rampup: float | None = None, average_buffers: bool = True) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        decay: float = 0.999,
+        start: int = 0,
+        half_life_kimg: float | None = None,
+        rampup: float | None = None,
+        average_buffers: bool = True,
+    ) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"average: decay={decay} must be in [0, 1)")
@@ -49,7 +56,9 @@ class Average(nn.Module):
         """Weight of the old value at this iteration."""
         if self.half_life_kimg is None:
             return 0.0 if iteration < self.start else self.decay
-        half_life = self.half_life_kimg if self.rampup is None else min(self.half_life_kimg, self.rampup * kimg)
+        half_life = (
+            self.half_life_kimg if self.rampup is None else min(self.half_life_kimg, self.rampup * kimg)
+        )
         return float(0.5 ** (batch / max(half_life * 1000, 1e-8)))
 
     @torch.no_grad()
@@ -60,7 +69,11 @@ class Average(nn.Module):
         self._lerp(dict(self.module.named_parameters()), moving, decay)
         buffers, own = dict(network.named_buffers()), dict(self.module.named_buffers())
         vectors = {name for name in buffers if name.endswith(("weight_u", "weight_v"))}
-        floating = {k: v for k, v in buffers.items() if v.is_floating_point() and self.average_buffers and k not in vectors}
+        floating = {
+            k: v
+            for k, v in buffers.items()
+            if v.is_floating_point() and self.average_buffers and k not in vectors
+        }
         self._lerp({k: own[k] for k in floating}, floating, decay)
         for name, value in buffers.items():
             if name not in floating and name not in vectors:
@@ -70,8 +83,8 @@ class Average(nn.Module):
     def _follow_singular_vectors(self) -> None:
         """One power iteration of spectral normalisation on the averaged weights.
 
-        Averaging the vectors themselves shrinks them whenever they turn or change sign, and with them sigma = u^T W v: the
-        averaged network then multiplies by too much and its images saturate.
+        Averaging the vectors themselves shrinks them whenever they turn or change sign, and with them sigma =
+        u^T W v: the averaged network then multiplies by too much and its images saturate.
         """
         for module in self.module.modules():
             for hook in module._forward_pre_hooks.values():

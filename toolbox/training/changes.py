@@ -1,4 +1,6 @@
-"""What shapes a run, compared with what it was made from: a run is continued as it was begun, or knowingly changed."""
+"""What shapes a run, compared with what it was made from: a run is continued as it was begun, or knowingly
+changed.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,39 @@ from typing import Any
 from toolbox.config import ConfigError
 from toolbox.training.stages import MAIN, stage_config
 
-#: Keys that may change between two starts of a run: they say how long, where, and what is watched, not what is computed.
-FREE = ("title", "work_dir", "hooks", "default_hooks", "evaluation", "log_processor", "log_level", "visualizer", "env_cfg",
-        "plugins", "threads", "default_scope", "stages", "before", "train_cfg.max_iters", "model.log_every",
-        "train_dataloader.num_workers", "train_dataloader.persistent_workers", "train_dataloader.pin_memory",
-        "train_dataloader.prefetch_factor", "train_dataloader.multiprocessing_context")
+#: Keys that may change between two starts of a run: they say how long, where, and what is watched, not what
+#: is computed.
+FREE = (
+    "title",
+    "work_dir",
+    "hooks",
+    "default_hooks",
+    "evaluation",
+    "log_processor",
+    "log_level",
+    "visualizer",
+    "env_cfg",
+    "plugins",
+    "threads",
+    "default_scope",
+    "stages",
+    "before",
+    "train_cfg.max_iters",
+    "model.log_every",
+    "train_dataloader.num_workers",
+    "train_dataloader.persistent_workers",
+    "train_dataloader.pin_memory",
+    "train_dataloader.prefetch_factor",
+    "train_dataloader.multiprocessing_context",
+)
 _ABSENT = "(not there)"
 
 Changes = dict[str, tuple[Any, Any]]  # {dotted key: (old, new)}
 
 
 def changes_of(folder: Path, config: Any, stages: list[str]) -> Changes:
-    """What differs from the config that the folder's run was made from, in the given stages, but for FREE keys.
+    """What differs from the config that the folder's run was made from, in the given stages, but for FREE
+    keys.
 
     ``config.model`` must be filled from the data, as the folder's ``config.py`` is.
     """
@@ -51,8 +74,11 @@ def kept_config(folder: Path) -> Any:
     try:
         return Config.fromfile(str(path))
     except Exception as error:  # a config is Python: it may raise anything
-        raise ConfigError(f"{path}, which says what the run was begun with, cannot be read: {type(error).__name__}: {error}. Bring "
-                          "it back, or delete it to go on without the comparison") from error
+        raise ConfigError(
+            f"{path}, which says what the run was begun with, cannot be read: {type(error).__name__}: "
+            f"{error}. Bring "
+            "it back, or delete it to go on without the comparison"
+        ) from error
 
 
 def check_kept_command(folder: Path, kept: Any, command: str) -> None:
@@ -67,24 +93,33 @@ def check_kept_command(folder: Path, kept: Any, command: str) -> None:
 
 
 def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """(dotted key, (old, new)) of everything that differs, without FREE keys; tuples and lists are the same."""
+    """(dotted key, (old, new)) of everything that differs, without FREE keys; tuples and lists are
+    the same.
+    """
     if key in FREE:
         return
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}, key=str):
-            yield from differences(old.get(name, _ABSENT), new.get(name, _ABSENT), f"{key}.{name}" if key else str(name))
+            yield from differences(
+                old.get(name, _ABSENT), new.get(name, _ABSENT), f"{key}.{name}" if key else str(name)
+            )
     elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) == len(new):
         for number, pair in enumerate(zip(old, new, strict=True)):
             yield from differences(*pair, f"{key}.{number}")
-    elif old != new and not (isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and list(old) == list(new)):
+    elif old != new and not (
+        isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and list(old) == list(new)
+    ):
         yield key, (old, new)
 
 
 def refuse(changes: Changes, folder: Path) -> None:
     """Raise ConfigError that lists the changes, and says how to allow them."""
     if changes:
-        raise ConfigError(f"{folder} holds a run of another config: {in_words(changes)}. Give it the config it was begun with, "
-                          "name another folder with --work-dir, or allow this with --allow-changes")
+        raise ConfigError(
+            f"{folder} holds a run of another config: {in_words(changes)}. Give it the config it was begun "
+            "with, "
+            "name another folder with --work-dir, or allow this with --allow-changes"
+        )
 
 
 def in_words(changes: Changes) -> str:

@@ -12,7 +12,14 @@ from torch.utils.data import DataLoader
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError, check_keys
 from toolbox.registry import BuildError, accepted, check
-from toolbox.training.arguments import check_call, check_component, check_inside, check_known, check_type, check_types
+from toolbox.training.arguments import (
+    check_call,
+    check_component,
+    check_inside,
+    check_known,
+    check_type,
+    check_types,
+)
 from toolbox.training.average import Average
 from toolbox.training.checking_mmengine import check_optimizers, check_runner, check_schedules
 from toolbox.training.checking_values import check_is_dict, check_values
@@ -22,15 +29,25 @@ from toolbox.training.stages import MAIN, stage_config
 
 _BORROWED = ("uses", "weights", "frozen", "freeze_layers")  # of a network's entry, beside its own arguments
 _NOT_OF_A_STAGE = ("before", "stages", "quick", "plugins", "work_dir", "default_scope")
-_TOP = {"title": str, "seed": int, "deterministic": bool, "threads": int, "work_dir": str, "load_from": str | None,
-        "log_level": str, "channels_last": bool, "precision": str}
+_TOP = {
+    "title": str,
+    "seed": int,
+    "deterministic": bool,
+    "threads": int,
+    "work_dir": str,
+    "load_from": str | None,
+    "log_level": str,
+    "channels_last": bool,
+    "precision": str,
+}
 
 
 def check_config(config: Any) -> None:
     """Every key, name and plain type of a loaded config and of its stages; nothing is built.
 
     Raises:
-        ConfigError, BuildError, PlanError: naming the key (dotted), its value, and the near miss or what is allowed.
+        ConfigError, BuildError, PlanError: naming the key (dotted), its value, and the near miss or what is
+            allowed.
     """
     check_keys(config)
     check_type(config.get("work_dir", ""), str | None, "work_dir")
@@ -57,8 +74,10 @@ def _check_stages(config: Any, before: Mapping[str, Any]) -> None:
         raise ConfigError(f"stages={list(stages)} names one of them twice; a stage is played once")
     for stage in stages:
         if before.get(stage) is None:
-            raise ConfigError(f"stages names {stage!r}{near_miss(str(stage), before)}, "
-                              f"'before' describes {', '.join(before) or 'none'}")
+            raise ConfigError(
+                f"stages names {stage!r}{near_miss(str(stage), before)}, "
+                f"'before' describes {', '.join(before) or 'none'}"
+            )
     for name, own in before.items():
         _check_removal(name, own, before, "before")
         if own is not None and name not in stages and (meant := _meant(name, before)):
@@ -99,9 +118,13 @@ def check_iterations(config: Any) -> None:
     """
     for key in config.get("train_cfg", {}):
         if key not in ("type", "max_iters"):
-            raise ConfigError(f"train_cfg has no key {key!r}{near_miss(key, ['max_iters'])}; it has: max_iters")
+            raise ConfigError(
+                f"train_cfg has no key {key!r}{near_miss(key, ['max_iters'])}; it has: max_iters"
+            )
     if config.get("train_cfg", {}).get("type", "GameLoop") != "GameLoop":
-        raise ConfigError(f"train_cfg.type={config.train_cfg.type!r}: a game is played by GameLoop alone; leave it out")
+        raise ConfigError(
+            f"train_cfg.type={config.train_cfg.type!r}: a game is played by GameLoop alone; leave it out"
+        )
     if "train_cfg" not in config or "max_iters" not in config.train_cfg:
         raise ConfigError("train_cfg=dict(max_iters=...) must say how many iterations to train, 1 or more")
     check_type(config.train_cfg.max_iters, int, "train_cfg.max_iters")
@@ -109,7 +132,7 @@ def check_iterations(config: Any) -> None:
         raise ConfigError(f"train_cfg.max_iters={config.train_cfg.max_iters} must be 1 or more")
 
 
-# -- the game ----------------------------------------------------------------------------------------------------------
+# -- the game ------------------------------------------------------------------------------------------------
 
 
 def _check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
@@ -139,12 +162,16 @@ def _check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     _check_all_are_used(model)
 
 
-def _check_network(config: Mapping[str, Any], where: str, networks: Iterable[str], before: Mapping[str, Any]) -> None:
+def _check_network(
+    config: Mapping[str, Any], where: str, networks: Iterable[str], before: Mapping[str, Any]
+) -> None:
     if "type" not in config:
         _explain_override(config, where, networks)
     own = accepted(check({"type": config["type"]}, None, where)) or {}
     weights = config.get("weights")
-    beside = [key for key in _BORROWED if key not in own or (key == "weights" and isinstance(weights, Mapping))]
+    beside = [
+        key for key in _BORROWED if key not in own or (key == "weights" and isinstance(weights, Mapping))
+    ]
     check_component(config, None, where, besides=beside)
     uses = config.get("uses") or {} if "uses" in beside else {}
     if own:
@@ -153,8 +180,11 @@ def _check_network(config: Mapping[str, Any], where: str, networks: Iterable[str
     if isinstance(weights, Mapping):
         check_known(weights, ("stage", "network", "checkpoint"), f"{where}.weights")
         if "stage" in weights and weights["stage"] not in before:
-            raise ConfigError(f"{where}.weights.stage={weights['stage']!r}: there is no such stage"
-                              f"{near_miss(str(weights['stage']), before)}; 'before' describes {', '.join(before) or 'none'}")
+            raise ConfigError(
+                f"{where}.weights.stage={weights['stage']!r}: there is no such stage"
+                f"{near_miss(str(weights['stage']), before)}; 'before' describes "
+                f"{', '.join(before) or 'none'}"
+            )
         if "stage" in weights:
             made = ((before[weights["stage"]] or {}).get("model") or {}).get("networks") or {}
             meant = weights.get("network", where.rpartition(".")[2])
@@ -169,7 +199,10 @@ def _check_phases(phases: Any, players: list[str]) -> None:
     moving = {phase["player"] for phase in phases}
     for player in players:
         if player not in moving:
-            raise PlanError(f"model.players.{player} never moves: no phase names it{near_miss(player, set(players) - {player})}")
+            raise PlanError(
+                f"model.players.{player} never moves: no phase names "
+                f"it{near_miss(player, set(players) - {player})}"
+            )
 
 
 def _check_members(names: Any, networks: Iterable[str], where: str) -> None:
@@ -177,8 +210,10 @@ def _check_members(names: Any, networks: Iterable[str], where: str) -> None:
         raise ConfigError(f"{where}={names!r} must be a list of networks, such as [{names!r}]")
     for name in names:
         if name not in networks:
-            raise PlanError(f"{where} names the network {name!r}, which does not exist{near_miss(str(name), networks)}; "
-                            f"networks: {', '.join(sorted(networks))}")
+            raise PlanError(
+                f"{where} names the network {name!r}, which does not exist{near_miss(str(name), networks)}; "
+                f"networks: {', '.join(sorted(networks))}"
+            )
 
 
 def _check_weight(weight: Any, where: str) -> None:
@@ -201,12 +236,16 @@ def _check_all_are_used(model: Mapping[str, Any]) -> None:
     named.add(model.get("generator", "generator"))
     for name, config in model["networks"].items():
         if config is not None and name not in named and (meant := _meant(name, model["networks"])):
-            raise ConfigError(f"model.networks.{name} is of no use, no player moves it and nothing names it - "
-                              f"did you mean {meant!r}?")
+            raise ConfigError(
+                f"model.networks.{name} is of no use, no player moves it and nothing names it - "
+                f"did you mean {meant!r}?"
+            )
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """All strings inside, and those that components have as defaults (an objective's ``discriminator='discriminator'``)."""
+    """All strings inside, and those that components have as defaults (an objective's
+    ``discriminator='discriminator'``).
+    """
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -220,7 +259,7 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(inner)
 
 
-# -- what trains it ----------------------------------------------------------------------------------------------------
+# -- what trains it ------------------------------------------------------------------------------------------
 
 
 def _check_loader(config: Mapping[str, Any]) -> None:
@@ -229,13 +268,23 @@ def _check_loader(config: Mapping[str, Any]) -> None:
     for key in ("dataset", "batch_size"):
         if key not in config:
             raise ConfigError(f"train_dataloader.{key} is missing")
-    for key, hint in (("batch_size", int), ("num_workers", int), ("persistent_workers", bool), ("pin_memory", bool)):
+    for key, hint in (
+        ("batch_size", int),
+        ("num_workers", int),
+        ("persistent_workers", bool),
+        ("pin_memory", bool),
+    ):
         if key in config:
             check_type(config[key], hint, f"train_dataloader.{key}")
     check_component(config["dataset"], "dataset", "train_dataloader.dataset")
     sampler = {"type": "StreamSampler", **(config.get("sampler") or {})}
     check_component(sampler, "data_sampler", "train_dataloader.sampler", filled=("dataset", "seed"))
-    check_component(config.get("batch_sampler"), "data_sampler", "train_dataloader.batch_sampler", filled=("sampler", "batch_size"))
+    check_component(
+        config.get("batch_sampler"),
+        "data_sampler",
+        "train_dataloader.batch_sampler",
+        filled=("sampler", "batch_size"),
+    )
 
 
 def _check_measurements(evaluation: Mapping[str, Any]) -> None:
@@ -253,11 +302,13 @@ def _check_measurements(evaluation: Mapping[str, Any]) -> None:
         check(evaluation["extractor"], None, "evaluation.extractor")  # raises: no type
 
 
-# -- names that are free -----------------------------------------------------------------------------------------------
+# -- names that are free -------------------------------------------------------------------------------------
 
 
 def _named(entries: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """The entries of a dict by name, without removed ones; an override or removal of what is not there is a slip."""
+    """The entries of a dict by name, without removed ones; an override or removal of what is not there is a
+    slip.
+    """
     if not isinstance(entries, Mapping):
         raise ConfigError(f"{where}={entries!r} must be a dict by name")
     for name, entry in entries.items():

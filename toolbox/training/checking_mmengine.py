@@ -11,10 +11,16 @@ from toolbox.registry import REGISTRIES
 from toolbox.training.arguments import check_call, check_known, check_type
 from toolbox.training.phases import PlanError
 
-_HOOKS = {"timer": "IterTimerHook", "runtime_info": "RuntimeInfoHook", "param_scheduler": "ParamSchedulerHook",
-          "logger": "LoggerHook"}
-_REPLACED = {"checkpoint": "hooks=dict(checkpoints=dict(type='Checkpoints', ...))",
-             "sampler_seed": "nothing, draws are functions of the seed"}
+_HOOKS = {
+    "timer": "IterTimerHook",
+    "runtime_info": "RuntimeInfoHook",
+    "param_scheduler": "ParamSchedulerHook",
+    "logger": "LoggerHook",
+}
+_REPLACED = {
+    "checkpoint": "hooks=dict(checkpoints=dict(type='Checkpoints', ...))",
+    "sampler_seed": "nothing, draws are functions of the seed",
+}
 _CLIPPING = ("type", "max_norm", "norm_type", "error_if_nonfinite", "foreach", "clip_value")
 
 
@@ -37,9 +43,15 @@ def check_optimizers(config: Mapping[str, Any], players: Mapping[str, Any]) -> N
             continue
         where = f"optim_wrapper.{name}"
         if name not in players:
-            raise PlanError(f"optim_wrapper has the player {name!r}{near_miss(name, players)}, which the game has not; "
-                            f"players: {', '.join(players)}")
-        wrapper = _find(REGISTRIES["optim_wrapper"], own["type"], f"{where}.type") if "type" in own else OptimWrapper
+            raise PlanError(
+                f"optim_wrapper has the player {name!r}{near_miss(name, players)}, which the game has not; "
+                f"players: {', '.join(players)}"
+            )
+        wrapper = (
+            _find(REGISTRIES["optim_wrapper"], own["type"], f"{where}.type")
+            if "type" in own
+            else OptimWrapper
+        )
         check_call(own, wrapper, where, besides=("type", "optimizer", "lr_mult", "initial"))
         check_known(own.get("clip_grad") or {}, _CLIPPING, f"{where}.clip_grad")
         check_known(own.get("lr_mult") or {}, players[name], f"{where}.lr_mult")
@@ -76,7 +88,8 @@ def check_schedules(config: Any, players: Iterable[str], where: str = "param_sch
 
 
 def check_runner(config: Any) -> None:
-    """What mmengine's Runner gets as it is: ``default_hooks``, ``env_cfg``, ``log_processor``, ``visualizer``.
+    """What mmengine's Runner gets as it is: ``default_hooks``, ``env_cfg``, ``log_processor``,
+    ``visualizer``.
 
     Raises:
         ConfigError: for an unknown key, with the near miss, or one that would have no effect.
@@ -98,13 +111,17 @@ def _check_hooks(hooks: Mapping[str, Any]) -> None:
             raise ConfigError(f"default_hooks.{name} has no effect here; instead: {_REPLACED[name]}")
         if hook is not None:
             kind = hook.get("type", _HOOKS[name])
-            found = getattr(mmengine.hooks, str(kind), None) or _find(HOOKS, kind, f"default_hooks.{name}.type")
+            found = getattr(mmengine.hooks, str(kind), None) or _find(
+                HOOKS, kind, f"default_hooks.{name}.type"
+            )
             check_call(hook, found, f"default_hooks.{name}", besides=("type", "priority"))
 
 
 def _check_environment(environment: Mapping[str, Any]) -> None:
     if "dist_cfg" in environment:
-        raise ConfigError("env_cfg.dist_cfg has no effect here: a run of several processes is started with --launcher")
+        raise ConfigError(
+            "env_cfg.dist_cfg has no effect here: a run of several processes is started with --launcher"
+        )
     check_known(environment, ("cudnn_benchmark", "mp_cfg", "resource_limit"), "env_cfg")
     check_known(environment.get("mp_cfg") or {}, ("mp_start_method", "opencv_num_threads"), "env_cfg.mp_cfg")
 
@@ -114,7 +131,9 @@ def _check_log(processor: Mapping[str, Any]) -> None:
 
     check_call(processor, LogProcessor, "log_processor", besides=("type",))
     if processor.get("by_epoch"):
-        raise ConfigError("log_processor.by_epoch=True never takes effect here, a run has no epochs; leave it out")
+        raise ConfigError(
+            "log_processor.by_epoch=True never takes effect here, a run has no epochs; leave it out"
+        )
 
 
 def _check_visualizer(config: Mapping[str, Any]) -> None:
@@ -124,12 +143,16 @@ def _check_visualizer(config: Mapping[str, Any]) -> None:
     check_call(config, found, "visualizer", besides=("type",))
     for number, backend in enumerate(config.get("vis_backends") or ()):
         where = f"visualizer.vis_backends.{number}"
-        check_call(backend, _find(VISBACKENDS, backend.get("type", ""), f"{where}.type"), where, besides=("type",))
+        check_call(
+            backend, _find(VISBACKENDS, backend.get("type", ""), f"{where}.type"), where, besides=("type",)
+        )
 
 
 def _find(registry: Any, name: Any, where: str) -> Any:
     found = registry.get(name) if isinstance(name, str) else name
     if found is None:
-        names = {key for place in (registry, registry.parent) if place is not None for key in place.module_dict}
+        names = {
+            key for place in (registry, registry.parent) if place is not None for key in place.module_dict
+        }
         raise ConfigError(f"{where}={name!r} is not known{near_miss(str(name), names)}")
     return found

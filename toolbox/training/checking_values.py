@@ -1,4 +1,6 @@
-"""Values of the right type that cannot be used: found before any time is spent, not when they are first needed."""
+"""Values of the right type that cannot be used: found before any time is spent, not when they are first
+needed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def check_values(config: Any) -> None:
     if config.get("load_from") and not Path(config.load_from).exists():
         raise ConfigError(f"load_from={config.load_from!r} does not exist")
     if "seed" in config.model:
-        raise ConfigError(f"model.seed={config.model['seed']!r}: the seed is the whole run's, say seed=... (or --seed)")
+        raise ConfigError(
+            f"model.seed={config.model['seed']!r}: the seed is the whole run's, say seed=... (or --seed)"
+        )
 
 
 def check_at_least(least: int, value: Any, where: str) -> None:
@@ -50,7 +54,9 @@ def check_compile(option: Any, where: str) -> None:
     """
     if not isinstance(option, Mapping):
         if not isinstance(option, bool):
-            raise ConfigError(f"{where}={option!r} must be True, False, or arguments of torch.compile: dict(mode=...)")
+            raise ConfigError(
+                f"{where}={option!r} must be True, False, or arguments of torch.compile: dict(mode=...)"
+            )
         return
     check_call(option, torch.compile, where, filled=("model",))
     backend = option.get("backend")
@@ -59,7 +65,10 @@ def check_compile(option: Any, where: str) -> None:
 
         known = dynamo.list_backends(exclude_tags=())
         if backend not in known:
-            raise ConfigError(f"{where}.backend={backend!r} is not known{near_miss(backend, known)}; known: {', '.join(known)}")
+            raise ConfigError(
+                f"{where}.backend={backend!r} is not known{near_miss(backend, known)}; known: "
+                f"{', '.join(known)}"
+            )
 
 
 def check_is_dict(value: Any, where: str) -> None:

@@ -37,8 +37,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         return dict(read_nested(path))
     except Exception as error:  # torch raises many kinds for a bad file; all mean the same here
-        raise CheckpointError(f"cannot read {str(path)!r}: {reason_of(error)} - the file is torn, or holds objects "
-                              "that would run code when loaded (only tensors and plain values are accepted)") from error
+        raise CheckpointError(
+            f"cannot read {str(path)!r}: {reason_of(error)} - the file is torn, or holds objects "
+            "that would run code when loaded (only tensors and plain values are accepted)"
+        ) from error
 
 
 def write_checkpoint(contents: Mapping[str, Any], path: str | Path) -> None:
@@ -50,8 +52,10 @@ def write_checkpoint(contents: Mapping[str, Any], path: str | Path) -> None:
     try:
         write_whole(path, lambda file: torch.save(dict(contents), file))
     except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"cannot write {str(path)!r}: {reason_of(error)}; older checkpoints are intact. "
-                              "Free some space and continue with --resume") from error
+        raise CheckpointError(
+            f"cannot write {str(path)!r}: {reason_of(error)}; older checkpoints are intact. "
+            "Free some space and continue with --resume"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,9 @@ class Found:
 
 
 def find_checkpoints(folder: str | Path) -> Found:
-    """The newest checkpoint that is whole; newer ones, and the one named by ``last_checkpoint``, are said to be bad."""
+    """The newest checkpoint that is whole; newer ones, and the one named by ``last_checkpoint``, are said to
+    be bad.
+    """
     folder = Path(folder)
     bad = _bad_pointer(folder)
     for path in reversed(checkpoint_files(folder)):
@@ -88,15 +94,18 @@ def latest_checkpoint(folder: str | Path, tell: Callable[[str], None] | None = N
 
     Args:
         folder: the run's folder.
-        tell: gets one line when a newer checkpoint is torn, or the one that ``last_checkpoint`` names is missing.
+        tell: gets one line when a newer checkpoint is torn, or the one that ``last_checkpoint`` names is
+            missing.
 
     Raises:
         CheckpointError: when there are checkpoints and none of them is good; it lists them.
     """
     found = find_checkpoints(folder)
     if found.bad and found.newest is None:
-        raise CheckpointError(f"no checkpoint in {folder} can be used: {found}. Nothing was started over: put a good copy "
-                              "there, or delete them all (last_checkpoint too) to begin at the beginning")
+        raise CheckpointError(
+            f"no checkpoint in {folder} can be used: {found}. Nothing was started over: put a good copy "
+            "there, or delete them all (last_checkpoint too) to begin at the beginning"
+        )
     if found.bad and tell is not None:
         tell(str(found))
     return found.newest
@@ -105,7 +114,9 @@ def latest_checkpoint(folder: str | Path, tell: Callable[[str], None] | None = N
 def checkpoint_files(folder: str | Path, name: str = "iter") -> list[Path]:
     """``<name>_N.pth`` of a folder by N, torn ones too."""
     pattern = re.compile(rf"{re.escape(name)}_(\d+)\.pth")
-    numbered = {path: int(match[1]) for path in Path(folder).glob("*.pth") if (match := pattern.fullmatch(path.name))}
+    numbered = {
+        path: int(match[1]) for path in Path(folder).glob("*.pth") if (match := pattern.fullmatch(path.name))
+    }
     return sorted(numbered, key=lambda path: numbered[path])
 
 
@@ -115,7 +126,9 @@ def iteration_of(path: Path) -> int:
 
 
 def fault_of(path: Path) -> str | None:
-    """What is wrong with a checkpoint's file, None = nothing: every byte is compared with the checksums inside it."""
+    """What is wrong with a checkpoint's file, None = nothing: every byte is compared with the checksums
+    inside it.
+    """
     try:
         verify_archive(path)
     except (WeightsError, OSError) as error:
@@ -139,9 +152,13 @@ def check_fit(state: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
     A game's conditioner is left out: its sizes are the data set's, and it checks itself when it is loaded.
 
     Raises:
-        CheckpointError: listing missing, unexpected and differently shaped entries. Nothing has been loaded then.
+        CheckpointError: listing missing, unexpected and differently shaped entries. Nothing has been loaded
+            then.
     """
-    own, state = ({k: v for k, v in part.items() if not k.startswith("conditioner.")} for part in (model.state_dict(), state))
+    own, state = (
+        {k: v for k, v in part.items() if not k.startswith("conditioner.")}
+        for part in (model.state_dict(), state)
+    )
     found = misfits(state, own)
     if found:
         raise CheckpointError(f"{what} does not fit this config, nothing was loaded: {found}")
@@ -157,7 +174,8 @@ def load_whole(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None
 
 
 def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
-    """Fill a network from ``weights=``: a path (a run's folder: its newest checkpoint), or dict(checkpoint=path, network=name).
+    """Fill a network from ``weights=``: a path (a run's folder: its newest checkpoint), or
+    dict(checkpoint=path, network=name).
 
     Raises:
         CheckpointError: when the file does not hold this network whole.
@@ -169,16 +187,22 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
     if Path(path).is_dir():
         path = latest_checkpoint(path, say) or path
     state = read_checkpoint(path)
-    load_whole(network, network_state(state.get("state_dict", state), inner), f"weights of network {name!r} ({path})")
+    load_whole(
+        network, network_state(state.get("state_dict", state), inner), f"weights of network {name!r} ({path})"
+    )
 
 
 def network_state(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """One network's part of a game's state dict: its averaged copy, else itself, else the whole if it is no game's."""
+    """One network's part of a game's state dict: its averaged copy, else itself, else the whole if it is no
+    game's.
+    """
     for prefix in (f"average.{name}.module.", f"networks.{name}."):
         part = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         if part:
             return part
     if any(key.startswith("networks.") for key in state):
         held = sorted({key.split(".")[1] for key in state if key.startswith("networks.")})
-        raise CheckpointError(f"the checkpoint holds no network {name!r}{near_miss(name, held)}; it holds {', '.join(held)}")
+        raise CheckpointError(
+            f"the checkpoint holds no network {name!r}{near_miss(name, held)}; it holds {', '.join(held)}"
+        )
     return dict(state)

@@ -16,9 +16,10 @@ from toolbox.interfaces import Discriminator
 class Compiled:
     """Compiled entry points, kept beside the networks, whose state and copies stay as they are.
 
-    A discriminator is entered through ``encode`` and ``judge``; a network that names ``compiled_parts`` by calling those (a
-    style-based generator: mapping and synthesis); any other by calling it. Compilation happens at the
-    first use of each and takes minutes; terms that differentiate a gradient run uncompiled (``Objective.float32``).
+    A discriminator is entered through ``encode`` and ``judge``; a network that names ``compiled_parts`` by
+    calling those (a style-based generator: mapping and synthesis); any other by calling it. Compilation
+    happens at the first use of each and takes minutes; terms that differentiate a gradient run uncompiled
+    (``Objective.float32``).
 
     Args:
         networks: the game's.
@@ -32,7 +33,9 @@ class Compiled:
         self._entries: dict[tuple[str, str], Entry] = {}
         for network in networks.values():
             if self.on and not isinstance(network, Discriminator):
-                for part in [network.get_submodule(name) for name in getattr(network, "compiled_parts", ("",))]:
+                for part in [
+                    network.get_submodule(name) for name in getattr(network, "compiled_parts", ("",))
+                ]:
                     # what Module.compile() sets: used by calling the network, left behind by its copies
                     part._compiled_call_impl = Entry(part._call_impl, part, self.arguments)
 
@@ -48,8 +51,9 @@ class Compiled:
 class Entry:
     """One compiled method of a network.
 
-    Spectral normalisation stays outside: inside, its power iteration would change in place what the compiled backward pass of
-    an earlier call still needs. So the normalised weights are computed first, and the compiled code finds them ready.
+    Spectral normalisation stays outside: inside, its power iteration would change in place what the compiled
+    backward pass of an earlier call still needs. So the normalised weights are computed first, and the
+    compiled code finds them ready.
     """
 
     def __init__(self, plain: Callable[..., Any], network: nn.Module, arguments: Mapping[str, Any]) -> None:
@@ -58,11 +62,16 @@ class Entry:
         self.passed: list[bool] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The method's value. The first call is a plain one, which shows through which layers the method goes."""
+        """The method's value. The first call is a plain one, which shows through which layers the method
+        goes.
+        """
         if self.norms and self.passed is None:
             before = [getattr(module, norm.name) for module, _, norm in self.norms]
             value = self.plain(*args, **kwargs)
-            self.passed = [getattr(module, norm.name) is not old for (module, _, norm), old in zip(self.norms, before, strict=True)]
+            self.passed = [
+                getattr(module, norm.name) is not old
+                for (module, _, norm), old in zip(self.norms, before, strict=True)
+            ]
             return value
         for (module, _, norm), passed in zip(self.norms, self.passed or (), strict=True):
             weight = norm.compute_weight(module, do_power_iteration=passed and module.training)

@@ -26,15 +26,17 @@ class ClassConditions(Conditioner):
 
     Args:
         class_names: names of the classes, in the order of the data set's labels; checked against it.
-        classifier: name of a trained network of the game that labels unlabelled images (argmax), before the first
-            iteration; None = hidden labels stay -1.
+        classifier: name of a trained network of the game that labels unlabelled images (argmax), before the
+            first iteration; None = hidden labels stay -1.
     """
 
     def __init__(self, class_names: Sequence[str], classifier: str | None = None) -> None:
         super().__init__()
         self.class_names = list(class_names)
         self.classifier = classifier
-        self.register_buffer("labels", torch.zeros(0, dtype=torch.int64))  # (len(dataset),) given or predicted
+        self.register_buffer(
+            "labels", torch.zeros(0, dtype=torch.int64)
+        )  # (len(dataset),) given or predicted
 
     def prepare(self, dataset: Any, game: Any) -> None:
         """Check the classes; label what is unlabelled.
@@ -45,7 +47,9 @@ class ClassConditions(Conditioner):
         check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
         labels = torch.as_tensor(np.array(dataset.visible_labels))
         if self.classifier is not None:
-            labels = fill_labels(labels, dataset.source, game.network(self.classifier, averaged=True), game.device)
+            labels = fill_labels(
+                labels, dataset.source, game.network(self.classifier, averaged=True), game.device
+            )
         self.labels = labels.to(game.device)
 
     def real(self, sample: Sample) -> Condition:
@@ -73,11 +77,15 @@ class ClassConditions(Conditioner):
 def check_classes(configured: Sequence[str], found: Sequence[str], argument: str) -> None:
     """Raise ValueError if a config's class names are not the data set's."""
     if len(configured) != len(found):
-        raise ValueError(f"{argument} names {len(configured)} classes, the data set has {len(found)}: {', '.join(found)}")
+        raise ValueError(
+            f"{argument} names {len(configured)} classes, the data set has {len(found)}: {', '.join(found)}"
+        )
     different = [(a, b) for a, b in zip(configured, found, strict=True) if _plain(a) != _plain(b)]
     if different:
-        raise ValueError(f"{argument} has {different[0][0]!r} where the data set has {different[0][1]!r}; "
-                         f"its classes are: {', '.join(found)}")
+        raise ValueError(
+            f"{argument} has {different[0][0]!r} where the data set has {different[0][1]!r}; "
+            f"its classes are: {', '.join(found)}"
+        )
 
 
 def _plain(name: str) -> str:
@@ -85,7 +93,9 @@ def _plain(name: str) -> str:
 
 
 @torch.no_grad()
-def fill_labels(labels: Tensor, source: Any, classifier: torch.nn.Module, device: torch.device, batch: int = 256) -> Tensor:
+def fill_labels(
+    labels: Tensor, source: Any, classifier: torch.nn.Module, device: torch.device, batch: int = 256
+) -> Tensor:
     """Labels (N,) with every -1 replaced by the classifier's argmax on the unaugmented image."""
     filled = labels.clone()
     hidden = torch.nonzero(labels < 0).flatten()

@@ -19,7 +19,8 @@ class RanksDifferError(RuntimeError):
 
 
 def check_same_on_ranks(game: Any) -> None:
-    """Compare every parameter and buffer of a game over ranks by a digest (collective); nothing in one process.
+    """Compare every parameter and buffer of a game over ranks by a digest (collective); nothing in one
+    process.
 
     Networks that come from outside the run never move and are left out.
 
@@ -30,8 +31,10 @@ def check_same_on_ranks(game: Any) -> None:
         return
     differing = differences(ranks.gather_objects({name: _digest(value) for name, value in _entries(game)}))
     if differing:
-        raise RanksDifferError("; ".join(explain(name, game) for name in differing[:5])
-                               + (f"; and {len(differing) - 5} more" if len(differing) > 5 else ""))
+        raise RanksDifferError(
+            "; ".join(explain(name, game) for name in differing[:5])
+            + (f"; and {len(differing) - 5} more" if len(differing) > 5 else "")
+        )
 
 
 def differences(by_rank: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -43,8 +46,11 @@ def differences(by_rank: Sequence[Mapping[str, Any]]) -> list[str]:
 def explain(name: str, game: Any) -> str:
     """What went wrong with a parameter or buffer, and what to do."""
     if name in dict(game.named_parameters()):
-        return (f"parameter {name!r} differs between ranks: each must take part in the same optimiser steps, and nothing else "
-                "may move a parameter")
+        return (
+            f"parameter {name!r} differs between ranks: each must take part in the same optimiser steps, and "
+            "nothing else "
+            "may move a parameter"
+        )
     return f"buffer {name!r} differs between ranks: {REDUCE}"
 
 
@@ -59,4 +65,6 @@ def _entries(game: Any) -> Iterator[tuple[str, Tensor]]:
 def _digest(value: Tensor) -> str:
     data = value.detach().cpu().contiguous()
     shape = f"{data.dtype} {tuple(data.shape)} "
-    return hashlib.blake2b(shape.encode() + data.reshape(-1).view(torch.uint8).numpy().tobytes(), digest_size=16).hexdigest()
+    return hashlib.blake2b(
+        shape.encode() + data.reshape(-1).view(torch.uint8).numpy().tobytes(), digest_size=16
+    ).hexdigest()

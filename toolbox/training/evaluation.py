@@ -25,8 +25,11 @@ from toolbox.training.writing import write_text
 KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
 
 
-def evaluate_run(path: str | Path, config: Any = None, device: str | None = None, **changes: Any) -> dict[str, float]:
-    """Metrics of a run's newest checkpoint (or of a checkpoint file), appended to ``metrics.jsonl`` beside it.
+def evaluate_run(
+    path: str | Path, config: Any = None, device: str | None = None, **changes: Any
+) -> dict[str, float]:
+    """Metrics of a run's newest checkpoint (or of a checkpoint file), appended to ``metrics.jsonl`` beside
+    it.
 
     Args:
         path: a run's folder, or a checkpoint.
@@ -47,10 +50,14 @@ def evaluate_run(path: str | Path, config: Any = None, device: str | None = None
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
     settings = {**(config.get("evaluation") or {}), **changes}
-    return evaluate_game(game, settings, folder / "metrics.jsonl", checkpoint=str(checkpoint.name if checkpoint else ""))
+    return evaluate_game(
+        game, settings, folder / "metrics.jsonl", checkpoint=str(checkpoint.name if checkpoint else "")
+    )
 
 
-def evaluate_game(game: Any, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = "") -> dict[str, float]:
+def evaluate_game(
+    game: Any, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = ""
+) -> dict[str, float]:
     """Metrics of a game's generator (collective).
 
     Args:
@@ -76,7 +83,8 @@ class Measured:
 
     Attributes:
         values: {metric's name with protocol: value}.
-        scores: {metric's name in the config, with ``.part`` for one of several numbers: (value, higher is better)}.
+        scores: {metric's name in the config, with ``.part`` for one of several numbers: (value, higher is
+            better)}.
         records: what ``metrics.jsonl`` keeps, one a metric.
     """
 
@@ -99,19 +107,33 @@ def measure_game(game: Any, settings: Mapping[str, Any], real: Any) -> Measured:
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch) / "records.jsonl"
         for drawn, metrics in passes:
-            found |= evaluate(drawn, real, list(metrics.values()), int(settings.get("n_fake", 10000)),
-                              int(settings.get("batch_size", 100)), seed=seed, record=record, device=game.device,
-                              cache_dir=settings.get("cache_dir", "data/statistics"))
+            found |= evaluate(
+                drawn,
+                real,
+                list(metrics.values()),
+                int(settings.get("n_fake", 10000)),
+                int(settings.get("batch_size", 100)),
+                seed=seed,
+                record=record,
+                device=game.device,
+                cache_dir=settings.get("cache_dir", "data/statistics"),
+            )
         records = [{**line, "bn": sampler.bn, **facts} for line in read_records(record)]
     accuracy = classifier_accuracy(game, settings)
-    records += [dict(metric=name, value=value, values={"": value}, higher_is_better=True, **facts)
-                for name, value in accuracy.items()]
+    records += [
+        dict(metric=name, value=value, values={"": value}, higher_is_better=True, **facts)
+        for name, value in accuracy.items()
+    ]
     return Measured({**found, **accuracy}, _scores({**whole, **by_mode}, found), records)
 
 
 def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
-    return {key + name.removeprefix(metric.name): (value, metric.higher_is_better) for key, metric in metrics.items()
-            for name, value in found.items() if name == metric.name or name.startswith(f"{metric.name}.")}
+    return {
+        key + name.removeprefix(metric.name): (value, metric.higher_is_better)
+        for key, metric in metrics.items()
+        for name, value in found.items()
+        if name == metric.name or name.startswith(f"{metric.name}.")
+    }
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -132,7 +154,9 @@ def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
 def append_records(path: Path, records: Iterable[Mapping[str, Any]], **facts: Any) -> None:
     """Add lines to ``metrics.jsonl``: all of them or none, on the first process (collective)."""
-    ranks.on_main(lambda: write_records(path, [*read_records(path), *({**record, **facts} for record in records)]))
+    ranks.on_main(
+        lambda: write_records(path, [*read_records(path), *({**record, **facts} for record in records)])
+    )
 
 
 def _announce(real: Any) -> None:
@@ -158,29 +182,42 @@ def check_evaluation(settings: Mapping[str, Any]) -> None:
         check_at_least(1, settings.get(key, 1), f"evaluation.{key}")
     bn = settings.get("bn", "running")
     if bn not in BATCHNORM_MODES:
-        raise ConfigError(f"evaluation.bn={bn!r} must be one of {', '.join(BATCHNORM_MODES)}{near_miss(str(bn), BATCHNORM_MODES)}")
+        raise ConfigError(
+            f"evaluation.bn={bn!r} must be one of "
+            f"{', '.join(BATCHNORM_MODES)}{near_miss(str(bn), BATCHNORM_MODES)}"
+        )
     if settings.get("real") is None:
-        raise ConfigError("the config says nothing of evaluation.real: name the data set that generated images are compared with, "
-                          "evaluation=dict(real=dict(type=...), metrics=dict(fid=dict(type='FID')), ...)")
+        raise ConfigError(
+            "the config says nothing of evaluation.real: name the data set that generated images are "
+            "compared with, "
+            "evaluation=dict(real=dict(type=...), metrics=dict(fid=dict(type='FID')), ...)"
+        )
     for name, config in (settings.get("metrics") or {}).items():
         if config is not None:
             check(config, "metric", f"evaluation.metrics.{name}")
 
 
 def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, float]:
-    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} where there is none.
+    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} where
+    there is none.
 
-    It bounds how often a generator that learnt from its labels can show the right class. Each rank classifies its share.
+    It bounds how often a generator that learnt from its labels can show the right class. Each rank classifies
+    its share.
     """
     name = getattr(game.conditioner, "classifier", None)
     if name is None or name not in game.networks or not settings.get("test"):
         return {}
     from toolbox.metrics.evaluate import real_batches
 
-    test, network = build(settings["test"], "dataset", "evaluation.test"), game.network(name, averaged=True).eval()
+    test, network = (
+        build(settings["test"], "dataset", "evaluation.test"),
+        game.network(name, averaged=True).eval(),
+    )
     with torch.no_grad():
-        right = sum((network(batch.images).argmax(1) == batch.condition.labels).sum()
-                    for batch in real_batches(test, 200, game.device))
+        right = sum(
+            (network(batch.images).argmax(1) == batch.condition.labels).sum()
+            for batch in real_batches(test, 200, game.device)
+        )
     total = int(ranks.sum_over_ranks(torch.as_tensor(right, device=game.device)))
     return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": total / len(test)}
 
@@ -198,7 +235,9 @@ class ModeSampler:
 
 
 def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[dict[str, Metric], dict[str, Metric]]:
-    """Metrics of the whole distribution, and those of single modes (clusters), by their names in the config."""
+    """Metrics of the whole distribution, and those of single modes (clusters), by their names in
+    the config.
+    """
     extractor = build(settings.get("extractor"), None, "evaluation.extractor")
     whole: dict[str, Metric] = {}
     by_mode: dict[str, Metric] = {}
@@ -208,13 +247,22 @@ def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[dict[str, Me
         where = f"evaluation.metrics.{name}"
         if config["type"] == "ClusterConsistency":
             if game.conditioner.modes() is not None:
-                by_mode[name] = build(config, "metric", where, extractor=game.conditioner.extractor,
-                                      assign=game.conditioner.assign)
+                by_mode[name] = build(
+                    config,
+                    "metric",
+                    where,
+                    extractor=game.conditioner.extractor,
+                    assign=game.conditioner.assign,
+                )
         elif "extractor" in config:
-            whole[name] = build({**config, "extractor": build(config["extractor"], "extractor", where)}, "metric", where)
+            whole[name] = build(
+                {**config, "extractor": build(config["extractor"], "extractor", where)}, "metric", where
+            )
         else:
             if extractor is None:
-                raise ConfigError(f"{where} needs an extractor: set it there, or evaluation.extractor for all")
+                raise ConfigError(
+                    f"{where} needs an extractor: set it there, or evaluation.extractor for all"
+                )
             whole[name] = build(config, "metric", where, extractor=extractor)
     return whole, by_mode
 

@@ -30,13 +30,16 @@ ORIGIN = "training"  # marks the lines of this hook in metrics.jsonl
 
 
 class Evaluation(Hook):
-    """Measures every so often with the config's ``evaluation``; lines in ``metrics.jsonl`` have ``during='training'``.
+    """Measures every so often with the config's ``evaluation``; lines in ``metrics.jsonl`` have
+    ``during='training'``.
 
-    Weights, modes, statistics and every source of randomness are as before afterwards: a run is the same with and without
-    it. In several processes all of them take part. Games without a generator (an earlier stage) are left alone.
+    Weights, modes, statistics and every source of randomness are as before afterwards: a run is the same with
+    and without it. In several processes all of them take part. Games without a generator (an earlier stage)
+    are left alone.
 
     Args:
-        interval: iterations between two measurements. The end of a run is measured anyway, with the config's own settings.
+        interval: iterations between two measurements. The end of a run is measured anyway, with the config's
+            own settings.
         metrics: names out of ``evaluation.metrics``, or {name: config} in their place; None = all of them.
         n_fake: generated images; None = as ``evaluation``. It is part of a metric's protocol and name.
         bn: how BatchNorm generators are evaluated; None = as ``evaluation``.
@@ -49,13 +52,22 @@ class Evaluation(Hook):
 
     priority = "LOW"  # before Checkpoints, which wants to know the best
 
-    def __init__(self, interval: int = 1000, metrics: Sequence[str] | Mapping[str, Any] | None = None,
-                 n_fake: int | None = None, bn: str | None = None, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        interval: int = 1000,
+        metrics: Sequence[str] | Mapping[str, Any] | None = None,
+        n_fake: int | None = None,
+        bn: str | None = None,
+        batch_size: int | None = None,
+    ) -> None:
         if int(interval) < 1:
             raise ValueError(f"interval={interval}: at least 1 iteration")
         self.interval, self.metrics = int(interval), metrics
-        self.changes = {key: value for key, value in (("n_fake", n_fake), ("bn", bn), ("batch_size", batch_size))
-                        if value is not None}
+        self.changes = {
+            key: value
+            for key, value in (("n_fake", n_fake), ("bn", bn), ("batch_size", batch_size))
+            if value is not None
+        }
         self.measured_at: int | None = None
         self.scores: dict[str, tuple[float, bool]] = {}
 
@@ -63,7 +75,8 @@ class Evaluation(Hook):
         """Refuse what could not be measured, before anything is trained.
 
         Raises:
-            ConfigError, BuildError: see :func:`check_evaluation`; or a metric that ``evaluation`` does not have.
+            ConfigError, BuildError: see :func:`check_evaluation`; or a metric that ``evaluation`` does not
+                have.
         """
         if _has_generator(config):
             check_evaluation(self.settings(config.get("evaluation") or {}))
@@ -83,11 +96,15 @@ class Evaluation(Hook):
         """On resume, drop what was measured after the checkpoint."""
         drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl")
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Measure every ``interval`` iterations."""
         game = game_of(runner)
         if (batch_idx + 1) % self.interval == 0 and game.generator in game.networks:
-            self.measure(game, self.settings(runner.cfg.get("evaluation") or {}), batch_idx + 1, Path(runner.work_dir))
+            self.measure(
+                game, self.settings(runner.cfg.get("evaluation") or {}), batch_idx + 1, Path(runner.work_dir)
+            )
 
     def measure(self, game: Any, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
         """Measure now, keep and say the results."""
@@ -102,7 +119,9 @@ class Evaluation(Hook):
 
 @contextmanager
 def undisturbed(game: Any) -> Iterator[None]:
-    """Modes of all modules, what requires gradients, and the global generators are afterwards as they were."""
+    """Modes of all modules, what requires gradients, and the global generators are afterwards as
+    they were.
+    """
     modes = [(module, module.training) for module in game.modules()]
     wanted = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
     python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002 (given back, not used)
@@ -126,11 +145,16 @@ def check_metric_name(name: str, config: Any, where: str) -> None:
     """
     if not _has_generator(config):
         return
-    hooks = [build(own, "hook", f"hooks.{key}") for key, own in (config.get("hooks") or {}).items()
-             if own and own.get("type") == "Evaluation"]
+    hooks = [
+        build(own, "hook", f"hooks.{key}")
+        for key, own in (config.get("hooks") or {}).items()
+        if own and own.get("type") == "Evaluation"
+    ]
     if not hooks:
-        raise ConfigError(f"{where}={name!r} needs measurements during training: add "
-                          "hooks=dict(evaluation=dict(type='Evaluation', interval=...))")
+        raise ConfigError(
+            f"{where}={name!r} needs measurements during training: add "
+            "hooks=dict(evaluation=dict(type='Evaluation', interval=...))"
+        )
     settings = hooks[0].settings(config.get("evaluation") or {})
     _check_name(name.partition(".")[0], settings["metrics"], where)
 
@@ -142,15 +166,20 @@ def _has_generator(config: Any) -> bool:
 
 def _check_name(name: str, known: Mapping[str, Any], where: str) -> None:
     if name not in known:
-        raise ConfigError(f"{where} names {name!r}, which is not measured{near_miss(name, known)}; "
-                          f"evaluation.metrics has: {', '.join(known) or 'none'}")
+        raise ConfigError(
+            f"{where} names {name!r}, which is not measured{near_miss(name, known)}; "
+            f"evaluation.metrics has: {', '.join(known) or 'none'}"
+        )
 
 
 def drop_after(iteration: int, path: Path) -> None:
     """Remove from a ``metrics.jsonl`` what was measured during training after an iteration (collective)."""
+
     def drop() -> None:
         records = read_records(path)
-        kept = [line for line in records if line.get("during") != ORIGIN or int(line["iteration"]) <= iteration]
+        kept = [
+            line for line in records if line.get("during") != ORIGIN or int(line["iteration"]) <= iteration
+        ]
         if len(kept) < len(records):
             write_records(path, kept)
 

@@ -1,4 +1,6 @@
-"""What the processes of a run tell each other in an iteration: averaged gradients, statistics, and the wish to stop."""
+"""What the processes of a run tell each other in an iteration: averaged gradients, statistics, and the wish
+to stop.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,9 @@ from toolbox import ranks
 class Exchange:
     """Gradients averaged over ranks by one flattened all-reduce a phase.
 
-    In the same buffer travel a flag for each parameter (has it a gradient anywhere?) and one that asks everybody to stop, so
-    that a signal to one process ends the run on all after the same iteration, at no cost.
+    In the same buffer travel a flag for each parameter (has it a gradient anywhere?) and one that asks
+    everybody to stop, so that a signal to one process ends the run on all after the same iteration, at no
+    cost.
 
     Attributes:
         asked: this process wishes to stop.
@@ -51,12 +54,19 @@ class Exchange:
 def average_running_statistics(networks: Iterable[nn.Module]) -> None:
     """BatchNorm's running means and variances, averaged over ranks by one all-reduce.
 
-    Each rank normalises by its own rows; the variance between the ranks' means is left out of the running variance.
+    Each rank normalises by its own rows; the variance between the ranks' means is left out of the running
+    variance.
     """
     if not ranks.running():
         return
-    values = [value for network in networks for module in network.modules() if isinstance(module, _BatchNorm)
-              for value in (module.running_mean, module.running_var) if value is not None]
+    values = [
+        value
+        for network in networks
+        for module in network.modules()
+        if isinstance(module, _BatchNorm)
+        for value in (module.running_mean, module.running_var)
+        if value is not None
+    ]
     if not values:
         return
     flat = ranks.mean_over_ranks(torch.cat([value.flatten() for value in values]))

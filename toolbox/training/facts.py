@@ -18,7 +18,9 @@ from toolbox.plugins import host
 
 
 def environment(config: Any) -> dict[str, Any]:
-    """What a run is made with: versions, machine, plugins with their files' sha256, git state, seed, command."""
+    """What a run is made with: versions, machine, plugins with their files' sha256, git state,
+    seed, command.
+    """
     from importlib import metadata
 
     versions = {}
@@ -27,11 +29,24 @@ def environment(config: Any) -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    return dict(python=platform.python_version(), platform=platform.platform(), device=device, versions=versions,
-                plugins=_plugins(), git=_git_state(), processes=ranks.world(), seed=config.get("seed", 0),
-                deterministic=bool(config.get("deterministic", False)), command=shlex.join(sys.argv),
-                started=time.strftime("%Y-%m-%d %H:%M:%S"))
+    device = (
+        torch.cuda.get_device_name(0)
+        if torch.cuda.is_available()
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
+    return dict(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=device,
+        versions=versions,
+        plugins=_plugins(),
+        git=_git_state(),
+        processes=ranks.world(),
+        seed=config.get("seed", 0),
+        deterministic=bool(config.get("deterministic", False)),
+        command=shlex.join(sys.argv),
+        started=time.strftime("%Y-%m-%d %H:%M:%S"),
+    )
 
 
 def _plugins() -> dict[str, str]:
@@ -40,7 +55,11 @@ def _plugins() -> dict[str, str]:
     for record in host().records:
         if record.state == "loaded" and record.name != "toolbox":
             file = Path(record.source)
-            of_file = f"{file.resolve()} sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}" if file.is_file() else ""
+            of_file = (
+                f"{file.resolve()} sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+                if file.is_file()
+                else ""
+            )
             found[record.name] = of_file or record.version
     return found
 
@@ -48,7 +67,9 @@ def _plugins() -> dict[str, str]:
 def _git_state() -> str:
     folder = Path(__file__).parent
     try:
-        answer = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, timeout=5)
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, timeout=5
+        )
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return answer.stdout.strip() or "not a git checkout"
@@ -64,5 +85,12 @@ def data_facts(stream: Any) -> dict[str, Any]:
     """Title, size and fingerprint of a training stream's source."""
     source = stream.source
     visible = stream.visible_labels
-    return dict(title=source.title, embedded=bool(source.embedded), notice=getattr(source, "notice", "") or "",
-                fingerprint=source.fingerprint(), n=len(stream), labelled=int((visible >= 0).sum()), classes=list(source.classes))
+    return dict(
+        title=source.title,
+        embedded=bool(source.embedded),
+        notice=getattr(source, "notice", "") or "",
+        fingerprint=source.fingerprint(),
+        n=len(stream),
+        labelled=int((visible >= 0).sum()),
+        classes=list(source.classes),
+    )

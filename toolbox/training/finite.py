@@ -9,11 +9,12 @@ from mmengine.optim import OptimWrapper
 
 
 class FiniteGradients(OptimWrapper):
-    """An optimiser that takes NaN in a gradient for 0 and infinities for +-``limit``, as the published StyleGAN2-ADA code does.
+    """An optimiser that takes NaN in a gradient for 0 and infinities for +-``limit``, as the published
+    StyleGAN2-ADA code does.
 
-    ``optim_wrapper = dict(generator=dict(type='FiniteGradients', optimizer=dict(type='Adam', ...)))``. A run whose gradients are
-    finite is the same with and without it, bit for bit. Under ``precision='fp16'`` there is no loss scale with it: the published
-    runs have none, their activations are clamped instead.
+    ``optim_wrapper = dict(generator=dict(type='FiniteGradients', optimizer=dict(type='Adam', ...)))``. A run
+    whose gradients are finite is the same with and without it, bit for bit. Under ``precision='fp16'`` there
+    is no loss scale with it: the published runs have none, their activations are clamped instead.
 
     Args:
         limit: the largest magnitude that takes the place of an infinite one.
@@ -31,5 +32,7 @@ class FiniteGradients(OptimWrapper):
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    torch.nan_to_num(parameter.grad, nan=0.0, posinf=self.limit, neginf=-self.limit, out=parameter.grad)
+                    torch.nan_to_num(
+                        parameter.grad, nan=0.0, posinf=self.limit, neginf=-self.limit, out=parameter.grad
+                    )
         super().step(**arguments)

@@ -36,31 +36,48 @@ class Game(BaseModel):
     """Networks, the players that move them, and the loss terms they minimise.
 
     Args:
-        networks: {name: config}. A config may hold, beside the component's own arguments, ``uses`` ({argument: name of
-            another network}, borrowed), ``weights`` (where it comes from) and ``frozen``.
+        networks: {name: config}. A config may hold, beside the component's own arguments, ``uses``
+            ({argument: name of another network}, borrowed), ``weights`` (where it comes from) and ``frozen``.
         players: {player: names of the networks one optimiser moves}. A network of no player is frozen.
         phases: the optimiser steps of an iteration, in order (see :class:`Phase`).
-        objectives: {name: config}; ``weight`` in a config is a number or a ramp (see :class:`Weight`); None removes one.
+        objectives: {name: config}; ``weight`` in a config is a number or a ramp (see :class:`Weight`); None
+            removes one.
         conditioner: draws the conditions of generated images; None = unconditional.
-        augment: what discriminators see; ``discriminators`` in its config names those it applies to (default all).
+        augment: what discriminators see; ``discriminators`` in its config names those it applies to (default
+            all).
         average: {network: arguments of :class:`Average`}.
         fakes: 'fresh' (each turn generates its own) or 'shared' (one generated batch an iteration).
         generator: name of the network that makes the fakes.
-        branches: image fields of the batch; every objective is computed on each and summed. An objective that couples
-            them reads ``turn.branches``.
+        branches: image fields of the batch; every objective is computed on each and summed. An objective that
+            couples them reads ``turn.branches``.
         seed: of every draw.
         log_every: iterations between two readings of the losses (each reading waits for the device).
-        precision: 'float32', 'bf16' or 'fp16' for matrix products and convolutions; weights and losses stay float32, and
-            so do objectives that ask for it (R1) and phases that name their own.
-        compile: False, True, or arguments of torch.compile for the networks (``dict(backend=..., mode=...)``).
+        precision: 'float32', 'bf16' or 'fp16' for matrix products and convolutions; weights and losses stay
+            float32, and so do objectives that ask for it (R1) and phases that name their own.
+        compile: False, True, or arguments of torch.compile for the networks (``dict(backend=...,
+            mode=...)``).
         channels_last: keep images and convolutions as (N, H, W, C) in memory.
     """
 
-    def __init__(self, networks: Mapping[str, Any], players: Mapping[str, Sequence[str]], phases: Sequence[Mapping[str, Any]],
-                 objectives: Mapping[str, Any], conditioner: Any = None, augment: Any = None,
-                 average: Mapping[str, Any] | None = None, fakes: str = "fresh", generator: str = "generator",
-                 branches: Sequence[str] = ("images",), seed: int = 0, log_every: int = 10, precision: str = "float32",
-                 compile: bool | Mapping[str, Any] = False, channels_last: bool = False, data_preprocessor: Any = None) -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, Any],
+        players: Mapping[str, Sequence[str]],
+        phases: Sequence[Mapping[str, Any]],
+        objectives: Mapping[str, Any],
+        conditioner: Any = None,
+        augment: Any = None,
+        average: Mapping[str, Any] | None = None,
+        fakes: str = "fresh",
+        generator: str = "generator",
+        branches: Sequence[str] = ("images",),
+        seed: int = 0,
+        log_every: int = 10,
+        precision: str = "float32",
+        compile: bool | Mapping[str, Any] = False,
+        channels_last: bool = False,
+        data_preprocessor: Any = None,
+    ) -> None:
         super().__init__(data_preprocessor)
         if fakes not in ("fresh", "shared"):
             raise PlanError(f"fakes={fakes!r} must be 'fresh' or 'shared'")
@@ -73,10 +90,15 @@ class Game(BaseModel):
         self.players = {name: list(members) for name, members in players.items()}
         self.networks, self.from_outside = build_networks(networks, self.players, seed)
         with seeded(seed, "conditioner"):
-            self.conditioner: Any = (NoConditions() if conditioner is None
-                                     else build(conditioner, "conditioner", "model.conditioner"))
+            self.conditioner: Any = (
+                NoConditions()
+                if conditioner is None
+                else build(conditioner, "conditioner", "model.conditioner")
+            )
         objective_configs = {name: dict(config) for name, config in objectives.items() if config is not None}
-        self.weights = {name: Weight.read(config.pop("weight", 1.0), name) for name, config in objective_configs.items()}
+        self.weights = {
+            name: Weight.read(config.pop("weight", 1.0), name) for name, config in objective_configs.items()
+        }
         terms = {}
         for name, config in sorted(objective_configs.items()):
             with seeded(seed, "objective", name):
@@ -86,8 +108,13 @@ class Game(BaseModel):
         self.repeats = max(step.phase.repeat for step in self.steps)
         with seeded(seed, "augment"):
             self.augment, self._augmented = self._build_augment(augment)
-        self.average: Any = nn.ModuleDict({name: Average(self.network(name), **dict(arguments))
-                                      for name, arguments in (average or {}).items() if arguments is not None})
+        self.average: Any = nn.ModuleDict(
+            {
+                name: Average(self.network(name), **dict(arguments))
+                for name, arguments in (average or {}).items()
+                if arguments is not None
+            }
+        )
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         if channels_last:
@@ -100,7 +127,7 @@ class Game(BaseModel):
         self._mover: str | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
 
-    # -- one iteration ---------------------------------------------------------------------------------------------
+    # -- one iteration ---------------------------------------------------------------------------------------
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """Every phase once: the iteration, as the config's ``phases`` spell it."""
@@ -110,7 +137,9 @@ class Game(BaseModel):
         shared: dict[Any, Any] = {}
         for number, (step, part) in enumerate(self._moves()):
             self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
-        average_running_statistics(self.networks[name] for members in self.players.values() for name in members)
+        average_running_statistics(
+            self.networks[name] for members in self.players.values() for name in members
+        )
         n = len(batch) * ranks.world()
         for name, average in self.average.items():
             average.update(self.network(name), self._now, self.kimg, n)
@@ -121,8 +150,12 @@ class Game(BaseModel):
         self.images_seen += n
         return self._read_log()
 
-    def _move(self, step: Step, part: int, number: int, batch: Sample, optimizer: Any, shared: dict[Any, Any]) -> None:
-        """One optimiser step: gradients of each split of the part, their sum averaged over ranks, then the step."""
+    def _move(
+        self, step: Step, part: int, number: int, batch: Sample, optimizer: Any, shared: dict[Any, Any]
+    ) -> None:
+        """One optimiser step: gradients of each split of the part, their sum averaged over ranks, then the
+        step.
+        """
         phase = step.phase
         with self.only(phase.player):
             for first, rows in self._splits(len(batch), phase, part):
@@ -153,7 +186,9 @@ class Game(BaseModel):
         images = known.pop("images", None)
         if images is None:
             raise PlanError(f"the data set gives {sorted(data)}, a game needs 'images' (N, 3, H, W)")
-        condition = Condition(labels=known.pop("labels", None), text=known.pop("text", None), mask=known.pop("mask", None))
+        condition = Condition(
+            labels=known.pop("labels", None), text=known.pop("text", None), mask=known.pop("mask", None)
+        )
         sample = Sample(images, condition, index=known.pop("index", None), extras=known).to(self.device)
         if self.channels_last:
             sample.images = sample.images.contiguous(memory_format=torch.channels_last)
@@ -161,11 +196,17 @@ class Game(BaseModel):
             return sample.replace(condition=self.conditioner.real(sample))
 
     def draw(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> tuple[Tensor, Condition]:
-        """Latents (n, latent_dim) and conditions of n images, of which ``here`` are kept, on the game's device."""
+        """Latents (n, latent_dim) and conditions of n images, of which ``here`` are kept, on the game's
+        device.
+        """
         generator = self.network(self.generator)
         if not isinstance(generator, Generator):
-            raise PlanError(f"model.generator={self.generator!r} is a {type(generator).__name__}, which is no Generator")
-        return generator.sample_latents(n, rng)[here].to(self.device), self.conditioner.sample(n, rng)[here].to(self.device)
+            raise PlanError(
+                f"model.generator={self.generator!r} is a {type(generator).__name__}, which is no Generator"
+            )
+        return generator.sample_latents(n, rng)[here].to(self.device), self.conditioner.sample(n, rng)[
+            here
+        ].to(self.device)
 
     def prepare(self, dataset: Any) -> None:
         """Once before the first iteration; never on resume."""
@@ -173,7 +214,9 @@ class Game(BaseModel):
             self.conditioner.prepare(dataset, self)
 
     def gather(self, value: Tensor) -> Tensor:
-        """Rows of the whole batch from every rank's rows (n, ...) of it, in the order that one process would see."""
+        """Rows of the whole batch from every rank's rows (n, ...) of it, in the order that one process would
+        see.
+        """
         parts = ranks.gather_rows(value).unflatten(0, (ranks.world(), self.repeats, -1))
         return parts.transpose(0, 1).flatten(0, 2)
 
@@ -181,13 +224,15 @@ class Game(BaseModel):
         """Every rank takes rank 0's values, in case two machines did not make the same."""
         ranks.copy_from_main([*self.parameters(), *self.buffers()])
 
-    # -- parts -----------------------------------------------------------------------------------------------------
+    # -- parts -----------------------------------------------------------------------------------------------
 
     def network(self, name: str, averaged: bool = False) -> Any:
         """A network by name, or its averaged copy where there is one."""
         if name not in self.networks:
-            raise PlanError(f"the game has no network {name!r}{near_miss(name, self.networks)}; "
-                            f"networks: {', '.join(self.networks)}")
+            raise PlanError(
+                f"the game has no network {name!r}{near_miss(name, self.networks)}; "
+                f"networks: {', '.join(self.networks)}"
+            )
         if averaged and name in self.average:
             return self.average[name].module
         return self.networks[name]
@@ -264,24 +309,30 @@ class Game(BaseModel):
         """Images for latents: mmengine's entry; training goes through :meth:`train_step`."""
         return self.network(self.generator, averaged=True)(inputs, data_samples)
 
-    # -- internals -------------------------------------------------------------------------------------------------
+    # -- internals -------------------------------------------------------------------------------------------
 
     def _splits(self, n: int, phase: Phase, part: int) -> Iterator[tuple[int, Rows]]:
-        """What is computed at a time: first row of this rank's batch, and its rows in the part of the whole batch.
+        """What is computed at a time: first row of this rank's batch, and its rows in the part of the whole
+        batch.
 
         Of the part that all ranks share, rank r has the r-th slice; ``accumulate`` cuts that slice again.
         """
         size, index = n // self.repeats, part if phase.repeat > 1 else self.repeats - 1
         at_once, rest = divmod(size, phase.accumulate)
         if rest or n % self.repeats:
-            raise PlanError(f"{n} images on each process cannot be split into {self.repeats} equal parts (phases repeat) times "
-                            f"{phase.accumulate} (accumulate): make train_dataloader.batch_size a multiple of "
-                            f"{self.repeats * phase.accumulate * ranks.world()}")
+            raise PlanError(
+                f"{n} images on each process cannot be split into {self.repeats} equal parts (phases repeat) "
+                "times "
+                f"{phase.accumulate} (accumulate): make train_dataloader.batch_size a multiple of "
+                f"{self.repeats * phase.accumulate * ranks.world()}"
+            )
         for split in range(phase.accumulate):
             start = ranks.rank() * size + split * at_once
             yield index * size + split * at_once, Rows(start, start + at_once, size * ranks.world())
 
-    def _turns(self, player: str, batch: Sample, first: int, rows: Rows, number: int, shared: dict[Any, Any]) -> list[GameTurn]:
+    def _turns(
+        self, player: str, batch: Sample, first: int, rows: Rows, number: int, shared: dict[Any, Any]
+    ) -> list[GameTurn]:
         """One turn a branch; each sees its own images of the same items, and can see the others'."""
         turns = []
         for branch in self.branches:
@@ -305,8 +356,10 @@ class Game(BaseModel):
         modules += [objective for objective in self.objectives.values() if objective.trains in members]
         found = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
         if not found:
-            raise PlanError(f"player {player!r} has nothing to move: its networks {members} have no trainable parameters "
-                            "(is one of them built with frozen=True?)")
+            raise PlanError(
+                f"player {player!r} has nothing to move: its networks {members} have no trainable parameters "
+                "(is one of them built with frozen=True?)"
+            )
         return list(found.values())
 
     def _build_augment(self, config: Any) -> tuple[Augment | None, set[str] | None]:
@@ -329,12 +382,17 @@ class Game(BaseModel):
         return self.log.read()
 
     def _name_the_culprit(self, step: Step) -> None:
-        bad = [f"{name} (of {network})" for name, network in step.terms
-               if not torch.isfinite(self.log.sums[f"{name}/{network}"])]
+        bad = [
+            f"{name} (of {network})"
+            for name, network in step.terms
+            if not torch.isfinite(self.log.sums[f"{name}/{network}"])
+        ]
         cures = "a lower learning rate, a lower weight of that term, betas=(0.0, 0.99)"
         cures += ", precision='bf16'" if self.precision == "fp16" else ""
-        raise NotFiniteError(f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
-                             f"{', '.join(bad) or 'the sum of the terms'}. No step was taken. Usual cures: {cures}")
+        raise NotFiniteError(
+            f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
+            f"{', '.join(bad) or 'the sum of the terms'}. No step was taken. Usual cures: {cures}"
+        )
 
 
 def _place() -> tuple[str, ...]:

@@ -23,7 +23,8 @@ class Journal(Hook):
     """Appends the losses to ``scalars.jsonl`` and keeps mmengine's in-memory history short.
 
     Args:
-        keep: entries of history a scalar, at least what mmengine's log averages over; a history is copied at each entry.
+        keep: entries of history a scalar, at least what mmengine's log averages over; a history is copied at
+            each entry.
     """
 
     priority = "LOW"
@@ -35,13 +36,18 @@ class Journal(Hook):
         """On resume, drop what was written after the checkpoint."""
         ranks.on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "scalars.jsonl"))
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """One line for each reading of the losses."""
         if not outputs:
             return
         game = game_of(runner)
-        record = dict(iteration=batch_idx + 1, kimg=round(int(game.images_seen) / 1000, 3),
-                      **{name: round(float(value), 6) for name, value in outputs.items()})
+        record = dict(
+            iteration=batch_idx + 1,
+            kimg=round(int(game.images_seen) / 1000, 3),
+            **{name: round(float(value), 6) for name, value in outputs.items()},
+        )
         if ranks.is_main():
             with open(Path(runner.work_dir) / "scalars.jsonl", "a") as file:
                 file.write(json.dumps(record) + "\n")
@@ -50,8 +56,8 @@ class Journal(Hook):
     def _trim(self, runner: Any) -> None:
         for buffer in runner.message_hub.log_scalars.values():
             if len(buffer._log_history) > 2 * self.keep:
-                buffer._log_history = buffer._log_history[-self.keep:]
-                buffer._count_history = buffer._count_history[-self.keep:]
+                buffer._log_history = buffer._log_history[-self.keep :]
+                buffer._count_history = buffer._count_history[-self.keep :]
 
 
 def _drop_after(iteration: int, path: Path) -> None:
@@ -68,7 +74,8 @@ def _iteration_of(line: str) -> int:
 
 
 class ProgressBar(Hook):
-    """A bar with pace and remaining time, on the first process; one line every ``lines`` seconds where there is no terminal.
+    """A bar with pace and remaining time, on the first process; one line every ``lines`` seconds where there
+    is no terminal.
 
     Args:
         lines: seconds between two lines when the output is a file.
@@ -87,12 +94,22 @@ class ProgressBar(Hook):
 
         self._first, self._started = runner.iter, time.monotonic()
         on_terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=runner.max_iters, initial=runner.iter, desc=Path(runner.work_dir).name, unit="it",
-                         disable=not ranks.is_main(),
-                         dynamic_ncols=on_terminal, mininterval=0.5 if on_terminal else self.lines,
-                         maxinterval=max(self.lines, 10.0), miniters=None if on_terminal else 1, smoothing=0.1)
+        self._bar = tqdm(
+            total=runner.max_iters,
+            initial=runner.iter,
+            desc=Path(runner.work_dir).name,
+            unit="it",
+            disable=not ranks.is_main(),
+            dynamic_ncols=on_terminal,
+            mininterval=0.5 if on_terminal else self.lines,
+            maxinterval=max(self.lines, 10.0),
+            miniters=None if on_terminal else 1,
+            smoothing=0.1,
+        )
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """One tick; losses when they were read."""
         if outputs:
             shown = [f"{name} {float(value):.2f}" for name, value in outputs.items()][:4]
@@ -107,7 +124,10 @@ class ProgressBar(Hook):
         pace = (time.monotonic() - self._started) / 5
         hours = pace * (runner.max_iters - iteration) / 3600
         if hours > 1:
-            self._bar.write(f"pace on this CPU: {pace:.2f} s an iteration, {hours:,.0f} hours to go; --quick takes minutes")
+            self._bar.write(
+                f"pace on this CPU: {pace:.2f} s an iteration, {hours:,.0f} hours to go; --quick takes "
+                "minutes"
+            )
 
     def after_train(self, runner: Any) -> None:
         """Close it."""

@@ -37,19 +37,23 @@ class LaunchError(RuntimeError):
 def processes(launcher: str = "none", timeout: float = TIMEOUT, backend: str | None = None) -> Iterator[None]:
     """Join the run's process group for a block, and leave it afterwards.
 
-    mmengine's own start sets a GPU before it looks whether there is one; with this group in place its Runner starts none.
+    mmengine's own start sets a GPU before it looks whether there is one; with this group in place its Runner
+    starts none.
 
     Args:
         launcher: 'none' (this process alone), 'pytorch', 'slurm' or 'mpi'.
-        timeout: seconds that an exchange may wait for another process; a dead or hanging one ends the run after that.
+        timeout: seconds that an exchange may wait for another process; a dead or hanging one ends the run
+            after that.
         backend: 'gloo' or 'nccl'; None: nccl where there is a GPU.
 
     Raises:
-        LaunchError: for an unknown launcher, or one that did not start this process; inside the block, when another
-            process has gone.
+        LaunchError: for an unknown launcher, or one that did not start this process; inside the block, when
+            another process has gone.
     """
     if launcher not in LAUNCHERS:
-        raise LaunchError(f"launcher={launcher!r} must be one of {', '.join(LAUNCHERS)}{near_miss(launcher, LAUNCHERS)}")
+        raise LaunchError(
+            f"launcher={launcher!r} must be one of {', '.join(LAUNCHERS)}{near_miss(launcher, LAUNCHERS)}"
+        )
     if launcher == "none" or ranks.running():
         yield
         return
@@ -75,10 +79,14 @@ def start(launcher: str, timeout: float = TIMEOUT, backend: str | None = None) -
         os.environ.setdefault("MASTER_ADDR", _first_host(launcher))
         os.environ.setdefault("MASTER_PORT", "29500")
     try:
-        torch.distributed.init_process_group(chosen, rank=rank, world_size=world, timeout=timedelta(seconds=timeout))
+        torch.distributed.init_process_group(
+            chosen, rank=rank, world_size=world, timeout=timedelta(seconds=timeout)
+        )
     except (RuntimeError, ValueError) as error:
-        raise LaunchError(f"process {rank} of {world} cannot join the others at {os.environ.get('MASTER_ADDR')}:"
-                          f"{os.environ.get('MASTER_PORT')} ({chosen}): {str(error).splitlines()[0]}") from error
+        raise LaunchError(
+            f"process {rank} of {world} cannot join the others at {os.environ.get('MASTER_ADDR')}:"
+            f"{os.environ.get('MASTER_PORT')} ({chosen}): {str(error).splitlines()[0]}"
+        ) from error
 
 
 def read_place(launcher: str, environment: Mapping[str, str]) -> tuple[int, int, int]:
@@ -90,10 +98,15 @@ def read_place(launcher: str, environment: Mapping[str, str]) -> tuple[int, int,
     try:
         rank, world, local = (int(environment[name]) for name in _VARIABLES[launcher])
     except KeyError as error:
-        raise LaunchError(f"--launcher {launcher}: the environment variable {error.args[0]} is not set, so {launcher} did not "
-                          f"start this process; start it with: {_STARTED_BY[launcher]}") from None
+        raise LaunchError(
+            f"--launcher {launcher}: the environment variable {error.args[0]} is not set, so {launcher} did "
+            "not "
+            f"start this process; start it with: {_STARTED_BY[launcher]}"
+        ) from None
     except ValueError as error:
-        raise LaunchError(f"--launcher {launcher}: {', '.join(_VARIABLES[launcher])} must be whole numbers: {error}") from None
+        raise LaunchError(
+            f"--launcher {launcher}: {', '.join(_VARIABLES[launcher])} must be whole numbers: {error}"
+        ) from None
     return rank, world, local
 
 
@@ -110,11 +123,22 @@ def _first_host(launcher: str) -> str:
 
 def _is_lost_connection(error: RuntimeError) -> bool:
     text = str(error).lower()
-    signs = ("connection closed by peer", "connection reset", "timed out", "timeout", "broken pipe", "connection refused",
-             "nccl communicator was aborted", "socket")
+    signs = (
+        "connection closed by peer",
+        "connection reset",
+        "timed out",
+        "timeout",
+        "broken pipe",
+        "connection refused",
+        "nccl communicator was aborted",
+        "socket",
+    )
     return isinstance(error, torch.distributed.DistError) or any(sign in text for sign in signs)
 
 
 def _lost(timeout: float) -> str:
-    return (f"process {ranks.rank()} of {ranks.world()}: another process of this run has ended, or was silent for {timeout:g} "
-            "seconds. Its own output says why; the newest checkpoint is intact, continue with --resume")
+    return (
+        f"process {ranks.rank()} of {ranks.world()}: another process of this run has ended, or was silent "
+        f"for {timeout:g} "
+        "seconds. Its own output says why; the newest checkpoint is intact, continue with --resume"
+    )

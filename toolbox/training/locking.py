@@ -42,15 +42,19 @@ def _lock(folder: Path) -> IO[str]:
     try:
         import fcntl
 
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of the process: unlike flock's, a loader's worker does not inherit it
+        fcntl.lockf(
+            file, fcntl.LOCK_EX | fcntl.LOCK_NB
+        )  # of the process: unlike flock's, a loader's worker does not inherit it
     except ImportError:  # no such locks on this system
         return file
     except OSError as error:
         file.seek(0)
         holder = file.read().strip() or "another process"
         file.close()
-        raise LockedError(f"{folder} is in use by {holder}: two runs in one folder would spoil each other. "
-                          "Wait for it, stop it, or name another folder with --work-dir") from error
+        raise LockedError(
+            f"{folder} is in use by {holder}: two runs in one folder would spoil each other. "
+            "Wait for it, stop it, or name another folder with --work-dir"
+        ) from error
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}")
     file.flush()

@@ -16,9 +16,9 @@ from toolbox import ranks
 class GameLoop(BaseLoop):
     """Iterations of a game until ``max_iters``.
 
-    mmengine's own loop replays the loader from its first batch on resume, decoding every image again; here the sampler is
-    told where to start. Ctrl-C (or SIGTERM) finishes the iteration, lets the hooks save, and stops; a second one stops at
-    once.
+    mmengine's own loop replays the loader from its first batch on resume, decoding every image again; here
+    the sampler is told where to start. Ctrl-C (or SIGTERM) finishes the iteration, lets the hooks save, and
+    stops; a second one stops at once.
 
     Args:
         runner, dataloader: mmengine's.
@@ -62,7 +62,9 @@ class GameLoop(BaseLoop):
         self._iter += 1
 
     def _agree_to_stop(self, game: Any) -> None:
-        """A signal to any process stops all of them after the same iteration: the wish travels with the gradients."""
+        """A signal to any process stops all of them after the same iteration: the wish travels with the
+        gradients.
+        """
         if game.exchange.stopping:
             self.stop_training, self.stopped_by = True, self.stopped_by or "a signal to another process"
         game.exchange.asked = self.stopped_by is not None
@@ -86,7 +88,9 @@ class GameLoop(BaseLoop):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:

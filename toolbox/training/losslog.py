@@ -25,12 +25,17 @@ class LossLog:
 
     def read(self) -> dict[str, Tensor]:
         """Means since the last reading, over all ranks (collective); forgets them."""
-        means = {name: total / self.counts[name] for name, total in zip(self.sums, self._sums_of_all(), strict=True)}
+        means = {
+            name: total / self.counts[name]
+            for name, total in zip(self.sums, self._sums_of_all(), strict=True)
+        }
         self.sums, self.counts = {}, {}
         return means
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, so that a run resumed between two readings logs the same numbers (collective)."""
+        """What a checkpoint keeps, so that a run resumed between two readings logs the same numbers
+        (collective).
+        """
         return {"sums": dict(zip(self.sums, self._sums_of_all(), strict=True)), "counts": dict(self.counts)}
 
     def load_state(self, state: dict[str, Any], device: torch.device) -> None:
@@ -41,4 +46,6 @@ class LossLog:
     def _sums_of_all(self) -> list[Tensor]:
         if not self.sums or not ranks.running():
             return list(self.sums.values())
-        return list(ranks.mean_over_ranks(torch.stack([total.double() for total in self.sums.values()])).float())
+        return list(
+            ranks.mean_over_ranks(torch.stack([total.double() for total in self.sums.values()])).float()
+        )

@@ -1,4 +1,6 @@
-"""How much memory a game will take: weights and optimiser state counted, the rest measured on small batches and scaled."""
+"""How much memory a game will take: weights and optimiser state counted, the rest measured on small batches
+and scaled.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,9 @@ class Memory:
 def estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
     """Play a game's first iteration on two small batches and scale up; the game is spent afterwards.
 
-    Peak memory is taken to grow linearly with the batch, which terms that compare all pairs of images do not keep to. The
-    allocator's own losses, loader workers and what a GPU library takes for itself (some hundred MB) are not in it.
+    Peak memory is taken to grow linearly with the batch, which terms that compare all pairs of images do not
+    keep to. The allocator's own losses, loader workers and what a GPU library takes for itself (some hundred
+    MB) are not in it.
 
     Args:
         game: a Game, not compiled.
@@ -83,11 +86,23 @@ def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size:
 def _add_up(game: Any, wrappers: Any, peak: int, kept: int) -> Memory:
     gradients = max(_bytes(game.trained_parameters(player)) for player in game.players)
     others = [getattr(game.conditioner, "extractor", None)]
-    weights = [tensor for part in (game.networks, game.objectives, *others) if isinstance(part, torch.nn.Module)
-               for tensor in (*part.parameters(), *part.buffers())]
-    states = [leaf for wrapper in wrappers.values() for leaf in tree_leaves(list(wrapper.optimizer.state.values()))]
-    return Memory(_bytes(weights), kept, gradients, _bytes(states), _bytes([*game.average.parameters(), *game.average.buffers()]),
-                  max(peak - gradients, 0))
+    weights = [
+        tensor
+        for part in (game.networks, game.objectives, *others)
+        if isinstance(part, torch.nn.Module)
+        for tensor in (*part.parameters(), *part.buffers())
+    ]
+    states = [
+        leaf for wrapper in wrappers.values() for leaf in tree_leaves(list(wrapper.optimizer.state.values()))
+    ]
+    return Memory(
+        _bytes(weights),
+        kept,
+        gradients,
+        _bytes(states),
+        _bytes([*game.average.parameters(), *game.average.buffers()]),
+        max(peak - gradients, 0),
+    )
 
 
 def peak_of(work: Callable[[], Any]) -> int:
@@ -106,7 +121,9 @@ class _Tracker(TorchDispatchMode):
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        arguments = {id(leaf.untyped_storage()) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        arguments = {
+            id(leaf.untyped_storage()) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)
+        }
         found = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(found):
             if isinstance(leaf, Tensor) and id(leaf.untyped_storage()) not in arguments:
@@ -134,17 +151,25 @@ def _play(game: Any, wrappers: Any, stream: Any, n: int) -> None:
 
 
 def _small(stream: Any) -> Any:
-    """The same data with a few images a class, all labelled, so that preparing takes no time; other data as they are."""
+    """The same data with a few images a class, all labelled, so that preparing takes no time; other data as
+    they are.
+    """
     if not isinstance(stream, Stream):
         return stream
     from toolbox.data.relabelled import Subset
 
     labels = stream.source.labels
     chosen = [np.flatnonzero(labels == label)[:_PER_CLASS] for label in range(len(stream.source.classes))]
-    return Stream(Subset(stream.source, np.sort(np.concatenate(chosen))), None, stream.transforms, stream.seed)
+    return Stream(
+        Subset(stream.source, np.sort(np.concatenate(chosen))), None, stream.transforms, stream.seed
+    )
 
 
 def _bytes(tensors: Iterable[Any]) -> int:
     """Of all tensors among these, each once."""
-    sizes = {tensor.data_ptr(): tensor.numel() * tensor.element_size() for tensor in tensors if isinstance(tensor, Tensor)}
+    sizes = {
+        tensor.data_ptr(): tensor.numel() * tensor.element_size()
+        for tensor in tensors
+        if isinstance(tensor, Tensor)
+    }
     return sum(sizes.values())

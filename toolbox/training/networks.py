@@ -16,11 +16,13 @@ from toolbox.training.phases import PlanError
 from toolbox.training.randomness import seeded
 
 
-def build_networks(configs: Mapping[str, Any], players: Mapping[str, Sequence[str]], seed: int) -> tuple[nn.ModuleDict, set[str]]:
+def build_networks(
+    configs: Mapping[str, Any], players: Mapping[str, Sequence[str]], seed: int
+) -> tuple[nn.ModuleDict, set[str]]:
     """Networks by name, and which of them come from outside the run.
 
-    Each is initialised from (seed, its name), so that adding one changes no other. A frozen network that is not made by
-    this run (no ``weights`` of an earlier stage) is saved as a fingerprint only.
+    Each is initialised from (seed, its name), so that adding one changes no other. A frozen network that is
+    not made by this run (no ``weights`` of an earlier stage) is saved as a fingerprint only.
 
     Raises:
         PlanError: for a player's unknown network, a ``uses`` that names none, or a circle of them.
@@ -29,8 +31,10 @@ def build_networks(configs: Mapping[str, Any], players: Mapping[str, Sequence[st
     moving = {name for members in players.values() for name in members}
     for name in moving:
         if name not in configs:
-            raise PlanError(f"players name the network {name!r}, which does not exist{near_miss(name, configs)}; "
-                            f"networks: {', '.join(configs)}")
+            raise PlanError(
+                f"players name the network {name!r}, which does not exist{near_miss(name, configs)}; "
+                f"networks: {', '.join(configs)}"
+            )
     built: dict[str, nn.Module] = {}
     outside: set[str] = set()
     for name in _order(configs):
@@ -56,7 +60,11 @@ def _order(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ordered: list[str] = []
     waiting = sorted(configs)
     while waiting:
-        ready = [name for name in waiting if all(used in ordered for used in (configs[name].get("uses") or {}).values())]
+        ready = [
+            name
+            for name in waiting
+            if all(used in ordered for used in (configs[name].get("uses") or {}).values())
+        ]
         if not ready:
             _explain_stuck(waiting, configs)
         ordered += ready
@@ -68,7 +76,9 @@ def _explain_stuck(waiting: Sequence[str], configs: Mapping[str, Mapping[str, An
     for name in waiting:
         for used in (configs[name].get("uses") or {}).values():
             if used not in configs:
-                raise PlanError(f"network {name!r} uses {used!r}, which does not exist{near_miss(used, configs)}")
+                raise PlanError(
+                    f"network {name!r} uses {used!r}, which does not exist{near_miss(used, configs)}"
+                )
     raise PlanError(f"networks {list(waiting)} use each other in a circle")
 
 
@@ -86,7 +96,9 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
         network = build(arguments, None, where, **uses)
     if not isinstance(network, nn.Module):
         raise PlanError(f"{where}: {type(network).__name__} is not a network (torch.nn.Module)")
-    deferred = isinstance(stage_weights, Mapping) and stage_weights.get("checkpoint") is None  # a checkpoint fills it later
+    deferred = (
+        isinstance(stage_weights, Mapping) and stage_weights.get("checkpoint") is None
+    )  # a checkpoint fills it later
     if stage_weights is not None and not deferred:
         from toolbox.training.checkpoints import load_network_weights
 
@@ -102,7 +114,10 @@ def _freeze_layers(network: nn.Module, prefixes: Sequence[str], where: str) -> N
     names = [name for name, _ in network.named_parameters()]
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
-            raise PlanError(f"{where}: freeze_layers names {prefix!r}, no parameter starts with it{near_miss(prefix, names)}")
+            raise PlanError(
+                f"{where}: freeze_layers names {prefix!r}, no parameter starts with "
+                f"it{near_miss(prefix, names)}"
+            )
     for name, parameter in network.named_parameters():
         if name.startswith(tuple(prefixes)) and prefixes:
             parameter.requires_grad_(False)

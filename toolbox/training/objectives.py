@@ -22,17 +22,22 @@ class Adversarial(Objective):
     Args:
         discriminator: name of the network that judges.
         generator: name of the network that is judged.
-        joint: judge real and fake in one pass (one encoding of prompts; one power iteration of spectral norm).
+        joint: judge real and fake in one pass (one encoding of prompts; one power iteration of spectral
+            norm).
     """
 
     loss: ClassVar[AdversarialLoss]
 
-    def __init__(self, discriminator: str = "discriminator", generator: str = "generator", joint: bool = False) -> None:
+    def __init__(
+        self, discriminator: str = "discriminator", generator: str = "generator", joint: bool = False
+    ) -> None:
         super().__init__()
         self.discriminator, self.generator, self.joint = discriminator, generator, joint
         name = "D" if discriminator == "discriminator" else discriminator
-        self.formulas = {discriminator: self.loss.formulas["discriminator"].replace("D(", f"{name}("),
-                         generator: self.loss.formulas["generator"].replace("D(", f"{name}(")}
+        self.formulas = {
+            discriminator: self.loss.formulas["discriminator"].replace("D(", f"{name}("),
+            generator: self.loss.formulas["generator"].replace("D(", f"{name}("),
+        }
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """Both sides of the game."""
@@ -64,7 +69,9 @@ class NonSaturatingAdversarial(Adversarial):
 
 
 class WassersteinAdversarial(Adversarial):
-    """Wasserstein loss (Arjovsky et al. 2017); the discriminator needs R1 or spectral normalisation beside it."""
+    """Wasserstein loss (Arjovsky et al. 2017); the discriminator needs R1 or spectral normalisation beside
+    it.
+    """
 
     loss = adversarial.wasserstein
 
@@ -117,15 +124,17 @@ class CrossEntropy(Objective):
         labels = turn.real.condition.labels
         assert labels is not None
         logits = turn.network(self.classifier)(turn.real.images)
-        each = F.cross_entropy(logits, labels, ignore_index=-1, reduction="none", label_smoothing=self.label_smoothing)
+        each = F.cross_entropy(
+            logits, labels, ignore_index=-1, reduction="none", label_smoothing=self.label_smoothing
+        )
         return mean_over_selected(each, labels >= 0)
 
 
 class ImageTextContrastive(Objective):
     """Symmetric InfoNCE between images and their captions (CLIP; Radford et al. 2021).
 
-    Pairs of equal ``group`` (a field of the data's items) are positives of each other's captions; without that field,
-    pairs whose captions are equal.
+    Pairs of equal ``group`` (a field of the data's items) are positives of each other's captions; without
+    that field, pairs whose captions are equal.
 
     Args:
         clip: name of the network (a Clip).
@@ -134,7 +143,9 @@ class ImageTextContrastive(Objective):
     def __init__(self, clip: str = "clip") -> None:
         super().__init__()
         self.clip = clip
-        self.formulas = {clip: "1/2 [CE(s <x, t>) over texts + CE(s <x, t>) over images], s = exp(logit scale)"}
+        self.formulas = {
+            clip: "1/2 [CE(s <x, t>) over texts + CE(s <x, t>) over images], s = exp(logit scale)"
+        }
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """CLIP's."""
@@ -148,9 +159,11 @@ class ImageTextContrastive(Objective):
         texts = F.normalize(clip.encode_tokens(ids), dim=-1)
         groups = turn.real.extras.get("group")
         return contrastive.image_text_contrastive(
-            ranks.gather_rows_with_gradient(images), ranks.gather_rows_with_gradient(texts),
+            ranks.gather_rows_with_gradient(images),
+            ranks.gather_rows_with_gradient(texts),
             clip.logit_scale.exp().clamp(max=100),
-            _groups(ranks.gather_rows(ids)) if groups is None else ranks.gather_rows(groups))
+            _groups(ranks.gather_rows(ids)) if groups is None else ranks.gather_rows(groups),
+        )
 
 
 def _groups(ids: Tensor) -> Tensor:

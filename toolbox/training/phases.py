@@ -21,12 +21,13 @@ class Phase:
 
     Attributes:
         player: who moves.
-        objectives: names of the loss terms; None = all that concern the player and that no other phase of this player
-            claims by name.
-        every: the phase happens at iterations divisible by it, and its loss is multiplied by it (lazy regularisation).
+        objectives: names of the loss terms; None = all that concern the player and that no other phase of
+            this player claims by name.
+        every: the phase happens at iterations divisible by it, and its loss is multiplied by it (lazy
+            regularisation).
         repeat: steps per iteration; the real batch is split into as many equal parts.
-        accumulate: splits of a step's images that are computed one after the other, their gradients summed: memory of a
-            smaller batch, step of the whole one (where no term couples the images of a batch).
+        accumulate: splits of a step's images that are computed one after the other, their gradients summed:
+            memory of a smaller batch, step of the whole one (where no term couples the images of a batch).
         precision: of this step; None = the game's.
     """
 
@@ -46,8 +47,10 @@ class Phase:
         """
         for key in value:
             if key not in cls.__dataclass_fields__:
-                raise PlanError(f"a phase has no key {key!r}{near_miss(key, cls.__dataclass_fields__)}; "
-                                f"keys: {', '.join(cls.__dataclass_fields__)}")
+                raise PlanError(
+                    f"a phase has no key {key!r}{near_miss(key, cls.__dataclass_fields__)}; "
+                    f"keys: {', '.join(cls.__dataclass_fields__)}"
+                )
         if "player" not in value:
             raise PlanError(f"a phase needs a player, got only {sorted(value)}")
         return cls(**value)
@@ -57,7 +60,9 @@ class Phase:
             dtype_of(self.precision, f"phase of player {self.player!r}: precision")
         for name in ("every", "repeat", "accumulate"):
             if int(getattr(self, name)) < 1:
-                raise PlanError(f"phase of player {self.player!r}: {name}={getattr(self, name)} must be 1 or more")
+                raise PlanError(
+                    f"phase of player {self.player!r}: {name}={getattr(self, name)} must be 1 or more"
+                )
         if self.objectives is not None:
             object.__setattr__(self, "objectives", tuple(self.objectives))
 
@@ -85,7 +90,10 @@ class Weight:
         if isinstance(value, Mapping):
             unknown = [key for key in value if key not in cls.__dataclass_fields__]
             if unknown:
-                raise PlanError(f"weight of {where}: unknown key {unknown[0]!r}{near_miss(unknown[0], cls.__dataclass_fields__)}")
+                raise PlanError(
+                    f"weight of {where}: unknown key "
+                    f"{unknown[0]!r}{near_miss(unknown[0], cls.__dataclass_fields__)}"
+                )
             weight = cls(**value)
         else:
             weight = cls(to=float(value))
@@ -111,36 +119,64 @@ class Step:
     terms: tuple[tuple[str, str], ...]  # (objective, network whose loss of it is taken)
 
 
-def plan(phases: Sequence[Phase], players: Mapping[str, Sequence[str]], objectives: Mapping[str, Objective]) -> list[Step]:
+def plan(
+    phases: Sequence[Phase], players: Mapping[str, Sequence[str]], objectives: Mapping[str, Objective]
+) -> list[Step]:
     """Match loss terms to phases.
 
     Raises:
-        PlanError: for an unknown player or objective, a phase without a loss, an objective that nobody asks for.
+        PlanError: for an unknown player or objective, a phase without a loss, an objective that nobody asks
+            for.
     """
     steps = [Step(phase, _terms(phase, phases, players, objectives)) for phase in phases]
     used = {name for step in steps for name, _ in step.terms}
     for name in objectives:
         if name not in used:
-            raise PlanError(f"objective {name!r} ({type(objectives[name]).__name__}) is not used by any phase: its losses move "
-                            f"{sorted(objectives[name].losses())}, the phases move {[p.player for p in phases]}")
+            raise PlanError(
+                f"objective {name!r} ({type(objectives[name]).__name__}) is not used by any phase: its "
+                "losses move "
+                f"{sorted(objectives[name].losses())}, the phases move {[p.player for p in phases]}"
+            )
     return steps
 
 
-def _terms(phase: Phase, phases: Sequence[Phase], players: Mapping[str, Sequence[str]],
-           objectives: Mapping[str, Objective]) -> tuple[tuple[str, str], ...]:
+def _terms(
+    phase: Phase,
+    phases: Sequence[Phase],
+    players: Mapping[str, Sequence[str]],
+    objectives: Mapping[str, Objective],
+) -> tuple[tuple[str, str], ...]:
     if phase.player not in players:
-        raise PlanError(f"phase of unknown player {phase.player!r}{near_miss(phase.player, players)}; "
-                        f"players: {', '.join(players)}")
+        raise PlanError(
+            f"phase of unknown player {phase.player!r}{near_miss(phase.player, players)}; "
+            f"players: {', '.join(players)}"
+        )
     for name in phase.objectives or ():
         if name not in objectives:
-            raise PlanError(f"phase of {phase.player!r} asks for objective {name!r}{near_miss(name, objectives)}; "
-                            f"objectives: {', '.join(sorted(objectives))}")
-    claimed = {name for other in phases if other is not phase and other.player == phase.player
-               for name in other.objectives or ()}
-    wanted = phase.objectives if phase.objectives is not None else [n for n in sorted(objectives) if n not in claimed]
-    terms = tuple((name, network) for name in wanted for network in objectives[name].losses()
-                  if network in players[phase.player])
+            raise PlanError(
+                f"phase of {phase.player!r} asks for objective {name!r}{near_miss(name, objectives)}; "
+                f"objectives: {', '.join(sorted(objectives))}"
+            )
+    claimed = {
+        name
+        for other in phases
+        if other is not phase and other.player == phase.player
+        for name in other.objectives or ()
+    }
+    wanted = (
+        phase.objectives
+        if phase.objectives is not None
+        else [n for n in sorted(objectives) if n not in claimed]
+    )
+    terms = tuple(
+        (name, network)
+        for name in wanted
+        for network in objectives[name].losses()
+        if network in players[phase.player]
+    )
     if not terms:
-        raise PlanError(f"phase of player {phase.player!r} has no loss: none of the objectives "
-                        f"{sorted(wanted)} trains one of its networks {list(players[phase.player])}")
+        raise PlanError(
+            f"phase of player {phase.player!r} has no loss: none of the objectives "
+            f"{sorted(wanted)} trains one of its networks {list(players[phase.player])}"
+        )
     return terms

@@ -18,20 +18,26 @@ PRECISIONS: dict[str, torch.dtype] = {"float32": torch.float32, "bf16": torch.bf
 def dtype_of(precision: str, where: str) -> torch.dtype:
     """Raise ValueError for a name that is not in PRECISIONS."""
     if precision not in PRECISIONS:
-        raise ValueError(f"{where}={precision!r} must be one of {', '.join(PRECISIONS)}{near_miss(precision, PRECISIONS)}")
+        raise ValueError(
+            f"{where}={precision!r} must be one of {', '.join(PRECISIONS)}{near_miss(precision, PRECISIONS)}"
+        )
     return PRECISIONS[precision]
 
 
 @contextmanager
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
-    """Matrix products and convolutions in this precision; weights, losses and what torch deems delicate stay float32."""
+    """Matrix products and convolutions in this precision; weights, losses and what torch deems delicate stay
+    float32.
+    """
     with torch.autocast(device.type, dtype=PRECISIONS[precision], enabled=precision != "float32"):
         yield
 
 
 @contextmanager
 def exactly(device: torch.device) -> Iterator[None]:
-    """float32 and uncompiled: for terms that differentiate a gradient (R1, path length), which neither carries well."""
+    """float32 and uncompiled: for terms that differentiate a gradient (R1, path length), which neither
+    carries well.
+    """
     with torch.autocast(device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         yield
 
@@ -44,8 +50,8 @@ def at_least_float32(value: Tensor) -> Tensor:
 class ScaledOptimizer(OptimWrapper):
     """An optimiser under fp16: the loss is multiplied before backward, gradients divided before the step.
 
-    A step whose gradients overflow is left out and the factor halved. mmengine's own wrapper for this refuses to be built
-    without a GPU. The factor is part of the state, so a resumed run goes on with it.
+    A step whose gradients overflow is left out and the factor halved. mmengine's own wrapper for this refuses
+    to be built without a GPU. The factor is part of the state, so a resumed run goes on with it.
 
     Args:
         device: 'cpu' or 'cuda'.

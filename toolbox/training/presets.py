@@ -10,11 +10,14 @@ from toolbox.models.stylegan2_presets import Preset, lazy, preset
 BASE = "_base_/stylegan2_folder.py"
 
 
-def preset_config(name: str, image_size: int, processes: int = 1, conditional: bool = False) -> dict[str, Any]:
+def preset_config(
+    name: str, image_size: int, processes: int = 1, conditional: bool = False
+) -> dict[str, Any]:
     """What a published run sets, to be merged over ``configs/_base_/stylegan2_folder.py``.
 
     Args:
-        name: 'auto' (ADA's, derived from size and processes), 'paper256', 'paper512', 'paper1024', 'config-e', 'config-f', 'cifar'.
+        name: 'auto' (ADA's, derived from size and processes), 'paper256', 'paper512', 'paper1024',
+            'config-e', 'config-f', 'cifar'.
         image_size: a power of two from 4 on.
         processes: GPUs; only 'auto' depends on them.
         conditional: on the classes of the folder.
@@ -27,10 +30,14 @@ def preset_config(name: str, image_size: int, processes: int = 1, conditional: b
     network: dict[str, Any] = dict(preset=name, image_size=image_size)
     if conditional:
         network["n_conditions"] = "data:n_classes"
-    return dict(train_dataloader=dict(batch_size=run.batch, dataset=dict(source=dict(image_size=image_size))),
-                model=_model(run, network, conditional),
-                optim_wrapper=dict(discriminator=dict(optimizer=lazy(run.lr, 16)), generator=dict(optimizer=lazy(run.lr, 4))),
-                train_cfg=dict(max_iters=-(-run.kimg * 1000 // run.batch)))
+    return dict(
+        train_dataloader=dict(batch_size=run.batch, dataset=dict(source=dict(image_size=image_size))),
+        model=_model(run, network, conditional),
+        optim_wrapper=dict(
+            discriminator=dict(optimizer=lazy(run.lr, 16)), generator=dict(optimizer=lazy(run.lr, 4))
+        ),
+        train_cfg=dict(max_iters=-(-run.kimg * 1000 // run.batch)),
+    )
 
 
 def _model(run: Preset, network: dict[str, Any], conditional: bool) -> dict[str, Any]:
@@ -43,14 +50,22 @@ def _model(run: Preset, network: dict[str, Any], conditional: bool) -> dict[str,
         model["augment"] = None
     if not run.path_length:
         objectives["path_length"] = None
-        model["phases"] = [dict(player="generator", objectives=["real_or_fake"]),
-                           dict(player="discriminator", objectives=["real_or_fake"]),
-                           dict(player="discriminator", objectives=["r1"], every=16)]
+        model["phases"] = [
+            dict(player="generator", objectives=["real_or_fake"]),
+            dict(player="discriminator", objectives=["real_or_fake"]),
+            dict(player="discriminator", objectives=["r1"], every=16),
+        ]
     return model
 
 
-def preset_text(name: str, image_size: int, processes: int = 1, conditional: bool = False, base: str = BASE,
-                data: str | None = None) -> str:
+def preset_text(
+    name: str,
+    image_size: int,
+    processes: int = 1,
+    conditional: bool = False,
+    base: str = BASE,
+    data: str | None = None,
+) -> str:
     """The config file of :func:`preset_config`, for a person to edit.
 
     Args:
@@ -62,8 +77,16 @@ def preset_text(name: str, image_size: int, processes: int = 1, conditional: boo
     if data is not None:
         config["train_dataloader"]["dataset"]["source"]["root"] = data
     kind = "conditional" if conditional else "unconditional"
-    head = f"StyleGAN2 with the published settings {name!r}: {image_size} pixels, {kind}, for {_processes(name, processes)}."
-    lines = [f'"""{head}"""', "", f"_base_ = {base!r}", f"title = {f'StyleGAN2, {name}, {image_size} pixels, {kind}'!r}"]
+    head = (
+        f"StyleGAN2 with the published settings {name!r}: {image_size} pixels, {kind}, for "
+        f"{_processes(name, processes)}."
+    )
+    lines = [
+        f'"""{head}"""',
+        "",
+        f"_base_ = {base!r}",
+        f"title = {f'StyleGAN2, {name}, {image_size} pixels, {kind}'!r}",
+    ]
     return "\n".join([*lines, *(f"{key} = {_literal(value)}" for key, value in config.items()), ""])
 
 

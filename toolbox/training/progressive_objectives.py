@@ -35,14 +35,18 @@ class GradientPenalty(Objective):
 
     def penalty(self, turn: Turn) -> Tensor:
         """Judged under the real images' condition."""
+
         def judged(images: Tensor) -> Tensor:
             return turn.score(self.discriminator, Sample(images, turn.real.condition))
 
-        return regularisers.gradient_penalty(judged, turn.real.images, turn.fake.images, self.strength, turn.rng)
+        return regularisers.gradient_penalty(
+            judged, turn.real.images, turn.fake.images, self.strength, turn.rng
+        )
 
 
 class Drift(Objective):
-    """E D(x)^2, which keeps a Wasserstein discriminator's output near zero (PGGAN, appendix A.1: weight 0.001).
+    """E D(x)^2, which keeps a Wasserstein discriminator's output near zero (PGGAN, appendix A.1: weight
+    0.001).
 
     Args:
         discriminator: name of the network.
@@ -63,17 +67,22 @@ class Drift(Objective):
 
 
 class AuxiliaryClassifier(Objective):
-    """Cross-entropy of the discriminator's class logits, for both players (AC-GAN: Odena et al. 2017; PGGAN's code).
+    """Cross-entropy of the discriminator's class logits, for both players (AC-GAN: Odena et al. 2017; PGGAN's
+    code).
 
     Args:
-        discriminator: name of a network whose ``class_logits(features)`` are (N, classes), such as PGGANDiscriminator.
+        discriminator: name of a network whose ``class_logits(features)`` are (N, classes), such as
+            PGGANDiscriminator.
         generator: name of the network that is asked for classes.
     """
 
     def __init__(self, discriminator: str = "discriminator", generator: str = "generator") -> None:
         super().__init__()
         self.discriminator, self.generator = discriminator, generator
-        self.formulas = {discriminator: "-E log p(y | x) - E log p(c | G(z, c))", generator: "-E log p(c | G(z, c))"}
+        self.formulas = {
+            discriminator: "-E log p(y | x) - E log p(c | G(z, c))",
+            generator: "-E log p(c | G(z, c))",
+        }
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """Both want the classes to be recognised."""
@@ -90,8 +99,13 @@ class AuxiliaryClassifier(Objective):
     def _cross_entropy(self, turn: Turn, sample: Sample) -> Tensor:
         network, labels = turn.network(self.discriminator), sample.condition.labels
         if labels is None or not hasattr(network, "class_logits"):
-            missing = "the images have no labels (conditioner=dict(type='ClassConditions', ...) draws some)" if labels is None \
+            missing = (
+                "the images have no labels (conditioner=dict(type='ClassConditions', ...) draws some)"
+                if labels is None
                 else f"{type(network).__name__} has no class_logits"
+            )
             raise ValueError(f"AuxiliaryClassifier: {missing}")
         logits = network.class_logits(turn.encoded(self.discriminator, sample))
-        return mean_over_selected(F.cross_entropy(logits, labels, ignore_index=-1, reduction="none"), labels >= 0)
+        return mean_over_selected(
+            F.cross_entropy(logits, labels, ignore_index=-1, reduction="none"), labels >= 0
+        )

@@ -24,7 +24,9 @@ def read_record(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def keep_record(folder: Path, config: Any, data: Mapping[str, Any], goes_on_from: Mapping[str, int], changes: Changes) -> None:
+def keep_record(
+    folder: Path, config: Any, data: Mapping[str, Any], goes_on_from: Mapping[str, int], changes: Changes
+) -> None:
     """Add a start. What stands beside ``starts`` is of the start that the run's first iteration belongs to.
 
     Args:
@@ -35,10 +37,18 @@ def keep_record(folder: Path, config: Any, data: Mapping[str, Any], goes_on_from
         changes: what was changed knowingly.
     """
     before = read_record(folder)
-    now = dict(environment(config), goes_on_from=dict(goes_on_from), data_fingerprint=data["fingerprint"],
-               changes={key: [_plain(value) for value in pair] for key, pair in changes.items()})
+    now = dict(
+        environment(config),
+        goes_on_from=dict(goes_on_from),
+        data_fingerprint=data["fingerprint"],
+        changes={key: [_plain(value) for value in pair] for key, pair in changes.items()},
+    )
     first = {"data": dict(data), **(before if goes_on_from and before else now)}
-    own = {key: value for key, value in first.items() if key not in ("starts", "goes_on_from", "changes", "data_fingerprint")}
+    own = {
+        key: value
+        for key, value in first.items()
+        if key not in ("starts", "goes_on_from", "changes", "data_fingerprint")
+    }
     record = {**own, "starts": [*before.get("starts", ()), now]}
     write_text(json.dumps(record, indent=2), folder / "environment.json")
 

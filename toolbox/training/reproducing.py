@@ -29,22 +29,29 @@ def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], all
     kept = (record.get("data") or {}).get("fingerprint")
     now = build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset.source.fingerprint()
     if kept is not None and kept != now and not allow_data:
-        raise ConfigError(f"the training data of {folder} have changed: fingerprint {kept[:16]} -> {now[:16]}; "
-                          "bring the old data back, or go on with --allow-data")
+        raise ConfigError(
+            f"the training data of {folder} have changed: fingerprint {kept[:16]} -> {now[:16]}; "
+            "bring the old data back, or go on with --allow-data"
+        )
     for warning in _warnings(config, record, kept, now):
         say(f"may differ: {warning}")
 
 
 def _check_length(folder: Path, config: Any) -> None:
-    """What the config would play is what was played: a run may be resumed to be longer, and be interrupted, or for less."""
+    """What the config would play is what was played: a run may be resumed to be longer, and be interrupted,
+    or for less.
+    """
     done, newest = iterations_done(folder), latest_checkpoint(folder)
     if not done or newest is None:
         raise ConfigError(f"{folder} holds no finished run (no done.json): continue it with --resume first")
     length = int(config.train_cfg.max_iters)
     if not done == iteration_of(newest) == length:
-        raise ConfigError(f"{folder}: its config asks for {length} iterations, it was finished after {done}, its newest checkpoint "
-                          f"is {newest.name}: continue it with --resume --cfg-options train_cfg.max_iters="
-                          f"{max(length, done, iteration_of(newest))} first")
+        raise ConfigError(
+            f"{folder}: its config asks for {length} iterations, it was finished after {done}, its newest "
+            "checkpoint "
+            f"is {newest.name}: continue it with --resume --cfg-options train_cfg.max_iters="
+            f"{max(length, done, iteration_of(newest))} first"
+        )
 
 
 def stage_folders(config: Any) -> dict[str, str]:

@@ -10,7 +10,14 @@ from toolbox import ranks
 from toolbox.config import ConfigError
 from toolbox.registry import build
 from toolbox.training import checkpoints as files
-from toolbox.training.building import build_hook, build_loader, build_runner, check_batch, fill_from_data, of_run
+from toolbox.training.building import (
+    build_hook,
+    build_loader,
+    build_runner,
+    check_batch,
+    fill_from_data,
+    of_run,
+)
 from toolbox.training.changes import changes_of, check_kept_command, in_words, kept_config, refuse
 from toolbox.training.checking import check_config
 from toolbox.training.facts import data_facts, environment, notices
@@ -29,7 +36,8 @@ from toolbox.training.writing import write_text
 
 
 def play(config: Any, resume: bool = False, allow_changes: bool = False) -> bool:
-    """Train what a loaded config describes: its earlier stages, then its game. False when the run was interrupted.
+    """Train what a loaded config describes: its earlier stages, then its game. False when the run was
+    interrupted.
 
     Args:
         config: the loaded config.
@@ -37,14 +45,17 @@ def play(config: Any, resume: bool = False, allow_changes: bool = False) -> bool
         allow_changes: also where its config or data have changed in what shapes the run.
 
     Raises:
-        ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is spent.
+        ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
+            spent.
     """
     check_config(config)
     folder = Path(config.work_dir)
     stages = [*config.get("stages", ()), MAIN]
     check_kept_command(folder, kept_config(folder), "train")
     if not resume and any(_would_be_lost(config, stage) for stage in stages):
-        raise ConfigError(f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir")
+        raise ConfigError(
+            f"{folder} already holds a run: continue it with --resume, or name another folder with --work-dir"
+        )
     data = {stage: _build_ahead(config, stage) for stage in stages}[MAIN]
     begun = stages if resume else [stage for stage in stages if _is_done(config, stage)]
     newest = {stage: path for stage in begun if (path := newest_checkpoint(config, stage, say)) is not None}
@@ -64,15 +75,22 @@ def _run_stage(config: Any, stage: str, resume: bool) -> bool:
     runner.train()
     loop = runner.train_loop
     if loop.stopped_by:
-        say(f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
-            f"Continue with --resume --work-dir {config.work_dir}")
+        say(
+            f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
+            f"Continue with --resume --work-dir {config.work_dir}"
+        )
         return False
-    ranks.on_main(lambda: write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json"))
+    ranks.on_main(
+        lambda: write_text(json.dumps(dict(iterations=loop.iter)), stage_folder(config, stage) / "done.json")
+    )
     return True
 
 
 def _is_done(config: Any, stage: str) -> bool:
-    """A finished stage says so; one whose last checkpoint has gone, or is torn, is continued. The first process looks."""
+    """A finished stage says so; one whose last checkpoint has gone, or is torn, is continued. The first
+    process looks.
+    """
+
     def finished() -> bool:
         folder = stage_folder(config, stage)
         done = iterations_done(folder)
@@ -87,10 +105,14 @@ def _is_done(config: Any, stage: str) -> bool:
 
 def _would_be_lost(config: Any, stage: str) -> bool:
     """Whether starting anew would write over checkpoints; a finished earlier stage is taken as it is."""
-    return bool(files.checkpoint_files(stage_folder(config, stage))) and (stage == MAIN or not _is_done(config, stage))
+    return bool(files.checkpoint_files(stage_folder(config, stage))) and (
+        stage == MAIN or not _is_done(config, stage)
+    )
 
 
-def _begin(config: Any, folder: Path, data: dict[str, Any], newest: dict[str, Path], allow_changes: bool) -> None:
+def _begin(
+    config: Any, folder: Path, data: dict[str, Any], newest: dict[str, Path], allow_changes: bool
+) -> None:
     """Keep config and record with the run, unless it was begun as another."""
     kept = read_record(folder)
     changes = changes_of(folder, config, list(newest)) if newest else {}
@@ -104,12 +126,16 @@ def _begin(config: Any, folder: Path, data: dict[str, Any], newest: dict[str, Pa
     if newest and (others := other_surroundings(kept, environment(config))):
         say(f"begun in other surroundings: {'; '.join(others)}")
     folder.mkdir(parents=True, exist_ok=True)
-    keep_record(folder, config, data, {stage: files.iteration_of(path) for stage, path in newest.items()}, changes)
+    keep_record(
+        folder, config, data, {stage: files.iteration_of(path) for stage, path in newest.items()}, changes
+    )
     write_text(config.pretty_text, folder / "config.py")
 
 
 def _build_ahead(config: Any, stage: str) -> dict[str, Any]:
-    """Build a stage once and throw it away, so that a fault costs no training; facts of what it learns from."""
+    """Build a stage once and throw it away, so that a fault costs no training; facts of what it
+    learns from.
+    """
     own = stage_config(config, stage)
     stream = build_loader(own, own.get("seed", 0)).dataset
     own.model = fill_from_data(own.model, stream)
@@ -117,7 +143,9 @@ def _build_ahead(config: Any, stage: str) -> dict[str, Any]:
         config.model = own.model
     game = build({**of_run(own), **resolve_weights(config, own.model, deferred=True)}, "model", "model")
     check_batch(own, game)
-    PlayerOptimizers({key: player for key, player in own.get("optim_wrapper", {}).items() if key != "constructor"})(game)
+    PlayerOptimizers(
+        {key: player for key, player in own.get("optim_wrapper", {}).items() if key != "constructor"}
+    )(game)
     for name, hook in (own.get("hooks") or {}).items():
         built = build_hook(name, hook)
         if hasattr(built, "check_config"):

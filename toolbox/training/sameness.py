@@ -40,11 +40,20 @@ def compare_runs(one: Path, other: Path, stages: Mapping[str, str]) -> Compariso
     lines, differing = [], []
     for stage, place in stages.items():
         digests = [digest(_newest(folder / place)) for folder in (one, other)]
-        different = [key for key in sorted({*digests[0], *digests[1]}) if digests[0].get(key) != digests[1].get(key)]
-        whole = hashlib.sha256("".join(f"{key}{value}" for key, value in sorted(digests[0].items())).encode()).hexdigest()[:16]
-        lines.append(f"[{stage}] {len(digests[0])} tensors and values: " + (
-            f"{len(different)} differ: {', '.join(different[:5])}{' ...' if len(different) > 5 else ''}" if different
-            else f"the same (sha256 {whole})"))
+        different = [
+            key for key in sorted({*digests[0], *digests[1]}) if digests[0].get(key) != digests[1].get(key)
+        ]
+        whole = hashlib.sha256(
+            "".join(f"{key}{value}" for key, value in sorted(digests[0].items())).encode()
+        ).hexdigest()[:16]
+        lines.append(
+            f"[{stage}] {len(digests[0])} tensors and values: "
+            + (
+                f"{len(different)} differ: {', '.join(different[:5])}{' ...' if len(different) > 5 else ''}"
+                if different
+                else f"the same (sha256 {whole})"
+            )
+        )
         differing += [f"{stage}: {key}" for key in different]
     values = [metrics_of(folder) for folder in (one, other)]
     for name in sorted({*values[0], *values[1]}):
@@ -65,8 +74,11 @@ def digest(checkpoint: Mapping[str, Any]) -> dict[str, str]:
 
 def metrics_of(folder: Path) -> dict[str, float]:
     """{metric: value} of a finished run, the newest of each."""
-    return {line["metric"]: line["value"] for line in read_records(folder / "metrics.jsonl")
-            if line.get("during") != ORIGIN and "metric" in line and "value" in line}
+    return {
+        line["metric"]: line["value"]
+        for line in read_records(folder / "metrics.jsonl")
+        if line.get("during") != ORIGIN and "metric" in line and "value" in line
+    }
 
 
 def _add(value: Any, name: str, found: dict[str, str]) -> None:

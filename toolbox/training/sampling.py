@@ -20,8 +20,9 @@ class Sampler:
     Args:
         game: a Game with a generator; its averaged copy is used where there is one.
         seed: of latents and conditions.
-        bn: how a generator with BatchNorm is evaluated (it moves FID): 'running' averages of training, statistics of the
-            'batch', or 'standing' statistics, collected anew over 16 batches of 256 (BigGAN).
+        bn: how a generator with BatchNorm is evaluated (it moves FID): 'running' averages of training,
+            statistics of the 'batch', or 'standing' statistics, collected anew over 16 batches of 256
+            (BigGAN).
         averaged: use the averaged copy.
     """
 
@@ -39,13 +40,19 @@ class Sampler:
         return list(getattr(self.game.conditioner, "class_names", []))
 
     @torch.no_grad()
-    def __call__(self, indices: Tensor, labels: Tensor | None = None, condition: Condition | None = None) -> Sample:
-        """Images number ``indices`` (n,), under the conditioner's own draws, given ``labels`` (n,), or a given ``condition``."""
+    def __call__(
+        self, indices: Tensor, labels: Tensor | None = None, condition: Condition | None = None
+    ) -> Sample:
+        """Images number ``indices`` (n,), under the conditioner's own draws, given ``labels`` (n,), or a
+        given ``condition``.
+        """
         rngs = [rng_for(self.seed, "sample", int(i)) for i in indices]
         latents = torch.cat([self.generator.sample_latents(1, rng) for rng in rngs])
         if condition is None:
-            rows = [self.game.conditioner.sample(1, rng, None if labels is None else labels[k : k + 1].cpu())
-                    for k, rng in enumerate(rngs)]
+            rows = [
+                self.game.conditioner.sample(1, rng, None if labels is None else labels[k : k + 1].cpu())
+                for k, rng in enumerate(rngs)
+            ]
             condition = concatenate(rows)
         return self.draw(latents, condition)
 
@@ -59,7 +66,9 @@ class Sampler:
             return self.generator.generate(latents, condition)
 
     def class_sheet(self, columns: int = 10, rows: int = 20) -> Tensor:
-        """(rows * columns, 3, H, W): one row a class, the same latents in each; without classes just images."""
+        """(rows * columns, 3, H, W): one row a class, the same latents in each; without classes
+        just images.
+        """
         n_classes = len(self.class_names)
         if not n_classes:
             return self(torch.arange(columns * min(rows, 6))).images
@@ -71,7 +80,8 @@ class Sampler:
         from toolbox.models.batchnorm import standing_statistics
 
         self.generator = standing_statistics(
-            self.generator, lambda number, size: self.game.draw(size, rng_for(self.seed, "standing", number)))
+            self.generator, lambda number, size: self.game.draw(size, rng_for(self.seed, "standing", number))
+        )
 
 
 def _has_batchnorm(network: nn.Module) -> bool:

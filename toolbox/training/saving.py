@@ -33,24 +33,28 @@ class Best:
 
 
 class Checkpoints(Hook):
-    """Saves ``iter_N.pth`` and ``last_checkpoint``, whole; checks that what is loaded fits; keeps the last few.
+    """Saves ``iter_N.pth`` and ``last_checkpoint``, whole; checks that what is loaded fits; keeps the last
+    few.
 
-    The files hold tensors and plain values only, so that ``torch.load(weights_only=True)`` reads them, with all networks
-    under ``state_dict``. Networks from outside (a frozen CLIP) are in them as a fingerprint, which is checked at load.
-    Only the first process writes.
+    The files hold tensors and plain values only, so that ``torch.load(weights_only=True)`` reads them, with
+    all networks under ``state_dict``. Networks from outside (a frozen CLIP) are in them as a fingerprint,
+    which is checked at load. Only the first process writes.
 
     Args:
         interval: iterations between two checkpoints; one more at the end and on interruption.
         keep: how many of the last to keep, torn files not counted; 0 = all.
-        best: name of a metric of ``evaluation.metrics`` ('fid'; 'precision_recall.recall' for one of several numbers): the
-            checkpoint of its best measurement by the hook ``Evaluation`` is kept as ``best_<metric>_iter_N.pth``.
+        best: name of a metric of ``evaluation.metrics`` ('fid'; 'precision_recall.recall' for one of several
+            numbers): the checkpoint of its best measurement by the hook ``Evaluation`` is kept as
+            ``best_<metric>_iter_N.pth``.
     """
 
     priority = "VERY_LOW"
 
     def __init__(self, interval: int = 1000, keep: int = 2, best: str | None = None) -> None:
         if interval < 1 or keep < 0:
-            raise ValueError(f"interval={interval}, keep={keep}: interval must be 1 or more, keep 0 (= all) or more")
+            raise ValueError(
+                f"interval={interval}, keep={keep}: interval must be 1 or more, keep 0 (= all) or more"
+            )
         self.interval, self.keep, self.best = int(interval), int(keep), best
         self._saved: int | None = None
         self._best: Best | None = None
@@ -69,7 +73,9 @@ class Checkpoints(Hook):
         """From here on every checkpoint of this process is read by our safe reader."""
         use_safe_loader()
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Save every ``interval`` iterations, and where the best measurement was made."""
         iteration = batch_idx + 1
         due, improved = iteration % self.interval == 0, self._note_best(runner, iteration)
@@ -82,7 +88,9 @@ class Checkpoints(Hook):
             self.save(runner, runner.iter)
 
     def save(self, runner: Any, iteration: int, due: bool = True, improved: bool = False) -> None:
-        """Write this iteration's checkpoint under its names, point ``last_checkpoint`` at it, drop what is not kept."""
+        """Write this iteration's checkpoint under its names, point ``last_checkpoint`` at it, drop what is
+        not kept.
+        """
         contents = self.contents(runner, iteration)
         folder = Path(runner.work_dir)
         names = [f"best_{self.best}_iter_{iteration}.pth"] * improved + [f"iter_{iteration}.pth"] * due
@@ -95,11 +103,22 @@ class Checkpoints(Hook):
         game = game_of(runner)
         check_same_on_ranks(game)
         contents = dict(
-            meta=dict(iter=iteration, epoch=0, seed=game.seed, cfg=runner.cfg.pretty_text, experiment_name=runner.experiment_name,
-                      time=time.strftime("%Y-%m-%d %H:%M:%S"), mmengine_version=""),
-            state_dict=saved_state(game), frozen=frozen_fingerprints(game), optimizer=runner.optim_wrapper.state_dict(),
+            meta=dict(
+                iter=iteration,
+                epoch=0,
+                seed=game.seed,
+                cfg=runner.cfg.pretty_text,
+                experiment_name=runner.experiment_name,
+                time=time.strftime("%Y-%m-%d %H:%M:%S"),
+                mmengine_version="",
+            ),
+            state_dict=saved_state(game),
+            frozen=frozen_fingerprints(game),
+            optimizer=runner.optim_wrapper.state_dict(),
             message_hub=dict(log_scalars={}, runtime_info={}, resumed_keys={}),
-            logs=game.log_state(), best=asdict(self._best) if self._best else None)
+            logs=game.log_state(),
+            best=asdict(self._best) if self._best else None,
+        )
         if runner.param_schedulers:
             contents["param_schedulers"] = _scheduler_states(runner.param_schedulers)
         return dict(_to_cpu(contents))
@@ -126,10 +145,14 @@ class Checkpoints(Hook):
         if self.best is None or evaluation is None or evaluation.measured_at != iteration:
             return False
         if self.best not in evaluation.scores:
-            raise ConfigError(f"hooks.checkpoints.best={self.best!r} is not a single number"
-                              f"{near_miss(self.best, evaluation.scores)}; measured: {', '.join(evaluation.scores)}")
+            raise ConfigError(
+                f"hooks.checkpoints.best={self.best!r} is not a single number"
+                f"{near_miss(self.best, evaluation.scores)}; measured: {', '.join(evaluation.scores)}"
+            )
         value, higher = evaluation.scores[self.best]
-        if value != value or (self._best and (value <= self._best.value if higher else value >= self._best.value)):
+        if value != value or (
+            self._best and (value <= self._best.value if higher else value >= self._best.value)
+        ):
             return False
         self._best = Best(self.best, value, iteration)
         return True
@@ -145,7 +168,9 @@ class Checkpoints(Hook):
             self._drop_old(paths[-1].parent)
 
     def _drop_old(self, folder: Path) -> None:
-        """All but the ``keep`` newest good checkpoints, and all but the best; after the save that knows of a better one."""
+        """All but the ``keep`` newest good checkpoints, and all but the best; after the save that knows of a
+        better one.
+        """
         good = 0
         for path in reversed(files.checkpoint_files(folder) if self.keep else []):
             if good == self.keep:
@@ -159,7 +184,9 @@ class Checkpoints(Hook):
 
 
 def use_safe_loader() -> None:
-    """Make mmengine read local checkpoints with ``weights_only=True`` (its own reader fails on current torch)."""
+    """Make mmengine read local checkpoints with ``weights_only=True`` (its own reader fails on current
+    torch).
+    """
     CheckpointLoader.register_scheme(prefixes="", loader=load_from_file, force=True)
 
 
@@ -171,7 +198,9 @@ def load_from_file(filename: str, map_location: Any = None) -> dict[str, Any]:
 def saved_state(game: Any) -> dict[str, torch.Tensor]:
     """A game's state dict without the networks that come from outside."""
     outside = tuple(f"networks.{name}." for name in game.from_outside)
-    return {key: value for key, value in game.state_dict().items() if not key.startswith(outside) or not outside}
+    return {
+        key: value for key, value in game.state_dict().items() if not key.startswith(outside) or not outside
+    }
 
 
 def frozen_state(game: Any) -> dict[str, torch.Tensor]:
@@ -189,8 +218,10 @@ def check_frozen(game: Any, expected: Mapping[str, str]) -> None:
     """Raise CheckpointError when a frozen network is not the one that the checkpoint was trained with."""
     for name, found in frozen_fingerprints(game).items():
         if name in expected and expected[name] != found:
-            raise files.CheckpointError(f"the frozen network {name!r} is not the one this checkpoint was trained with: sha256 "
-                                        f"{found[:12]}... here, {expected[name][:12]}... then; use the same weights file")
+            raise files.CheckpointError(
+                f"the frozen network {name!r} is not the one this checkpoint was trained with: sha256 "
+                f"{found[:12]}... here, {expected[name][:12]}... then; use the same weights file"
+            )
 
 
 def _to_cpu(value: Any) -> Any:

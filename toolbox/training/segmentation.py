@@ -22,8 +22,11 @@ from toolbox.training.hooks import game_of
 MEASURES = ("miou", "miou-pooled", "pixel-accuracy")
 
 
-def measure_segmenter(segmenter: Segmenter, data: Any, batch_size: int = 100, device: str | torch.device = "cpu") -> dict[str, Any]:
-    """Scores (see :meth:`SegmentationScores.compute`) on a data set with masks; collective: each rank looks at its share.
+def measure_segmenter(
+    segmenter: Segmenter, data: Any, batch_size: int = 100, device: str | torch.device = "cpu"
+) -> dict[str, Any]:
+    """Scores (see :meth:`SegmentationScores.compute`) on a data set with masks; collective: each rank looks
+    at its share.
 
     Args:
         segmenter: in eval mode.
@@ -40,7 +43,9 @@ def measure_segmenter(segmenter: Segmenter, data: Any, batch_size: int = 100, de
         truth = torch.stack([torch.from_numpy(checked_mask(data, int(i))) for i in sample.index])
         scores.update(truth, segmenter.labels(sample.images))
     whole = SegmentationScores(scores.parts)
-    whole.merge({name: ranks.sum_over_ranks(value.to(device)).cpu() for name, value in scores.state().items()})
+    whole.merge(
+        {name: ranks.sum_over_ranks(value.to(device)).cpu() for name, value in scores.state().items()}
+    )
     return whole.compute()
 
 
@@ -53,12 +58,15 @@ def check_parts(segmenter: Segmenter, data: Any) -> None:
     """
     checked_mask(data, 0)
     if list(data.part_names) != list(segmenter.part_names):
-        raise ValueError(f"{data.title} has the parts {', '.join(data.part_names)}; the segmenter knows "
-                         f"{', '.join(segmenter.part_names)}")
+        raise ValueError(
+            f"{data.title} has the parts {', '.join(data.part_names)}; the segmenter knows "
+            f"{', '.join(segmenter.part_names)}"
+        )
 
 
 class SegmentationTest(Hook):
-    """Pixel accuracy and mean IoU of a game's segmenter (its averaged copy, where there is one) on images with masks.
+    """Pixel accuracy and mean IoU of a game's segmenter (its averaged copy, where there is one) on images
+    with masks.
 
     Lines go to ``metrics.jsonl``. A run is the same with and without it; in several processes all take part.
 
@@ -71,10 +79,17 @@ class SegmentationTest(Hook):
 
     priority = "LOW"
 
-    def __init__(self, data: Any, network: str = "segmenter", interval: int = 1000, batch_size: int = 100) -> None:
+    def __init__(
+        self, data: Any, network: str = "segmenter", interval: int = 1000, batch_size: int = 100
+    ) -> None:
         if int(interval) < 1 or int(batch_size) < 1:
             raise ValueError(f"interval={interval!r}, batch_size={batch_size!r}: both are at least 1")
-        self.data, self.network, self.interval, self.batch_size = data, network, int(interval), int(batch_size)
+        self.data, self.network, self.interval, self.batch_size = (
+            data,
+            network,
+            int(interval),
+            int(batch_size),
+        )
         self._built: Any = None
 
     def check_config(self, config: Any) -> None:
@@ -85,14 +100,21 @@ class SegmentationTest(Hook):
         """
         networks = (config.get("model") or {}).get("networks") or {}
         if networks.get(self.network) is None:
-            raise ConfigError(f"hooks: SegmentationTest tests the network {self.network!r}, the game has {', '.join(networks)}")
+            raise ConfigError(
+                f"hooks: SegmentationTest tests the network {self.network!r}, the game has "
+                f"{', '.join(networks)}"
+            )
 
     def before_train(self, runner: Any) -> None:
-        """Data and segmenter fit, which costs no training; on resume, drop what was measured after the checkpoint."""
+        """Data and segmenter fit, which costs no training; on resume, drop what was measured after the
+        checkpoint.
+        """
         check_parts(self._segmenter(game_of(runner)), self._test_data())
         drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl")
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Test every ``interval`` iterations, and after the last."""
         if (batch_idx + 1) % self.interval == 0 or batch_idx + 1 == runner.max_iters:
             self.test(game_of(runner), batch_idx + 1, Path(runner.work_dir))
@@ -105,17 +127,30 @@ class SegmentationTest(Hook):
         with undisturbed(game):
             found = measure_segmenter(segmenter.eval(), data, self.batch_size, game.device)
         facts = f"[{data.title.replace(',', '')} {getattr(data, 'split', 'test')},{len(data)}]"
-        records = [dict(metric=f"segmentation-{name}{facts}", value=found[name], values={"": found[name]}, higher_is_better=True,
-                        iteration=iteration) for name in MEASURES]
+        records = [
+            dict(
+                metric=f"segmentation-{name}{facts}",
+                value=found[name],
+                values={"": found[name]},
+                higher_is_better=True,
+                iteration=iteration,
+            )
+            for name in MEASURES
+        ]
         append_records(folder / "metrics.jsonl", records, during=ORIGIN)
         say(f"iteration {iteration}: {', '.join(f'{name} {found[name]:.4f}' for name in MEASURES)}")
 
     def _segmenter(self, game: Any) -> Segmenter:
         network = game.network(self.network, averaged=True)
         if not isinstance(network, Segmenter):
-            raise ConfigError(f"hooks: SegmentationTest: {self.network!r} is a {type(network).__name__}, which is no Segmenter")
+            raise ConfigError(
+                f"hooks: SegmentationTest: {self.network!r} is a {type(network).__name__}, which is no "
+                "Segmenter"
+            )
         return network
 
     def _test_data(self) -> Any:
-        self._built = build(self.data, "dataset", "SegmentationTest.data") if self._built is None else self._built
+        self._built = (
+            build(self.data, "dataset", "SegmentationTest.data") if self._built is None else self._built
+        )
         return self._built

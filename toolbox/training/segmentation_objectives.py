@@ -36,9 +36,15 @@ class PixelCrossEntropy(Objective):
         """
         mask = turn.real.condition.mask
         if mask is None:
-            raise ValueError("PixelCrossEntropy needs masks: give the training data dict(type='Stream', masks=True, ...), of a "
-                             "source that has them")
+            raise ValueError(
+                "PixelCrossEntropy needs masks: give the training data dict(type='Stream', masks=True, ...), "
+                "of a "
+                "source that has them"
+            )
         logits = turn.network(self.segmenter)(turn.real.images)
         if logits.shape[2:] != mask.shape[1:]:
-            raise ValueError(f"masks are {tuple(mask.shape[1:])} and the logits of {self.segmenter!r} {tuple(logits.shape[2:])}")
+            raise ValueError(
+                f"masks are {tuple(mask.shape[1:])} and the logits of {self.segmenter!r} "
+                f"{tuple(logits.shape[2:])}"
+            )
         return F.cross_entropy(logits, mask)

@@ -45,7 +45,9 @@ def stage_config(config: Any, stage: str) -> Any:
 
 
 def resolve_weights(config: Any, model: dict[str, Any], deferred: bool = False) -> dict[str, Any]:
-    """Replace ``weights=dict(stage=...)`` by the stage's checkpoint; ``deferred`` leaves the filling to a checkpoint."""
+    """Replace ``weights=dict(stage=...)`` by the stage's checkpoint; ``deferred`` leaves the filling to a
+    checkpoint.
+    """
     networks = {}
     for name, network in model["networks"].items():
         network = dict(network) if network is not None else None
@@ -55,15 +57,22 @@ def resolve_weights(config: Any, model: dict[str, Any], deferred: bool = False) 
             folder = stage_folder(config, weights["stage"])
             path = None if deferred else files.latest_checkpoint(folder)
             if path is None and not deferred:
-                raise ConfigError(f"model.networks.{name}.weights: stage {weights['stage']!r} has no checkpoint in {folder}; "
-                                  f"is it in 'stages'? stages={list(config.get('stages', ()))}")
-            network["weights"] = dict(checkpoint=str(path) if path else None, network=weights.get("network", name))
+                raise ConfigError(
+                    f"model.networks.{name}.weights: stage {weights['stage']!r} has no checkpoint in "
+                    f"{folder}; "
+                    f"is it in 'stages'? stages={list(config.get('stages', ()))}"
+                )
+            network["weights"] = dict(
+                checkpoint=str(path) if path else None, network=weights.get("network", name)
+            )
         networks[name] = network
     return {**model, "networks": networks}
 
 
 def iterations_done(folder: Path) -> int:
-    """What ``done.json`` says; 0 where there is none, or a damaged one: its checkpoints say where to go on."""
+    """What ``done.json`` says; 0 where there is none, or a damaged one: its checkpoints say where
+    to go on.
+    """
     path = folder / "done.json"
     try:
         return int(json.loads(path.read_text())["iterations"]) if path.is_file() else 0

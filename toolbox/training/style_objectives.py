@@ -13,12 +13,13 @@ from toolbox.losses import regularisers
 
 
 class PathLength(Objective):
-    """Path length regularisation: a step in w changes the image by the same amount everywhere (StyleGAN2, section 3.2).
+    """Path length regularisation: a step in w changes the image by the same amount everywhere (StyleGAN2,
+    section 3.2).
 
         E (|J_w^T y| - a)^2,  y ~ N(0, I) / sqrt(pixels),  a = running mean of |J_w^T y|
 
-    StyleGAN2 computes it every 4 steps (its phase's ``every``) with weight 2. The generator must be the game's and
-    give its styles in ``sample.extras['ws']``.
+    StyleGAN2 computes it every 4 steps (its phase's ``every``) with weight 2. The generator must be the
+    game's and give its styles in ``sample.extras['ws']``.
 
     Args:
         generator: name of the network.
@@ -37,7 +38,9 @@ class PathLength(Objective):
         if shrink < 1:
             raise ValueError(f"shrink={shrink} must be 1 or more")
         self.generator, self.decay, self.shrink = generator, decay, shrink
-        self.formulas = {generator: "E (|J_w^T y| - a)^2, y ~ N(0, I) / sqrt(pixels), a = running mean of |J_w^T y|"}
+        self.formulas = {
+            generator: "E (|J_w^T y| - a)^2, y ~ N(0, I) / sqrt(pixels), a = running mean of |J_w^T y|"
+        }
         self.register_buffer("mean", torch.zeros(()))  # a before the iteration ``moved_at``
         self.register_buffer("moved", torch.zeros(()))  # a after it
         self.register_buffer("moved_at", torch.tensor(-1))
@@ -49,7 +52,9 @@ class PathLength(Objective):
     def penalty(self, turn: Turn) -> Tensor:
         """Mean squared deviation from a, which includes this batch (of all ranks) and carries gradient."""
         lengths = ranks.gather_rows_with_gradient(self._lengths(turn))
-        start = torch.where(self.moved_at == turn.iteration, self.mean, self.moved)  # once an iteration, however often asked
+        start = torch.where(
+            self.moved_at == turn.iteration, self.mean, self.moved
+        )  # once an iteration, however often asked
         mean = torch.lerp(start, lengths.mean(), self.decay)
         with torch.no_grad():
             self.mean.copy_(start)
@@ -62,7 +67,9 @@ class PathLength(Objective):
         return {"mean_length": self.moved.detach().clone()}
 
     def _lengths(self, turn: Turn) -> Tensor:
-        """(n,) of a batch of its own, the size of the turn's divided by ``shrink``: made once, with its gradients."""
+        """(n,) of a batch of its own, the size of the turn's divided by ``shrink``: made once, with its
+        gradients.
+        """
         fake, rows = turn.fewer_fakes(self.shrink), len(turn.real)
         if "ws" not in fake.extras:
             name = type(turn.network(self.generator)).__name__

@@ -32,7 +32,9 @@ def _explain_game(config: Any, stage: str, named: bool) -> str:
     model = config.model
     objective_configs = {name: dict(c) for name, c in model["objectives"].items() if c is not None}
     weights = {name: Weight.read(c.pop("weight", 1.0), name) for name, c in objective_configs.items()}
-    objectives = {name: build(c, "objective", f"model.objectives.{name}") for name, c in objective_configs.items()}
+    objectives = {
+        name: build(c, "objective", f"model.objectives.{name}") for name, c in objective_configs.items()
+    }
     players = {name: list(members) for name, members in model["players"].items()}
     steps = plan([Phase.read(phase) for phase in model["phases"]], players, objectives)
     repeats = max(step.phase.repeat for step in steps)
@@ -45,8 +47,15 @@ def _explain_game(config: Any, stage: str, named: bool) -> str:
     return "\n".join(lines + _explain_rest(model))
 
 
-def _explain_step(number: int, step: Step, players: Mapping[str, list[str]], objectives: Mapping[str, Any],
-                  weights: Mapping[str, Weight], batch: int, fakes: bool) -> list[str]:
+def _explain_step(
+    number: int,
+    step: Step,
+    players: Mapping[str, list[str]],
+    objectives: Mapping[str, Any],
+    weights: Mapping[str, Weight],
+    batch: int,
+    fakes: bool,
+) -> list[str]:
     phase = step.phase
     when = f"every {phase.every}: " if phase.every > 1 else ""
     times = f"{phase.repeat} times: " if phase.repeat > 1 else ""
@@ -58,7 +67,9 @@ def _explain_step(number: int, step: Step, players: Mapping[str, list[str]], obj
         objective = objectives[name]
         formula = objective.formulas.get(network, "(no formula given)")
         factor = f"{phase.every} * " if phase.every > 1 else ""
-        lines.append(f"       {factor}{_weight(weights[name])} * {name} ({type(objective).__name__}): {formula}")
+        lines.append(
+            f"       {factor}{_weight(weights[name])} * {name} ({type(objective).__name__}): {formula}"
+        )
     return lines
 
 
@@ -121,7 +132,8 @@ def _first_line(name: str) -> str:
 
 
 def summary(config: Any, memory: bool = True) -> str:
-    """One screen: networks, optimisers, data, memory, evaluation, hooks, the iteration. All is built, nothing kept or trained.
+    """One screen: networks, optimisers, data, memory, evaluation, hooks, the iteration. All is built, nothing
+    kept or trained.
 
     Args:
         config: the loaded config.
@@ -137,10 +149,16 @@ def summary(config: Any, memory: bool = True) -> str:
         stream = build_loader(own, own.get("seed", 0)).dataset
         facts = data_facts(stream)
         own.model = fill_from_data(own.model, stream)
-        game = build({**of_run(own), **resolve_weights(config, own.model, deferred=True), "compile": False}, "model", "model")
+        game = build(
+            {**of_run(own), **resolve_weights(config, own.model, deferred=True), "compile": False},
+            "model",
+            "model",
+        )
         check_batch(own, game)
-        lines.append(f"[{stage}] data: {facts['title']}: {facts['n']:,} images, "
-                     f"{facts['labelled']:,} labelled, {len(facts['classes'])} classes")
+        lines.append(
+            f"[{stage}] data: {facts['title']}: {facts['n']:,} images, "
+            f"{facts['labelled']:,} labelled, {len(facts['classes'])} classes"
+        )
         lines += [f"    {notice}" for notice in [facts["notice"], *notices(game)] if notice]
         lines += [*_networks(game), *_optimizers(own.optim_wrapper, game), *_hooks(own)]
         lines += [_memory(game, own, stream)] if memory else []
@@ -153,7 +171,10 @@ def _networks(game: Any) -> list[str]:
         count = sum(p.numel() for p in network.parameters())
         moving = sum(p.numel() for p in network.parameters() if p.requires_grad)
         averaged = ", averaged" if name in game.average else ""
-        lines.append(f"    {name:<24}{type(network).__name__:<24}{count:>13,} parameters, {moving:,} of them move{averaged}")
+        lines.append(
+            f"    {name:<24}{type(network).__name__:<24}{count:>13,} parameters, {moving:,} of them "
+            f"move{averaged}"
+        )
     return lines
 
 
@@ -165,7 +186,9 @@ def _optimizers(configs: Mapping[str, Any], game: Any) -> list[str]:
     for player, config in own.items():
         optimizer = config["optimizer"]
         rest = ", ".join(f"{key}={value}" for key, value in optimizer.items() if key != "type")
-        lines.append(f"    player {player}: {optimizer['type']}({rest}) moves {', '.join(game.players[player])}")
+        lines.append(
+            f"    player {player}: {optimizer['type']}({rest}) moves {', '.join(game.players[player])}"
+        )
     return lines
 
 
@@ -186,12 +209,25 @@ def _memory(game: Any, config: Any, stream: Any) -> str:
     from toolbox.training.memory import estimate
 
     try:
-        found = estimate(game, config.optim_wrapper, stream, int(config.train_dataloader.batch_size) // ranks.world())
-    except (RuntimeError, ValueError, LookupError, TypeError) as error:  # a trial on a few images may not be possible
-        return f"    memory: not estimated ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''})"
+        found = estimate(
+            game, config.optim_wrapper, stream, int(config.train_dataloader.batch_size) // ranks.world()
+        )
+    except (
+        RuntimeError,
+        ValueError,
+        LookupError,
+        TypeError,
+    ) as error:  # a trial on a few images may not be possible
+        return (
+            f"    memory: not estimated ({type(error).__name__}: "
+            f"{str(error).splitlines()[0] if str(error) else ''})"
+        )
     counted = ("weights", "conditioner", "gradients", "optimizers", "averages")
     parts = ", ".join(f"{name} {_size(getattr(found, name))}" for name in counted)
-    return f"    memory: {parts}, passes about {_size(found.passes)} (estimated); together about {_size(found.total)}"
+    return (
+        f"    memory: {parts}, passes about {_size(found.passes)} (estimated); together about "
+        f"{_size(found.total)}"
+    )
 
 
 def _size(n: float) -> str:
@@ -205,5 +241,8 @@ def _evaluation(config: Any) -> list[str]:
     real = build(evaluation["real"], "dataset", "evaluation.real")
     metrics = sorted((evaluation.get("metrics") or {}).items())
     names = [f"{name} ({metric['type']})" for name, metric in metrics if metric is not None]
-    return [f"evaluation: {', '.join(names) or 'no metrics'}; {int(evaluation.get('n_fake', 10000)):,} generated images against "
-            f"{real.title} ({len(real):,} images)"]
+    return [
+        f"evaluation: {', '.join(names) or 'no metrics'}; {int(evaluation.get('n_fake', 10000)):,} generated "
+        "images against "
+        f"{real.title} ({len(real):,} images)"
+    ]

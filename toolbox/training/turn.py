@@ -22,16 +22,27 @@ class GameTurn:
     Args:
         game: whose turn it is.
         player: the player that moves.
-        real: the real images of this turn, conditions completed; turns that see the same images are given the same object.
+        real: the real images of this turn, conditions completed; turns that see the same images are given the
+            same object.
         iteration: 0-based.
         step: which optimiser step of the iteration this is.
         branch: which images of the batch it sees.
         shared: values that live for the iteration: what only frozen networks compute, and shared fakes.
-        rows: which rows of a larger batch (spread over processes, or split for accumulation) these are; None = all.
+        rows: which rows of a larger batch (spread over processes, or split for accumulation) these are; None
+            = all.
     """
 
-    def __init__(self, game: Game, player: str, real: Sample, iteration: int, step: int, shared: dict[Any, Any],
-                 rows: Rows | None = None, branch: str = "images") -> None:
+    def __init__(
+        self,
+        game: Game,
+        player: str,
+        real: Sample,
+        iteration: int,
+        step: int,
+        shared: dict[Any, Any],
+        rows: Rows | None = None,
+        branch: str = "images",
+    ) -> None:
         self.player = player
         self.iteration = iteration
         self.kimg = game.kimg
@@ -54,12 +65,16 @@ class GameTurn:
     def fake(self) -> Sample:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         if self._game.fakes == "shared":
-            whole = self._keep(self._shared, ("fake", self._rows.start, self._rows.stop, *self._key), self._draw_shared)
+            whole = self._keep(
+                self._shared, ("fake", self._rows.start, self._rows.stop, *self._key), self._draw_shared
+            )
             if not self.moves(self._game.generator):
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
                 return whole  # a second step of the generator needs a new graph
-        return self.once("fake", lambda: self._draw(self._step, with_gradient=self.moves(self._game.generator)))
+        return self.once(
+            "fake", lambda: self._draw(self._step, with_gradient=self.moves(self._game.generator))
+        )
 
     def moves(self, network: str) -> bool:
         """Whether the player that moves owns this network."""
@@ -82,25 +97,37 @@ class GameTurn:
         """Features of a sample, augmented; once a turn."""
         encode = self._game.entry(discriminator, "encode")
         self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
-        return self.once(("encoded", discriminator, id(sample)), lambda: encode(self._augmented(discriminator, sample)))
+        return self.once(
+            ("encoded", discriminator, id(sample)), lambda: encode(self._augmented(discriminator, sample))
+        )
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
-        both = Sample(torch.cat([real.images, fake.images]), concatenate(_comparable(real.condition, fake.condition)))
+        both = Sample(
+            torch.cat([real.images, fake.images]), concatenate(_comparable(real.condition, fake.condition))
+        )
         logits = self.score(discriminator, both)
         self._observe(discriminator, logits[: len(real)])
-        return logits[: len(real)], logits[len(real):]
+        return logits[: len(real)], logits[len(real) :]
 
     def fewer_fakes(self, shrink: int) -> Sample:
-        """A generated batch of its own, of one image for ``shrink`` of the turn's: for terms that need much memory."""
-        return self.once(("fewer", shrink), lambda: self._draw(f"fewer {self._step}", self.moves(self._game.generator),
-                                                               self._rows.fewer(shrink)))
+        """A generated batch of its own, of one image for ``shrink`` of the turn's: for terms that need much
+        memory.
+        """
+        return self.once(
+            ("fewer", shrink),
+            lambda: self._draw(
+                f"fewer {self._step}", self.moves(self._game.generator), self._rows.fewer(shrink)
+            ),
+        )
 
     def generate(self, network: str) -> Sample:
         """What another generator makes of the fake batch's latents and condition."""
         assert self.fake.latents is not None
-        return self.once(("generate", network), lambda: self.network(network).generate(
-            self.fake.latents, self.fake.condition, self.rng))
+        return self.once(
+            ("generate", network),
+            lambda: self.network(network).generate(self.fake.latents, self.fake.condition, self.rng),
+        )
 
     def once(self, key: Any, compute: Callable[[], Any]) -> Any:
         """``compute()`` once a turn."""
@@ -147,7 +174,12 @@ class GameTurn:
 
 
 def _comparable(*conditions: Condition) -> list[Condition]:
-    """What discriminators look at: the fields that all conditions have (labelled data, unconditional fakes)."""
-    partial = {name: None for name in ("labels", "weights", "text", "mask")
-               if any(getattr(condition, name) is None for condition in conditions)}
+    """What discriminators look at: the fields that all conditions have (labelled data,
+    unconditional fakes).
+    """
+    partial = {
+        name: None
+        for name in ("labels", "weights", "text", "mask")
+        if any(getattr(condition, name) is None for condition in conditions)
+    }
     return [condition.replace(**partial, extra={}) for condition in conditions]

@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-_FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EFBIG: "a file may not grow so large"}
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file may not grow so large",
+}
 
 
 class WriteError(OSError):
@@ -19,7 +23,8 @@ class WriteError(OSError):
 
 
 def write_whole(path: str | Path, fill: Callable[[IO[bytes]], Any]) -> None:
-    """Write beside, flush to the disk, rename: the file is there whole or not at all, also after a loss of power.
+    """Write beside, flush to the disk, rename: the file is there whole or not at all, also after a loss of
+    power.
 
     Args:
         path: the file; its folder is made.
@@ -81,8 +86,10 @@ def explain_full_disk(folder: str | Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         what = f"cannot write {error.filename}" if error.filename else f"cannot write to {folder}"
-        raise WriteError(f"{what}: {_FULL[error.errno]}; older checkpoints are intact. "
-                         "Free some space and continue with --resume") from error
+        raise WriteError(
+            f"{what}: {_FULL[error.errno]}; older checkpoints are intact. "
+            "Free some space and continue with --resume"
+        ) from error
 
 
 def reason_of(error: BaseException) -> str:

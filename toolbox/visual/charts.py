@@ -18,8 +18,13 @@ _MOST_NAMES = 60  # beyond that, only every second, third ... row and column is 
 _DPI = 144
 
 
-def bar_chart(values: Mapping[str, float], path: str | Path, title: str | None = None, unit: str = "",
-              errors: Mapping[str, float] | None = None) -> Path:
+def bar_chart(
+    values: Mapping[str, float],
+    path: str | Path,
+    title: str | None = None,
+    unit: str = "",
+    errors: Mapping[str, float] | None = None,
+) -> Path:
     """Horizontal bars, one a name, with their numbers. Returns the path of the PNG.
 
     Args:
@@ -46,8 +51,15 @@ def bar_chart(values: Mapping[str, float], path: str | Path, title: str | None =
     axes.invert_yaxis()
     for place, value, end in zip(places, numbers, finite + np.sign(finite) * spread, strict=True):
         side = 1 if end >= 0 else -1
-        axes.annotate(number(float(value)), (end, place), (5 * side, 0), textcoords="offset points", va="center",
-                      ha="left" if side > 0 else "right", color=_INK)
+        axes.annotate(
+            number(float(value)),
+            (end, place),
+            (5 * side, 0),
+            textcoords="offset points",
+            va="center",
+            ha="left" if side > 0 else "right",
+            color=_INK,
+        )
     axes.margins(x=0.14)
     axes.set_xlabel(unit, color=_FAINT, parse_math=False)
     axes.grid(axis="x", color=_LINE, linewidth=0.8)
@@ -55,8 +67,15 @@ def bar_chart(values: Mapping[str, float], path: str | Path, title: str | None =
     return save_picture(_drawn(figure), path)
 
 
-def heatmap(matrix: ArrayLike, row_names: Sequence[str], column_names: Sequence[str], path: str | Path,
-            title: str | None = None, row_title: str = "", column_title: str = "") -> Path:
+def heatmap(
+    matrix: ArrayLike,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    path: str | Path,
+    title: str | None = None,
+    row_title: str = "",
+    column_title: str = "",
+) -> Path:
     """A matrix as coloured cells with their numbers: confusions, consistencies. Returns the path of the PNG.
 
     Args:
@@ -70,15 +89,23 @@ def heatmap(matrix: ArrayLike, row_names: Sequence[str], column_names: Sequence[
     """
     cells = np.asarray(matrix, dtype=np.float64)
     if cells.shape != (len(row_names), len(column_names)) or not cells.size:
-        raise ValueError(f"matrix has shape {cells.shape}: expected (row_names, column_names) = "
-                         f"({len(row_names)}, {len(column_names)}), not empty")
+        raise ValueError(
+            f"matrix has shape {cells.shape}: expected (row_names, column_names) = "
+            f"({len(row_names)}, {len(column_names)}), not empty"
+        )
     side = 0.5 if max(cells.shape) <= _MOST_NUMBERS else 0.2
     figure, axes = _figure(1.8 + side * cells.shape[1], 1.6 + side * cells.shape[0], title)
     axes.set_facecolor("#cfcfd2")
     axes.imshow(np.ma.masked_invalid(cells), cmap="Blues", aspect="equal")
     rows, columns = (range(0, n, 1 + n // _MOST_NAMES) for n in cells.shape)
-    axes.set_xticks(columns, [column_names[i] for i in columns], rotation=40, ha="right", rotation_mode="anchor",
-                    parse_math=False)
+    axes.set_xticks(
+        columns,
+        [column_names[i] for i in columns],
+        rotation=40,
+        ha="right",
+        rotation_mode="anchor",
+        parse_math=False,
+    )
     axes.set_yticks(rows, [row_names[i] for i in rows], parse_math=False)
     axes.set_xlabel(column_title, color=_FAINT, parse_math=False)
     axes.set_ylabel(row_title, color=_FAINT, parse_math=False)
@@ -94,8 +121,15 @@ def _write_numbers(axes: Any, cells: NDArray[np.float64]) -> None:
     for (row, column), value in np.ndenumerate(cells):
         if np.isfinite(value):
             dark = value > low + 0.55 * (high - low)
-            axes.text(column, row, f"{value:.0f}" if whole else f"{value:.2f}", ha="center", va="center", fontsize=7.5,
-                      color="white" if dark else _INK)
+            axes.text(
+                column,
+                row,
+                f"{value:.0f}" if whole else f"{value:.2f}",
+                ha="center",
+                va="center",
+                fontsize=7.5,
+                color="white" if dark else _INK,
+            )
 
 
 def _figure(width: float, height: float, title: str | None) -> tuple[Any, Any]:

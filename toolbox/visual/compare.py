@@ -53,9 +53,16 @@ class Comparison:
         return f"![runs side by side]({Path(self.picture).name})\n\nColumns: {self.conditions}.\n\n{table}\n"
 
 
-def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10, rows: int = 1,
-            details: Mapping[str, Mapping[str, Any]] | None = None, title: str | None = None) -> Path:
-    """One picture: a block of rows for each run, in each column the same latents (and class, where all runs have it).
+def compare(
+    samplers: Mapping[str, Sampler],
+    path: str | Path,
+    columns: int = 10,
+    rows: int = 1,
+    details: Mapping[str, Mapping[str, Any]] | None = None,
+    title: str | None = None,
+) -> Path:
+    """One picture: a block of rows for each run, in each column the same latents (and class, where all runs
+    have it).
 
     Beside the PNG a ``.json`` and a ``.md`` of the same name say which runs and checkpoints it shows.
 
@@ -77,11 +84,16 @@ def compare(samplers: Mapping[str, Sampler], path: str | Path, columns: int = 10
     path, classes = Path(path), _common_classes(samplers)
     indices = torch.arange(columns * rows)
     labels = indices % columns % len(classes) if classes else None
-    images = {name: sampler(indices, labels).images.detach().float().cpu() for name, sampler in samplers.items()}
+    images = {
+        name: sampler(indices, labels).images.detach().float().cpu() for name, sampler in samplers.items()
+    }
     names = [classes[int(label)] for label in labels[:columns]] if labels is not None else []
     row_names = [text for name in samplers for text in [name, *[""] * (rows - 1)]]
     save_grid(_same_size(list(images.values())), path, columns, row_names, names or None, title=title)
-    facts = {name: {**_facts(samplers[name], batch), **(details or {}).get(name, {})} for name, batch in images.items()}
+    facts = {
+        name: {**_facts(samplers[name], batch), **(details or {}).get(name, {})}
+        for name, batch in images.items()
+    }
     words = "the same latents" + (" and classes" if classes else "; each run draws conditions of its own")
     comparison = Comparison(str(path), words, names, facts)
     path.with_suffix(".json").write_text(json.dumps(asdict(comparison), indent=2, default=str) + "\n")
@@ -94,8 +106,10 @@ def _check(samplers: Mapping[str, Sampler], details: Mapping[str, Any]) -> None:
         raise ValueError("samplers is empty: name at least one run")
     seeds = {name: sampler.seed for name, sampler in samplers.items()}
     if len(set(seeds.values())) > 1:
-        raise ValueError(f"samplers have different seeds ({', '.join(f'{n}: {s}' for n, s in seeds.items())}): "
-                         "the same latents need the same seed")
+        raise ValueError(
+            f"samplers have different seeds ({', '.join(f'{n}: {s}' for n, s in seeds.items())}): "
+            "the same latents need the same seed"
+        )
     unknown = sorted(set(details) - set(samplers))
     if unknown:
         raise ValueError(f"details names {', '.join(unknown)}; the runs are {', '.join(samplers)}")
@@ -123,8 +137,11 @@ def _enlarged(images: Tensor, size: int) -> Tensor:
     if images.shape[-2:] == (size, size):
         return images
     whole = all(size % side == 0 for side in images.shape[-2:])
-    return F.interpolate(images, size=(size, size), mode="nearest") if whole \
+    return (
+        F.interpolate(images, size=(size, size), mode="nearest")
+        if whole
         else F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+    )
 
 
 def _cell(value: Any) -> str:

@@ -41,7 +41,8 @@ class Series:
 
 
 def loss_charts(scalars: Sequence[dict[str, Any]]) -> list[Markup]:
-    """A chart for each group of the terms in a run's journal: discriminator side, generator side, the rest by name.
+    """A chart for each group of the terms in a run's journal: discriminator side, generator side, the rest by
+    name.
 
     Args:
         scalars: records with 'iteration', 'kimg' and '<objective>/<network>' values, in order.
@@ -51,8 +52,10 @@ def loss_charts(scalars: Sequence[dict[str, Any]]) -> list[Markup]:
     charts = []
     for title, group in _groups(scalars, x).items():
         parts = _by_size(group)
-        charts += [line_chart(f"{title} ({i + 1} of {len(parts)})" if len(parts) > 1 else title, part, x, kimg)
-                   for i, part in enumerate(parts)]
+        charts += [
+            line_chart(f"{title} ({i + 1} of {len(parts)})" if len(parts) > 1 else title, part, x, kimg)
+            for i, part in enumerate(parts)
+        ]
     return charts
 
 
@@ -68,16 +71,32 @@ def line_chart(title: str, series: Sequence[Series], x: Floats, kimg: Floats) ->
     smooth = [smoothed(s.y) for s in series]
     frame = _Frame.around(series, smooth, x)
     lines = [_curve(frame, s.x, s.y, f"raw c{i}") for i, s in enumerate(series)]
-    lines += [_curve(frame, s.x, y, f"smooth c{i}") for i, (s, y) in enumerate(zip(series, smooth, strict=True))]
-    picture = element("svg", frame.axes(x, kimg), element("g", *lines), _bands(frame, series, smooth, x, kimg),
-                      viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=f"{title}: curves over iterations")
+    lines += [
+        _curve(frame, s.x, y, f"smooth c{i}") for i, (s, y) in enumerate(zip(series, smooth, strict=True))
+    ]
+    picture = element(
+        "svg",
+        frame.axes(x, kimg),
+        element("g", *lines),
+        _bands(frame, series, smooth, x, kimg),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        role="img",
+        aria_label=f"{title}: curves over iterations",
+    )
     cut = sum(int((~frame.holds(s.y) & np.isfinite(s.y)).sum()) for s in series)
-    note = element("p", f"{number(cut)} outlying readings lie beyond the frame.", class_="faint") if cut else None
-    return element("figure", element("figcaption", title), picture, _legend(series, smooth), note, class_="chart")
+    note = (
+        element("p", f"{number(cut)} outlying readings lie beyond the frame.", class_="faint")
+        if cut
+        else None
+    )
+    return element(
+        "figure", element("figcaption", title), picture, _legend(series, smooth), note, class_="chart"
+    )
 
 
 def smoothed(y: Floats) -> Floats:
-    """Centred moving average over a twentieth of the readings; values that are not finite are skipped, and stay so.
+    """Centred moving average over a twentieth of the readings; values that are not finite are skipped, and
+    stay so.
 
     Args:
         y: (n,). Fewer than 40 readings come back as they are.
@@ -92,7 +111,9 @@ def smoothed(y: Floats) -> Floats:
 
 
 def thinned(x: Floats, y: Floats, points: int = MAX_POINTS) -> tuple[Floats, Floats]:
-    """At most ``points`` of the readings: the lowest and the highest of each stretch, so that no peak is lost."""
+    """At most ``points`` of the readings: the lowest and the highest of each stretch, so that no peak is
+    lost.
+    """
     if len(x) <= points:
         return x, y
     kept: list[int] = []
@@ -148,9 +169,17 @@ class _Frame:
 
     def axes(self, x: Floats, kimg: Floats) -> Markup:
         """Horizontal rules with their values; iterations, and thousands of images under them."""
-        rules = [[element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=_r(self.py(y)), y2=_r(self.py(y)), class_="rule"),
-                  element("text", _short(y), x=LEFT - 8, y=_r(self.py(y) + 3.5), class_="tick", text_anchor="end")]
-                 for y in nice_ticks(self.y0, self.y1)]
+        rules = [
+            [
+                element(
+                    "line", x1=LEFT, x2=WIDTH - RIGHT, y1=_r(self.py(y)), y2=_r(self.py(y)), class_="rule"
+                ),
+                element(
+                    "text", _short(y), x=LEFT - 8, y=_r(self.py(y) + 3.5), class_="tick", text_anchor="end"
+                ),
+            ]
+            for y in nice_ticks(self.y0, self.y1)
+        ]
         known = np.isfinite(kimg)
         ticks = []
         for value in nice_ticks(self.x0, self.x1):
@@ -158,7 +187,9 @@ class _Frame:
             ticks.append(element("text", _short(value), y=HEIGHT - BOTTOM + 17, class_="tick", **at))
             if known.any():
                 shown = float(np.interp(value, x[known], kimg[known]))
-                ticks.append(element("text", _short(shown), y=HEIGHT - BOTTOM + 31, class_="tick faint", **at))
+                ticks.append(
+                    element("text", _short(shown), y=HEIGHT - BOTTOM + 31, class_="tick faint", **at)
+                )
         names = [element("text", "iteration", x=2, y=HEIGHT - BOTTOM + 17, class_="tick")]
         if known.any():
             names.append(element("text", "kimg", x=2, y=HEIGHT - BOTTOM + 31, class_="tick faint"))
@@ -180,32 +211,60 @@ def _curve(frame: _Frame, x: Floats, y: Floats, kind: str) -> Markup:
 
 def _dots(points: Sequence[tuple[float, float]], kind: str) -> Markup:
     """Dots, for a curve too short to be a line."""
-    return element("g", [element("circle", cx=_r(px), cy=_r(py), r=3) for px, py in points if math.isfinite(py)],
-                   class_=kind.replace("raw", "dot").replace("smooth", "dot"))
+    return element(
+        "g",
+        [element("circle", cx=_r(px), cy=_r(py), r=3) for px, py in points if math.isfinite(py)],
+        class_=kind.replace("raw", "dot").replace("smooth", "dot"),
+    )
 
 
-def _bands(frame: _Frame, series: Sequence[Series], smooth: Sequence[Floats], x: Floats, kimg: Floats) -> Markup:
+def _bands(
+    frame: _Frame, series: Sequence[Series], smooth: Sequence[Floats], x: Floats, kimg: Floats
+) -> Markup:
     """Invisible columns that show the values under the pointer."""
     at = x[np.unique(np.linspace(0, len(x) - 1, BANDS).round().astype(int))]
     middles = (at[1:] + at[:-1]) / 2
     starts, ends = np.append(frame.x0, middles), np.append(middles, frame.x1)
-    return element("g", [_band(frame, series, smooth, float(value), float(a), float(b), _kimg_at(value, x, kimg))
-                         for value, a, b in zip(at, starts, ends, strict=True)])
+    return element(
+        "g",
+        [
+            _band(frame, series, smooth, float(value), float(a), float(b), _kimg_at(value, x, kimg))
+            for value, a, b in zip(at, starts, ends, strict=True)
+        ],
+    )
 
 
-def _band(frame: _Frame, series: Sequence[Series], smooth: Sequence[Floats], value: float, start: float, end: float,
-          kimg: float) -> Markup:
+def _band(
+    frame: _Frame,
+    series: Sequence[Series],
+    smooth: Sequence[Floats],
+    value: float,
+    start: float,
+    end: float,
+    kimg: float,
+) -> Markup:
     left, right, middle = frame.px(start), frame.px(end), _r(frame.px(value))
     where = f"iteration {number(value)}" + (f", {number(round(kimg, 1))} kimg" if math.isfinite(kimg) else "")
-    found = [(i, s.name, _value_at(value, s.x, y)) for i, (s, y) in enumerate(zip(series, smooth, strict=True))]
+    found = [
+        (i, s.name, _value_at(value, s.x, y)) for i, (s, y) in enumerate(zip(series, smooth, strict=True))
+    ]
     found = [(i, name, y) for i, name, y in found if math.isfinite(y)]
     words = [element("tspan", f" \u00a0{_short(y)}", class_=f"t{i}") for i, _, y in found]
     dots = [element("circle", cx=middle, cy=_r(frame.py(y)), r=2.6, class_=f"d{i}") for i, _, y in found]
-    readout = element("g", element("line", x1=middle, x2=middle, y1=TOP, y2=HEIGHT - BOTTOM), dots,
-                      element("text", where, words, x=WIDTH - RIGHT, y=TOP - 10, text_anchor="end"), class_="read")
-    return element("g", element("title", "\n".join([where, *(f"{name}: {number(y)}" for _, name, y in found)])),
-                   element("rect", x=_r(left), y=TOP, width=_r(max(right - left, 0.5)), height=HEIGHT - TOP - BOTTOM),
-                   readout, class_="band")
+    readout = element(
+        "g",
+        element("line", x1=middle, x2=middle, y1=TOP, y2=HEIGHT - BOTTOM),
+        dots,
+        element("text", where, words, x=WIDTH - RIGHT, y=TOP - 10, text_anchor="end"),
+        class_="read",
+    )
+    return element(
+        "g",
+        element("title", "\n".join([where, *(f"{name}: {number(y)}" for _, name, y in found)])),
+        element("rect", x=_r(left), y=TOP, width=_r(max(right - left, 0.5)), height=HEIGHT - TOP - BOTTOM),
+        readout,
+        class_="band",
+    )
 
 
 def _legend(series: Sequence[Series], smooth: Sequence[Floats]) -> Markup:
@@ -220,7 +279,9 @@ def _legend(series: Sequence[Series], smooth: Sequence[Floats]) -> Markup:
 
 
 def _groups(scalars: Sequence[dict[str, Any]], x: Floats) -> dict[str, list[Series]]:
-    names = list(dict.fromkeys(key for record in scalars for key in record if key not in ("iteration", "kimg")))
+    names = list(
+        dict.fromkeys(key for record in scalars for key in record if key not in ("iteration", "kimg"))
+    )
     groups: dict[str, list[Series]] = {}
     for name in names:
         rows = [i for i, record in enumerate(scalars) if _is_number(record.get(name))]
@@ -250,11 +311,17 @@ def _by_size(group: list[Series]) -> list[list[Series]]:
     charts: list[list[Series]] = []
     for series in sorted(group, key=lambda s: -s.size):
         last = charts[-1] if charts else None
-        if last is None or len(last) >= MAX_LINES or (series.size > 0 and last[0].size > SCALE_JUMP * series.size):
+        if (
+            last is None
+            or len(last) >= MAX_LINES
+            or (series.size > 0 and last[0].size > SCALE_JUMP * series.size)
+        ):
             charts.append([series])
         else:
             last.append(series)
-    order = {id(series): place for place, series in enumerate(group)}  # so that a term has one colour on both sides
+    order = {
+        id(series): place for place, series in enumerate(group)
+    }  # so that a term has one colour on both sides
     return [sorted(chart, key=lambda s: order[id(s)]) for chart in charts]
 
 

@@ -26,12 +26,30 @@ def film(figures: Sequence[Figure], notes: list[str]) -> Markup:
     if not readable:
         return element("p", "None of the sample grids could be read.", class_="faint")
     last = len(readable) - 1
-    choices = [element("input", type="radio", name_="grid", id=f"grid{i}", checked=i == last or None,
-                       aria_label=_when(figure)) for i, (figure, _) in enumerate(readable)]
+    choices = [
+        element(
+            "input",
+            type="radio",
+            name_="grid",
+            id=f"grid{i}",
+            checked=i == last or None,
+            aria_label=_when(figure),
+        )
+        for i, (figure, _) in enumerate(readable)
+    ]
     stage = element("div", [_figure(figure, size) for figure, size in readable], class_="stage")
-    thumbs = [element("label", element("img", src=_data_uri(_thumbnail(figure.path)), alt=""), _when(figure),
-                      for_=f"grid{i}") for i, (figure, _) in enumerate(readable)]
-    return element("div", choices, stage, element("div", thumbs, class_="strip") if last else None, class_="film")
+    thumbs = [
+        element(
+            "label",
+            element("img", src=_data_uri(_thumbnail(figure.path)), alt=""),
+            _when(figure),
+            for_=f"grid{i}",
+        )
+        for i, (figure, _) in enumerate(readable)
+    ]
+    return element(
+        "div", choices, stage, element("div", thumbs, class_="strip") if last else None, class_="film"
+    )
 
 
 def film_rules(n: int) -> str:
@@ -39,14 +57,19 @@ def film_rules(n: int) -> str:
     rules = []
     for i in range(n):
         stage, thumb = (f"#grid{i}:checked ~ .{part} > :nth-child({i + 1})" for part in ("stage", "strip"))
-        rules += [f"{stage} {{ display: block }}", f"{thumb} {{ color: var(--ink) }}",
-                  f"{thumb} img {{ opacity: 1; outline: 2px solid var(--accent); outline-offset: 1px }}"]
+        rules += [
+            f"{stage} {{ display: block }}",
+            f"{thumb} {{ color: var(--ink) }}",
+            f"{thumb} img {{ opacity: 1; outline: 2px solid var(--accent); outline-offset: 1px }}",
+        ]
     return "\n".join(rules)
 
 
 def _figure(figure: Figure, size: tuple[int, int]) -> Markup:
     caption = figure.caption or _when(figure)
-    image = element("img", src=_data_uri(figure.path.read_bytes()), alt=caption, width=size[0], height=size[1])
+    image = element(
+        "img", src=_data_uri(figure.path.read_bytes()), alt=caption, width=size[0], height=size[1]
+    )
     return element("figure", image, element("figcaption", caption))
 
 
@@ -66,10 +89,14 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
 
 
 def _thumbnail(path: Path) -> bytes:
-    """PNG of the upper right part, beside the names of the rows: its single pictures are large enough to be seen."""
+    """PNG of the upper right part, beside the names of the rows: its single pictures are large enough to be
+    seen.
+    """
     with Image.open(path) as image:
         side = min(image.width, image.height, 2 * _THUMBNAIL[0])
-        part = image.convert("RGB").crop((image.width - side, 0, image.width, side * _THUMBNAIL[1] // _THUMBNAIL[0]))
+        part = image.convert("RGB").crop(
+            (image.width - side, 0, image.width, side * _THUMBNAIL[1] // _THUMBNAIL[0])
+        )
     part.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     part.save(buffer, format="PNG")

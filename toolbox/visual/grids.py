@@ -18,19 +18,30 @@ Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
 PAPER, INK, FAINT = (255, 255, 255), (38, 38, 42), (112, 112, 120)
 GAP, MARGIN, TEXT_SIZE, WIDEST_NAME = 2, 10, 15, 320
-TARGET_TILE, WIDEST = 96, 2400  # pixels: how large a small image is shown, and how wide a grid may become by enlarging
+TARGET_TILE, WIDEST = (
+    96,
+    2400,
+)  # pixels: how large a small image is shown, and how wide a grid may become by enlarging
 
 
-def image_grid(images: Tensor, columns: int = 10, row_names: Sequence[str] | None = None,
-               column_names: Sequence[str] | None = None, scale: int | None = None, title: str | None = None,
-               end_names: Sequence[str] | None = None) -> Picture:
+def image_grid(
+    images: Tensor,
+    columns: int = 10,
+    row_names: Sequence[str] | None = None,
+    column_names: Sequence[str] | None = None,
+    scale: int | None = None,
+    title: str | None = None,
+    end_names: Sequence[str] | None = None,
+) -> Picture:
     """Images side by side on white, filled row by row.
 
     Args:
-        images: (N, 3, H, W) in [-1, 1]; what is outside is clipped, NaN is drawn grey. The last row may be short.
+        images: (N, 3, H, W) in [-1, 1]; what is outside is clipped, NaN is drawn grey. The last row may be
+            short.
         columns: images a row.
         row_names, column_names: texts at the left of the rows and above the columns.
-        scale: enlargement, nearest neighbour (pixels stay visible); None: 1 to 4, for tiles of about 96 pixels.
+        scale: enlargement, nearest neighbour (pixels stay visible); None: 1 to 4, for tiles of about 96
+            pixels.
         title: a line above all.
         end_names: texts at the right of the rows.
 
@@ -43,21 +54,36 @@ def image_grid(images: Tensor, columns: int = 10, row_names: Sequence[str] | Non
     tiles = _tiles(images, columns, scale)
     columns = min(columns, len(tiles))
     n_rows = -(-len(tiles) // columns)
-    for name, names, expected in (("row_names", row_names, n_rows), ("end_names", end_names, n_rows),
-                                  ("column_names", column_names, columns)):
+    for name, names, expected in (
+        ("row_names", row_names, n_rows),
+        ("end_names", end_names, n_rows),
+        ("column_names", column_names, columns),
+    ):
         _check_names(name, names, expected)
     return _Sheet(tiles, columns, row_names, column_names, end_names, title).draw()
 
 
-def save_grid(images: Tensor, path: str | Path, columns: int = 10, row_names: Sequence[str] | None = None,
-              column_names: Sequence[str] | None = None, scale: int | None = None, title: str | None = None) -> Path:
+def save_grid(
+    images: Tensor,
+    path: str | Path,
+    columns: int = 10,
+    row_names: Sequence[str] | None = None,
+    column_names: Sequence[str] | None = None,
+    scale: int | None = None,
+    title: str | None = None,
+) -> Path:
     """Write :func:`image_grid` as a PNG; folders are made. Returns the path."""
     return save_picture(image_grid(images, columns, row_names, column_names, scale, title), path)
 
 
-def interpolation_strip(strips: Tensor, path: str | Path | None = None, start_names: Sequence[str] | None = None,
-                        end_names: Sequence[str] | None = None, scale: int | None = None,
-                        title: str | None = None) -> Picture:
+def interpolation_strip(
+    strips: Tensor,
+    path: str | Path | None = None,
+    start_names: Sequence[str] | None = None,
+    end_names: Sequence[str] | None = None,
+    scale: int | None = None,
+    title: str | None = None,
+) -> Picture:
     """One row for each interpolation, named at both ends.
 
     Args:
@@ -74,8 +100,14 @@ def interpolation_strip(strips: Tensor, path: str | Path | None = None, start_na
     return picture
 
 
-def labelled_sheet(images: Tensor, captions: Sequence[str], path: str | Path | None = None, columns: int = 8,
-                   scale: int | None = None, title: str | None = None) -> Picture:
+def labelled_sheet(
+    images: Tensor,
+    captions: Sequence[str],
+    path: str | Path | None = None,
+    columns: int = 8,
+    scale: int | None = None,
+    title: str | None = None,
+) -> Picture:
     """A grid with a caption under each image (cut to its width).
 
     Args:
@@ -102,9 +134,16 @@ def save_picture(picture: Picture, path: str | Path) -> Path:
 class _Sheet:
     """The layout of a grid: margins that fit the names, tiles, names."""
 
-    def __init__(self, tiles: Picture, columns: int, row_names: Sequence[str] | None,
-                 column_names: Sequence[str] | None, end_names: Sequence[str] | None, title: str | None,
-                 gap: int = GAP) -> None:
+    def __init__(
+        self,
+        tiles: Picture,
+        columns: int,
+        row_names: Sequence[str] | None,
+        column_names: Sequence[str] | None,
+        end_names: Sequence[str] | None,
+        title: str | None,
+        gap: int = GAP,
+    ) -> None:
         self.tiles, self.columns, self.title = tiles, columns, title
         self.column_names = column_names
         self.rows = -(-len(tiles) // columns)
@@ -152,7 +191,9 @@ class _Sheet:
 def _tiles(images: Tensor, columns: int, scale: int | None) -> Picture:
     """uint8 (N, H', W', 3), enlarged."""
     if images.ndim != 4 or images.shape[1] != 3 or not len(images):
-        raise ValueError(f"images has shape {tuple(images.shape)}: expected (N, 3, H, W) with at least one image")
+        raise ValueError(
+            f"images has shape {tuple(images.shape)}: expected (N, 3, H, W) with at least one image"
+        )
     if columns < 1:
         raise ValueError(f"columns={columns}: at least 1")
     pictures = to_uint8(images.detach().float().cpu().nan_to_num(0.0)).numpy()
@@ -167,7 +208,9 @@ def _fitting_scale(height: int, width: int, columns: int) -> int:
 
 def _with_caption(tile: Picture, text: str, font: Any) -> Picture:
     strip = Image.new("RGB", (tile.shape[1], TEXT_SIZE + 8), PAPER)
-    ImageDraw.Draw(strip).text((tile.shape[1] // 2, 3), _cut(text, font, tile.shape[1]), INK, font, anchor="ma")
+    ImageDraw.Draw(strip).text(
+        (tile.shape[1] // 2, 3), _cut(text, font, tile.shape[1]), INK, font, anchor="ma"
+    )
     return np.concatenate([tile, np.array(strip)])
 
 

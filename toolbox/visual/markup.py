@@ -22,12 +22,14 @@ def element(name: str, *children: Any, **attributes: Any) -> Markup:
     Args:
         name: of the element.
         children: Markup as it is, text escaped, None left out, lists flattened.
-        attributes: a trailing underscore is dropped (``class_``), other underscores become hyphens; None leaves the
-            attribute out and True writes it without a value.
+        attributes: a trailing underscore is dropped (``class_``), other underscores become hyphens; None
+            leaves the attribute out and True writes it without a value.
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID and not children:
-        return Markup(f"<{name}{written}>" if name in ("br", "hr", "img", "input", "meta") else f"<{name}{written}/>")
+        return Markup(
+            f"<{name}{written}>" if name in ("br", "hr", "img", "input", "meta") else f"<{name}{written}/>"
+        )
     return Markup(f"<{name}{written}>{join(children)}</{name}>")
 
 

@@ -1,4 +1,6 @@
-"""The frame of every report: one HTML file that holds its own style and pictures and asks the network for nothing."""
+"""The frame of every report: one HTML file that holds its own style and pictures and asks the network for
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 Section = tuple[str, str, Markup]  # title, name that links lead to, content
 
 
-def page(header: Markup, sections: Sequence[Section], title: str, banner: Markup | None = None, style: str = "") -> str:
+def page(
+    header: Markup, sections: Sequence[Section], title: str, banner: Markup | None = None, style: str = ""
+) -> str:
     """A whole HTML page: contents at the side, header, what must be read first, sections, footer.
 
     Args:
@@ -20,25 +24,44 @@ def page(header: Markup, sections: Sequence[Section], title: str, banner: Markup
         banner: what the page must be read with. style: CSS beyond that of all reports.
     """
     parts = (element("section", element("h2", words), content, id=name) for words, name, content in sections)
-    body = element("div", _contents(sections), header, banner, element("main", *parts), _footer(), class_="frame")
+    body = element(
+        "div", _contents(sections), header, banner, element("main", *parts), _footer(), class_="frame"
+    )
     sheet = files("toolbox.visual").joinpath("report.css").read_text(encoding="utf-8") + style
-    head = element("head", element("meta", charset="utf-8"),
-                   element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-                   element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-                   element("title", title), element("style", Markup(sheet)))
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("title", title),
+        element("style", Markup(sheet)),
+    )
     return "<!DOCTYPE html>\n" + element("html", head, element("body", body), lang="en") + "\n"
 
 
 def page_header(kind: str, title: str, where: object, facts: Mapping[str, str | None]) -> Markup:
     """What the page is of, where that lies, and the facts that have a value."""
-    listed = [element("div", element("dt", name), element("dd", value)) for name, value in facts.items() if value]
-    return element("header", element("p", kind, class_="kind"), element("h1", title),
-                   element("p", element("code", str(where)), class_="faint"), element("dl", listed, class_="facts"))
+    listed = [
+        element("div", element("dt", name), element("dd", value)) for name, value in facts.items() if value
+    ]
+    return element(
+        "header",
+        element("p", kind, class_="kind"),
+        element("h1", title),
+        element("p", element("code", str(where)), class_="faint"),
+        element("dl", listed, class_="facts"),
+    )
 
 
 def page_banner(heading: str, notices: Sequence[str]) -> Markup:
     """A box of sentences that the page must be read with."""
-    return element("div", element("strong", heading), [element("p", notice) for notice in notices], class_="banner", role="note")
+    return element(
+        "div",
+        element("strong", heading),
+        [element("p", notice) for notice in notices],
+        class_="banner",
+        role="note",
+    )
 
 
 def _contents(sections: Sequence[Section]) -> Markup:
@@ -47,5 +70,8 @@ def _contents(sections: Sequence[Section]) -> Markup:
 
 
 def _footer() -> Markup:
-    return element("footer", f"Written {time.strftime('%Y-%m-%d %H:%M')} by toolbox. "
-                             "This file holds all its pictures and loads nothing from elsewhere.")
+    return element(
+        "footer",
+        f"Written {time.strftime('%Y-%m-%d %H:%M')} by toolbox. "
+        "This file holds all its pictures and loads nothing from elsewhere.",
+    )

@@ -16,7 +16,9 @@ from toolbox.visual.grids import save_grid
 
 
 def draw_run(folder: str | Path, device: str = "cpu") -> None:
-    """Fill ``pictures/`` and ``tables/`` of a finished run's folder. A plugin that fails to draw is named, and no more."""
+    """Fill ``pictures/`` and ``tables/`` of a finished run's folder. A plugin that fails to draw is named,
+    and no more.
+    """
     from toolbox.config import load_config
     from toolbox.plugins import host
     from toolbox.registry import build
@@ -38,11 +40,26 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
 def draw_classes(sampler: Any, real: Any, folder: Path, columns: int = 12) -> None:
     """Generated images by class, and real ones of the same classes beside them."""
     names = sampler.class_names
-    add_picture(folder, "classes", sampler.class_sheet(columns), "Generated, one row a class; the same latents in every row.",
-                columns, names[:20] or None)
+    add_picture(
+        folder,
+        "classes",
+        sampler.class_sheet(columns),
+        "Generated, one row a class; the same latents in every row.",
+        columns,
+        names[:20] or None,
+    )
     if names:
-        rows = [real_images(real, np.flatnonzero(real.labels == y)[:columns]) for y in range(min(len(names), 20))]
-        add_picture(folder, "real", torch.cat(rows), f"Real images of the same classes ({real.title}).", columns, names[:20])
+        rows = [
+            real_images(real, np.flatnonzero(real.labels == y)[:columns]) for y in range(min(len(names), 20))
+        ]
+        add_picture(
+            folder,
+            "real",
+            torch.cat(rows),
+            f"Real images of the same classes ({real.title}).",
+            columns,
+            names[:20],
+        )
 
 
 def real_images(real: Any, rows: Sequence[int] | np.ndarray) -> Tensor:
@@ -52,8 +69,15 @@ def real_images(real: Any, rows: Sequence[int] | np.ndarray) -> Tensor:
     return torch.stack([to_tensor(real.image(int(i))) for i in rows])
 
 
-def add_picture(folder: Path, name: str, images: Tensor, caption: str, columns: int, row_names: Sequence[str] | None = None,
-                column_names: Sequence[str] | None = None) -> Path:
+def add_picture(
+    folder: Path,
+    name: str,
+    images: Tensor,
+    caption: str,
+    columns: int,
+    row_names: Sequence[str] | None = None,
+    column_names: Sequence[str] | None = None,
+) -> Path:
     """A grid as ``pictures/<name>.png``, with its caption for the report."""
     path = save_grid(images, Path(folder) / "pictures" / f"{name}.png", columns, row_names, column_names)
     add_caption(path, caption)
@@ -67,7 +91,9 @@ def add_caption(path: Path, caption: str) -> None:
     write_text(json.dumps({**known, path.name: caption}, indent=2, ensure_ascii=False), captions)
 
 
-def add_table(folder: Path, name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Path:
+def add_table(
+    folder: Path, name: str, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> Path:
     """A table as ``tables/<name>.json``, for the report."""
     path = Path(folder) / "tables" / f"{name}.json"
     contents = dict(title=title, columns=list(columns), rows=[list(row) for row in rows])

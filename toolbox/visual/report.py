@@ -21,8 +21,9 @@ _MAX_FRAMES = 10
 def write_report(run_folder: str | Path) -> Path:
     """Write ``report.html`` into a run's folder, finished or not, from what lies there.
 
-    Read are config.py, environment.json, scalars.jsonl, metrics.jsonl, samples/iter_*.png, pictures/*.png with
-    captions.json, tables/*.json and stages/*. What is missing or torn is left out, with a word in the report.
+    Read are config.py, environment.json, scalars.jsonl, metrics.jsonl, samples/iter_*.png, pictures/*.png
+    with captions.json, tables/*.json and stages/*. What is missing or torn is left out, with a word in the
+    report.
 
     Args:
         run_folder: the run's folder.
@@ -41,7 +42,9 @@ def write_report(run_folder: str | Path) -> Path:
 
 def report_html(run: RunFolder) -> str:
     """The whole page."""
-    sections = [(title, name, content) for title, name, make in _SECTIONS if (content := make(run)) is not None]
+    sections = [
+        (title, name, content) for title, name, make in _SECTIONS if (content := make(run)) is not None
+    ]
     return page(_header(run), sections, run.title, _banner(run), film_rules(_MAX_FRAMES))
 
 
@@ -80,8 +83,12 @@ def _samples(run: RunFolder) -> Markup:
     if not run.samples:
         return missing("No sample grids yet: they are drawn into samples/ while the run goes on.")
     shown = _spread(run.samples, _MAX_FRAMES)
-    words = element("p", "The same latents in every grid; one row a class where there are classes. "
-                         + ("Choose an earlier grid below." if len(shown) > 1 else ""), class_="faint small")
+    words = element(
+        "p",
+        "The same latents in every grid; one row a class where there are classes. "
+        + ("Choose an earlier grid below." if len(shown) > 1 else ""),
+        class_="faint small",
+    )
     return join([words, film(shown, run.notes)])
 
 
@@ -111,15 +118,20 @@ def _charts(run: RunFolder) -> Markup:
 def _stage_line(stage: RunFolder) -> Markup | None:
     if stage.iterations is None:
         return None
-    return element("p", f"{number(stage.iterations)} iterations, played before the main game.", class_="faint small")
+    return element(
+        "p", f"{number(stage.iterations)} iterations, played before the main game.", class_="faint small"
+    )
 
 
 def _config(run: RunFolder) -> Markup:
     if not run.config:
         return missing("config.py is missing from the folder.")
     lines = run.config.count("\n") + 1
-    return element("details", element("summary", f"The resolved config, {number(lines)} lines"),
-                   element("pre", element("code", run.config)))
+    return element(
+        "details",
+        element("summary", f"The resolved config, {number(lines)} lines"),
+        element("pre", element("code", run.config)),
+    )
 
 
 def _environment(run: RunFolder) -> Markup:
@@ -141,9 +153,15 @@ def _notes(run: RunFolder) -> Markup | None:
 
 
 _SECTIONS: list[tuple[str, str, Callable[[RunFolder], Markup | None]]] = [
-    ("Results", "results", results), ("Samples", "samples", _samples), ("Pictures", "pictures", _pictures),
-    ("Tables", "tables", _tables), ("Losses", "losses", _curves), ("Environment and data", "environment", _environment),
-    ("Configuration", "configuration", _config), ("What could not be read", "notes", _notes)]
+    ("Results", "results", results),
+    ("Samples", "samples", _samples),
+    ("Pictures", "pictures", _pictures),
+    ("Tables", "tables", _tables),
+    ("Losses", "losses", _curves),
+    ("Environment and data", "environment", _environment),
+    ("Configuration", "configuration", _config),
+    ("What could not be read", "notes", _notes),
+]
 
 
 def _spread(items: list[Any], most: int) -> list[Any]:

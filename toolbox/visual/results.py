@@ -14,14 +14,26 @@ _SHOWN_APART = ("metric", "value", "classes", "versions", "notice")  # of a reco
 
 
 def results(run: RunFolder) -> Markup:
-    """The section of results: the latest value of each metric, its protocol, earlier values, values by class."""
+    """The section of results: the latest value of each metric, its protocol, earlier values, values
+    by class.
+    """
     if not run.metrics:
         return missing("No metrics yet: they are measured at the end of a run, and kept in metrics.jsonl.")
     latest = {str(record["metric"]): record for record in run.metrics}
-    cards = [_card(f"{name}.{key}" if key else name, key, value, record) for name, record in latest.items()
-             for key, value in _main_values(record).items()]
-    return join([element("div", cards, class_="cards"), _note_on_data(run), _history(run),
-                 *(_by_class(run, name, record) for name, record in latest.items()), _protocols(latest)])
+    cards = [
+        _card(f"{name}.{key}" if key else name, key, value, record)
+        for name, record in latest.items()
+        for key, value in _main_values(record).items()
+    ]
+    return join(
+        [
+            element("div", cards, class_="cards"),
+            _note_on_data(run),
+            _history(run),
+            *(_by_class(run, name, record) for name, record in latest.items()),
+            _protocols(latest),
+        ]
+    )
 
 
 def _main_values(record: dict[str, Any]) -> dict[str, Any]:
@@ -40,18 +52,29 @@ def _card(name: str, key: str, value: Any, record: dict[str, Any]) -> Markup:
     spread = None if key else _values(record).get("std")
     better = {True: "higher is better", False: "lower is better"}
     direction = record.get("higher_is_better")
-    how = ["" if spread is None else f"std {number(spread, 3)}", protocol.rstrip("]").replace(",", ", "),
-           better[direction] if isinstance(direction, bool) else ""]
-    return element("div", element("p", spoken(key or _TITLES.get(title, title)), class_="what"),
-                   element("p", number(value), class_="value"),
-                   element("p", " · ".join(part for part in how if part), class_="how"), class_="card", title=name)
+    how = [
+        "" if spread is None else f"std {number(spread, 3)}",
+        protocol.rstrip("]").replace(",", ", "),
+        better[direction] if isinstance(direction, bool) else "",
+    ]
+    return element(
+        "div",
+        element("p", spoken(key or _TITLES.get(title, title)), class_="what"),
+        element("p", number(value), class_="value"),
+        element("p", " · ".join(part for part in how if part), class_="how"),
+        class_="card",
+        title=name,
+    )
 
 
 def _note_on_data(run: RunFolder) -> Markup | None:
     if not run.embedded:
         return None
-    return element("p", f"{NOT_COMPARABLE}. Two runs on it can be compared where data and protocol are the same.",
-                   class_="faint small")
+    return element(
+        "p",
+        f"{NOT_COMPARABLE}. Two runs on it can be compared where data and protocol are the same.",
+        class_="faint small",
+    )
 
 
 def _history(run: RunFolder) -> Markup | None:
@@ -82,19 +105,31 @@ def _by_class(run: RunFolder, name: str, record: dict[str, Any]) -> Markup | Non
     known = run.data.get("classes")
     names = {str(i): text for i, text in enumerate(known)} if isinstance(known, list) else {}
     keys = list(dict.fromkeys(key for values in classes.values() for key in values))
-    rows = [[names.get(label, label), *(values.get(key) for key in keys)] for label, values in classes.items()]
+    rows = [
+        [names.get(label, label), *(values.get(key) for key in keys)] for label, values in classes.items()
+    ]
     table = data_table(Table("", ["Class", *(spoken(key) for key in keys)], rows))
     return element("details", element("summary", f"{name} by class"), table)
 
 
 def _protocols(latest: dict[str, dict[str, Any]]) -> Markup:
     """Everything that was recorded with the latest values, to trust or repeat them."""
-    records = {name: {**record, "values": {key or "value": value for key, value in _values(record).items()}}
-               for name, record in latest.items()}
-    keys = list(dict.fromkeys(key for record in records.values() for key in record if key not in _SHOWN_APART))
-    own = [key for key in keys if key == "values" or len({words(record.get(key)) for record in records.values()}) > 1]
+    records = {
+        name: {**record, "values": {key or "value": value for key, value in _values(record).items()}}
+        for name, record in latest.items()
+    }
+    keys = list(
+        dict.fromkeys(key for record in records.values() for key in record if key not in _SHOWN_APART)
+    )
+    own = [
+        key
+        for key in keys
+        if key == "values" or len({words(record.get(key)) for record in records.values()}) > 1
+    ]
     rows = [[name, *(record.get(key) for key in own)] for name, record in records.items()]
     table = data_table(Table("", ["Metric", *(spoken(key) for key in own)], rows))
     first = next(iter(records.values()))
-    common = facts_table("The same for all of them", {key: words(first.get(key)) for key in keys if key not in own})
+    common = facts_table(
+        "The same for all of them", {key: words(first.get(key)) for key in keys if key not in own}
+    )
     return element("details", element("summary", "Full names and protocols"), table, common)

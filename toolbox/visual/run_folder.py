@@ -79,7 +79,11 @@ class RunFolder:
     @property
     def notices(self) -> list[str]:
         """Sentences the run must be read with (stand-ins for data or weights)."""
-        found = [self.data.get("notice"), *_as_list(self.data.get("notices")), *(r.get("notice") for r in self.metrics)]
+        found = [
+            self.data.get("notice"),
+            *_as_list(self.data.get("notices")),
+            *(r.get("notice") for r in self.metrics),
+        ]
         return list(dict.fromkeys(str(notice) for notice in found if notice))
 
     @property
@@ -108,7 +112,9 @@ def read_run_folder(path: str | Path) -> RunFolder:
     """
     path = Path(path)
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} is not a folder: a run's folder holds config.py, scalars.jsonl, samples/ ...")
+        raise FileNotFoundError(
+            f"{path} is not a folder: a run's folder holds config.py, scalars.jsonl, samples/ ..."
+        )
     run = RunFolder(path)
     run.config = _try(run, path / "config.py", _text, "")
     run.environment = _try(run, path / "environment.json", _json_object, {})
@@ -116,10 +122,15 @@ def read_run_folder(path: str | Path) -> RunFolder:
     run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
     run.samples = _read_samples(path / "samples")
     run.pictures = _read_pictures(run)
-    run.tables = [table for file in sorted((path / "tables").glob("*.json"))
-                  if (table := _try(run, file, _table, None)) is not None]
+    run.tables = [
+        table
+        for file in sorted((path / "tables").glob("*.json"))
+        if (table := _try(run, file, _table, None)) is not None
+    ]
     run.done = _try(run, path / "done.json", lambda file: int(_json_object(file)["iterations"]), None)
-    run.stages = {stage.name: read_run_folder(stage) for stage in sorted((path / "stages").glob("*")) if stage.is_dir()}
+    run.stages = {
+        stage.name: read_run_folder(stage) for stage in sorted((path / "stages").glob("*")) if stage.is_dir()
+    }
     return run
 
 
@@ -130,7 +141,9 @@ def _try(run: RunFolder, file: Path, read: Callable[[Path], T], default: T) -> T
     try:
         return read(file)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        run.notes.append(f"{file.relative_to(run.path)} could not be read ({error or type(error).__name__}); left out.")
+        run.notes.append(
+            f"{file.relative_to(run.path)} could not be read ({error or type(error).__name__}); left out."
+        )
         return default
 
 
@@ -150,7 +163,9 @@ def _json_lines(run: RunFolder, name: str) -> list[dict[str, Any]]:
     lines = [line for line in _try(run, run.path / name, _text, "").splitlines() if line.strip()]
     records = [record for line in lines if isinstance(record := _json_or_none(line), dict)]
     if len(records) < len(lines):
-        run.notes.append(f"{name}: {len(lines) - len(records)} of {len(lines)} lines could not be read; left out.")
+        run.notes.append(
+            f"{name}: {len(lines) - len(records)} of {len(lines)} lines could not be read; left out."
+        )
     return records
 
 
@@ -166,8 +181,11 @@ def _has_iteration(record: dict[str, Any]) -> bool:
 
 
 def _read_samples(folder: Path) -> list[Figure]:
-    found = [Figure(file, iteration=int(number)) for file in folder.glob("iter_*.png")
-             if (number := file.stem.removeprefix("iter_")).isdigit()]
+    found = [
+        Figure(file, iteration=int(number))
+        for file in folder.glob("iter_*.png")
+        if (number := file.stem.removeprefix("iter_")).isdigit()
+    ]
     return sorted(found, key=lambda figure: figure.iteration or 0)
 
 

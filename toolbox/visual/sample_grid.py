@@ -28,7 +28,9 @@ class SampleGrid(Hook):
             raise ValueError(f"interval={interval}, columns={columns}, rows={rows} must be 1 or more")
         self.interval, self.columns, self.rows = int(interval), int(columns), int(rows)
 
-    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
         """Draw every ``interval`` iterations."""
         if (batch_idx + 1) % self.interval == 0:
             self.draw(runner, batch_idx + 1)
@@ -44,8 +46,15 @@ class SampleGrid(Hook):
         if game.generator not in game.networks:
             return None
         training = game.training
-        sampler = Sampler(game, seed=game.seed)  # puts the generator itself into eval mode where there is no average
+        sampler = Sampler(
+            game, seed=game.seed
+        )  # puts the generator itself into eval mode where there is no average
         path = Path(runner.work_dir) / "samples" / f"iter_{iteration:07d}.png"
-        save_grid(sampler.class_sheet(self.columns, self.rows), path, self.columns, sampler.class_names[: self.rows] or None)
+        save_grid(
+            sampler.class_sheet(self.columns, self.rows),
+            path,
+            self.columns,
+            sampler.class_names[: self.rows] or None,
+        )
         game.train(training)
         return path

@@ -12,12 +12,27 @@ from toolbox.visual.run_folder import Table
 def data_table(table: Table) -> Markup:
     """A table; columns of numbers stand right, a long one scrolls under its head."""
     numeric = [_is_numeric([row[i] for row in table.rows if i < len(row)]) for i in range(len(table.columns))]
-    head = element("tr", [element("th", name, class_="n" if n else None, scope="col")
-                          for name, n in zip(table.columns, numeric, strict=True)])
-    rows = [element("tr", [element("td", words(value), class_="n" if i < len(numeric) and numeric[i] else None)
-                           for i, value in enumerate(row)]) for row in table.rows]
+    head = element(
+        "tr",
+        [
+            element("th", name, class_="n" if n else None, scope="col")
+            for name, n in zip(table.columns, numeric, strict=True)
+        ],
+    )
+    rows = [
+        element(
+            "tr",
+            [
+                element("td", words(value), class_="n" if i < len(numeric) and numeric[i] else None)
+                for i, value in enumerate(row)
+            ],
+        )
+        for row in table.rows
+    ]
     caption = element("caption", table.title) if table.title else None
-    return element("div", element("table", caption, element("thead", head), element("tbody", rows)), class_="wide tall")
+    return element(
+        "div", element("table", caption, element("thead", head), element("tbody", rows)), class_="wide tall"
+    )
 
 
 def facts_table(title: str, facts: dict[str, Any]) -> Markup:
@@ -25,8 +40,11 @@ def facts_table(title: str, facts: dict[str, Any]) -> Markup:
     flat: dict[str, Any] = {}
     for key, value in facts.items():
         flat |= value if isinstance(value, dict) else {spoken(key): value}
-    rows = [element("tr", element("td", key, class_="key"), element("td", words(value), class_="long"))
-            for key, value in flat.items() if value not in ("", None, [])]
+    rows = [
+        element("tr", element("td", key, class_="key"), element("td", words(value), class_="long"))
+        for key, value in flat.items()
+        if value not in ("", None, [])
+    ]
     return element("div", element("table", element("caption", title), element("tbody", rows)), class_="wide")
 
 

@@ -19,7 +19,8 @@ _CHUNK = 2**20
 def verify_archive(path: str | Path) -> None:
     """Check every byte of a torch archive against the archive's own CRCs, before anything of it is loaded.
 
-    A file of 200 MB takes about 0.05 s. What is not covered by a CRC and does not move the data (time stamps) is not looked at.
+    A file of 200 MB takes about 0.05 s. What is not covered by a CRC and does not move the data (time stamps)
+    is not looked at.
 
     Raises:
         WeightsError: for a file that is torn, truncated, altered, or no archive.
@@ -34,8 +35,9 @@ def verify_archive(path: str | Path) -> None:
     except WeightsError as error:
         raise WeightsError(f"{path} is damaged: {error}; take an older file, or fetch it again") from None
     except Exception as error:  # zipfile raises many kinds for a torn file
-        raise WeightsError(f"{path} is damaged or no torch archive ({reason(error)}); take an older file, or fetch it again") \
-            from error
+        raise WeightsError(
+            f"{path} is damaged or no torch archive ({reason(error)}); take an older file, or fetch it again"
+        ) from error
 
 
 def _check_end(file: IO[bytes]) -> None:
@@ -50,7 +52,7 @@ def _check_end(file: IO[bytes]) -> None:
     if tail[-42:-38] == _LOCATOR:
         behind = 98
         _check_end64(tail, size, (here, total, length, offset))
-        length, offset = struct.unpack("<2Q", tail[-98 + 40:-98 + 56])
+        length, offset = struct.unpack("<2Q", tail[-98 + 40 : -98 + 56])
     if disk or start_disk or comment or here != total or offset + length != size - behind:
         raise WeightsError("its end does not fit its table of contents")
 
@@ -66,23 +68,28 @@ def _check_end64(tail: bytes, size: int, short: tuple[int, int, int, int]) -> No
 
 
 def _check_table(archive: zipfile.ZipFile) -> None:
-    """What Python's reader lets pass and torch's does not, or worse: an entry marked as a folder is left unread by torch."""
+    """What Python's reader lets pass and torch's does not, or worse: an entry marked as a folder is left
+    unread by torch.
+    """
     entries, file = archive.infolist(), archive.fp
     assert file is not None
     file.seek(archive.start_dir)
     rest = file.read()
     place, count = 0, 0
-    while rest[place:place + 4] == _ENTRY:
-        place, count = place + 46 + sum(struct.unpack("<3H", rest[place + 28:place + 34])), count + 1
-    odd = any(e.external_attr & 0xFFFF or e.volume or e.flag_bits & ~_FLAGS or e.comment or e.is_dir() for e in entries)
-    if odd or rest[place:place + 4] not in (_END, _END64) or not count == len(entries) == _count(rest):
+    while rest[place : place + 4] == _ENTRY:
+        place, count = place + 46 + sum(struct.unpack("<3H", rest[place + 28 : place + 34])), count + 1
+    odd = any(
+        e.external_attr & 0xFFFF or e.volume or e.flag_bits & ~_FLAGS or e.comment or e.is_dir()
+        for e in entries
+    )
+    if odd or rest[place : place + 4] not in (_END, _END64) or not count == len(entries) == _count(rest):
         raise WeightsError("its table of contents is altered")
 
 
 def _count(rest: bytes) -> int:
     """How many entries the end records speak of."""
     short = int.from_bytes(rest[-12:-10], "little")
-    return short if short != 0xFFFF else int.from_bytes(rest[-98 + 32:-98 + 40], "little")
+    return short if short != 0xFFFF else int.from_bytes(rest[-98 + 32 : -98 + 40], "little")
 
 
 def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
@@ -96,7 +103,10 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
             raise WeightsError(f"entry {entry.filename[:80]!r} is packed in a way that torch does not use")
         if entry.compress_type == zipfile.ZIP_STORED and entry.file_size != entry.compress_size:
             raise WeightsError(f"entry {entry.filename[:80]!r} has two sizes")
-    if sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_DEFLATED) > MOST_INFLATED:
+    if (
+        sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_DEFLATED)
+        > MOST_INFLATED
+    ):
         raise WeightsError("it unpacks to more than torch ever packs (a zip bomb)")
 
 

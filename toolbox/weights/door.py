@@ -27,8 +27,13 @@ from toolbox.weights.torchscript import read_torchscript
 _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # the magic number, pickled
 _WRAPPERS = ("state_dict", "model_state_dict")
 _SPREAD = 8  # tensors may share data, but not so often that unpacking them is the attack
-_FOREIGN = {b"\x1f\x8b": "a gzip archive: unpack it", b"\x89HDF": "an HDF5 file (Keras?)", b"<": "a web page: the download failed",
-            b"version https://git-lfs": "a git-lfs pointer: fetch the file itself (git lfs pull)", b"\x93NUMPY": "a NumPy array"}
+_FOREIGN = {
+    b"\x1f\x8b": "a gzip archive: unpack it",
+    b"\x89HDF": "an HDF5 file (Keras?)",
+    b"<": "a web page: the download failed",
+    b"version https://git-lfs": "a git-lfs pointer: fetch the file itself (git lfs pull)",
+    b"\x93NUMPY": "a NumPy array",
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Weights:
 
     Attributes:
         path: the file.
-        format: 'safetensors', 'torch', 'torch-legacy' (before torch 1.6), 'torchscript', 'nvidia-pickle' or 'pickle'.
+        format: 'safetensors', 'torch', 'torch-legacy' (before torch 1.6), 'torchscript', 'nvidia-pickle' or
+            'pickle'.
         tensors: {dotted name: tensor}, on the CPU, without gradients.
         facts: plain values found beside them (class names, constructor arguments, metadata), fit for JSON.
     """
@@ -57,15 +63,21 @@ class Weights:
         Raises:
             WeightsError: when there are none, naming what there is.
         """
-        found = {key[len(name) + 1:]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")}
+        found = {
+            key[len(name) + 1 :]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")
+        }
         if not found:
             held = self.networks()
             shown = ", ".join(held[:20]) + (", ..." if len(held) > 20 else "")
-            raise WeightsError(f"{self.path} holds nothing called {name!r}{near_miss(name, held)}; it holds {shown}")
+            raise WeightsError(
+                f"{self.path} holds nothing called {name!r}{near_miss(name, held)}; it holds {shown}"
+            )
         return found
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The tensors of a file that holds one network, out of 'state_dict' and 'module' where they are wrapped so."""
+        """The tensors of a file that holds one network, out of 'state_dict' and 'module' where they are
+        wrapped so.
+        """
         tensors = self.tensors
         for wrapper in _WRAPPERS:
             if any(key.startswith(f"{wrapper}.") for key in tensors):
@@ -76,15 +88,16 @@ class Weights:
 def read_weights(path: str | Path, *, what: str = "") -> Weights:
     """Tensors and plain values of a file; no code in it runs, whatever it is.
 
-    safetensors; files of ``torch.save`` by ``weights_only=True``, archives after their CRCs; TorchScript archives and pickles
-    of NVIDIA's networks by readers that can only make data. The suffix does not matter.
+    safetensors; files of ``torch.save`` by ``weights_only=True``, archives after their CRCs; TorchScript
+    archives and pickles of NVIDIA's networks by readers that can only make data. The suffix does not matter.
 
     Args:
         path: the file.
         what: what it is wanted for, named in errors.
 
     Raises:
-        WeightsError: for a file that is missing, torn, of another kind, holds no tensors, or asks to run code.
+        WeightsError: for a file that is missing, torn, of another kind, holds no tensors, or asks to run
+            code.
     """
     path, wanted = Path(path), f"{what}: " if what else ""
     try:
@@ -92,14 +105,19 @@ def read_weights(path: str | Path, *, what: str = "") -> Weights:
         tensors, facts = _READERS[kind](path)
         _check_tensors(tensors, path)
     except RefusedError as error:
-        raise WeightsError(f"{wanted}{path} was not read: it asks for {error}, which weights never need; it may be malicious. "
-                           "Fetch it from its source, or ask there for safetensors") from error
+        raise WeightsError(
+            f"{wanted}{path} was not read: it asks for {error}, which weights never need; it may be "
+            "malicious. "
+            "Fetch it from its source, or ask there for safetensors"
+        ) from error
     except WeightsError as error:
         place = "" if str(path) in str(error) else f"{path}: "
         raise WeightsError(f"{wanted}{place}{error}") from error
     except Exception as error:  # readers raise almost anything for a torn file
-        raise WeightsError(f"{wanted}{path} is torn, or holds more than tensors and plain values ({reason(error)}); "
-                           "fetch it again, or ask its source for safetensors") from error
+        raise WeightsError(
+            f"{wanted}{path} is torn, or holds more than tensors and plain values ({reason(error)}); "
+            "fetch it again, or ask its source for safetensors"
+        ) from error
     if kind == "pickle" and _has_networks(facts):
         kind = "nvidia-pickle"
     return Weights(path, kind, tensors, facts)
@@ -125,18 +143,25 @@ def recognise(path: str | Path) -> str:
         return "safetensors"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pickle"
-    raise WeightsError(f"{path} is no weights file, or torn: neither safetensors, nor torch's format, nor a network pickle")
+    raise WeightsError(
+        f"{path} is no weights file, or torn: neither safetensors, nor torch's format, nor a network pickle"
+    )
 
 
 def read_nested(path: str | Path) -> Any:
-    """The content of a file of ``torch.save`` with its nesting; of any other file dict(state_dict=its tensors).
+    """The content of a file of ``torch.save`` with its nesting; of any other file dict(state_dict=its
+    tensors).
 
     Raises:
-        WeightsError: for a missing or damaged file, and for content that asks to run code (RefusedError, with what it asks
-            for). Other errors of torch for a torn file pass through.
+        WeightsError: for a missing or damaged file, and for content that asks to run code (RefusedError, with
+            what it asks for). Other errors of torch for a torn file pass through.
     """
     path = Path(path)
-    return _load(path) if recognise(path) in ("torch", "torch-legacy") else {"state_dict": read_weights(path).tensors}
+    return (
+        _load(path)
+        if recognise(path) in ("torch", "torch-legacy")
+        else {"state_dict": read_weights(path).tensors}
+    )
 
 
 def _load(path: Path) -> Any:
@@ -144,13 +169,16 @@ def _load(path: Path) -> Any:
         with warnings.catch_warnings(), open(path, "rb") as file:  # by its path, torch would go by its suffix
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's message advises to switch the safety off: only its cause is kept
+    except (
+        pickle.UnpicklingError
+    ) as error:  # torch's message advises to switch the safety off: only its cause is kept
         asked = re.search(r"GLOBAL (\S{1,160})", str(error))
         if asked:
             raise RefusedError(f"the name {asked[1]}") from error
         cause = re.search(r"WeightsUnpickler error: ([^\n]{1,200})", str(error))
-        raise WeightsError(f"it is torn, or holds more than tensors and plain values ({cause[1] if cause else 'unpickling'})") \
-            from error
+        raise WeightsError(
+            f"it is torn, or holds more than tensors and plain values ({cause[1] if cause else 'unpickling'})"
+        ) from error
 
 
 def _head(path: Path) -> tuple[bytes, int]:
@@ -206,8 +234,12 @@ def _mapped(file: BinaryIO) -> mmap.mmap:
 
 
 _READERS: dict[str, Callable[[Path], tuple[dict[str, Tensor], dict[str, Any]]]] = {
-    "safetensors": _read_safetensors, "torch": _read_torch, "torch-legacy": _read_torch, "torchscript": _read_torchscript,
-    "pickle": _read_pickle}
+    "safetensors": _read_safetensors,
+    "torch": _read_torch,
+    "torch-legacy": _read_torch,
+    "torchscript": _read_torchscript,
+    "pickle": _read_pickle,
+}
 
 
 def _check_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -215,9 +247,14 @@ def _check_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         raise WeightsError(f"{path} holds no tensors")
     total, size = sum(t.numel() * t.element_size() for t in tensors.values()), path.stat().st_size
     if total > _SPREAD * size + 2**20:
-        raise WeightsError(f"{path} has {size:,} bytes, but its tensors would take {total:,}; they are refused")
+        raise WeightsError(
+            f"{path} has {size:,} bytes, but its tensors would take {total:,}; they are refused"
+        )
 
 
 def _has_networks(facts: dict[str, Any]) -> bool:
     parts = [facts, *facts.values()]
-    return any(isinstance(part, dict) and "class" in part and ("init_kwargs" in part or "static_kwargs" in part) for part in parts)
+    return any(
+        isinstance(part, dict) and "class" in part and ("init_kwargs" in part or "static_kwargs" in part)
+        for part in parts
+    )

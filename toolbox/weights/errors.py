@@ -9,7 +9,9 @@ class WeightsError(ValueError):
     """A file that is not read or not written; one line: which file, what is wrong with it, what to do."""
 
     def __init__(self, message: str) -> None:
-        line = " ".join("".join(c if c.isprintable() else " " for c in message).split())  # a file's own words may hold anything
+        line = " ".join(
+            "".join(c if c.isprintable() else " " for c in message).split()
+        )  # a file's own words may hold anything
         super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
 
 

@@ -32,7 +32,8 @@ def flatten(content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """({'G_ema.synthesis.b4.const': tensor, ...}, plain values in the same nesting).
 
     Raises:
-        WeightsError: for two tensors of one name, tensors that are not dense, or content too deep or too large to walk.
+        WeightsError: for two tensors of one name, tensors that are not dense, or content too deep or too
+            large to walk.
     """
     walk = _Walk()
     facts = walk.visit(content, "", 0)
@@ -80,7 +81,9 @@ class _Walk:
         if name in self.tensors:
             raise WeightsError(f"it holds two tensors called {name[:100]!r}")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
-            raise WeightsError(f"tensor {name[:100]!r} is sparse, quantised or without data; only dense ones are read")
+            raise WeightsError(
+                f"tensor {name[:100]!r} is sparse, quantised or without data; only dense ones are read"
+            )
         self.nodes += 1
         own = type(tensor) in (Tensor, nn.Parameter)
         self.tensors[name or "tensor"] = tensor.detach() if own else tensor.detach().as_subclass(Tensor)

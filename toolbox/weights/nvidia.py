@@ -1,8 +1,10 @@
-"""NVIDIA's network pickles (StyleGAN2-ADA and StyleGAN3 in PyTorch, their TensorFlow ancestors), without running their code.
+"""NVIDIA's network pickles (StyleGAN2-ADA and StyleGAN3 in PyTorch, their TensorFlow ancestors), without
+running their code.
 
-Each network in such a file asks to execute the Python source that it carries (``torch_utils.persistence``), and each tensor
-asks for an unrestricted ``torch.load`` of its bytes (``torch.storage._load_from_bytes``). Here the first becomes a
-:class:`Network` record, whose source is hashed and dropped, the second a reader of that format that knows only storages.
+Each network in such a file asks to execute the Python source that it carries (``torch_utils.persistence``),
+and each tensor asks for an unrestricted ``torch.load`` of its bytes (``torch.storage._load_from_bytes``).
+Here the first becomes a :class:`Network` record, whose source is hashed and dropped, the second a reader of
+that format that knows only storages.
 """
 
 from __future__ import annotations
@@ -25,19 +27,29 @@ class Network(Shell):
     """A module of PyTorch as data: its class's name and its ``__dict__``."""
 
     def __init__(self, meta: Any) -> None:
-        if not isinstance(meta, dict) or meta.get("type") != "class" or not isinstance(meta.get("state"), dict):
+        if (
+            not isinstance(meta, dict)
+            or meta.get("type") != "class"
+            or not isinstance(meta.get("state"), dict)
+        ):
             raise WeightsError("a persistent object that is no network")
         self.class_name = str(meta.get("class_name"))[:200]
         self.version = meta.get("version")
         source = meta.get("module_src")
-        self.source_sha256 = hashlib.sha256(source.encode(errors="replace")).hexdigest() if isinstance(source, str) else None
+        self.source_sha256 = (
+            hashlib.sha256(source.encode(errors="replace")).hexdigest() if isinstance(source, str) else None
+        )
         self.state: dict[str, Any] = meta["state"]
 
     def facts(self) -> dict[str, Any]:
         """Class and constructor arguments, from which the network can be built anew."""
-        return {"class": self.class_name, "init_args": self.state.get("_init_args", ()),
-                "init_kwargs": self.state.get("_init_kwargs", {}), "persistence_version": self.version,
-                "source_sha256": self.source_sha256}
+        return {
+            "class": self.class_name,
+            "init_args": self.state.get("_init_args", ()),
+            "init_kwargs": self.state.get("_init_kwargs", {}),
+            "persistence_version": self.version,
+            "source_sha256": self.source_sha256,
+        }
 
     def tensors(self, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of the state dict: parameters and persistent buffers, then the children's.
@@ -48,10 +60,15 @@ class Network(Shell):
         if depth > _DEEPEST:
             raise WeightsError("networks are nested too deep")
         left_out = _part(self.state, "_non_persistent_buffers_set", set)
-        for name, value in [*_part(self.state, "_parameters", dict).items(), *_part(self.state, "_buffers", dict).items()]:
+        for name, value in [
+            *_part(self.state, "_parameters", dict).items(),
+            *_part(self.state, "_buffers", dict).items(),
+        ]:
             if value is not None and name not in left_out:
                 if not isinstance(value, Tensor):
-                    raise WeightsError(f"{prefix}{name} of a network is a {type(value).__name__}, not a tensor")
+                    raise WeightsError(
+                        f"{prefix}{name} of a network is a {type(value).__name__}, not a tensor"
+                    )
                 yield f"{prefix}{name}", value
         for name, child in _part(self.state, "_modules", dict).items():
             if child is not None:
@@ -83,9 +100,15 @@ class TensorFlowNetwork(Shell):
         for entry in _part(self.state, "variables", (list, tuple)):
             name, value = entry
             if not isinstance(name, str) or not isinstance(value, (Array, float, int)):
-                raise WeightsError(f"TensorFlow variable {str(name)[:80]!r} is a {type(value).__name__}, not an array"
-                                   if isinstance(name, str) else "a TensorFlow variable without a name")
-            yield f"{prefix}{name}", array_tensor(value.numpy if isinstance(value, Array) else np.asarray(value, np.float32))
+                raise WeightsError(
+                    f"TensorFlow variable {str(name)[:80]!r} is a {type(value).__name__}, not an array"
+                    if isinstance(name, str)
+                    else "a TensorFlow variable without a name"
+                )
+            yield (
+                f"{prefix}{name}",
+                array_tensor(value.numpy if isinstance(value, Array) else np.asarray(value, np.float32)),
+            )
         for name, child in _part(self.state, "components", dict).items():
             if not isinstance(child, TensorFlowNetwork):
                 raise WeightsError(f"component {prefix}{name} is a {type(child).__name__}, not a network")
@@ -102,23 +125,32 @@ def _part(state: dict[str, Any], key: str, kind: Any) -> Any:
     return value
 
 
-_NAMES = table({
-    **DATA_NAMES,
-    ("torch_utils.persistence", "_reconstruct_persistent_obj"): Network,
-    ("dnnlib.util", "EasyDict"): pairs, ("dnnlib", "EasyDict"): pairs,
-    ("dnnlib.tflib.network", "Network"): TensorFlowNetwork, ("tfutil", "Network"): TensorFlowNetwork,
-    **{("torch", str(dtype).removeprefix("torch.")): None for dtype in STORAGES.values()},
-})
+_NAMES = table(
+    {
+        **DATA_NAMES,
+        ("torch_utils.persistence", "_reconstruct_persistent_obj"): Network,
+        ("dnnlib.util", "EasyDict"): pairs,
+        ("dnnlib", "EasyDict"): pairs,
+        ("dnnlib.tflib.network", "Network"): TensorFlowNetwork,
+        ("tfutil", "Network"): TensorFlowNetwork,
+        **{("torch", str(dtype).removeprefix("torch.")): None for dtype in STORAGES.values()},
+    }
+)
 
 
 def read_network_pickle(stream: Stream) -> Any:
-    """What the pickle holds: plain values, tensors, arrays, :class:`Network` and :class:`TensorFlowNetwork` records.
+    """What the pickle holds: plain values, tensors, arrays, :class:`Network` and :class:`TensorFlowNetwork`
+    records.
 
     Raises:
         RefusedError: when it asks for a name or an operation that weights never need; the message names it.
         WeightsError: for a torn file.
     """
     value = read_pickle(stream, _NAMES)
-    if isinstance(value, tuple) and len(value) == 3 and all(isinstance(part, TensorFlowNetwork) for part in value):
+    if (
+        isinstance(value, tuple)
+        and len(value) == 3
+        and all(isinstance(part, TensorFlowNetwork) for part in value)
+    ):
         return dict(zip(("G", "D", "Gs"), value, strict=True))
     return value

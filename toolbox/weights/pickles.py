@@ -1,8 +1,9 @@
 """A pickle is a program; this is a machine for it that can only make data.
 
-Python's own unpickler imports what a pickle names, calls it, and sets attributes on it; an allow-list on top of it has to
-foresee every trick. This machine has no such powers: a name is looked up in a table of ours and never imported, a call
-reaches only our functions for that name, and nothing but a :class:`Shell` takes a state.
+Python's own unpickler imports what a pickle names, calls it, and sets attributes on it; an allow-list on top
+of it has to foresee every trick. This machine has no such powers: a name is looked up in a table of ours and
+never imported, a call reaches only our functions for that name, and nothing but a :class:`Shell` takes a
+state.
 """
 
 from __future__ import annotations
@@ -17,10 +18,28 @@ from toolbox.weights.errors import WeightsError, reason
 MOST_STEPS = 2_000_000  # a StyleGAN takes some 20,000
 _HASHABLE = (str, int, float, bytes, bool, type(None))  # the hash of nested tuples can take forever
 
-_LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
-             "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+_LITERALS = {
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "LONG4",
+    "BINFLOAT",
+    "SHORT_BINUNICODE",
+    "BINUNICODE",
+    "BINUNICODE8",
+    "SHORT_BINBYTES",
+    "BINBYTES",
+    "BINBYTES8",
+    "BYTEARRAY8",
+}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_NEW: dict[str, Callable[[], Any]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set, "EMPTY_TUPLE": tuple}
+_NEW: dict[str, Callable[[], Any]] = {
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": set,
+    "EMPTY_TUPLE": tuple,
+}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -48,7 +67,9 @@ class Shell:
 
 @dataclass(frozen=True)
 class Name:
-    """A name that a pickle may use: what it stands for is ``make(*arguments)``, or the name itself where ``make`` is None."""
+    """A name that a pickle may use: what it stands for is ``make(*arguments)``, or the name itself where
+    ``make`` is None.
+    """
 
     text: str
     make: Callable[..., Any] | None = None
@@ -60,14 +81,17 @@ Names = Callable[[str, str], Name | None]
 
 def table(entries: Mapping[tuple[str, str], Callable[..., Any] | None]) -> Names:
     """Names out of a fixed table."""
-    return lambda module, name: (Name(f"{module}.{name}", entries[module, name]) if (module, name) in entries else None)
+    return lambda module, name: (
+        Name(f"{module}.{name}", entries[module, name]) if (module, name) in entries else None
+    )
 
 
 def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] | None = None) -> Any:
     """The value of the pickle that starts at the stream's position; the stream then stands behind it.
 
     Args:
-        stream: the bytes; lengths declared in the pickle are read from it, never allocated in advance (as mmap and BytesIO do).
+        stream: the bytes; lengths declared in the pickle are read from it, never allocated in advance (as
+            mmap and BytesIO do).
         names: which names it may use, and what they stand for.
         persistent: makes the value of a persistent id; None = refused.
 
@@ -105,7 +129,7 @@ class _Machine:
         elif operation in _NEW:
             self.stack.append(_NEW[operation]())
         elif operation in _TUPLES:
-            self.stack[-_TUPLES[operation]:] = [tuple(self._last(_TUPLES[operation]))]
+            self.stack[-_TUPLES[operation] :] = [tuple(self._last(_TUPLES[operation]))]
         elif operation not in _OPERATIONS:
             raise RefusedError(f"the operation {operation} of a pickle")
         else:
@@ -182,7 +206,9 @@ class _Machine:
     def _call(self, _: Any) -> None:
         arguments, what = self.stack.pop(), self.stack.pop()
         if not isinstance(what, Name) or what.make is None:
-            raise RefusedError(f"a call of {what.text if isinstance(what, Name) else 'a ' + type(what).__name__}")
+            raise RefusedError(
+                f"a call of {what.text if isinstance(what, Name) else 'a ' + type(what).__name__}"
+            )
         self.stack.append(what.make(*_a(arguments, tuple)))
 
     def _build(self, _: Any) -> None:
@@ -191,7 +217,10 @@ class _Machine:
         if isinstance(target, Shell):
             target.build(state)
         elif not isinstance(target, dict):  # the attributes of a dict (torch's _metadata) are dropped
-            raise RefusedError(f"setting the attributes of {target.text if isinstance(target, Name) else type(target).__name__}")
+            raise RefusedError(
+                "setting the attributes of "
+                f"{target.text if isinstance(target, Name) else type(target).__name__}"
+            )
 
     def _persistent(self, _: Any) -> None:
         if self.persistent is None:
@@ -232,16 +261,33 @@ def _nothing(machine: _Machine, _: Any) -> None:
 
 
 _OPERATIONS: dict[str, Callable[[_Machine, Any], Any]] = {
-    "PROTO": _nothing, "FRAME": _nothing, "STOP": _nothing,
-    "MARK": _Machine._mark, "POP": _Machine._pop, "POP_MARK": lambda m, _: m._to_mark(),
+    "PROTO": _nothing,
+    "FRAME": _nothing,
+    "STOP": _nothing,
+    "MARK": _Machine._mark,
+    "POP": _Machine._pop,
+    "POP_MARK": lambda m, _: m._to_mark(),
     "DUP": lambda m, _: m.stack.append(m._last(1)[0]),
-    "BINPUT": _Machine._put, "LONG_BINPUT": _Machine._put, "MEMOIZE": _Machine._put, "PUT": _Machine._put,
-    "BINGET": lambda m, key: m.stack.append(m.memo[key]), "LONG_BINGET": lambda m, key: m.stack.append(m.memo[key]),
+    "BINPUT": _Machine._put,
+    "LONG_BINPUT": _Machine._put,
+    "MEMOIZE": _Machine._put,
+    "PUT": _Machine._put,
+    "BINGET": lambda m, key: m.stack.append(m.memo[key]),
+    "LONG_BINGET": lambda m, key: m.stack.append(m.memo[key]),
     "GET": lambda m, key: m.stack.append(m.memo[key]),
-    "APPEND": _Machine._append, "APPENDS": _Machine._appends,
-    "SETITEM": _Machine._set_item, "SETITEMS": _Machine._set_items, "ADDITEMS": _Machine._add_items,
-    "TUPLE": lambda m, _: m._gather(tuple), "LIST": lambda m, _: m._gather(list), "DICT": lambda m, _: m._gather(_pairs),
+    "APPEND": _Machine._append,
+    "APPENDS": _Machine._appends,
+    "SETITEM": _Machine._set_item,
+    "SETITEMS": _Machine._set_items,
+    "ADDITEMS": _Machine._add_items,
+    "TUPLE": lambda m, _: m._gather(tuple),
+    "LIST": lambda m, _: m._gather(list),
+    "DICT": lambda m, _: m._gather(_pairs),
     "FROZENSET": lambda m, _: m._gather(members),
-    "GLOBAL": _Machine._global, "STACK_GLOBAL": _Machine._stack_global,
-    "REDUCE": _Machine._call, "NEWOBJ": _Machine._call, "BUILD": _Machine._build, "BINPERSID": _Machine._persistent,
+    "GLOBAL": _Machine._global,
+    "STACK_GLOBAL": _Machine._stack_global,
+    "REDUCE": _Machine._call,
+    "NEWOBJ": _Machine._call,
+    "BUILD": _Machine._build,
+    "BINPERSID": _Machine._persistent,
 }

@@ -1,4 +1,6 @@
-"""Tensors and arrays out of pickles: our own functions behind the names by which torch and numpy pickle them."""
+"""Tensors and arrays out of pickles: our own functions behind the names by which torch and numpy
+pickle them.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,18 @@ from torch import Tensor
 from toolbox.weights.errors import WeightsError
 from toolbox.weights.pickles import Name, RefusedError, Shell, members, pairs, read_pickle
 
-STORAGES = {"DoubleStorage": torch.float64, "FloatStorage": torch.float32, "HalfStorage": torch.float16,
-            "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
-            "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool}
+STORAGES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch.save before torch 1.6
 _DTYPE = re.compile(r"[<>|=]?(?:[iuf][1248]|b1)")  # plain numbers: no objects, no structures
 
@@ -45,8 +56,15 @@ def storage_of(raw: bytes, dtype: torch.dtype, numel: int) -> Storage:
     return Storage(torch.frombuffer(bytearray(raw), dtype=dtype))
 
 
-def rebuild_tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], requires_grad: bool = False,
-                   hooks: Any = None, metadata: Any = None) -> Tensor:
+def rebuild_tensor(
+    storage: Any,
+    offset: int,
+    size: Sequence[int],
+    stride: Sequence[int],
+    requires_grad: bool = False,
+    hooks: Any = None,
+    metadata: Any = None,
+) -> Tensor:
     """``torch._utils._rebuild_tensor_v2``: a view of a storage, inside its bounds.
 
     Raises:
@@ -55,7 +73,11 @@ def rebuild_tensor(storage: Any, offset: int, size: Sequence[int], stride: Seque
     if not isinstance(storage, Storage):
         raise WeightsError(f"a tensor is made of a {type(storage).__name__}, not of a storage")
     numbers = [offset, *size, *stride]
-    if len(size) != len(stride) or len(size) > 16 or not all(isinstance(n, int) and 0 <= n < 2**48 for n in numbers):
+    if (
+        len(size) != len(stride)
+        or len(size) > 16
+        or not all(isinstance(n, int) and 0 <= n < 2**48 for n in numbers)
+    ):
         raise WeightsError("a tensor has a malformed shape")
     held, numel = storage.values.numel(), 1
     for n in size:
@@ -67,7 +89,8 @@ def rebuild_tensor(storage: Any, offset: int, size: Sequence[int], stride: Seque
 
 
 def load_from_bytes(raw: bytes) -> Storage:
-    """``torch.storage._load_from_bytes`` without its unrestricted ``torch.load``: the file format of torch before 1.6.
+    """``torch.storage._load_from_bytes`` without its unrestricted ``torch.load``: the file format of torch
+    before 1.6.
 
     Raises:
         RefusedError: when the inner file names anything but a storage.
@@ -77,7 +100,9 @@ def load_from_bytes(raw: bytes) -> Storage:
     if read_pickle(stream, _nobody) != _MAGIC or read_pickle(stream, _nobody) != _PROTOCOL:
         raise WeightsError("a tensor's data is not in torch's file format")
     if not read_pickle(stream, _nobody).get("little_endian", True):
-        raise WeightsError("the tensors are in big-endian order: convert the file on the machine that wrote it")
+        raise WeightsError(
+            "the tensors are in big-endian order: convert the file on the machine that wrote it"
+        )
     declared = read_pickle(stream, storage_names, _declared)
     keys = read_pickle(stream, _nobody)
     if not isinstance(declared, _Declared) or keys != [declared.key] or declared.view is not None:
@@ -102,7 +127,12 @@ def storage_id(value: Any) -> tuple[torch.dtype, str, int]:
     Raises:
         WeightsError: for any other persistent id.
     """
-    if not isinstance(value, tuple) or len(value) < 5 or value[0] != "storage" or not isinstance(value[1], Name):
+    if (
+        not isinstance(value, tuple)
+        or len(value) < 5
+        or value[0] != "storage"
+        or not isinstance(value[1], Name)
+    ):
         raise WeightsError("a persistent id that is no storage")
     _, kind, key, _, numel = value[:5]
     dtype = STORAGES.get(kind.text.rpartition(".")[2])
@@ -135,7 +165,9 @@ class Dtype(Shell):
 
     def __init__(self, code: str, *flags: Any) -> None:
         if not isinstance(code, str) or not _DTYPE.fullmatch(code):
-            raise RefusedError(f"the numpy type {str(code)[:20]!r}" if isinstance(code, str) else "a malformed numpy type")
+            raise RefusedError(
+                f"the numpy type {str(code)[:20]!r}" if isinstance(code, str) else "a malformed numpy type"
+            )
         self.numpy = np.dtype(code)
 
     def build(self, state: Any) -> None:
@@ -196,16 +228,18 @@ def _untyped(raw: Any) -> Storage:
 #: Names that tensors, arrays and plain containers need.
 DATA_NAMES: dict[tuple[str, str], Callable[..., Any] | None] = {
     ("collections", "OrderedDict"): pairs,
-    ("builtins", "set"): members, ("__builtin__", "set"): members,
+    ("builtins", "set"): members,
+    ("__builtin__", "set"): members,
     ("builtins", "bytearray"): lambda raw=b"": bytearray(raw) if isinstance(raw, bytes) else bytearray(),
     ("torch", "Size"): lambda sizes=(): tuple(sizes),
     ("torch._utils", "_rebuild_parameter"): lambda tensor, requires_grad=True, hooks=None: tensor,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
     ("torch.storage", "_load_from_bytes"): _untyped,
-    ("numpy", "dtype"): Dtype, ("numpy", "ndarray"): None, ("_codecs", "encode"): _latin1,
+    ("numpy", "dtype"): Dtype,
+    ("numpy", "ndarray"): None,
+    ("_codecs", "encode"): _latin1,
 }
 for _package in ("numpy.core", "numpy._core"):  # before and after numpy 2
     DATA_NAMES[f"{_package}.multiarray", "scalar"] = _scalar
     DATA_NAMES[f"{_package}.multiarray", "_reconstruct"] = Array
     DATA_NAMES[f"{_package}.numeric", "_frombuffer"] = _from_buffer
-

@@ -30,15 +30,21 @@ def file_sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_release(path: str | Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any], *,
-                  metadata: Mapping[str, str] | None = None, replace: bool = False) -> Path:
+def write_release(
+    path: str | Path,
+    tensors: Mapping[str, Tensor],
+    card: Mapping[str, Any],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Path:
     """Write ``NAME.safetensors`` and its card ``NAME.json``, each whole or not at all.
 
     Args:
         path: of the safetensors file.
         tensors: by name.
-        card: JSON values: what it is, config, metrics with protocol, data, licence, versions. ``file``, ``sha256`` and
-            ``tensors`` (how many) are filled in.
+        card: JSON values: what it is, config, metrics with protocol, data, licence, versions. ``file``,
+            ``sha256`` and ``tensors`` (how many) are filled in.
         metadata: texts for the header of the safetensors file.
         replace: write over files that are there.
 
@@ -46,7 +52,8 @@ def write_release(path: str | Path, tensors: Mapping[str, Tensor], card: Mapping
         the path.
 
     Raises:
-        WeightsError: for another suffix, files that are there already, values that JSON cannot hold, a full disk.
+        WeightsError: for another suffix, files that are there already, values that JSON cannot hold, a full
+            disk.
     """
     path = Path(path)
     card_file = card_path(path)
@@ -56,7 +63,9 @@ def write_release(path: str | Path, tensors: Mapping[str, Tensor], card: Mapping
         path.parent.mkdir(parents=True, exist_ok=True)
         _save(tensors, beside, metadata)
         complete = {**card, "file": path.name, "sha256": file_sha256(beside), "tensors": len(tensors)}
-        standard = json.loads(json.dumps(complete), parse_constant=str)  # JSON knows no NaN: it becomes a text
+        standard = json.loads(
+            json.dumps(complete), parse_constant=str
+        )  # JSON knows no NaN: it becomes a text
         _write_synced(card_beside, json.dumps(standard, indent=2, ensure_ascii=False) + "\n")
         shutil.copymode(card_beside, beside)  # safetensors makes files for their owner only
         os.replace(beside, path)
@@ -81,8 +90,10 @@ def read_release(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise WeightsError(f"{path} does not exist, only its card does")
     found = file_sha256(path)
     if found != card.get("sha256"):
-        raise WeightsError(f"{path} is not the file that its card {card_path(path).name} describes: sha256 {found[:12]}... "
-                           f"found, {str(card.get('sha256'))[:12]}... in the card; fetch both again")
+        raise WeightsError(
+            f"{path} is not the file that its card {card_path(path).name} describes: sha256 {found[:12]}... "
+            f"found, {str(card.get('sha256'))[:12]}... in the card; fetch both again"
+        )
     weights = read_weights(path)
     if weights.format != "safetensors":
         raise WeightsError(f"{path} is no release file: it is {weights.format}, not safetensors")
@@ -113,11 +124,16 @@ def read_card(path: str | Path) -> dict[str, Any]:
 
 def _check_target(path: Path, card_file: Path, replace: bool) -> None:
     if path.suffix != SUFFIX:
-        raise WeightsError(f"{path}: a release file is called NAME{SUFFIX}; write {path.with_suffix(SUFFIX).name}")
+        raise WeightsError(
+            f"{path}: a release file is called NAME{SUFFIX}; write {path.with_suffix(SUFFIX).name}"
+        )
     there = [str(p) for p in (path, card_file) if p.exists()]
     if there and not replace:
-        raise WeightsError(f"{' and '.join(there)} exist{'s' if len(there) == 1 else ''} already: name another file, or replace "
-                           "with --force")
+        raise WeightsError(
+            f"{' and '.join(there)} exist{'s' if len(there) == 1 else ''} already: name another file, or "
+            "replace "
+            "with --force"
+        )
     for target in (path, card_file):
         if target.is_dir():
             raise WeightsError(f"{target} is a folder")

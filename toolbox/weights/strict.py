@@ -9,15 +9,30 @@ from torch import Tensor
 
 
 def misfits(state: Mapping[str, Any], own: Mapping[str, Any]) -> str:
-    """What keeps ``state`` (a file's) from being loaded into a model whose state dict is ``own``; '' = it fits."""
+    """What keeps ``state`` (a file's) from being loaded into a model whose state dict is ``own``; '' = it
+    fits.
+    """
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
-    shapes = [f"{key}: {tuple(state[key].shape)} in the file, {tuple(own[key].shape)} in the model" for key in own
-              if key in state and isinstance(own[key], Tensor) and isinstance(state[key], Tensor)
-              and state[key].shape != own[key].shape]
-    no_tensor = [key for key in own if key in state and isinstance(own[key], Tensor) and not isinstance(state[key], Tensor)]
-    groups = [("missing in the file", missing), ("not in the model", unexpected), ("other shapes", shapes),
-              ("not tensors in the file", no_tensor)]
+    shapes = [
+        f"{key}: {tuple(state[key].shape)} in the file, {tuple(own[key].shape)} in the model"
+        for key in own
+        if key in state
+        and isinstance(own[key], Tensor)
+        and isinstance(state[key], Tensor)
+        and state[key].shape != own[key].shape
+    ]
+    no_tensor = [
+        key
+        for key in own
+        if key in state and isinstance(own[key], Tensor) and not isinstance(state[key], Tensor)
+    ]
+    groups = [
+        ("missing in the file", missing),
+        ("not in the model", unexpected),
+        ("other shapes", shapes),
+        ("not tensors in the file", no_tensor),
+    ]
     return "; ".join(listed(title, items) for title, items in groups if items)
 
 

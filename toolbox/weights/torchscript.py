@@ -1,4 +1,6 @@
-"""The tensors of a TorchScript archive (OpenAI's CLIP files), without its code: ``torch.jit.load`` is never called."""
+"""The tensors of a TorchScript archive (OpenAI's CLIP files), without its code: ``torch.jit.load`` is never
+called.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ class _Archive:
 
     def load(self) -> Any:
         if self._read("byteorder", b"little").strip() != b"little":
-            raise WeightsError("the tensors are in big-endian order: convert the file on the machine that wrote it")
+            raise WeightsError(
+                "the tensors are in big-endian order: convert the file on the machine that wrote it"
+            )
         return read_pickle(io.BytesIO(self._read("data.pkl")), self._name, self._storage)
 
     def _read(self, member: str, default: bytes | None = None) -> bytes:
@@ -81,7 +85,10 @@ class _Archive:
 
     def _name(self, module: str, name: str) -> Name | None:
         if module == "__torch__" or module.startswith("__torch__."):
-            return Name(f"{module}.{name}", lambda *_: ScriptObject(f"{module}.{name}", self._tensor_names(module, name)))
+            return Name(
+                f"{module}.{name}",
+                lambda *_: ScriptObject(f"{module}.{name}", self._tensor_names(module, name)),
+            )
         if module == "torch._utils" and name in _CALLS:
             return Name(f"{module}.{name}", _CALLS[name])
         if module == "torch.jit._pickle" and name in _LISTS:
@@ -97,9 +104,13 @@ class _Archive:
         return self._storages[key, dtype]
 
     def _tensor_names(self, module: str, name: str) -> set[str] | None:
-        """Which attributes of a class are parameters or buffers, read from its text; None where the text is not there."""
+        """Which attributes of a class are parameters or buffers, read from its text; None where the text is
+        not there.
+        """
         if (module, name) not in self._named:
             text = self._read(f"code/{module.replace('.', '/')}.py", b"").decode(errors="replace")
             lists = re.search(rf"class {re.escape(name)}\(Module\):{_LISTED}", text)
-            self._named[module, name] = set(re.findall(r'"([^"]*)"', "".join(lists.groups()))) if lists else None
+            self._named[module, name] = (
+                set(re.findall(r'"([^"]*)"', "".join(lists.groups()))) if lists else None
+            )
         return self._named[module, name]

@@ -22,9 +22,11 @@ def plugin_info() -> dict[str, object]:
     return {
         "name": "klish",
         "title": "KLiSH",
-        "paper": "Extracting Semantic Knowledge from GANs with Unsupervised Learning (TPAMI, arXiv 2211.16710)",
+        "paper": "Extracting Semantic Knowledge from GANs with Unsupervised Learning (TPAMI, arXiv "
+        "2211.16710)",
         "api_version": 1,
-        "summary": "Clusters of generator features, merged by linear separability; k-means, KASP and AHC beside it.",
+        "summary": "Clusters of generator features, merged by linear separability; k-means, KASP and AHC "
+        "beside it.",
     }
 
 

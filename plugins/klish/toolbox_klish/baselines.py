@@ -1,4 +1,6 @@
-"""The clusterers that KLiSH is compared with (sec. 4.1): k-means, KASP, and agglomerative clustering with a linear classifier."""
+"""The clusterers that KLiSH is compared with (sec. 4.1): k-means, KASP, and agglomerative clustering with a
+linear classifier.
+"""
 
 from __future__ import annotations
 
@@ -61,35 +63,61 @@ class LinearClusterer(Clusterer):
 
     def _fitted(self, attribute: str) -> Any:
         if not hasattr(self, attribute):
-            raise ValueError(f"{type(self).__name__} has found no clusters yet: call fit(features) or load_state(state) first")
+            raise ValueError(
+                f"{type(self).__name__} has found no clusters yet: call fit(features) or load_state(state) "
+                "first"
+            )
         return getattr(self, attribute)
 
 
 class LloydKMeans(LinearClusterer):
-    """k-means as KLiSH starts from it: greedy k-means++ and Lloyd's steps, over features that need not fit in memory.
+    """k-means as KLiSH starts from it: greedy k-means++ and Lloyd's steps, over features that need not fit in
+    memory.
 
     Args:
         clusters: K. metric: 'euclidean', or 'arccos': the angle between features.
         steps, tolerance, restarts, sample, seed: see :func:`toolbox_klish.kmeans.kmeans`.
     """
 
-    def __init__(self, clusters: int = 20, metric: str = "euclidean", steps: int = 20, tolerance: float = 1e-3, restarts: int = 1,
-                 sample: int = 65_536, seed: int = 0) -> None:
+    def __init__(
+        self,
+        clusters: int = 20,
+        metric: str = "euclidean",
+        steps: int = 20,
+        tolerance: float = 1e-3,
+        restarts: int = 1,
+        sample: int = 65_536,
+        seed: int = 0,
+    ) -> None:
         super().__init__(clusters)
         check_choice("metric", metric, METRICS)
         self.metric, self.steps, self.tolerance, self.restarts = metric, steps, tolerance, restarts
         self.sample, self.seed = sample, seed
 
     def _fit(self, blocks: FeatureBlocks) -> None:
-        centres = kmeans(blocks, self.clusters, self.seed, self.metric, self.steps, self.tolerance, self.restarts, self.sample)
+        centres = kmeans(
+            blocks,
+            self.clusters,
+            self.seed,
+            self.metric,
+            self.steps,
+            self.tolerance,
+            self.restarts,
+            self.sample,
+        )
         self._nearest = nearest(blocks, centres, self.metric).cpu().numpy()
         self.centres_ = centres.cpu().numpy()
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of the nearest centre; ``k`` can only be ``clusters``, as k-means has no hierarchy."""
+        """The classifier of the nearest centre; ``k`` can only be ``clusters``, as k-means has no
+        hierarchy.
+        """
         planes = centre_planes(torch.from_numpy(self._fitted("centres_")), self.metric)
         if k != self.clusters:
-            raise ValueError(f"cut(k={k!r}): k-means was fitted with clusters={self.clusters} and knows no other number; fit again")
+            raise ValueError(
+                f"cut(k={k!r}): k-means was fitted with clusters={self.clusters} and knows no other number; "
+                "fit again"
+            )
         return LinearClassifier(planes.weight.numpy(), planes.bias.numpy(), getattr(self, "_nearest", None))
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -104,7 +132,9 @@ class LloydKMeans(LinearClusterer):
 class GroupedClassifier(LinearClassifier):
     """A classifier of groups of planes: a group scores as its best plane does."""
 
-    def __init__(self, planes: Planes, groups: NDArray[np.integer], labels: NDArray[np.integer] | None) -> None:
+    def __init__(
+        self, planes: Planes, groups: NDArray[np.integer], labels: NDArray[np.integer] | None
+    ) -> None:
         super().__init__(planes.weight.numpy(), planes.bias.numpy(), labels)
         self.groups = groups
 
@@ -116,7 +146,9 @@ class GroupedClassifier(LinearClassifier):
     def scores(self, features: ArrayLike) -> NDArray[np.floating]:
         """(N, K) best score of each group."""
         each = super().scores(features)
-        return np.stack([each[:, self.groups == group].max(axis=1) for group in range(self.n_clusters)], axis=1)
+        return np.stack(
+            [each[:, self.groups == group].max(axis=1) for group in range(self.n_clusters)], axis=1
+        )
 
 
 class KASP(LinearClusterer):
@@ -131,14 +163,32 @@ class KASP(LinearClusterer):
 
     one_fit = True
 
-    def __init__(self, clusters: int = 20, centres: int = 100, neighbours: int = 3, seed: int = 0, steps: int = 20,
-                 sample: int = 65_536) -> None:
+    def __init__(
+        self,
+        clusters: int = 20,
+        centres: int = 100,
+        neighbours: int = 3,
+        seed: int = 0,
+        steps: int = 20,
+        sample: int = 65_536,
+    ) -> None:
         super().__init__(clusters)
         if clusters >= centres:
-            raise ValueError(f"clusters={clusters} must be below centres={centres}: groups are made of centres; raise centres")
+            raise ValueError(
+                f"clusters={clusters} must be below centres={centres}: groups are made of centres; raise "
+                "centres"
+            )
         if not 1 <= neighbours < centres:
-            raise ValueError(f"neighbours={neighbours!r} must lie in 1..{centres - 1}, one below centres={centres}")
-        self.centres, self.neighbours, self.seed, self.steps, self.sample = centres, neighbours, seed, steps, sample
+            raise ValueError(
+                f"neighbours={neighbours!r} must lie in 1..{centres - 1}, one below centres={centres}"
+            )
+        self.centres, self.neighbours, self.seed, self.steps, self.sample = (
+            centres,
+            neighbours,
+            seed,
+            steps,
+            sample,
+        )
         self._groups: dict[int, NDArray[np.int64]] = {}
 
     def _fit(self, blocks: FeatureBlocks) -> None:
@@ -148,12 +198,16 @@ class KASP(LinearClusterer):
         self.centres_, self._groups = centres.cpu().numpy(), {}
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of ``k`` groups, from a spectral clustering of its own: groups of different ``k`` need not be nested."""
+        """The classifier of ``k`` groups, from a spectral clustering of its own: groups of different ``k``
+        need not be nested.
+        """
         centres = self._fitted("centres_")
         if k not in self._groups:
             self._groups[k] = on_main(lambda: self._spectral(centres, k))
         groups, first = self._groups[k], getattr(self, "_nearest", None)
-        return GroupedClassifier(centre_planes(torch.from_numpy(centres)), groups, None if first is None else groups[first])
+        return GroupedClassifier(
+            centre_planes(torch.from_numpy(centres)), groups, None if first is None else groups[first]
+        )
 
     def _spectral(self, centres: NDArray[np.float64], k: int) -> NDArray[np.int64]:
         """(centres) group of each, numbered without gaps: the discretisation may leave one empty."""
@@ -164,10 +218,19 @@ class KASP(LinearClusterer):
         if not 1 <= k < len(centres):
             raise ValueError(f"cut(k={k!r}): {len(centres)} centres make 1 to {len(centres) - 1} groups")
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Graph is not fully connected")  # three neighbours seldom connect it
-            warnings.filterwarnings("ignore", message="The spectral clustering API has changed")  # said of square inputs
-            model = SpectralClustering(k, affinity="nearest_neighbors", n_neighbors=self.neighbours, assign_labels="discretize",
-                                       random_state=self.seed).fit(centres)
+            warnings.filterwarnings(
+                "ignore", message="Graph is not fully connected"
+            )  # three neighbours seldom connect it
+            warnings.filterwarnings(
+                "ignore", message="The spectral clustering API has changed"
+            )  # said of square inputs
+            model = SpectralClustering(
+                k,
+                affinity="nearest_neighbors",
+                n_neighbors=self.neighbours,
+                assign_labels="discretize",
+                random_state=self.seed,
+            ).fit(centres)
         return _without_empty(np.asarray(model.labels_, dtype=np.int64), centres, k)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -181,22 +244,32 @@ class KASP(LinearClusterer):
 
 
 class AHC(LinearClusterer):
-    """Agglomerative clustering of a sample, and a linear classifier trained on its clusters for all other rows.
+    """Agglomerative clustering of a sample, and a linear classifier trained on its clusters for all other
+    rows.
 
     Memory grows with the square of ``rows``: half of their distances are held at 8 bytes each.
 
     Args:
         clusters: number of clusters.
         linkage: 'ward' on features as they are, or 'arccos': average linkage of cosine distances.
-        rows: at most so many random rows are clustered. The paper has 16 images, the authors' code 32 of 64 x 64.
-        classifier_steps: at most so many full steps of the classifier (1000 in the authors' code). learning_rate: of its Adam.
+        rows: at most so many random rows are clustered. The paper has 16 images, the authors' code 32 of 64 x
+            64.
+        classifier_steps: at most so many full steps of the classifier (1000 in the authors' code).
+            learning_rate: of its Adam.
         seed: of the sample.
     """
 
     one_fit = True
 
-    def __init__(self, clusters: int = 20, linkage: str = "ward", rows: int = 16_384, classifier_steps: int = 1000,
-                 learning_rate: float = 1e-3, seed: int = 0) -> None:
+    def __init__(
+        self,
+        clusters: int = 20,
+        linkage: str = "ward",
+        rows: int = 16_384,
+        classifier_steps: int = 1000,
+        learning_rate: float = 1e-3,
+        seed: int = 0,
+    ) -> None:
         super().__init__(clusters)
         check_choice("linkage", linkage, LINKAGES)
         if rows < clusters:
@@ -206,7 +279,9 @@ class AHC(LinearClusterer):
         self._cuts: dict[int, LinearClassifier] = {}
 
     def _fit(self, blocks: FeatureBlocks) -> None:
-        chosen = np.random.default_rng(self.seed).choice(blocks.total, size=min(self.rows, blocks.total), replace=False)
+        chosen = np.random.default_rng(self.seed).choice(
+            blocks.total, size=min(self.rows, blocks.total), replace=False
+        )
         check_memory(len(chosen))
         self._sample = blocks.take(np.sort(chosen))
         self.children_ = on_main(lambda: self._tree(self._sample))
@@ -219,23 +294,37 @@ class AHC(LinearClusterer):
         if self.linkage == "ward":
             model = AgglomerativeClustering(n_clusters=1, compute_full_tree=True, linkage="ward")
         else:
-            model = AgglomerativeClustering(n_clusters=1, compute_full_tree=True, linkage="average", metric="cosine")
+            model = AgglomerativeClustering(
+                n_clusters=1, compute_full_tree=True, linkage="average", metric="cosine"
+            )
         return np.asarray(model.fit(sample).children_, dtype=np.int64)
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of the ``k`` clusters that the tree has before its last k - 1 merges; ``labels_`` are what it predicts."""
+        """The classifier of the ``k`` clusters that the tree has before its last k - 1 merges; ``labels_``
+        are what it predicts.
+        """
         children = self._fitted("children_")
         if not 1 <= k <= len(children) + 1:
-            raise ValueError(f"cut(k={k!r}): a tree over {len(children) + 1} rows has 1 to {len(children) + 1} clusters")
+            raise ValueError(
+                f"cut(k={k!r}): a tree over {len(children) + 1} rows has 1 to {len(children) + 1} clusters"
+            )
         if k not in self._cuts:
             if not hasattr(self, "_sample"):
-                raise ValueError(f"cut(k={k!r}): after load_state only k={sorted(self._cuts)} is known; fit again for others")
+                raise ValueError(
+                    f"cut(k={k!r}): after load_state only k={sorted(self._cuts)} is known; fit again for "
+                    "others"
+                )
             self._cuts[k] = self._classifier(cut_tree(children, k))
         return self._cuts[k]
 
     def _classifier(self, labels: NDArray[np.int64]) -> LinearClassifier:
-        planes = train_softmax(torch.from_numpy(self._sample), torch.from_numpy(labels), self.linkage == "ward",
-                               self.classifier_steps, self.learning_rate)
+        planes = train_softmax(
+            torch.from_numpy(self._sample),
+            torch.from_numpy(labels),
+            self.linkage == "ward",
+            self.classifier_steps,
+            self.learning_rate,
+        )
         found = torch.cat([planes(x.cpu()).argmax(dim=1) for _, x in self._blocks])
         return LinearClassifier(planes.weight.numpy(), planes.bias.numpy(), found.numpy())
 
@@ -257,7 +346,7 @@ def cut_tree(children: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """
     rows = len(children) + 1
     parent = np.arange(2 * rows - 1)
-    for merge, (one, other) in enumerate(children[:rows - k]):
+    for merge, (one, other) in enumerate(children[: rows - k]):
         parent[one] = parent[other] = rows + merge
     for node in range(rows + (rows - k) - 1, -1, -1):
         parent[node] = parent[parent[node]]
@@ -266,7 +355,9 @@ def cut_tree(children: NDArray[np.int64], k: int) -> NDArray[np.int64]:
 
 
 def _without_empty(groups: NDArray[np.int64], centres: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Groups 0..k-1, each with a centre: an empty one takes the centre furthest from the mean of the largest group."""
+    """Groups 0..k-1, each with a centre: an empty one takes the centre furthest from the mean of the largest
+    group.
+    """
     groups = groups.copy()
     for group in range(k):
         if not (groups == group).any():
@@ -281,5 +372,8 @@ def check_memory(rows: int) -> None:
     needed = 4 * rows * rows
     has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
     if needed > has:
-        raise ValueError(f"rows={rows} need {needed / 2**30:.0f} GiB for their distances, this machine has {has / 2**30:.0f}: "
-                         f"set rows to {int((has / 8) ** 0.5)} or fewer")
+        raise ValueError(
+            f"rows={rows} need {needed / 2**30:.0f} GiB for their distances, this machine has "
+            f"{has / 2**30:.0f}: "
+            f"set rows to {int((has / 8) ** 0.5)} or fewer"
+        )

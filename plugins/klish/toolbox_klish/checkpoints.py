@@ -1,4 +1,6 @@
-"""Where a fit stands, in a file: an interrupted one goes on from it and ends with the same tree to the bit."""
+"""Where a fit stands, in a file: an interrupted one goes on from it and ends with the same tree to
+the bit.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ class Checkpoint:
     """A file that a fit writes from time to time, whole or not at all.
 
     Args:
-        path: of the file; ranks after the first add their number to its name. None = nothing is written or read.
+        path: of the file; ranks after the first add their number to its name. None = nothing is written or
+            read.
         identity: what must be equal for a fit to go on from it: {name: JSON value}.
         every: seconds between two writes.
     """
@@ -59,11 +62,15 @@ class Checkpoint:
             ValueError: when the file is broken, or that of another fit.
         """
         standing = together(self._read)
-        everyone = gather_objects(None if standing is None else (len(standing.tree.merges), standing.tree.passes))
+        everyone = gather_objects(
+            None if standing is None else (len(standing.tree.merges), standing.tree.passes)
+        )
         if standing is None or None in everyone:
             return None
         merges, passes = min(everyone)  # ranks may have been stopped at different steps
-        standing.tree = _until(standing.tree, merges, passes) if merges < len(standing.tree.merges) else standing.tree
+        standing.tree = (
+            _until(standing.tree, merges, passes) if merges < len(standing.tree.merges) else standing.tree
+        )
         return standing
 
     def save(self, standing: Standing, now: bool = False) -> None:
@@ -83,28 +90,41 @@ class Checkpoint:
                 arrays = {name: file[name] for name in file.files}
             there = json.loads(str(arrays["identity"]))
         except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
-            raise ValueError(f"{what} is broken, or not of a KLiSH fit ({error}): give another path, or remove it to begin "
-                             "again") from error
+            raise ValueError(
+                f"{what} is broken, or not of a KLiSH fit ({error}): give another path, or remove it to "
+                "begin "
+                "again"
+            ) from error
         for name, here in self._identity.items():
             if there.get(name) != here:
-                raise ValueError(f"{what} is of another fit: {name} was {there.get(name)!r}, and is {here!r} now; give another "
-                                 "path, or remove it to begin again")
+                raise ValueError(
+                    f"{what} is of another fit: {name} was {there.get(name)!r}, and is {here!r} now; give "
+                    "another "
+                    "path, or remove it to begin again"
+                )
         return _standing(arrays)
 
 
 def _arrays(standing: Standing) -> dict[str, NDArray[Any]]:
     tree = standing.tree
     rows: dict[str, list[Any]] = dict(iou=tree.iou, ecos=tree.ecos, sizes=tree.sizes, members=tree.members)
-    rows |= dict(weight=[planes.weight for planes in tree.planes], bias=[planes.bias for planes in tree.planes])
+    rows |= dict(
+        weight=[planes.weight for planes in tree.planes], bias=[planes.bias for planes in tree.planes]
+    )
     return {
         "labels": standing.labels.numpy().astype(np.min_scalar_type(tree.clusters)),
-        "start_weight": standing.start.weight.cpu().numpy(), "start_bias": standing.start.bias.cpu().numpy(),
+        "start_weight": standing.start.weight.cpu().numpy(),
+        "start_bias": standing.start.bias.cpu().numpy(),
         **{f"filter_{name}": value for name, value in standing.filter.items()},
         "merges": np.array(tree.merges, dtype=np.int64).reshape(-1, 3),
         "nodes": np.array(tree.nodes, dtype=np.int64).reshape(-1, 3),
         "groups": np.array([len(planes) for planes in tree.planes], dtype=np.int64),
-        "seconds": np.array(tree.seconds), "passes": np.array(tree.passes),
-        **{name: np.concatenate([np.asarray(part) for part in parts]) if parts else np.zeros(0) for name, parts in rows.items()},
+        "seconds": np.array(tree.seconds),
+        "passes": np.array(tree.passes),
+        **{
+            name: np.concatenate([np.asarray(part) for part in parts]) if parts else np.zeros(0)
+            for name, parts in rows.items()
+        },
     }
 
 
@@ -114,13 +134,21 @@ def _standing(arrays: dict[str, NDArray[Any]]) -> Standing:
     ends = np.cumsum(arrays["groups"])[:-1]
     weights, biases = (np.split(arrays[name], ends) for name in ("weight", "bias"))
     tree = MergeTree(
-        clusters, [(int(k), int(kept), int(removed)) for k, kept, removed in arrays["merges"]],
+        clusters,
+        [(int(k), int(kept), int(removed)) for k, kept, removed in arrays["merges"]],
         [(int(kept), int(removed), int(new)) for kept, removed, new in arrays["nodes"]],
-        iou=_ragged(arrays["iou"], clusters, steps), ecos=_ragged(arrays["ecos"], clusters, merges),
+        iou=_ragged(arrays["iou"], clusters, steps),
+        ecos=_ragged(arrays["ecos"], clusters, merges),
         sizes=_ragged(arrays["sizes"], clusters, steps),
-        planes=[Planes(torch.from_numpy(w), torch.from_numpy(b)) for w, b in zip(weights, biases, strict=True)] if steps else [],
+        planes=[
+            Planes(torch.from_numpy(w), torch.from_numpy(b)) for w, b in zip(weights, biases, strict=True)
+        ]
+        if steps
+        else [],
         members=[row.tolist() for row in _ragged(arrays["members"], clusters, steps)],
-        passes=int(arrays["passes"]), seconds=arrays["seconds"].tolist())
+        passes=int(arrays["passes"]),
+        seconds=arrays["seconds"].tolist(),
+    )
     kept = {name.removeprefix("filter_"): arrays[name] for name in arrays if name.startswith("filter_")}
     return Standing(torch.from_numpy(arrays["labels"].astype(np.int64)), start, kept, tree)
 
@@ -132,6 +160,8 @@ def _ragged(flat: NDArray[Any], first: int, rows: int) -> list[NDArray[Any]]:
 
 def _until(tree: MergeTree, merges: int, passes: int) -> MergeTree:
     """The tree as it was after so many merges."""
-    by_step = {name: getattr(tree, name)[:merges + 1] for name in ("iou", "sizes", "planes", "members", "seconds")}
+    by_step = {
+        name: getattr(tree, name)[: merges + 1] for name in ("iou", "sizes", "planes", "members", "seconds")
+    }
     by_merge = {name: getattr(tree, name)[:merges] for name in ("merges", "nodes", "ecos")}
     return MergeTree(tree.clusters, passes=passes, **by_step, **by_merge)

@@ -19,7 +19,9 @@ def check_whole(name: str, number: Any) -> None:
 def check_choice(name: str, value: Any, known: Iterable[str]) -> None:
     """One of a few words, or ValueError with the near miss."""
     if value not in known:
-        raise ValueError(f"{name}={value!r} is unknown{near_miss(str(value), known)}; there are: {', '.join(known)}")
+        raise ValueError(
+            f"{name}={value!r} is unknown{near_miss(str(value), known)}; there are: {', '.join(known)}"
+        )
 
 
 def usable_device(name: str | None) -> str:
@@ -35,5 +37,7 @@ def usable_device(name: str | None) -> str:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name!r} cannot be used here: {str(error).splitlines()[0]}; cpu always can") from error
+        raise ValueError(
+            f"device={name!r} cannot be used here: {str(error).splitlines()[0]}; cpu always can"
+        ) from error
     return name

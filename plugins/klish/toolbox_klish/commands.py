@@ -1,4 +1,6 @@
-"""``toolbox klish``: what the plugin adds to the command line. Heavy modules are imported when a command is called."""
+"""``toolbox klish``: what the plugin adds to the command line. Heavy modules are imported when a command is
+called.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +14,20 @@ from toolbox_klish.table_command import add_arguments
 
 def add_commands(subparsers: Any) -> None:
     """Add ``klish`` with its own sub-commands."""
-    parser: argparse.ArgumentParser = subparsers.add_parser("klish", help="clusters of generator features: fits, pictures, tables",
-                                                            description="Clusters of generator features (KLiSH).")
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "klish",
+        help="clusters of generator features: fits, pictures, tables",
+        description="Clusters of generator features (KLiSH).",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_fit(commands.add_parser("fit", help="cluster the features of a generator as a config says, and draw the clusters"))
-    table = commands.add_parser("table", help="Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters")
+    _add_fit(
+        commands.add_parser(
+            "fit", help="cluster the features of a generator as a config says, and draw the clusters"
+        )
+    )
+    table = commands.add_parser(
+        "table", help="Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters"
+    )
     add_arguments(table)
     table.set_defaults(execute=_table)
     add_look_commands(commands)
@@ -28,15 +39,21 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
 
     add_config_arguments(parser)
     parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
-    parser.add_argument("--resume", action="store_true", help="go on with the run of this folder: fit what is missing")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run of this folder: fit what is missing"
+    )
     parser.add_argument("--no-pictures", action="store_true", help="skip the pictures at the end")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, what it takes, and stop")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be done, what it takes, and stop"
+    )
     parser.set_defaults(execute=_fit)
 
 
 def _add_cost(parser: argparse.ArgumentParser) -> None:
     """The defaults are the paper's size."""
-    parser.add_argument("--rows", type=int, default=256 * 256 * 256, help="pixels (paper: 256 images of 256 x 256)")
+    parser.add_argument(
+        "--rows", type=int, default=256 * 256 * 256, help="pixels (paper: 256 images of 256 x 256)"
+    )
     parser.add_argument("--width", type=int, default=992, help="channels (paper: 496 to 992)")
     parser.add_argument("--first", type=int, default=100, help="first clusters (paper: 100)")
     parser.add_argument("--bytes-each", type=int, choices=(2, 4), default=2, help="of a stored feature")
@@ -53,10 +70,21 @@ def _fit(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from toolbox_klish.plan import describe
 
-        print(describe(planned(arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)))
+        print(
+            describe(
+                planned(arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)
+            )
+        )
         return 0
-    folder = fit(arguments.config, arguments.work_dir, arguments.quick, arguments.resume, options, arguments.plugin,
-                 pictures=not arguments.no_pictures)
+    folder = fit(
+        arguments.config,
+        arguments.work_dir,
+        arguments.quick,
+        arguments.resume,
+        options,
+        arguments.plugin,
+        pictures=not arguments.no_pictures,
+    )
     print(folder / "report.html" if (folder / "report.html").is_file() else folder)
     return 0
 

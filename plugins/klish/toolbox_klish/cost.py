@@ -1,6 +1,6 @@
 """What a fit costs in memory and time, before it is begun: a model for planning, not a measurement.
 
-    toolbox klish cost --rows 16777216 --width 992 --first 100 --gpu h100
+toolbox klish cost --rows 16777216 --width 992 --first 100 --gpu h100
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ class Machine:
 
     Attributes:
         bandwidth: bytes to and from its memory.
-        flops: floating-point operations of products of float32. hessian_flops: of Hessians: TF32 where there are tensor cores.
+        flops: floating-point operations of products of float32. hessian_flops: of Hessians: TF32 where there
+            are tensor cores.
         memory: bytes.
         launch: seconds that a call of a kernel takes beside its work; 0 for a CPU.
     """
@@ -29,7 +30,8 @@ class Machine:
     launch: float = 0.0
 
 
-#: Data sheets, times the share that large products usually reach (bandwidth 0.7, products 0.6). Not measured here.
+#: Data sheets, times the share that large products usually reach (bandwidth 0.7, products 0.6). Not measured
+#: here.
 MACHINES = {
     "h100": Machine(0.7 * 3.35e12, 0.6 * 67e12, 0.6 * 495e12, 80e9, 1e-5),
     "a100-80": Machine(0.7 * 2.04e12, 0.6 * 19.5e12, 0.6 * 156e12, 80e9, 1e-5),
@@ -39,7 +41,8 @@ MACHINES = {
 
 @dataclass(frozen=True)
 class Effort:
-    """What training one class takes, in units of N rows. The numbers were counted on made data (100,000 x 64, 20 clusters).
+    """What training one class takes, in units of N rows. The numbers were counted on made data (100,000 x 64,
+    20 clusters).
 
     Attributes:
         passes: over all rows. near: readings of gathered rows, as float32.
@@ -62,7 +65,8 @@ class Cost:
 
     Attributes:
         features, confidences, scratch: bytes.
-        first, merges: seconds of the initial training and of all merges; k-means and the filter are not in it.
+        first, merges: seconds of the initial training and of all merges; k-means and the filter are not in
+            it.
     """
 
     features: float
@@ -80,8 +84,8 @@ class Cost:
 def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each: int = 2) -> Cost:
     """Cost of Newton's method for ``clusters`` classes, then for one class a merge.
 
-    Where there are enough rows merges are counted with working sets, the initial training without: on a GPU the sets of
-    many classes do not fit together.
+    Where there are enough rows merges are counted with working sets, the initial training without: on a GPU
+    the sets of many classes do not fit together.
 
     Args:
         rows: N. width: D. clusters: K0.
@@ -98,11 +102,18 @@ def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each:
     matrices = 2 * TOGETHER * (width + 1) ** 2 * 8
     gathered = min(room, 2 * rows * width) if enough else 0  # at most half of the rows
     rounds = -(-clusters // TOGETHER)
-    first = rounds * _reading(rows, width, machine, bytes_each, ON_ALL) + clusters * _computing(rows, width, machine, ON_ALL)
+    first = rounds * _reading(rows, width, machine, bytes_each, ON_ALL) + clusters * _computing(
+        rows, width, machine, ON_ALL
+    )
     one = ON_SETS if enough else ON_ALL
     merge = _reading(rows, width, machine, bytes_each, one) + _computing(rows, width, machine, one)
-    return Cost(features=rows * width * bytes_each, confidences=clusters * rows * (2 if large else 4),
-                scratch=scores + matrices + gathered, first=first, merges=max(clusters - 2, 0) * merge)
+    return Cost(
+        features=rows * width * bytes_each,
+        confidences=clusters * rows * (2 if large else 4),
+        scratch=scores + matrices + gathered,
+        first=first,
+        merges=max(clusters - 2, 0) * merge,
+    )
 
 
 def _reading(rows: int, width: int, machine: Machine, bytes_each: int, effort: Effort) -> float:
@@ -115,10 +126,14 @@ def _reading(rows: int, width: int, machine: Machine, bytes_each: int, effort: E
 
 
 def _computing(rows: int, width: int, machine: Machine, effort: Effort) -> float:
-    """Seconds of what one class takes beside them: gathered rows, Hessians (rows are copied for them), their factors."""
+    """Seconds of what one class takes beside them: gathered rows, Hessians (rows are copied for them), their
+    factors.
+    """
     near = effort.near * rows * width * 4 / machine.bandwidth
     hessians = effort.hessian * rows * (12 * width / machine.bandwidth + 2 * width**2 / machine.hessian_flops)
-    return near + hessians + effort.steps * ((width + 1) ** 3 / 3 / (machine.flops / 4) + 500 * machine.launch)
+    return (
+        near + hessians + effort.steps * ((width + 1) ** 3 / 3 / (machine.flops / 4) + 500 * machine.launch)
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -129,8 +144,14 @@ def execute(arguments: argparse.Namespace) -> int:
         check_whole(f"--{name}", getattr(arguments, name))
     machine = MACHINES[arguments.gpu]
     cost = estimate(arguments.rows, arguments.width, arguments.first, machine, arguments.bytes_each)
-    print(f"estimate, not a measurement: {arguments.rows:,} x {arguments.width}, {arguments.first} first clusters, {arguments.gpu}")
-    print(f"memory {cost.memory / GIB:.1f} GiB: features {cost.features / GIB:.1f}, confidences {cost.confidences / GIB:.1f}, "
-          f"scratch {cost.scratch / GIB:.1f}; the machine has {machine.memory / GIB:.1f}")
+    print(
+        f"estimate, not a measurement: {arguments.rows:,} x {arguments.width}, {arguments.first} first "
+        f"clusters, {arguments.gpu}"
+    )
+    print(
+        f"memory {cost.memory / GIB:.1f} GiB: features {cost.features / GIB:.1f}, confidences "
+        f"{cost.confidences / GIB:.1f}, "
+        f"scratch {cost.scratch / GIB:.1f}; the machine has {machine.memory / GIB:.1f}"
+    )
     print(f"initial training {cost.first:.0f} s, all merges {cost.merges:.0f} s")
     return 0

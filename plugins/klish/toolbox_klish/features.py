@@ -24,23 +24,32 @@ class FeatureBlocks:
     """This rank's rows of features, read block by block as often as needed, and checked once.
 
     Args:
-        features: array (N, D), memory map, or an iterable of chunks (n_i, D). One that can be iterated again and again is
-            never held as a whole; a generator, which can be read only once, is.
+        features: array (N, D), memory map, or an iterable of chunks (n_i, D). One that can be iterated again
+            and again is never held as a whole; a generator, which can be read only once, is.
         precision: 'float32' or 'float64', of the blocks.
-        rounded: whether second moments may be of products rounded to TF32 (:func:`toolbox_klish.products.second_moments`).
-        device: where the blocks are needed. On a GPU the features stay there if they fill less than 80 % of what is free.
+        rounded: whether second moments may be of products rounded to TF32
+            (:func:`toolbox_klish.products.second_moments`).
+        device: where the blocks are needed. On a GPU the features stay there if they fill less than 80 % of
+            what is free.
 
     Attributes:
-        rows: N on this rank; total: N over all ranks; first: number of this rank's first row among all; width: D.
+        rows: N on this rank; total: N over all ranks; first: number of this rank's first row among all;
+            width: D.
         fingerprint: of this rank's rows: their number, the first block, the range of each column.
-        same: whether all ranks hold the very same rows, which then count once (always so in a single process).
+        same: whether all ranks hold the very same rows, which then count once (always so in a single
+            process).
 
     Raises:
         ValueError: for a wrong shape, no rows, NaN or infinite values, or rows that are all equal.
     """
 
-    def __init__(self, features: Features, precision: str = "float32", device: torch.device | str = "cpu",
-                 rounded: bool = False) -> None:
+    def __init__(
+        self,
+        features: Features,
+        precision: str = "float32",
+        device: torch.device | str = "cpu",
+        rounded: bool = False,
+    ) -> None:
         self.dtype, self.device, self.rounded = DTYPES[precision], torch.device(device), rounded
         self._source = self._hold(_as_source(features))
         self.rows, lowest, highest = together(self._check)
@@ -48,10 +57,13 @@ class FeatureBlocks:
         self.fingerprint = _fingerprint(self.rows, next(iter(self))[1], lowest, highest)
         self.same = len(set(gather_objects(self.fingerprint))) == 1
         everyone = [self.rows] if self.same else gather_objects(self.rows)
-        self.total, self.first = sum(everyone), 0 if self.same else sum(everyone[:rank()])
+        self.total, self.first = sum(everyone), 0 if self.same else sum(everyone[: rank()])
         if self.rows > 1 and not int(self.sum((lowest < highest).any().long())):
-            raise ValueError(f"features are constant: all {self.rows} rows are equal, so that no cluster can be told from another; "
-                             "check the layers they were taken from")
+            raise ValueError(
+                f"features are constant: all {self.rows} rows are equal, so that no cluster can be told from "
+                "another; "
+                "check the layers they were taken from"
+            )
         self._moments: Tensor | None = None
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
@@ -64,24 +76,34 @@ class FeatureBlocks:
     def need(self, number: int, argument: str = "clusters") -> None:
         """Raise a ValueError if there are fewer rows than ``number``."""
         if self.total < number:
-            raise ValueError(f"{self.total} rows of features cannot make {argument}={number}: ask for at most {self.total}")
+            raise ValueError(
+                f"{self.total} rows of features cannot make {argument}={number}: ask for at most {self.total}"
+            )
 
     def take(self, wanted: NDArray[np.integer]) -> NDArray[np.floating]:
         """Features of rows by their sorted numbers over all ranks, on every rank."""
         mine = wanted[(wanted >= self.first) & (wanted < self.first + self.rows)] - self.first
-        parts = [block[torch.from_numpy(mine[(mine >= at.start) & (mine < at.stop)] - at.start).to(self.device)].cpu().numpy()
-                 for at, block in self]
+        parts = [
+            block[torch.from_numpy(mine[(mine >= at.start) & (mine < at.stop)] - at.start).to(self.device)]
+            .cpu()
+            .numpy()
+            for at, block in self
+        ]
         own = np.concatenate(parts)
         return own if self.same else np.concatenate(gather_objects(own))
 
     def sum(self, value: Tensor) -> Tensor:
-        """Elementwise sum of every rank's value; this rank's own where all hold the same rows. A new tensor."""
+        """Elementwise sum of every rank's value; this rank's own where all hold the same rows. A
+        new tensor.
+        """
         return value.clone() if self.same else sum_over_ranks(value)
 
     def moments(self) -> Tensor:
         """(D + 1, D + 1) sum of [x 1] [x 1]^T over this rank's rows, float64; computed once."""
         if self._moments is None:
-            self._moments = torch.zeros(self.width + 1, self.width + 1, dtype=torch.float64, device=self.device)
+            self._moments = torch.zeros(
+                self.width + 1, self.width + 1, dtype=torch.float64, device=self.device
+            )
             for _, x in self:
                 self._moments += second_moments(x, self.rounded)
         return self._moments
@@ -93,7 +115,7 @@ class FeatureBlocks:
             if chunk.ndim != 2:
                 raise ValueError(f"features must be (N, D), or chunks (n, D): got shape {tuple(chunk.shape)}")
             step = self._rows_in_a_block(chunk.shape[1])
-            yield from (chunk[start:start + step] for start in range(0, len(chunk), step))
+            yield from (chunk[start : start + step] for start in range(0, len(chunk), step))
 
     def _rows_in_a_block(self, width: int) -> int:
         size = BLOCK_BYTES["cuda" if self.device.type == "cuda" else "cpu"]
@@ -103,7 +125,9 @@ class FeatureBlocks:
         if isinstance(block, np.ndarray):
             if block.dtype.name not in ("float16", "float32", "float64"):
                 block = block.astype(np.float64)
-            block = torch.from_numpy(block if block.flags.writeable and not isinstance(block, np.memmap) else np.array(block))
+            block = torch.from_numpy(
+                block if block.flags.writeable and not isinstance(block, np.memmap) else np.array(block)
+            )
         return block.to(self.device, self.dtype)
 
     def _hold(self, source: Any) -> Any:
@@ -123,18 +147,26 @@ class FeatureBlocks:
         lowest = highest = torch.zeros(0)
         for block in map(self._on_device, self._raw()):
             if width not in (None, block.shape[1]):
-                raise ValueError(f"features: a chunk after row {rows} has {block.shape[1]} columns, those before it {width}")
+                raise ValueError(
+                    f"features: a chunk after row {rows} has {block.shape[1]} columns, those before it "
+                    f"{width}"
+                )
             width = block.shape[1]
             if not len(block):
                 continue
             low, high = block.amin(dim=0), block.amax(dim=0)
             if not bool(torch.isfinite(low + high).all()):
                 _say_not_finite(block, rows)
-            lowest, highest = (torch.minimum(lowest, low), torch.maximum(highest, high)) if rows else (low, high)
+            lowest, highest = (
+                (torch.minimum(lowest, low), torch.maximum(highest, high)) if rows else (low, high)
+            )
             rows += len(block)
         if not rows or not width:
-            raise ValueError(f"features hold {rows} rows of {width or 0} numbers: there is nothing to cluster (an iterator that "
-                             "was read before gives no rows)")
+            raise ValueError(
+                f"features hold {rows} rows of {width or 0} numbers: there is nothing to cluster (an "
+                "iterator that "
+                "was read before gives no rows)"
+            )
         return rows, lowest, highest
 
 
@@ -145,8 +177,11 @@ def _fingerprint(rows: int, *parts: Tensor) -> str:
 def _say_not_finite(block: Tensor, before: int) -> None:
     bad = ~torch.isfinite(block).all(dim=1)
     if bool(bad.any()):
-        raise ValueError(f"features hold NaN or infinite values in {int(bad.sum())} rows or more (first: row "
-                         f"{before + int(bad.long().argmax())}); half precision overflows above 65504: use bfloat16 or float32")
+        raise ValueError(
+            f"features hold NaN or infinite values in {int(bad.sum())} rows or more (first: row "
+            f"{before + int(bad.long().argmax())}); half precision overflows above 65504: use bfloat16 or "
+            "float32"
+        )
 
 
 def _is_whole(source: Any) -> bool:
@@ -154,7 +189,9 @@ def _is_whole(source: Any) -> bool:
 
 
 def _as_source(features: Features) -> Any:
-    """An array as it is; chunks that can be iterated again as they are; a one-time iterator and nested lists as an array."""
+    """An array as it is; chunks that can be iterated again as they are; a one-time iterator and nested lists
+    as an array.
+    """
     if _is_whole(features):
         return features
     if isinstance(features, (list, tuple)):
@@ -167,4 +204,6 @@ def _as_source(features: Features) -> Any:
         return np.concatenate(chunks_read) if chunks_read else np.empty((0, 0))
     if isinstance(features, Iterable):
         return features
-    raise ValueError(f"features are a {type(features).__name__}: expected an array (N, D) or an iterable of chunks (n, D)")
+    raise ValueError(
+        f"features are a {type(features).__name__}: expected an array (N, D) or an iterable of chunks (n, D)"
+    )

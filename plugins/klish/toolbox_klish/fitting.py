@@ -27,17 +27,26 @@ from toolbox_klish.settings import COMMAND, is_cut, read_config
 from toolbox_klish.storage import GIB, check_room, free_memory, save_features
 
 
-def fit(config: Any, work_dir: str | Path | None = None, quick: bool = False, resume: bool = False,
-        options: Mapping[str, Any] | None = None, plugins: Sequence[str | Path] = (), pictures: bool = True) -> Path:
+def fit(
+    config: Any,
+    work_dir: str | Path | None = None,
+    quick: bool = False,
+    resume: bool = False,
+    options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str | Path] = (),
+    pictures: bool = True,
+) -> Path:
     """Fit what a config describes, and draw it.
 
-    What is fitted is in the folder at once, whole: a run that was killed goes on with ``resume`` and does what is missing.
+    What is fitted is in the folder at once, whole: a run that was killed goes on with ``resume`` and does
+    what is missing.
 
     Args:
         config: a config's name or path, or one that is read already.
         work_dir: the run's folder; default ``runs/<config>`` (``runs/<config>-quick``).
         quick: the config's small version.
-        resume: continue the run of the folder; also one whose ``shown``, ``final`` or ``seeds`` are more than they were.
+        resume: continue the run of the folder; also one whose ``shown``, ``final`` or ``seeds`` are more than
+            they were.
         options: overrides by dotted key. plugins: plugin files.
         pictures: whether to draw at the end.
 
@@ -45,7 +54,8 @@ def fit(config: Any, work_dir: str | Path | None = None, quick: bool = False, re
         The run's folder (:class:`toolbox_klish.runs.ClusterRun`).
 
     Raises:
-        ConfigError: for what cannot be used, before any time is spent; a folder that holds a run already, or another one.
+        ConfigError: for what cannot be used, before any time is spent; a folder that holds a run already, or
+            another one.
         OSError: when the disk has no room for the features; nothing is written then.
         ValueError: for features that cannot be clustered.
         LockedError: when another run is at work in the folder.
@@ -71,9 +81,16 @@ def fit(config: Any, work_dir: str | Path | None = None, quick: bool = False, re
     return run.folder
 
 
-def planned(config: Any, work_dir: str | Path | None = None, quick: bool = False, options: Mapping[str, Any] | None = None,
-            plugins: Sequence[str | Path] = ()) -> ClusterRun:
-    """The run that :func:`fit` would make, every clusterer built once so that a fault costs no time; nothing is written."""
+def planned(
+    config: Any,
+    work_dir: str | Path | None = None,
+    quick: bool = False,
+    options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> ClusterRun:
+    """The run that :func:`fit` would make, every clusterer built once so that a fault costs no time; nothing
+    is written.
+    """
     if not hasattr(config, "filename"):
         stem = Path(str(config)).stem
         config = read_config(config, quick, options, plugins)
@@ -92,14 +109,25 @@ def check_place(run: ClusterRun, stream: FeatureStream) -> bool:
         OSError: when they do not fit there either.
         ConfigError: for fewer rows than clusters.
     """
-    asked = [component.get(key) or 0 for component in run.config.clusterers.values() for key in ("clusters", "first", "centres")]
+    asked = [
+        component.get(key) or 0
+        for component in run.config.clusterers.values()
+        for key in ("clusters", "first", "centres")
+    ]
     most = max(*asked, run.numbers[0])
     if stream.rows < most:
-        raise ConfigError(f"features: {stream.rows} rows (images x pixels) cannot make {most} clusters: take more images or pixels")
+        raise ConfigError(
+            f"features: {stream.rows} rows (images x pixels) cannot make {most} clusters: take more images "
+            "or pixels"
+        )
     needed = bytes_of(run, stream)
     if needed <= free_memory() / 2:
         return False
-    check_room(_existing(run.folder), needed, f"{stream.rows:,} x {stream.width} features of {run.config.features.dtype}")
+    check_room(
+        _existing(run.folder),
+        needed,
+        f"{stream.rows:,} x {stream.width} features of {run.config.features.dtype}",
+    )
     return True
 
 
@@ -109,7 +137,9 @@ def bytes_of(run: ClusterRun, stream: FeatureStream) -> int:
 
 
 def warnings_of(run: ClusterRun) -> list[str]:
-    """Clusters of the final classifiers that a plane does not tell well from the others; numbers that a tree does not reach."""
+    """Clusters of the final classifiers that a plane does not tell well from the others; numbers that a tree
+    does not reach.
+    """
     found = []
     for name in run.clusterers:
         for seed in run.seeds:
@@ -123,25 +153,36 @@ def warnings_of(run: ClusterRun) -> list[str]:
 
 
 def _unreached(model: Any, run: ClusterRun) -> list[str]:
-    """A filter that left too few clusters, a threshold that ended merging too early. One cluster needs no merge."""
+    """A filter that left too few clusters, a threshold that ended merging too early. One cluster needs no
+    merge.
+    """
     first, most, final, words = model.clusters_, run.numbers[0], run.config.final, []
     last = first - len(model.iou_) + 1
     if first < most:
-        words.append(f"the filter left {first} clusters, {most} were asked for: start from more, or weaken filter_sigma")
+        words.append(
+            f"the filter left {first} clusters, {most} were asked for: start from more, or weaken "
+            "filter_sigma"
+        )
     if max(final, 2) < last:
-        words.append(f"merging stopped at {last} clusters, above final={final}: raise stop_iou, or leave it out")
+        words.append(
+            f"merging stopped at {last} clusters, above final={final}: raise stop_iou, or leave it out"
+        )
     return words
 
 
 def _low_in_words(low: Mapping[int, float], clusters: int, threshold: float) -> str:
     worst = sorted(low.items(), key=lambda item: item[1])[:8]
     words = ", ".join(f"{cluster} ({iou:.2f})" for cluster, iou in worst)
-    return (f"low separability, IoU below {threshold:g}, of {len(low)} of {clusters} clusters: {words}"
-            f"{', ...' if len(low) > len(worst) else ''}")
+    return (
+        f"low separability, IoU below {threshold:g}, of {len(low)} of {clusters} clusters: {words}"
+        f"{', ...' if len(low) > len(worst) else ''}"
+    )
 
 
 def low_clusters(model: Any, k: int, threshold: float) -> dict[int, float]:
-    """{cluster: IoU} of those below a threshold where there are ``k``; empty for a clusterer that keeps no IoU."""
+    """{cluster: IoU} of those below a threshold where there are ``k``; empty for a clusterer that keeps no
+    IoU.
+    """
     if not hasattr(model, "iou_") or not model.clusters_ - len(model.iou_) < k <= model.clusters_:
         return {}
     iou = model.iou_[model.clusters_ - k, :k]
@@ -153,20 +194,33 @@ def _check_folder(run: ClusterRun, resume: bool) -> None:
     kept = kept_config(run.folder)
     if kept is None:
         if any(run.folder.glob("models/*.npz")):
-            raise ConfigError(f"{run.folder} holds fitted clusterers, but no config.py that says of what: bring it back, or name "
-                              "another folder with --work-dir")
+            raise ConfigError(
+                f"{run.folder} holds fitted clusterers, but no config.py that says of what: bring it back, "
+                "or name "
+                "another folder with --work-dir"
+            )
         return
     check_kept_command(run.folder, kept, COMMAND)
     if not resume:
-        raise ConfigError(f"{run.folder} holds a clustering run already: continue it with --resume, or name another folder with "
-                          "--work-dir")
-    changes = {key: pair for part in ("generator", "features", "clusterers") for key, pair in _differences(kept, run.config, part)}
+        raise ConfigError(
+            f"{run.folder} holds a clustering run already: continue it with --resume, or name another folder "
+            "with "
+            "--work-dir"
+        )
+    changes = {
+        key: pair
+        for part in ("generator", "features", "clusterers")
+        for key, pair in _differences(kept, run.config, part)
+    }
     weights = run.record.get("generator", {}).get("fingerprint")
     if weights is not None and weights != fingerprint(run.generator):
         changes["weights of the generator"] = (weights[:12], fingerprint(run.generator)[:12])
     if changes:
-        raise ConfigError(f"{run.folder} holds a run of another config: {in_words(changes)}. Give it the config it was begun with, "
-                          "or name another folder with --work-dir")
+        raise ConfigError(
+            f"{run.folder} holds a run of another config: {in_words(changes)}. Give it the config it was "
+            "begun with, "
+            "or name another folder with --work-dir"
+        )
     _check_names(run, kept)
 
 
@@ -177,37 +231,67 @@ def _check_names(run: ClusterRun, kept: Mapping[str, Any]) -> None:
         return
     now, before = ({"final": config["final"], "seed": config["seeds"][0]} for config in (run.config, kept))
     if now != before:
-        raise ConfigError(f"{path} names the clusters of seed {before['seed']} at final={before['final']}, not those of seed "
-                          f"{now['seed']} at final={now['final']}: keep that seed first and that number, or move the file away")
+        raise ConfigError(
+            f"{path} names the clusters of seed {before['seed']} at final={before['final']}, not those of "
+            "seed "
+            f"{now['seed']} at final={now['final']}: keep that seed first and that number, or move the file "
+            "away"
+        )
 
 
 def _differences(old: Any, new: Any, part: str) -> list[tuple[str, tuple[Any, Any]]]:
     """Of what both have: clusterers may be added and left out."""
     before, now = old.get(part, {}), new[part].to_dict() if hasattr(new[part], "to_dict") else dict(new[part])
     if part == "clusterers":
-        before, now = ({name: value for name, value in each.items() if name in before and name in now} for each in (before, now))
+        before, now = (
+            {name: value for name, value in each.items() if name in before and name in now}
+            for each in (before, now)
+        )
     return list(differences(dict(before), now, part))
 
 
 def _begin(run: ClusterRun, stream: FeatureStream) -> None:
-    """Config and record of a run that is about to be fitted; of one that goes on, its fits and seconds stay."""
+    """Config and record of a run that is about to be fitted; of one that goes on, its fits and
+    seconds stay.
+    """
     generator = run.generator
     run.record = {
-        **run.record, "title": run.config.get("title", run.folder.name), "finished": False, "warnings": [],
-        "generator": dict(source=dict(run.config.generator), type=type(generator).__name__, image_size=generator.image_size,
-                          n_conditions=generator.n_conditions, fingerprint=fingerprint(generator)),
-        "layers": stream.layers, "channels": stream.channels, "width": stream.width, "rows": stream.rows,
-        "clusterers": run.clusterers, "numbers": run.numbers, "seeds": run.seeds, "final": run.config.final,
-        "fits": run.record.get("fits", {}), "features": run.record.get("features", {}),
-        "environment": environment({"seed": run.seeds[0]})}
+        **run.record,
+        "title": run.config.get("title", run.folder.name),
+        "finished": False,
+        "warnings": [],
+        "generator": dict(
+            source=dict(run.config.generator),
+            type=type(generator).__name__,
+            image_size=generator.image_size,
+            n_conditions=generator.n_conditions,
+            fingerprint=fingerprint(generator),
+        ),
+        "layers": stream.layers,
+        "channels": stream.channels,
+        "width": stream.width,
+        "rows": stream.rows,
+        "clusterers": run.clusterers,
+        "numbers": run.numbers,
+        "seeds": run.seeds,
+        "final": run.config.final,
+        "fits": run.record.get("fits", {}),
+        "features": run.record.get("features", {}),
+        "environment": environment({"seed": run.seeds[0]}),
+    }
     write_text(run.config.pretty_text, run.folder / "config.py")
     _write_record(run)
 
 
 def _fit_all(run: ClusterRun) -> None:
-    held: tuple[int, Features] | None = None  # seed of the images and their features: several fits may share them
+    held: tuple[int, Features] | None = (
+        None  # seed of the images and their features: several fits may share them
+    )
     for seed in run.seeds:
-        missing = {name: [k for k in _numbers(run, name) if not run.model_path(name, seed, k).is_file()] for name in run.clusterers}
+        missing = {
+            name: [k for k in _numbers(run, name) if not run.model_path(name, seed, k).is_file()]
+            for name in run.clusterers
+        }
         missing = {name: numbers for name, numbers in missing.items() if numbers}
         if not missing:
             continue
@@ -255,20 +339,30 @@ def _fitted(model: Clusterer, features: Features, unfinished: Path) -> Clusterer
 def _features(run: ClusterRun, seed: int) -> Features:
     """The features of the images of a seed, in memory or as a memory map in the run's folder."""
     stream, start = run.stream(seed=seed), time.perf_counter()
-    on_disk, dtype, file = check_place(run, stream), run.config.features.dtype, run.folder / f"features-{seed}.npy"
+    on_disk, dtype, file = (
+        check_place(run, stream),
+        run.config.features.dtype,
+        run.folder / f"features-{seed}.npy",
+    )
     if on_disk and file.is_file():
         return np.asanyarray(np.load(file, mmap_mode="r", allow_pickle=False))
     if on_disk:
-        found = save_features(file, (chunk.cpu().numpy() for chunk in _watched(stream)), stream.rows, stream.width, dtype)
+        found = save_features(
+            file, (chunk.cpu().numpy() for chunk in _watched(stream)), stream.rows, stream.width, dtype
+        )
     else:
         found, filled = np.empty((stream.rows, stream.width), dtype=dtype), 0
         for chunk in _watched(stream):
-            found[filled:filled + len(chunk)] = chunk.cpu().numpy()
+            found[filled : filled + len(chunk)] = chunk.cpu().numpy()
             filled += len(chunk)
     seconds = time.perf_counter() - start
-    run.record["features"][str(seed)] = dict(seconds=round(seconds, 3), bytes=bytes_of(run, stream), on_disk=on_disk)
-    say(f"features of {stream.images} images (seed {seed}): {stream.rows:,} x {stream.width}, "
-        f"{bytes_of(run, stream) / GIB:.2f} GiB {'on the disk' if on_disk else 'in memory'}, {seconds:.1f} s")
+    run.record["features"][str(seed)] = dict(
+        seconds=round(seconds, 3), bytes=bytes_of(run, stream), on_disk=on_disk
+    )
+    say(
+        f"features of {stream.images} images (seed {seed}): {stream.rows:,} x {stream.width}, "
+        f"{bytes_of(run, stream) / GIB:.2f} GiB {'on the disk' if on_disk else 'in memory'}, {seconds:.1f} s"
+    )
     return found
 
 

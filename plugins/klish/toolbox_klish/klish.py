@@ -29,41 +29,51 @@ HESSIANS = ("same", "tf32")
 
 
 class KLiSH(Clusterer):
-    """Many k-means clusters, merged one pair at a time: the least separable one into the one it is confused with most.
+    """Many k-means clusters, merged one pair at a time: the least separable one into the one it is confused
+    with most.
 
-    ``fit`` records a classifier for every number of clusters from K0 down to 2, or to where it is told to stop (``first`` or
-    ``stop_iou``); :meth:`cut` takes one out. ``labels_``, ``predict`` and ``scores`` answer at the number where the loop was told
-    to stop, and at K0 if it was not: which of the recorded numbers is right, the method leaves to the eye.
+    ``fit`` records a classifier for every number of clusters from K0 down to 2, or to where it is told to
+    stop (``first`` or ``stop_iou``); :meth:`cut` takes one out. ``labels_``, ``predict`` and ``scores``
+    answer at the number where the loop was told to stop, and at K0 if it was not: which of the recorded
+    numbers is right, the method leaves to the eye.
 
-    Two kinds of labels belong to each K. ``labels_`` are unions of the first clusters; ``predict`` is the highest score,
-    and may say otherwise near a border.
+    Two kinds of labels belong to each K. ``labels_`` are unions of the first clusters; ``predict`` is the
+    highest score, and may say otherwise near a border.
 
     Args:
-        clusters: K0, the number of first clusters (the figures of the paper show 100); with ``first``, the number to stop at.
-        C: weight of the hinge in eq. 3, a mean over rows. The text has lost its value; 5000 is that of the authors' code.
-        filter_sigma: clusters whose logit of IoU lies so many standard deviations below the mean are dropped before merging, and
-            k-means goes on without them (sec. 3.2: 1). None = no filter, as in the authors' scripts.
-        first: K0, where merging is to stop at ``clusters``. None = start from ``clusters``, and go on to the end.
+        clusters: K0, the number of first clusters (the figures of the paper show 100); with ``first``, the
+            number to stop at.
+        C: weight of the hinge in eq. 3, a mean over rows. The text has lost its value; 5000 is that of the
+        authors' code.
+        filter_sigma: clusters whose logit of IoU lies so many standard deviations below the mean are dropped
+            before merging, and k-means goes on without them (sec. 3.2: 1). None = no filter, as in the
+            authors' scripts.
+        first: K0, where merging is to stop at ``clusters``. None = start from ``clusters``, and go on to the
+            end.
         stop_iou: stop at the first K where every IoU reaches it. The paper names no value.
-        solver: 'newton' trains the merged class alone, exactly; 'joint' trains all classes with the authors' capped L-BFGS, for
-            comparison.
+        solver: 'newton' trains the merged class alone, exactly; 'joint' trains all classes with the authors'
+            capped L-BFGS, for comparison.
         metric: 'euclidean' or 'arccos', of k-means.
         bias: whether planes have a bias.
-        kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see :func:`toolbox_klish.kmeans.kmeans`). The first two
-            are those of the authors' code.
+        kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see
+            :func:`toolbox_klish.kmeans.kmeans`). The first two are those of the authors' code.
         kmeans_sample: rows that centres are seeded from. Unknown in the paper.
         precision: 'float32' (sums in double), or 'float64' throughout.
-        hessian: 'tf32' lets the products of Hessians round float32 to 10 bits, which a GPU's tensor cores do several times as
-            fast; the result is the same, as gradients are not rounded. 'same' = as precision. None = 'tf32' on a GPU.
+        hessian: 'tf32' lets the products of Hessians round float32 to 10 bits, which a GPU's tensor cores do
+            several times as fast; the result is the same, as gradients are not rounded. 'same' = as
+            precision. None = 'tf32' on a GPU.
         device: 'cpu', 'cuda', ...; None = a GPU if there is one.
-        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.working_set.train`). joint_calls: cap of 'joint'.
+        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.working_set.train`). joint_calls:
+            cap of 'joint'.
         seed: of k-means.
 
     Attributes:
-        merges_: (steps, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted by size at the start,
-            largest first; places after the removed one move up.
-        iou_: (steps, K0) IoU of each class, NaN beyond K. ecos_: likewise, of the removed class with each; 0 with itself.
-        sizes_: (steps, K0) rows of each class, 0 beyond K. nodes_: (merges, 3) kept, removed and new node of the tree.
+        merges_: (steps, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted
+            by size at the start, largest first; places after the removed one move up.
+        iou_: (steps, K0) IoU of each class, NaN beyond K. ecos_: likewise, of the removed class with each; 0
+            with itself.
+        sizes_: (steps, K0) rows of each class, 0 beyond K. nodes_: (merges, 3) kept, removed and new node of
+            the tree.
         labels_: (N,). clusters_: K0 after the filter. passes_: evaluations of all rows.
         filter_: dict(iou, kept) of the clusters before the filter, where there is one.
         seconds_: (steps,) when each step was recorded, since the first training began.
@@ -71,30 +81,73 @@ class KLiSH(Clusterer):
     On several ranks each fits on its own rows, and all end with the same tree.
     """
 
-    def __init__(self, clusters: int = 100, C: float = 5000.0, filter_sigma: float | None = 1.0, first: int | None = None,
-                 stop_iou: float | None = None, solver: str = "newton", metric: str = "euclidean", bias: bool = True,
-                 kmeans_steps: int = 20, kmeans_tolerance: float = 1e-3, kmeans_restarts: int = 1, kmeans_sample: int = 65_536,
-                 precision: str = "float32", hessian: str | None = None, device: str | None = None,
-                 tolerance: float | None = None, max_passes: int = 100, joint_calls: int = 20, seed: int = 0) -> None:
-        for name, number in dict(clusters=clusters, kmeans_restarts=kmeans_restarts, max_passes=max_passes).items():
+    def __init__(
+        self,
+        clusters: int = 100,
+        C: float = 5000.0,
+        filter_sigma: float | None = 1.0,
+        first: int | None = None,
+        stop_iou: float | None = None,
+        solver: str = "newton",
+        metric: str = "euclidean",
+        bias: bool = True,
+        kmeans_steps: int = 20,
+        kmeans_tolerance: float = 1e-3,
+        kmeans_restarts: int = 1,
+        kmeans_sample: int = 65_536,
+        precision: str = "float32",
+        hessian: str | None = None,
+        device: str | None = None,
+        tolerance: float | None = None,
+        max_passes: int = 100,
+        joint_calls: int = 20,
+        seed: int = 0,
+    ) -> None:
+        for name, number in dict(
+            clusters=clusters, kmeans_restarts=kmeans_restarts, max_passes=max_passes
+        ).items():
             check_whole(name, number)
-        for name, value, known in (("solver", solver, SOLVERS), ("metric", metric, METRICS), ("precision", precision, DTYPES),
-                                   ("hessian", hessian or "same", HESSIANS)):
+        for name, value, known in (
+            ("solver", solver, SOLVERS),
+            ("metric", metric, METRICS),
+            ("precision", precision, DTYPES),
+            ("hessian", hessian or "same", HESSIANS),
+        ):
             check_choice(name, value, known)
         if not C > 0:
             raise ValueError(f"C={C!r} must be a positive number")
         if first is not None and not (isinstance(first, (int, np.integer)) and first >= clusters):
-            raise ValueError(f"first={first!r} must be a whole number of at least clusters={clusters}: merging only makes fewer")
+            raise ValueError(
+                f"first={first!r} must be a whole number of at least clusters={clusters}: merging only makes "
+                "fewer"
+            )
         if stop_iou is not None and not 0 < stop_iou <= 1:
             raise ValueError(f"stop_iou={stop_iou!r} must lie in (0, 1]: it is compared with an IoU")
         if filter_sigma is not None and not filter_sigma >= 0:
             raise ValueError(f"filter_sigma={filter_sigma!r} must be a number >= 0, or None for no filter")
-        self.clusters, self.C, self.filter_sigma, self.first, self.stop_iou = clusters, C, filter_sigma, first, stop_iou
-        self.solver, self.metric, self.bias, self.precision, self.device = solver, metric, bias, precision, device
+        self.clusters, self.C, self.filter_sigma, self.first, self.stop_iou = (
+            clusters,
+            C,
+            filter_sigma,
+            first,
+            stop_iou,
+        )
+        self.solver, self.metric, self.bias, self.precision, self.device = (
+            solver,
+            metric,
+            bias,
+            precision,
+            device,
+        )
         self.hessian = hessian
         self.kmeans_steps, self.kmeans_tolerance = kmeans_steps, kmeans_tolerance
         self.kmeans_restarts, self.kmeans_sample = kmeans_restarts, kmeans_sample
-        self.tolerance, self.max_passes, self.joint_calls, self.seed = tolerance, max_passes, joint_calls, seed
+        self.tolerance, self.max_passes, self.joint_calls, self.seed = (
+            tolerance,
+            max_passes,
+            joint_calls,
+            seed,
+        )
         self._first: NDArray[np.integer] | None = None
 
     @property
@@ -103,21 +156,29 @@ class KLiSH(Clusterer):
             return self.chosen_
         return self.clusters
 
-    def fit(self, features: Features, y: Any = None, initial: ArrayLike | None = None, checkpoint: str | Path | None = None,
-            every: float = 60.0) -> KLiSH:
+    def fit(
+        self,
+        features: Features,
+        y: Any = None,
+        initial: ArrayLike | None = None,
+        checkpoint: str | Path | None = None,
+        every: float = 60.0,
+    ) -> KLiSH:
         """Find the tree of clusters.
 
         Args:
-            features: (N, D), a memory map, or chunks (n_i, D); see :class:`toolbox_klish.features.FeatureBlocks`.
+            features: (N, D), a memory map, or chunks (n_i, D); see
+                :class:`toolbox_klish.features.FeatureBlocks`.
             y: ignored.
             initial: (N,) a partition into K0 parts to merge, in place of k-means.
-            checkpoint: a file to write the state of the fit to. Where it exists, the fit goes on from it, and ends with the tree of
-                one that was never interrupted (to the bit, with as many threads on the same kind of machine).
+            checkpoint: a file to write the state of the fit to. Where it exists, the fit goes on from it, and
+                ends with the tree of one that was never interrupted (to the bit, with as many threads on the
+                same kind of machine).
             every: seconds between two writes of it; it is also written after k-means, and at the end.
 
         Raises:
-            ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not fit, a
-                ``checkpoint`` of other features or settings, a ``device`` that is not there.
+            ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not
+                fit, a ``checkpoint`` of other features or settings, a ``device`` that is not there.
         """
         device = torch.device(usable_device(self.device))
         rounded = self.hessian == "tf32" or (self.hessian is None and device.type == "cuda")
@@ -126,17 +187,25 @@ class KLiSH(Clusterer):
         file = Checkpoint(checkpoint, self._identity(blocks, initial), every)
         standing = file.load() or self._begin(blocks, initial)
         file.save(standing, now=True)
-        loop = MergeLoop(blocks, standing.labels.to(blocks.device, copy=True), standing.start.to(blocks.device), self._solver())
+        loop = MergeLoop(
+            blocks,
+            standing.labels.to(blocks.device, copy=True),
+            standing.start.to(blocks.device),
+            self._solver(),
+        )
         if standing.tree.members:
             loop.resume(standing.tree)
         standing.tree = loop.tree
-        loop.run(Stop(1 if self.first is None else self.clusters, self.stop_iou), lambda _: file.save(standing))
+        loop.run(
+            Stop(1 if self.first is None else self.clusters, self.stop_iou), lambda _: file.save(standing)
+        )
         file.save(standing, now=True)
         self._keep(standing)
         return self
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of ``k`` classes: ``labels_`` (unions of the first clusters), ``predict``, ``scores``.
+        """The classifier of ``k`` classes: ``labels_`` (unions of the first clusters), ``predict``,
+        ``scores``.
 
         Raises:
             ValueError: when there is no record of ``k``.
@@ -147,7 +216,9 @@ class KLiSH(Clusterer):
         if k == 1 and smallest == 2:  # everything is one class: the minimum of eq. 3 is w = 0, b = 1
             return LinearClassifier(np.zeros_like(self._weight[:1]), np.ones_like(self._bias[:1]), labels)
         if not smallest <= k <= self.clusters_:
-            raise ValueError(f"cut(k={k!r}): there is a classifier for each k from {smallest} to {self.clusters_}")
+            raise ValueError(
+                f"cut(k={k!r}): there is a classifier for each k from {smallest} to {self.clusters_}"
+            )
         chosen = self._members[self.clusters_ - k][:k]
         return LinearClassifier(self._weight[chosen], self._bias[chosen], labels)
 
@@ -156,7 +227,8 @@ class KLiSH(Clusterer):
         return self.cut(self.n_clusters).scores(features)
 
     def gaps(self) -> NDArray[np.float64]:
-        """(merges, 2) how far ahead each choice was: second lowest less lowest IoU, highest less second highest ECoS.
+        """(merges, 2) how far ahead each choice was: second lowest less lowest IoU, highest less second
+        highest ECoS.
 
         Where either is near 0, another seed may well merge otherwise.
         """
@@ -168,22 +240,44 @@ class KLiSH(Clusterer):
 
     def state(self) -> dict[str, NDArray[Any]]:
         self._check_fitted()
-        return {"weight": self._weight, "bias": self._bias, "members": self._members, "merges": self.merges_, "nodes": self.nodes_,
-                "iou": self.iou_, "ecos": self.ecos_, "sizes": self.sizes_, "chosen": np.array(self.chosen_)}
+        return {
+            "weight": self._weight,
+            "bias": self._bias,
+            "members": self._members,
+            "merges": self.merges_,
+            "nodes": self.nodes_,
+            "iou": self.iou_,
+            "ecos": self.ecos_,
+            "sizes": self.sizes_,
+            "chosen": np.array(self.chosen_),
+        }
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> KLiSH:
-        self._weight, self._bias, self._members = (np.asarray(state[key]) for key in ("weight", "bias", "members"))
+        self._weight, self._bias, self._members = (
+            np.asarray(state[key]) for key in ("weight", "bias", "members")
+        )
         self.merges_, self.nodes_, self.iou_, self.ecos_, self.sizes_ = (
-            np.asarray(state[key]) for key in ("merges", "nodes", "iou", "ecos", "sizes"))
+            np.asarray(state[key]) for key in ("merges", "nodes", "iou", "ecos", "sizes")
+        )
         self.clusters_, self.chosen_, self._first = self._members.shape[1], int(state["chosen"]), None
         return self
 
     def _identity(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> dict[str, Any]:
         """What makes a fit this one; all that a checkpoint must agree in."""
         names = [name for name in inspect.signature(KLiSH).parameters if name != "device"]
-        given = None if initial is None else hashlib.sha256(np.asarray(initial).astype(np.int64).tobytes()).hexdigest()
-        return {**{name: getattr(self, name) for name in names}, "rows of features": blocks.rows, "width of features": blocks.width,
-                "features": blocks.fingerprint, "initial": given, "ranks": world()}
+        given = (
+            None
+            if initial is None
+            else hashlib.sha256(np.asarray(initial).astype(np.int64).tobytes()).hexdigest()
+        )
+        return {
+            **{name: getattr(self, name) for name in names},
+            "rows of features": blocks.rows,
+            "width of features": blocks.width,
+            "features": blocks.fingerprint,
+            "initial": given,
+            "ranks": world(),
+        }
 
     def _begin(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> Standing:
         """Before the first training."""
@@ -194,8 +288,16 @@ class KLiSH(Clusterer):
     def _partition(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> tuple[Tensor, Planes]:
         """Labels by size, and the planes that training starts from."""
         if initial is None:
-            centres = kmeans(blocks, self._many, self.seed, self.metric, self.kmeans_steps, self.kmeans_tolerance,
-                             self.kmeans_restarts, self.kmeans_sample)
+            centres = kmeans(
+                blocks,
+                self._many,
+                self.seed,
+                self.metric,
+                self.kmeans_steps,
+                self.kmeans_tolerance,
+                self.kmeans_restarts,
+                self.kmeans_sample,
+            )
             labels = nearest(blocks, centres, self.metric)
         else:
             labels = given_labels(initial, blocks, self._many)
@@ -230,7 +332,10 @@ class KLiSH(Clusterer):
         self._members = _padded(tree.members, tree.clusters, -1).astype(np.int64)
         self.merges_ = np.array(tree.merges, dtype=np.int64).reshape(-1, 3)
         self.nodes_ = np.array(tree.nodes, dtype=np.int64).reshape(-1, 3)
-        self.iou_, self.ecos_ = _padded(tree.iou, tree.clusters, np.nan), _padded(tree.ecos, tree.clusters, np.nan)
+        self.iou_, self.ecos_ = (
+            _padded(tree.iou, tree.clusters, np.nan),
+            _padded(tree.ecos, tree.clusters, np.nan),
+        )
         self.sizes_ = _padded(tree.sizes, tree.clusters, 0).astype(np.int64)
         self.seconds_ = np.array(tree.seconds)
         told = self.first is not None or self.stop_iou is not None
@@ -245,5 +350,5 @@ class KLiSH(Clusterer):
 def _padded(rows: list[Any], width: int, filler: float) -> NDArray[np.float64]:
     table = np.full((len(rows), width), filler, dtype=np.float64)
     for line, row in zip(table, rows, strict=True):
-        line[:len(row)] = row
+        line[: len(row)] = row
     return table

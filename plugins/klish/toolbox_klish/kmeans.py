@@ -13,23 +13,34 @@ from toolbox_klish.planes import Planes
 METRICS = ("euclidean", "arccos")
 
 
-def kmeans(blocks: FeatureBlocks, clusters: int, seed: int, metric: str = "euclidean", steps: int = 20, tolerance: float = 1e-3,
-           restarts: int = 1, sample: int = 65_536) -> Tensor:
+def kmeans(
+    blocks: FeatureBlocks,
+    clusters: int,
+    seed: int,
+    metric: str = "euclidean",
+    steps: int = 20,
+    tolerance: float = 1e-3,
+    restarts: int = 1,
+    sample: int = 65_536,
+) -> Tensor:
     """(K, D) centres, those of the restart with the smallest mean distance.
 
     Args:
         blocks: features of this rank. The result does not depend on how rows are spread over ranks.
         clusters: K. seed: of the sample and of the seeding.
         metric: 'euclidean', or 'arccos': the angle between features scaled to unit length.
-        steps, tolerance: Lloyd's steps end after ``steps``, or when no coordinate moves by more than ``tolerance``.
+        steps, tolerance: Lloyd's steps end after ``steps``, or when no coordinate moves by more than
+            ``tolerance``.
         restarts: seedings to try. sample: rows that centres are seeded from.
 
     Raises:
         ValueError: for fewer rows than clusters.
     """
     blocks.need(clusters)
-    rounds = [lloyd(blocks, seed_centres(blocks, clusters, seed + trial, metric, sample), metric, steps, tolerance)
-              for trial in range(restarts)]
+    rounds = [
+        lloyd(blocks, seed_centres(blocks, clusters, seed + trial, metric, sample), metric, steps, tolerance)
+        for trial in range(restarts)
+    ]
     costs = [float(_step(blocks, centres, metric)[2]) for centres in rounds] if restarts > 1 else [0.0]
     return rounds[int(np.argmin(costs))]
 
@@ -45,7 +56,13 @@ def seed_centres(blocks: FeatureBlocks, clusters: int, seed: int, metric: str, s
     return torch.from_numpy(np.asarray(from_main(centres), dtype=np.float64)).to(blocks.device)
 
 
-def lloyd(blocks: FeatureBlocks, centres: Tensor, metric: str = "euclidean", steps: int = 20, tolerance: float = 1e-3) -> Tensor:
+def lloyd(
+    blocks: FeatureBlocks,
+    centres: Tensor,
+    metric: str = "euclidean",
+    steps: int = 20,
+    tolerance: float = 1e-3,
+) -> Tensor:
     """(K, D) centres (float64) after Lloyd's steps; one without rows stays where it is."""
     for _ in range(steps):
         sums, counts, _ = _step(blocks, centres, metric)
@@ -73,12 +90,15 @@ def class_means(blocks: FeatureBlocks, labels: Tensor, classes: int) -> Tensor:
 
 
 def centre_planes(centres: Tensor, metric: str = "euclidean") -> Planes:
-    """Planes whose highest score is the nearest centre's: w_k = c_k / m, b_k = -|c_k|^2 / 2m with m = max_k |c_k|^2.
+    """Planes whose highest score is the nearest centre's: w_k = c_k / m, b_k = -|c_k|^2 / 2m with m = max_k
+    |c_k|^2.
 
     The division makes the largest bias 1/2. Under 'arccos', w_k is the unit centre and there is no bias.
     """
     if metric == "arccos":
-        return Planes(_measured(centres, metric), torch.zeros(len(centres), dtype=centres.dtype, device=centres.device))
+        return Planes(
+            _measured(centres, metric), torch.zeros(len(centres), dtype=centres.dtype, device=centres.device)
+        )
     squares = centres.square().sum(dim=1)
     largest = squares.max().clamp_min(1e-30)
     return Planes(centres / largest, -squares / (2 * largest))
@@ -89,7 +109,9 @@ def _measured(x: Tensor, metric: str) -> Tensor:
 
 
 def _step(blocks: FeatureBlocks, centres: Tensor, metric: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum and number of the rows nearest to each centre, and the sum of their squared distances, over all ranks."""
+    """Sum and number of the rows nearest to each centre, and the sum of their squared distances, over all
+    ranks.
+    """
     squares = centres.square().sum(dim=1)
     found = torch.zeros(len(centres), blocks.width + 1, dtype=torch.float64, device=blocks.device)
     cost = torch.zeros((), dtype=torch.float64, device=blocks.device)

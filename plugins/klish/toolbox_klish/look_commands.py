@@ -11,9 +11,15 @@ from typing import Any
 def add_look_commands(commands: Any) -> None:
     """Add the commands that draw and name."""
     for name, summary, arguments, execute in (
-            ("draw", "every picture of a clustering run, and its report; several runs: side by side", _draw_arguments, _draw),
-            ("name", "show the clusters of a run, give them names and merge them", _name_arguments, _name),
-            ("toy", "three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy)):
+        (
+            "draw",
+            "every picture of a clustering run, and its report; several runs: side by side",
+            _draw_arguments,
+            _draw,
+        ),
+        ("name", "show the clusters of a run, give them names and merge them", _name_arguments, _name),
+        ("toy", "three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy),
+    ):
         parser = commands.add_parser(name, help=summary)
         add: Callable[[argparse.ArgumentParser], None] = arguments
         add(parser)
@@ -21,19 +27,30 @@ def add_look_commands(commands: Any) -> None:
 
 
 def _draw_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="folders of `toolbox klish fit`; several: a generator each")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="folders of `toolbox klish fit`; several: a generator each"
+    )
     parser.add_argument("--k", type=int, nargs="+", help="numbers of clusters (default: those of the config)")
     parser.add_argument("--samples", type=int, help="images a picture (default: as the config says)")
     parser.add_argument("--seed", type=int, help="which fit is shown (default: the run's first)")
-    parser.add_argument("--out", type=Path, help="another folder for pictures and report (default: the run's; for several runs "
-                                                 "runs/klish_generators)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="another folder for pictures and report (default: the run's; for several runs "
+        "runs/klish_generators)",
+    )
     parser.add_argument("--device", help="where the generator runs (default: as the config says)")
 
 
 def _name_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of `toolbox klish fit`")
-    parser.add_argument("--set", metavar="NAME=NUMBERS", nargs="+", default=[], help="clusters that have a name: hair=0,3 skin=1; "
-                                                                                     "several are merged; 'hair=' drops a name")
+    parser.add_argument(
+        "--set",
+        metavar="NAME=NUMBERS",
+        nargs="+",
+        default=[],
+        help="clusters that have a name: hair=0,3 skin=1; several are merged; 'hair=' drops a name",
+    )
     parser.add_argument("--device", help="where the generator runs (default: as the config says)")
 
 

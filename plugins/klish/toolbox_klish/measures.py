@@ -33,8 +33,8 @@ class Separability:
     def renew(self, labels: Tensor, groups: list[tuple[list[int], Planes]]) -> None:
         """Score all rows with the planes of some classes, group by group: one pass over the features.
 
-        c_nk = (clamp(s_nk, -1, 1) + 1) / 2; a row is predicted inside class k where s_nk > 0. Of a class in several groups the
-        last counts.
+        c_nk = (clamp(s_nk, -1, 1) + 1) / 2; a row is predicted inside class k where s_nk > 0. Of a class in
+        several groups the last counts.
         """
         found = [_Counts(classes, self._blocks) for classes, _ in groups]
         for at, x in self._blocks:
@@ -46,7 +46,9 @@ class Separability:
             self._squares[counts.classes] = self._blocks.sum(counts.squares)
 
     def iou(self, classes: list[int]) -> Tensor:
-        """(K) share, in the rows predicted inside a class or belonging to it, of those that are both (eq. 4)."""
+        """(K) share, in the rows predicted inside a class or belonging to it, of those that are
+        both (eq. 4).
+        """
         wanted = torch.tensor(classes, device=self._blocks.device)
         inside = self._inside[wanted].double()
         union = self._positive[wanted] + self.sizes[wanted] - self._inside[wanted]
@@ -72,7 +74,9 @@ class _Counts:
 
     def __init__(self, classes: list[int], blocks: FeatureBlocks) -> None:
         self.classes = torch.tensor(classes, device=blocks.device)
-        self.numbers = torch.zeros(2, len(classes), dtype=torch.int64, device=blocks.device)  # true positives, positives
+        self.numbers = torch.zeros(
+            2, len(classes), dtype=torch.int64, device=blocks.device
+        )  # true positives, positives
         self.squares = torch.zeros(len(classes), dtype=torch.float64, device=blocks.device)
 
     def add(self, scores: Tensor, labels: Tensor) -> Tensor:

@@ -20,19 +20,23 @@ from toolbox_klish.solvers import Solver
 
 @dataclass
 class MergeTree:
-    """The record of every step. Steps count from 0, at K = K0, K0 - 1, ...; classes by their place in the list of those present.
+    """The record of every step. Steps count from 0, at K = K0, K0 - 1, ...; classes by their place in the
+    list of those present.
 
-    The list is sorted by size at the start, largest first. When p is removed, the places after it move up by one.
+    The list is sorted by size at the start, largest first. When p is removed, the places after it move up by
+    one.
 
     Attributes:
         clusters: K0.
         merges: rows (K, kept, removed).
-        nodes: rows (node of the kept, node of the removed, new node): leaves are 0..K0-1, each merge makes the next number.
+        nodes: rows (node of the kept, node of the removed, new node): leaves are 0..K0-1, each merge makes
+            the next number.
         iou: (K) of each step, in the order of the list. sizes: (K) rows of each class, likewise.
         ecos: (K) of each merge: the removed class with every other, 0 with itself.
         planes: every plane ever trained. members: (K) of each step: which of them belong to it.
         passes: evaluations of all rows, of one class or of several, that training took.
-        seconds: when each step's record was made, since the loop began: the first training, then a merge each.
+        seconds: when each step's record was made, since the loop began: the first training, then a merge
+            each.
     """
 
     clusters: int
@@ -71,7 +75,9 @@ def union_places(merges: Any, clusters: int, k: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Stop:
-    """When the loop ends before two clusters have become one: at K = ``clusters``, or when every IoU reaches ``iou``."""
+    """When the loop ends before two clusters have become one: at K = ``clusters``, or when every IoU reaches
+    ``iou``.
+    """
 
     clusters: int = 1
     iou: float | None = None
@@ -117,7 +123,8 @@ class MergeLoop:
         return self.tree
 
     def resume(self, tree: MergeTree) -> None:
-        """Stand where a loop from the same partition stood when it saved ``tree``, to the bit: go on with :meth:`run`.
+        """Stand where a loop from the same partition stood when it saved ``tree``, to the bit: go on with
+        :meth:`run`.
 
         Confidences are not saved but computed again, by the same products that they came from: one pass.
         """
@@ -128,9 +135,14 @@ class MergeLoop:
             p, q = self.present[removed], self.present[kept]
             self._join(q, p)
             trained.append(list(self.solver.stale(self.present, q)))
-        for which, plane in zip(self.present, tree.members[-1], strict=False):  # once all is one, there is no plane for it
+        for which, plane in zip(
+            self.present, tree.members[-1], strict=False
+        ):  # once all is one, there is no plane for it
             self._plane_of[which] = plane
-        groups = [(classes, planes.to(self.blocks.device)) for classes, planes in zip(trained, tree.planes, strict=False)]
+        groups = [
+            (classes, planes.to(self.blocks.device))
+            for classes, planes in zip(trained, tree.planes, strict=False)
+        ]
         for classes, planes in groups:
             self.planes.weight[classes], self.planes.bias[classes] = planes.weight, planes.bias
         self.separability.renew(self.labels, groups)
@@ -157,11 +169,16 @@ class MergeLoop:
 
     def merge(self, kept: int, removed: int) -> None:
         """Give the removed cluster's rows to the kept one, and write it down."""
-        share = float(self.separability.sizes[removed] / (self.separability.sizes[removed] + self.separability.sizes[kept]))
+        share = float(
+            self.separability.sizes[removed]
+            / (self.separability.sizes[removed] + self.separability.sizes[kept])
+        )
         start = self.solver.start(self.planes[[kept]], self.planes[[removed]], share)
         self.planes.weight[kept], self.planes.bias[kept] = start.weight[0], start.bias[0]
         self.tree.merges.append((len(self.present), self.present.index(kept), self.present.index(removed)))
-        self.tree.nodes.append((self._node_of[kept], self._node_of[removed], self.tree.clusters + len(self.tree.nodes)))
+        self.tree.nodes.append(
+            (self._node_of[kept], self._node_of[removed], self.tree.clusters + len(self.tree.nodes))
+        )
         self._join(kept, removed)
 
     def _join(self, kept: int, removed: int) -> None:

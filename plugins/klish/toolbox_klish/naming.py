@@ -2,8 +2,8 @@
 
     {"clusters": 12, "names": {"hair": [0, 3], "skin": [1], "eye": [7]}}
 
-Several clusters under one name are merged. A cluster without a name keeps its number. (The paper, section 5.1: naming and merging
-is the only labelling cost, "less than one minute for a whole dataset".)
+Several clusters under one name are merged. A cluster without a name keeps its number. (The paper, section
+5.1: naming and merging is the only labelling cost, "less than one minute for a whole dataset".)
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Names:
         groups: {name: numbers of its clusters}; clusters that no name has stay on their own.
 
     Attributes:
-        titles: names in order of ``groups``, then "cluster 4", ... for those without a name: what :meth:`apply` numbers.
+        titles: names in order of ``groups``, then "cluster 4", ... for those without a name: what
+            :meth:`apply` numbers.
         places: (K,) the place in ``titles`` of each cluster.
 
     Raises:
@@ -45,13 +46,19 @@ class Names:
 
     def __post_init__(self) -> None:
         if not _is_whole(self.clusters) or self.clusters < 1:
-            raise ValueError(f"clusters={self.clusters!r} must be a whole number of at least 1, that of the classifier")
+            raise ValueError(
+                f"clusters={self.clusters!r} must be a whole number of at least 1, that of the classifier"
+            )
         owner: dict[int, str] = {}
         for name, numbers in self.groups.items():
             _check_group(name, numbers, self.clusters)
             for number in numbers:
                 if number in owner:
-                    where = f"twice under {name!r}" if owner[number] == name else f"under {owner[number]!r} and under {name!r}"
+                    where = (
+                        f"twice under {name!r}"
+                        if owner[number] == name
+                        else f"under {owner[number]!r} and under {name!r}"
+                    )
                     raise ValueError(f"names: cluster {number} stands {where}; a cluster has one name")
                 owner[number] = name
 
@@ -71,32 +78,45 @@ class Names:
             ValueError: naming the file and what is wrong with it.
         """
         try:
-            names = _parsed(json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_without_repeats))
+            names = _parsed(
+                json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
+            )
         except ValueError as error:  # JSON's own among them
             raise ValueError(f"{path}: {error}") from error
         if clusters is not None and names.clusters != clusters:
-            raise ValueError(f"{path}: names {names.clusters} clusters, the classifier has {clusters}: another number needs "
-                             "names of its own; move the file away and run `toolbox klish name` again")
+            raise ValueError(
+                f"{path}: names {names.clusters} clusters, the classifier has {clusters}: another number "
+                "needs "
+                "names of its own; move the file away and run `toolbox klish name` again"
+            )
         return names
 
     def write(self, path: str | Path) -> None:
         """The file as above, a name a line; whole or not at all."""
         from toolbox.training.writing import write_text
 
-        lines = ",\n".join(f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(list(map(int, numbers)))}"
-                           for name, numbers in self.groups.items())
+        lines = ",\n".join(
+            f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(list(map(int, numbers)))}"
+            for name, numbers in self.groups.items()
+        )
         write_text(f'{{\n  "clusters": {self.clusters},\n  "names": {{\n{lines}\n  }}\n}}\n', path)
 
     def named(self, name: str, numbers: Sequence[int]) -> Names:
         """A copy where these clusters, and no others, have this name; no clusters = the name is dropped."""
-        groups = {known: [number for number in theirs if number not in numbers] for known, theirs in self.groups.items()}
+        groups = {
+            known: [number for number in theirs if number not in numbers]
+            for known, theirs in self.groups.items()
+        }
         groups[name] = list(numbers)
         return Names(self.clusters, {known: theirs for known, theirs in groups.items() if theirs})
 
     @cached_property
     def titles(self) -> list[str]:
         taken = {number for numbers in self.groups.values() for number in numbers}
-        return [*self.groups, *(f"cluster {number}" for number in range(self.clusters) if number not in taken)]
+        return [
+            *self.groups,
+            *(f"cluster {number}" for number in range(self.clusters) if number not in taken),
+        ]
 
     @cached_property
     def places(self) -> NDArray[np.int64]:
@@ -116,10 +136,12 @@ class Names:
 
 
 class NamedClassifier:
-    """A classifier whose clusters are merged and called as :class:`Names` says: a name scores as its best cluster does.
+    """A classifier whose clusters are merged and called as :class:`Names` says: a name scores as its best
+    cluster does.
 
     Args:
-        classifier: of K clusters, linear: ``weight``, ``bias``, and ``groups`` where a cluster is the best of several planes.
+        classifier: of K clusters, linear: ``weight``, ``bias``, and ``groups`` where a cluster is the best of
+            several planes.
         names: of its clusters.
 
     Attributes:
@@ -131,7 +153,9 @@ class NamedClassifier:
 
     def __init__(self, classifier: Any, names: Names) -> None:
         if names.clusters != classifier.n_clusters:
-            raise ValueError(f"names are those of {names.clusters} clusters, the classifier has {classifier.n_clusters}")
+            raise ValueError(
+                f"names are those of {names.clusters} clusters, the classifier has {classifier.n_clusters}"
+            )
         self._classifier, self._names, self.titles = classifier, names, names.titles
         self.weight, self.bias = classifier.weight, classifier.bias
         groups = getattr(classifier, "groups", None)
@@ -145,7 +169,9 @@ class NamedClassifier:
     def scores(self, features: ArrayLike) -> NDArray[np.floating]:
         """(N, n_clusters) best score of the clusters of each name."""
         each = self._classifier.scores(features)
-        return np.stack([each[:, self._names.members(place)].max(axis=1) for place in range(self.n_clusters)], axis=1)
+        return np.stack(
+            [each[:, self._names.members(place)].max(axis=1) for place in range(self.n_clusters)], axis=1
+        )
 
     def predict(self, features: ArrayLike) -> NDArray[np.integer]:
         """(N,) place in ``titles``."""
@@ -174,7 +200,10 @@ def check_settings(settings: Sequence[tuple[str, Sequence[int]]]) -> None:
             raise ValueError(f"--set names {name!r} twice; give all of its clusters at once: {name}=0,3")
         for number in numbers:
             if owner.setdefault(number, name) != name:
-                raise ValueError(f"--set gives cluster {number} to {owner[number]!r} and to {name!r}; a cluster has one name")
+                raise ValueError(
+                    f"--set gives cluster {number} to {owner[number]!r} and to {name!r}; a cluster has one "
+                    "name"
+                )
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -195,7 +224,9 @@ def _parsed(value: Any) -> Names:
             raise ValueError(f"unknown key {key!r}{near_miss(key, known)}; there are: {', '.join(known)}")
     groups = value.get("names", {})
     if not isinstance(groups, dict):
-        raise ValueError(f'"names" must be an object of lists of clusters, such as {{"hair": [0, 3]}}, not {groups!r}')
+        raise ValueError(
+            f'"names" must be an object of lists of clusters, such as {{"hair": [0, 3]}}, not {groups!r}'
+        )
     return Names(value["clusters"], groups)
 
 
@@ -206,7 +237,9 @@ def _check_group(name: str, numbers: Any, clusters: int) -> None:
         raise ValueError(f"names: {name!r} must have a list of clusters, such as [0, 3], not {numbers!r}")
     for number in numbers:
         if not _is_whole(number) or not 0 <= number < clusters:
-            raise ValueError(f"names: {name!r} has {number!r}, which is no cluster: they are 0 to {clusters - 1}")
+            raise ValueError(
+                f"names: {name!r} has {number!r}, which is no cluster: they are 0 to {clusters - 1}"
+            )
 
 
 def _is_whole(number: Any) -> bool:

@@ -20,18 +20,26 @@ def describe(run: ClusterRun) -> str:
     """
     stream = run.stream()
     on_disk = check_place(run, stream)
-    maps = ", ".join(f"{layer} ({channels})" for layer, channels in zip(stream.layers, stream.channels, strict=True))
+    maps = ", ".join(
+        f"{layer} ({channels})" for layer, channels in zip(stream.layers, stream.channels, strict=True)
+    )
     each = f"{stream.pixels:,} pixels" if stream.pixels else f"{stream.size} x {stream.size}"
     fits = sum(1 if is_cut(run.config.clusterers[name]) else len(run.numbers) for name in run.clusterers)
-    return "\n".join([
-        str(run.config.get("title", run.folder.name)),
-        f"generator: {type(run.generator).__name__}, {run.generator.image_size} px, on {run.device}",
-        f"features: {stream.images} images, {each} of each: {stream.rows:,} rows of {stream.width} ({maps}), truncation "
-        f"{stream.truncation:g}",
-        f"{bytes_of(run, stream) / GIB:.2f} GiB of {run.config.features.dtype}, {'on the disk' if on_disk else 'in memory'} "
-        f"({free_memory() / GIB:.1f} GiB of memory are free)",
-        f"fits: {', '.join(run.clusterers)}; {fits} for each of {len(run.seeds)} seeds",
-        *_times(run, stream.rows, stream.width), f"folder: {run.folder}"])
+    return "\n".join(
+        [
+            str(run.config.get("title", run.folder.name)),
+            f"generator: {type(run.generator).__name__}, {run.generator.image_size} px, on {run.device}",
+            f"features: {stream.images} images, {each} of each: {stream.rows:,} rows of {stream.width} "
+            f"({maps}), truncation "
+            f"{stream.truncation:g}",
+            f"{bytes_of(run, stream) / GIB:.2f} GiB of {run.config.features.dtype}, "
+            f"{'on the disk' if on_disk else 'in memory'} "
+            f"({free_memory() / GIB:.1f} GiB of memory are free)",
+            f"fits: {', '.join(run.clusterers)}; {fits} for each of {len(run.seeds)} seeds",
+            *_times(run, stream.rows, stream.width),
+            f"folder: {run.folder}",
+        ]
+    )
 
 
 def _times(run: ClusterRun, rows: int, width: int) -> list[str]:
@@ -39,10 +47,18 @@ def _times(run: ClusterRun, rows: int, width: int) -> list[str]:
     lines, machine = [], machine_of(run.device)
     for name, component in run.config.clusterers.items():
         if component["type"] == "KLiSH" and machine:
-            cost = estimate(rows, width, component.get("first") or component.get("clusters", 100), MACHINES[machine],
-                            np.dtype(run.config.features.dtype).itemsize)
-            lines.append(f"{name}: estimate, not a measurement, on {machine}: initial training {cost.first:.0f} s, merges "
-                         f"{cost.merges:.0f} s for each seed; {cost.memory / GIB:.1f} GiB of memory")
+            cost = estimate(
+                rows,
+                width,
+                component.get("first") or component.get("clusters", 100),
+                MACHINES[machine],
+                np.dtype(run.config.features.dtype).itemsize,
+            )
+            lines.append(
+                f"{name}: estimate, not a measurement, on {machine}: initial training {cost.first:.0f} s, "
+                "merges "
+                f"{cost.merges:.0f} s for each seed; {cost.memory / GIB:.1f} GiB of memory"
+            )
     return lines
 
 

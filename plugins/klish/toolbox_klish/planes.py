@@ -51,11 +51,16 @@ class LinearClassifier:
 
     Args:
         weight: (K, D). bias: (K,).
-        labels: (N,) classes of the rows it was fitted on, or None where they are not known (after ``load_state``).
+        labels: (N,) classes of the rows it was fitted on, or None where they are not known (after
+            ``load_state``).
     """
 
-    def __init__(self, weight: NDArray[np.floating], bias: NDArray[np.floating],
-                 labels: NDArray[np.integer] | None = None) -> None:
+    def __init__(
+        self,
+        weight: NDArray[np.floating],
+        bias: NDArray[np.floating],
+        labels: NDArray[np.integer] | None = None,
+    ) -> None:
         self.weight_, self.bias_ = np.asarray(weight), np.asarray(bias)
         self._labels = labels
 
@@ -78,14 +83,22 @@ class LinearClassifier:
     def labels_(self) -> NDArray[np.integer]:
         """(N,) classes of the fitted rows."""
         if self._labels is None:
-            raise AttributeError("labels_ of the fitted rows are not part of a saved state: fit again, or call predict(features)")
+            raise AttributeError(
+                "labels_ of the fitted rows are not part of a saved state: fit again, or call "
+                "predict(features)"
+            )
         return self._labels
 
     def scores(self, features: ArrayLike) -> NDArray[np.floating]:
         """(N, K) scores of features (N, D): positive = inside."""
-        array = features.detach().cpu().float().numpy() if isinstance(features, Tensor) else np.asarray(features)
+        array = (
+            features.detach().cpu().float().numpy() if isinstance(features, Tensor) else np.asarray(features)
+        )
         if array.ndim != 2 or array.shape[1] != self.weight_.shape[1]:
-            raise ValueError(f"features have shape {array.shape}: expected (N, {self.weight_.shape[1]}), the width fitted on")
+            raise ValueError(
+                f"features have shape {array.shape}: expected (N, {self.weight_.shape[1]}), the width fitted "
+                "on"
+            )
         if array.dtype == np.float16:
             array = array.astype(np.float32)
         return np.asarray(array @ self.weight_.T.astype(array.dtype) + self.bias_.astype(array.dtype))

@@ -1,6 +1,7 @@
 """The two products that training spends its time in. On the CPU they are numpy's.
 
-numpy sees that x^T x is symmetric and computes half of it, and its matrix-vector product is twice as fast as torch's.
+numpy sees that x^T x is symmetric and computes half of it, and its matrix-vector product is twice as fast as
+torch's.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def second_moments(x: Tensor, rounded: bool = False) -> Tensor:
 
     Args:
         x: (n, D).
-        rounded: whether float32 features may be rounded to TF32 first, as the tensor cores of a GPU do; the CPU does the same for
-            tests. Half-precision features fit TF32 without rounding.
+        rounded: whether float32 features may be rounded to TF32 first, as the tensor cores of a GPU do; the
+            CPU does the same for tests. Half-precision features fit TF32 without rounding.
     """
     moments = x.new_empty(x.shape[1] + 1, x.shape[1] + 1)
     if x.device.type == "cpu":
@@ -40,7 +41,9 @@ def second_moments(x: Tensor, rounded: bool = False) -> Tensor:
 
 
 def to_tf32(x: Tensor) -> Tensor:
-    """Float32 rounded to the 10 bits after the point that TF32 keeps, ties away from zero; other types as they are."""
+    """Float32 rounded to the 10 bits after the point that TF32 keeps, ties away from zero; other types as
+    they are.
+    """
     if x.dtype != torch.float32:
         return x
     return ((x.view(torch.int32) + (1 << 12)) & ~((1 << 13) - 1)).view(torch.float32)

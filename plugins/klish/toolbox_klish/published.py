@@ -1,4 +1,6 @@
-"""What the paper prints in Table IV, in percent, best of five runs. MIoU is its evaluator's: see `matched_iou_per_image`."""
+"""What the paper prints in Table IV, in percent, best of five runs. MIoU is its evaluator's: see
+`matched_iou_per_image`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,9 @@ ALGORITHMS = ("K-means", "KASP", "AHC (Ward)", "AHC (arccos)", "KLiSH")
 
 _FFHQ, _CELEBA, _PGGAN = "StyleGAN2-FFHQ", "StyleGAN-CelebAHQ", "PGGAN-CelebAHQ"
 
-# (generator, K, metric): K-means, KASP, AHC (Ward), AHC (arccos), KLiSH. K of the rows called "final" is printed for
-# StyleGAN2-FFHQ alone (26, with its labels in Fig. 5); StyleGAN-CelebAHQ has no other rows above 20 than the final ones.
+# (generator, K, metric): K-means, KASP, AHC (Ward), AHC (arccos), KLiSH. K of the rows called "final" is
+# printed for StyleGAN2-FFHQ alone (26, with its labels in Fig. 5); StyleGAN-CelebAHQ has no other rows above
+# 20 than the final ones.
 _ROWS: dict[tuple[str, str, str], tuple[float, ...]] = {
     (_FFHQ, "20", "AMI"): (64.8, 61.9, 62.9, 65.2, 70.6),
     (_FFHQ, "20", "ARI"): (57.1, 54.4, 60.7, 65.1, 70.5),

@@ -21,14 +21,28 @@ from toolbox_klish.pictures.maps import draw_grid
 from toolbox_klish.pictures.run import Drawn, RunPictures, numbered_names, run_names
 from toolbox_klish.runs import ClusterRun
 
-_SECTIONS = {"clusters": "Clusters", "maps": "Cluster maps", "merging": "Merging", "separability": "Separability",
-             "algorithms": "Algorithms side by side", "generators": "Generators side by side"}
-_GENERATORS = ("After Figs. 5 and 7: a row for each algorithm, a block for each number of clusters, the samples of each generator "
-               "side by side. What a run has not been fitted for is grey.")
+_SECTIONS = {
+    "clusters": "Clusters",
+    "maps": "Cluster maps",
+    "merging": "Merging",
+    "separability": "Separability",
+    "algorithms": "Algorithms side by side",
+    "generators": "Generators side by side",
+}
+_GENERATORS = (
+    "After Figs. 5 and 7: a row for each algorithm, a block for each number of clusters, the samples of each "
+    "generator "
+    "side by side. What a run has not been fitted for is grey."
+)
 
 
-def draw_run(run: ClusterRun, numbers: Sequence[int] | None = None, samples: int | None = None, seed: int | None = None,
-             out: str | Path | None = None) -> Path:
+def draw_run(
+    run: ClusterRun,
+    numbers: Sequence[int] | None = None,
+    samples: int | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+) -> Path:
     """Write all pictures of a run as ``pictures/*.png``, and ``report.html``.
 
     Args:
@@ -52,17 +66,31 @@ def draw_run(run: ClusterRun, numbers: Sequence[int] | None = None, samples: int
     return path
 
 
-def draw_runs(runs: Sequence[ClusterRun], out: str | Path, numbers: Sequence[int] | None = None, samples: int | None = None,
-              seed: int | None = None) -> Path:
-    """Several runs, each a generator, in one picture and one report (Figs. 5 and 7). Arguments as :func:`draw_run`."""
+def draw_runs(
+    runs: Sequence[ClusterRun],
+    out: str | Path,
+    numbers: Sequence[int] | None = None,
+    samples: int | None = None,
+    seed: int | None = None,
+) -> Path:
+    """Several runs, each a generator, in one picture and one report (Figs. 5 and 7). Arguments as
+    :func:`draw_run`.
+    """
     folder, panels, looks = Path(out), [], []
     for run in runs:
         looks.append(_look(run, numbers, samples or 4, seed))
         panels.append(RunPictures(looks[-1], folder / "pictures").panel())
-    path = draw_grid(panels, folder / "pictures" / "generators.png", "All algorithms at equal K, on several generators")
+    path = draw_grid(
+        panels, folder / "pictures" / "generators.png", "All algorithms at equal K, on several generators"
+    )
     drawn = [Drawn("generators", path, _GENERATORS)]
     _keep_captions(drawn)
-    header = page_header("Clustering runs", "Generators side by side", folder, {"Runs": ", ".join(str(run.folder) for run in runs)})
+    header = page_header(
+        "Clustering runs",
+        "Generators side by side",
+        folder,
+        {"Runs": ", ".join(str(run.folder) for run in runs)},
+    )
     sections = [*_drawn_sections(drawn, []), *_notes([note for look in looks for note in look.notes])]
     write_text(page(header, sections, "Generators side by side"), folder / "report.html")
     return folder / "report.html"
@@ -72,12 +100,12 @@ def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]]
     """Draw the clusters of the final classifier for naming, take names, and say in lines what there is.
 
     Args:
-        run: fitted. settings: (name, clusters) to set in ``names.json``; no clusters = the name is dropped. Where there is no such
-            file, one is written with every cluster on its own.
+        run: fitted. settings: (name, clusters) to set in ``names.json``; no clusters = the name is dropped.
+            Where there is no such file, one is written with every cluster on its own.
 
     Raises:
-        ValueError: for a cluster that there is not, one that is named twice, or a file for another number of clusters. The file
-            is as it was then.
+        ValueError: for a cluster that there is not, one that is named twice, or a file for another number of
+            clusters. The file is as it was then.
     """
     check_settings(settings)
     path, names = run.folder / "names.json", run_names(run, run.seeds[0])
@@ -92,8 +120,11 @@ def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]]
         names.write(path)
     pictures = RunPictures(look, run.folder / "pictures", names)
     _keep_captions(list(pictures.clusters()))
-    return [*_as_text(cluster_table(look, pictures)), f"picture: {pictures.folder / 'clusters.png'}",
-            f"names:   {path} (edit it, or --set NAME=0,3)"]
+    return [
+        *_as_text(cluster_table(look, pictures)),
+        f"picture: {pictures.folder / 'clusters.png'}",
+        f"names:   {path} (edit it, or --set NAME=0,3)",
+    ]
 
 
 def cluster_table(look: Look, pictures: RunPictures) -> Table:
@@ -102,8 +133,14 @@ def cluster_table(look: Look, pictures: RunPictures) -> Table:
     rows: list[list[Any]] = []
     for cluster, title in enumerate(numbered_names(pictures.names)):
         low = iou is not None and iou[cluster] < pictures.low
-        rows.append([title, round(100 * float(shares[cluster]), 1), None if iou is None else round(float(iou[cluster]), 3),
-                     "badly separable" if low else ""])
+        rows.append(
+            [
+                title,
+                round(100 * float(shares[cluster]), 1),
+                None if iou is None else round(float(iou[cluster]), 3),
+                "badly separable" if low else "",
+            ]
+        )
     return Table("", ["Cluster", "Share of pixels, %", "IoU", ""], rows)
 
 
@@ -111,7 +148,10 @@ def _as_text(table: Table) -> list[str]:
     """The table in columns."""
     cells = [[words(value) for value in row] for row in [table.columns, *table.rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
 
 
 def _look(run: ClusterRun, numbers: Sequence[int] | None, samples: int | None, seed: int | None) -> Look:
@@ -128,10 +168,18 @@ def _html(run: ClusterRun, look: Look, pictures: RunPictures, drawn: Sequence[Dr
     lying = read_run_folder(run.folder)
     sections = _drawn_sections(drawn, look.notes)
     if (look.default, look.final) in look.labels:
-        how = element("p", "Names and merges: ", element("code", f"toolbox klish name {run.folder} --set hair=0,3"),
-                        ", or edit names.json.", class_="faint small")
+        how = element(
+            "p",
+            "Names and merges: ",
+            element("code", f"toolbox klish name {run.folder} --set hair=0,3"),
+            ", or edit names.json.",
+            class_="faint small",
+        )
         table = join([data_table(cluster_table(look, pictures)), how])
-        sections = [(title, name, join([table, content]) if name == "clusters" else content) for title, name, content in sections]
+        sections = [
+            (title, name, join([table, content]) if name == "clusters" else content)
+            for title, name, content in sections
+        ]
     sections += [*_tables(lying), *_about(run, lying), *_notes([*look.notes, *lying.notes])]
     warnings = [str(warning) for warning in run.record.get("warnings", [])]
     banner = page_banner("Low separability", warnings) if warnings else None
@@ -154,10 +202,15 @@ def _facts(run: ClusterRun, look: Look) -> dict[str, str | None]:
     listed = ", ".join(map(str, run.seeds))
     many = None if look.tree is None else look.tree.clusters_
     rows = f"{number(record['rows'])} x {number(record['width'])}" if "rows" in record else None
-    return {"Generator": record.get("generator", {}).get("type"), "Features": rows,
-            "First clusters": None if many is None else number(many), "Final clusters": number(look.final),
-            "Clusterers": ", ".join(run.clusterers), "Seed shown": str(look.seed) + (f" of {listed}" if run.seeds[1:] else ""),
-            "Samples": f"new ones, seed {look.settings.seed}"}
+    return {
+        "Generator": record.get("generator", {}).get("type"),
+        "Features": rows,
+        "First clusters": None if many is None else number(many),
+        "Final clusters": number(look.final),
+        "Clusterers": ", ".join(run.clusterers),
+        "Seed shown": str(look.seed) + (f" of {listed}" if run.seeds[1:] else ""),
+        "Samples": f"new ones, seed {look.settings.seed}",
+    }
 
 
 def _tables(lying: RunFolder) -> list[Section]:
@@ -166,13 +219,26 @@ def _tables(lying: RunFolder) -> list[Section]:
 
 def _about(run: ClusterRun, lying: RunFolder) -> list[Section]:
     """What was fitted on what, and the config."""
-    facts = {key: value for key, value in run.record.items() if key not in ("warnings", "fits", "environment", "title")}
+    facts = {
+        key: value
+        for key, value in run.record.items()
+        if key not in ("warnings", "fits", "environment", "title")
+    }
     fits = [[name, fit.get("seconds")] for name, fit in run.record.get("fits", {}).items()]
-    environment = {key: value for key, value in dict(run.record.get("environment", {})).items() if key not in ("data", "starts")}
-    config = element("details", element("summary", "The resolved config"), element("pre", element("code", lying.config)))
-    parts: list[Markup | None] = [facts_table("Run", json.loads(json.dumps(facts, default=str))) if facts else None,
-                                  data_table(Table("Time of each fit", ["Fit", "Seconds"], fits)) if fits else None,
-                                  facts_table("Machine and code", environment) if environment else None, config]
+    environment = {
+        key: value
+        for key, value in dict(run.record.get("environment", {})).items()
+        if key not in ("data", "starts")
+    }
+    config = element(
+        "details", element("summary", "The resolved config"), element("pre", element("code", lying.config))
+    )
+    parts: list[Markup | None] = [
+        facts_table("Run", json.loads(json.dumps(facts, default=str))) if facts else None,
+        data_table(Table("Time of each fit", ["Fit", "Seconds"], fits)) if fits else None,
+        facts_table("Machine and code", environment) if environment else None,
+        config,
+    ]
     return [("About the run", "about", join(parts))]
 
 

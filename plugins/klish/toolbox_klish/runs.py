@@ -1,10 +1,11 @@
 """The folder of a clustering run, and what can be asked of it.
 
-    config.py                      the resolved config
-    record.json                    generator, layers, sizes, seconds, warnings, versions
-    models/<clusterer>-<seed>.npz  state of a clusterer that is cut; <clusterer>-<seed>-<K>.npz of one that is fitted for each K
-    names.json                     names of clusters, if they were given any
-    pictures/, tables/, report.html
+config.py                      the resolved config
+record.json                    generator, layers, sizes, seconds, warnings, versions
+models/<clusterer>-<seed>.npz  state of a clusterer that is cut
+models/<clusterer>-<seed>-<K>.npz  of one that is fitted for each K
+names.json                     names of clusters, if they were given any
+pictures/, tables/, report.html
 """
 
 from __future__ import annotations
@@ -58,8 +59,10 @@ class ClusterRun:
         folder = Path(folder)
         if not (folder / "config.py").is_file():
             siblings = [str(path.parent) for path in folder.parent.glob("*/config.py")]
-            raise ConfigError(f"{folder} holds no clustering run (no config.py){near_miss(str(folder), siblings)}; "
-                              "`toolbox klish fit CONFIG` makes one")
+            raise ConfigError(
+                f"{folder} holds no clustering run (no config.py){near_miss(str(folder), siblings)}; "
+                "`toolbox klish fit CONFIG` makes one"
+            )
         config = read_config(folder / "config.py")
         config.device = device or config.device
         return cls(folder, config)
@@ -87,7 +90,9 @@ class ClusterRun:
     def clusterers(self) -> list[str]:
         """Names of the clusterers, in the order of the config."""
         order = self.record.get("clusterers", [])  # a config that was written and read again is sorted
-        return sorted(self.config.clusterers, key=lambda name: order.index(name) if name in order else len(order))
+        return sorted(
+            self.config.clusterers, key=lambda name: order.index(name) if name in order else len(order)
+        )
 
     @property
     def default(self) -> str:
@@ -108,7 +113,9 @@ class ClusterRun:
             **overrides: other arguments of :func:`toolbox.feature_stream`.
         """
         features = self.config.features
-        arguments = {"keep": 0} | {key: features[key] for key in _OF_STREAMS} | overrides  # whoever fits keeps them as one array
+        arguments = (
+            {"keep": 0} | {key: features[key] for key in _OF_STREAMS} | overrides
+        )  # whoever fits keeps them as one array
         seed = self.feature_seed(self.seeds[0]) if seed is None else seed
         return feature_stream(self.generator, images or features.images, seed=seed, **arguments)
 
@@ -118,7 +125,9 @@ class ClusterRun:
         return seed if fixed is None else int(fixed)
 
     def build(self, name: str, seed: int, k: int | None = None) -> Clusterer:
-        """A clusterer of the config, not fitted; ``k`` is for one that is fitted for each number of clusters."""
+        """A clusterer of the config, not fitted; ``k`` is for one that is fitted for each number of
+        clusters.
+        """
         component = dict(self.config.clusterers[self._known(name)])
         known = accepted(check(component, "clusterer")) or {}
         given = dict(seed=seed, device=self.device)
@@ -146,26 +155,36 @@ class ClusterRun:
         path = self.model_path(name, seed, k)
         if not path.is_file():
             have = sorted(file.stem for file in path.parent.glob(f"{name}-*.npz"))
-            raise ConfigError(f"{self.folder} holds no {path.stem!r} (clusterer, seed, number of clusters); of {name} it holds "
-                              f"{', '.join(have) or 'none yet'}. `toolbox klish fit CONFIG --resume` fits what is missing of the "
-                              "config's seeds, shown and final")
+            raise ConfigError(
+                f"{self.folder} holds no {path.stem!r} (clusterer, seed, number of clusters); of {name} it "
+                "holds "
+                f"{', '.join(have) or 'none yet'}. `toolbox klish fit CONFIG --resume` fits what is missing "
+                "of the "
+                "config's seeds, shown and final"
+            )
         try:
             with np.load(path, allow_pickle=False) as state:
                 return self.build(name, seed, k).load_state(dict(state))
         except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
-            raise ConfigError(f"{path} is torn, or not of this clusterer ({error}): remove it, and `toolbox klish fit CONFIG "
-                              "--resume` fits it again") from error
+            raise ConfigError(
+                f"{path} is torn, or not of this clusterer ({error}): remove it, and `toolbox klish fit "
+                "CONFIG "
+                "--resume` fits it again"
+            ) from error
 
     def classifier(self, k: int | None = None, name: str | None = None, seed: int | None = None) -> Any:
-        """What tells ``k`` clusters apart: ``n_clusters``, ``predict(X)``, ``scores(X)``, and of linear ones ``weight`` (K, D) and
-        ``bias`` (K). Arguments as :meth:`model`."""
+        """What tells ``k`` clusters apart: ``n_clusters``, ``predict(X)``, ``scores(X)``, and of linear ones
+        ``weight`` (K, D) and ``bias`` (K). Arguments as :meth:`model`.
+        """
         k = self.config.final if k is None else k
         found = self.model(name, seed, k)
         return found.cut(k) if hasattr(found, "cut") else found
 
     @property
     def names(self) -> Any:
-        """Names of the clusters of the final classifier, as :class:`toolbox_klish.naming.Names`; None where none were given."""
+        """Names of the clusters of the final classifier, as :class:`toolbox_klish.naming.Names`; None where
+        none were given.
+        """
         from toolbox_klish.naming import Names
 
         file = self.folder / "names.json"
@@ -181,8 +200,10 @@ class ClusterRun:
 
     def _known(self, name: str) -> str:
         if name not in self.config.clusterers:
-            raise ConfigError(f"the run has no clusterer {name!r}{near_miss(name, self.config.clusterers)}; it has "
-                              f"{', '.join(self.clusterers)}")
+            raise ConfigError(
+                f"the run has no clusterer {name!r}{near_miss(name, self.config.clusterers)}; it has "
+                f"{', '.join(self.clusterers)}"
+            )
         return name
 
 
@@ -192,9 +213,13 @@ def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ConfigError(f"{path} cannot be read: {error}. Bring it back, or remove it: it only records what was done") from error
+        raise ConfigError(
+            f"{path} cannot be read: {error}. Bring it back, or remove it: it only records what was done"
+        ) from error
     if not isinstance(record, dict):
-        raise ConfigError(f"{path} must hold an object, not {str(record)[:40]!r}. Bring it back, or remove it")
+        raise ConfigError(
+            f"{path} must hold an object, not {str(record)[:40]!r}. Bring it back, or remove it"
+        )
     return record
 
 
@@ -205,6 +230,8 @@ def build_generator(source: Any) -> Generator:
             return build(dict(source), "generator", "generator")
     key = "weights" if "weights" in source else "run"
     if not Path(source[key]).exists():
-        raise ConfigError(f"generator: {key}={source[key]!r} is not there: put it there, name another with --cfg-options "
-                          f"generator.{key}=..., or see how a run goes with --quick")
+        raise ConfigError(
+            f"generator: {key}={source[key]!r} is not there: put it there, name another with --cfg-options "
+            f"generator.{key}=..., or see how a run goes with --quick"
+        )
     return toolbox.load_generator(source[key])

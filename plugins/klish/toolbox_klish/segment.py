@@ -1,4 +1,6 @@
-"""A linear classifier at every pixel of an image: its scores and clusters, from the maps of :mod:`toolbox.taps`."""
+"""A linear classifier at every pixel of an image: its scores and clusters, from the maps of
+:mod:`toolbox.taps`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from toolbox.taps import stack_maps
 
 
 def segment(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
-    """(N, size, size) int64: the cluster with the highest score at each pixel. Arguments as :func:`score_maps`."""
+    """(N, size, size) int64: the cluster with the highest score at each pixel. Arguments as
+    :func:`score_maps`.
+    """
     return score_maps(classifier, maps, size).argmax(dim=1)
 
 
@@ -21,24 +25,30 @@ def segment(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
 def score_maps(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
     """(N, K, size, size) float32 scores of maps (N, C_l, h_l, w_l).
 
-    They are those of ``classifier.scores`` on the resized, joined maps, computed layer by layer: scores are linear, so that a
-    layer with more channels than classes is scored first and resized then, which is the same in less memory.
+    They are those of ``classifier.scores`` on the resized, joined maps, computed layer by layer: scores are
+    linear, so that a layer with more channels than classes is scored first and resized then, which is the
+    same in less memory.
 
     Args:
-        classifier: with ``weight`` (K, D) and ``bias`` (K), D the channels of all maps; ``groups`` (K), where a class is the
-            best of several planes.
+        classifier: with ``weight`` (K, D) and ``bias`` (K), D the channels of all maps; ``groups`` (K), where
+            a class is the best of several planes.
         maps: coarse to fine, as the classifier's features were joined.
         size: pixels of a side.
 
     Raises:
         ValueError: when the channels do not add up to D.
     """
-    weight, bias = (torch.as_tensor(array, dtype=torch.float32, device=maps[0].device)
-                    for array in (classifier.weight, classifier.bias))
+    weight, bias = (
+        torch.as_tensor(array, dtype=torch.float32, device=maps[0].device)
+        for array in (classifier.weight, classifier.bias)
+    )
     channels = [layer.shape[1] for layer in maps]
     if sum(channels) != weight.shape[1]:
-        raise ValueError(f"maps have {' + '.join(map(str, channels))} = {sum(channels)} channels, the classifier was fitted on "
-                         f"{weight.shape[1]}: take the layers that it was fitted on")
+        raise ValueError(
+            f"maps have {' + '.join(map(str, channels))} = {sum(channels)} channels, the classifier was "
+            "fitted on "
+            f"{weight.shape[1]}: take the layers that it was fitted on"
+        )
     scores = bias[None, :, None, None].expand(len(maps[0]), -1, size, size).clone()
     for layer, part in zip(maps, weight.split(channels, dim=1), strict=True):
         scores += _scored(layer.float(), part[:, :, None, None], size)
@@ -57,4 +67,6 @@ def _best_of_groups(scores: Tensor, groups: Any) -> Tensor:
     if groups is None:
         return scores
     numbers = torch.as_tensor(groups, device=scores.device)
-    return torch.stack([scores[:, numbers == group].amax(dim=1) for group in range(int(numbers.max()) + 1)], dim=1)
+    return torch.stack(
+        [scores[:, numbers == group].amax(dim=1) for group in range(int(numbers.max()) + 1)], dim=1
+    )

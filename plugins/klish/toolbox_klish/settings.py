@@ -20,7 +20,8 @@ KEYS: dict[str, str] = {
     "command": "always 'klish fit'",
     "generator": "dict(type=...), dict(weights=FILE) in any known layout, or dict(run=FOLDER)",
     "features": "what is clustered: see FEATURES",
-    "clusterers": "{name: component}; one that names 'clusters' is fitted once and cut, any other is fitted for each number",
+    "clusterers": "{name: component}; one that names 'clusters' is fitted once and cut, any other is fitted "
+    "for each number",
     "shown": "numbers of clusters in pictures and tables",
     "final": "the number of clusters that is used",
     "seeds": "one fit of everything for each; the first is the one that is shown",
@@ -35,20 +36,50 @@ KEYS: dict[str, str] = {
 }
 
 #: Keys of ``features``, with their defaults (KLiSH, section 3.1; seed None = that of the fit).
-FEATURES: dict[str, Any] = dict(images=256, layers=None, size=256, truncation=0.5, noise="random", pixels=None, dtype="float32",
-                                seed=None, label=None, batch_size=1)
+FEATURES: dict[str, Any] = dict(
+    images=256,
+    layers=None,
+    size=256,
+    truncation=0.5,
+    noise="random",
+    pixels=None,
+    dtype="float32",
+    seed=None,
+    label=None,
+    batch_size=1,
+)
 DTYPES = ("float32", "float16")
 SOURCES = ("type", "weights", "run")
 MOST_SEED = 2**32 - 1  # scikit-learn's
 
-_TYPES: dict[str, Any] = {"title": str, "warn_iou": float, "device": str | None, "work_dir": str, "final": int}
-_FEATURE_TYPES: dict[str, Any] = dict(images=int, size=int, truncation=float, noise=str, pixels=int | None, dtype=str,
-                                      seed=int | None, label=int | None, batch_size=int)
+_TYPES: dict[str, Any] = {
+    "title": str,
+    "warn_iou": float,
+    "device": str | None,
+    "work_dir": str,
+    "final": int,
+}
+_FEATURE_TYPES: dict[str, Any] = dict(
+    images=int,
+    size=int,
+    truncation=float,
+    noise=str,
+    pixels=int | None,
+    dtype=str,
+    seed=int | None,
+    label=int | None,
+    batch_size=int,
+)
 
 
-def read_config(name: str | Path, quick: bool = False, options: Mapping[str, Any] | None = None,
-                plugins: Sequence[str | Path] = ()) -> Any:
-    """A resolved, checked config of a clustering run, its defaults filled in; arguments as :func:`toolbox.load_config`.
+def read_config(
+    name: str | Path,
+    quick: bool = False,
+    options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> Any:
+    """A resolved, checked config of a clustering run, its defaults filled in; arguments as
+    :func:`toolbox.load_config`.
 
     Raises:
         ConfigError: for what is wrong, naming the key, what is allowed and the near miss.
@@ -60,7 +91,9 @@ def read_config(name: str | Path, quick: bool = False, options: Mapping[str, Any
     for key in ("clusterers", "features", "pictures"):
         _check_is_dict(config.get(key), key)
     config.features = {**FEATURES, **_checked_features(config.get("features") or {})}
-    defaults: dict[str, Any] = dict(shown=[config.final], seeds=[0], truth=None, pictures={}, warn_iou=0.8, device=None)
+    defaults: dict[str, Any] = dict(
+        shown=[config.final], seeds=[0], truth=None, pictures={}, warn_iou=0.8, device=None
+    )
     for key, default in defaults.items():
         if config.get(key) is None:
             config[key] = default
@@ -89,14 +122,18 @@ def is_cut(component: Mapping[str, Any]) -> bool:
 def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
     for key in features:
         if key not in FEATURES:
-            raise ConfigError(f"features: unknown key {key!r}{near_miss(key, FEATURES)}; known: {', '.join(FEATURES)}")
+            raise ConfigError(
+                f"features: unknown key {key!r}{near_miss(key, FEATURES)}; known: {', '.join(FEATURES)}"
+            )
     for key, kind in _FEATURE_TYPES.items():
         if features.get(key, FEATURES[key]) is not FEATURES[key]:
             check_type(features[key], kind, f"features.{key}")
     check_seed(features.get("seed") or 0, "features.seed")
     dtype = features.get("dtype", "float32")
     if dtype not in DTYPES:
-        raise ConfigError(f"features.dtype={dtype!r} is not one of {list(DTYPES)}{near_miss(str(dtype), DTYPES)}")
+        raise ConfigError(
+            f"features.dtype={dtype!r} is not one of {list(DTYPES)}{near_miss(str(dtype), DTYPES)}"
+        )
     return dict(features)
 
 
@@ -104,14 +141,20 @@ def _check_generator(generator: Any) -> None:
     named = [key for key in SOURCES if key in generator] if isinstance(generator, Mapping) else []
     if len(named) != 1:
         instead = "; to name another source, dict(_delete_=True, ...)" if named else ""
-        raise ConfigError(f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}")
+        raise ConfigError(
+            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}"
+        )
     unknown = [key for key in generator if key not in SOURCES]
     if named != ["type"] and unknown:
-        raise ConfigError(f"generator: {unknown[0]!r} goes with type=, not with {named[0]}={near_miss(unknown[0], SOURCES)}")
+        raise ConfigError(
+            f"generator: {unknown[0]!r} goes with type=, not with {named[0]}={near_miss(unknown[0], SOURCES)}"
+        )
     if named == ["type"]:
         _looked_up(generator, "generator", "generator")
     elif not isinstance(generator[named[0]], str):
-        raise ConfigError(f"generator.{named[0]}={generator[named[0]]!r} must be the path of a file or folder")
+        raise ConfigError(
+            f"generator.{named[0]}={generator[named[0]]!r} must be the path of a file or folder"
+        )
 
 
 def _check_numbers(config: Any) -> None:
@@ -119,8 +162,14 @@ def _check_numbers(config: Any) -> None:
         raise ConfigError(f"final={config.final} must be a whole number of at least 1")
     for key, least in dict(shown=1, seeds=0).items():
         values = config[key]
-        if not isinstance(values, (list, tuple)) or not values or not all(_is_whole(value) and value >= least for value in values):
-            raise ConfigError(f"{key}={values!r} must be a list of whole numbers of at least {least}, one or more")
+        if (
+            not isinstance(values, (list, tuple))
+            or not values
+            or not all(_is_whole(value) and value >= least for value in values)
+        ):
+            raise ConfigError(
+                f"{key}={values!r} must be a list of whole numbers of at least {least}, one or more"
+            )
     for seed in config.seeds:
         check_seed(seed, "seeds")
     if len(set(config.seeds)) < len(config.seeds):
@@ -140,8 +189,11 @@ def _check_pictures(config: Any) -> None:
     seed = PictureSettings.of(config.pictures).seed
     clustered = list(config.seeds) if config.features.seed is None else [config.features.seed]
     if seed in clustered:
-        raise ConfigError(f"pictures.seed={seed}: the images of this seed are clustered, and samples are to be new: take one "
-                          f"that is none of {clustered}")
+        raise ConfigError(
+            f"pictures.seed={seed}: the images of this seed are clustered, and samples are to be new: take "
+            "one "
+            f"that is none of {clustered}"
+        )
 
 
 def _check_is_dict(value: Any, where: str) -> None:
@@ -160,24 +212,36 @@ def _check_clusterers(config: Any) -> None:
             continue
         where = f"clusterers.{name}"
         if not re.fullmatch(r"\w+", name):
-            raise ConfigError(f"{where}: a name may have letters, digits and underscores; files are called by it")
+            raise ConfigError(
+                f"{where}: a name may have letters, digits and underscores; files are called by it"
+            )
         found = _looked_up(component, "clusterer", where)
         if "seed" in component:
-            raise ConfigError(f"{where}: seed={component['seed']} may not be set here: each of the config's seeds is tried")
+            raise ConfigError(
+                f"{where}: seed={component['seed']} may not be set here: each of the config's seeds is tried"
+            )
         if not is_cut(component) and "clusters" not in (accepted(found) or {}):
-            raise ConfigError(f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for {config.final}")
+            raise ConfigError(
+                f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for "
+                f"{config.final}"
+            )
         if is_cut(component):
             _check_first(component.get("first") or component["clusters"], max(numbers_of(config)), where)
     if not config.clusterers:
-        raise ConfigError("clusterers is empty: name at least one, such as klish=dict(type='KLiSH', clusters=100)")
+        raise ConfigError(
+            "clusterers is empty: name at least one, such as klish=dict(type='KLiSH', clusters=100)"
+        )
 
 
 def _check_first(first: Any, most: int, where: str) -> None:
     if not _is_whole(first):
         raise ConfigError(f"{where}.clusters={first!r} must be a whole number of at least 1")
     if first < most:
-        raise ConfigError(f"{where}: it starts from {first} clusters, shown and final ask for {most}: start from more, or show "
-                          "fewer")
+        raise ConfigError(
+            f"{where}: it starts from {first} clusters, shown and final ask for {most}: start from more, or "
+            "show "
+            "fewer"
+        )
 
 
 def _looked_up(component: Any, kind: str, where: str) -> Any:

@@ -1,4 +1,6 @@
-"""The linear classifier that lets agglomerative clusters speak of new rows (sec. 4.1; details from the authors' code)."""
+"""The linear classifier that lets agglomerative clusters speak of new rows (sec. 4.1; details from the
+authors' code).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ _DECAY = 1e-3  # of the mean square weight
 _STILL = 1e-4  # largest change of a weight at which training stops
 
 
-def train_softmax(features: Tensor, labels: Tensor, biased: bool, steps: int = 1000, learning_rate: float = 1e-3) -> Planes:
+def train_softmax(
+    features: Tensor, labels: Tensor, biased: bool, steps: int = 1000, learning_rate: float = 1e-3
+) -> Planes:
     """Softmax cross-entropy over all rows at once, by Adam, from planes through the class means.
 
     Args:
@@ -27,7 +31,10 @@ def train_softmax(features: Tensor, labels: Tensor, biased: bool, steps: int = 1
     for _ in range(steps):
         before = weight.detach().clone()
         optimiser.zero_grad()
-        loss = torch.nn.functional.cross_entropy(features @ weight.T + bias, labels) + _DECAY * weight.square().mean()
+        loss = (
+            torch.nn.functional.cross_entropy(features @ weight.T + bias, labels)
+            + _DECAY * weight.square().mean()
+        )
         loss.backward()
         optimiser.step()
         if float((weight.detach() - before).abs().max()) < _STILL:

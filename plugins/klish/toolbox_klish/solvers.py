@@ -1,4 +1,6 @@
-"""Who trains the support vector machines of a partition: one at a time and exactly, or all jointly as the original does."""
+"""Who trains the support vector machines of a partition: one at a time and exactly, or all jointly as the
+original does.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ class Solver(Protocol):
         """The classes to train again after a merge, of those present."""
 
     def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
-        """Where a merged class starts from, given its parts; ``share`` of its rows came from the removed one."""
+        """Where a merged class starts from, given its parts; ``share`` of its rows came from the
+        removed one.
+        """
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
         """Planes of the classes, each against all other rows."""
@@ -32,8 +36,8 @@ class Solver(Protocol):
 class NewtonSolver:
     """Only the merged class is trained, to the minimum.
 
-    Eq. 3 is a sum over classes of functions that depend on that class's rows alone, so a merge of p and q leaves the
-    minimum of every other class where it was.
+    Eq. 3 is a sum over classes of functions that depend on that class's rows alone, so a merge of p and q
+    leaves the minimum of every other class where it was.
     """
 
     C: float
@@ -52,7 +56,9 @@ class NewtonSolver:
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
         """Newton's method (:func:`toolbox_klish.working_set.train`)."""
-        found, passes = working_set.train(blocks, labels, classes, start, self.C, self.tolerance, self.max_passes, self.biased)
+        found, passes = working_set.train(
+            blocks, labels, classes, start, self.C, self.tolerance, self.max_passes, self.biased
+        )
         self.passes += passes
         return found
 
@@ -63,7 +69,8 @@ class JointSolver:
 
     Args:
         C: weight of the hinge.
-        calls: at most so many calls of 5 iterations. tolerance: it stops when no weight moves further than this in a call.
+        calls: at most so many calls of 5 iterations. tolerance: it stops when no weight moves further than
+            this in a call.
     """
 
     C: float
@@ -78,12 +85,16 @@ class JointSolver:
 
     def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
         """The mean, weighted by rows."""
-        return Planes(share * removed.weight + (1 - share) * kept.weight, share * removed.bias + (1 - share) * kept.bias)
+        return Planes(
+            share * removed.weight + (1 - share) * kept.weight, share * removed.bias + (1 - share) * kept.bias
+        )
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
         """L-BFGS with a history of its own for this partition."""
         weight, bias = start.weight.to(blocks.dtype).clone(), start.bias.to(blocks.dtype).clone()
-        optimiser = torch.optim.LBFGS([weight, bias] if self.biased else [weight], lr=1, max_iter=5, history_size=100)
+        optimiser = torch.optim.LBFGS(
+            [weight, bias] if self.biased else [weight], lr=1, max_iter=5, history_size=100
+        )
 
         def evaluate() -> Tensor:
             loss, weight.grad, bias.grad = joint_loss(blocks, labels, classes, Planes(weight, bias), self.C)
@@ -98,9 +109,12 @@ class JointSolver:
         return Planes(weight.double(), bias.double())
 
 
-def joint_loss(blocks: FeatureBlocks, labels: Tensor, classes: list[int], planes: Planes,
-               C: float) -> tuple[Tensor, Tensor, Tensor]:
-    """J(W, b) of all classes and its gradients by W and b (eq. 3): the mean over classes of each one's J_k."""
+def joint_loss(
+    blocks: FeatureBlocks, labels: Tensor, classes: list[int], planes: Planes, C: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """J(W, b) of all classes and its gradients by W and b (eq. 3): the mean over classes of each
+    one's J_k.
+    """
     wanted, factor = torch.tensor(classes, device=blocks.device), 2 * C / (len(classes) * blocks.total)
     by_weight = torch.zeros(planes.weight.shape, dtype=torch.float64, device=blocks.device)
     by_bias, loss = by_weight.new_zeros(len(classes)), by_weight.new_zeros(())
@@ -112,7 +126,11 @@ def joint_loss(blocks: FeatureBlocks, labels: Tensor, classes: list[int], planes
         by_weight += errors.T @ x
         by_bias += errors.sum(dim=0)
     flat = blocks.sum(torch.cat([loss[None], by_bias, by_weight.flatten()]))
-    loss, by_bias, by_weight = flat[0], flat[1:len(classes) + 1], flat[len(classes) + 1:].view_as(by_weight)
+    loss, by_bias, by_weight = (
+        flat[0],
+        flat[1 : len(classes) + 1],
+        flat[len(classes) + 1 :].view_as(by_weight),
+    )
     penalty = 0.5 * planes.weight.double().square().sum() / len(classes)
     gradient = by_weight * factor + planes.weight / len(classes)
     return penalty + 0.5 * factor * loss, gradient.to(planes.weight), (by_bias * factor).to(planes.bias)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 GIB = 2**30
 
 
-def save_features(path: str | Path, chunks: Iterable[NDArray[np.floating]], rows: int, width: int,
-                  dtype: str = "float32") -> NDArray[np.floating]:
+def save_features(
+    path: str | Path, chunks: Iterable[NDArray[np.floating]], rows: int, width: int, dtype: str = "float32"
+) -> NDArray[np.floating]:
     """Write chunks (n_i, D) into ``path`` (.npy), and return it as a memory map (rows, width).
 
-    The file appears under its name only when it is whole; an earlier one of that name stays as it is until then.
+    The file appears under its name only when it is whole; an earlier one of that name stays as it is until
+    then.
 
     Args:
         path: of the file. chunks: as many rows as announced, in all.
@@ -26,11 +28,14 @@ def save_features(path: str | Path, chunks: Iterable[NDArray[np.floating]], rows
 
     Raises:
         OSError: when the disk has no room for the file; nothing is written then.
-        ValueError: when the chunks have another number of rows or columns, or values that ``dtype`` cannot hold.
+        ValueError: when the chunks have another number of rows or columns, or values that ``dtype`` cannot
+            hold.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_room(path.parent, rows * width * np.dtype(dtype).itemsize, f"{rows:,} x {width} features of {dtype}")
+    check_room(
+        path.parent, rows * width * np.dtype(dtype).itemsize, f"{rows:,} x {width} features of {dtype}"
+    )
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         _write(unfinished, chunks, rows, width, dtype)
@@ -44,19 +49,26 @@ def check_room(folder: Path, needed: int, what: str) -> None:
     """Raise an OSError if the disk of a folder has less room than ``needed`` bytes."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise OSError(f"{what} need {needed / GIB:.1f} GiB, {folder} has {free / GIB:.1f} GiB free: take fewer images or pixels, "
-                      "float16, or another disk")
+        raise OSError(
+            f"{what} need {needed / GIB:.1f} GiB, {folder} has {free / GIB:.1f} GiB free: take fewer images "
+            "or pixels, "
+            "float16, or another disk"
+        )
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: what the system calls available, or what is left under its control group's limit."""
+    """Bytes that this process may still take: what the system calls available, or what is left under its
+    control group's limit.
+    """
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")] if hasattr(os, "sysconf") else []
     meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
     if meminfo.is_file():
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         found = [int(fields["MemAvailable"].split()[0]) * 1024] if "MemAvailable" in fields else found
-    limit, used = (file.read_text().strip() if file.is_file() else "max"
-                   for file in (group / "memory.max", group / "memory.current"))
+    limit, used = (
+        file.read_text().strip() if file.is_file() else "max"
+        for file in (group / "memory.max", group / "memory.current")
+    )
     if limit.isdigit() and used.isdigit():
         found.append(int(limit) - int(used))
     return max(0, min(found, default=4 * GIB))
@@ -67,11 +79,16 @@ def _write(path: Path, chunks: Iterable[NDArray[np.floating]], rows: int, width:
     filled = 0
     for chunk in chunks:
         if chunk.ndim != 2 or chunk.shape[1] != width or filled + len(chunk) > rows:
-            raise ValueError(f"a chunk of shape {chunk.shape} does not fit at row {filled} of ({rows}, {width})")
+            raise ValueError(
+                f"a chunk of shape {chunk.shape} does not fit at row {filled} of ({rows}, {width})"
+            )
         if chunk.size and not np.abs(chunk).max() <= np.finfo(dtype).max:
-            raise ValueError(f"a chunk at row {filled} holds NaN or values beyond {np.finfo(dtype).max:g}: {dtype} cannot hold "
-                             "them; use float32")
-        target[filled:filled + len(chunk)] = chunk
+            raise ValueError(
+                f"a chunk at row {filled} holds NaN or values beyond {np.finfo(dtype).max:g}: {dtype} cannot "
+                "hold "
+                "them; use float32"
+            )
+        target[filled : filled + len(chunk)] = chunk
         filled += len(chunk)
     if filled != rows:
         raise ValueError(f"the chunks had {filled} rows, rows={rows} were announced")

@@ -1,11 +1,13 @@
 """One-vs-rest support vector machines with the squared hinge, by a primal Newton method (KLiSH, eq. 3).
 
-    J_k(w, b) = 1/2 |w|^2 + C/N sum_n max(0, 1 - y_n s_n)^2,    s_n = w . x_n + b,    y_n = +1 inside class k, -1 outside
+    J_k(w, b) = 1/2 |w|^2 + C/N sum_n max(0, 1 - y_n s_n)^2
+    s_n = w . x_n + b,    y_n = +1 inside class k, -1 outside
 
-The hinge is a mean over all rows, so that C does not depend on their number; b is not regularised. As long as no row
-crosses its margin J is quadratic: Newton's step goes to the minimum of that quadratic, and an exact search along it needs
-the rows' scores only. Everything is a sum over rows: of blocks that need not fit in memory together, and of ranks.
-A Hessian of rounded products changes the steps, not where they end: gradients and the search are never rounded.
+The hinge is a mean over all rows, so that C does not depend on their number; b is not regularised. As long as
+no row crosses its margin J is quadratic: Newton's step goes to the minimum of that quadratic, and an exact
+search along it needs the rows' scores only. Everything is a sum over rows: of blocks that need not fit in
+memory together, and of ranks. A Hessian of rounded products changes the steps, not where they end: gradients
+and the search are never rounded.
 """
 
 from __future__ import annotations
@@ -30,9 +32,19 @@ class NotConverged(UserWarning):
     """Support vector machines that used up their passes."""
 
 
-def train_on_all(blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, tolerance: float | None = None,
-          max_passes: int = 100, biased: bool = True) -> tuple[Planes, int]:
-    """As :func:`toolbox_klish.working_set.train`, every step over all rows: for small sets, and where most rows matter."""
+def train_on_all(
+    blocks: FeatureBlocks,
+    labels: Tensor,
+    classes: list[int],
+    start: Planes,
+    C: float,
+    tolerance: float | None = None,
+    max_passes: int = 100,
+    biased: bool = True,
+) -> tuple[Planes, int]:
+    """As :func:`toolbox_klish.working_set.train`, every step over all rows: for small sets, and where most
+    rows matter.
+    """
     tolerance = TOLERANCE[blocks.dtype] if tolerance is None else tolerance
     found, passes = [], 0
     for first in range(0, len(classes), TOGETHER):
@@ -44,7 +56,9 @@ def train_on_all(blocks: FeatureBlocks, labels: Tensor, classes: list[int], star
 
 
 class Rows(Protocol):
-    """What Newton's method reads: all features of this rank, or those that were gathered. See :class:`FeatureBlocks`."""
+    """What Newton's method reads: all features of this rank, or those that were gathered. See
+    :class:`FeatureBlocks`.
+    """
 
     total: int
     width: int
@@ -73,7 +87,9 @@ class Newton:
         blocks, labels, classes, start, C, biased: as for :func:`train`.
     """
 
-    def __init__(self, blocks: Rows, labels: Tensor, classes: list[int], start: Planes, C: float, biased: bool) -> None:
+    def __init__(
+        self, blocks: Rows, labels: Tensor, classes: list[int], start: Planes, C: float, biased: bool
+    ) -> None:
         self.blocks, self.factor, self.biased = blocks, 2 * C / blocks.total, biased
         wanted = torch.tensor(classes, device=blocks.device)
         self.signs = (labels[None] == wanted[:, None]).to(blocks.dtype).mul_(2).sub_(1)
@@ -101,8 +117,13 @@ class Newton:
                 self._move(todo, steps[~ended])
                 passes += 1
         if todo:
-            warnings.warn(f"{len(todo)} of {len(self.points)} support vector machines did not converge in max_passes={max_passes} "
-                          "passes: raise it, or lower C", NotConverged, stacklevel=3)
+            warnings.warn(
+                f"{len(todo)} of {len(self.points)} support vector machines did not converge in "
+                f"max_passes={max_passes} "
+                "passes: raise it, or lower C",
+                NotConverged,
+                stacklevel=3,
+            )
         return passes
 
     def _steps(self, todo: list[int]) -> tuple[Tensor, Tensor]:
@@ -117,9 +138,12 @@ class Newton:
     def _derivatives(self, todo: list[int]) -> list[tuple[Tensor, Tensor]]:
         """Gradient and Hessian of J by [w b], of each class, summed over ranks.
 
-        Only rows inside the margin count. Where they are the majority, the Hessian is that of all rows less the others'.
+        Only rows inside the margin count. Where they are the majority, the Hessian is that of all rows less
+        the others'.
         """
-        errors = torch.where(self.signs[todo] * self.scores[todo] < 1, self.scores[todo] - self.signs[todo], 0.0)
+        errors = torch.where(
+            self.signs[todo] * self.scores[todo] < 1, self.scores[todo] - self.signs[todo], 0.0
+        )
         most = (2 * (errors != 0).sum(dim=1) > errors.shape[1]).tolist()
         gradients, hessians = _sums(self.blocks, errors, most)
         for hessian, flipped in zip(hessians, most, strict=True):
@@ -135,7 +159,9 @@ class Newton:
 
     def values(self, todo: list[int]) -> Tensor:
         """(k) J of each class."""
-        hinge = (1 - self.signs[todo] * self.scores[todo]).clamp_min(0).square().sum(dim=1, dtype=torch.float64)
+        hinge = (
+            (1 - self.signs[todo] * self.scores[todo]).clamp_min(0).square().sum(dim=1, dtype=torch.float64)
+        )
         return 0.5 * self.points[todo, :-1].square().sum(dim=1) + 0.5 * self.factor * self.blocks.sum(hinge)
 
     def _move(self, todo: list[int], steps: Tensor) -> None:
@@ -157,12 +183,19 @@ def along(blocks: Rows, points: Tensor) -> Tensor:
     return scores.add_(bias)
 
 
-def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], factor: float,
-                total: Callable[[Tensor], Tensor]) -> Tensor:
-    """(k) the lengths t that minimise 1/2 |w + t d|^2 + factor/2 sum_n max(0, m_n - t r_n)^2, whose derivative is piecewise linear.
+def line_search(
+    margins: Tensor,
+    slopes: Tensor,
+    inner: tuple[Tensor, Tensor],
+    factor: float,
+    total: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """(k) the lengths t that minimise 1/2 |w + t d|^2 + factor/2 sum_n max(0, m_n - t r_n)^2, whose
+    derivative is piecewise linear.
 
     Args:
-        margins: (k, N of this rank) m, what is missing to the margin. slopes: (k, N) r, how fast the step closes it.
+        margins: (k, N of this rank) m, what is missing to the margin. slopes: (k, N) r, how fast the step
+            closes it.
         inner: (k) w . d and (k) d . d. factor: 2 C / N. total: sums over ranks.
     """
     low, high = torch.zeros_like(inner[0]), torch.full_like(inner[0], torch.inf)
@@ -170,13 +203,20 @@ def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], f
     for _ in range(_SEARCH_STEPS):
         short = (margins - t[:, None].to(margins) * slopes).clamp_min(0)
         closing = torch.where(short > 0, slopes, 0.0)
-        sums = torch.stack([(short * closing).sum(dim=1, dtype=torch.float64), closing.square().sum(dim=1, dtype=torch.float64)])
+        sums = torch.stack(
+            [
+                (short * closing).sum(dim=1, dtype=torch.float64),
+                closing.square().sum(dim=1, dtype=torch.float64),
+            ]
+        )
         sums = total(sums)
         derivative = inner[0] + t * inner[1] - factor * sums[0]
         low, high = torch.where(derivative < 0, t, low), torch.where(derivative > 0, t, high)
         following = t - derivative / (inner[1] + factor * sums[1]).clamp_min(1e-300)
         outside = (following <= low) | (following >= high)
-        following = torch.where(outside, torch.where(torch.isfinite(high), (low + high) / 2, 2 * t), following)
+        following = torch.where(
+            outside, torch.where(torch.isfinite(high), (low + high) / 2, 2 * t), following
+        )
         if bool(((following - t).abs() <= 1e-3 * t).all()):
             break
         t = following
@@ -184,7 +224,8 @@ def line_search(margins: Tensor, slopes: Tensor, inner: tuple[Tensor, Tensor], f
 
 
 def _sums(blocks: Rows, errors: Tensor, most: list[bool]) -> tuple[Tensor, Tensor]:
-    """Sums over this rank's rows, in one pass: (k, D + 1) of e_n [x_n 1], and (k, D + 1, D + 1) of [x 1] [x 1]^T.
+    """Sums over this rank's rows, in one pass: (k, D + 1) of e_n [x_n 1], and (k, D + 1, D + 1) of [x 1] [x
+    1]^T.
 
     The second is over the rows with an error; where ``most`` have one, minus that over the rows without.
     """
@@ -202,7 +243,9 @@ def _sums(blocks: Rows, errors: Tensor, most: list[bool]) -> tuple[Tensor, Tenso
 
 
 def _solve(hessian: Tensor, gradient: Tensor) -> Tensor:
-    """H^-1 g. The bias alone may be flat (no row inside the margin): a small number on the diagonal then keeps H invertible."""
+    """H^-1 g. The bias alone may be flat (no row inside the margin): a small number on the diagonal then
+    keeps H invertible.
+    """
     jitter = 1e-12 * float(hessian.diagonal().amax())
     identity = torch.eye(len(hessian), dtype=hessian.dtype, device=hessian.device)
     while True:

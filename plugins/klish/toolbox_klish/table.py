@@ -1,8 +1,8 @@
 """Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters, judged by masks that none of them saw.
 
-    toolbox klish table runs/klish_embedded                       # a clustering run, on new images, under the run's teacher
-    toolbox klish table --clusters 6 8 --first 30 --seeds 0 1 2   # a drawn set with known clusters
-    toolbox klish table --data features.npz --clusters 20 30 --first 100 --paper StyleGAN2-FFHQ
+toolbox klish table runs/klish_embedded                       # a run, on new images, under its teacher
+toolbox klish table --clusters 6 8 --first 30 --seeds 0 1 2   # a drawn set with known clusters
+toolbox klish table --data features.npz --clusters 20 30 --first 100 --paper StyleGAN2-FFHQ
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ from toolbox_klish.published import ALGORITHMS, published, rows_of
 
 METRICS = ("AMI", "ARI", "MIoU (official)", "MIoU (pooled)")
 PROTOCOL = {
-    "AMI": "adjusted mutual information, arithmetic mean, all pixels as one clustering; counts / 1000 above 5 million",
+    "AMI": "adjusted mutual information, arithmetic mean, all pixels as one clustering; counts / 1000 above "
+    "5 million",
     "ARI": "adjusted Rand index, all pixels as one clustering",
-    "MIoU (official)": "greedy matching of every cluster, IoU averaged over images, then over all classes (authors' evaluator)",
+    "MIoU (official)": "greedy matching of every cluster, IoU averaged over images, then over all classes "
+    "(authors' evaluator)",
     "MIoU (pooled)": "greedy matching on pooled pixels, clusters may stay unmatched (eq. 6)",
 }
-BEST = ("Whoever takes the best of several seeds by these numbers has looked at the truth: the best is printed since the paper "
-        "prints it, and is no result of an unsupervised method; the mean is.")
+BEST = (
+    "Whoever takes the best of several seeds by these numbers has looked at the truth: the best is printed "
+    "since the paper "
+    "prints it, and is no result of an unsupervised method; the mean is."
+)
 Results = dict[int, dict[str, dict[str, list[float]]]]  # K -> algorithm -> metric -> value of each seed
 
 
@@ -42,9 +47,12 @@ class Table:
     """What was measured, and what has to be said about it.
 
     Attributes:
-        title: the heading. results: {K: {algorithm: {metric: percent of each seed}}}; an empty list where there is none.
-        notes: further lines below the protocol. paper: the generator whose rows of the paper are printed beside ours.
-        algorithm_of: {column: its name in the paper, if it is in there}. facts: further entries of the JSON file.
+        title: the heading. results: {K: {algorithm: {metric: percent of each seed}}}; an empty list where
+            there is none.
+        notes: further lines below the protocol. paper: the generator whose rows of the paper are printed
+            beside ours.
+        algorithm_of: {column: its name in the paper, if it is in there}. facts: further entries of the JSON
+            file.
     """
 
     title: str
@@ -55,24 +63,48 @@ class Table:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def markdown(self) -> str:
-        """Mean ± standard deviation over seeds (best), in percent; the paper's best of five beside it where it has the same K."""
+        """Mean ± standard deviation over seeds (best), in percent; the paper's best of five beside it where
+        it has the same K.
+        """
         columns = list(self.algorithm_of)
         head = ["K", "metric", *columns]
-        rows = [[k, metric, *(_cell(found[name][metric], self._theirs(k, metric, name)) for name in columns)]
-                for k, found in self.results.items() for metric in METRICS]
-        lines = [f"{self.title}, in percent: mean ± standard deviation over seeds (best of them).", "",
-                 *_rows([head, *rows])]
-        lines += ["", *(f"* {name}: {words}." for name, words in PROTOCOL.items()), *(f"* {note}" for note in [BEST, *self.notes])]
+        rows = [
+            [k, metric, *(_cell(found[name][metric], self._theirs(k, metric, name)) for name in columns)]
+            for k, found in self.results.items()
+            for metric in METRICS
+        ]
+        lines = [
+            f"{self.title}, in percent: mean ± standard deviation over seeds (best of them).",
+            "",
+            *_rows([head, *rows]),
+        ]
+        lines += [
+            "",
+            *(f"* {name}: {words}." for name, words in PROTOCOL.items()),
+            *(f"* {note}" for note in [BEST, *self.notes]),
+        ]
         return "\n".join(lines + (_paper_lines(self.paper) if self.paper else [])) + "\n"
 
     def record(self) -> dict[str, Any]:
         """The JSON file: everything that the text says, and the values of single seeds."""
         printed = rows_of(self.paper) if self.paper else []
         theirs = {f"{k} {metric}": published(str(self.paper), k, metric) for k, metric in printed}
-        summary = {k: {name: {metric: _summary(values) for metric, values in of.items() if values} for name, of in found.items()}
-                   for k, found in self.results.items()}
-        return dict(title=self.title, protocol=PROTOCOL, notes=[BEST, *self.notes], **self.facts, results=self.results,
-                    summary=summary, paper=dict(generator=self.paper, rows=theirs))
+        summary = {
+            k: {
+                name: {metric: _summary(values) for metric, values in of.items() if values}
+                for name, of in found.items()
+            }
+            for k, found in self.results.items()
+        }
+        return dict(
+            title=self.title,
+            protocol=PROTOCOL,
+            notes=[BEST, *self.notes],
+            **self.facts,
+            results=self.results,
+            summary=summary,
+            paper=dict(generator=self.paper, rows=theirs),
+        )
 
     def write(self, folder: Path) -> None:
         """``table.md`` and ``table.json``, whole or not at all."""
@@ -89,16 +121,26 @@ class Table:
 
 
 def scores(tables: NDArray[np.integer]) -> dict[str, float]:
-    """Every metric of METRICS, in percent, of contingency tables (I, R, K): truth class x cluster in each image."""
+    """Every metric of METRICS, in percent, of contingency tables (I, R, K): truth class x cluster in each
+    image.
+    """
     pooled = tables.sum(axis=0, dtype=np.int64)
-    found = (adjusted_mutual_information(pooled), adjusted_rand_index(pooled), matched_iou_per_image(tables).miou,
-             matched_iou(pooled).miou)
+    found = (
+        adjusted_mutual_information(pooled),
+        adjusted_rand_index(pooled),
+        matched_iou_per_image(tables).miou,
+        matched_iou(pooled).miou,
+    )
     return {name: 100 * value for name, value in zip(METRICS, found, strict=True)}
 
 
 def _summary(values: Sequence[float]) -> dict[str, float | None]:
     """A single seed has no deviation."""
-    return dict(mean=statistics.mean(values), deviation=statistics.stdev(values) if len(values) > 1 else None, best=max(values))
+    return dict(
+        mean=statistics.mean(values),
+        deviation=statistics.stdev(values) if len(values) > 1 else None,
+        best=max(values),
+    )
 
 
 def _cell(values: Sequence[float], theirs: float | None) -> str:
@@ -106,7 +148,11 @@ def _cell(values: Sequence[float], theirs: float | None) -> str:
     several = len(values) > 1
     mean = f"{statistics.mean(values):.1f}" if values else "none"
     beside = [f"{max(values):.1f}"] * several + ([] if theirs is None else [f"paper {theirs:.1f}"])
-    return mean + (f" ± {statistics.stdev(values):.1f}" if several else "") + (f" ({'; '.join(beside)})" if beside else "")
+    return (
+        mean
+        + (f" ± {statistics.stdev(values):.1f}" if several else "")
+        + (f" ({'; '.join(beside)})" if beside else "")
+    )
 
 
 def _rows(rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -116,7 +162,16 @@ def _rows(rows: Sequence[Sequence[Any]]) -> list[str]:
 
 
 def _paper_lines(paper: str) -> list[str]:
-    """Table IV as printed: best of five runs, on 10,000 images of the generator under a supervised segmenter."""
-    rows = [[k, metric, *(f"{value:.1f}" for value in published(paper, k, metric).values())] for k, metric in rows_of(paper)]
-    return ["", f"The paper's table for {paper}: best of five runs, 10,000 images, masks by a supervised segmenter.", "",
-            *_rows([["K", "metric", *ALGORITHMS], *rows])]
+    """Table IV as printed: best of five runs, on 10,000 images of the generator under a supervised
+    segmenter.
+    """
+    rows = [
+        [k, metric, *(f"{value:.1f}" for value in published(paper, k, metric).values())]
+        for k, metric in rows_of(paper)
+    ]
+    return [
+        "",
+        f"The paper's table for {paper}: best of five runs, 10,000 images, masks by a supervised segmenter.",
+        "",
+        *_rows([["K", "metric", *ALGORITHMS], *rows]),
+    ]

@@ -18,19 +18,45 @@ OF_RUNS = ("images", "seed", "size")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("run", nargs="?", metavar="RUN", help="folder of a clustering run with a truth; none: features at hand")
-    parser.add_argument("--clusters", type=int, nargs="+", help="numbers of clusters to compare at (default: the run's, or 6 8)")
-    parser.add_argument("--seeds", type=int, nargs="+", help="of the fits (default: all of the run, or 0 1 2 3 4)")
-    parser.add_argument("--paper", choices=GENERATORS, help="print the paper's rows for this generator beside ours "
-                                                            "(default: the one that the run's title names)")
-    parser.add_argument("--out", type=Path, help="folder for table.md and table.json (default: RUN/tables, or runs/klish_table)")
+    parser.add_argument(
+        "run",
+        nargs="?",
+        metavar="RUN",
+        help="folder of a clustering run with a truth; none: features at hand",
+    )
+    parser.add_argument(
+        "--clusters",
+        type=int,
+        nargs="+",
+        help="numbers of clusters to compare at (default: the run's, or 6 8)",
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="of the fits (default: all of the run, or 0 1 2 3 4)"
+    )
+    parser.add_argument(
+        "--paper",
+        choices=GENERATORS,
+        help="print the paper's rows for this generator beside ours "
+        "(default: the one that the run's title names)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder for table.md and table.json (default: RUN/tables, or runs/klish_table)",
+    )
     of_runs = parser.add_argument_group("with RUN")
     of_runs.add_argument("--images", type=int, help="new images to judge on (200; paper: 10,000)")
     of_runs.add_argument("--seed", type=int, help="of these images (2022)")
-    of_runs.add_argument("--size", type=int, help="pixels of a side to judge at (the images' own, at most the run's)")
+    of_runs.add_argument(
+        "--size", type=int, help="pixels of a side to judge at (the images' own, at most the run's)"
+    )
     of_features = parser.add_argument_group("without RUN")
-    of_features.add_argument("--data", help="npz file with fit (N, D), test (I, ..., D), truth (I, ...); default: a drawn set")
-    of_features.add_argument("--first", type=int, help="clusters that KLiSH and KASP start from (30; paper: 100)")
+    of_features.add_argument(
+        "--data", help="npz file with fit (N, D), test (I, ..., D), truth (I, ...); default: a drawn set"
+    )
+    of_features.add_argument(
+        "--first", type=int, help="clusters that KLiSH and KASP start from (30; paper: 100)"
+    )
     of_features.add_argument("--rows", type=int, help="rows that AHC clusters (2000)")
     of_features.add_argument("--C", type=float, help="weight of the hinge (5000)")
     of_features.add_argument("--filter-sigma", type=float, help="of KLiSH's filter (1); below 0: no filter")
@@ -42,11 +68,16 @@ def execute(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigError, ValueError: for what cannot be judged.
     """
-    foreign = [name for name in (OF_FEATURES if arguments.run else OF_RUNS) if getattr(arguments, name) is not None]
+    foreign = [
+        name for name in (OF_FEATURES if arguments.run else OF_RUNS) if getattr(arguments, name) is not None
+    ]
     if foreign:
         option = "--" + foreign[0].replace("_", "-")
-        raise ValueError(f"{option} goes without a run: a run was fitted with its own settings; leave it out" if arguments.run
-                         else f"{option} goes with a run: name its folder, toolbox klish table RUN {option} ...")
+        raise ValueError(
+            f"{option} goes without a run: a run was fitted with its own settings; leave it out"
+            if arguments.run
+            else f"{option} goes with a run: name its folder, toolbox klish table RUN {option} ..."
+        )
     table = _of_run(arguments) if arguments.run else _of_features(arguments)
     out = arguments.out or (Path(arguments.run) / "tables" if arguments.run else Path("runs/klish_table"))
     table.write(out)
@@ -60,8 +91,12 @@ def _of_run(arguments: argparse.Namespace) -> Table:
 
     run = ClusterRun.open(arguments.run)
     given = {name: getattr(arguments, name) for name in ("clusters", "seeds", "size", "paper")}
-    return judge(run, IMAGES if arguments.images is None else arguments.images, SEED if arguments.seed is None else arguments.seed,
-                 **given)
+    return judge(
+        run,
+        IMAGES if arguments.images is None else arguments.images,
+        SEED if arguments.seed is None else arguments.seed,
+        **given,
+    )
 
 
 def _of_features(arguments: argparse.Namespace) -> Table:

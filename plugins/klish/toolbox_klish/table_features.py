@@ -1,4 +1,6 @@
-"""Table IV on features at hand: a file of them, or a drawn set with known clusters; everything is fitted here."""
+"""Table IV on features at hand: a file of them, or a drawn set with known clusters; everything is fitted
+here.
+"""
 
 from __future__ import annotations
 
@@ -34,18 +36,24 @@ class Data:
 
 
 def drawn(rows: int = 6000, images: int = 20, pixels: int = 200, classes: int = 6) -> Data:
-    """Curved clusters that planes can part, but distances to centres cannot (see :func:`toolbox_klish.toy.curved_clusters`).
+    """Curved clusters that planes can part, but distances to centres cannot (see
+    :func:`toolbox_klish.toy.curved_clusters`).
 
     They show what the method is made for (as Fig. 2 does), not how often generators are like that.
     """
     width = classes + 2
     X, y = curved_clusters(rows + images * pixels, width, classes, seed=0, spread=8.0)
-    return Data(f"drawn: {classes} curved clusters in {width} dimensions, not a generator", X[:rows],
-                X[rows:].reshape(images, pixels, width), y[rows:].reshape(images, pixels))
+    return Data(
+        f"drawn: {classes} curved clusters in {width} dimensions, not a generator",
+        X[:rows],
+        X[rows:].reshape(images, pixels, width),
+        y[rows:].reshape(images, pixels),
+    )
 
 
 def read_data(path: str | Path) -> Data:
-    """A file with ``fit`` (N, D), features to cluster; ``test`` (I, ..., D), features of I other images; ``truth`` (I, ...).
+    """A file with ``fit`` (N, D), features to cluster; ``test`` (I, ..., D), features of I other images;
+    ``truth`` (I, ...).
 
     Raises:
         ValueError: naming what is missing or does not fit.
@@ -53,13 +61,21 @@ def read_data(path: str | Path) -> Data:
     with _opened(path) as file:
         missing = [key for key in ("fit", "test", "truth") if key not in file]
         if missing:
-            raise ValueError(f"{path} has no {missing[0]!r}: it must hold fit (N, D), test (I, ..., D) and truth (I, ...); "
-                             f"it holds {', '.join(file) or 'nothing'}")
+            raise ValueError(
+                f"{path} has no {missing[0]!r}: it must hold fit (N, D), test (I, ..., D) and truth (I, "
+                "...); "
+                f"it holds {', '.join(file) or 'nothing'}"
+            )
         fit, test, truth = file["fit"], file["test"], file["truth"]
     if test.shape[:-1] != truth.shape or fit.ndim != 2 or fit.shape[1] != test.shape[-1]:
-        raise ValueError(f"{path}: fit {fit.shape}, test {test.shape} and truth {truth.shape} do not fit together: expected "
-                         "(N, D), (I, ..., D) and (I, ...)")
-    return Data(Path(path).name, fit, test.reshape(len(test), -1, test.shape[-1]), truth.reshape(len(truth), -1))
+        raise ValueError(
+            f"{path}: fit {fit.shape}, test {test.shape} and truth {truth.shape} do not fit together: "
+            "expected "
+            "(N, D), (I, ..., D) and (I, ...)"
+        )
+    return Data(
+        Path(path).name, fit, test.reshape(len(test), -1, test.shape[-1]), truth.reshape(len(truth), -1)
+    )
 
 
 def _opened(path: str | Path) -> Any:
@@ -72,12 +88,19 @@ def _opened(path: str | Path) -> Any:
 def measure(classifier: Any, data: Data) -> dict[str, float]:
     """Every metric of METRICS, in percent, for a fitted classifier."""
     shape = (int(data.truth.max()) + 1, classifier.n_clusters)
-    return scores(np.stack([contingency_matrix(truth, classifier.predict(image), shape)
-                            for truth, image in zip(data.truth, data.test, strict=True)]))
+    return scores(
+        np.stack(
+            [
+                contingency_matrix(truth, classifier.predict(image), shape)
+                for truth, image in zip(data.truth, data.test, strict=True)
+            ]
+        )
+    )
 
 
-def algorithms(first: int, clusters: Sequence[int], seed: int, rows: int,
-               settings: Mapping[str, Any]) -> dict[str, Callable[[Any], Any]]:
+def algorithms(
+    first: int, clusters: Sequence[int], seed: int, rows: int, settings: Mapping[str, Any]
+) -> dict[str, Callable[[Any], Any]]:
     """{name: function of the features that gives a function of K that gives a classifier}."""
     most = max(clusters)
     return {
@@ -89,16 +112,26 @@ def algorithms(first: int, clusters: Sequence[int], seed: int, rows: int,
     }
 
 
-def fit_all(data: Data, clusters: Sequence[int], first: int, seeds: Sequence[int], rows: int,
-            settings: Mapping[str, Any]) -> Results:
+def fit_all(
+    data: Data,
+    clusters: Sequence[int],
+    first: int,
+    seeds: Sequence[int],
+    rows: int,
+    settings: Mapping[str, Any],
+) -> Results:
     """Fit everything with every seed, and measure every K.
 
     Raises:
         ValueError: when a K is not below ``first``.
     """
     if max(clusters) >= first:
-        raise ValueError(f"clusters={max(clusters)} must be below first={first}, the number that KLiSH and KASP start from")
-    results: Results = {k: {name: {metric: [] for metric in METRICS} for name in ALGORITHMS} for k in clusters}
+        raise ValueError(
+            f"clusters={max(clusters)} must be below first={first}, the number that KLiSH and KASP start from"
+        )
+    results: Results = {
+        k: {name: {metric: [] for metric in METRICS} for name in ALGORITHMS} for k in clusters
+    }
     for seed in seeds:
         for name, fit in algorithms(first, clusters, seed, rows, settings).items():
             cut = fit(data.fit)

@@ -1,4 +1,6 @@
-"""Table IV of a clustering run: every clusterer, seed and number of clusters on new images, under the run's teacher."""
+"""Table IV of a clustering run: every clusterer, seed and number of clusters on new images, under the run's
+teacher.
+"""
 
 from __future__ import annotations
 
@@ -38,19 +40,30 @@ class _Judged:
     tables: NDArray[np.int32]
 
 
-def judge(run: ClusterRun, images: int = IMAGES, seed: int = SEED, clusters: Sequence[int] | None = None,
-          seeds: Sequence[int] | None = None, size: int | None = None, paper: str | None = None) -> Table:
-    """The table of a run. Images are made one at a time; of each, a table of parts and clusters is kept for every classifier.
+def judge(
+    run: ClusterRun,
+    images: int = IMAGES,
+    seed: int = SEED,
+    clusters: Sequence[int] | None = None,
+    seeds: Sequence[int] | None = None,
+    size: int | None = None,
+    paper: str | None = None,
+) -> Table:
+    """The table of a run. Images are made one at a time; of each, a table of parts and clusters is kept for
+    every classifier.
 
     Args:
         run: fitted, with a ``truth``.
         images, seed: how many new images, and the seed they are drawn with.
-        clusters: numbers of clusters; None = the run's ``shown`` and ``final``. seeds: of the fits; None = all of the run.
-        size: pixels of a side at which parts and clusters are compared; None = the images' own, at most the run's.
+        clusters: numbers of clusters; None = the run's ``shown`` and ``final``. seeds: of the fits; None =
+            all of the run.
+        size: pixels of a side at which parts and clusters are compared; None = the images' own, at most the
+            run's.
         paper: generator whose rows of the paper are printed beside; None = see :func:`in_table_iv`.
 
     Raises:
-        ConfigError: for a run without truth, one that is not fitted whole, or a ``seed`` whose images were clustered.
+        ConfigError: for a run without truth, one that is not fitted whole, or a ``seed`` whose images were
+            clustered.
         ValueError: for an argument out of its range.
     """
     for name, value in dict(images=images, size=1 if size is None else size).items():
@@ -63,17 +76,35 @@ def judge(run: ClusterRun, images: int = IMAGES, seed: int = SEED, clusters: Seq
         raise ValueError(f"size={size} must be at most {run.generator.image_size}, that of the images")
     size = size or min(run.generator.image_size, run.config.features.size)
     missing: list[str] = []
-    judged = list(_classifiers(run, clusters or run.numbers, seeds or run.seeds, images, len(teacher.part_names), missing))
+    judged = list(
+        _classifiers(
+            run, clusters or run.numbers, seeds or run.seeds, images, len(teacher.part_names), missing
+        )
+    )
     if not judged:
         raise ValueError(f"{run.folder} has nothing to judge. {missing[0]}")
     stream = run.stream(images, seed=seed, size=size, pixels=None)
     for i in _watched(images):
         _look(i, stream, teacher, judged, size)
     title = run.config.get("title", run.folder.name)
-    notes = [f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.", _worth(teacher), *missing]
-    facts = dict(run=run.folder.name, images=images, seed=seed, size=size, seeds=sorted({one.seed for one in judged}),
-                 truth=dict(run.config.truth), parts=list(teacher.part_names), teacher=getattr(teacher, "card", {}).get("metrics"))
-    return Table(title, _results(judged, run.clusterers), notes, paper or in_table_iv(run), _in_the_paper(run), facts)
+    notes = [
+        f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.",
+        _worth(teacher),
+        *missing,
+    ]
+    facts = dict(
+        run=run.folder.name,
+        images=images,
+        seed=seed,
+        size=size,
+        seeds=sorted({one.seed for one in judged}),
+        truth=dict(run.config.truth),
+        parts=list(teacher.part_names),
+        teacher=getattr(teacher, "card", {}).get("metrics"),
+    )
+    return Table(
+        title, _results(judged, run.clusterers), notes, paper or in_table_iv(run), _in_the_paper(run), facts
+    )
 
 
 def teacher_of(run: ClusterRun) -> Segmenter:
@@ -83,14 +114,19 @@ def teacher_of(run: ClusterRun) -> Segmenter:
         ConfigError: for a run without one.
     """
     if not run.config.truth:
-        raise ConfigError(f"{run.folder} has no truth to compare with: give its config.py truth=dict(type='EmbeddedSegmenter'), or "
-                          "another segmenter that knows what the generator shows")
+        raise ConfigError(
+            f"{run.folder} has no truth to compare with: give its config.py "
+            "truth=dict(type='EmbeddedSegmenter'), or "
+            "another segmenter that knows what the generator shows"
+        )
     teacher: Segmenter = build(dict(run.config.truth), "segmenter", "truth")
     return teacher.to(run.device).eval()
 
 
 def in_table_iv(run: ClusterRun) -> str | None:
-    """The generator of Table IV that a run's title names ('StyleGAN2 on FFHQ'), unless another one stands in for its weights."""
+    """The generator of Table IV that a run's title names ('StyleGAN2 on FFHQ'), unless another one stands in
+    for its weights.
+    """
     if "weights" not in run.config.generator:
         return None
     title = _plain(run.config.get("title", ""))
@@ -104,12 +140,21 @@ def _plain(name: str) -> str:
 def _check_new(run: ClusterRun, seed: int) -> None:
     clustered = sorted({run.feature_seed(own) for own in run.seeds})
     if seed in clustered:
-        raise ConfigError(f"seed={seed}: {run.folder} has clustered the images of this seed; new ones are needed, take a seed that "
-                          f"is none of {clustered}")
+        raise ConfigError(
+            f"seed={seed}: {run.folder} has clustered the images of this seed; new ones are needed, take a "
+            "seed that "
+            f"is none of {clustered}"
+        )
 
 
-def _classifiers(run: ClusterRun, clusters: Sequence[int], seeds: Sequence[int], images: int, parts: int,
-                 missing: list[str]) -> Iterator[_Judged]:
+def _classifiers(
+    run: ClusterRun,
+    clusters: Sequence[int],
+    seeds: Sequence[int],
+    images: int,
+    parts: int,
+    missing: list[str],
+) -> Iterator[_Judged]:
     """What there is; ``missing`` takes in, in words, what a filter or a threshold has left out."""
     for k in sorted(set(clusters)):
         for name in run.clusterers:
@@ -143,12 +188,19 @@ def _results(judged: Sequence[_Judged], names: Sequence[str]) -> Results:
 
 def _in_the_paper(run: ClusterRun) -> dict[str, str]:
     """{clusterer of the run: its name in Table IV, '' if it is not in there}."""
-    known = {("KLiSH", None): "KLiSH", ("KASP", None): "KASP", ("LloydKMeans", "euclidean"): "K-means",
-             ("AHC", "ward"): "AHC (Ward)", ("AHC", "arccos"): "AHC (arccos)"}
+    known = {
+        ("KLiSH", None): "KLiSH",
+        ("KASP", None): "KASP",
+        ("LloydKMeans", "euclidean"): "K-means",
+        ("AHC", "ward"): "AHC (Ward)",
+        ("AHC", "arccos"): "AHC (arccos)",
+    }
     found = {}
     for name in run.clusterers:
         config = run.config.clusterers[name]
-        kind = {"LloydKMeans": config.get("metric", "euclidean"), "AHC": config.get("linkage", "ward")}.get(config["type"])
+        kind = {"LloydKMeans": config.get("metric", "euclidean"), "AHC": config.get("linkage", "ward")}.get(
+            config["type"]
+        )
         found[name] = known.get((config["type"], kind), "")
     return found
 
@@ -158,9 +210,13 @@ def _worth(teacher: Segmenter) -> str:
     kind, measured = type(teacher).__name__, (getattr(teacher, "card", None) or {}).get("metrics")
     if not measured:
         return f"Truth: {kind}; how well it segments is not known here."
-    return (f"Truth: {kind}, whose mean IoU on test images with exact masks is {measured['test: miou']:.3f} (an image at a time, "
-            f"without background) and {measured['test: miou-pooled']:.3f} (pooled, with it). Generated images have no masks to "
-            "test it on.")
+    return (
+        f"Truth: {kind}, whose mean IoU on test images with exact masks is {measured['test: miou']:.3f} (an "
+        "image at a time, "
+        f"without background) and {measured['test: miou-pooled']:.3f} (pooled, with it). Generated images "
+        "have no masks to "
+        "test it on."
+    )
 
 
 def _watched(images: int) -> Any:

@@ -1,9 +1,11 @@
-"""Newton's method on the rows that matter, exact all the same: few passes over features that are dear to read.
+"""Newton's method on the rows that matter, exact all the same: few passes over features that are dear to
+read.
 
-Only rows inside the margin (y s < 1) take part in J_k (eq. 3). Leaving others out makes it a lower bound; where the minimum of
-that bound keeps every row left out beyond the margin, both are equal there, and it is the minimum of J_k as well. So: gather
-the rows near the margin, and a sample that stands for the rest; find the minimum over them in memory; see in one pass whether
-others have come inside, gather those too, and so on. Rows are never let go, so that the bound only rises.
+Only rows inside the margin (y s < 1) take part in J_k (eq. 3). Leaving others out makes it a lower bound;
+where the minimum of that bound keeps every row left out beyond the margin, both are equal there, and it is
+the minimum of J_k as well. So: gather the rows near the margin, and a sample that stands for the rest; find
+the minimum over them in memory; see in one pass whether others have come inside, gather those too, and so on.
+Rows are never let go, so that the bound only rises.
 """
 
 from __future__ import annotations
@@ -19,16 +21,26 @@ from toolbox_klish.planes import Planes, join
 from toolbox_klish.products import second_moments
 from toolbox_klish.svm import TOGETHER, TOLERANCE, Newton, NotConverged, train_on_all
 
-SAMPLE = 128  # rows of the sample for each column: with too few, the first minimum leaves most other rows inside the margin
+# rows of the sample for each column: with too few, the first minimum leaves most other rows inside the margin
+SAMPLE = 128
 LEAST = 8 * SAMPLE  # rows for each column from which on gathering is worth it
 REACH = 0.25  # rows so far beyond the margin are gathered with those inside
 ROOM = {"cpu": 2**30, "cuda": 16 * 2**30}  # for the gathered rows of all classes trained together
 _PART = 16_384  # rows that are kept in one piece at least
 
 
-def train(blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, tolerance: float | None = None,
-          max_passes: int = 100, biased: bool = True) -> tuple[Planes, int]:
-    """The planes of some classes, each against all other rows (eq. 3), and the passes over the features that it took.
+def train(
+    blocks: FeatureBlocks,
+    labels: Tensor,
+    classes: list[int],
+    start: Planes,
+    C: float,
+    tolerance: float | None = None,
+    max_passes: int = 100,
+    biased: bool = True,
+) -> tuple[Planes, int]:
+    """The planes of some classes, each against all other rows (eq. 3), and the passes over the features that
+    it took.
 
     Args:
         blocks: features of this rank.
@@ -59,7 +71,9 @@ class WorkingSets:
         blocks, labels, classes, start, C, biased: as for :func:`train`.
     """
 
-    def __init__(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, biased: bool) -> None:
+    def __init__(
+        self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes, C: float, biased: bool
+    ) -> None:
         self.blocks, self.labels, self.classes, self.C, self.biased = blocks, labels, classes, C, biased
         self.planes = Planes(start.weight.double(), start.bias.double()).copy()
         room = ROOM["cuda" if blocks.device.type == "cuda" else "cpu"]
@@ -70,7 +84,8 @@ class WorkingSets:
     def run(self, tolerance: float, max_passes: int) -> int:
         """Go on until no row left out matters; returns the passes over all rows.
 
-        A class that needs too many rows starts again from the minimum over the sample; one that still does is trained on all.
+        A class that needs too many rows starts again from the minimum over the sample; one that still does is
+        trained on all.
         """
         todo, unfit, passes = list(range(len(self.classes))), list[int](), 0
         bounds = [-1.0] * len(todo)
@@ -84,13 +99,19 @@ class WorkingSets:
                     self._sets[i].keep_sample()
                 bounds[i] = self._solve(i, tolerance, max_passes, by_sample=full[i])
         if todo:
-            warnings.warn(f"{len(todo)} of {len(self.classes)} support vector machines did not converge in max_passes={max_passes} "
-                          "passes: raise it, or lower C", NotConverged, stacklevel=3)
+            warnings.warn(
+                f"{len(todo)} of {len(self.classes)} support vector machines did not converge in "
+                f"max_passes={max_passes} "
+                "passes: raise it, or lower C",
+                NotConverged,
+                stacklevel=3,
+            )
         return passes + self._train_on_all(unfit, tolerance, max_passes)
 
     def _look(self, todo: list[int], first: bool) -> tuple[dict[int, float], dict[int, bool]]:
-        """Gather the rows near the margins, in one pass. Of each class: the hinge of those that had been left out, and whether
-        they are too many on any rank."""
+        """Gather the rows near the margins, in one pass. Of each class: the hinge of those that had been left
+        out, and whether they are too many on any rank.
+        """
         planes = self.planes[todo]
         sums = torch.zeros(2, len(todo), dtype=torch.float64, device=self.blocks.device)
         for at, x in self.blocks:
@@ -102,10 +123,14 @@ class WorkingSets:
         sums[1] = torch.tensor([float(self._sets[i].full) for i in todo])
         missing, full = self.blocks.sum(sums)
         missing = missing * self.C / self.blocks.total
-        return dict(zip(todo, missing.tolist(), strict=True)), dict(zip(todo, (full > 0).tolist(), strict=True))
+        return dict(zip(todo, missing.tolist(), strict=True)), dict(
+            zip(todo, (full > 0).tolist(), strict=True)
+        )
 
     def _solve(self, i: int, tolerance: float, max_passes: int, by_sample: bool) -> float:
-        """To the minimum over the rows gathered; returns it: a lower bound of J. ``by_sample``: each stands for many, no bound."""
+        """To the minimum over the rows gathered; returns it: a lower bound of J. ``by_sample``: each stands
+        for many, no bound.
+        """
         rows = self._sets[i]
         C = self.C * rows.stride if by_sample else self.C
         newton = Newton(rows, rows.labels, [self.classes[i]], self.planes[[i]], C, self.biased)
@@ -119,7 +144,9 @@ class WorkingSets:
         for i in unfit:
             self._sets[i].clear()
         classes, start = [self.classes[i] for i in unfit], self.planes[unfit]
-        found, passes = train_on_all(self.blocks, self.labels, classes, start, self.C, tolerance, max_passes, self.biased)
+        found, passes = train_on_all(
+            self.blocks, self.labels, classes, start, self.C, tolerance, max_passes, self.biased
+        )
         self.planes.weight[unfit], self.planes.bias[unfit] = found.weight, found.bias
         return passes
 
@@ -137,7 +164,12 @@ class WorkingSet:
     """
 
     def __init__(self, blocks: FeatureBlocks, stride: int, limit: int) -> None:
-        self.total, self.width, self.dtype, self.device = blocks.total, blocks.width, blocks.dtype, blocks.device
+        self.total, self.width, self.dtype, self.device = (
+            blocks.total,
+            blocks.width,
+            blocks.dtype,
+            blocks.device,
+        )
         self.rounded, self._blocks = blocks.rounded, blocks
         self.stride, self.full, self._limit, self._first = stride, False, limit, blocks.first
         self._chosen = torch.zeros(blocks.rows, dtype=torch.bool, device=blocks.device)
@@ -173,7 +205,8 @@ class WorkingSet:
         return found
 
     def gather(self, at: slice, x: Tensor, labels: Tensor, margins: Tensor, first: bool) -> Tensor:
-        """Take in the rows of a block (n, D) near the margin, and at ``first`` the sample; returns the hinge of those left out.
+        """Take in the rows of a block (n, D) near the margin, and at ``first`` the sample; returns the hinge
+        of those left out.
 
         Args:
             at: which of this rank's rows. labels: (n). margins: (n) 1 - y s, what is missing to the margin.
@@ -201,7 +234,9 @@ class WorkingSet:
     def _in_sample(self, at: slice) -> Tensor:
         return (torch.arange(at.start, at.stop, device=self.device) + self._first) % self.stride == 0
 
-    def _take(self, parts: list[tuple[Tensor, Tensor]], at: slice, x: Tensor, labels: Tensor, wanted: Tensor) -> None:
+    def _take(
+        self, parts: list[tuple[Tensor, Tensor]], at: slice, x: Tensor, labels: Tensor, wanted: Tensor
+    ) -> None:
         """Append rows, to the last part as long as it is small."""
         self._chosen[at] |= wanted
         chosen, own = x[wanted], labels[wanted]

@@ -2,8 +2,8 @@
 
     python -m toolbox_lcp.agreement --seeds 0 1 2
 
-In each class soft k-means is fitted on 40 images; every image of the class is assigned. The figure is the mean over classes of the
-adjusted mutual information with the known factor (0 = chance, 1 = the same).
+In each class soft k-means is fitted on 40 images; every image of the class is assigned. The figure is the
+mean over classes of the adjusted mutual information with the known factor (0 = chance, 1 = the same).
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from toolbox_lcp.table import GROUPS
 
 EXTRACTORS = ("TinyConvFeatures", "PooledPixels", "EmbeddedClipFeatures")
 SETS: dict[str, tuple[dict[str, Any], str, int]] = {  # title: (data set, factor, clusters a class)
-    "Fashion-MNIST, 3 coarse classes": (dict(type="RelabelledSet", source=dict(type="EmbeddedFashion"), groups=GROUPS), "fine", 3),
+    "Fashion-MNIST, 3 coarse classes": (
+        dict(type="RelabelledSet", source=dict(type="EmbeddedFashion"), groups=GROUPS),
+        "fine",
+        3,
+    ),
     "Noto emoji, 9 categories": (dict(type="EmbeddedEmoji", image_size=32), "subcategory", 5),
 }
 
@@ -32,25 +36,36 @@ SETS: dict[str, tuple[dict[str, Any], str, int]] = {  # title: (data set, factor
 @torch.no_grad()
 def features_of(source: Any, extractor: Any, batch: int = 200) -> np.ndarray:
     """(N, d) features of all images."""
-    parts = [extractor(torch.stack([to_tensor(source.image(int(i))) for i in rows]))
-             for rows in torch.arange(len(source)).split(batch)]
+    parts = [
+        extractor(torch.stack([to_tensor(source.image(int(i))) for i in rows]))
+        for rows in torch.arange(len(source)).split(batch)
+    ]
     return torch.cat(parts).numpy()
 
 
-def agreement(features: np.ndarray, labels: np.ndarray, factor: np.ndarray, clusters: int, seed: int, labelled: int = 40) -> float:
+def agreement(
+    features: np.ndarray, labels: np.ndarray, factor: np.ndarray, clusters: int, seed: int, labelled: int = 40
+) -> float:
     """Fit on ``labelled`` images a class, assign all; mean AMI over classes."""
     rng, found = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.int64)
     for y in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == y))
         torch.manual_seed(seed)
-        found[rows] = build(dict(type="SoftKMeans", clusters=clusters)).fit(features[rows[:labelled]]).predict(features[rows])
+        found[rows] = (
+            build(dict(type="SoftKMeans", clusters=clusters))
+            .fit(features[rows[:labelled]])
+            .predict(features[rows])
+        )
     return agreement_per_class(found, factor, labels)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table as Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m toolbox_lcp.agreement", description=__doc__,
-                                     formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m toolbox_lcp.agreement",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     arguments = parser.parse_args(words)
     print("| features | " + " | ".join(SETS) + " |\n|---|" + "---|" * len(SETS))
@@ -59,7 +74,10 @@ def main(words: Sequence[str] | None = None) -> int:
         for config, factor, clusters in SETS.values():
             source = build(config)
             features = features_of(source, extractor)
-            values = [agreement(features, source.labels, source.factors[factor], clusters, seed) for seed in arguments.seeds]
+            values = [
+                agreement(features, source.labels, source.factors[factor], clusters, seed)
+                for seed in arguments.seeds
+            ]
             spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
             cells.append(f"{statistics.mean(values):.3f}{spread}")
         print(f"| {extractor.name} | " + " | ".join(cells) + " |")

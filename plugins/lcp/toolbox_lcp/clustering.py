@@ -22,6 +22,7 @@ class CollapseWarning(UserWarning):
 
 # the equations
 
+
 def cosines(prototypes: Array, features: Array) -> Array:
     """(N, K) cosine of each feature (N, D) with each prototype (K, D)."""
     lengths = np.linalg.norm(features, axis=1)[:, None] * np.linalg.norm(prototypes, axis=1)[None]
@@ -31,8 +32,8 @@ def cosines(prototypes: Array, features: Array) -> Array:
 def coefficients(prototypes: Array, features: Array, delta: float) -> Array:
     """(N, K) u_x, the degree of each feature in each cluster; rows sum to 1 (eq. 2).
 
-    u_x^(i) = exp(cos(rho_i, f(x)) / delta) / sum_j exp(cos(rho_j, f(x)) / delta). The slide prints the division inside
-    the cosine of the numerator, where it would cancel: a misplaced bracket.
+    u_x^(i) = exp(cos(rho_i, f(x)) / delta) / sum_j exp(cos(rho_j, f(x)) / delta). The slide prints the
+    division inside the cosine of the numerator, where it would cancel: a misplaced bracket.
     """
     logits = cosines(prototypes, features) / delta
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -45,10 +46,12 @@ def update(prototypes: Array, feature: Array, u: Array, mu: float) -> Array:
 
 
 def critical_temperature(features: Array) -> float:
-    """The temperature above which soft k-means with cosines has one stable state only: all prototypes at the mean.
+    """The temperature above which soft k-means with cosines has one stable state only: all prototypes at the
+    mean.
 
-    delta_crit = lambda_max(Cov_perp) / |m|, with m the mean of the unit features and Cov_perp their covariance without
-    the part along m. One step of eq. 1 and 2 multiplies small differences between prototypes by Cov_perp / (delta |m|).
+    delta_crit = lambda_max(Cov_perp) / |m|, with m the mean of the unit features and Cov_perp their
+    covariance without the part along m. One step of eq. 1 and 2 multiplies small differences between
+    prototypes by Cov_perp / (delta |m|).
     """
     unit = _unit(features)
     mean = unit.mean(axis=0)
@@ -84,16 +87,17 @@ class SoftKMeans(Clusterer):
 
     Args:
         clusters: number of clusters K. Unknown in the paper.
-        delta: temperature of eq. 2, or 'auto' = ``delta_share`` times the critical temperature of the features. A round
-            number such as 0.1 silently merges all clusters on un-centred ReLU features. Unknown in the paper.
+        delta: temperature of eq. 2, or 'auto' = ``delta_share`` times the critical temperature of the
+            features. A round number such as 0.1 silently merges all clusters on un-centred ReLU features.
+            Unknown in the paper.
         delta_share: factor of 'auto', below 1. Unknown in the paper.
         mu: rate of eq. 1; averages over about 1/mu samples. Unknown in the paper.
         hard: coefficients are one-hot (the limit delta -> 0).
         passes: passes of eq. 1 over the features in ``fit``. Unknown in the paper.
         restarts: seeded k-means++ starts, of which the best is kept. Unknown in the paper.
         lloyd_steps: at most so many spherical Lloyd steps a start.
-        reseed_share: a prototype whose mean coefficient falls below ``reseed_share / K`` is put on the worst-fitted
-            sample. Unknown in the paper.
+        reseed_share: a prototype whose mean coefficient falls below ``reseed_share / K`` is put on the
+            worst-fitted sample. Unknown in the paper.
         seed: of starts and pass orders.
 
     Attributes:
@@ -103,16 +107,32 @@ class SoftKMeans(Clusterer):
         labels_: (N,) cluster of each fitted row.
     """
 
-    def __init__(self, clusters: int = 5, delta: float | str = "auto", delta_share: float = 0.7, mu: float = 0.01,
-                 hard: bool = False, passes: int = 20, restarts: int = 5, lloyd_steps: int = 20,
-                 reseed_share: float = 0.01, seed: int = 0) -> None:
+    def __init__(
+        self,
+        clusters: int = 5,
+        delta: float | str = "auto",
+        delta_share: float = 0.7,
+        mu: float = 0.01,
+        hard: bool = False,
+        passes: int = 20,
+        restarts: int = 5,
+        lloyd_steps: int = 20,
+        reseed_share: float = 0.01,
+        seed: int = 0,
+    ) -> None:
         _positive("clusters", clusters)
         _positive("restarts", restarts)
         if delta != "auto" and not (isinstance(delta, (int, float)) and delta > 0):
             raise ValueError(f"delta={delta!r} must be a positive number or 'auto'")
         if not 0 < mu < 1:
             raise ValueError(f"mu={mu!r} must lie between 0 and 1")
-        self.clusters, self.delta, self.delta_share, self.mu, self.hard = clusters, delta, delta_share, mu, hard
+        self.clusters, self.delta, self.delta_share, self.mu, self.hard = (
+            clusters,
+            delta,
+            delta_share,
+            mu,
+            hard,
+        )
         self.passes, self.restarts, self.lloyd_steps = passes, restarts, lloyd_steps
         self.reseed_share, self.seed = reseed_share, seed
 
@@ -125,7 +145,9 @@ class SoftKMeans(Clusterer):
         rng = np.random.default_rng(self.seed)
         self._choose_delta(features)
         scale = np.linalg.norm(features, axis=1).mean() / self.clusters
-        self.prototypes_ = scale * spherical_kmeans(features, self.clusters, self.restarts, self.lloyd_steps, rng)
+        self.prototypes_ = scale * spherical_kmeans(
+            features, self.clusters, self.restarts, self.lloyd_steps, rng
+        )
         for _ in range(self.passes):
             self.partial_fit(features[rng.permutation(len(features))])
             self._reseed(features)
@@ -133,7 +155,9 @@ class SoftKMeans(Clusterer):
         return self
 
     def partial_fit(self, features: ArrayLike, y: Any = None) -> SoftKMeans:
-        """One sequence of eq. 1 over features (N, D), in order; coefficients are renewed before each update."""
+        """One sequence of eq. 1 over features (N, D), in order; coefficients are renewed before
+        each update.
+        """
         for feature in self._check(features):
             u = self._coefficients(feature[None])[0]
             self.prototypes_ = update(self.prototypes_, feature, u, self.mu)
@@ -158,12 +182,18 @@ class SoftKMeans(Clusterer):
         return self
 
     def report(self, features: ArrayLike) -> dict[str, float]:
-        """What to watch: temperatures, perplexity of u, smallest share, largest cosine between two prototypes."""
+        """What to watch: temperatures, perplexity of u, smallest share, largest cosine between two
+        prototypes.
+        """
         u = self.membership(features)
         between = cosines(self.prototypes_, self.prototypes_) - 2 * np.eye(self.clusters)
-        return {"delta": self.delta_, "critical_delta": self.critical_delta_, "perplexity": perplexity(u),
-                "smallest_share": float(u.mean(axis=0).min()),
-                "largest_cosine": float(between.max()) if self.clusters > 1 else 0.0}
+        return {
+            "delta": self.delta_,
+            "critical_delta": self.critical_delta_,
+            "perplexity": perplexity(u),
+            "smallest_share": float(u.mean(axis=0).min()),
+            "largest_cosine": float(between.max()) if self.clusters > 1 else 0.0,
+        }
 
     def _coefficients(self, features: Array) -> Array:
         if self.hard:
@@ -178,25 +208,32 @@ class SoftKMeans(Clusterer):
             return
         self.delta_ = float(self.delta)
         if self.clusters > 1 and not self.hard and self.delta_ > self.critical_delta_:
-            warnings.warn(f"delta={self.delta_:.4g} is above the critical temperature {self.critical_delta_:.4g} of "
-                          f"these features: all {self.clusters} prototypes will end at the mean and carry no "
-                          "information. Use delta='auto' or a value below "
-                          f"{self.critical_delta_:.4g}.", CollapseWarning, stacklevel=3)
+            warnings.warn(
+                f"delta={self.delta_:.4g} is above the critical temperature {self.critical_delta_:.4g} of "
+                f"these features: all {self.clusters} prototypes will end at the mean and carry no "
+                "information. Use delta='auto' or a value below "
+                f"{self.critical_delta_:.4g}.",
+                CollapseWarning,
+                stacklevel=3,
+            )
 
     def _reseed(self, features: Array) -> None:
         share = self._coefficients(features).mean(axis=0)
         starved = np.flatnonzero(share < self.reseed_share / self.clusters)
         if len(starved):
-            worst = np.argsort(cosines(self.prototypes_, features).max(axis=1))[:len(starved)]
+            worst = np.argsort(cosines(self.prototypes_, features).max(axis=1))[: len(starved)]
             self.prototypes_[starved] = features[worst] / self.clusters
 
     def _check(self, features: ArrayLike) -> Array:
         if not hasattr(self, "prototypes_"):
-            raise ValueError("SoftKMeans has no prototypes yet: call fit(features) or load_state(state) first")
+            raise ValueError(
+                "SoftKMeans has no prototypes yet: call fit(features) or load_state(state) first"
+            )
         features = checked_features(features)
         if features.shape[1] != self.prototypes_.shape[1]:
-            raise ValueError(f"features have {features.shape[1]} numbers each, the prototypes "
-                             f"{self.prototypes_.shape[1]}")
+            raise ValueError(
+                f"features have {features.shape[1]} numbers each, the prototypes {self.prototypes_.shape[1]}"
+            )
         return features
 
 
@@ -240,7 +277,9 @@ class HardKMeans(Clusterer):
         return self
 
 
-def spherical_kmeans(features: Array, clusters: int, restarts: int, steps: int, rng: np.random.Generator) -> Array:
+def spherical_kmeans(
+    features: Array, clusters: int, restarts: int, steps: int, rng: np.random.Generator
+) -> Array:
     """(K, D) unit centres: k-means++ and Lloyd steps under the cosine, best of ``restarts``."""
     from sklearn.cluster import kmeans_plusplus
 
@@ -281,7 +320,9 @@ def checked_features(features: Features, at_least: int = 0) -> Array:
         rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
         raise ValueError(f"features hold NaN or infinite values in {len(rows)} rows (first: row {rows[0]})")
     if len(array) < at_least:
-        raise ValueError(f"{len(array)} rows of features cannot make {at_least} clusters: ask for at most {len(array)}")
+        raise ValueError(
+            f"{len(array)} rows of features cannot make {at_least} clusters: ask for at most {len(array)}"
+        )
     return array
 
 

@@ -1,4 +1,6 @@
-"""How the coefficients u_z of generated images are drawn. The paper says only that they are sampled at random."""
+"""How the coefficients u_z of generated images are drawn. The paper says only that they are sampled at
+random.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,20 @@ from torch import Tensor, nn
 class Coefficients(nn.Module, ABC):
     """A distribution of coefficient vectors for each class.
 
-    A discriminator that sees u must not be able to tell fakes by their u alone: what is drawn should look like the
-    coefficients of real images, which :meth:`prepare` shows.
+    A discriminator that sees u must not be able to tell fakes by their u alone: what is drawn should look
+    like the coefficients of real images, which :meth:`prepare` shows.
     """
 
     def prepare(self, coefficients: Tensor, labels: Tensor, sizes: Tensor, rng: torch.Generator) -> None:
-        """See coefficients (N, K) of real images with labels (N,), -1 = unknown; ``sizes`` (C,) of the classes."""
+        """See coefficients (N, K) of real images with labels (N,), -1 = unknown; ``sizes`` (C,) of the
+        classes.
+        """
 
     @abstractmethod
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
-        """(n, width) coefficients for labels (n,): rows sum to 1, zero beyond each class's number of clusters."""
+        """(n, width) coefficients for labels (n,): rows sum to 1, zero beyond each class's number of
+        clusters.
+        """
 
     def refresh(self, coefficients: Tensor, labels: Tensor, share: float, rng: torch.Generator) -> None:
         """See newer coefficients (n, K) of some real images."""
@@ -52,13 +58,15 @@ class EmpiricalCoefficients(Coefficients):
         for y in range(len(sizes)):
             rows = (labels == y).nonzero().flatten()
             order = torch.randperm(len(rows), generator=rng).to(rows.device)
-            bank[y] = coefficients[rows[order.repeat(self.bank_size // len(rows) + 1)[:self.bank_size]]]
+            bank[y] = coefficients[rows[order.repeat(self.bank_size // len(rows) + 1)[: self.bank_size]]]
         self.bank = bank
 
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
         if not len(self.bank):
-            raise ValueError("the bank of coefficients is empty: prepare the conditioner on a data set, or load a "
-                             "checkpoint")
+            raise ValueError(
+                "the bank of coefficients is empty: prepare the conditioner on a data set, or load a "
+                "checkpoint"
+            )
         slots = torch.randint(self.bank_size, labels.shape, generator=rng)
         return self.bank[labels.to(self.bank.device), slots.to(self.bank.device)]
 
@@ -66,11 +74,15 @@ class EmpiricalCoefficients(Coefficients):
         """Replace random vectors of the bank, at most ``share`` of it."""
         room = min(len(labels), self.bank_size, max(1, int(share * self.bank_size * len(self.bank))))
         chosen = torch.randperm(len(labels), generator=rng)[:room].to(labels.device)
-        slots = torch.randperm(self.bank_size, generator=rng)[:room].to(labels.device)  # distinct: no two writes meet
+        slots = torch.randperm(self.bank_size, generator=rng)[:room].to(
+            labels.device
+        )  # distinct: no two writes meet
         known = labels[chosen] >= 0
         self.bank[labels[chosen][known], slots[known]] = coefficients[chosen][known]
 
-    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
         saved = state_dict.get(f"{prefix}bank")
         if saved is not None and saved.ndim == 3 and not len(self.bank):
             self.bank_size = saved.shape[1]
@@ -82,8 +94,8 @@ class DirichletCoefficients(Coefficients):
     """Dirichlet(alpha, ..., alpha) over the clusters of the class.
 
     Args:
-        alpha: concentration; below 1 prefers few clusters. 'fit' chooses the value whose expected entropy equals the
-            mean entropy of the real images' coefficients. Unknown in the paper.
+        alpha: concentration; below 1 prefers few clusters. 'fit' chooses the value whose expected entropy
+            equals the mean entropy of the real images' coefficients. Unknown in the paper.
     """
 
     alpha: Tensor
@@ -93,7 +105,9 @@ class DirichletCoefficients(Coefficients):
         if alpha != "fit" and not (isinstance(alpha, (int, float)) and alpha > 0):
             raise ValueError(f"alpha={alpha!r} must be a positive number or 'fit'")
         self.fit = alpha == "fit"
-        self.register_buffer("alpha", torch.tensor(float("nan") if self.fit else float(alpha), dtype=torch.float64))
+        self.register_buffer(
+            "alpha", torch.tensor(float("nan") if self.fit else float(alpha), dtype=torch.float64)
+        )
 
     def prepare(self, coefficients: Tensor, labels: Tensor, sizes: Tensor, rng: torch.Generator) -> None:
         if self.fit:
@@ -105,7 +119,9 @@ class DirichletCoefficients(Coefficients):
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
         alpha = float(self.alpha)
         if np.isnan(alpha):
-            raise ValueError("alpha='fit' has not seen coefficients of real images yet: prepare the conditioner first")
+            raise ValueError(
+                "alpha='fit' has not seen coefficients of real images yet: prepare the conditioner first"
+            )
         draws = torch.from_numpy(_numpy_rng(rng).standard_gamma(alpha, size=(len(labels), width)) + 1e-300)
         return _normalised(draws, labels, sizes, width)
 
@@ -147,8 +163,8 @@ class UniformCoefficients(Coefficients):
 def fit_alpha(coefficients: np.ndarray, numbers: np.ndarray) -> float:
     """The Dirichlet concentration whose expected entropy is the mean entropy of coefficient rows (N, K).
 
-    E[H] = psi(k alpha + 1) - psi(alpha + 1) for k clusters; ``numbers`` (N,) holds each row's k. Rows with one cluster
-    say nothing and are left out; the value is kept within 0.01 and 100.
+    E[H] = psi(k alpha + 1) - psi(alpha + 1) for k clusters; ``numbers`` (N,) holds each row's k. Rows with
+    one cluster say nothing and are left out; the value is kept within 0.01 and 100.
     """
     from scipy.optimize import brentq
     from scipy.special import psi

@@ -22,14 +22,17 @@ _PER_CLUSTER = 4  # labelled images that a cluster needs, see fit
 class IntraClassClusters(nn.Module):
     """Features and labels to coefficients u_x over the clusters of the label's class.
 
-    Any clusterer will do; those with ``partial_fit`` (soft k-means: eq. 1) follow the data while training goes on.
+    Any clusterer will do; those with ``partial_fit`` (soft k-means: eq. 1) follow the data while training
+    goes on.
 
     Args:
         layout: classes and their numbers of clusters.
-        clusterer: config of one clusterer; ``clusters`` and (where it takes one) ``seed`` are filled in for each class.
+        clusterer: config of one clusterer; ``clusters`` and (where it takes one) ``seed`` are filled in for
+            each class.
 
     Attributes:
-        sizes: buffer (C,) int64, clusters in use: as asked for, or fewer where a class has few labelled images.
+        sizes: buffer (C,) int64, clusters in use: as asked for, or fewer where a class has few labelled
+            images.
     """
 
     sizes: Tensor
@@ -38,8 +41,10 @@ class IntraClassClusters(nn.Module):
         super().__init__()
         self.layout = layout
         self.register_buffer("sizes", torch.tensor(layout.sizes))
-        self.states = nn.ModuleList(_State(build(dict(clusterer), "clusterer", "conditioner.clusterer", clusters=size))
-                                    for size in layout.sizes)
+        self.states = nn.ModuleList(
+            _State(build(dict(clusterer), "clusterer", "conditioner.clusterer", clusters=size))
+            for size in layout.sizes
+        )
         self._config = dict(clusterer)
 
     @property
@@ -52,7 +57,8 @@ class IntraClassClusters(nn.Module):
         return all(hasattr(state.clusterer, "partial_fit") for state in self._each)
 
     def fit(self, features: NDArray[Any], labels: NDArray[np.int64]) -> IntraClassClusters:
-        """Cluster labelled features (N, D) class by class; k_y is at most a quarter of a class's images, at least 1.
+        """Cluster labelled features (N, D) class by class; k_y is at most a quarter of a class's images, at
+        least 1.
 
         Raises:
             ValueError: for a class without labelled images, or one that cannot be clustered.
@@ -60,12 +66,16 @@ class IntraClassClusters(nn.Module):
         for y, name in enumerate(self.layout.class_names):
             own = features[labels == y]
             if not len(own):
-                raise ValueError(f"class {name!r} has no labelled image: every class needs some, since unlabelled "
-                                 "images are taken to belong to the same classes (check the split)")
+                raise ValueError(
+                    f"class {name!r} has no labelled image: every class needs some, since unlabelled "
+                    "images are taken to belong to the same classes (check the split)"
+                )
             size = self._affordable(y, len(own))
             clusterer = build(self._config, "clusterer", "conditioner.clusterer", clusters=size)
             try:
-                fitted = ranks.from_main(clusterer.fit(own))  # threads may have summed in another order elsewhere
+                fitted = ranks.from_main(
+                    clusterer.fit(own)
+                )  # threads may have summed in another order elsewhere
             except ValueError as error:
                 raise ValueError(f"class {name!r}: {error}") from error
             self.states[y] = _State(fitted)
@@ -76,14 +86,19 @@ class IntraClassClusters(nn.Module):
         asked = self.layout.sizes[y]
         size = max(1, min(asked, images // _PER_CLUSTER))
         if size < asked:
-            warnings.warn(f"class {self.layout.class_names[y]!r} has {images} labelled images: {size} clusters instead "
-                          f"of {asked} ({_PER_CLUSTER} images a cluster); the other rows stay unused", stacklevel=4)
+            warnings.warn(
+                f"class {self.layout.class_names[y]!r} has {images} labelled images: {size} clusters instead "
+                f"of {asked} ({_PER_CLUSTER} images a cluster); the other rows stay unused",
+                stacklevel=4,
+            )
         return size
 
     def _accept(self, y: int, found: int) -> None:
         if found > self.layout.sizes[y]:
-            raise ValueError(f"the clusterer found {found} clusters in class {self.layout.class_names[y]!r}, the "
-                             f"networks have rows for {self.layout.sizes[y]}: raise clusters, or make it stop there")
+            raise ValueError(
+                f"the clusterer found {found} clusters in class {self.layout.class_names[y]!r}, the "
+                f"networks have rows for {self.layout.sizes[y]}: raise clusters, or make it stop there"
+            )
         self.sizes[y] = found
 
     def update(self, features: NDArray[Any], labels: NDArray[np.int64]) -> None:
@@ -96,7 +111,7 @@ class IntraClassClusters(nn.Module):
         u = np.zeros((len(features), self.layout.width), dtype=np.float32)
         for y in np.unique(labels[labels >= 0]):
             rows, clusterer = labels == y, self._each[int(y)].clusterer
-            u[rows, :clusterer.n_clusters] = clusterer.membership(features[rows])
+            u[rows, : clusterer.n_clusters] = clusterer.membership(features[rows])
         return u
 
     def assign(self, features: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -105,9 +120,11 @@ class IntraClassClusters(nn.Module):
 
     def report(self, features: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
         """{class name: what its clusterer says of itself}; empty for clusterers without ``report``."""
-        return {name: state.clusterer.report(features[labels == y])
-                for y, (name, state) in enumerate(zip(self.layout.class_names, self._each, strict=True))
-                if hasattr(state.clusterer, "report")}
+        return {
+            name: state.clusterer.report(features[labels == y])
+            for y, (name, state) in enumerate(zip(self.layout.class_names, self._each, strict=True))
+            if hasattr(state.clusterer, "report")
+        }
 
 
 class _State(nn.Module):
@@ -127,11 +144,15 @@ class _State(nn.Module):
     def _store(self) -> None:
         for name, array in self.clusterer.state().items():
             old = self._buffers.get(name)
-            self.register_buffer(name, torch.as_tensor(np.array(array), device=None if old is None else old.device))
+            self.register_buffer(
+                name, torch.as_tensor(np.array(array), device=None if old is None else old.device)
+            )
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
         """Take the shapes of what was saved: an unfitted clusterer has none of its own."""
-        arrays = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+        arrays = {
+            key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)
+        }
         unexpected = [name for name in self._buffers if name not in arrays]
         if arrays and not unexpected:
             for name, value in arrays.items():
@@ -144,5 +165,7 @@ class _State(nn.Module):
         try:
             self.clusterer.load_state({name: buffer.cpu().numpy() for name, buffer in self.named_buffers()})
         except KeyError as error:
-            errors.append(f"{prefix}* holds {sorted(self._buffers)}, {type(self.clusterer).__name__} needs {error}: it "
-                          "was saved with another clusterer; set clusterer as it was then")
+            errors.append(
+                f"{prefix}* holds {sorted(self._buffers)}, {type(self.clusterer).__name__} needs {error}: it "
+                "was saved with another clusterer; set clusterer as it was then"
+            )

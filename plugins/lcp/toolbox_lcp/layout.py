@@ -29,7 +29,9 @@ class ClusterLayout:
 
     def __init__(self, class_names: Sequence[str], clusters: int | Mapping[str, int] = 5) -> None:
         if not class_names:
-            raise ValueError("class_names is empty: give the names of the classes, in the order of the labels")
+            raise ValueError(
+                "class_names is empty: give the names of the classes, in the order of the labels"
+            )
         self.class_names = [str(name) for name in class_names]
         self.sizes = self._read(clusters)
         self.offsets = [sum(self.sizes[:y]) for y in range(len(self.sizes))]
@@ -42,11 +44,14 @@ class ClusterLayout:
             self.class_index(name)
         missing = [name for name in self.class_names if name not in clusters]
         if missing:
-            raise ValueError(f"clusters says nothing of class {missing[0]!r}: give a number for each class, or one for "
-                             "all")
+            raise ValueError(
+                f"clusters says nothing of class {missing[0]!r}: give a number for each class, or one for all"
+            )
         for name, number in clusters.items():
             if not isinstance(number, int) or number < 1:
-                raise ValueError(f"clusters of class {name!r} is {number!r}, must be a whole number of at least 1")
+                raise ValueError(
+                    f"clusters of class {name!r} is {number!r}, must be a whole number of at least 1"
+                )
         return [int(clusters[name]) for name in self.class_names]
 
     @property
@@ -64,24 +69,32 @@ class ClusterLayout:
         """Number of a class given by name or number."""
         if isinstance(name, str):
             if name not in self.class_names:
-                raise ValueError(f"no class is called {name!r}{near_miss(name, self.class_names)}; classes: "
-                                 f"{', '.join(self.class_names)}")
+                raise ValueError(
+                    f"no class is called {name!r}{near_miss(name, self.class_names)}; classes: "
+                    f"{', '.join(self.class_names)}"
+                )
             return self.class_names.index(name)
         if not 0 <= name < len(self.class_names):
-            raise ValueError(f"class {name} does not exist: there are {len(self.class_names)} "
-                             f"(0..{len(self.class_names) - 1})")
+            raise ValueError(
+                f"class {name} does not exist: there are {len(self.class_names)} "
+                f"(0..{len(self.class_names) - 1})"
+            )
         return int(name)
 
     def row(self, name: str | int, cluster: int) -> int:
         """Row of a cluster of a class."""
         y = self.class_index(name)
         if not 0 <= cluster < self.sizes[y]:
-            raise ValueError(f"class {self.class_names[y]!r} has no cluster {cluster}: it has {self.sizes[y]} "
-                             f"(0..{self.sizes[y] - 1})")
+            raise ValueError(
+                f"class {self.class_names[y]!r} has no cluster {cluster}: it has {self.sizes[y]} "
+                f"(0..{self.sizes[y] - 1})"
+            )
         return self.offsets[y] + int(cluster)
 
     def spread(self, labels: Tensor, coefficients: Tensor) -> Tensor:
-        """Rows (N, S) that hold coefficients (N, K) in the block of each label (N,); all zero for label -1."""
+        """Rows (N, S) that hold coefficients (N, K) in the block of each label (N,); all zero for
+        label -1.
+        """
         columns = self._columns(labels.device)[labels]  # label -1 picks the last line, which points outside
         rows = coefficients.new_zeros(len(labels), self.total + 1)
         return rows.scatter_(1, columns, coefficients)[:, :-1]

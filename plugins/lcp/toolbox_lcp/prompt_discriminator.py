@@ -17,10 +17,10 @@ from toolbox.registry import build
 class PromptDiscriminator(Discriminator):
     """D(x, t_y, u) = (w_y(u) + w_unc) . h_img(E_img(x)) with w_y(u) = sum_i u^(i) h_txt(E_txt(t_{y,i})).
 
-    CLIP's encoders E stay frozen and belong to somebody else; prompts, h_txt, h_img and w_unc move with this network.
-    When it does not move (its parameters ask for no gradient) the text features are constants: prompts never help the
-    generator to fool them. Judge real and fake images in one pass (an adversarial objective's ``joint=True``) and the
-    prompts of both are encoded once.
+    CLIP's encoders E stay frozen and belong to somebody else; prompts, h_txt, h_img and w_unc move with this
+    network. When it does not move (its parameters ask for no gradient) the text features are constants:
+    prompts never help the generator to fool them. Judge real and fake images in one pass (an adversarial
+    objective's ``joint=True``) and the prompts of both are encoded once.
 
     Args:
         clip: network with both encoders (``uses=dict(clip='clip')``); borrowed.
@@ -29,21 +29,32 @@ class PromptDiscriminator(Discriminator):
         scale: factor of the score; None = 1 / sqrt(hidden). Unknown in the paper.
         normalize: scale CLIP's features to unit length first. Unknown in the paper.
         spectral: spectral norm on h_img. Unknown in the paper.
-        prompt_every: prompts are encoded with gradients at every so many steps of this network only; in between their
-            features are constants. Unknown in the paper.
+        prompt_every: prompts are encoded with gradients at every so many steps of this network only; in
+            between their features are constants. Unknown in the paper.
     """
 
     steps: Tensor
 
-    def __init__(self, clip: Any, prompts: Mapping[str, Any] | PromptLearner, hidden: int = 256,
-                 scale: float | None = None, normalize: bool = False, spectral: bool = True,
-                 prompt_every: int = 1) -> None:
+    def __init__(
+        self,
+        clip: Any,
+        prompts: Mapping[str, Any] | PromptLearner,
+        hidden: int = 256,
+        scale: float | None = None,
+        normalize: bool = False,
+        spectral: bool = True,
+        prompt_every: int = 1,
+    ) -> None:
         super().__init__()
         if prompt_every < 1:
             raise ValueError(f"prompt_every={prompt_every} must be 1 or more")
         self._clip = (clip,)  # in a tuple: borrowed networks are no submodules
-        self.prompts: PromptLearner = build(prompts, "prompt_learner", "prompt_discriminator.prompts",
-                                            **({"clip": clip} if isinstance(prompts, Mapping) else {}))
+        self.prompts: PromptLearner = build(
+            prompts,
+            "prompt_learner",
+            "prompt_discriminator.prompts",
+            **({"clip": clip} if isinstance(prompts, Mapping) else {}),
+        )
         image = nn.Linear(clip.embedding_dim, hidden)
         self.h_img = nn.Sequential(spectral_norm(image) if spectral else image, nn.LeakyReLU(0.2))
         self.h_txt = nn.Linear(clip.embedding_dim, hidden)
@@ -70,7 +81,9 @@ class PromptDiscriminator(Discriminator):
             ValueError: when there are no weights, or not one for each prompt.
         """
         weights, moving = self._weights(condition, len(features)), self._prompts_move()
-        active = (weights != 0).any(dim=0).nonzero().flatten()  # only the prompts that somebody asks for are encoded
+        active = (
+            (weights != 0).any(dim=0).nonzero().flatten()
+        )  # only the prompts that somebody asks for are encoded
         w = self.w_unc.expand(len(features), -1)
         if len(active):
             w = w + weights[:, active] @ self.h_txt(self._unit(self._texts(active, moving)))
@@ -79,11 +92,15 @@ class PromptDiscriminator(Discriminator):
     def _weights(self, condition: Condition | None, n: int) -> Tensor:
         weights = None if condition is None else condition.weights
         if weights is None:
-            raise ValueError("PromptDiscriminator needs condition.weights (N, S): use a conditioner that gives "
-                             "coefficients over clusters, such as ClusterConditions")
+            raise ValueError(
+                "PromptDiscriminator needs condition.weights (N, S): use a conditioner that gives "
+                "coefficients over clusters, such as ClusterConditions"
+            )
         if weights.shape != (n, self.prompts.n_prompts):
-            raise ValueError(f"condition.weights is {tuple(weights.shape)}, expected ({n}, {self.prompts.n_prompts}): "
-                             "the conditioner and the prompts must name the same classes and clusters")
+            raise ValueError(
+                f"condition.weights is {tuple(weights.shape)}, expected ({n}, {self.prompts.n_prompts}): "
+                "the conditioner and the prompts must name the same classes and clusters"
+            )
         return weights
 
     def _texts(self, which: Tensor, moving: bool) -> Tensor:

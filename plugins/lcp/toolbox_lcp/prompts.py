@@ -1,4 +1,6 @@
-"""Prompts of clusters: learnt context words around the name of the class (LCP-GAN; CoOp, Zhou et al. 2022)."""
+"""Prompts of clusters: learnt context words around the name of the class (LCP-GAN; CoOp, Zhou et
+al. 2022).
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ class ClusterPrompts(PromptLearner):
         position: where the name stands: 'end' (the paper), 'middle' or 'front' of the context.
         init: words to start the context from, such as 'a photo of a' (R is their number of tokens);
             None = N(0, init_std^2).
-        init_std: of the random start, or of the noise that keeps clusters apart when they start from words. Unknown in
-            the paper; 0.02 is CoOp's.
+        init_std: of the random start, or of the noise that keeps clusters apart when they start from words.
+            Unknown in the paper; 0.02 is CoOp's.
         shared: one context for all classes and clusters (plain CoOp), an ablation.
         learn: False = no context, the fixed sentence ``template``, an ablation.
         template: hand-written prompt with one ``{}`` for the name, used when ``learn`` is False.
@@ -37,7 +39,8 @@ class ClusterPrompts(PromptLearner):
 
     Attributes:
         n_prompts: S, one for each cluster.
-        context: parameter (S, R, d_token), or (1, R, d_token) if ``shared``; (0, 0, d_token) if nothing is learnt.
+        context: parameter (S, R, d_token), or (1, R, d_token) if ``shared``; (0, 0, d_token) if nothing is
+            learnt.
 
     Raises:
         ValueError: for prompts longer than CLIP's context, an unknown position, a template without ``{}``.
@@ -48,13 +51,25 @@ class ClusterPrompts(PromptLearner):
     order: Tensor
     class_of: Tensor
 
-    def __init__(self, clip: Any, class_names: Sequence[str], clusters: int | Mapping[str, int] = 5, context: int = 16,
-                 position: str = "end", init: str | None = None, init_std: float = 0.02, shared: bool = False,
-                 learn: bool = True, template: str = "a photo of a {}", period: bool = True) -> None:
+    def __init__(
+        self,
+        clip: Any,
+        class_names: Sequence[str],
+        clusters: int | Mapping[str, int] = 5,
+        context: int = 16,
+        position: str = "end",
+        init: str | None = None,
+        init_std: float = 0.02,
+        shared: bool = False,
+        learn: bool = True,
+        template: str = "a photo of a {}",
+        period: bool = True,
+    ) -> None:
         super().__init__()
         if position not in POSITIONS:
-            raise ValueError(f"position={position!r} must be one of "
-                             f"{', '.join(POSITIONS)}{near_miss(position, POSITIONS)}")
+            raise ValueError(
+                f"position={position!r} must be one of {', '.join(POSITIONS)}{near_miss(position, POSITIONS)}"
+            )
         if template.count("{}") != 1:
             raise ValueError(f"template={template!r} must contain '{{}}' once, where the class name goes")
         self.layout = ClusterLayout(class_names, clusters)
@@ -76,18 +91,22 @@ class ClusterPrompts(PromptLearner):
         if init is None:
             return std * torch.randn(rows, context, clip.token_width)
         ids = clip.tokenize([init])[0]
-        words = clip.embed_tokens(ids[None, 1:int(ids.argmax())].to(_device(clip))).detach().cpu()
+        words = clip.embed_tokens(ids[None, 1 : int(ids.argmax())].to(_device(clip))).detach().cpu()
         return words + std * torch.randn(rows, words.shape[1], clip.token_width)
 
     def _lay_out(self, clip: Any, template: str, period: bool) -> None:
-        """Token ids and embeddings (C, L) of the sentences, and the order that puts context vectors into them."""
+        """Token ids and embeddings (C, L) of the sentences, and the order that puts context vectors into
+        them.
+        """
         names, slots = [name.replace("_", " ") for name in self.layout.class_names], self.context.shape[1]
-        sentences = [" ".join([_SLOT] * slots + [name]) if self.learn else template.format(name) for name in names]
+        sentences = [
+            " ".join([_SLOT] * slots + [name]) if self.learn else template.format(name) for name in names
+        ]
         ids = clip.tokenize([sentence + "." * period for sentence in sentences])
         ends = ids.argmax(dim=1)  # the end-of-text token has the largest id
         lengths = clip.tokenize(names).argmax(dim=1) - 1
         self._check_length(clip, ends, lengths + slots, names)
-        ids = ids[:, :int(ends.max()) + 1]
+        ids = ids[:, : int(ends.max()) + 1]
         order = [_order(self.position, slots, int(n), ids.shape[1]) for n in lengths]
         with torch.no_grad():
             words = clip.embed_tokens(ids.to(_device(clip))).clone()
@@ -100,9 +119,11 @@ class ClusterPrompts(PromptLearner):
         cut = ends + 1 >= clip.context_length  # a text that just fits cannot be told from one that was cut
         if cut.any():
             worst = int(lengths.argmax())
-            raise ValueError(f"the prompt of class {names[worst]!r} (context and name: {int(lengths[worst])} tokens, "
-                             f"start and end more) does not fit into CLIP's {clip.context_length} tokens: lower "
-                             "context, or shorten it")
+            raise ValueError(
+                f"the prompt of class {names[worst]!r} (context and name: {int(lengths[worst])} tokens, "
+                f"start and end more) does not fit into CLIP's {clip.context_length} tokens: lower "
+                "context, or shorten it"
+            )
 
     def forward(self, which: Tensor) -> Tensor:
         """Token embeddings (N, L, d_token) of prompts ``which`` (N,): rows of the cluster table."""
@@ -131,26 +152,34 @@ class ClusterPrompts(PromptLearner):
         if not slots:
             return [[] for _ in range(self.n_prompts)]
         found = clip.nearest_tokens(self.context.detach().flatten(0, 1), top)
-        by_row = [found[row * slots:(row + 1) * slots] for row in range(rows)]
+        by_row = [found[row * slots : (row + 1) * slots] for row in range(rows)]
         return by_row * self.n_prompts if self.shared else by_row
 
     def export(self) -> dict[str, Any]:
-        """dict(format, position, shared, prompts): each prompt a dict(class, cluster, context (R, d_token))."""
+        """dict(format, position, shared, prompts): each prompt a dict(class, cluster, context (R,
+        d_token)).
+        """
         context = self.context.detach().cpu()
         if self.shared:
-            prompts: list[dict[str, Any]] = [{"class": None, "cluster": None, "context": v} for v in context.clone()]
+            prompts: list[dict[str, Any]] = [
+                {"class": None, "cluster": None, "context": v} for v in context.clone()
+            ]
         else:
             sizes = zip(self.layout.class_names, self.layout.sizes, strict=True) if self.learn else ()
-            prompts = [{"class": name, "cluster": i, "context": context[self.layout.row(name, i)].clone()}
-                       for name, size in sizes for i in range(size)]
+            prompts = [
+                {"class": name, "cluster": i, "context": context[self.layout.row(name, i)].clone()}
+                for name, size in sizes
+                for i in range(size)
+            ]
         return {"format": FORMAT, "position": self.position, "shared": self.shared, "prompts": prompts}
 
     def restore(self, record: Mapping[str, Any]) -> None:
-        """Take over contexts that :meth:`export` wrote, by class name and cluster; a shared one fits any classes.
+        """Take over contexts that :meth:`export` wrote, by class name and cluster; a shared one fits any
+        classes.
 
         Raises:
-            ValueError: another format, position or kind of context, a missing or unknown prompt, another shape.
-                Nothing is changed then.
+            ValueError: another format, position or kind of context, a missing or unknown prompt, another
+                shape. Nothing is changed then.
         """
         for key, own in (("format", FORMAT), ("position", self.position), ("shared", self.shared)):
             if record.get(key) != own:
@@ -158,13 +187,16 @@ class ClusterPrompts(PromptLearner):
         rows = {self._row(prompt): prompt["context"] for prompt in record["prompts"]}
         missing = [self.layout.names[row] for row in range(len(self.context)) if row not in rows]
         if missing:
-            raise ValueError(f"the prompts to import lack {len(missing)} of {len(self.context)}: "
-                             f"{', '.join(missing[:5])}")
+            raise ValueError(
+                f"the prompts to import lack {len(missing)} of {len(self.context)}: {', '.join(missing[:5])}"
+            )
         for row, context in rows.items():
             if context.shape != self.context.shape[1:]:
-                raise ValueError(f"the imported context of {self.layout.names[row]!r} is {tuple(context.shape)}, "
-                                 f"expected {tuple(self.context.shape[1:])} (context vectors, width of CLIP's token "
-                                 "embeddings)")
+                raise ValueError(
+                    f"the imported context of {self.layout.names[row]!r} is {tuple(context.shape)}, "
+                    f"expected {tuple(self.context.shape[1:])} (context vectors, width of CLIP's token "
+                    "embeddings)"
+                )
         with torch.no_grad():
             for row, context in rows.items():
                 self.context[row] = context.to(self.context)
@@ -174,13 +206,14 @@ class ClusterPrompts(PromptLearner):
 
 
 def _order(position: str, slots: int, name: int, length: int) -> list[int]:
-    """Places in [context (slots), sentence (length)] that make up the prompt; the end-of-text token keeps its place.
+    """Places in [context (slots), sentence (length)] that make up the prompt; the end-of-text token keeps its
+    place.
 
     end: [start][context][name . end]; middle: [start][half the context][name][other half][. end];
     front: [start][name][context][. end].
     """
     context, sentence = list(range(slots)), list(range(slots, slots + length))
-    words, rest = sentence[1 + slots:1 + slots + name], sentence[1 + slots + name:]
+    words, rest = sentence[1 + slots : 1 + slots + name], sentence[1 + slots + name :]
     before = {"end": slots, "middle": slots // 2, "front": 0}[position]
     return [sentence[0], *context[:before], *words, *context[before:], *rest]
 

@@ -15,8 +15,9 @@ from toolbox.losses.selected import mean_over_selected
 class PseudoLabelCrossEntropy(Objective):
     """Labelled cross-entropy plus FixMatch's consistency on images without a label (Sohn et al. 2020).
 
-    Weak and strong views are read from the batch (``extras['weak']``, ``extras['strong']``, made by the data stream);
-    without a weak view the images themselves are used. How the paper trains its classifier is unknown.
+    Weak and strong views are read from the batch (``extras['weak']``, ``extras['strong']``, made by the data
+    stream); without a weak view the images themselves are used. How the paper trains its classifier is
+    unknown.
 
     Args:
         classifier: name of the network; images (N, 3, H, W) to logits (N, C).
@@ -24,13 +25,17 @@ class PseudoLabelCrossEntropy(Objective):
         unlabelled_weight: lambda_u.
     """
 
-    def __init__(self, classifier: str = "classifier", threshold: float = 0.95, unlabelled_weight: float = 1.0) -> None:
+    def __init__(
+        self, classifier: str = "classifier", threshold: float = 0.95, unlabelled_weight: float = 1.0
+    ) -> None:
         super().__init__()
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold={threshold} must lie between 0 and 1")
         self.classifier, self.threshold, self.unlabelled_weight = classifier, threshold, unlabelled_weight
-        self.formulas = {classifier: f"CE(C(weak(x)), y) + {unlabelled_weight:g} [max C(weak(x)) >= {threshold:g}] "
-                                     "CE(C(strong(x)), argmax C(weak(x)))"}
+        self.formulas = {
+            classifier: f"CE(C(weak(x)), y) + {unlabelled_weight:g} [max C(weak(x)) >= {threshold:g}] "
+            "CE(C(strong(x)), argmax C(weak(x)))"
+        }
         self._log: dict[str, Tensor] = {}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
@@ -41,13 +46,17 @@ class PseudoLabelCrossEntropy(Objective):
         """Both terms from one pass over both views, so that BatchNorm sees them together."""
         weak, strong, labels = _views(turn.real)
         logits = turn.network(self.classifier)(torch.cat([weak, strong]))
-        weak_logits, strong_logits = logits[:len(weak)], logits[len(weak):]
-        labelled = mean_over_selected(F.cross_entropy(weak_logits, labels.clamp(min=0), reduction="none"), labels >= 0)
+        weak_logits, strong_logits = logits[: len(weak)], logits[len(weak) :]
+        labelled = mean_over_selected(
+            F.cross_entropy(weak_logits, labels.clamp(min=0), reduction="none"), labels >= 0
+        )
         unlabelled, confident = self._consistency(weak_logits.detach(), strong_logits, labels < 0)
         self._log = {"labelled": labelled.detach(), "confident": confident}
         return labelled + self.unlabelled_weight * unlabelled
 
-    def _consistency(self, weak_logits: Tensor, strong_logits: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    def _consistency(
+        self, weak_logits: Tensor, strong_logits: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor]:
         confidence, guess = weak_logits.softmax(dim=1).max(dim=1)
         confident = (confidence >= self.threshold).float()
         losses = F.cross_entropy(strong_logits, guess, reduction="none") * confident
@@ -80,19 +89,22 @@ class LabelCrossEntropy(Objective):
         """Mean over the generated batch."""
         labels = turn.fake.condition.labels
         if labels is None:
-            raise ValueError("LabelCrossEntropy needs condition.labels of the generated images: use a conditioner "
-                             "with classes")
+            raise ValueError(
+                "LabelCrossEntropy needs condition.labels of the generated images: use a conditioner "
+                "with classes"
+            )
         return F.cross_entropy(turn.network(self.classifier)(turn.fake.images), labels)
 
 
 def _views(real: Sample) -> tuple[Tensor, Tensor, Tensor]:
     if "strong" not in real.extras:
-        raise ValueError("PseudoLabelCrossEntropy needs a strongly augmented view of each image, the batch has "
-                         f"{sorted(real.extras) or 'no extra fields'}: add the 'strong' view to the data stream")
+        raise ValueError(
+            "PseudoLabelCrossEntropy needs a strongly augmented view of each image, the batch has "
+            f"{sorted(real.extras) or 'no extra fields'}: add the 'strong' view to the data stream"
+        )
     labels = real.condition.labels
     if labels is None:
         raise ValueError("PseudoLabelCrossEntropy needs condition.labels (-1 = hidden); the data gives none")
     given = real.condition.extra.get("labelled")  # a conditioner may have filled hidden labels in
     labels = labels if given is None else labels.where(given, -1)
     return real.extras.get("weak", real.images), real.extras["strong"], labels
-

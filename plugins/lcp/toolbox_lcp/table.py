@@ -2,9 +2,10 @@
 
     python -m toolbox_lcp.table --seeds 0 1 2 --iterations 500 --jobs 2 --out runs/lcp_table
 
-Three coarse classes of three Fashion-MNIST classes each, so that the intra-class modes are known: 'top' (t-shirt, pullover,
-shirt), 'shoe' (sandal, sneaker, ankle boot), 'other' (trouser, dress, bag). 40 labels a coarse class, k = 3, equal iterations.
-A run that is finished is not run again. ``table.md`` and ``table.json`` hold mean and standard deviation over seeds.
+Three coarse classes of three Fashion-MNIST classes each, so that the intra-class modes are known: 'top'
+(t-shirt, pullover, shirt), 'shoe' (sandal, sneaker, ankle boot), 'other' (trouser, dress, bag). 40 labels a
+coarse class, k = 3, equal iterations. A run that is finished is not run again. ``table.md`` and
+``table.json`` hold mean and standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -30,12 +31,22 @@ ROWS = {
     "+ hand-written prompts": "lcp/lcp_cifar_hand_prompts",
     "+ learnt prompts (full)": "lcp/lcp_cifar",
 }
-GROUPS = {"top": ["t-shirt", "pullover", "shirt"], "shoe": ["sandal", "sneaker", "ankle boot"],
-          "other": ["trouser", "dress", "bag"]}
-METRICS = {"fid": "FID (toy-clip)", "intra-fid": "intra-class FID (toy-clip)", "accuracy": "class accuracy (toy-clip)",
-           "fid-tiny": "FID (tiny-conv)", "intra-fid-tiny": "intra-class FID (tiny-conv)",
-           "accuracy-tiny": "class accuracy (tiny-conv)", "consistency": "cluster consistency",
-           "agreement": "agreement with sub-categories", "labeller": "accuracy of the pseudo-labels (test)"}
+GROUPS = {
+    "top": ["t-shirt", "pullover", "shirt"],
+    "shoe": ["sandal", "sneaker", "ankle boot"],
+    "other": ["trouser", "dress", "bag"],
+}
+METRICS = {
+    "fid": "FID (toy-clip)",
+    "intra-fid": "intra-class FID (toy-clip)",
+    "accuracy": "class accuracy (toy-clip)",
+    "fid-tiny": "FID (tiny-conv)",
+    "intra-fid-tiny": "intra-class FID (tiny-conv)",
+    "accuracy-tiny": "class accuracy (tiny-conv)",
+    "consistency": "cluster consistency",
+    "agreement": "agreement with sub-categories",
+    "labeller": "accuracy of the pseudo-labels (test)",
+}
 
 
 def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
@@ -51,14 +62,21 @@ def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
         config.train_dataloader.dataset.split.seed = seed
     config.evaluation.test = dict(source, split="test")
     config.evaluation.n_fake = n_fake
-    config.evaluation.metrics = {key: value for key, value in config.evaluation.metrics.items()
-                                 if key in ("fid", "intra_fid", "accuracy", "consistency")}
+    config.evaluation.metrics = {
+        key: value
+        for key, value in config.evaluation.metrics.items()
+        if key in ("fid", "intra_fid", "accuracy", "consistency")
+    }
     config.hooks.samples = None
     return config
 
 
-def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, borrow: Path | None = None) -> dict[str, float]:
-    """Train, measure, and keep ``result.json``; ``borrow`` is a run of the same seed whose classifier is the same."""
+def run_one(
+    name: str, seed: int, iterations: int, n_fake: int, folder: Path, borrow: Path | None = None
+) -> dict[str, float]:
+    """Train, measure, and keep ``result.json``; ``borrow`` is a run of the same seed whose classifier is the
+    same.
+    """
     from toolbox.jobs import train
     from toolbox.training.evaluation import evaluate_run
 
@@ -90,19 +108,32 @@ def run_one(name: str, seed: int, iterations: int, n_fake: int, folder: Path, bo
 def measured_elsewhere(folder: Path) -> dict[str, float]:
     """Distances and accuracy in a network that no discriminator has seen.
 
-    Rows with prompts are trained against the embedded CLIP; in its own features they are judged by what they were
-    trained to please.
+    Rows with prompts are trained against the embedded CLIP; in its own features they are judged by what they
+    were trained to please.
     """
     from toolbox.training.evaluation import evaluate_run
 
-    metrics = dict(fid=dict(type="FID"), intra_fid=dict(type="IntraFID"), accuracy=dict(type="ClassifierAccuracy"))
-    found = {key.split("[")[0]: value for key, value in evaluate_run(
-        folder, metrics=metrics, extractor=dict(type="TinyConvFeatures"), test=None).items() if key.endswith("]")}
-    return {"fid-tiny": found["fid"], "intra-fid-tiny": found["intra-fid"], "accuracy-tiny": found["classifier-accuracy"]}
+    metrics = dict(
+        fid=dict(type="FID"), intra_fid=dict(type="IntraFID"), accuracy=dict(type="ClassifierAccuracy")
+    )
+    found = {
+        key.split("[")[0]: value
+        for key, value in evaluate_run(
+            folder, metrics=metrics, extractor=dict(type="TinyConvFeatures"), test=None
+        ).items()
+        if key.endswith("]")
+    }
+    return {
+        "fid-tiny": found["fid"],
+        "intra-fid-tiny": found["intra-fid"],
+        "accuracy-tiny": found["classifier-accuracy"],
+    }
 
 
 def cluster_agreement(folder: Path) -> dict[str, float]:
-    """Mean over classes of the AMI between the clusters of all training images and their true sub-category."""
+    """Mean over classes of the AMI between the clusters of all training images and their true
+    sub-category.
+    """
     import numpy as np
 
     from toolbox.config import load_config
@@ -123,7 +154,11 @@ def markdown(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Rows of mean ± standard deviation."""
     lines = ["| | " + " | ".join(METRICS.values()) + " |", "|---|" + "---|" * len(METRICS)]
     for row, runs in results.items():
-        lines.append(f"| {row} | " + " | ".join(_cell([run[key] for run in runs if key in run]) for key in METRICS) + " |")
+        lines.append(
+            f"| {row} | "
+            + " | ".join(_cell([run[key] for run in runs if key in run]) for key in METRICS)
+            + " |"
+        )
     return "\n".join(lines)
 
 
@@ -136,8 +171,9 @@ def _cell(values: Sequence[float]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is not there yet, then write and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m toolbox_lcp.table", description=__doc__,
-                                     formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m toolbox_lcp.table", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--n-fake", type=int, default=2000)
@@ -153,11 +189,15 @@ def main(words: Sequence[str] | None = None) -> int:
         lender = None
         for row in arguments.rows:
             folder = out / f"seed{seed}" / Path(ROWS[row]).name
-            results[row].append(run_one(ROWS[row], seed, arguments.iterations, arguments.n_fake, folder, lender))
+            results[row].append(
+                run_one(ROWS[row], seed, arguments.iterations, arguments.n_fake, folder, lender)
+            )
             lender = folder if (folder / "stages").is_dir() else lender
     text = markdown(results)
     write_text(text + "\n", out / "table.md")
-    facts = dict(iterations=arguments.iterations, seeds=arguments.seeds, n_fake=arguments.n_fake, results=results)
+    facts = dict(
+        iterations=arguments.iterations, seeds=arguments.seeds, n_fake=arguments.n_fake, results=results
+    )
     write_text(json.dumps(facts, indent=2), out / "table.json")
     print(text)
     return 0
@@ -165,13 +205,35 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _in_parallel(arguments: argparse.Namespace) -> None:
     """One process a seed."""
-    common = ["--iterations", str(arguments.iterations), "--n-fake", str(arguments.n_fake),
-              "--jobs", "1", "--rows", *arguments.rows]
+    common = [
+        "--iterations",
+        str(arguments.iterations),
+        "--n-fake",
+        str(arguments.n_fake),
+        "--jobs",
+        "1",
+        "--rows",
+        *arguments.rows,
+    ]
 
     def seed_process(seed: int) -> None:
-        subprocess.run([sys.executable, "-m", "toolbox_lcp.table", "--seeds", str(seed), "--out", f"{arguments.out}/.part{seed}",
-                        *common], check=True, stdout=subprocess.DEVNULL)
-        shutil.copytree(f"{arguments.out}/.part{seed}/seed{seed}", f"{arguments.out}/seed{seed}", dirs_exist_ok=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "toolbox_lcp.table",
+                "--seeds",
+                str(seed),
+                "--out",
+                f"{arguments.out}/.part{seed}",
+                *common,
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        shutil.copytree(
+            f"{arguments.out}/.part{seed}/seed{seed}", f"{arguments.out}/seed{seed}", dirs_exist_ok=True
+        )
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(seed_process, arguments.seeds))

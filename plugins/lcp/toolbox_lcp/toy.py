@@ -2,8 +2,9 @@
 
     python -m toolbox_lcp.toy --seeds 4
 
-Squares and diamonds, red and blue, 16 pixels; a frozen random CLIP. Without the prompt discriminator nothing says
-which of a class's cluster embeddings should draw which colour. It says nothing about the quality of real images.
+Squares and diamonds, red and blue, 16 pixels; a frozen random CLIP. Without the prompt discriminator nothing
+says which of a class's cluster embeddings should draw which colour. It says nothing about the quality of real
+images.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ SIZE = 16
 CLASSES = ("square", "diamond")
 COLOURS = ("red", "blue")
 CLUSTERS = len(CLASSES) * len(COLOURS)
-TINY_CLIP = dict(embed_dim=32, quick_gelu=True,
-                 vision_cfg=dict(layers=2, width=64, head_width=32, patch_size=8, image_size=32),
-                 text_cfg=dict(context_length=77, vocab_size=49408, width=64, heads=2, layers=2))
+TINY_CLIP = dict(
+    embed_dim=32,
+    quick_gelu=True,
+    vision_cfg=dict(layers=2, width=64, head_width=32, patch_size=8, image_size=32),
+    text_cfg=dict(context_length=77, vocab_size=49408, width=64, heads=2, layers=2),
+)
 
 
 class ToyImages(ArraySet):
@@ -48,8 +52,14 @@ class ToyImages(ArraySet):
         rng = np.random.default_rng(seed)
         labels, colour = np.repeat([0, 1], 2 * each), np.tile(np.repeat([0, 1], each), 2)
         images = np.stack([_draw(y, c, rng) for y, c in zip(labels, colour, strict=True)])
-        super().__init__(images, labels, CLASSES, title="toy shapes", factors={"colour": colour},
-                         factor_names={"colour": COLOURS})
+        super().__init__(
+            images,
+            labels,
+            CLASSES,
+            title="toy shapes",
+            factors={"colour": colour},
+            factor_names={"colour": COLOURS},
+        )
 
 
 def _draw(label: int, colour: int, rng: np.random.Generator) -> np.ndarray:
@@ -85,10 +95,20 @@ class ToyGenerator(Generator):
         self.table = nn.Parameter(torch.randn(n_conditions, 16))
         self.start = nn.Linear(32, 2 * width * 16)
         self.body = nn.Sequential(
-            nn.Unflatten(1, (2 * width, 4, 4)), nn.BatchNorm2d(2 * width), nn.ReLU(), nn.Upsample(scale_factor=2),
-            nn.Conv2d(2 * width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Upsample(scale_factor=2),
-            nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
-            nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
+            nn.Unflatten(1, (2 * width, 4, 4)),
+            nn.BatchNorm2d(2 * width),
+            nn.ReLU(),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(2 * width, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, 3, 3, padding=1),
+            nn.Tanh(),
+        )
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """(N, 3, 16, 16)."""
@@ -105,7 +125,9 @@ class ToyDiscriminator(Discriminator):
         def down(a: int, b: int) -> nn.Module:
             return nn.Sequential(spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2))
 
-        self.body = nn.Sequential(down(3, width), down(width, 2 * width), down(2 * width, 2 * width), nn.Flatten())
+        self.body = nn.Sequential(
+            down(3, width), down(width, 2 * width), down(2 * width, 2 * width), nn.Flatten()
+        )
         self.score = spectral_norm(nn.Linear(8 * width, 1))
         self.classes = spectral_norm(nn.Embedding(len(CLASSES), 8 * width))
 
@@ -121,20 +143,37 @@ class ToyDiscriminator(Discriminator):
 
 def config(seed: int, prompts: bool = True, sampler: str = "EmpiricalCoefficients") -> dict[str, Any]:
     """The game, with or without the prompt discriminator."""
-    networks: dict[str, Any] = dict(generator=dict(type=ToyGenerator), discriminator=dict(type=ToyDiscriminator))
+    networks: dict[str, Any] = dict(
+        generator=dict(type=ToyGenerator), discriminator=dict(type=ToyDiscriminator)
+    )
     objectives: dict[str, Any] = dict(real_or_fake=dict(type="HingeAdversarial"))
     if prompts:
         networks["clip"] = dict(type="Clip", architecture=TINY_CLIP)
         networks["prompt_discriminator"] = dict(
-            type="PromptDiscriminator", uses=dict(clip="clip"), hidden=64,
-            prompts=dict(type="ClusterPrompts", class_names=CLASSES, clusters=len(COLOURS), context=4))
-        objectives["prompts"] = dict(type="HingeAdversarial", discriminator="prompt_discriminator", joint=True)
+            type="PromptDiscriminator",
+            uses=dict(clip="clip"),
+            hidden=64,
+            prompts=dict(type="ClusterPrompts", class_names=CLASSES, clusters=len(COLOURS), context=4),
+        )
+        objectives["prompts"] = dict(
+            type="HingeAdversarial", discriminator="prompt_discriminator", joint=True
+        )
     judges = [name for name in networks if name.endswith("discriminator")]
-    return dict(type="Game", seed=seed, networks=networks, objectives=objectives,
-                players=dict(discriminator=judges, generator=["generator"]),
-                phases=[dict(player="discriminator", repeat=2), dict(player="generator")],
-                conditioner=dict(type="ClusterConditions", class_names=CLASSES, clusters=len(COLOURS),
-                                 extractor=ToyFeatures(), sampler=dict(type=sampler)))
+    return dict(
+        type="Game",
+        seed=seed,
+        networks=networks,
+        objectives=objectives,
+        players=dict(discriminator=judges, generator=["generator"]),
+        phases=[dict(player="discriminator", repeat=2), dict(player="generator")],
+        conditioner=dict(
+            type="ClusterConditions",
+            class_names=CLASSES,
+            clusters=len(COLOURS),
+            extractor=ToyFeatures(),
+            sampler=dict(type=sampler),
+        ),
+    )
 
 
 def train(seed: int, prompts: bool = True, iterations: int = 320, batch: int = 32, **options: Any) -> Any:
@@ -168,8 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--iterations", type=int, default=320)
     parser.add_argument("--sampler", default="EmpiricalCoefficients", help="distribution of the coefficients")
     chosen = parser.parse_args(arguments)
-    MMLogger.get_instance("toolbox-lcp-toy", log_level="ERROR")  # otherwise its default one writes between the lines
-    sys.stdout.write("| seed | with the prompt discriminator | class discriminator only |\n| --- | --- | --- |\n")
+    MMLogger.get_instance(
+        "toolbox-lcp-toy", log_level="ERROR"
+    )  # otherwise its default one writes between the lines
+    sys.stdout.write(
+        "| seed | with the prompt discriminator | class discriminator only |\n| --- | --- | --- |\n"
+    )
     for seed in range(chosen.seeds):
         games = (train(seed, prompts, chosen.iterations, sampler=chosen.sampler) for prompts in (True, False))
         values = [consistency(game) for game in games]

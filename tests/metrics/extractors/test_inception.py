@@ -1,4 +1,6 @@
-"""FID-Inception: layout, outputs under weights made by a formula, sharing, and every way a file can be wrong."""
+"""FID-Inception: layout, outputs under weights made by a formula, sharing, and every way a file can
+be wrong.
+"""
 
 from __future__ import annotations
 
@@ -82,9 +84,14 @@ def test_lower_layers(extractor: FIDInception, layer: str) -> None:
         close(other(IMAGES), ARRAYS[f"fid_{layer}"])
 
 
-@pytest.mark.parametrize(("protocol", "array"), [
-    ("pytorch_fid", "fid_2048_pytorch_fid_preproc"), ("clean", "fid_2048_cleanfid_preproc"),
-    ("torch_aa", "fid_2048_torchmetrics_antialias")])
+@pytest.mark.parametrize(
+    ("protocol", "array"),
+    [
+        ("pytorch_fid", "fid_2048_pytorch_fid_preproc"),
+        ("clean", "fid_2048_cleanfid_preproc"),
+        ("torch_aa", "fid_2048_torchmetrics_antialias"),
+    ],
+)
 def test_other_protocols(extractor: FIDInception, protocol: str, array: str) -> None:
     other = extractor.at("2048")
     other.protocol = protocol
@@ -115,17 +122,23 @@ def test_stays_frozen_and_in_eval_mode(extractor: FIDInception) -> None:
     assert not any(parameter.requires_grad for parameter in extractor.parameters())
 
 
-def test_safetensors_without_batch_counters(tensors: dict[str, Tensor], extractor: FIDInception,
-                                            tmp_path: Path) -> None:
+def test_safetensors_without_batch_counters(
+    tensors: dict[str, Tensor], extractor: FIDInception, tmp_path: Path
+) -> None:
     from safetensors.torch import save_file
 
-    save_file({key: value for key, value in tensors.items() if not key.endswith("tracked")}, tmp_path / "i.safetensors")
+    save_file(
+        {key: value for key, value in tensors.items() if not key.endswith("tracked")},
+        tmp_path / "i.safetensors",
+    )
     assert FIDInception(tmp_path / "i.safetensors", sha256=None).fingerprint() == extractor.fingerprint()
 
 
 def test_missing_file_says_which_and_how_to_get_it(tmp_path: Path) -> None:
     for weights in (None, tmp_path / "none.pth"):
-        with pytest.raises(FileNotFoundError, match=r"get pt_inception-2015-12-05-6726825d\.pth .*from https://"):
+        with pytest.raises(
+            FileNotFoundError, match=r"get pt_inception-2015-12-05-6726825d\.pth .*from https://"
+        ):
             FIDInception(weights)
 
 
@@ -135,7 +148,9 @@ def test_another_digest_is_refused(weights: Path) -> None:
 
 
 def test_files_that_do_not_fit(tmp_path: Path) -> None:
-    torch.save({"fc.weight": torch.zeros(1000, 2048), "AuxLogits.fc.bias": torch.zeros(1)}, tmp_path / "other.pth")
+    torch.save(
+        {"fc.weight": torch.zeros(1000, 2048), "AuxLogits.fc.bias": torch.zeros(1)}, tmp_path / "other.pth"
+    )
     with pytest.raises(ValueError, match="weights do not fit FID's Inception: missing Conv2d_1a_3x3"):
         FIDInception(tmp_path / "other.pth", sha256=None)
     torch.save({"code": Blocks()}, tmp_path / "code.pth")

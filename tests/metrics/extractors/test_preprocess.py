@@ -18,8 +18,12 @@ from toolbox.metrics.extractors.preprocess import (
 
 ARRAYS = golden("preprocess")
 IMAGE = torch.from_numpy(ARRAYS["image"]).permute(2, 0, 1)[None].float()
-RESIZES = {"tf1_bilinear": tf1_bilinear, "pil_bicubic_float": pil_bicubic, "torch_bilinear": torch_bilinear,
-           "torch_bilinear_antialias": torch_antialiased}
+RESIZES = {
+    "tf1_bilinear": tf1_bilinear,
+    "pil_bicubic_float": pil_bicubic,
+    "torch_bilinear": torch_bilinear,
+    "torch_bilinear_antialias": torch_antialiased,
+}
 
 
 @pytest.mark.parametrize("name", RESIZES)

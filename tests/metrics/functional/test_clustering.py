@@ -1,4 +1,6 @@
-"""Clustering agreement: reference values, scikit-learn, permutations, whole numbers beyond 64 bits, errors."""
+"""Clustering agreement: reference values, scikit-learn, permutations, whole numbers beyond 64 bits,
+errors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from toolbox.metrics.functional import (
 
 ARRAYS = golden("clustering")
 labellings = st.integers(2, 60).flatmap(
-    lambda n: st.tuples(*[st.lists(st.integers(0, 4), min_size=n, max_size=n)] * 2))
+    lambda n: st.tuples(*[st.lists(st.integers(0, 4), min_size=n, max_size=n)] * 2)
+)
 
 
 def test_reference_values() -> None:
@@ -32,13 +35,17 @@ def test_reference_values() -> None:
 
 def test_twenty_million_counts_are_divided_by_a_thousand() -> None:
     big = ARRAYS["big_contingency"]
-    assert adjusted_mutual_information(big) == pytest.approx(float(ARRAYS["big_ami_div1000_floor"]), abs=1e-10)
+    assert adjusted_mutual_information(big) == pytest.approx(
+        float(ARRAYS["big_ami_div1000_floor"]), abs=1e-10
+    )
     assert adjusted_rand_index(big) == pytest.approx(float(ARRAYS["big_ari"]), abs=1e-10)
 
 
 def test_rand_index_does_not_overflow() -> None:
     counts = np.array([[6, 1], [2, 5]])
-    assert adjusted_rand_index(counts * 10**12) == pytest.approx(adjusted_rand_index(counts * 10**6), abs=1e-5)
+    assert adjusted_rand_index(counts * 10**12) == pytest.approx(
+        adjusted_rand_index(counts * 10**6), abs=1e-5
+    )
 
 
 def test_permuted_and_single_clusters() -> None:
@@ -55,7 +62,9 @@ def test_equals_scikit_learn(pair: tuple[list[int], list[int]]) -> None:
     contingency = contingency_matrix(*pair)
     expected = sklearn_metrics.adjusted_mutual_info_score(*pair)
     assert adjusted_mutual_information(contingency) == pytest.approx(expected, abs=1e-9)
-    assert adjusted_rand_index(contingency) == pytest.approx(sklearn_metrics.adjusted_rand_score(*pair), abs=1e-12)
+    assert adjusted_rand_index(contingency) == pytest.approx(
+        sklearn_metrics.adjusted_rand_score(*pair), abs=1e-12
+    )
 
 
 @given(labellings, st.permutations(range(5)))

@@ -23,7 +23,12 @@ def features(seed: int, n: int = 40, d: int = 5) -> np.ndarray:
 
 def test_equals_torch_fidelity_and_torchmetrics() -> None:
     ours = frechet_from_features(ARRAYS["real"], ARRAYS["fake"])
-    for theirs in ("fid_torch_fidelity", "fid_torchmetrics_stream", "fid_unbiased_cov", "fid_unbiased_cov_eigh"):
+    for theirs in (
+        "fid_torch_fidelity",
+        "fid_torchmetrics_stream",
+        "fid_unbiased_cov",
+        "fid_unbiased_cov_eigh",
+    ):
         assert ours == pytest.approx(float(ARRAYS[theirs]), rel=1e-8)
 
 
@@ -52,13 +57,16 @@ def test_few_samples_are_exact_where_the_matrix_root_is_not() -> None:
 def test_few_samples_on_one_side() -> None:
     few, many = ARRAYS["few_real"], ARRAYS["fake"]
     c1, c2 = np.cov(few, rowvar=False), np.cov(many, rowvar=False)
-    assert few_sample_distance(few, many) == pytest.approx(frechet_distance(few.mean(0, dtype=float), c1,
-                                                                           many.mean(0, dtype=float), c2), rel=1e-6)
+    assert few_sample_distance(few, many) == pytest.approx(
+        frechet_distance(few.mean(0, dtype=float), c1, many.mean(0, dtype=float), c2), rel=1e-6
+    )
 
 
 def test_diagonal_closed_form() -> None:
     d = len(ARRAYS["diag_dmu"])
-    ours = frechet_distance(np.zeros(d), np.diag(ARRAYS["diag_var1"]), ARRAYS["diag_dmu"], np.diag(ARRAYS["diag_var2"]))
+    ours = frechet_distance(
+        np.zeros(d), np.diag(ARRAYS["diag_var1"]), ARRAYS["diag_dmu"], np.diag(ARRAYS["diag_var2"])
+    )
     assert ours == pytest.approx(float(ARRAYS["diag_fid_closed_form"]), rel=1e-10)
 
 
@@ -75,7 +83,9 @@ def test_is_zero_on_itself_and_symmetric(seed: int) -> None:
 def test_ignores_a_common_rotation_and_adds_the_square_of_a_shift(seed: int) -> None:
     x, y = features(seed), features(seed + 1)
     rotation = np.linalg.qr(features(seed + 2, 5, 5))[0]
-    assert frechet_from_features(x @ rotation, y @ rotation) == pytest.approx(frechet_from_features(x, y), rel=1e-8)
+    assert frechet_from_features(x @ rotation, y @ rotation) == pytest.approx(
+        frechet_from_features(x, y), rel=1e-8
+    )
     shift = np.arange(5.0)
     assert frechet_from_features(x, x + shift) == pytest.approx(shift @ shift, rel=1e-6)
 
@@ -99,12 +109,15 @@ def test_warns_of_a_value_below_zero_beyond_rounding(caplog: pytest.LogCaptureFi
     assert "below zero" in caplog.text
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ((np.zeros((1, 3)), np.zeros((5, 3))), "features1 has 1 rows: at least 2"),
-    ((np.zeros((5, 3)), np.zeros((5, 4))), "features1 has 3 features and features2 has 4"),
-    ((np.zeros(5), np.zeros((5, 3))), r"shape \(5,\)"),
-    ((np.zeros((5, 3)), np.array([[0, 0, 0], [0, np.nan, 0]])), "features2: row 1 is not finite"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros((1, 3)), np.zeros((5, 3))), "features1 has 1 rows: at least 2"),
+        ((np.zeros((5, 3)), np.zeros((5, 4))), "features1 has 3 features and features2 has 4"),
+        ((np.zeros(5), np.zeros((5, 3))), r"shape \(5,\)"),
+        ((np.zeros((5, 3)), np.array([[0, 0, 0], [0, np.nan, 0]])), "features2: row 1 is not finite"),
+    ],
+)
 def test_bad_features(arguments: tuple[np.ndarray, np.ndarray], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         frechet_from_features(*arguments)

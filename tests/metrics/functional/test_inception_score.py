@@ -14,12 +14,15 @@ ARRAYS = golden("inception_score")
 LOGITS = ARRAYS["logits"]
 
 
-@pytest.mark.parametrize(("rule", "ddof", "mean", "std"), [
-    ("boundaries", 0, "is_mean_split10", "is_std_ddof0_split10"),
-    ("boundaries", 1, "torch_fidelity_noshuffle_mean", "is_std_ddof1_split10"),
-    ("drop", 0, "is_mean_split10_drop_remainder", "is_std_split10_drop_remainder"),
-    ("ceil", 1, "is_mean_split10_ceil_chunks", "is_std_ddof1_split10_ceil_chunks"),
-])
+@pytest.mark.parametrize(
+    ("rule", "ddof", "mean", "std"),
+    [
+        ("boundaries", 0, "is_mean_split10", "is_std_ddof0_split10"),
+        ("boundaries", 1, "torch_fidelity_noshuffle_mean", "is_std_ddof1_split10"),
+        ("drop", 0, "is_mean_split10_drop_remainder", "is_std_split10_drop_remainder"),
+        ("ceil", 1, "is_mean_split10_ceil_chunks", "is_std_ddof1_split10_ceil_chunks"),
+    ],
+)
 def test_split_rules(rule: str, ddof: int, mean: str, std: str) -> None:
     found = inception_score(LOGITS, rule=rule, shuffle_seed=None, ddof=ddof)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, (ARRAYS[mean], ARRAYS[std]), atol=1e-10)
@@ -39,7 +42,9 @@ def test_one_split() -> None:
 def test_extremes() -> None:
     assert inception_score(ARRAYS["onehot_logits"], splits=1)[0] == pytest.approx(10)
     assert inception_score(np.zeros((50, 7)), splits=5)[0] == pytest.approx(1)
-    assert np.isfinite(inception_score(np.eye(4)[[0, 0, 1]] * 1e4, splits=1)[0])  # probabilities that underflow
+    assert np.isfinite(
+        inception_score(np.eye(4)[[0, 0, 1]] * 1e4, splits=1)[0]
+    )  # probabilities that underflow
 
 
 @given(st.integers(0, 2**31 - 1), st.floats(0.01, 100))

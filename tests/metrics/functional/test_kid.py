@@ -33,10 +33,13 @@ def test_all_rows_of_unequal_sets() -> None:
 def test_symmetric_for_the_same_subsets() -> None:
     indices = list(zip(ARRAYS["real_idx"], ARRAYS["fake_idx"], strict=True))
     swapped = [(j, i) for i, j in indices]
-    np.testing.assert_allclose(subset_kernel_distances(REAL, FAKE, indices),
-                               subset_kernel_distances(FAKE, REAL, swapped), atol=1e-12)
+    np.testing.assert_allclose(
+        subset_kernel_distances(REAL, FAKE, indices), subset_kernel_distances(FAKE, REAL, swapped), atol=1e-12
+    )
 
 
 def test_subset_larger_than_a_set() -> None:
-    with pytest.raises(ValueError, match=r"subset size 1000 is more than there are images \(400 real, 350 generated"):
+    with pytest.raises(
+        ValueError, match=r"subset size 1000 is more than there are images \(400 real, 350 generated"
+    ):
         subset_indices(400, 350)

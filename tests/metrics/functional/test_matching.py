@@ -19,10 +19,14 @@ from toolbox.metrics.functional import (
 SMALL, FORCED = golden("matching"), golden("matching_forced_vs_stop")
 
 
-@pytest.mark.parametrize(("arrays", "way"), [(SMALL, "forced"), (SMALL, "stop"), (FORCED, "forced"), (FORCED, "stop")])
+@pytest.mark.parametrize(
+    ("arrays", "way"), [(SMALL, "forced"), (SMALL, "stop"), (FORCED, "forced"), (FORCED, "stop")]
+)
 def test_reference_values(arrays: dict[str, np.ndarray], way: str) -> None:
-    for found, name in ((matched_iou(arrays["contingency"], way == "stop"), f"greedy_{way}_dataset"),
-                        (matched_iou_per_image(arrays["contingency"], way == "stop"), f"greedy_{way}_per_image")):
+    for found, name in (
+        (matched_iou(arrays["contingency"], way == "stop"), f"greedy_{way}_dataset"),
+        (matched_iou_per_image(arrays["contingency"], way == "stop"), f"greedy_{way}_per_image"),
+    ):
         np.testing.assert_array_equal(found.assignment, arrays[f"{name}_assign"])
         assert found.miou == pytest.approx(float(arrays[f"{name}_miou"]), abs=1e-12)
         if f"{name}_trace" in arrays:

@@ -1,4 +1,6 @@
-"""Precision, recall, density, coverage: reference values, scikit-learn's neighbours, swaps, large offsets, errors."""
+"""Precision, recall, density, coverage: reference values, scikit-learn's neighbours, swaps, large offsets,
+errors.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ REAL, FAKE = ARRAYS["real"], ARRAYS["fake"]
 @pytest.mark.parametrize("block", [7, 128, 4096])
 def test_shares_are_exact_at_any_block_size(k: int, block: int) -> None:
     found = precision_recall(REAL, FAKE, k, block)
-    assert found == {name: float(ARRAYS[f"{name}_k{k}"]) for name in ("precision", "recall", "density", "coverage")}
+    assert found == {
+        name: float(ARRAYS[f"{name}_k{k}"]) for name in ("precision", "recall", "density", "coverage")
+    }
 
 
 @pytest.mark.parametrize("k", [3, 5])
@@ -37,7 +41,9 @@ def test_precision_and_recall_swap_with_the_sets() -> None:
 
 
 def test_a_large_common_offset_changes_nothing() -> None:
-    assert precision_recall(REAL.astype(float) + 1e5, FAKE.astype(float) + 1e5) == precision_recall(REAL, FAKE)
+    assert precision_recall(REAL.astype(float) + 1e5, FAKE.astype(float) + 1e5) == precision_recall(
+        REAL, FAKE
+    )
 
 
 def test_same_and_distant_sets() -> None:

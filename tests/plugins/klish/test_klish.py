@@ -45,7 +45,7 @@ class Chunks:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self.readings += 1
-        return (self.features[i:i + self.size] for i in range(0, len(self.features), self.size))
+        return (self.features[i : i + self.size] for i in range(0, len(self.features), self.size))
 
 
 @pytest.fixture(scope="module")
@@ -71,12 +71,19 @@ def test_every_clusterer_keeps_the_contract(config: dict[str, Any]) -> None:
 
 def test_the_plugin_keeps_the_contract_and_all_its_clusterers_are_checked() -> None:
     assert testing.check_plugin("toolbox_klish").paper
-    ours = {entry.name for entry in host().catalog.entries("clusterer") if entry.plugin == toolbox_klish.plugin_info()["name"]}
+    ours = {
+        entry.name
+        for entry in host().catalog.entries("clusterer")
+        if entry.plugin == toolbox_klish.plugin_info()["name"]
+    }
     assert ours == {config["type"] for config in CLUSTERERS}
 
 
 def test_training_one_class_equals_training_all(mixture: Arrays) -> None:
-    blocks, labels = FeatureBlocks(mixture["X"], "float64"), torch.from_numpy(mixture["labels0"].astype(np.int64))
+    blocks, labels = (
+        FeatureBlocks(mixture["X"], "float64"),
+        torch.from_numpy(mixture["labels0"].astype(np.int64)),
+    )
     start = Planes(torch.zeros(14, 64), torch.zeros(14))
     everyone, _ = train(blocks, labels, list(range(14)), start, C=5000.0)
     alone, _ = train(blocks, labels, [3], start[[3]], C=5000.0)
@@ -98,20 +105,28 @@ def test_every_row_twice_changes_nothing(small: tuple[np.ndarray, np.ndarray]) -
     X = small[0]
     first = build(dict(type="LloydKMeans", clusters=9)).fit(X).labels_
     once = KLiSH(clusters=9, C=100.0, filter_sigma=None, precision="float64").fit(X, initial=first)
-    twice = KLiSH(clusters=9, C=100.0, filter_sigma=None, precision="float64").fit(np.concatenate([X, X]),
-                                                                                 initial=np.concatenate([first, first]))
+    twice = KLiSH(clusters=9, C=100.0, filter_sigma=None, precision="float64").fit(
+        np.concatenate([X, X]), initial=np.concatenate([first, first])
+    )
     np.testing.assert_array_equal(once.merges_, twice.merges_)
     np.testing.assert_allclose(once.iou_, twice.iou_)
     np.testing.assert_allclose(once.cut(4).weight_, twice.cut(4).weight_, atol=1e-8)
 
 
 @pytest.mark.parametrize("form", ["chunks", "generator", "list", "memory map", "tensor", "float64"])
-def test_any_form_of_features_gives_the_same_tree(small: tuple[np.ndarray, np.ndarray], tmp_path: Path, form: str) -> None:
+def test_any_form_of_features_gives_the_same_tree(
+    small: tuple[np.ndarray, np.ndarray], tmp_path: Path, form: str
+) -> None:
     X = small[0]
     np.save(tmp_path / "features.npy", X)
-    given: Any = {"chunks": Chunks(X, 137), "generator": (X[i:i + 100] for i in range(0, 900, 100)), "list": np.array_split(X, 4),
-                  "memory map": np.load(tmp_path / "features.npy", mmap_mode="r"), "tensor": torch.from_numpy(X),
-                  "float64": X.astype(np.float64)}[form]
+    given: Any = {
+        "chunks": Chunks(X, 137),
+        "generator": (X[i : i + 100] for i in range(0, 900, 100)),
+        "list": np.array_split(X, 4),
+        "memory map": np.load(tmp_path / "features.npy", mmap_mode="r"),
+        "tensor": torch.from_numpy(X),
+        "float64": X.astype(np.float64),
+    }[form]
     found, expected = merged(given), merged(X)
     np.testing.assert_array_equal(found.merges_, expected.merges_)
     np.testing.assert_allclose(found.iou_, expected.iou_)
@@ -119,7 +134,9 @@ def test_any_form_of_features_gives_the_same_tree(small: tuple[np.ndarray, np.nd
 
 
 def test_half_precision_is_read_as_it_is(mixture: Arrays) -> None:
-    found = KLiSH(clusters=14, filter_sigma=None).fit(mixture["X"].astype(np.float16), initial=mixture["labels0"])
+    found = KLiSH(clusters=14, filter_sigma=None).fit(
+        mixture["X"].astype(np.float16), initial=mixture["labels0"]
+    )
     np.testing.assert_array_equal(found.merges_[:, 2], mixture["exact_removed"])
 
 
@@ -147,9 +164,17 @@ def test_merging_finds_what_kmeans_does_not(small: tuple[np.ndarray, np.ndarray]
 
 def test_labels_are_unions_and_records_are_complete(small: tuple[np.ndarray, np.ndarray]) -> None:
     found = merged(small[0])
-    assert found.iou_.shape == found.ecos_.shape == (8, 9) and found.gaps().shape == (8, 2) and (found.gaps() >= 0).all()
+    assert (
+        found.iou_.shape == found.ecos_.shape == (8, 9)
+        and found.gaps().shape == (8, 2)
+        and (found.gaps() >= 0).all()
+    )
     for step, (k, kept, removed) in enumerate(found.merges_):
-        assert kept != removed and np.isfinite(found.iou_[step, :k]).all() and np.isnan(found.iou_[step, k:]).all()
+        assert (
+            kept != removed
+            and np.isfinite(found.iou_[step, :k]).all()
+            and np.isnan(found.iou_[step, k:]).all()
+        )
         assert found.iou_[step, removed] == np.nanmin(found.iou_[step]) and found.ecos_[step, removed] == 0
         np.testing.assert_array_equal(np.bincount(found.cut(k).labels_), found.sizes_[step, :k])
         before, after = found.cut(k).labels_, found.cut(k - 1).labels_
@@ -173,8 +198,16 @@ def test_a_restored_tree_cuts_as_the_fitted_one(small: tuple[np.ndarray, np.ndar
         restored.cut(5).labels_  # noqa: B018
 
 
-@pytest.mark.parametrize("config", [dict(type="KLiSH", first=8, C=100.0), dict(type="KASP", centres=12),
-                                    dict(type="LloydKMeans"), dict(type="AHC", classifier_steps=5)], ids=lambda c: c["type"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        dict(type="KLiSH", first=8, C=100.0),
+        dict(type="KASP", centres=12),
+        dict(type="LloydKMeans"),
+        dict(type="AHC", classifier_steps=5),
+    ],
+    ids=lambda c: c["type"],
+)
 def test_any_of_them_clusters_inside_classes(config: dict[str, Any]) -> None:
     """One line of an LCP config: ``clusterer=dict(_delete_=True, type='KLiSH', first=20)``."""
     X = curved_clusters(rows=240, width=8, classes=4)[0]
@@ -196,16 +229,19 @@ def refused(message: str, act: Callable[[], Any]) -> None:
         act()
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (dict(clusters=0), "clusters=0 must be a whole number of at least 1"),
-    (dict(C=-1), "C=-1 must be a positive number"),
-    (dict(solver="newtn"), "solver='newtn' is unknown.*newton"),
-    (dict(metric="cosine"), "metric='cosine' is unknown.*there are: euclidean, arccos"),
-    (dict(precision="float16"), "precision='float16' is unknown"),
-    (dict(clusters=5, first=4), "first=4 must be a whole number of at least clusters=5"),
-    (dict(stop_iou=90), r"stop_iou=90 must lie in \(0, 1\]"),
-    (dict(filter_sigma=-1.0), "filter_sigma=-1.0 must be a number >= 0, or None"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(clusters=0), "clusters=0 must be a whole number of at least 1"),
+        (dict(C=-1), "C=-1 must be a positive number"),
+        (dict(solver="newtn"), "solver='newtn' is unknown.*newton"),
+        (dict(metric="cosine"), "metric='cosine' is unknown.*there are: euclidean, arccos"),
+        (dict(precision="float16"), "precision='float16' is unknown"),
+        (dict(clusters=5, first=4), "first=4 must be a whole number of at least clusters=5"),
+        (dict(stop_iou=90), r"stop_iou=90 must lie in \(0, 1\]"),
+        (dict(filter_sigma=-1.0), "filter_sigma=-1.0 must be a number >= 0, or None"),
+    ],
+)
 def test_arguments_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
     refused(message, lambda: build(dict(type="KLiSH", **arguments)))
 
@@ -215,7 +251,9 @@ def test_features_that_cannot_be_clustered() -> None:
     broken = X.copy()
     broken[7, 1] = np.nan
     model = KLiSH(clusters=4)
-    refused(r"20 rows of features cannot make clusters=21: ask for at most 20", lambda: KLiSH(clusters=21).fit(X))
+    refused(
+        r"20 rows of features cannot make clusters=21: ask for at most 20", lambda: KLiSH(clusters=21).fit(X)
+    )
     refused(r"NaN or infinite values in 1 rows or more \(first: row 7\)", lambda: model.fit(broken))
     refused(r"features are constant: all 20 rows are equal", lambda: model.fit(np.ones((20, 3))))
     refused(r"features must be \(N, D\).*got shape \(20,\)", lambda: model.fit(X[:, 0]))
@@ -223,11 +261,19 @@ def test_features_that_cannot_be_clustered() -> None:
     refused(r"a chunk after row 10 has 2 columns, those before it 3", lambda: model.fit([X[:10], X[10:, :2]]))
     refused(r"features are a int", lambda: model.fit(3))  # type: ignore[arg-type]
     refused("initial has 19 labels, the features 20 rows", lambda: model.fit(X, initial=labels[:19]))
-    refused("initial has labels from 0 to 3: with clusters=3", lambda: KLiSH(clusters=3).fit(X, initial=labels))
-    refused("initial has no row in cluster 4 .*set clusters=4", lambda: KLiSH(clusters=5).fit(X, initial=labels))
+    refused(
+        "initial has labels from 0 to 3: with clusters=3", lambda: KLiSH(clusters=3).fit(X, initial=labels)
+    )
+    refused(
+        "initial has no row in cluster 4 .*set clusters=4", lambda: KLiSH(clusters=5).fit(X, initial=labels)
+    )
     refused("initial has shape .* expected whole numbers", lambda: model.fit(X, initial=labels / 2))
     refused("has found no clusters yet", lambda: model.cut(3))
-    refused(r"cut\(k=9\): there is a classifier for each k from 2 to 4",
-            lambda: KLiSH(clusters=4, filter_sigma=None).fit(X, initial=labels).cut(9))
-    refused(r"features have shape \(20, 2\): expected \(N, 3\)",
-            lambda: KLiSH(clusters=4, filter_sigma=None).fit(X, initial=labels).predict(X[:, :2]))
+    refused(
+        r"cut\(k=9\): there is a classifier for each k from 2 to 4",
+        lambda: KLiSH(clusters=4, filter_sigma=None).fit(X, initial=labels).cut(9),
+    )
+    refused(
+        r"features have shape \(20, 2\): expected \(N, 3\)",
+        lambda: KLiSH(clusters=4, filter_sigma=None).fit(X, initial=labels).predict(X[:, :2]),
+    )

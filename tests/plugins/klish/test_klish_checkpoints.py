@@ -52,10 +52,17 @@ def equal_trees(one: KLiSH, other: KLiSH) -> None:
     assert one.passes_ == other.passes_
 
 
-@pytest.mark.parametrize("changes", [{}, dict(precision="float64", first=12), dict(solver="joint", joint_calls=2)],
-                         ids=["float32", "float64", "joint"])
-def test_every_step_can_be_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]) -> None:
-    """StoppedError after each write in turn, the fit needs as many calls as it makes writes, and loses nothing."""
+@pytest.mark.parametrize(
+    "changes",
+    [{}, dict(precision="float64", first=12), dict(solver="joint", joint_calls=2)],
+    ids=["float32", "float64", "joint"],
+)
+def test_every_step_can_be_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    """StoppedError after each write in turn, the fit needs as many calls as it makes writes, and loses
+    nothing.
+    """
     from toolbox_klish import checkpoints
 
     class StoppedError(Exception):
@@ -105,10 +112,12 @@ def test_checkpoints_of_another_fit_are_refused(tmp_path: Path) -> None:
     path, X = tmp_path / "fit.npz", features()
     model().fit(X, checkpoint=path)
     before = path.read_bytes()
-    for other, message in [(lambda: model(C=1.0).fit(X, checkpoint=path), "is of another fit: C was 100.0, and is 1.0 now"),
-                           (lambda: model().fit(X[:-1], checkpoint=path), "rows of features was 600, and is 599 now"),
-                           (lambda: model().fit(2 * X, checkpoint=path), "is of another fit: features was"),
-                           (lambda: model().fit(X, initial=np.arange(600) % 9, checkpoint=path), "initial was None")]:
+    for other, message in [
+        (lambda: model(C=1.0).fit(X, checkpoint=path), "is of another fit: C was 100.0, and is 1.0 now"),
+        (lambda: model().fit(X[:-1], checkpoint=path), "rows of features was 600, and is 599 now"),
+        (lambda: model().fit(2 * X, checkpoint=path), "is of another fit: features was"),
+        (lambda: model().fit(X, initial=np.arange(600) % 9, checkpoint=path), "initial was None"),
+    ]:
         with pytest.raises(ValueError, match=message):
             other()
     assert path.read_bytes() == before
@@ -118,7 +127,9 @@ def test_checkpoints_of_another_fit_are_refused(tmp_path: Path) -> None:
 
 
 def fit_on_ranks(folder: str) -> tuple[int, dict[str, np.ndarray]]:
-    """Merges this rank's file starts from, and the state found. Ranks stop at different steps: the file of the second is older."""
+    """Merges this rank's file starts from, and the state found. Ranks stop at different steps: the file of
+    the second is older.
+    """
     X = features()
     own = X[:200] if ranks.rank() == 0 else X[200:]
     path = Path(folder) / ("fit.npz" if ranks.rank() == 0 else "fit.npz.1")

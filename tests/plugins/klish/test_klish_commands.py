@@ -31,5 +31,13 @@ def test_the_estimate(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_listing_commands_imports_no_torch() -> None:
-    code = "import sys; from toolbox.cli.main import build_parser; build_parser(['plugins']); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, timeout=60).returncode == 0
+    code = (
+        "import sys; from toolbox.cli.main import build_parser; build_parser(['plugins']); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, timeout=60
+        ).returncode
+        == 0
+    )

@@ -39,22 +39,40 @@ def test_setting_a_name_takes_its_clusters_from_others() -> None:
     names = Names.template(4).named("hair", [0, 3]).named("skin", [3])
     assert dict(names.groups) == {"cluster 1": [1], "cluster 2": [2], "hair": [0], "skin": [3]}
     assert dict(names.named("hair", []).groups) == {"cluster 1": [1], "cluster 2": [2], "skin": [3]}
-    assert parse_setting("long hair = 0, 3") == ("long hair", [0, 3]) and parse_setting("hair=") == ("hair", [])
+    assert parse_setting("long hair = 0, 3") == ("long hair", [0, 3]) and parse_setting("hair=") == (
+        "hair",
+        [],
+    )
 
 
-@pytest.mark.parametrize(("contents", "message"), [
-    ({"clusters": 4, "names": {"hair": [0, 4]}}, "names: 'hair' has 4, which is no cluster: they are 0 to 3"),
-    ({"clusters": 4, "names": {"hair": [0.5]}}, "names: 'hair' has 0.5, which is no cluster"),
-    ({"clusters": 4, "names": {"hair": [0, 3], "skin": [3]}}, "cluster 3 stands under 'hair' and under 'skin'"),
-    ({"clusters": 4, "names": {"hair": [1, 1]}}, "cluster 1 stands twice under 'hair'"),
-    ({"clusters": 4, "names": {"hair": 1}}, r"'hair' must have a list of clusters, such as \[0, 3\], not 1"),
-    ({"clusters": 4, "names": {" ": [1]}}, "a name is empty"),
-    ({"clusters": 4, "names": [0]}, '"names" must be an object of lists of clusters'),
-    ({"clusters": 4, "name": {}}, "unknown key 'name'.*did you mean 'names'"),
-    ({"clusters": 0}, "clusters=0 must be a whole number of at least 1"),
-    ({"names": {}}, 'must hold {"clusters": K'),
-    ({"clusters": 5, "names": {}}, "names 5 clusters, the classifier has 4: another number needs names of its own"),
-])
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (
+            {"clusters": 4, "names": {"hair": [0, 4]}},
+            "names: 'hair' has 4, which is no cluster: they are 0 to 3",
+        ),
+        ({"clusters": 4, "names": {"hair": [0.5]}}, "names: 'hair' has 0.5, which is no cluster"),
+        (
+            {"clusters": 4, "names": {"hair": [0, 3], "skin": [3]}},
+            "cluster 3 stands under 'hair' and under 'skin'",
+        ),
+        ({"clusters": 4, "names": {"hair": [1, 1]}}, "cluster 1 stands twice under 'hair'"),
+        (
+            {"clusters": 4, "names": {"hair": 1}},
+            r"'hair' must have a list of clusters, such as \[0, 3\], not 1",
+        ),
+        ({"clusters": 4, "names": {" ": [1]}}, "a name is empty"),
+        ({"clusters": 4, "names": [0]}, '"names" must be an object of lists of clusters'),
+        ({"clusters": 4, "name": {}}, "unknown key 'name'.*did you mean 'names'"),
+        ({"clusters": 0}, "clusters=0 must be a whole number of at least 1"),
+        ({"names": {}}, 'must hold {"clusters": K'),
+        (
+            {"clusters": 5, "names": {}},
+            "names 5 clusters, the classifier has 4: another number needs names of its own",
+        ),
+    ],
+)
 def test_a_wrong_file_is_named_with_its_fault(contents: Any, message: str, tmp_path: Path) -> None:
     path = tmp_path / "names.json"
     path.write_text(json.dumps(contents))

@@ -1,4 +1,6 @@
-"""Colours, sheets and pictures of a merge tree: exact where a pixel can be known, written and not empty elsewhere."""
+"""Colours, sheets and pictures of a merge tree: exact where a pixel can be known, written and not empty
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +55,11 @@ def pixels(path: Path) -> np.ndarray:
 
 def test_lightness_and_hue_of_known_colours() -> None:
     """White is (1, 0, 0), black 0; red as in the definition of OKLab."""
-    np.testing.assert_allclose(oklab([[255, 255, 255], [0, 0, 0], [255, 0, 0]]),
-                               [[1, 0, 0], [0, 0, 0], [0.62796, 0.22486, 0.12585]], atol=2e-4)
+    np.testing.assert_allclose(
+        oklab([[255, 255, 255], [0, 0, 0], [255, 0, 0]]),
+        [[1, 0, 0], [0, 0, 0], [0.62796, 0.22486, 0.12585]],
+        atol=2e-4,
+    )
 
 
 def test_colours_differ_and_fewer_are_the_beginning_of_more() -> None:
@@ -67,9 +72,11 @@ def test_colours_differ_and_fewer_are_the_beginning_of_more() -> None:
 
 def test_a_cluster_keeps_its_colour_until_a_larger_one_takes_it(tree: KLiSH) -> None:
     for k in range(2, 12):
-        assert {tuple(colour) for colour in tree_colours(tree, k)} == {tuple(colour) for colour in distinct_colours(k)}
+        assert {tuple(colour) for colour in tree_colours(tree, k)} == {
+            tuple(colour) for colour in distinct_colours(k)
+        }
         before, after = tree_colours(tree, k + 1), tree_colours(tree, k)
-        moved = union_places(tree.merges_[12 - k - 1:12 - k], k + 1, k)
+        moved = union_places(tree.merges_[12 - k - 1 : 12 - k], k + 1, k)
         sizes = tree.sizes_[12 - k - 1]
         for place in range(k):
             parts = np.flatnonzero(moved == place)
@@ -82,7 +89,9 @@ def test_another_clustering_takes_the_colours_of_what_it_shares() -> None:
     reference = np.repeat([0, 1, 2], 100)
     colours = distinct_colours(3)
     swapped = np.array([2, 0, 1])[reference]
-    np.testing.assert_array_equal(matched_colours(swapped, 3, reference, colours)[swapped], colours[reference])
+    np.testing.assert_array_equal(
+        matched_colours(swapped, 3, reference, colours)[swapped], colours[reference]
+    )
     split = np.where(np.arange(300) < 20, 3, swapped)
     found = matched_colours(split, 4, reference, colours)
     np.testing.assert_array_equal(found[:3], colours[[1, 2, 0]])
@@ -92,8 +101,10 @@ def test_another_clustering_takes_the_colours_of_what_it_shares() -> None:
 def test_painted_pixels_are_the_colours() -> None:
     labels = np.array([[[0, 1], [2, 0]]])
     painted = paint(labels, distinct_colours(3))
-    np.testing.assert_array_equal(((painted + 1) * 127.5).round().permute(0, 2, 3, 1).numpy().astype(np.uint8),
-                                  distinct_colours(3)[labels])
+    np.testing.assert_array_equal(
+        ((painted + 1) * 127.5).round().permute(0, 2, 3, 1).numpy().astype(np.uint8),
+        distinct_colours(3)[labels],
+    )
 
 
 def test_a_sheet_holds_its_tiles_pixel_by_pixel() -> None:
@@ -102,26 +113,38 @@ def test_a_sheet_holds_its_tiles_pixel_by_pixel() -> None:
     sheet.row(["one", "two"], paint(np.array([[[0, 1], [2, 3]], [[3, 3], [3, 3]]]), colours))
     drawn = sheet.draw()
     for colour in colours:
-        share = (drawn == colour).all(axis=2).sum() / sheet.tile ** 2
+        share = (drawn == colour).all(axis=2).sum() / sheet.tile**2
         assert share == pytest.approx(1.25 if tuple(colour) == tuple(colours[3]) else 0.25)
     with pytest.raises(ValueError, match="tiles holds 3 images, the sheet has 2 columns"):
         sheet.row("", torch.zeros(3, 3, 2, 2))
 
 
-@pytest.mark.parametrize(("columns", "size", "tile"), [
-    (8, 64, 128), (8, 16, 144), (12, 256, 130), (12, 64, 128), (30, 64, 64), (8, 30, 120),
-])
+@pytest.mark.parametrize(
+    ("columns", "size", "tile"),
+    [
+        (8, 64, 128),
+        (8, 16, 144),
+        (12, 256, 130),
+        (12, 64, 128),
+        (30, 64, 64),
+        (8, 30, 120),
+    ],
+)
 def test_tiles_are_whole_multiples_of_maps_that_fit(columns: int, size: int, tile: int) -> None:
     assert tile_size(columns, size) == tile
 
 
-def test_each_cluster_is_shown_where_it_is_largest_and_alone_in_colour(images: torch.Tensor, tmp_path: Path) -> None:
+def test_each_cluster_is_shown_where_it_is_largest_and_alone_in_colour(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
     labels = np.zeros((3, 8, 8), dtype=np.int64)
     labels[1, :4], labels[2, :2] = 1, 1
     assert best_samples(labels, 1, 2).tolist() == [1, 2]
     grey = faded(images)
     assert bool((grey[:, 0] == grey[:, 2]).all()) and float(grey.min()) >= 0.2
-    drawn = pixels(draw_clusters(images, labels, ["0\n80 %", "1\n20 %"], tmp_path / "a.png", "title", columns=2))
+    drawn = pixels(
+        draw_clusters(images, labels, ["0\n80 %", "1\n20 %"], tmp_path / "a.png", "title", columns=2)
+    )
     assert drawn.shape[0] > 2 * 144 and (drawn.std(axis=2) > 5).sum() > 144 * 144
 
 
@@ -133,8 +156,10 @@ def test_pictures_of_maps_are_written(images: torch.Tensor, tmp_path: Path) -> N
         assert (drawn == colour).all(axis=2).sum() > 3 * 144 * 144 // 6
     maps = {k: paint(labels % k, distinct_colours(k)) for k in (5, 3, 2)}
     assert pixels(draw_strip(images[:2], maps, tmp_path / "strip.png", "title", columns=2)).shape[0] > 4 * 144
-    panels = [Panel("A", images, {"K = 5": {"KLiSH": maps[5], "K-means": maps[5]}}),
-              Panel("B", images[:2], {"K = 5": {"KLiSH": maps[5][:2]}})]
+    panels = [
+        Panel("A", images, {"K = 5": {"KLiSH": maps[5], "K-means": maps[5]}}),
+        Panel("B", images[:2], {"K = 5": {"KLiSH": maps[5][:2]}}),
+    ]
     sheet = pixels(draw_grid(panels, tmp_path / "grid.png", "title"))
     assert sheet.shape[1] > 5 * 100 and (sheet == round((0.72 + 1) * 127.5)).all(axis=2).sum() > 2 * 100 * 100
 
@@ -150,8 +175,14 @@ def test_the_step_is_that_of_the_records(tree: KLiSH, images: torch.Tensor, tmp_
         merge_step(tree, 13)
     step = merge_step(tree, 5)
     maps = paint(np.zeros((3, 8, 8), dtype=np.int64), distinct_colours(1))
-    sure = {cluster: torch.full((3, 8, 8), 1.0) for cluster in (step.removed, step.kept, step.runner_up) if cluster is not None}
-    drawn = pixels(draw_step(step, images, maps, maps, sure, distinct_colours(5), tmp_path / "step.png", "title"))
+    sure = {
+        cluster: torch.full((3, 8, 8), 1.0)
+        for cluster in (step.removed, step.kept, step.runner_up)
+        if cluster is not None
+    }
+    drawn = pixels(
+        draw_step(step, images, maps, maps, sure, distinct_colours(5), tmp_path / "step.png", "title")
+    )
     assert (drawn == heat_scale()[255]).all(axis=2).sum() >= 9 * 144 * 144
 
 
@@ -163,11 +194,15 @@ def test_confidence_is_that_of_equation_5() -> None:
 
 @pytest.mark.parametrize("settings", [dict(clusters=12), dict(clusters=5, first=12)])
 def test_tree_and_curves(settings: dict[str, int], tmp_path: Path) -> None:
-    model = KLiSH(C=100.0, filter_sigma=None, **settings).fit(curved_clusters(rows=400, width=6, classes=4)[0])
-    for path in (draw_tree(model, tmp_path / "new" / "tree.png", "a title", final=5),
-                 draw_tree(model, tmp_path / "end.png", leaves=8),
-                 draw_iou(model, tmp_path / "iou.png", "a title", final=5),
-                 draw_bars(model.iou_[0, :12], [str(k) for k in range(12)], tmp_path / "bars.png", "a title")):
+    model = KLiSH(C=100.0, filter_sigma=None, **settings).fit(
+        curved_clusters(rows=400, width=6, classes=4)[0]
+    )
+    for path in (
+        draw_tree(model, tmp_path / "new" / "tree.png", "a title", final=5),
+        draw_tree(model, tmp_path / "end.png", leaves=8),
+        draw_iou(model, tmp_path / "iou.png", "a title", final=5),
+        draw_bars(model.iou_[0, :12], [str(k) for k in range(12)], tmp_path / "bars.png", "a title"),
+    ):
         drawn = pixels(path)
         assert drawn.shape[0] > 300 and drawn.shape[1] > 900 and drawn.std() > 10
     with pytest.raises(ValueError, match=r"leaves=13: merges are recorded from 12 clusters down to"):
@@ -177,7 +212,7 @@ def test_tree_and_curves(settings: dict[str, int], tmp_path: Path) -> None:
 def test_branches_do_not_cross(tree: KLiSH) -> None:
     """Every node of the tree spans neighbouring leaves."""
     for leaves in (12, 7):
-        steps = tree.merges_[12 - leaves:]
+        steps = tree.merges_[12 - leaves :]
         places, inside = leaf_places(steps, leaves), [[leaf] for leaf in range(leaves)]
         for _, kept, removed in steps.tolist():
             inside[kept] += inside[removed]

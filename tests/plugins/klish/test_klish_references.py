@@ -25,13 +25,25 @@ def fitted(arrays: Arrays, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize(("name", "C", "calls"), CASES)
-@pytest.mark.parametrize(("precision", "iou", "ecos", "planes"), [("float64", 1e-6, 1e-6, 1e-10), ("float32", 1e-3, 1e-4, 1e-4)])
-def test_exact_merges(reference: Callable[[str], Arrays], name: str, C: float, calls: int, precision: str, iou: float, ecos: float,
-                      planes: float) -> None:
+@pytest.mark.parametrize(
+    ("precision", "iou", "ecos", "planes"), [("float64", 1e-6, 1e-6, 1e-10), ("float32", 1e-3, 1e-4, 1e-4)]
+)
+def test_exact_merges(
+    reference: Callable[[str], Arrays],
+    name: str,
+    C: float,
+    calls: int,
+    precision: str,
+    iou: float,
+    ecos: float,
+    planes: float,
+) -> None:
     arrays = reference(name)
     assert arrays["C"] == C
     found = fitted(arrays, precision=precision)
-    np.testing.assert_array_equal(found.merges_, np.stack([arrays["K"], arrays["exact_kept"], arrays["exact_removed"]], axis=1))
+    np.testing.assert_array_equal(
+        found.merges_, np.stack([arrays["K"], arrays["exact_kept"], arrays["exact_removed"]], axis=1)
+    )
     np.testing.assert_array_equal(found.nodes_, arrays["merge_ids"])
     np.testing.assert_array_equal(found.sizes_, np.nan_to_num(arrays["size"]))
     np.testing.assert_allclose(found.iou_, arrays["exact_iou"], atol=iou)
@@ -46,7 +58,9 @@ def test_exact_merges(reference: Callable[[str], Arrays], name: str, C: float, c
 
 @pytest.mark.parametrize(("name", "C", "calls"), CASES)
 def test_the_original_loop(reference: Callable[[str], Arrays], name: str, C: float, calls: int) -> None:
-    """All classes by capped L-BFGS: the merges of the authors' code, and its scores within what the cap leaves open."""
+    """All classes by capped L-BFGS: the merges of the authors' code, and its scores within what the cap
+    leaves open.
+    """
     arrays = reference(name)
     found = fitted(arrays, solver="joint", joint_calls=calls)
     np.testing.assert_array_equal(found.merges_[:, 1:], np.stack([arrays["kept"], arrays["removed"]], axis=1))
@@ -67,7 +81,11 @@ def test_filter(mixture: Arrays) -> None:
     labels = torch.from_numpy(mixture["labels0"].astype(np.int64))
     found = filtered(blocks, labels, centres, NewtonSolver(C=5000.0), 1.0, "euclidean")
     np.testing.assert_array_equal(found["kept"], mixture["filter_keep"])
-    match = np.abs(found["centres"].numpy()[:, None] - mixture["filter_centroids"][None]).max(axis=2).argmin(axis=1)
+    match = (
+        np.abs(found["centres"].numpy()[:, None] - mixture["filter_centroids"][None])
+        .max(axis=2)
+        .argmin(axis=1)
+    )
     np.testing.assert_allclose(found["centres"], mixture["filter_centroids"][match], atol=1e-4)
     np.testing.assert_array_equal(match[found["labels"]], mixture["filter_labels"])
 

@@ -1,4 +1,6 @@
-"""Drawing and naming a run: every picture, the report, the commands, and what is said where something is missing."""
+"""Drawing and naming a run: every picture, the report, the commands, and what is said where something is
+missing.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ from toolbox_klish.toy import three_sets
 CONFIG = """
 command = 'klish fit'
 title = 'A small <run>'
-generator = dict(type='StyleGAN2Generator', image_size=16, latent_dim=8, style_dim=8, channel_base=128, channel_max=8)
+generator = dict(
+    type='StyleGAN2Generator', image_size=16, latent_dim=8, style_dim=8, channel_base=128, channel_max=8)
 features = dict(images=6, size=16)
-clusterers = dict(klish=dict(type='KLiSH', clusters=8, C=100.0, filter_sigma=None), kmeans=dict(type='LloydKMeans'),
-                  ahc=dict(type='AHC', rows=300, classifier_steps=5), other=dict(type='AHC', rows=300, classifier_steps=5))
+clusterers = dict(
+    klish=dict(type='KLiSH', clusters=8, C=100.0, filter_sigma=None), kmeans=dict(type='LloydKMeans'),
+    ahc=dict(type='AHC', rows=300, classifier_steps=5), other=dict(type='AHC', rows=300, classifier_steps=5))
 shown = [6]
 final = 4
 seeds = [0, 1]
@@ -43,7 +47,10 @@ PICTURES = {"algorithms", "clusters", "iou", "iou-bars", "maps-4", "maps-6", "st
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("klish")
     (folder / "config.py").write_text(CONFIG)
-    assert main(["klish", "fit", str(folder / "config.py"), "--work-dir", str(folder / "run"), "--no-pictures"]) == 0
+    assert (
+        main(["klish", "fit", str(folder / "config.py"), "--work-dir", str(folder / "run"), "--no-pictures"])
+        == 0
+    )
     return folder / "run"
 
 
@@ -56,17 +63,29 @@ def test_drawing_writes_every_picture_and_one_page(folder: Path, capsys: pytest.
     assert main(["klish", "draw", str(folder)]) == 0
     assert capsys.readouterr().out.strip().endswith(str(folder / "report.html"))
     assert {path.stem for path in (folder / "pictures").glob("*.png")} == PICTURES
-    assert {f"{name}.png" for name in PICTURES} == set(json.loads((folder / "pictures" / "captions.json").read_text()))
+    assert {f"{name}.png" for name in PICTURES} == set(
+        json.loads((folder / "pictures" / "captions.json").read_text())
+    )
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(PICTURES) and "A small &lt;run&gt;" in page
-    assert "Low separability" in page and "badly separable" in page and "src=\"http" not in page
-    assert algorithm_titles(ClusterRun.open(folder)) == {"klish": "KLiSH", "kmeans": "K-means", "ahc": "AHC (Ward) (ahc)",
-                                                         "other": "AHC (Ward) (other)"}
+    assert "Low separability" in page and "badly separable" in page and 'src="http' not in page
+    assert algorithm_titles(ClusterRun.open(folder)) == {
+        "klish": "KLiSH",
+        "kmeans": "K-means",
+        "ahc": "AHC (Ward) (ahc)",
+        "other": "AHC (Ward) (other)",
+    }
 
 
 def test_what_is_asked_for_and_cannot_be_shown_is_said(folder: Path, tmp_path: Path) -> None:
-    page = draw_run(ClusterRun.open(folder), numbers=[7, 5], samples=2, seed=1, out=tmp_path / "out").read_text()
-    assert {path.stem for path in (tmp_path / "out" / "pictures").glob("maps-*.png")} == {"maps-7", "maps-5", "maps-4"}
+    page = draw_run(
+        ClusterRun.open(folder), numbers=[7, 5], samples=2, seed=1, out=tmp_path / "out"
+    ).read_text()
+    assert {path.stem for path in (tmp_path / "out" / "pictures").glob("maps-*.png")} == {
+        "maps-7",
+        "maps-5",
+        "maps-4",
+    }
     assert "kmeans at K = 7 is not shown" in page and "1 of 0, 1" in page
     assert not (folder / "pictures").exists()
 
@@ -80,7 +99,9 @@ def test_samples_are_new_and_their_labels_those_of_the_classifiers(folder: Path)
     assert look.labels["kmeans", 6].shape == (2, 16, 16) and look.labels["klish", 6].shape == (3, 16, 16)
     assert np.array_equal(look.images[1], stream.image(1))
     scores = run.classifier(7).scores(rows[:256])[:, look.step.removed]
-    np.testing.assert_allclose(look.confidences[look.step.removed][0].ravel(), (np.clip(scores, -1, 1) + 1) / 2, atol=1e-4)
+    np.testing.assert_allclose(
+        look.confidences[look.step.removed][0].ravel(), (np.clip(scores, -1, 1) + 1) / 2, atol=1e-4
+    )
     assert look.strip_numbers == [8, 7, 6, 5, 4, 3, 2] and look.shares("klish", 4).sum() == pytest.approx(1)
 
 
@@ -100,8 +121,10 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     np.testing.assert_array_equal(segment(named, stream.maps(1), 16).ravel(), named.predict(rows[256:]))
     assert names.titles[:3] == ["cluster 2", "hair", "skin"]
     before = (folder / "names.json").read_bytes()
-    for settings, words in ((["hair=0,1", "skin=1"], "--set gives cluster 1 to 'hair' and to 'skin'"),
-                            (["hair=0", "hair=1"], "--set names 'hair' twice")):
+    for settings, words in (
+        (["hair=0,1", "skin=1"], "--set gives cluster 1 to 'hair' and to 'skin'"),
+        (["hair=0", "hair=1"], "--set names 'hair' twice"),
+    ):
         assert main(["klish", "name", str(folder), "--set", *settings]) == 1
         assert words in capsys.readouterr().err
     assert main(["klish", "draw", str(folder), "--k", "0"]) == 1
@@ -111,10 +134,14 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     assert (folder / "names.json").read_bytes() == before
     draw_run(ClusterRun.open(folder))
     assert "<td>3 hair</td>" in (folder / "report.html").read_text()
-    assert "<td>3 hair</td>" not in draw_run(ClusterRun.open(folder), seed=1).read_text()  # other clusters than those named
+    assert (
+        "<td>3 hair</td>" not in draw_run(ClusterRun.open(folder), seed=1).read_text()
+    )  # other clusters than those named
 
 
-def test_names_of_another_number_of_clusters_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_of_another_number_of_clusters_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Names(5, {"hair": [4]}).write(folder / "names.json")
     assert main(["klish", "draw", str(folder)]) == 1
     assert "names 5 clusters, the classifier has 4" in capsys.readouterr().err
@@ -126,12 +153,31 @@ def test_clusters_of_other_weights_are_refused(folder: Path, capsys: pytest.Capt
     record["generator"]["fingerprint"] = "0" * 64
     (folder / "record.json").write_text(json.dumps(record))
     assert main(["klish", "draw", str(folder)]) == 1
-    assert "the weights of its generator have changed since its features were clustered" in capsys.readouterr().err
+    assert (
+        "the weights of its generator have changed since its features were clustered"
+        in capsys.readouterr().err
+    )
 
 
 def test_several_runs_side_by_side(folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(folder, tmp_path / "other"))
-    assert main(["klish", "draw", str(folder), str(other), "--out", str(tmp_path / "both"), "--samples", "2", "--k", "6"]) == 0
+    assert (
+        main(
+            [
+                "klish",
+                "draw",
+                str(folder),
+                str(other),
+                "--out",
+                str(tmp_path / "both"),
+                "--samples",
+                "2",
+                "--k",
+                "6",
+            ]
+        )
+        == 0
+    )
     with Image.open(tmp_path / "both" / "pictures" / "generators.png") as picture:
         assert picture.width > 4 * 100 and picture.height > 5 * 100
     assert "Generators side by side" in (tmp_path / "both" / "report.html").read_text()
@@ -144,11 +190,15 @@ def test_settings_that_make_no_sense() -> None:
         PictureSettings.of({"pool": 0})
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["toy", "--seed", "-1"], "--seed: -1 must lie in 0..4294967295"),
-    (["cost", "--rows", "0"], "--rows=0 must be a whole number of at least 1"),
-    (["table", "--seeds", "-1"], "--seeds: -1 must lie in 0..4294967295"),
-    (["table", "--data", __file__], "is no npz file: write it by np.savez")])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["toy", "--seed", "-1"], "--seed: -1 must lie in 0..4294967295"),
+        (["cost", "--rows", "0"], "--rows=0 must be a whole number of at least 1"),
+        (["table", "--seeds", "-1"], "--seeds: -1 must lie in 0..4294967295"),
+        (["table", "--data", __file__], "is no npz file: write it by np.savez"),
+    ],
+)
 def test_slips_of_commands(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["klish", *words]) == 1
     error = capsys.readouterr().err
@@ -159,7 +209,12 @@ def test_a_run_without_klish_is_drawn_too(folder: Path) -> None:
     text = (folder / "config.py").read_text()
     (folder / "config.py").write_text(text + "\nclusterers.pop('klish')\n")
     drawn = draw_run(ClusterRun.open(folder), out=folder / "out")
-    assert {path.stem for path in (drawn.parent / "pictures").glob("*.png")} == {"algorithms", "clusters", "maps-4", "maps-6"}
+    assert {path.stem for path in (drawn.parent / "pictures").glob("*.png")} == {
+        "algorithms",
+        "clusters",
+        "maps-4",
+        "maps-6",
+    }
 
 
 def test_the_toy_of_figure_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,6 @@
-"""A clustering run: what is fitted once stays, what was killed goes on, what is asked of its folder afterwards."""
+"""A clustering run: what is fitted once stays, what was killed goes on, what is asked of its folder
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,12 @@ from toolbox_klish.segment import score_maps, segment
 CONFIG = """
 command = 'klish fit'
 title = 'Small'
-generator = dict(type='StyleGAN2Generator', image_size=16, latent_dim=8, style_dim=8, channel_base=64, channel_max=8)
+generator = dict(
+    type='StyleGAN2Generator', image_size=16, latent_dim=8, style_dim=8, channel_base=64, channel_max=8)
 features = dict(images=4, size=16)
 clusterers = dict(
-    klish=dict(type='KLiSH', clusters=8), angles=dict(type='AHC', linkage='arccos', rows=100, classifier_steps=20),
+    klish=dict(type='KLiSH', clusters=8),
+    angles=dict(type='AHC', linkage='arccos', rows=100, classifier_steps=20),
     kasp=dict(type='KASP', centres=8), kmeans=dict(type='LloydKMeans', steps=5))
 shown = [3, 5]
 final = 4
@@ -45,8 +49,10 @@ device = 'cpu'
 warn_iou = 1.1
 quick = dict(seeds=[7], shown=[3], final=3)
 """
-FILES = sorted([f"klish-{s}" for s in (0, 1)] + [f"{name}-{s}-{k}" for name in ("angles", "kasp", "kmeans") for s in (0, 1)
-                                                 for k in (3, 4, 5)])
+FILES = sorted(
+    [f"klish-{s}" for s in (0, 1)]
+    + [f"{name}-{s}-{k}" for name in ("angles", "kasp", "kmeans") for s in (0, 1) for k in (3, 4, 5)]
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +81,21 @@ class TestFolder:
         run = ClusterRun.open(fitted)
         assert models(fitted) == FILES == sorted(run.record["fits"]) and not list(fitted.glob("features*"))
         record = run.record
-        assert record["finished"] and record["rows"] == 1024 and record["width"] == 20 and record["seeds"] == [1, 0]
-        assert record["layers"] == ["4x4", "8x8", "16x16"] and record["generator"]["type"] == "StyleGAN2Generator"
+        assert (
+            record["finished"]
+            and record["rows"] == 1024
+            and record["width"] == 20
+            and record["seeds"] == [1, 0]
+        )
+        assert (
+            record["layers"] == ["4x4", "8x8", "16x16"]
+            and record["generator"]["type"] == "StyleGAN2Generator"
+        )
         assert record["clusterers"] == ["klish", "angles", "kasp", "kmeans"] == run.clusterers
         assert record["environment"]["versions"]["torch"] == torch.__version__
-        assert run.numbers == [5, 4, 3] and run.seeds == [1, 0] and run.default == "klish" and run.names is None
+        assert (
+            run.numbers == [5, 4, 3] and run.seeds == [1, 0] and run.default == "klish" and run.names is None
+        )
 
     def test_every_clusterer_answers_for_every_number(self, fitted: Path) -> None:
         run = ClusterRun.open(fitted)
@@ -100,23 +116,33 @@ class TestFolder:
         kept = run.model()
         assert isinstance(kept, KLiSH) and np.array_equal(kept.merges_, tree.merges_)
         assert np.allclose(kept.iou_, tree.iou_, equal_nan=True)
-        assert np.array_equal(run.classifier(5).predict(next(iter(stream))), tree.cut(5).predict(next(iter(stream))))
+        assert np.array_equal(
+            run.classifier(5).predict(next(iter(stream))), tree.cut(5).predict(next(iter(stream)))
+        )
 
     def test_streams(self, fitted: Path) -> None:
         run = ClusterRun.open(fitted)
-        assert run.stream().seed == 1 and run.stream().rows == 1024 and run.stream(2, seed=5, size=8, pixels=3).rows == 6
+        assert (
+            run.stream().seed == 1
+            and run.stream().rows == 1024
+            and run.stream(2, seed=5, size=8, pixels=3).rows == 6
+        )
         assert torch.equal(run.stream().image(0), run.stream(1, seed=1).image(0))
 
     def test_faults(self, fitted: Path, tmp_path: Path) -> None:
         run = ClusterRun.open(fitted)
-        for arguments, words in (((5, "kmean"), r"no clusterer 'kmean' - did you mean 'kmeans'.*; it has klish, angles"),
-                                 ((6, "kmeans"), r"holds no 'kmeans-1-6'.*of kmeans it holds kmeans-0-3, .*--resume"),
-                                 ((5, "klish", 3), r"holds no 'klish-3'")):
+        for arguments, words in (
+            ((5, "kmean"), r"no clusterer 'kmean' - did you mean 'kmeans'.*; it has klish, angles"),
+            ((6, "kmeans"), r"holds no 'kmeans-1-6'.*of kmeans it holds kmeans-0-3, .*--resume"),
+            ((5, "klish", 3), r"holds no 'klish-3'"),
+        ):
             with pytest.raises(ConfigError, match=words):
                 run.classifier(*arguments)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=r"cut\(k=9\): there is a classifier for each k"):
             run.classifier(9)
-        with pytest.raises(ConfigError, match=r"holds no clustering run.*- did you mean '.*small'.*toolbox klish fit CONFIG"):
+        with pytest.raises(
+            ConfigError, match=r"holds no clustering run.*- did you mean '.*small'.*toolbox klish fit CONFIG"
+        ):
             ClusterRun.open(fitted.parent / "smal")
 
 
@@ -124,40 +150,78 @@ def test_three_lines_of_python() -> None:
     """From a file to parts, with the words that configs have."""
     generator = toolbox.load_generator(WEIGHTS)
     images = generator.sample(2, seed=0, truncation=0.7)
-    parts = toolbox.build(dict(type="KLiSH", clusters=6, device="cpu")).fit(toolbox.feature_stream(generator, 2, size=16)).cut(4)
+    parts = (
+        toolbox.build(dict(type="KLiSH", clusters=6, device="cpu"))
+        .fit(toolbox.feature_stream(generator, 2, size=16))
+        .cut(4)
+    )
     assert images.shape == (2, 3, 64, 64) and parts.n_clusters == 4 and len(parts.labels_) == 512
 
 
 class TestResuming:
-    def test_nothing_is_fitted_twice(self, config: Path, copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_nothing_is_fitted_twice(
+        self, config: Path, copied: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         before = {file.name: file.stat().st_mtime_ns for file in (copied / "models").iterdir()}
         (copied / "models" / "kmeans-1-4.npz").unlink()
         fit(config, copied, resume=True, pictures=False)
         after = {file.name: file.stat().st_mtime_ns for file in (copied / "models").iterdir()}
         assert [name for name in after if after[name] != before[name]] == ["kmeans-1-4.npz"]
         told = capsys.readouterr().out
-        assert "kmeans-1-4: " in told and "klish" not in told.split("warning")[0] and told.count("features of") == 1
+        assert (
+            "kmeans-1-4: " in told
+            and "klish" not in told.split("warning")[0]
+            and told.count("features of") == 1
+        )
 
     def test_more_numbers_seeds_and_clusterers(self, config: Path, copied: Path) -> None:
-        fit(config, copied, resume=True, pictures=False, options={
-            "shown": [3, 5, 6], "seeds": [1, 0, 2], "clusterers.other": dict(type="LloydKMeans", metric="arccos")})
+        fit(
+            config,
+            copied,
+            resume=True,
+            pictures=False,
+            options={
+                "shown": [3, 5, 6],
+                "seeds": [1, 0, 2],
+                "clusterers.other": dict(type="LloydKMeans", metric="arccos"),
+            },
+        )
         added = set(models(copied)) - set(FILES)
-        assert added == {*(f"{name}-{s}-6" for name in ("angles", "kasp", "kmeans") for s in (0, 1)), "klish-2",
-                         *(f"{name}-2-{k}" for name in ("angles", "kasp", "kmeans") for k in (3, 4, 5, 6)),
-                         *(f"other-{s}-{k}" for s in (0, 1, 2) for k in (3, 4, 5, 6))}
+        assert added == {
+            *(f"{name}-{s}-6" for name in ("angles", "kasp", "kmeans") for s in (0, 1)),
+            "klish-2",
+            *(f"{name}-2-{k}" for name in ("angles", "kasp", "kmeans") for k in (3, 4, 5, 6)),
+            *(f"other-{s}-{k}" for s in (0, 1, 2) for k in (3, 4, 5, 6)),
+        }
 
-    @pytest.mark.parametrize(("options", "words"), [
-        ({"features.size": 8, "clusterers.klish.C": 3.0}, r"features.size: 16 -> 8; clusterers.klish.C: \(not there\) -> 3.0"),
-        ({"generator.channel_max": 4}, r"generator.channel_max: 8 -> 4; weights of the generator: '\w{12}' -> '\w{12}'")])
-    def test_another_config_is_refused(self, config: Path, copied: Path, options: dict[str, Any], words: str) -> None:
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (
+                {"features.size": 8, "clusterers.klish.C": 3.0},
+                r"features.size: 16 -> 8; clusterers.klish.C: \(not there\) -> 3.0",
+            ),
+            (
+                {"generator.channel_max": 4},
+                r"generator.channel_max: 8 -> 4; weights of the generator: '\w{12}' -> '\w{12}'",
+            ),
+        ],
+    )
+    def test_another_config_is_refused(
+        self, config: Path, copied: Path, options: dict[str, Any], words: str
+    ) -> None:
         with pytest.raises(ConfigError, match="holds a run of another config: " + words):
             fit(config, copied, resume=True, options=options)
 
     @pytest.mark.parametrize("options", [dict(seeds=[0, 1]), dict(final=5)])
-    def test_names_are_not_put_on_other_clusters(self, config: Path, copied: Path, options: dict[str, Any]) -> None:
+    def test_names_are_not_put_on_other_clusters(
+        self, config: Path, copied: Path, options: dict[str, Any]
+    ) -> None:
         Names.template(4).write(copied / "names.json")
         fit(config, copied, resume=True, options=dict(seeds=[1, 0]), pictures=False)
-        with pytest.raises(ConfigError, match=r"names.json names the clusters of seed 1 at final=4, not those of seed"):
+        with pytest.raises(
+            ConfigError, match=r"names.json names the clusters of seed 1 at final=4, not those of seed"
+        ):
             fit(config, copied, resume=True, options=options, pictures=False)
 
     def test_torn_features_of_a_killed_run_are_removed(self, config: Path, copied: Path) -> None:
@@ -166,13 +230,21 @@ class TestResuming:
         fit(config, copied, resume=True, pictures=False)
         assert not list(copied.glob("features*")) and models(copied) == FILES
 
-    @pytest.mark.parametrize(("name", "text", "words"), [
-        ("record.json", "{", "record.json cannot be read: .*Bring it back, or remove it"),
-        ("record.json", "[]", r"record.json must hold an object, not '\[\]'"),
-        ("models/klish-1.npz", "", "klish-1.npz is torn, or not of this clusterer .*remove it, and .*--resume"),
-        ("models/klish-1.npz", "PK", "klish-1.npz is torn, or not of this clusterer"),
-        ("config.py", "command = 'train'", "holds a run of `toolbox train`: name another folder"),
-        ("config.py", "final = ", "config.py, which says what the run was begun with, cannot be read")])
+    @pytest.mark.parametrize(
+        ("name", "text", "words"),
+        [
+            ("record.json", "{", "record.json cannot be read: .*Bring it back, or remove it"),
+            ("record.json", "[]", r"record.json must hold an object, not '\[\]'"),
+            (
+                "models/klish-1.npz",
+                "",
+                "klish-1.npz is torn, or not of this clusterer .*remove it, and .*--resume",
+            ),
+            ("models/klish-1.npz", "PK", "klish-1.npz is torn, or not of this clusterer"),
+            ("config.py", "command = 'train'", "holds a run of `toolbox train`: name another folder"),
+            ("config.py", "final = ", "config.py, which says what the run was begun with, cannot be read"),
+        ],
+    )
     def test_torn_files(self, config: Path, copied: Path, name: str, text: str, words: str) -> None:
         (copied / name).write_text(text)
         with pytest.raises(ConfigError, match=words):
@@ -185,13 +257,26 @@ class TestResuming:
             fit(config, copied, pictures=False)
 
     def test_a_run_is_not_written_over(self, config: Path, fitted: Path) -> None:
-        with pytest.raises(ConfigError, match="holds a clustering run already: continue it with --resume, or name another"):
+        with pytest.raises(
+            ConfigError, match="holds a clustering run already: continue it with --resume, or name another"
+        ):
             fit(config, fitted)
 
     def test_killed(self, config: Path, fitted: Path, tmp_path: Path) -> None:
         """Killed after a few fits, continued: the same states as never killed."""
-        words = [sys.executable, "-m", "toolbox.cli.main", "klish", "fit", str(config), "--work-dir", str(tmp_path / "run")]
-        child = subprocess.Popen([*words, "--no-pictures"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        words = [
+            sys.executable,
+            "-m",
+            "toolbox.cli.main",
+            "klish",
+            "fit",
+            str(config),
+            "--work-dir",
+            str(tmp_path / "run"),
+        ]
+        child = subprocess.Popen(
+            [*words, "--no-pictures"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         while child.poll() is None and len(list(tmp_path.glob("run/models/*.npz"))) < 3:
             time.sleep(0.002)
         os.kill(child.pid, signal.SIGKILL)
@@ -200,10 +285,15 @@ class TestResuming:
         fit(config, tmp_path / "run", resume=True, pictures=False)
         assert models(tmp_path / "run") == FILES
         for name in FILES:
-            with np.load(fitted / f"models/{name}.npz") as one, np.load(tmp_path / f"run/models/{name}.npz") as other:
+            with (
+                np.load(fitted / f"models/{name}.npz") as one,
+                np.load(tmp_path / f"run/models/{name}.npz") as other,
+            ):
                 assert all(np.allclose(one[key], other[key], equal_nan=True) for key in one)
 
-    def test_a_disk_that_is_full_of_writes(self, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_disk_that_is_full_of_writes(
+        self, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A state that cannot be written leaves those before it, and nothing torn."""
         real, calls = fitting.write_whole, []
 
@@ -212,6 +302,7 @@ class TestResuming:
             if len(calls) == 3:
                 raise OSError(28, "No space left on device", str(path))
             real(path, fill)
+
         monkeypatch.setattr(fitting, "write_whole", failing)
         with pytest.raises(OSError, match="the disk is full"):
             fit(config, tmp_path / "run", pictures=False)
@@ -219,26 +310,43 @@ class TestResuming:
 
 
 class TestStorage:
-    def test_features_that_do_not_fit_in_memory(self, config: Path, fitted: Path, tmp_path: Path,
-                                                monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_features_that_do_not_fit_in_memory(
+        self,
+        config: Path,
+        fitted: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
         monkeypatch.setattr(fitting, "free_memory", lambda: 1000)
-        folder = fit(config, tmp_path / "run", pictures=False, options={"seeds": [1], "features.dtype": "float16"})
+        folder = fit(
+            config, tmp_path / "run", pictures=False, options={"seeds": [1], "features.dtype": "float16"}
+        )
         assert "on the disk" in capsys.readouterr().out and not list(folder.glob("*.npy"))
         one, other = ClusterRun.open(fitted).model(), ClusterRun.open(folder).model()
         assert np.allclose(one.iou_[0], other.iou_[0], atol=0.05)  # type: ignore[attr-defined]
 
-    def test_a_disk_that_is_too_small(self, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_disk_that_is_too_small(
+        self, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Said before anything is written."""
         monkeypatch.setattr(fitting, "free_memory", lambda: 1000)
-        monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10, 10, 0))  # type: ignore[attr-defined]
-        with pytest.raises(OSError, match=r"1,024 x 20 features of float32 need .* GiB.*take fewer images or pixels"):
+        full = shutil._ntuple_diskusage(10, 10, 0)  # type: ignore[attr-defined]
+        monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: full)
+        with pytest.raises(
+            OSError, match=r"1,024 x 20 features of float32 need .* GiB.*take fewer images or pixels"
+        ):
             fit(config, tmp_path / "run")
         assert not (tmp_path / "run").exists() or not list((tmp_path / "run").glob("[!.]*"))
 
     def test_shared_images(self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With features.seed all fits cluster the same images, which are made once."""
-        fit(config, tmp_path / "run", pictures=False, options={"features.seed": 5, "clusterers": dict(
-            _delete_=True, kmeans=dict(type="LloydKMeans"))})
+        fit(
+            config,
+            tmp_path / "run",
+            pictures=False,
+            options={"features.seed": 5, "clusterers": dict(_delete_=True, kmeans=dict(type="LloydKMeans"))},
+        )
         assert capsys.readouterr().out.count("features of 4 images (seed 5)") == 1
 
     def test_free_memory(self) -> None:
@@ -246,14 +354,31 @@ class TestStorage:
 
 
 class TestFaults:
-    @pytest.mark.parametrize(("old", "new", "words"), [
-        ("images=4", "images=1, pixels=5", r"5 rows \(images x pixels\) cannot make 8 clusters: take more images"),
-        ("images=4", "images=4, layers=['32x32']", r"layers: '32x32' is none of the generator's"),
-        ("images=4", "images=4, label=1", "label=1: StyleGAN2Generator is unconditional"),
-        ("centres=8", "centres=5", r"clusterers.kasp: cannot build KASP: .*clusters=5 must be below centres=5"),
-        ("generator = dict(", "generator = dict(weights='no.pkl')\n_ = dict(", r"weights='no.pkl' is not there: .*--quick")])
-    def test_before_any_time_is_spent(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str,
-                                      words: str) -> None:
+    @pytest.mark.parametrize(
+        ("old", "new", "words"),
+        [
+            (
+                "images=4",
+                "images=1, pixels=5",
+                r"5 rows \(images x pixels\) cannot make 8 clusters: take more images",
+            ),
+            ("images=4", "images=4, layers=['32x32']", r"layers: '32x32' is none of the generator's"),
+            ("images=4", "images=4, label=1", "label=1: StyleGAN2Generator is unconditional"),
+            (
+                "centres=8",
+                "centres=5",
+                r"clusterers.kasp: cannot build KASP: .*clusters=5 must be below centres=5",
+            ),
+            (
+                "generator = dict(",
+                "generator = dict(weights='no.pkl')\n_ = dict(",
+                r"weights='no.pkl' is not there: .*--quick",
+            ),
+        ],
+    )
+    def test_before_any_time_is_spent(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: str
+    ) -> None:
         path = tmp_path / "changed.py"
         path.write_text(CONFIG.replace(old, new))
         assert main(["klish", "fit", str(path), "--work-dir", str(tmp_path / "run")]) == 1
@@ -262,7 +387,9 @@ class TestFaults:
 
     def test_constant_features(self, tmp_path: Path) -> None:
         path = tmp_path / "dead.py"
-        path.write_text(CONFIG.replace("features = dict(", "features = dict(layers=['4x4.0'], noise='const', "))
+        path.write_text(
+            CONFIG.replace("features = dict(", "features = dict(layers=['4x4.0'], noise='const', ")
+        )
         with pytest.raises(ValueError, match="features are constant: all 300 rows are equal"):
             fit(path, tmp_path / "run", options={"features.size": 1, "features.images": 300})
 
@@ -272,28 +399,43 @@ class TestFaults:
         words = r"klish, seed 1: low separability, IoU below 1.1, of 4 of 4 clusters: \d \(0\.\d\d\)"
         assert re.match(words, record["warnings"][0])
         model: Any = ClusterRun.open(fitted).model()
-        assert low_clusters(model, 4, 0.0) == {} == low_clusters(ClusterRun.open(fitted).model("kmeans"), 4, 1.1)
-        assert low_clusters(model, 5, 1.1) == pytest.approx(dict(enumerate(model.iou_[model.clusters_ - 5, :5])))
-
+        assert (
+            low_clusters(model, 4, 0.0) == {} == low_clusters(ClusterRun.open(fitted).model("kmeans"), 4, 1.1)
+        )
+        assert low_clusters(model, 5, 1.1) == pytest.approx(
+            dict(enumerate(model.iou_[model.clusters_ - 5, :5]))
+        )
 
     def test_a_filter_that_leaves_too_few(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
         run.config.shown = [8, 7]
-        monkeypatch.setattr(run, "model", lambda name, seed: SimpleNamespace(clusters_=6, iou_=np.ones((5, 6))))
-        assert fitting.warnings_of(run)[0].startswith("klish, seed 1: the filter left 6 clusters, 8 were asked for: start")
+        monkeypatch.setattr(
+            run, "model", lambda name, seed: SimpleNamespace(clusters_=6, iou_=np.ones((5, 6)))
+        )
+        assert fitting.warnings_of(run)[0].startswith(
+            "klish, seed 1: the filter left 6 clusters, 8 were asked for: start"
+        )
 
     def test_a_threshold_that_ends_too_early(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
-        monkeypatch.setattr(run, "model", lambda name, seed: SimpleNamespace(clusters_=8, iou_=np.ones((3, 8))))
+        monkeypatch.setattr(
+            run, "model", lambda name, seed: SimpleNamespace(clusters_=8, iou_=np.ones((3, 8)))
+        )
         words = "klish, seed 1: merging stopped at 6 clusters, above final=4: raise stop_iou, or leave it out"
         assert fitting.warnings_of(run)[0] == words
 
 
 class TestCommand:
     def test_dry_run(self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert main(["klish", "fit", str(config), "--quick", "--dry-run", "--work-dir", str(tmp_path / "run")]) == 0
+        assert (
+            main(["klish", "fit", str(config), "--quick", "--dry-run", "--work-dir", str(tmp_path / "run")])
+            == 0
+        )
         told = capsys.readouterr().out
-        assert "4 images, 16 x 16 of each: 1,024 rows of 20 (4x4 (8), 8x8 (8), 16x16 (4)), truncation 0.5" in told
+        assert (
+            "4 images, 16 x 16 of each: 1,024 rows of 20 (4x4 (8), 8x8 (8), 16x16 (4)), truncation 0.5"
+            in told
+        )
         assert "4 for each of 1 seeds" in told and "klish: estimate, not a measurement, on core" in told
         assert not (tmp_path / "run").exists()
         run = planned(config, tmp_path / "run", options={"features.pixels": 7})
@@ -301,7 +443,9 @@ class TestCommand:
 
     def test_the_script(self, tmp_path: Path) -> None:
         script = Path(__file__).parents[3] / "tools" / "cluster.py"
-        done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, cwd=tmp_path)
+        done = subprocess.run(
+            [sys.executable, str(script), "--help"], capture_output=True, text=True, cwd=tmp_path
+        )
         assert done.returncode == 0 and "klish fit" in done.stdout and "--resume" in done.stdout
 
 
@@ -315,9 +459,13 @@ class TestSegments:
             scores = score_maps(classifier, stream.maps(i), 16)
             expected = torch.from_numpy(classifier.scores(chunk.numpy())).T.reshape(1, -1, 16, 16)
             assert torch.allclose(scores, expected, atol=1e-4 * float(expected.abs().max()))
-            assert torch.equal(segment(classifier, stream.maps(i), 16), expected.argmax(dim=1)) or name == "kasp"
+            assert (
+                torch.equal(segment(classifier, stream.maps(i), 16), expected.argmax(dim=1)) or name == "kasp"
+            )
 
     def test_other_layers(self, fitted: Path) -> None:
         run = ClusterRun.open(fitted)
-        with pytest.raises(ValueError, match=r"maps have 8 \+ 4 = 12 channels, the classifier was fitted on 20"):
+        with pytest.raises(
+            ValueError, match=r"maps have 8 \+ 4 = 12 channels, the classifier was fitted on 20"
+        ):
             segment(run.classifier(), run.stream(1, layers=["8x8", "16x16"]).maps(0), 16)

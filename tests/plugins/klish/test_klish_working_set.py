@@ -54,7 +54,9 @@ def test_small_sets_are_trained_on_all_rows(monkeypatch: pytest.MonkeyPatch) -> 
 def test_passes_that_do_not_suffice_are_warned_of() -> None:
     X, labels = mixture()
     blocks, start = FeatureBlocks(X), Planes(torch.zeros(1, WIDTH), torch.zeros(1))
-    with pytest.warns(UserWarning, match="1 of 1 support vector machines did not converge in max_passes=2 passes"):
+    with pytest.warns(
+        UserWarning, match="1 of 1 support vector machines did not converge in max_passes=2 passes"
+    ):
         working_set.train(blocks, torch.from_numpy(labels), [0], start, C=1000.0, max_passes=2)
 
 
@@ -73,21 +75,36 @@ def test_ranks_gather_their_own_rows() -> None:
 
 
 def test_tf32_has_ten_bits_after_the_point() -> None:
-    kept = torch.tensor([1.0, -1.0, 1 + 2**-10, 3.5e38 / 2, 0.0, 1e-30]).half().float().nan_to_num(posinf=2.0**100)
+    kept = (
+        torch.tensor([1.0, -1.0, 1 + 2**-10, 3.5e38 / 2, 0.0, 1e-30])
+        .half()
+        .float()
+        .nan_to_num(posinf=2.0**100)
+    )
     torch.testing.assert_close(to_tf32(kept), kept, rtol=0, atol=0)
-    torch.testing.assert_close(to_tf32(torch.tensor([1 + 2**-11, 1 + 2**-12, -1 - 2**-11])),
-                               torch.tensor([1 + 2**-10, 1.0, -1 - 2**-10]), rtol=0, atol=0)
+    torch.testing.assert_close(
+        to_tf32(torch.tensor([1 + 2**-11, 1 + 2**-12, -1 - 2**-11])),
+        torch.tensor([1 + 2**-10, 1.0, -1 - 2**-10]),
+        rtol=0,
+        atol=0,
+    )
     x = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
     assert 0 < float((second_moments(x, rounded=True) - second_moments(x)).abs().max()) < 50 * 2**-9
-    torch.testing.assert_close(second_moments(x.double(), rounded=True), second_moments(x.double()), rtol=0, atol=0)
+    torch.testing.assert_close(
+        second_moments(x.double(), rounded=True), second_moments(x.double()), rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("rows", [900, 12_000])
 def test_rounded_hessians_change_nothing(rows: int) -> None:
     """Only the steps differ: gradients are not rounded."""
     X = 1.2345 * mixture(rows)[0]
-    same, rounded = (KLiSH(clusters=8, filter_sigma=None, hessian=hessian).fit(X) for hessian in ("same", "tf32"))
+    same, rounded = (
+        KLiSH(clusters=8, filter_sigma=None, hessian=hessian).fit(X) for hessian in ("same", "tf32")
+    )
     np.testing.assert_array_equal(rounded.merges_, same.merges_)
     np.testing.assert_allclose(rounded.iou_, same.iou_, atol=1e-3)
-    np.testing.assert_allclose(rounded.cut(4).weight_, same.cut(4).weight_, atol=1e-4 * np.abs(same.cut(4).weight_).max())
+    np.testing.assert_allclose(
+        rounded.cut(4).weight_, same.cut(4).weight_, atol=1e-4 * np.abs(same.cut(4).weight_).max()
+    )
     assert rounded.passes_ <= 1.3 * same.passes_

@@ -14,8 +14,9 @@ from toolbox.interfaces import FeatureExtractor
 from toolbox.models.clip import Clip
 
 
-def make_mixture(modes: int, each: int = 60, width: int = 32, spread: float = 0.3,
-                 seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def make_mixture(
+    modes: int, each: int = 60, width: int = 32, spread: float = 0.3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Non-negative features (modes * each, width) around ``modes`` centres, and the mode of each."""
     rng = np.random.default_rng(seed)
     centres = np.abs(rng.standard_normal((modes, width))) + 0.5
@@ -62,15 +63,23 @@ class Coloured(ArraySet):
         labels, colour = np.repeat([0, 1], 2 * each), np.tile(np.repeat([0, 1], each), 2)
         images = rng.integers(0, 40, size=(4 * each, 8, 8, 3), dtype=np.uint8)
         for i, (y, c) in enumerate(zip(labels, colour, strict=True)):
-            images[i, 4 * y:4 * y + 4, :, 2 * c] += 180
-        super().__init__(images, labels, ["top half", "bottom half"], title="coloured halves",
-                         factors={"colour": colour}, factor_names={"colour": ["red", "blue"]})
+            images[i, 4 * y : 4 * y + 4, :, 2 * c] += 180
+        super().__init__(
+            images,
+            labels,
+            ["top half", "bottom half"],
+            title="coloured halves",
+            factors={"colour": colour},
+            factor_names={"colour": ["red", "blue"]},
+        )
 
 
 class FixedStream:
     """What a conditioner reads of a training stream: the set, and the labels that the split shows."""
 
-    def __init__(self, source: ArraySet, hidden: list[int] | None = None, entries: np.ndarray | None = None) -> None:
+    def __init__(
+        self, source: ArraySet, hidden: list[int] | None = None, entries: np.ndarray | None = None
+    ) -> None:
         self.source = source
         self.visible_labels = source.labels.copy()
         self.visible_labels[hidden or []] = -1
@@ -101,8 +110,13 @@ class HalfClassifier(torch.nn.Module):
 @pytest.fixture
 def lcp_parts():
     """The classes above."""
-    return SimpleNamespace(PooledPixels=PooledPixels, Coloured=Coloured, FixedStream=FixedStream, FakeGame=FakeGame,
-                           HalfClassifier=HalfClassifier)
+    return SimpleNamespace(
+        PooledPixels=PooledPixels,
+        Coloured=Coloured,
+        FixedStream=FixedStream,
+        FakeGame=FakeGame,
+        HalfClassifier=HalfClassifier,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,10 @@ GOLDEN = np.load(Path(__file__).parent / "data" / "softkmeans_seed0.npz")
 
 
 def golden_class(c: int) -> SoftKMeans:
-    state = {"prototypes": GOLDEN["rho0"][c], "delta": np.array([GOLDEN["delta"][c], GOLDEN["delta_crit"][c]])}
+    state = {
+        "prototypes": GOLDEN["rho0"][c],
+        "delta": np.array([GOLDEN["delta"][c], GOLDEN["delta_crit"][c]]),
+    }
     return SoftKMeans(3, mu=float(GOLDEN["mu"])).load_state(state)
 
 
@@ -126,17 +129,23 @@ def test_one_cluster_has_coefficient_one(mixture):
     np.testing.assert_array_equal(SoftKMeans(1).fit(features).membership(features), 1.0)
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: SoftKMeans(0), "clusters=0 must be a whole number"),
-    (lambda: SoftKMeans(2, delta="Auto"), "delta='Auto' must be a positive number or 'auto'"),
-    (lambda: SoftKMeans(2, mu=1.0), "mu=1.0 must lie between 0 and 1"),
-    (lambda: SoftKMeans(2).predict(np.ones((3, 2))), r"call fit\(features\)"),
-    (lambda: SoftKMeans(9).fit(np.ones((3, 2))), "3 rows of features cannot make 9 clusters"),
-    (lambda: SoftKMeans(2).fit(np.array([[1.0, np.nan], [1, 2], [3, 4]])), "NaN or infinite values in 1 rows"),
-    (lambda: SoftKMeans(2).fit(np.ones(5)), r"must be \(N, D\)"),
-    (lambda: HardKMeans(2).fit(np.ones((1, 2))), "cannot make 2 clusters"),
-    (lambda: golden_class(0).predict(np.ones((2, 3))), "features have 3 numbers each, the prototypes 16"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SoftKMeans(0), "clusters=0 must be a whole number"),
+        (lambda: SoftKMeans(2, delta="Auto"), "delta='Auto' must be a positive number or 'auto'"),
+        (lambda: SoftKMeans(2, mu=1.0), "mu=1.0 must lie between 0 and 1"),
+        (lambda: SoftKMeans(2).predict(np.ones((3, 2))), r"call fit\(features\)"),
+        (lambda: SoftKMeans(9).fit(np.ones((3, 2))), "3 rows of features cannot make 9 clusters"),
+        (
+            lambda: SoftKMeans(2).fit(np.array([[1.0, np.nan], [1, 2], [3, 4]])),
+            "NaN or infinite values in 1 rows",
+        ),
+        (lambda: SoftKMeans(2).fit(np.ones(5)), r"must be \(N, D\)"),
+        (lambda: HardKMeans(2).fit(np.ones((1, 2))), "cannot make 2 clusters"),
+        (lambda: golden_class(0).predict(np.ones((2, 3))), "features have 3 numbers each, the prototypes 16"),
+    ],
+)
 def test_faults_name_what_is_wrong(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -16,8 +16,14 @@ from toolbox_lcp.coefficients import (
 )
 
 SIZES = torch.tensor([3, 1, 2])
-SAMPLERS = [EmpiricalCoefficients(16), DirichletCoefficients(0.5), DirichletCoefficients("fit"),
-            SoftmaxNormalCoefficients(), OneHotCoefficients(), UniformCoefficients()]
+SAMPLERS = [
+    EmpiricalCoefficients(16),
+    DirichletCoefficients(0.5),
+    DirichletCoefficients("fit"),
+    SoftmaxNormalCoefficients(),
+    OneHotCoefficients(),
+    UniformCoefficients(),
+]
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -86,13 +92,22 @@ def test_dirichlet_mean_is_uniform_and_one_hot_covers_all():
     assert hot.mean(0) == pytest.approx([1 / 3] * 3, abs=0.03) and set(hot.unique().tolist()) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: DirichletCoefficients("auto"), "alpha='auto' must be a positive number or 'fit'"),
-    (lambda: SoftmaxNormalCoefficients(0), "tau=0 must be positive"),
-    (lambda: EmpiricalCoefficients(0), "bank_size=0"),
-    (lambda: EmpiricalCoefficients()(torch.zeros(1).long(), SIZES, 3, rng()), "bank of coefficients is empty"),
-    (lambda: DirichletCoefficients("fit")(torch.zeros(1).long(), SIZES, 3, rng()), "has not seen coefficients"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: DirichletCoefficients("auto"), "alpha='auto' must be a positive number or 'fit'"),
+        (lambda: SoftmaxNormalCoefficients(0), "tau=0 must be positive"),
+        (lambda: EmpiricalCoefficients(0), "bank_size=0"),
+        (
+            lambda: EmpiricalCoefficients()(torch.zeros(1).long(), SIZES, 3, rng()),
+            "bank of coefficients is empty",
+        ),
+        (
+            lambda: DirichletCoefficients("fit")(torch.zeros(1).long(), SIZES, 3, rng()),
+            "has not seen coefficients",
+        ),
+    ],
+)
 def test_faults(make, message):
     with pytest.raises(ValueError, match=message):
         make()

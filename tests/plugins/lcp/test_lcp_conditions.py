@@ -23,12 +23,14 @@ def rng(seed: int = 0) -> torch.Generator:
 @pytest.fixture
 def conditions(lcp_parts):
     """Build (and prepare) conditions on the coloured set, ``hidden`` images unlabelled."""
+
     def make(hidden=None, prepare=True, source=None, **arguments):
         made = ClusterConditions(NAMES, lcp_parts.PooledPixels(), **{"clusters": 2, **arguments})
         if prepare:
             stream = lcp_parts.FixedStream(source or lcp_parts.Coloured(), hidden)
             made.prepare(stream, lcp_parts.FakeGame(classifier=lcp_parts.HalfClassifier()))
         return made
+
     return make
 
 
@@ -84,7 +86,11 @@ def test_hidden_labels_come_from_the_classifier_and_true_ones_are_not_read(condi
 def test_below_the_threshold_an_image_keeps_no_label_and_no_weight(conditions):
     made = conditions([5], classifier="classifier", gan_pseudo_threshold=1.01)
     real = made.real(batch([5, 6]))
-    assert real.labels.tolist() == [-1, 0] and not real.weights[0].any() and real.weights[1].sum() == pytest.approx(1)
+    assert (
+        real.labels.tolist() == [-1, 0]
+        and not real.weights[0].any()
+        and real.weights[1].sum() == pytest.approx(1)
+    )
 
 
 def test_only_labelled_images_of_the_batch_move_their_class(conditions, alone):
@@ -210,15 +216,19 @@ def test_a_temperature_that_collapses_is_warned_of_with_numeric_delta(conditions
 
 
 def test_faults_of_the_data(conditions, lcp_parts):
-    with pytest.raises(ValueError, match="3 of the training images have no label and the conditioner has no "
-                                         "classifier"):
+    with pytest.raises(
+        ValueError, match="3 of the training images have no label and the conditioner has no classifier"
+    ):
         conditions([1, 2, 3])
     with pytest.raises(ValueError, match="class 'top half' has no labelled image"):
         conditions(list(range(24)), classifier="classifier")
     wrong = lcp_parts.Coloured()
     wrong.classes = ["top half", "lower half"]
-    with pytest.raises(ValueError, match=r"conditioner.class_names has 'bottom half' where the data set has 'lower "
-                                         r"half'"):
+    with pytest.raises(
+        ValueError,
+        match=r"conditioner.class_names has 'bottom half' where the data set has 'lower "
+        r"half'",
+    ):
         conditions(source=wrong)
 
 

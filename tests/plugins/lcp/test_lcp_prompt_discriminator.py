@@ -16,9 +16,11 @@ PROMPTS = {"type": "ClusterPrompts", "class_names": ["ankle boot", "bag"], "clus
 @pytest.fixture
 def judge(clip):
     """Build a discriminator on the tiny CLIP."""
+
     def make(prompts=None, **arguments):
         torch.manual_seed(1)
         return PromptDiscriminator(clip, {**PROMPTS, **(prompts or {})}, **{"hidden": 16, **arguments}).eval()
+
     return make
 
 
@@ -103,7 +105,9 @@ def test_lazy_prompts_get_gradients_every_other_step(judge):
     optimiser, got = torch.optim.SGD(network.parameters(), 1e-3), []
     for _ in range(4):
         optimiser.zero_grad()
-        total = sum(network(images, Condition(weights=weights)).sum() for _ in range(2))  # judging twice is one step
+        total = sum(
+            network(images, Condition(weights=weights)).sum() for _ in range(2)
+        )  # judging twice is one step
         total.backward()
         got.append(network.prompts.context.grad is not None)
         optimiser.step()
@@ -113,8 +117,10 @@ def test_lazy_prompts_get_gradients_every_other_step(judge):
 def test_options(judge):
     images, weights = some()
     plain = judge(spectral=False, scale=1.0)
-    torch.testing.assert_close(plain(images, Condition(weights=weights)),
-                               4 * judge(spectral=False)(images, Condition(weights=weights)))
+    torch.testing.assert_close(
+        plain(images, Condition(weights=weights)),
+        4 * judge(spectral=False)(images, Condition(weights=weights)),
+    )
     assert judge(normalize=True)(images, Condition(weights=weights)).abs().max() < 4
     fixed = judge(prompts={"learn": False, "context": 16})
     assert fixed(images, Condition(weights=weights)).shape == (4,)

@@ -10,11 +10,14 @@ from toolbox_lcp.prompts import ClusterPrompts
 NAMES = ["ankle boot", "bag"]
 
 
-@pytest.mark.parametrize(("position", "sentences"), [
-    ("end", ["a photo of a ankle boot.", "a photo of a bag."]),
-    ("middle", ["a photo ankle boot of a.", "a photo bag of a."]),
-    ("front", ["ankle boot a photo of a.", "bag a photo of a."]),
-])
+@pytest.mark.parametrize(
+    ("position", "sentences"),
+    [
+        ("end", ["a photo of a ankle boot.", "a photo of a bag."]),
+        ("middle", ["a photo ankle boot of a.", "a photo bag of a."]),
+        ("front", ["ankle boot a photo of a.", "bag a photo of a."]),
+    ],
+)
 def test_contexts_set_to_words_equal_the_sentence(clip, position, sentences):
     prompts = ClusterPrompts(clip, NAMES, clusters=2, init="a photo of a", init_std=0.0, position=position)
     expected = clip.model.encode_text(clip.tokenize(sentences)).repeat_interleave(2, dim=0)  # all 77 tokens
@@ -35,7 +38,14 @@ def test_only_requested_rows_are_encoded_and_get_gradients(clip, monkeypatch):
     encode = clip.encode_embeddings
     monkeypatch.setattr(clip, "encode_embeddings", lambda e, ids: seen.append(len(e)) or encode(e, ids))
     prompts.encode(clip, torch.tensor([1, 4])).square().sum().backward()
-    assert seen == [2] and prompts.context.grad.flatten(1).any(1).tolist() == [False, True, False, False, True, False]
+    assert seen == [2] and prompts.context.grad.flatten(1).any(1).tolist() == [
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+    ]
     assert all(parameter.grad is None for parameter in clip.parameters())
 
 
@@ -59,7 +69,9 @@ def test_ablations_encode_each_class_once(clip, arguments, monkeypatch):
 
 def test_hand_written_prompt_is_the_sentence(clip):
     prompts = ClusterPrompts(clip, NAMES, clusters=2, learn=False, template="a drawing of a {}")
-    expected = clip.encode_texts(["a drawing of a ankle boot.", "a drawing of a bag."]).repeat_interleave(2, dim=0)
+    expected = clip.encode_texts(["a drawing of a ankle boot.", "a drawing of a bag."]).repeat_interleave(
+        2, dim=0
+    )
     torch.testing.assert_close(prompts.encode(clip), expected, atol=1e-5, rtol=0)
     assert prompts.nearest_words(clip) == [[]] * 4
 
@@ -84,23 +96,40 @@ def test_restore_faults_change_nothing(clip):
     prompts = ClusterPrompts(clip, NAMES, clusters=2, context=4)
     before, record = prompts.context.clone(), prompts.export()
     for change, message in [
-        ({"format": "x"}, "have format='x'"), ({"position": "front"}, "have position='front', here it is 'end'"),
-        ({"shared": True}, "have shared=True"), ({"prompts": record["prompts"][:3]}, "lack 1 of 4: bag / cluster 1"),
-        ({"prompts": [{**p, "class": "bga" if p["class"] == "bag" else p["class"]} for p in record["prompts"]]},
-         "no class is called 'bga' - did you mean 'bag'"),
-        ({"prompts": [{**p, "context": torch.ones(3, 64)} for p in record["prompts"]]}, r"is \(3, 64\), expected \(4, "
-                                                                                        r"64\)"),
+        ({"format": "x"}, "have format='x'"),
+        ({"position": "front"}, "have position='front', here it is 'end'"),
+        ({"shared": True}, "have shared=True"),
+        ({"prompts": record["prompts"][:3]}, "lack 1 of 4: bag / cluster 1"),
+        (
+            {
+                "prompts": [
+                    {**p, "class": "bga" if p["class"] == "bag" else p["class"]} for p in record["prompts"]
+                ]
+            },
+            "no class is called 'bga' - did you mean 'bag'",
+        ),
+        (
+            {"prompts": [{**p, "context": torch.ones(3, 64)} for p in record["prompts"]]},
+            r"is \(3, 64\), expected \(4, "
+            r"64\)",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             prompts.restore({**record, **change})
     assert torch.equal(before, prompts.context)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"position": "edn"}, "position='edn' must be one of end, middle, front - did you mean 'end'"),
-    ({"template": "a photo"}, "must contain '{}' once"),
-    ({"context": 80}, r"prompt of class 'ankle boot' \(context and name: 82 tokens, .* does not fit into CLIP's 77"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"position": "edn"}, "position='edn' must be one of end, middle, front - did you mean 'end'"),
+        ({"template": "a photo"}, "must contain '{}' once"),
+        (
+            {"context": 80},
+            r"prompt of class 'ankle boot' \(context and name: 82 tokens, .* does not fit into CLIP's 77",
+        ),
+    ],
+)
 def test_faults(clip, arguments, message):
     with pytest.raises(ValueError, match=message):
         ClusterPrompts(clip, NAMES, **arguments)

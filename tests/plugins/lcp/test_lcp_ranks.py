@@ -39,8 +39,12 @@ def stream() -> Stream:
     return Stream(ToyImages(each=24), dict(labelled_fraction=0.34), [Strong()])
 
 
-PLAYER = dict(networks=dict(classifier=dict(type=Labeller)), players=dict(classifier=["classifier"]),
-              phases=[dict(player="classifier")], objectives=dict(labels=dict(type="PseudoLabelCrossEntropy", threshold=0.4)))
+PLAYER = dict(
+    networks=dict(classifier=dict(type=Labeller)),
+    players=dict(classifier=["classifier"]),
+    phases=[dict(player="classifier")],
+    objectives=dict(labels=dict(type="PseudoLabelCrossEntropy", threshold=0.4)),
+)
 
 
 def classifier_game() -> Any:
@@ -53,7 +57,11 @@ def game(**changes: Any) -> Any:
     arguments = config(0)
     for key in ("networks", "players", "objectives"):
         arguments[key] |= PLAYER[key]
-    arguments["phases"] = [dict(player="classifier"), dict(player="discriminator", repeat=2), dict(player="generator")]
+    arguments["phases"] = [
+        dict(player="classifier"),
+        dict(player="discriminator", repeat=2),
+        dict(player="generator"),
+    ]
     arguments["conditioner"] |= dict(classifier="classifier", relabel=True, refresh_share=0.2, **changes)
     return build(arguments, "model")
 
@@ -71,17 +79,32 @@ def measured(folder: Path) -> list[dict[str, float]]:
     """Everything that an evaluation measures, under each kind of BatchNorm statistics."""
     made = game()
     made.prepare(stream())
-    settings = dict(real=ToyImages(each=24), test=ToyImages(each=15, seed=1), extractor=ToyFeatures(), n_fake=40, batch_size=8,
-                    metrics=dict(fid=dict(type="FID"), consistency=dict(type="ClusterConsistency")),
-                    cache_dir=str(folder / "cache"))
-    return [evaluate_game(made, {**settings, "bn": bn}, folder / "metrics.jsonl") for bn in ("running", "batch", "standing")]
+    settings = dict(
+        real=ToyImages(each=24),
+        test=ToyImages(each=15, seed=1),
+        extractor=ToyFeatures(),
+        n_fake=40,
+        batch_size=8,
+        metrics=dict(fid=dict(type="FID"), consistency=dict(type="ClusterConsistency")),
+        cache_dir=str(folder / "cache"),
+    )
+    return [
+        evaluate_game(made, {**settings, "bn": bn}, folder / "metrics.jsonl")
+        for bn in ("running", "batch", "standing")
+    ]
 
 
 def test_an_evaluation_of_two_ranks_is_that_of_one(tmp_path: Path) -> None:
     one, other = testing.run_ranks(measured, tmp_path / "two")
     assert one == other == measured(tmp_path / "one")
-    assert [name.partition("[")[0] for name in one[0]] == ["fid", "cluster-consistency", "cluster-consistency",
-                                                           "pseudo-labeller-accuracy"]
+    assert [name.partition("[")[0] for name in one[0]] == [
+        "fid",
+        "cluster-consistency",
+        "cluster-consistency",
+        "pseudo-labeller-accuracy",
+    ]
     two, alone = (read_records(tmp_path / name / "metrics.jsonl") for name in ("two", "one"))
     assert len(two) == len(alone) == 9
-    assert [(line["metric"], line["values"]) for line in two] == [(line["metric"], line["values"]) for line in alone]
+    assert [(line["metric"], line["values"]) for line in two] == [
+        (line["metric"], line["values"]) for line in alone
+    ]

@@ -1,4 +1,6 @@
-"""LCP as a whole, on two classes of two colours: the game learns what each cluster stands for, resumes, and is fair."""
+"""LCP as a whole, on two classes of two colours: the game learns what each cluster stands for, resumes, and
+is fair.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +47,14 @@ def test_everything_moves_but_clip(played):
     _, before, (after, _) = played
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert not any(name.startswith("networks.clip.") for name in moved)
-    for name in ("networks.generator.table", "networks.prompt_discriminator.prompts.context",
-                 "networks.prompt_discriminator.w_unc", "conditioner.clusters.states.0.prototypes",
-                 "conditioner.sampler.bank", "conditioner.coefficients"):
+    for name in (
+        "networks.generator.table",
+        "networks.prompt_discriminator.prompts.context",
+        "networks.prompt_discriminator.w_unc",
+        "conditioner.clusters.states.0.prototypes",
+        "conditioner.sampler.bank",
+        "conditioner.coefficients",
+    ):
         assert name in moved, name
 
 
@@ -79,7 +86,9 @@ def test_names_of_clusters_do_not_matter(played):
 
 
 def test_prompts_tie_clusters_to_what_they_stand_for():
-    """With the class discriminator alone this seed stays at 0.5: in one class the clusters draw each other's colour."""
+    """With the class discriminator alone this seed stays at 0.5: in one class the clusters draw each other's
+    colour.
+    """
     assert consistency(train(seed=1, iterations=60)) > 0.95
 
 

@@ -16,32 +16,41 @@ from toolbox.weights.door import read_weights
 from toolbox.weights.errors import WeightsError
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
-HOW_TO_GET = (f"get {WEIGHTS_NAME} (95 MB, Apache-2.0, sha256 begins 6726825d) from "
-              f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{WEIGHTS_NAME} "
-              f"and pass weights='/path/to/{WEIGHTS_NAME}'")
+HOW_TO_GET = (
+    f"get {WEIGHTS_NAME} (95 MB, Apache-2.0, sha256 begins 6726825d) from "
+    f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{WEIGHTS_NAME} "
+    f"and pass weights='/path/to/{WEIGHTS_NAME}'"
+)
 
 
 class FIDInception(FeatureExtractor):
-    """Inception-v3 in the layout ported from TensorFlow (Heusel et al. 2017), weights from a file of the user's.
+    """Inception-v3 in the layout ported from TensorFlow (Heusel et al. 2017), weights from a file of the
+    user's.
 
     There is no fallback: without the file it cannot be built.
 
     Args:
-        weights: ``pt_inception-2015-12-05-6726825d.pth`` (torch-fidelity's ``weights-inception-...`` is the same), or
-            the same tensors as safetensors.
-        protocol: preprocessing: 'tf' (TTUR, torch-fidelity, NVIDIA), 'pytorch_fid', 'clean' or 'torch_aa'. Numbers of
-            two protocols are not comparable.
-        layer: '2048' (FID), '64', '192' or '768' (for few images; another scale), 'logits_unbiased' (1008, for the
-            Inception Score) or 'logits'.
-        sha256: what the file's digest must begin with; None accepts any file that fits (a conversion to safetensors).
+        weights: ``pt_inception-2015-12-05-6726825d.pth`` (torch-fidelity's ``weights-inception-...`` is the
+            same), or the same tensors as safetensors.
+        protocol: preprocessing: 'tf' (TTUR, torch-fidelity, NVIDIA), 'pytorch_fid', 'clean' or 'torch_aa'.
+            Numbers of two protocols are not comparable.
+        layer: '2048' (FID), '64', '192' or '768' (for few images; another scale), 'logits_unbiased' (1008,
+            for the Inception Score) or 'logits'.
+        sha256: what the file's digest must begin with; None accepts any file that fits (a conversion to
+            safetensors).
 
     Raises:
         FileNotFoundError: when the file is missing, saying which and how to get it.
         ValueError: for an unknown protocol or layer, another digest, or tensors that do not fit.
     """
 
-    def __init__(self, weights: str | Path | None = None, protocol: str = "tf", layer: str | int = "2048",
-                 sha256: str | None = "6726825d") -> None:
+    def __init__(
+        self,
+        weights: str | Path | None = None,
+        protocol: str = "tf",
+        layer: str | int = "2048",
+        sha256: str | None = "6726825d",
+    ) -> None:
         super().__init__()
         self.protocol = check_protocol(protocol)
         self.layer = _checked_layer(str(layer))
@@ -59,7 +68,9 @@ class FIDInception(FeatureExtractor):
 
     @property
     def base(self) -> FIDInception | None:
-        """For logits: the same network up to its last activations, so that FID and IS share one pass; else None."""
+        """For logits: the same network up to its last activations, so that FID and IS share one pass; else
+        None.
+        """
         return self.at("2048") if self.layer.startswith("logits") else None
 
     def at(self, layer: str) -> FIDInception:
@@ -104,7 +115,9 @@ def read_tensors(weights: str | Path | None, sha256: str | None = None) -> dict[
     try:
         return read_weights(path).state_dict()
     except WeightsError as error:
-        raise ValueError(f"weights={str(path)!r} cannot be read as tensors ({error}): {HOW_TO_GET}") from error
+        raise ValueError(
+            f"weights={str(path)!r} cannot be read as tensors ({error}): {HOW_TO_GET}"
+        ) from error
 
 
 def load_strictly(network: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -118,11 +131,16 @@ def load_strictly(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     tensors = {**counters, **tensors}
     problems = [f"missing {key}" for key in own if key not in tensors]
     problems += [f"unknown {key}" for key in tensors if key not in own]
-    problems += [f"{key} is {tuple(tensors[key].shape)}, not {tuple(own[key].shape)}" for key in own
-                 if key in tensors and tensors[key].shape != own[key].shape]
+    problems += [
+        f"{key} is {tuple(tensors[key].shape)}, not {tuple(own[key].shape)}"
+        for key in own
+        if key in tensors and tensors[key].shape != own[key].shape
+    ]
     if problems:
-        raise ValueError(f"weights do not fit FID's Inception: {'; '.join(problems[:5])} ({len(problems)} in all). "
-                         f"torchvision's Inception is another network; {HOW_TO_GET}")
+        raise ValueError(
+            f"weights do not fit FID's Inception: {'; '.join(problems[:5])} ({len(problems)} in all). "
+            f"torchvision's Inception is another network; {HOW_TO_GET}"
+        )
     network.load_state_dict(tensors)
 
 
@@ -140,8 +158,10 @@ def _check_digest(path: Path, sha256: str | None) -> None:
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(sha256.lower()):
-        raise ValueError(f"weights={str(path)!r} has sha256 {found[:16]}..., expected {sha256}...: {HOW_TO_GET}; or "
-                         f"pass sha256=None (or the digest) for a conversion that you trust")
+        raise ValueError(
+            f"weights={str(path)!r} has sha256 {found[:16]}..., expected {sha256}...: {HOW_TO_GET}; or "
+            f"pass sha256=None (or the digest) for a conversion that you trust"
+        )
 
 
 def _digest(network: nn.Module) -> str:

@@ -1,6 +1,7 @@
 """How 8-bit images reach the Inception network: four published ways, which give four different FIDs.
 
-Source of the comparison: Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN evaluation".
+Source of the comparison: Parmar et al. 2022, "On aliased resizing and surprising subtleties in GAN
+evaluation".
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 
 
 def tf1_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """TensorFlow 1's bilinear resize: output i looks at i * in/out (no half-pixel offset), no antialiasing."""
+    """TensorFlow 1's bilinear resize: output i looks at i * in/out (no half-pixel offset), no
+    antialiasing.
+    """
     for axis, length in ((-2, size[0]), (-1, size[1])):
         old = images.shape[axis]
         position = torch.arange(length, device=images.device, dtype=torch.float32) * (old / length)
@@ -34,8 +37,10 @@ def pil_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
     from PIL import Image
 
     channels = images.flatten(0, 1).cpu().numpy().astype(np.float32)
-    resized = [np.asarray(Image.fromarray(channel).resize(size[::-1], Image.Resampling.BICUBIC))
-               for channel in channels]
+    resized = [
+        np.asarray(Image.fromarray(channel).resize(size[::-1], Image.Resampling.BICUBIC))
+        for channel in channels
+    ]
     stacked = torch.from_numpy(np.stack(resized)).clamp(0, 255)
     return stacked.view(*images.shape[:2], *size).to(images.device)
 
@@ -77,7 +82,8 @@ def preprocess(images: Tensor, protocol: str, size: int = 299) -> Tensor:
 
     Args:
         images: (N, 3, H, W) uint8.
-        protocol: 'tf' (TTUR, torch-fidelity, NVIDIA), 'pytorch_fid', 'clean' (clean-fid) or 'torch_aa' (torchmetrics).
+        protocol: 'tf' (TTUR, torch-fidelity, NVIDIA), 'pytorch_fid', 'clean' (clean-fid) or 'torch_aa'
+            (torchmetrics).
         size: side of the network's input.
     """
     resize, offset, scale = PROTOCOLS[check_protocol(protocol)]

@@ -1,4 +1,6 @@
-"""The metrics as functions of arrays: numpy in, floats out, float64 inside. Usable without the rest of the toolbox."""
+"""The metrics as functions of arrays: numpy in, floats out, float64 inside. Usable without the rest of the
+toolbox.
+"""
 
 from toolbox.metrics.functional.accuracy import accuracy_scores
 from toolbox.metrics.functional.clustering import (
@@ -14,7 +16,23 @@ from toolbox.metrics.functional.kid import kernel_distance, subset_indices, subs
 from toolbox.metrics.functional.matching import Matching, matched_iou, matched_iou_per_image
 from toolbox.metrics.functional.precision_recall import neighbour_radii, precision_recall
 
-__all__ = ["Matching", "accuracy_scores", "adjusted_mutual_information", "adjusted_rand_index",
-           "agreement_per_class", "contingency_matrix", "few_sample_distance", "frechet_distance",
-           "frechet_from_features", "inception_score", "kernel_distance", "matched_iou", "matched_iou_per_image",
-           "neighbour_radii", "precision_recall", "purity", "subset_indices", "subset_kernel_distances"]
+__all__ = [
+    "Matching",
+    "accuracy_scores",
+    "adjusted_mutual_information",
+    "adjusted_rand_index",
+    "agreement_per_class",
+    "contingency_matrix",
+    "few_sample_distance",
+    "frechet_distance",
+    "frechet_from_features",
+    "inception_score",
+    "kernel_distance",
+    "matched_iou",
+    "matched_iou_per_image",
+    "neighbour_radii",
+    "precision_recall",
+    "purity",
+    "subset_indices",
+    "subset_kernel_distances",
+]

@@ -24,23 +24,31 @@ def as_features(values: ArrayLike, name: str, at_least: int = 2) -> Floats:
         raise ValueError(f"{name} has {len(array)} rows: at least {at_least} images are needed")
     bad = ~np.isfinite(array).all(axis=1)
     if bad.any():
-        raise ValueError(f"{name}: row {int(bad.argmax())} is not finite ({int(bad.sum())} of {len(array)} rows)")
+        raise ValueError(
+            f"{name}: row {int(bad.argmax())} is not finite ({int(bad.sum())} of {len(array)} rows)"
+        )
     return array
 
 
 def same_width(first: Floats, second: Floats, names: tuple[str, str]) -> None:
     """Both sets must come from one extractor."""
     if first.shape[1] != second.shape[1]:
-        raise ValueError(f"{names[0]} has {first.shape[1]} features and {names[1]} has {second.shape[1]}: "
-                         f"compute both with the same extractor")
+        raise ValueError(
+            f"{names[0]} has {first.shape[1]} features and {names[1]} has {second.shape[1]}: "
+            f"compute both with the same extractor"
+        )
 
 
 def as_labels(values: Any, name: str) -> Integers:
     """An int64 array (n,) of non-negative labels."""
     array = np.asarray(values)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}: expected whole numbers (n,)")
+        raise ValueError(
+            f"{name} has shape {array.shape} and type {array.dtype}: expected whole numbers (n,)"
+        )
     if len(array) and array.min() < 0:
-        raise ValueError(f"{name}: label {int(array.min())} in row {int(array.argmin())}: labels count from 0 "
-                         f"(-1 marks a hidden one: leave those rows out)")
+        raise ValueError(
+            f"{name}: label {int(array.min())} in row {int(array.argmin())}: labels count from 0 "
+            f"(-1 marks a hidden one: leave those rows out)"
+        )
     return array.astype(np.int64)

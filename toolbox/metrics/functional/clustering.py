@@ -1,6 +1,7 @@
 """Agreement of clusters with a known partition, from the contingency matrix.
 
-Sources: adjusted Rand index, Hubert and Arabie 1985; adjusted mutual information, Vinh et al. 2010 (arithmetic mean).
+Sources: adjusted Rand index, Hubert and Arabie 1985; adjusted mutual information, Vinh et al. 2010
+(arithmetic mean).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from toolbox.metrics.functional.checks import Floats, Integers, as_labels
 LARGEST_EXACT = 5_000_000  # above it the expected mutual information is computed on divided counts
 
 
-def contingency_matrix(truth: ArrayLike, clusters: ArrayLike, shape: tuple[int, int] | None = None) -> Integers:
+def contingency_matrix(
+    truth: ArrayLike, clusters: ArrayLike, shape: tuple[int, int] | None = None
+) -> Integers:
     """Counts (R, K) of truth class i in cluster j, int64: matrices of parts add up.
 
     Args:
@@ -49,8 +52,8 @@ def adjusted_mutual_information(contingency: ArrayLike, count_divisor: int | Non
 
     Args:
         contingency: (R, K) counts.
-        count_divisor: counts are floor-divided by it first. None: 1 up to five million counts, 1000 above (there the
-            exact expectation is out of reach; KLiSH's code does the same).
+        count_divisor: counts are floor-divided by it first. None: 1 up to five million counts, 1000 above
+            (there the exact expectation is out of reach; KLiSH's code does the same).
     """
     c = _checked(contingency)
     if count_divisor is None:
@@ -72,22 +75,27 @@ def purity(contingency: ArrayLike) -> float:
 
 
 def agreement_per_class(clusters: ArrayLike, factor: ArrayLike, classes: ArrayLike) -> float:
-    """Mean over classes of the adjusted mutual information between clusters and a known factor inside the class.
+    """Mean over classes of the adjusted mutual information between clusters and a known factor inside the
+    class.
 
     A class in which the factor does not vary tells nothing and is left out.
 
     Args:
-        clusters, factor, classes: (n,) whole numbers: the cluster, the factor's value and the class of each image.
+        clusters, factor, classes: (n,) whole numbers: the cluster, the factor's value and the class of each
+            image.
 
     Raises:
         ValueError: when the factor varies in no class.
     """
-    found, known, labels = (as_labels(v, n) for v, n in
-                            ((clusters, "clusters"), (factor, "factor"), (classes, "classes")))
+    found, known, labels = (
+        as_labels(v, n) for v, n in ((clusters, "clusters"), (factor, "factor"), (classes, "classes"))
+    )
     inside = [labels == c for c in np.unique(labels) if len(np.unique(known[labels == c])) > 1]
     if not inside:
         raise ValueError("factor has one value in every class: there is nothing for clusters to agree with")
-    return float(np.mean([adjusted_mutual_information(contingency_matrix(known[i], found[i])) for i in inside]))
+    return float(
+        np.mean([adjusted_mutual_information(contingency_matrix(known[i], found[i])) for i in inside])
+    )
 
 
 def _checked(contingency: ArrayLike) -> Integers:
@@ -117,7 +125,9 @@ def _mutual_information(c: Integers) -> float:
 
 
 def _expected_mutual_information(rows: Integers, columns: Integers) -> float:
-    """Mean of MI over random tables with these margins (Vinh et al. 2010, eq. 24a): hypergeometric cell counts."""
+    """Mean of MI over random tables with these margins (Vinh et al. 2010, eq. 24a): hypergeometric cell
+    counts.
+    """
     return float(sum(_expected_cell(int(a), int(b), int(rows.sum())) for a in rows for b in columns))
 
 
@@ -126,8 +136,14 @@ def _expected_cell(a: int, b: int, n: int) -> float:
     near = 40 * deviation + 40  # further out, probabilities are below 1e-25 (Bernstein's inequality)
     counts = np.arange(max(1, a + b - n, int(mean - near)), min(a, b, int(mean + near)) + 1, dtype=np.float64)
     margins = _log_factorial(np.array([a, b, n - a, n - b, n], dtype=np.float64))
-    log_p = (margins[:4].sum() - margins[4] - _log_factorial(counts) - _log_factorial(a - counts)
-             - _log_factorial(b - counts) - _log_factorial(n - a - b + counts))
+    log_p = (
+        margins[:4].sum()
+        - margins[4]
+        - _log_factorial(counts)
+        - _log_factorial(a - counts)
+        - _log_factorial(b - counts)
+        - _log_factorial(n - a - b + counts)
+    )
     return float((counts / n * np.log(n * counts / (float(a) * b)) * np.exp(log_p)).sum())
 
 

@@ -1,6 +1,7 @@
 """Frechet distance between Gaussians (FID), without ``scipy.linalg.sqrtm``.
 
-Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule converge to a local Nash equilibrium", eq. 6.
+Source: Heusel et al. 2017, "GANs trained by a two time-scale update rule converge to a local Nash
+equilibrium", eq. 6.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from toolbox.metrics.functional.checks import Floats, as_features, same_width
 logger = logging.getLogger(__name__)
 
 
-def frechet_distance(mean1: ArrayLike, covariance1: ArrayLike, mean2: ArrayLike, covariance2: ArrayLike) -> float:
+def frechet_distance(
+    mean1: ArrayLike, covariance1: ArrayLike, mean2: ArrayLike, covariance2: ArrayLike
+) -> float:
     """|m1 - m2|^2 + tr(C1) + tr(C2) - 2 tr((C1 C2)^(1/2)) of two Gaussians; >= 0, smaller is closer.
 
     Args:
@@ -31,15 +34,18 @@ def frechet_distance(mean1: ArrayLike, covariance1: ArrayLike, mean2: ArrayLike,
     m1, c1 = _gaussian(mean1, covariance1, "1")
     m2, c2 = _gaussian(mean2, covariance2, "2")
     if len(m1) != len(m2):
-        raise ValueError(f"mean1 has {len(m1)} features and mean2 has {len(m2)}: compute both with the same extractor")
+        raise ValueError(
+            f"mean1 has {len(m1)} features and mean2 has {len(m2)}: compute both with the same extractor"
+        )
     return _assemble(m1 - m2, np.trace(c1), np.trace(c2), _trace_of_root(c1, c2))
 
 
 def few_sample_distance(features1: ArrayLike, features2: ArrayLike, ddof: int = 1) -> float:
     """The Frechet distance from features, exact also when there are fewer images than features.
 
-    With centred rows X = (x - mean) / sqrt(n - ddof), tr((C1 C2)^(1/2)) is the nuclear norm of X Y^T: no square root
-    of a singular matrix is taken, where ``frechet_distance`` loses half the digits in the null space.
+    With centred rows X = (x - mean) / sqrt(n - ddof), tr((C1 C2)^(1/2)) is the nuclear norm of X Y^T: no
+    square root of a singular matrix is taken, where ``frechet_distance`` loses half the digits in the null
+    space.
 
     Args:
         features1, features2: (n, D) and (m, D).
@@ -82,7 +88,9 @@ def _assemble(difference: Floats, trace1: float, trace2: float, trace_of_root: f
 def _gaussian(mean: ArrayLike, covariance: ArrayLike, which: str) -> tuple[Floats, Floats]:
     m, c = np.asarray(mean, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
     if m.ndim != 1 or c.shape != (len(m), len(m)):
-        raise ValueError(f"mean{which} has shape {m.shape} and covariance{which} {c.shape}: expected (D,) and (D, D)")
+        raise ValueError(
+            f"mean{which} has shape {m.shape} and covariance{which} {c.shape}: expected (D,) and (D, D)"
+        )
     if not (np.isfinite(m).all() and np.isfinite(c).all()):
         raise ValueError(f"mean{which} or covariance{which} holds values that are not finite")
     return m, (c + c.T) / 2

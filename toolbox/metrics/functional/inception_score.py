@@ -12,17 +12,24 @@ from toolbox.metrics.functional.checks import Floats, as_features
 SplitRule = Literal["boundaries", "drop", "ceil"]
 
 
-def inception_score(logits: ArrayLike, splits: int = 10, rule: SplitRule = "boundaries",
-                    shuffle_seed: int | None = 2020, ddof: int = 0) -> tuple[float, float]:
-    """Mean and standard deviation over splits of exp(mean_i KL(p(c|x_i) || p(c))); between 1 and the class count.
+def inception_score(
+    logits: ArrayLike,
+    splits: int = 10,
+    rule: SplitRule = "boundaries",
+    shuffle_seed: int | None = 2020,
+    ddof: int = 0,
+) -> tuple[float, float]:
+    """Mean and standard deviation over splits of exp(mean_i KL(p(c|x_i) || p(c))); between 1 and the class
+    count.
 
     Args:
         logits: (N, C), one row for each generated image.
         splits: number of parts; each is scored against its own mean prediction.
-        rule: how N is cut. 'boundaries': i*N//S to (i+1)*N//S (OpenAI, StyleGAN, torch-fidelity); 'drop': N//S each,
-            the rest unused (BigGAN-PyTorch, MMagic); 'ceil': ceil(N/S) each, the last shorter (torchmetrics).
-        shuffle_seed: of the permutation before splitting (2020: torch-fidelity's); None keeps the order, which
-            destroys the score of samples ordered by class.
+        rule: how N is cut. 'boundaries': i*N//S to (i+1)*N//S (OpenAI, StyleGAN, torch-fidelity); 'drop':
+            N//S each, the rest unused (BigGAN-PyTorch, MMagic); 'ceil': ceil(N/S) each, the last shorter
+            (torchmetrics).
+        shuffle_seed: of the permutation before splitting (2020: torch-fidelity's); None keeps the order,
+            which destroys the score of samples ordered by class.
         ddof: of the standard deviation (1: torchmetrics).
 
     Raises:
@@ -43,12 +50,12 @@ def inception_score(logits: ArrayLike, splits: int = 10, rule: SplitRule = "boun
 def _split(rows: Floats, splits: int, rule: str) -> list[Floats]:
     n = len(rows)
     if rule == "boundaries":
-        return [rows[i * n // splits:(i + 1) * n // splits] for i in range(splits)]
+        return [rows[i * n // splits : (i + 1) * n // splits] for i in range(splits)]
     if rule == "drop":
-        return [rows[i * (n // splits):(i + 1) * (n // splits)] for i in range(splits)]
+        return [rows[i * (n // splits) : (i + 1) * (n // splits)] for i in range(splits)]
     if rule == "ceil":
         size = -(-n // splits)
-        return [rows[start:start + size] for start in range(0, n, size)]
+        return [rows[start : start + size] for start in range(0, n, size)]
     raise ValueError(f"rule={rule!r}: allowed are {', '.join(map(repr, get_args(SplitRule)))}")
 
 

@@ -21,29 +21,40 @@ def kernel_distance(real: ArrayLike, fake: ArrayLike, degree: int = 3) -> float:
     """
     x, y = as_features(real, "real"), as_features(fake, "fake")
     same_width(x, y, ("real", "fake"))
-    return _mean_off_diagonal(x, degree) + _mean_off_diagonal(y, degree) - 2 * float(_kernel(x, y, degree).mean())
+    return (
+        _mean_off_diagonal(x, degree)
+        + _mean_off_diagonal(y, degree)
+        - 2 * float(_kernel(x, y, degree).mean())
+    )
 
 
-def subset_indices(n_real: int, n_fake: int, subsets: int = 100, size: int = 1000,
-                   seed: int = 2020) -> list[tuple[Integers, Integers]]:
+def subset_indices(
+    n_real: int, n_fake: int, subsets: int = 100, size: int = 1000, seed: int = 2020
+) -> list[tuple[Integers, Integers]]:
     """Row numbers (real, fake) of each subset, drawn without replacement.
 
-    The draw is torch-fidelity's (of each subset the fakes first), so that with its seed 2020 the values are its own.
+    The draw is torch-fidelity's (of each subset the fakes first), so that with its seed 2020 the values are
+    its own.
 
     Raises:
         ValueError: when a set is smaller than a subset.
     """
     if size > min(n_real, n_fake):
-        raise ValueError(f"subset size {size} is more than there are images ({n_real} real, {n_fake} generated); "
-                         f"feed more, or set subset_size to at most {min(n_real, n_fake)} (another protocol)")
+        raise ValueError(
+            f"subset size {size} is more than there are images ({n_real} real, {n_fake} generated); "
+            f"feed more, or set subset_size to at most {min(n_real, n_fake)} (another protocol)"
+        )
     rng = np.random.RandomState(seed)
-    drawn = [(rng.choice(n_fake, size, replace=False), rng.choice(n_real, size, replace=False))
-             for _ in range(subsets)]
+    drawn = [
+        (rng.choice(n_fake, size, replace=False), rng.choice(n_real, size, replace=False))
+        for _ in range(subsets)
+    ]
     return [(real, fake) for fake, real in drawn]
 
 
-def subset_kernel_distances(real: ArrayLike, fake: ArrayLike, indices: Iterable[tuple[ArrayLike, ArrayLike]],
-                            degree: int = 3) -> Floats:
+def subset_kernel_distances(
+    real: ArrayLike, fake: ArrayLike, indices: Iterable[tuple[ArrayLike, ArrayLike]], degree: int = 3
+) -> Floats:
     """Unbiased squared MMD of each subset: KID is their mean, its spread their standard deviation (ddof 0).
 
     Args:

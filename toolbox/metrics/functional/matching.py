@@ -1,8 +1,11 @@
-"""Maximum-matching mIoU: how well clusters segment, once each has been given to the best class (KLiSH, eq. 6 and 7).
+"""Maximum-matching mIoU: how well clusters segment, once each has been given to the best class (KLiSH, eq. 6
+and 7).
 
-    MIoU = max_u 1/n sum_i |C_i n D(u, i)| / |C_i u D(u, i)|,    D(u, i) = union of the clusters j with u_j = i
+    MIoU = max_u 1/n sum_i |C_i n D(u, i)| / |C_i u D(u, i)|
+    D(u, i) = union of the clusters j with u_j = i
 
-with C_i the pixels of truth class i. The assignment u is found greedily (algorithm 2). Only equal numbers of clusters compare.
+with C_i the pixels of truth class i. The assignment u is found greedily (algorithm 2). Only equal numbers of
+clusters compare.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ def matched_iou(contingency: ArrayLike, allow_unmatched: bool = True) -> Matchin
 
     Args:
         contingency: (R, K) counts of truth class i in cluster j, or (I, R, K) of I images, which are summed.
-        allow_unmatched: stop when no assignment raises the mean; False: go on until every cluster belongs to a class.
+        allow_unmatched: stop when no assignment raises the mean; False: go on until every cluster belongs to
+            a class.
 
     Raises:
         ValueError: for anything but counts.
@@ -47,9 +51,11 @@ def matched_iou(contingency: ArrayLike, allow_unmatched: bool = True) -> Matchin
 
 
 def matched_iou_per_image(contingency: ArrayLike, allow_unmatched: bool = False) -> Matching:
-    """Greedy matching with IoU averaged over the images where a class or its clusters occur: the authors' evaluator.
+    """Greedy matching with IoU averaged over the images where a class or its clusters occur: the authors'
+    evaluator.
 
-    It gives every cluster to a class, even where that lowers the score. The published table can only be compared with it.
+    It gives every cluster to a class, even where that lowers the score. The published table can only be
+    compared with it.
 
     Args:
         contingency: (I, R, K) counts of truth class i in cluster j in each image.
@@ -60,24 +66,30 @@ def matched_iou_per_image(contingency: ArrayLike, allow_unmatched: bool = False)
     """
     counts = _checked(contingency)
     if np.ndim(contingency) != 3:
-        raise ValueError(f"contingency has shape {np.shape(contingency)}: expected (I, R, K), one table for each image")
+        raise ValueError(
+            f"contingency has shape {np.shape(contingency)}: expected (I, R, K), one table for each image"
+        )
     return _match(counts, allow_unmatched)
 
 
 def _checked(contingency: ArrayLike) -> Integers:
     counts = np.asarray(contingency)
     if counts.ndim not in (2, 3) or not np.issubdtype(counts.dtype, np.integer):
-        raise ValueError(f"contingency has shape {counts.shape} and type {counts.dtype}: expected whole numbers (R, K) or "
-                         "(I, R, K)")
+        raise ValueError(
+            f"contingency has shape {counts.shape} and type {counts.dtype}: expected whole numbers (R, K) or "
+            "(I, R, K)"
+        )
     if counts.size == 0 or counts.min() < 0:
         raise ValueError("contingency must hold counts >= 0, of at least one class and one cluster")
     return counts.astype(np.int64).reshape(-1, *counts.shape[-2:])
 
 
 def _match(counts: Integers, allow_unmatched: bool) -> Matching:
-    """Give one cluster to one class after the other, always the pair after which the mean is highest; ties: first class, cluster.
+    """Give one cluster to one class after the other, always the pair after which the mean is highest; ties:
+    first class, cluster.
 
-    Intersection and union with a class's clusters are kept, so that a step tries each pair with two additions an image.
+    Intersection and union with a class's clusters are kept, so that a step tries each pair with two additions
+    an image.
     """
     images, classes, clusters = counts.shape
     sizes = counts.sum(axis=1)  # (I, K) pixels of each cluster
@@ -85,7 +97,9 @@ def _match(counts: Integers, allow_unmatched: bool) -> Matching:
     iou, assignment = _class_iou(inside, union), np.full(clusters, -1)
     left, trace = list(range(clusters)), []
     while left:
-        tried = _class_iou(inside[..., None] + counts[..., left], union[..., None] + sizes[:, None, left] - counts[..., left])
+        tried = _class_iou(
+            inside[..., None] + counts[..., left], union[..., None] + sizes[:, None, left] - counts[..., left]
+        )
         means = (iou.sum() - iou[:, None] + tried) / classes
         i, place = np.unravel_index(int(np.argmax(means)), means.shape)
         if allow_unmatched and means[i, place] <= iou.mean():

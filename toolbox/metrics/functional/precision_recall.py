@@ -1,4 +1,6 @@
-"""Precision and recall (Kynkaanniemi et al. 2019, eq. 1-3); density and coverage (Naeem et al. 2020, eq. 4-5)."""
+"""Precision and recall (Kynkaanniemi et al. 2019, eq. 1-3); density and coverage (Naeem et al. 2020, eq.
+4-5).
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,9 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 3, block: int = 
         block: rows of the distance matrix held at a time; changes memory, not the value.
 
     Returns:
-        'precision': share of fakes inside a real ball, [0, 1]; 'recall': share of reals inside a fake ball, [0, 1];
-        'density': real balls around a fake, over k, [0, inf); 'coverage': share of real balls that hold a fake, [0, 1].
+        'precision': share of fakes inside a real ball, [0, 1]; 'recall': share of reals inside a fake ball,
+        [0, 1]; 'density': real balls around a fake, over k, [0, inf); 'coverage': share of real balls that
+        hold a fake, [0, 1].
 
     Raises:
         ValueError: when a set has not more than k images.
@@ -36,15 +39,21 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 3, block: int = 
         inside_real += in_real_ball.sum(axis=0)
         covered[rows] = in_real_ball.any(axis=1)
         inside_fake[rows] = (distances <= fake_radii[None]).any(axis=1)
-    return {"precision": float((inside_real > 0).mean()), "recall": float(inside_fake.mean()),
-            "density": float(inside_real.sum() / (k * len(y))), "coverage": float(covered.mean())}
+    return {
+        "precision": float((inside_real > 0).mean()),
+        "recall": float(inside_fake.mean()),
+        "density": float(inside_real.sum() / (k * len(y))),
+        "coverage": float(covered.mean()),
+    }
 
 
 def neighbour_radii(features: ArrayLike, k: int = 3, block: int = 2048) -> Floats:
     """Distance (n,) of each row of ``features`` (n, D) to its k-th nearest other row."""
     x = as_features(features, "features")
     if not 1 <= k < len(x):
-        raise ValueError(f"k={k}: allowed are 1 to {len(x) - 1}, one less than the number of images ({len(x)})")
+        raise ValueError(
+            f"k={k}: allowed are 1 to {len(x) - 1}, one less than the number of images ({len(x)})"
+        )
     x = x - x.mean(axis=0)
     radii = np.empty(len(x))
     for rows, distances in _distance_blocks(x, x, block):

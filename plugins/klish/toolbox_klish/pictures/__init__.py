@@ -8,6 +8,23 @@ from toolbox_klish.pictures.step import Step, confidence, draw_step, merge_step
 from toolbox_klish.pictures.toy import draw_toy
 from toolbox_klish.pictures.tree import draw_tree, leaf_places
 
-__all__ = ["Panel", "Step", "confidence", "distinct_colours", "draw_bars", "draw_clusters", "draw_grid", "draw_iou", "draw_maps",
-           "draw_step", "draw_strip", "draw_toy", "draw_tree", "leaf_places", "matched_colours", "merge_step", "paint",
-           "tree_colours"]
+__all__ = [
+    "Panel",
+    "Step",
+    "confidence",
+    "distinct_colours",
+    "draw_bars",
+    "draw_clusters",
+    "draw_grid",
+    "draw_iou",
+    "draw_maps",
+    "draw_step",
+    "draw_strip",
+    "draw_toy",
+    "draw_tree",
+    "leaf_places",
+    "matched_colours",
+    "merge_step",
+    "paint",
+    "tree_colours",
+]

@@ -13,8 +13,12 @@ INK, FAINT, LINE, BAR, LOW = "#26262a", "#707078", "#e2e0db", "#2b6cb0", "#c2410
 _DPI = 144
 
 
-def new_figure(width: float, height: float, title: str = "", panels: tuple[int, int] = (1, 1)) -> tuple[Any, Any]:
-    """A figure of ``width`` x ``height`` inches, and its axes (one, or an array of ``panels`` rows and columns)."""
+def new_figure(
+    width: float, height: float, title: str = "", panels: tuple[int, int] = (1, 1)
+) -> tuple[Any, Any]:
+    """A figure of ``width`` x ``height`` inches, and its axes (one, or an array of ``panels`` rows and
+    columns).
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white", layout="constrained")

@@ -18,8 +18,9 @@ _ONE_ABOVE_OTHER = 8  # more clusters stand in two columns
 _FADE, _PAPER = 0.35, 0.55  # of what is not lit: contrast, and the grey that it moves to, in [-1, 1]
 
 
-def draw_clusters(images: Tensor, labels: Labels, texts: Sequence[str], path: str | Path, title: str = "",
-                  columns: int = 4) -> Path:
+def draw_clusters(
+    images: Tensor, labels: Labels, texts: Sequence[str], path: str | Path, title: str = "", columns: int = 4
+) -> Path:
     """A sheet to tell by eye what each cluster is.
 
     Args:
@@ -33,8 +34,11 @@ def draw_clusters(images: Tensor, labels: Labels, texts: Sequence[str], path: st
     sheet = Sheet([columns] if down == len(texts) else [columns, columns], title, size)
     for first in range(down):
         shown = range(first, len(texts), down)
-        sheet.row([texts[cluster] for cluster in shown], torch.cat([_lit(images, labels, cluster, columns) for cluster in shown]),
-                  smooth=True)
+        sheet.row(
+            [texts[cluster] for cluster in shown],
+            torch.cat([_lit(images, labels, cluster, columns) for cluster in shown]),
+            smooth=True,
+        )
     return sheet.save(path)
 
 

@@ -1,4 +1,6 @@
-"""What the pictures of a run are made of: new samples of its generator, and what every classifier says of them."""
+"""What the pictures of a run are made of: new samples of its generator, and what every classifier says of
+them.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ class PictureSettings:
     """The ``pictures`` of a clustering run's config.
 
     Args:
-        samples: images a picture. seed: of them; another than that of the fitted images, so that they are new.
+        samples: images a picture. seed: of them; another than that of the fitted images, so that they are
+            new.
         pool: images that each cluster's best examples are chosen from.
         strip: samples that are followed over K.
         step: K of the merge whose confidence maps are shown; None = the merge that led to ``final``.
@@ -54,7 +57,9 @@ class PictureSettings:
         known = [field.name for field in fields(cls)]
         for key, value in arguments.items():
             if key not in known:
-                raise ConfigError(f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}")
+                raise ConfigError(
+                    f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}"
+                )
             if key == "seed":
                 check_type(value, int, "pictures.seed")
                 check_seed(value, "pictures.seed")
@@ -67,8 +72,11 @@ def check_weights(run: ClusterRun) -> None:
     """Raise a ConfigError if the generator is not the one whose features were clustered."""
     fitted = run.record.get("generator", {}).get("fingerprint")
     if fitted is not None and fitted != fingerprint(run.generator):
-        raise ConfigError(f"{run.folder}: the weights of its generator have changed since its features were clustered, so that the "
-                          "clusters do not fit them: put the old weights back, or fit again into another folder")
+        raise ConfigError(
+            f"{run.folder}: the weights of its generator have changed since its features were clustered, so "
+            "that the "
+            "clusters do not fit them: put the old weights back, or fit again into another folder"
+        )
 
 
 class Look:
@@ -76,22 +84,34 @@ class Look:
 
     Args:
         run: fitted. settings: which samples.
-        numbers: numbers of clusters to show; None = those of the run. seed: which fit; None = the run's first.
+        numbers: numbers of clusters to show; None = those of the run. seed: which fit; None = the run's
+            first.
 
     Attributes:
-        tree: the fitted KLiSH, if that is the clusterer that is shown first. final: K of the classifier that is named.
+        tree: the fitted KLiSH, if that is the clusterer that is shown first. final: K of the classifier that
+            is named.
         step: the merge to show, if there is one.
         images: (pool, 3, H, W) in [-1, 1], samples first.
-        labels: {(clusterer, K): (images, h, w)}; over the whole pool for the final classifier and the step, else over the samples.
+        labels: {(clusterer, K): (images, h, w)}; over the whole pool for the final classifier and the step,
+            else over the samples.
         confidences: {cluster: (pool, h, w)} of the clusters of the step.
         notes: what could not be shown, in words.
     """
 
-    def __init__(self, run: ClusterRun, settings: PictureSettings, numbers: Sequence[int] | None = None,
-                 seed: int | None = None) -> None:
+    def __init__(
+        self,
+        run: ClusterRun,
+        settings: PictureSettings,
+        numbers: Sequence[int] | None = None,
+        seed: int | None = None,
+    ) -> None:
         self.run, self.settings = run, settings
         self.notes: list[str] = []
-        self.seed, self.final, self.default = run.seeds[0] if seed is None else seed, int(run.config.final), run.default
+        self.seed, self.final, self.default = (
+            run.seeds[0] if seed is None else seed,
+            int(run.config.final),
+            run.default,
+        )
         for k in numbers or ():
             check_whole("k", k)
         self.numbers = sorted(set(numbers or run.numbers), reverse=True)
@@ -100,7 +120,7 @@ class Look:
         self.tree = model if isinstance(model, KLiSH) else None
         self.step = self._step()
         self.images, self.labels, self.confidences = self._read()
-        self.samples = self.images[:settings.samples]
+        self.samples = self.images[: settings.samples]
 
     @property
     def strip_numbers(self) -> list[int]:
@@ -122,16 +142,18 @@ class Look:
         reference = self.labels.get((self.default, k))
         if reference is None:
             return distinct_colours(k)
-        return matched_colours(labels, k, reference[:len(labels)], self.colours(self.default, k))
+        return matched_colours(labels, k, reference[: len(labels)], self.colours(self.default, k))
 
     def shares(self, name: str, k: int) -> NDArray[np.float64]:
         """(k) share of the samples' pixels."""
-        counts = np.bincount(self.labels[name, k][:self.settings.samples].ravel(), minlength=k)
+        counts = np.bincount(self.labels[name, k][: self.settings.samples].ravel(), minlength=k)
         return np.asarray(counts / counts.sum())
 
     def iou(self, k: int) -> NDArray[np.float64] | None:
         """(k) IoU of the tree's clusters with the rows that they were fitted on, None without a tree."""
-        if self.tree is None or k not in range(self.tree.clusters_ - len(self.tree.iou_) + 1, self.tree.clusters_ + 1):
+        if self.tree is None or k not in range(
+            self.tree.clusters_ - len(self.tree.iou_) + 1, self.tree.clusters_ + 1
+        ):
             return None
         return np.asarray(self.tree.iou_[self.tree.clusters_ - k, :k])
 
@@ -160,11 +182,18 @@ class Look:
             for key, read in wanted.items():
                 found[key].append(read(maps)[0].cpu())
         confidences = torch.stack(found.pop("step")) if "step" in found else torch.empty(0, 0)
-        labels: dict[tuple[str, int], Labels] = {key: torch.stack(parts).numpy().astype(np.int16) for key, parts in found.items()}
-        return torch.stack(images), labels, {cluster: confidences[:, place] for place, cluster in enumerate(self._concerned())}
+        labels: dict[tuple[str, int], Labels] = {
+            key: torch.stack(parts).numpy().astype(np.int16) for key, parts in found.items()
+        }
+        return (
+            torch.stack(images),
+            labels,
+            {cluster: confidences[:, place] for place, cluster in enumerate(self._concerned())},
+        )
 
     def _readers(self, size: int) -> dict[Any, Callable[[list[Tensor]], Tensor]]:
         """{what: function of the maps of one image}."""
+
         def reader(classifier: Any) -> Callable[[list[Tensor]], Tensor]:
             return lambda maps: segment(classifier, maps, size)
 
@@ -189,10 +218,18 @@ class Look:
 
     def _step_keys(self) -> list[Any]:
         """What the picture of the step is made of."""
-        return [] if self.step is None else ["step", (self.default, self.step.k), (self.default, self.step.k - 1)]
+        return (
+            []
+            if self.step is None
+            else ["step", (self.default, self.step.k), (self.default, self.step.k - 1)]
+        )
 
     def _concerned(self) -> list[int]:
         """The clusters of the step: p, q and the runner-up."""
         if self.step is None:
             return []
-        return [cluster for cluster in (self.step.removed, self.step.kept, self.step.runner_up) if cluster is not None]
+        return [
+            cluster
+            for cluster in (self.step.removed, self.step.kept, self.step.runner_up)
+            if cluster is not None
+        ]

@@ -39,8 +39,15 @@ def paint(labels: Labels, colours: Colours) -> Tensor:
     return torch.from_numpy(colours[np.asarray(labels)]).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def draw_maps(images: Tensor, labels: Labels, colours: Colours, texts: Sequence[str], path: str | Path, title: str = "",
-              columns: int = 8) -> Path:
+def draw_maps(
+    images: Tensor,
+    labels: Labels,
+    colours: Colours,
+    texts: Sequence[str],
+    path: str | Path,
+    title: str = "",
+    columns: int = 8,
+) -> Path:
     """Samples, their cluster maps below them, and what each colour is.
 
     Args:
@@ -49,13 +56,15 @@ def draw_maps(images: Tensor, labels: Labels, colours: Colours, texts: Sequence[
     """
     sheet, painted = Sheet(min(columns, len(images)), title, labels.shape[-1]), paint(labels, colours)
     for start in range(0, len(images), columns):
-        sheet.row("samples", images[start:start + columns], smooth=True)
-        sheet.row("clusters", painted[start:start + columns])
+        sheet.row("samples", images[start : start + columns], smooth=True)
+        sheet.row("clusters", painted[start : start + columns])
     sheet.legend(colours, texts)
     return sheet.save(path)
 
 
-def draw_strip(images: Tensor, maps: Mapping[int, Tensor], path: str | Path, title: str = "", columns: int = 10) -> Path:
+def draw_strip(
+    images: Tensor, maps: Mapping[int, Tensor], path: str | Path, title: str = "", columns: int = 10
+) -> Path:
     """A few samples while K falls from left to right.
 
     Args:
@@ -65,40 +74,56 @@ def draw_strip(images: Tensor, maps: Mapping[int, Tensor], path: str | Path, tit
     numbers, size = list(maps), next(iter(maps.values())).shape[-1]
     sheet = Sheet(min(columns, len(numbers)) + 1, title, size)
     for start in range(0, len(numbers), columns):
-        shown = numbers[start:start + columns]
+        shown = numbers[start : start + columns]
         sheet.columns(["sample", *(f"K = {k}" for k in shown)])
         for i in range(len(images)):
-            image, *painted = (_at(tiles[i:i + 1], sheet.tile, mode) for tiles, mode in
-                               [(images, "bilinear"), *((maps[k], "nearest-exact") for k in shown)])
+            image, *painted = (
+                _at(tiles[i : i + 1], sheet.tile, mode)
+                for tiles, mode in [(images, "bilinear"), *((maps[k], "nearest-exact") for k in shown)]
+            )
             sheet.row("", torch.cat([image, *painted]))
     return sheet.save(path)
 
 
 def draw_grid(panels: Sequence[Panel], path: str | Path, title: str = "") -> Path:
-    """All algorithms at all numbers of clusters (Figs. 5 and 7): a block for each number, in it a row for each algorithm.
+    """All algorithms at all numbers of clusters (Figs. 5 and 7): a block for each number, in it a row for
+    each algorithm.
 
     Args:
-        panels: one for each generator, side by side. Blocks and algorithms are those that any of them has; what another lacks
-            stays grey. path: PNG to write. title: line above.
+        panels: one for each generator, side by side. Blocks and algorithms are those that any of them has;
+            what another lacks stays grey. path: PNG to write. title: line above.
     """
-    size = max(painted.shape[-1] for panel in panels for rows in panel.maps.values() for painted in rows.values())
+    size = max(
+        painted.shape[-1] for panel in panels for rows in panel.maps.values() for painted in rows.values()
+    )
     sheet = Sheet([len(panel.images) for panel in panels], title, size)
     sheet.group_titles([panel.title for panel in panels])
-    sheet.row("samples", torch.cat([_at(panel.images, sheet.tile, "bilinear") for panel in panels]), smooth=True)
+    sheet.row(
+        "samples", torch.cat([_at(panel.images, sheet.tile, "bilinear") for panel in panels]), smooth=True
+    )
     for block in dict.fromkeys(block for panel in panels for block in panel.maps):
         sheet.heading(block)
         for algorithm in dict.fromkeys(name for panel in panels for name in panel.maps.get(block, {})):
-            sheet.row(algorithm, torch.cat([_painted(panel, block, algorithm, sheet.tile) for panel in panels]))
+            sheet.row(
+                algorithm, torch.cat([_painted(panel, block, algorithm, sheet.tile) for panel in panels])
+            )
     return sheet.save(path)
 
 
 def _painted(panel: Panel, block: str, algorithm: str, side: int) -> Tensor:
     """(N, 3, side, side) maps, grey where there are none."""
     found = panel.maps.get(block, {}).get(algorithm)
-    return torch.full((len(panel.images), 3, side, side), _NOTHING) if found is None else _at(found, side, "nearest-exact")
+    return (
+        torch.full((len(panel.images), 3, side, side), _NOTHING)
+        if found is None
+        else _at(found, side, "nearest-exact")
+    )
 
 
 def _at(tiles: Tensor, side: int, mode: str) -> Tensor:
     smooth = mode == "bilinear" and side % tiles.shape[-1] != 0
-    return F.interpolate(tiles, (side, side), mode="bilinear", antialias=True) if smooth \
+    return (
+        F.interpolate(tiles, (side, side), mode="bilinear", antialias=True)
+        if smooth
         else F.interpolate(tiles, (side, side), mode="nearest-exact")
+    )

@@ -11,16 +11,35 @@ from toolbox_klish.klish import KLiSH
 
 Colours = NDArray[np.uint8]  # (K, 3) RGB
 
-_FIRST = ((31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189), (140, 86, 75), (227, 119, 194),
-          (188, 189, 34), (23, 190, 207))  # matplotlib's tab10 without its grey
+_FIRST = (
+    (31, 119, 180),
+    (255, 127, 14),
+    (44, 160, 44),
+    (214, 39, 40),
+    (148, 103, 189),
+    (140, 86, 75),
+    (227, 119, 194),
+    (188, 189, 34),
+    (23, 190, 207),
+)  # matplotlib's tab10 without its grey
 _LEVELS = 18  # candidates a channel
 _LIGHTNESS = (0.32, 0.92)  # of the candidates, in OKLab: on white, neither black nor pale
 _CHROMA = (0.06, 0.21)  # likewise: grey is kept for what is not lit, and neon hurts
 # sRGB to OKLab (Ottosson 2020): linear RGB to cones, cube roots of them to lightness and two opponent axes.
-_TO_CONES = np.array([[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
-                      [0.0883024619, 0.2817188376, 0.6299787005]])
-_TO_LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
-                    [0.0259040371, 0.7827717662, -0.8086757660]])
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
 
 
 @cache
@@ -33,7 +52,12 @@ def distinct_colours(n: int) -> Colours:
     candidates = np.stack(np.meshgrid(grid, grid, grid), axis=-1).reshape(-1, 3)
     lab = oklab(candidates)
     chroma = np.hypot(lab[:, 1], lab[:, 2])
-    usable = (lab[:, 0] > _LIGHTNESS[0]) & (lab[:, 0] < _LIGHTNESS[1]) & (chroma > _CHROMA[0]) & (chroma < _CHROMA[1])
+    usable = (
+        (lab[:, 0] > _LIGHTNESS[0])
+        & (lab[:, 0] < _LIGHTNESS[1])
+        & (chroma > _CHROMA[0])
+        & (chroma < _CHROMA[1])
+    )
     candidates, lab = candidates[usable], lab[usable]
     chosen = [np.array(colour, dtype=np.float64) for colour in _FIRST]
     away = ((lab[:, None] - oklab(chosen)) ** 2).sum(axis=2).min(axis=1)
@@ -54,8 +78,9 @@ def oklab(colours: ArrayLike) -> NDArray[np.float64]:
 def tree_colours(model: KLiSH, k: int) -> Colours:
     """(k, 3) colours of the clusters that a merge tree has at ``k``.
 
-    Read from the end: one cluster has the first colour; where one falls apart in two, the larger keeps its colour and the other
-    takes the next. So the first k colours are those at k, and a cluster changes its colour only by being merged.
+    Read from the end: one cluster has the first colour; where one falls apart in two, the larger keeps its
+    colour and the other takes the next. So the first k colours are those at k, and a cluster changes its
+    colour only by being merged.
 
     Raises:
         ValueError: when there is no record of ``k``.
@@ -79,13 +104,18 @@ def _split(numbers: list[int], merge: NDArray[np.int64], sizes: NDArray[np.int64
     return before
 
 
-def matched_colours(labels: NDArray[np.integer], k: int, reference: NDArray[np.integer], colours: Colours) -> Colours:
-    """(k, 3) colours for another clustering of the same pixels: a cluster takes the colour of the one it shares most pixels with.
+def matched_colours(
+    labels: NDArray[np.integer], k: int, reference: NDArray[np.integer], colours: Colours
+) -> Colours:
+    """(k, 3) colours for another clustering of the same pixels: a cluster takes the colour of the one it
+    shares most pixels with.
 
-    Pairs are chosen for the largest number of shared pixels in all; clusters without a partner get colours that nobody has.
+    Pairs are chosen for the largest number of shared pixels in all; clusters without a partner get colours
+    that nobody has.
 
     Args:
-        labels: clusters 0..k-1 of pixels. reference: those of the same pixels by the clustering whose ``colours`` are known.
+        labels: clusters 0..k-1 of pixels. reference: those of the same pixels by the clustering whose
+            ``colours`` are known.
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -55,6 +55,7 @@ class Sheet:
 
     def columns(self, names: Sequence[str]) -> None:
         """Names above the tiles."""
+
         def write(sheet: Any, pen: Any, y: int) -> None:
             for x, name in zip(self._lefts(), names, strict=False):
                 pen.text((x + self.tile // 2, y), name, FAINT, _font(_TEXT), anchor="ma")
@@ -63,6 +64,7 @@ class Sheet:
 
     def group_titles(self, names: Sequence[str]) -> None:
         """Names above the groups of tiles."""
+
         def write(sheet: Any, pen: Any, y: int) -> None:
             for (start, _), name in zip(self._spans(), names, strict=True):
                 pen.text((start, y), name, INK, _font(_TEXT))
@@ -82,7 +84,9 @@ class Sheet:
         names = [name] if isinstance(name, str) else list(name)
         for known, one in zip(self._names, names, strict=False):
             known.append(one)
-        self._bands.append((self.tile + _GAP, lambda sheet, pen, y: self._write_row(sheet, pen, y, names, pixels)))
+        self._bands.append(
+            (self.tile + _GAP, lambda sheet, pen, y: self._write_row(sheet, pen, y, names, pixels))
+        )
 
     def scale(self, colours: Colours, low: str, high: str) -> None:
         """A bar of colours (n, 3) between two texts."""
@@ -93,7 +97,9 @@ class Sheet:
 
         def write(sheet: Any, pen: Any, y: int) -> None:
             pen.text((_MARGIN, y + _SWATCH // 2), low, INK, font, anchor="lm")
-            sheet.paste(Image.fromarray(np.broadcast_to(colours, (_SWATCH, *colours.shape)).copy()), (start, y))
+            sheet.paste(
+                Image.fromarray(np.broadcast_to(colours, (_SWATCH, *colours.shape)).copy()), (start, y)
+            )
             pen.text((start + len(colours) + 8, y + _SWATCH // 2), high, INK, font, anchor="lm")
 
         self._space(10)
@@ -134,13 +140,23 @@ class Sheet:
     def _space(self, height: int) -> None:
         self._bands.append((height, lambda sheet, pen, y: None))
 
-    def _write_row(self, sheet: Any, pen: Any, y: int, names: Sequence[str], pixels: NDArray[np.uint8]) -> None:
+    def _write_row(
+        self, sheet: Any, pen: Any, y: int, names: Sequence[str], pixels: NDArray[np.uint8]
+    ) -> None:
         from PIL import Image
 
         for x, tile in zip(self._lefts(), pixels, strict=False):
             sheet.paste(Image.fromarray(tile), (x, y))
         for (start, _), name in zip(self._spans(), names, strict=False):
-            pen.text((start - 12, y + self.tile // 2), name, INK, _font(_TEXT), anchor="rm", align="right", spacing=5)
+            pen.text(
+                (start - 12, y + self.tile // 2),
+                name,
+                INK,
+                _font(_TEXT),
+                anchor="rm",
+                align="right",
+                spacing=5,
+            )
 
     def _width(self) -> int:
         return self._spans()[-1][1] + _MARGIN
@@ -157,7 +173,11 @@ class Sheet:
 
     def _lefts(self) -> list[int]:
         pitch = self.tile + _GAP
-        return [start + i * pitch for (start, _), n in zip(self._spans(), self.groups, strict=True) for i in range(n)]
+        return [
+            start + i * pitch
+            for (start, _), n in zip(self._spans(), self.groups, strict=True)
+            for i in range(n)
+        ]
 
 
 def tile_size(columns: int, size: int) -> int:

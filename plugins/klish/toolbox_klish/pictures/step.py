@@ -1,4 +1,6 @@
-"""One merge, as Fig. 6 of the paper shows it: how sure the planes of the clusters concerned are, pixel by pixel."""
+"""One merge, as Fig. 6 of the paper shows it: how sure the planes of the clusters concerned are, pixel by
+pixel.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +51,15 @@ def merge_step(model: KLiSH, k: int) -> Step:
     ecos = model.ecos_[at, :k].copy()
     ecos[[removed, kept]] = -1.0
     second = int(ecos.argmax()) if k > 2 else None
-    return Step(k, removed, kept, second, float(model.iou_[at, removed]), float(model.ecos_[at, kept]),
-                float("nan") if second is None else float(ecos[second]))
+    return Step(
+        k,
+        removed,
+        kept,
+        second,
+        float(model.iou_[at, removed]),
+        float(model.ecos_[at, kept]),
+        float("nan") if second is None else float(ecos[second]),
+    )
 
 
 def confidence(scores: Tensor) -> Tensor:
@@ -58,8 +67,16 @@ def confidence(scores: Tensor) -> Tensor:
     return (scores.clamp(-1, 1) + 1) / 2
 
 
-def draw_step(step: Step, images: Tensor, before: Tensor, after: Tensor, confidences: Mapping[int, Tensor], colours: Colours,
-              path: str | Path, title: str = "") -> Path:
+def draw_step(
+    step: Step,
+    images: Tensor,
+    before: Tensor,
+    after: Tensor,
+    confidences: Mapping[int, Tensor],
+    colours: Colours,
+    path: str | Path,
+    title: str = "",
+) -> Path:
     """Samples, clusters before the merge, confidences of p, q and the runner-up, clusters after it.
 
     Args:
@@ -68,7 +85,10 @@ def draw_step(step: Step, images: Tensor, before: Tensor, after: Tensor, confide
         confidences: {cluster: (N, h, w) in [0, 1]}, of p, q and the runner-up.
         colours: (K, 3) RGB of the clusters at K. path: PNG to write. title: line above.
     """
-    roles = {step.removed: f"least separable:\nIoU {step.iou:.2f}", step.kept: f"takes it in:\nECoS {step.ecos:.3f}"}
+    roles = {
+        step.removed: f"least separable:\nIoU {step.iou:.2f}",
+        step.kept: f"takes it in:\nECoS {step.ecos:.3f}",
+    }
     if step.runner_up is not None:
         roles[step.runner_up] = f"runner-up:\nECoS {step.ecos_runner_up:.3f}"
     sheet = Sheet(len(images), title, before.shape[-1])

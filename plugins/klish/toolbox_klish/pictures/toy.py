@@ -20,13 +20,17 @@ from toolbox_klish.toy import three_sets
 _PARTS = 3
 
 
-def draw_toy(path: str | Path, seed: int = 0, first: int = 8, rows: int = 2400, C: float = 100.0) -> tuple[Path, dict[str, float]]:
+def draw_toy(
+    path: str | Path, seed: int = 0, first: int = 8, rows: int = 2400, C: float = 100.0
+) -> tuple[Path, dict[str, float]]:
     """The sets, k-means, AHC (Ward), KASP and KLiSH at three clusters, each with its adjusted Rand index.
 
-    The paper shows such a toy, but not its points nor K0 nor KASP; C = 100 is that of the authors' demonstration.
+    The paper shows such a toy, but not its points nor K0 nor KASP; C = 100 is that of the authors'
+    demonstration.
 
     Args:
-        path: PNG to write. seed: of the points and of k-means. first: K0 of KLiSH and KASP: unknown in the paper.
+        path: PNG to write. seed: of the points and of k-means. first: K0 of KLiSH and KASP: unknown in the
+            paper.
         rows: number of points. C: weight of the hinge.
 
     Returns:
@@ -34,28 +38,43 @@ def draw_toy(path: str | Path, seed: int = 0, first: int = 8, rows: int = 2400, 
     """
     X, truth = three_sets(rows, seed)
     found = toy_clusterings(X, seed, first, C)
-    figure, panels = new_figure(13.5, 3.5, "Three sets that lines can part and centres cannot describe (after Fig. 2), "
-                                           f"{_PARTS} clusters each; K0 = {first}, seed {seed}", (1, 1 + len(found)))
+    figure, panels = new_figure(
+        13.5,
+        3.5,
+        "Three sets that lines can part and centres cannot describe (after Fig. 2), "
+        f"{_PARTS} clusters each; K0 = {first}, seed {seed}",
+        (1, 1 + len(found)),
+    )
     colours = distinct_colours(_PARTS)
     _draw(panels[0], X, colours[truth], "the three sets")
     scores = {name: agreement(truth, labels.labels_) for name, labels in found.items()}
     for axes, (name, classifier) in zip(panels[1:], found.items(), strict=True):
         labels = classifier.labels_
-        _draw(axes, X, matched_colours(labels, _PARTS, truth, colours)[labels], f"{name}\nARI {scores[name]:.2f}")
+        _draw(
+            axes,
+            X,
+            matched_colours(labels, _PARTS, truth, colours)[labels],
+            f"{name}\nARI {scores[name]:.2f}",
+        )
     _draw_lines(panels[-1], found["KLiSH"], X)
     return save_figure(figure, path), scores
 
 
 def toy_clusterings(X: NDArray[np.floating], seed: int, first: int, C: float = 100.0) -> Mapping[str, Any]:
     """{algorithm: classifier of three clusters of X (N, 2), with ``labels_``}."""
-    return {"K-means": LloydKMeans(_PARTS, seed=seed).fit(X), "AHC (Ward)": AHC(_PARTS, seed=seed).fit(X),
-            "KASP": KASP(_PARTS, centres=first, seed=seed).fit(X),
-            "KLiSH": KLiSH(first, C=C, filter_sigma=None, seed=seed).fit(X).cut(_PARTS)}
+    return {
+        "K-means": LloydKMeans(_PARTS, seed=seed).fit(X),
+        "AHC (Ward)": AHC(_PARTS, seed=seed).fit(X),
+        "KASP": KASP(_PARTS, centres=first, seed=seed).fit(X),
+        "KLiSH": KLiSH(first, C=C, filter_sigma=None, seed=seed).fit(X).cut(_PARTS),
+    }
 
 
 def agreement(truth: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
     """Adjusted Rand index of two partitions."""
-    return float(adjusted_rand_index(contingency_matrix(truth, labels, (int(truth.max()) + 1, int(labels.max()) + 1))))
+    return float(
+        adjusted_rand_index(contingency_matrix(truth, labels, (int(truth.max()) + 1, int(labels.max()) + 1)))
+    )
 
 
 def _draw(axes: Any, X: NDArray[np.floating], colours: NDArray[np.uint8], title: str) -> None:

@@ -17,12 +17,19 @@ from toolbox_klish.pictures.palette import tree_colours
 _MOST_NUMBERS = 40  # leaves up to which ECoS is written at the joints
 
 
-def draw_tree(model: KLiSH, path: str | Path, title: str = "", leaves: int | None = None, final: int | None = None,
-              names: Mapping[int, str] | None = None) -> Path:
-    """The merge tree: K falls from left to right, each joint is coloured by the IoU of the cluster that was removed there.
+def draw_tree(
+    model: KLiSH,
+    path: str | Path,
+    title: str = "",
+    leaves: int | None = None,
+    final: int | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Path:
+    """The merge tree: K falls from left to right, each joint is coloured by the IoU of the cluster that was
+    removed there.
 
-    Leaves carry the colour that they have in cluster maps, their number and share of the rows; up to 40 of them, the ECoS with the
-    cluster that took it in stands at each joint.
+    Leaves carry the colour that they have in cluster maps, their number and share of the rows; up to 40 of
+    them, the ECoS with the cluster that took it in stands at each joint.
 
     Args:
         model: fitted. path: PNG to write. title: line above.
@@ -38,14 +45,35 @@ def draw_tree(model: KLiSH, path: str | Path, title: str = "", leaves: int | Non
     for joint in tree.joints:
         for x, y in zip(joint.since, joint.heights, strict=True):
             axes.plot([x, joint.at], [y, y], color=FAINT, linewidth=0.9, zorder=1)
-        axes.plot([joint.at] * 2, joint.heights, color=colours(joint.iou), linewidth=2.6, solid_capstyle="round", zorder=2)
+        axes.plot(
+            [joint.at] * 2,
+            joint.heights,
+            color=colours(joint.iou),
+            linewidth=2.6,
+            solid_capstyle="round",
+            zorder=2,
+        )
         if tree.many <= _MOST_NUMBERS:
-            axes.annotate(f"{joint.ecos:.2f}", (joint.at, max(joint.heights)), (0, -7), textcoords="offset points", ha="center",
-                          fontsize=6, color=FAINT)
+            axes.annotate(
+                f"{joint.ecos:.2f}",
+                (joint.at, max(joint.heights)),
+                (0, -7),
+                textcoords="offset points",
+                ha="center",
+                fontsize=6,
+                color=FAINT,
+            )
     _name_leaves(axes, tree, tree_colours(model, tree.many) / 255, names or {})
     _name_steps(axes, tree, final)
-    bar = figure.colorbar(colours.scale, ax=axes, fraction=0.022, pad=0.01, aspect=25, shrink=min(1, 8 / (0.19 * tree.many)),
-                          anchor=(0, 1))
+    bar = figure.colorbar(
+        colours.scale,
+        ax=axes,
+        fraction=0.022,
+        pad=0.01,
+        aspect=25,
+        shrink=min(1, 8 / (0.19 * tree.many)),
+        anchor=(0, 1),
+    )
     bar.set_label("IoU of the removed cluster", fontsize=8, color=FAINT)
     bar.ax.tick_params(labelsize=7)
     return save_figure(figure, path)
@@ -66,7 +94,9 @@ def leaf_places(merges: NDArray[np.int64], leaves: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class _Joint:
-    """Two branches that meet: when, since when each has been there, how high they are, and the measures of the merge."""
+    """Two branches that meet: when, since when each has been there, how high they are, and the measures of
+    the merge.
+    """
 
     at: int
     since: tuple[int, int]
@@ -82,7 +112,9 @@ class _Tree:
         first = model.clusters_ - many
         if not 0 <= first < len(model.merges_):
             last = model.clusters_ - len(model.merges_) + 1
-            raise ValueError(f"leaves={many!r}: merges are recorded from {model.clusters_} clusters down to {last}")
+            raise ValueError(
+                f"leaves={many!r}: merges are recorded from {model.clusters_} clusters down to {last}"
+            )
         self.many, self.steps = many, model.merges_[first:]
         self.shares = model.sizes_[first, :many] / model.sizes_[first].sum()
         self.heights = leaf_places(self.steps, many)
@@ -115,8 +147,16 @@ def _name_leaves(axes: Any, tree: _Tree, colours: NDArray[np.float64], names: Ma
     texts = [f"{names.get(leaf, leaf)}  {100 * share:.1f} %" for leaf, share in enumerate(tree.shares)]
     axes.set_yticks(tree.heights, texts, parse_math=False)
     axes.tick_params(axis="y", length=0, pad=10)
-    axes.scatter(np.full(tree.many, -0.004), tree.heights, c=colours, marker="s", s=38, clip_on=False, zorder=3,
-                 transform=axes.get_yaxis_transform())
+    axes.scatter(
+        np.full(tree.many, -0.004),
+        tree.heights,
+        c=colours,
+        marker="s",
+        s=38,
+        clip_on=False,
+        zorder=3,
+        transform=axes.get_yaxis_transform(),
+    )
     axes.spines["left"].set_visible(False)
     axes.set_ylim(tree.many - 0.4, -0.8)
 
@@ -129,5 +169,13 @@ def _name_steps(axes: Any, tree: _Tree, final: int | None) -> None:
     axes.set_xlabel(f"number of clusters K that are left after a merge{numbers}", fontsize=8.5, color=FAINT)
     if final is not None and final < tree.many:
         axes.axvline(tree.many - final + 0.5, color=LOW, linewidth=1.0, linestyle=(0, (4, 3)), zorder=0)
-        axes.annotate(f"K = {final}", (tree.many - final + 0.5, 1), (3, -2), xycoords=("data", "axes fraction"),
-                      textcoords="offset points", va="top", fontsize=8, color=INK)
+        axes.annotate(
+            f"K = {final}",
+            (tree.many - final + 0.5, 1),
+            (3, -2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+            color=INK,
+        )
