@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,9 +127,8 @@ def _check_real(conditioner: Conditioner, dataset: Any, game: Any, name: str) ->
     states = []
     for _ in range(2):
         other = copy.deepcopy(conditioner)
-        check_global_rng_untouched(
-            lambda other=other: other.after_iteration(game, sample, rng()), f"{name}.after_iteration"
-        )  # type: ignore[misc]
+        move = functools.partial(other.after_iteration, game, sample)
+        check_global_rng_untouched(lambda move=move: move(rng()), f"{name}.after_iteration")  # type: ignore[misc]
         states.append(other.state_dict())
     same = all(torch.equal(states[0][key], states[1][key]) for key in states[0])
     require(same, f"{name}.after_iteration is not a function of its rng")
