@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from toolbox.checkout import use_checkout
-from toolbox.guard import import_torchvision
+from toolbox.compat import import_torchvision
+from toolbox.source_tree import use_checkout
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("MPLBACKEND", "agg")

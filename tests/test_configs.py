@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from toolbox.config import load_config
-from toolbox.training.summary import explain, summary
+from toolbox.training.explain.iteration import explain
+from toolbox.training.explain.summary import summary
 
 ALL = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 CONFIGS = [path for path in ALL if not path.name.startswith("klish_")]

@@ -18,11 +18,11 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "build": "toolbox.registry",
-    "feature_stream": "toolbox.taps",
-    "load_generator": "toolbox.release",
-    "load_run": "toolbox.release",
+    "feature_stream": "toolbox.features",
+    "load_generator": "toolbox.loading",
+    "load_run": "toolbox.loading",
     "load_config": "toolbox.config",
-    "train": "toolbox.jobs",
+    "train": "toolbox.pipeline",
     "interfaces": "toolbox.interfaces",
 }
 

@@ -9,17 +9,17 @@ from typing import Any
 from toolbox.hookspecs import PLUGIN_API_VERSION, hookimpl
 
 COMPONENTS: dict[str, dict[str, str]] = {
-    "model": {"Game": "toolbox.training.game:Game"},
-    "loop": {"GameLoop": "toolbox.training.loop:GameLoop"},
-    "optim_constructor": {"PlayerOptimizers": "toolbox.training.optimizers:PlayerOptimizers"},
+    "model": {"Game": "toolbox.training.game.game:Game"},
+    "loop": {"GameLoop": "toolbox.training.run.loop:GameLoop"},
+    "optim_constructor": {"PlayerOptimizers": "toolbox.training.run.optimizers:PlayerOptimizers"},
     "hook": {
-        "Checkpoints": "toolbox.training.saving:Checkpoints",
-        "Evaluation": "toolbox.training.evaluation_hook:Evaluation",
-        "Journal": "toolbox.training.hooks:Journal",
-        "ProgressBar": "toolbox.training.hooks:ProgressBar",
-        "ProgressiveGrowing": "toolbox.training.growing:ProgressiveGrowing",
+        "Checkpoints": "toolbox.training.hooks.checkpoints:Checkpoints",
+        "Evaluation": "toolbox.training.hooks.evaluation:Evaluation",
+        "Journal": "toolbox.training.hooks.journal:Journal",
+        "ProgressBar": "toolbox.training.hooks.progress:ProgressBar",
+        "ProgressiveGrowing": "toolbox.training.hooks.growing:ProgressiveGrowing",
         "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",
-        "SegmentationTest": "toolbox.training.segmentation:SegmentationTest",
+        "SegmentationTest": "toolbox.training.hooks.segmentation_test:SegmentationTest",
     },
     "generator": {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",
@@ -63,21 +63,21 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "AdaptiveAugment": "toolbox.models.ada:AdaptiveAugment",
     },
     "conditioner": {
-        "NoConditions": "toolbox.training.conditioners:NoConditions",
-        "ClassConditions": "toolbox.training.conditioners:ClassConditions",
+        "NoConditions": "toolbox.training.game.conditioners:NoConditions",
+        "ClassConditions": "toolbox.training.game.conditioners:ClassConditions",
     },
     "objective": {
-        "HingeAdversarial": "toolbox.training.objectives:HingeAdversarial",
-        "NonSaturatingAdversarial": "toolbox.training.objectives:NonSaturatingAdversarial",
-        "WassersteinAdversarial": "toolbox.training.objectives:WassersteinAdversarial",
-        "R1": "toolbox.training.objectives:R1",
-        "PathLength": "toolbox.training.style_objectives:PathLength",
-        "GradientPenalty": "toolbox.training.progressive_objectives:GradientPenalty",
-        "Drift": "toolbox.training.progressive_objectives:Drift",
-        "AuxiliaryClassifier": "toolbox.training.progressive_objectives:AuxiliaryClassifier",
-        "CrossEntropy": "toolbox.training.objectives:CrossEntropy",
-        "ImageTextContrastive": "toolbox.training.objectives:ImageTextContrastive",
-        "PixelCrossEntropy": "toolbox.training.segmentation_objectives:PixelCrossEntropy",
+        "HingeAdversarial": "toolbox.training.objectives.adversarial:HingeAdversarial",
+        "NonSaturatingAdversarial": "toolbox.training.objectives.adversarial:NonSaturatingAdversarial",
+        "WassersteinAdversarial": "toolbox.training.objectives.adversarial:WassersteinAdversarial",
+        "R1": "toolbox.training.objectives.regularisers:R1",
+        "PathLength": "toolbox.training.objectives.regularisers:PathLength",
+        "GradientPenalty": "toolbox.training.objectives.regularisers:GradientPenalty",
+        "Drift": "toolbox.training.objectives.regularisers:Drift",
+        "AuxiliaryClassifier": "toolbox.training.objectives.classification:AuxiliaryClassifier",
+        "CrossEntropy": "toolbox.training.objectives.classification:CrossEntropy",
+        "ImageTextContrastive": "toolbox.training.objectives.contrastive:ImageTextContrastive",
+        "PixelCrossEntropy": "toolbox.training.objectives.classification:PixelCrossEntropy",
     },
     "dataset": {
         "CIFAR10": "toolbox.data.cifar:CIFAR10",
@@ -95,9 +95,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
     },
     "data_sampler": {
         "StreamSampler": "toolbox.data.stream:StreamSampler",
-        "GrowingBatches": "toolbox.training.growing:GrowingBatches",
+        "GrowingBatches": "toolbox.training.hooks.growing:GrowingBatches",
     },
-    "optim_wrapper": {"FiniteGradients": "toolbox.training.finite:FiniteGradients"},
+    "optim_wrapper": {"FiniteGradients": "toolbox.training.run.optim_wrappers:FiniteGradients"},
     "transform": {
         "HorizontalFlip": "toolbox.data.transforms:HorizontalFlip",
         "WeakAugment": "toolbox.data.transforms:WeakAugment",
@@ -115,7 +115,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ClassifierAccuracy": "toolbox.metrics.classifier:ClassifierAccuracy",
         "ClusterConsistency": "toolbox.metrics.cluster_consistency:ClusterConsistency",
     },
-    "component": {"FirstAvailable": "toolbox.training.available:first_available"},
+    "component": {"FirstAvailable": "toolbox.models.first_available:first_available"},
 }
 
 

@@ -53,7 +53,7 @@ def draw_pictures(sampler: Any, real: Any, folder: Path) -> None:
     """At the end of a run: draw what my components are about into ``folder/pictures/*.png`` (captions through
     ``toolbox.visual.pictures.add_picture``) and ``folder/tables/*.json``; all of it goes into the report.
 
-    ``sampler`` is the trained game's :class:`toolbox.training.sampling.Sampler`, ``real`` the training set's
-    ImageSet (true labels: for looking, not for learning). Do nothing for a game that has none of my
+    ``sampler`` is the trained game's :class:`toolbox.training.game.sampler.Sampler`, ``real`` the training
+    set's ImageSet (true labels: for looking, not for learning). Do nothing for a game that has none of my
     components.
     """

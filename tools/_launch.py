@@ -15,7 +15,7 @@ def launch(*command: str) -> None:
     status.
     """
     sys.path.insert(0, str(ROOT))
-    from toolbox.checkout import use_checkout
+    from toolbox.source_tree import use_checkout
 
     use_checkout(ROOT)
     from toolbox.cli.main import main

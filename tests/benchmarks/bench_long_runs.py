@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from toolbox.config import load_config
-from toolbox.training.building import build_runner
-from toolbox.training.hooks import game_of
+from toolbox.training.hooks.common import game_of
+from toolbox.training.run.build import build_runner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import tiny_run

@@ -18,9 +18,9 @@ from toolbox.interfaces import Condition
 from toolbox.losses.adversarial import hinge
 from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator
 from toolbox.models.diffaugment import DiffAugment
-from toolbox.training.average import Average
-from toolbox.training.building import build_runner
-from toolbox.training.hooks import game_of
+from toolbox.training.game.average import Average
+from toolbox.training.hooks.common import game_of
+from toolbox.training.run.build import build_runner
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 BATCH = 64

@@ -16,7 +16,7 @@ from tests.models.klish_names import klish_stylegan2_state
 from toolbox.cli.main import main
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.registry import build
-from toolbox.weights.release import read_release
+from toolbox.weights.card import read_release
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "weights"))

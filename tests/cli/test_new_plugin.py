@@ -58,7 +58,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_it_is_found_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from toolbox.checkout import SourceFinder, use_plugin
+    from toolbox.source_tree import SourceFinder, use_plugin
 
     folder = write_plugin("paper_three", tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))

@@ -98,7 +98,7 @@ def test_fallback_says_that_it_is_one(tmp_path):
 
 
 def test_no_network_leads_to_the_fallback(tmp_path, monkeypatch):
-    monkeypatch.setattr("toolbox.guard.reachable", lambda url: False)
+    monkeypatch.setattr("toolbox.compat.reachable", lambda url: False)
     data = CIFAR10(tmp_path, download=True, fallback={"type": EmbeddedFashion})
     assert "and no network: using Fashion-MNIST (embedded)" in data.notice
 
@@ -227,7 +227,7 @@ def test_the_download_is_torchvisions_with_its_checksum(tmp_path, monkeypatch):
     import torchvision.datasets.utils as utils
 
     asked = []
-    monkeypatch.setattr("toolbox.guard.reachable", lambda url: True)
+    monkeypatch.setattr("toolbox.compat.reachable", lambda url: True)
     monkeypatch.setattr(utils, "download_url", lambda *arguments: asked.append(arguments))
     with pytest.raises(DataError, match=r"the download did not help"):
         CIFAR10(tmp_path, download=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from toolbox.guard import import_torchvision
+from toolbox.compat import import_torchvision
 from toolbox.interfaces import FeatureExtractor
 from toolbox.models import extractors
 from toolbox.models.extractors import (

@@ -32,7 +32,7 @@ def config_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def trained(config_file: Path, tmp_path: Path) -> Callable[..., Path]:
     """Trains the tiny config: ``trained('name', resume=True, options={...})`` gives the run's folder."""
-    from toolbox.jobs import train
+    from toolbox.pipeline import train
 
     def run(name: str = "run", **arguments: Any) -> Path:
         return train(config_file, work_dir=tmp_path / name, evaluate=False, report=False, **arguments)

@@ -90,9 +90,9 @@ def serve() -> None:
 
 def _import_everything() -> None:
     sys.path.insert(0, str(ROOT))
-    from toolbox.checkout import use_checkout
-    from toolbox.guard import import_torchvision
+    from toolbox.compat import import_torchvision
     from toolbox.plugins import host
+    from toolbox.source_tree import use_checkout
 
     use_checkout(ROOT)
     import_torchvision()
@@ -101,9 +101,9 @@ def _import_everything() -> None:
         "mmengine.runner",
         "tqdm",
         "toolbox.cli.train",
-        "toolbox.jobs",
-        "toolbox.release",
-        "toolbox.training.run",
+        "toolbox.pipeline",
+        "toolbox.loading",
+        "toolbox.training.run.play",
         "toolbox.visual.pictures",
         "toolbox.visual.report",
     ):

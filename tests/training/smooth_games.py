@@ -15,7 +15,7 @@ from toy_games import optimisers
 
 from toolbox import hookimpl
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample, draw_rows
-from toolbox.training.game import Game
+from toolbox.training.game.game import Game
 
 SIZE, CLASSES = 8, 3
 

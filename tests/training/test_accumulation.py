@@ -7,7 +7,7 @@ import torch
 from smooth_games import largest_difference, smooth_game, weights_after
 from toy_games import toy_game
 
-from toolbox.training.game import PlanError
+from toolbox.training.game.game import PlanError
 
 
 @pytest.mark.parametrize("splits", [2, 4])

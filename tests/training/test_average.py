@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import spectral_norm
 
-from toolbox.training.average import Average
+from toolbox.training.game.average import Average
 
 
 def test_singular_vectors_follow_the_averaged_weights() -> None:

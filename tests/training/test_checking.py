@@ -16,8 +16,8 @@ from mmengine import Config
 
 from toolbox.config import ConfigError, _read, load_config, override
 from toolbox.registry import BuildError
-from toolbox.training.checking import check_config
-from toolbox.training.phases import PlanError
+from toolbox.training.checks.config import check_config
+from toolbox.training.game.phases import PlanError
 
 ALL = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 CONFIGS = [path for path in ALL if not path.name.startswith("klish_")]
@@ -337,7 +337,7 @@ def test_what_cannot_be_used_is_found_before_any_time_is_spent(
 def test_what_only_building_finds_is_found_by_a_dry_run(
     tiny: Path, options: dict[str, Any], message: str
 ) -> None:
-    from toolbox.training.summary import summary
+    from toolbox.training.explain.summary import summary
 
     with pytest.raises(ERRORS, match=message):
         summary(load_config(tiny, options=options), memory=False)

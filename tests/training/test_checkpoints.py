@@ -16,6 +16,7 @@ import killing
 import pytest
 import torch
 
+from toolbox.runs.files import copy_whole, sweep, write_text, write_whole
 from toolbox.training.checkpoints import (
     CheckpointError,
     checkpoint_files,
@@ -25,7 +26,6 @@ from toolbox.training.checkpoints import (
     read_checkpoint,
     write_checkpoint,
 )
-from toolbox.training.writing import copy_whole, sweep, write_text, write_whole
 
 Run = Callable[..., Path]
 
@@ -200,7 +200,7 @@ def test_a_damaged_last_checkpoint_of_a_stage(trained: Run) -> None:
 def test_release_and_evaluation_take_the_newest_good_one(
     trained: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from toolbox.release import load_game
+    from toolbox.loading import load_game
 
     folder = trained()
     cut(folder / "iter_5.pth")

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from toolbox.models.biggan import BigGANGenerator
 from toolbox.training.checkpoints import CheckpointError
-from toolbox.training.networks import build_networks
+from toolbox.training.game.networks import build_networks
 
 SMALL = dict(
     type="BigGANGenerator", channels=4, n_conditions=3, image_size=16, latent_dim=78, attention=False

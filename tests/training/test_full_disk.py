@@ -15,8 +15,8 @@ from pathlib import Path
 import killing
 import pytest
 
+from toolbox.runs.files import WriteError, explain_full_disk, write_text
 from toolbox.training.checkpoints import checkpoint_files, fault_of
-from toolbox.training.writing import WriteError, explain_full_disk, write_text
 
 Run = Callable[..., Path]
 OPTIONS = {

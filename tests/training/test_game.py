@@ -25,11 +25,11 @@ from toy_games import (
 )
 
 from toolbox.interfaces import Augment, Turn
-from toolbox.training.average import Average
-from toolbox.training.game import Game, NotFiniteError
-from toolbox.training.phases import PlanError, Weight
-from toolbox.training.randomness import rng_for
-from toolbox.training.turn import GameTurn
+from toolbox.randomness import rng_for
+from toolbox.training.game.average import Average
+from toolbox.training.game.game import Game, NotFiniteError
+from toolbox.training.game.phases import PlanError, Weight
+from toolbox.training.game.turn import GameTurn
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
@@ -342,7 +342,7 @@ def test_adding_an_objective_changes_no_others() -> None:
 
 
 def test_sampling_in_between_changes_nothing() -> None:
-    from toolbox.training.sampling import Sampler
+    from toolbox.training.game.sampler import Sampler
 
     plain, disturbed = toy_game(), toy_game()
     play(plain, 2)
@@ -452,7 +452,7 @@ def test_parts_that_do_not_fit_are_named(changes: dict[str, object], message: st
 
 
 def test_optimisers_and_players_must_agree() -> None:
-    from toolbox.training.optimizers import PlayerOptimizers
+    from toolbox.training.run.optimizers import PlayerOptimizers
 
     adam = dict(optimizer=dict(type="Adam", lr=1e-3))
     with pytest.raises(PlanError, match="no entry for the player 'generator'"):
@@ -487,7 +487,7 @@ def test_lr_mult_scales_one_networks_rate() -> None:
     def step(**changes: object) -> torch.Tensor:
         game = toy_game()
         start = weights_of(game.network("discriminator"))["linear.weight"]
-        from toolbox.training.optimizers import PlayerOptimizers
+        from toolbox.training.run.optimizers import PlayerOptimizers
 
         plain = dict(optimizer=dict(type="SGD", lr=0.1))
         game.train_step(

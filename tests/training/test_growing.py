@@ -16,13 +16,13 @@ from torch import nn
 
 from toolbox.config import load_config
 from toolbox.data.stream import StreamSampler
-from toolbox.jobs import train
 from toolbox.models.growing import faded_images
 from toolbox.models.pggan import PGGANDiscriminator, PGGANGenerator
 from toolbox.models.stylegan import StyleGANGenerator
-from toolbox.training.game import Game
-from toolbox.training.growing import GrowingBatches, Growth, ProgressiveGrowing
-from toolbox.training.phases import PlanError
+from toolbox.pipeline import train
+from toolbox.training.game.game import Game
+from toolbox.training.game.phases import PlanError
+from toolbox.training.hooks.growing import GrowingBatches, Growth, ProgressiveGrowing
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = dict(image_size=16, channel_base=64, channel_max=8)

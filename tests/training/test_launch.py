@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from toolbox.training.launch import LaunchError, processes, read_place
+from toolbox.runs.launch import LaunchError, processes, read_place
 
 SCRIPT = """
 import os, signal, sys, time, torch
 from toolbox import ranks
-from toolbox.training.launch import LaunchError, processes
+from toolbox.runs.launch import LaunchError, processes
 
 try:
     with processes(sys.argv[3], timeout=float(sys.argv[2])):
@@ -127,7 +127,7 @@ def test_each_launcher_tells_the_place(launcher: str, environment: dict[str, str
     ("nodes", "first"), [("node7", "node7"), ("gpu[03-05,9]", "gpu03"), ("a1,a2", "a1"), ("n[12,14]", "n12")]
 )
 def test_the_first_node_of_slurm(monkeypatch: pytest.MonkeyPatch, nodes: str, first: str) -> None:
-    from toolbox.training.launch import _first_host
+    from toolbox.runs.launch import _first_host
 
     monkeypatch.setenv("SLURM_STEP_NODELIST", nodes)
     assert _first_host("slurm") == first

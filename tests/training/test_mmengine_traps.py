@@ -24,8 +24,8 @@ from toolbox.cli.common import read_options
 from toolbox.config import ConfigError, load_config
 from toolbox.data.stream import StreamSampler
 from toolbox.registry import BuildError, build
-from toolbox.training import building
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
+from toolbox.training.run import build as building
 
 ROOT = Path(__file__).resolve().parents[2]
 Made = Callable[..., Any]
@@ -397,7 +397,7 @@ def test_trap_mixed_betas() -> None:
     # torch refuses (0, 0.99): one is an int, the other a float
     from toy_games import toy_game
 
-    from toolbox.training.optimizers import PlayerOptimizers
+    from toolbox.training.run.optimizers import PlayerOptimizers
 
     adam = dict(optimizer=dict(type="Adam", lr=1e-3, betas=[0, 0.99]))
     wrappers = PlayerOptimizers(dict(generator=adam, discriminator=adam))(toy_game())
@@ -418,7 +418,7 @@ def test_trap_mismatched_torchvision(made: Made, tmp_path: Path, monkeypatch: py
     # RuntimeError
     (tmp_path / "torchvision").mkdir()
     (tmp_path / "torchvision" / "__init__.py").write_text(FAKE)
-    code = "from toolbox.guard import import_torchvision; print(import_torchvision().__file__)"
+    code = "from toolbox.compat import import_torchvision; print(import_torchvision().__file__)"
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     answer = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True

@@ -20,9 +20,9 @@ from torch.nn.utils import spectral_norm
 from toy_games import optimisers
 
 from toolbox.models.stylegan2 import StyleGAN2Generator
-from toolbox.training.compiled import Compiled, Entry
-from toolbox.training.phases import Phase
-from toolbox.training.precision import ScaledOptimizer
+from toolbox.training.game.compiled import Compiled, Entry
+from toolbox.training.game.phases import Phase
+from toolbox.training.run.optim_wrappers import ScaledOptimizer
 
 
 class Spy(SmoothDiscriminator):

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from toolbox.cli.main import main
+from toolbox.cli.preset_config import preset_config, preset_text
 from toolbox.config import load_config
 from toolbox.models.stylegan2_presets import NAMES
-from toolbox.training.presets import preset_config, preset_text
-from toolbox.training.summary import explain
+from toolbox.training.explain.iteration import explain
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -26,8 +26,8 @@ OPTIONS: dict[str, Any] = {
 
 def play(config: str, folder: str, resume: bool) -> list[float]:
     """Train with this rank; the first generator weights it ends with."""
-    from toolbox.jobs import train
-    from toolbox.release import load_game
+    from toolbox.loading import load_game
+    from toolbox.pipeline import train
 
     evaluation = dict(
         real=dict(type="EmbeddedFashion", split="test", image_size=8),

@@ -14,7 +14,7 @@ from toy_games import BOTH, ToyGenerator, batch, optimisers, toy_game
 
 from toolbox import ranks
 from toolbox.interfaces import Objective, Turn
-from toolbox.training.exchange import Exchange
+from toolbox.training.game.gradients import Exchange
 
 # -- what each process runs ----------------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ def weights(dtype: torch.dtype, iterations: int, lr: float, changes: Mapping[str
 
 
 def adam_weights(iterations: int) -> dict[str, Tensor]:
-    from toolbox.training.optimizers import PlayerOptimizers
+    from toolbox.training.run.optimizers import PlayerOptimizers
 
     game = smooth_game()
     adam = dict(optimizer=dict(type="Adam", lr=1e-3, betas=(0.0, 0.99)))

@@ -52,7 +52,7 @@ def config_in(folder: Path) -> Path:
 
 
 def train_it(config: str, folder: str, iterations: int, evaluate: bool = False, resume: bool = False) -> str:
-    from toolbox.jobs import train
+    from toolbox.pipeline import train
 
     options = {"train_cfg.max_iters": iterations}
     return str(
@@ -122,7 +122,7 @@ def test_a_checkpoint_goes_either_way(tmp_path: Path, alone: Path, first: str) -
 def train_until_a_signal_to_one(config: str, folder: str, iterations: int) -> str:
     """The first process alone is asked to stop, in the last iteration."""
     from toolbox import ranks
-    from toolbox.training.loop import GameLoop
+    from toolbox.training.run.loop import GameLoop
 
     def iterate(loop: GameLoop, batch: Any, plain: Any = GameLoop._iterate) -> None:
         if ranks.is_main() and loop.iter + 1 == iterations:

@@ -16,7 +16,7 @@ from toy_games import ToyDiscriminator, ToyGenerator, toy_game
 from toolbox import ranks, testing
 from toolbox.interfaces import Augment, Condition, Conditioner, Sample
 from toolbox.registry import build
-from toolbox.training.consistency import RanksDifferError, check_same_on_ranks
+from toolbox.training.game.same_on_ranks import RanksDifferError, check_same_on_ranks
 
 CLASSES = list(build(dict(type="EmbeddedFashion", image_size=8)).classes)
 

@@ -17,10 +17,10 @@ import pytest
 
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError
-from toolbox.training.changes import differences
-from toolbox.training.locking import LockedError, locked
-from toolbox.training.phases import PlanError
-from toolbox.training.record import read_record
+from toolbox.runs.changes import differences
+from toolbox.runs.locking import LockedError, locked
+from toolbox.training.game.phases import PlanError
+from toolbox.training.run.starts import read_record
 
 Run = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,7 @@ def test_the_record_is_complete_and_has_an_entry_for_each_start(trained: Run) ->
 
 def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> None:
     """Named once at the start; sampling and resuming find it in the folder."""
-    from toolbox.jobs import train
+    from toolbox.pipeline import train
 
     text = config_file.read_text()
     config_file.write_text(text[text.index("threads") :])
@@ -188,7 +188,7 @@ def test_a_fault_in_any_stage_is_found_before_the_first(trained: Run, tmp_path: 
 def hold(folder: Path) -> subprocess.Popen[str]:
     """Another process with the folder's lock, which has said so."""
     code = (
-        f"import time; from toolbox.training.locking import locked\nwith locked({str(folder)!r}):\n"
+        f"import time; from toolbox.runs.locking import locked\nwith locked({str(folder)!r}):\n"
         "    print('held', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
@@ -214,7 +214,7 @@ def test_two_runs_in_one_folder_are_refused_and_a_killed_one_blocks_nothing(
 
 def test_a_loaders_worker_that_outlives_its_run_does_not_hold_the_folder(tmp_path: Path) -> None:
     code = (
-        "import os, signal, time; from toolbox.training.locking import locked\nwith "
+        "import os, signal, time; from toolbox.runs.locking import locked\nwith "
         f"locked({str(tmp_path)!r}):\n"
         "    child = os.fork()\n    if not child:\n        time.sleep(20)\n        os._exit(0)\n"
         "    print(child, flush=True)\n    os.kill(os.getpid(), signal.SIGKILL)"

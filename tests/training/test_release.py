@@ -14,12 +14,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from toolbox.loading import export, load_generator, load_run
 from toolbox.plugins import host
-from toolbox.release import export, load_generator, load_run
 from toolbox.training.checkpoints import CheckpointError
-from toolbox.training.networks import build_networks
+from toolbox.training.game.networks import build_networks
+from toolbox.weights.card import card_path, file_sha256, read_release
 from toolbox.weights.errors import WeightsError
-from toolbox.weights.release import card_path, file_sha256, read_release
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 
 from toolbox.cli.main import main
 from toolbox.config import ConfigError
-from toolbox.jobs import reproduce, train
+from toolbox.pipeline import reproduce, train
 
 MEASURED = dict(
     real=dict(type="EmbeddedFashion", image_size=8, split="test"),

@@ -18,8 +18,8 @@ import torch
 from toolbox.config import ConfigError
 from toolbox.data.stream import Stream
 from toolbox.registry import BuildError
-from toolbox.training.evaluation_hook import undisturbed
-from toolbox.training.game import Game
+from toolbox.training.game.game import Game
+from toolbox.training.hooks.evaluation import undisturbed
 
 Run = Callable[..., Path]
 

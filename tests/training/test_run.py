@@ -19,7 +19,7 @@ import torch
 from toolbox.config import ConfigError
 from toolbox.registry import BuildError
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint, write_checkpoint
-from toolbox.training.phases import PlanError
+from toolbox.training.game.phases import PlanError
 
 Run = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +110,7 @@ def test_a_release_samples_from_the_average(trained: Run) -> None:
 def test_a_checkpoint_is_read_under_the_config_it_was_trained_from(trained: Run, config_file: Path) -> None:
     """``toolbox test CONFIG CHECKPOINT``: the config file leaves its classes to the data set."""
     from toolbox.config import load_config
-    from toolbox.release import load_game
+    from toolbox.loading import load_game
 
     game = load_game(trained() / "iter_5.pth", load_config(config_file))
     assert len(game.conditioner.class_names) == 10
@@ -239,7 +239,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_nan_keeps_the_last_good_checkpoint(trained: Run, tmp_path: Path) -> None:
-    from toolbox.training.game import NotFiniteError
+    from toolbox.training.game.game import NotFiniteError
 
     with pytest.raises(NotFiniteError, match=r"iteration 4, .*bad \(of discriminator\)"):
         trained(options={"model.objectives.bad": dict(type="Mean", broken=4)})
@@ -311,7 +311,7 @@ def test_a_fault_is_found_before_the_first_stage(trained: Run, options: dict[str
 def test_a_fault_of_the_evaluation_is_found_before_training(
     config_file: Path, tmp_path: Path, evaluation: dict[str, Any], message: str
 ) -> None:
-    from toolbox.jobs import train
+    from toolbox.pipeline import train
 
     with pytest.raises((ConfigError, BuildError), match=message):
         train(config_file, work_dir=tmp_path / "run", options={"evaluation": evaluation})

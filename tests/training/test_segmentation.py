@@ -17,8 +17,8 @@ from toolbox.interfaces import Condition, Sample
 from toolbox.models.segmenter import UNet
 from toolbox.registry import BuildError, build
 from toolbox.testing import FakeTurn, check_objective, random_sample
-from toolbox.training.run import play
-from toolbox.training.segmentation import SegmentationTest, measure_segmenter
+from toolbox.training.hooks.segmentation_test import SegmentationTest, measure_segmenter
+from toolbox.training.run.play import play
 
 CONFIG = Path(__file__).parents[2] / "configs" / "segmenter_portraits.py"
 TWO = ["ground", "thing"]
@@ -88,7 +88,7 @@ def test_a_run_is_tested_on_the_way_and_at_the_end(run: Path) -> None:
 
 
 def test_resumed_it_measures_again_what_was_after_the_checkpoint(run: Path) -> None:
-    from toolbox.release import load_game
+    from toolbox.loading import load_game
 
     before = (run / "metrics.jsonl").read_text()
     for name in ("iter_6.pth", "done.json"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from toolbox.training.checkpoints import checkpoint_files
-from toolbox.training.game import Game
+from toolbox.training.game.game import Game
 
 Run = Callable[..., Path]
 

@@ -17,9 +17,9 @@ from toolbox.losses.adversarial import non_saturating
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.models.stylegan2_discriminator import StyleGAN2Discriminator
 from toolbox.testing import FakeTurn
-from toolbox.training.game import Game
-from toolbox.training.optimizers import PlayerOptimizers
-from toolbox.training.style_objectives import PathLength
+from toolbox.training.game.game import Game
+from toolbox.training.objectives.regularisers import PathLength
+from toolbox.training.run.optimizers import PlayerOptimizers
 
 TINY = dict(image_size=8, channel_base=64, channel_max=8)
 

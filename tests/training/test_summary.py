@@ -14,11 +14,12 @@ from torch.profiler import ProfilerActivity, profile
 from toolbox.cli.main import main
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import build
-from toolbox.training import memory
-from toolbox.training.building import build_loader, fill_from_data, of_run
-from toolbox.training.optimizers import PlayerOptimizers
-from toolbox.training.stages import MAIN, resolve_weights, stage_config
-from toolbox.training.summary import explain, summary
+from toolbox.training.explain import memory
+from toolbox.training.explain.iteration import explain
+from toolbox.training.explain.summary import summary
+from toolbox.training.run.build import build_loader, fill_from_data, of_run
+from toolbox.training.run.optimizers import PlayerOptimizers
+from toolbox.training.run.stages import MAIN, resolve_weights, stage_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -29,7 +29,7 @@ SMALL = {
 
 def late_losses(folder: Path, options: dict[str, Any]) -> dict[str, float]:
     """Means of each loss over the last iterations."""
-    from toolbox.jobs import train
+    from toolbox.pipeline import train
 
     train(CONFIG, work_dir=folder, quick=True, options={**SMALL, **options}, evaluate=False, report=False)
     lines = [json.loads(line) for line in (folder / "scalars.jsonl").read_text().splitlines()][-LAST:]

@@ -29,8 +29,8 @@ from pickle_makers import (
     torchscript,
 )
 
-from toolbox.weights.door import Weights, read_weights
 from toolbox.weights.errors import WeightsError
+from toolbox.weights.reading import Weights, read_weights
 
 FUZZ = settings(
     derandomize=True,

@@ -24,8 +24,8 @@ from pickle_makers import (
     tensorflow_pickle,
 )
 
-from toolbox.weights.door import read_weights
 from toolbox.weights.errors import WeightsError
+from toolbox.weights.reading import read_weights
 
 
 def read(path: Path, content: bytes) -> Any:

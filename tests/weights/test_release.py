@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-import toolbox.weights.release as module
+import toolbox.weights.card as module
+from toolbox.weights.card import card_path, read_release, write_release
 from toolbox.weights.errors import WeightsError
-from toolbox.weights.release import card_path, read_release, write_release
 
 
 def tensors() -> dict[str, torch.Tensor]:

@@ -51,7 +51,7 @@ def add_launcher_arguments(parser: argparse.ArgumentParser) -> None:
 
 def joined(arguments: argparse.Namespace) -> AbstractContextManager[None]:
     """This process as one of those that the launcher started."""
-    from toolbox.training.launch import processes
+    from toolbox.runs.launch import processes
 
     return processes(arguments.launcher, arguments.rank_timeout)
 

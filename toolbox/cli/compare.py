@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rows = runs, columns = the same latents and conditions; prints the picture's path."""
     load_plugins(arguments)
-    from toolbox.release import load_run
+    from toolbox.loading import load_run
     from toolbox.visual.compare import compare
 
     named = _named(arguments.runs)

@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and print the path; or list."""
     from toolbox.models.from_files import translated
-    from toolbox.weights.door import read_weights
+    from toolbox.weights.card import file_sha256, write_release
     from toolbox.weights.errors import WeightsError
-    from toolbox.weights.release import file_sha256, write_release
+    from toolbox.weights.reading import read_weights
 
     if not arguments.list and not arguments.out:
         raise WeightsError("say where to write with -o OUT.safetensors, or look into the file with --list")

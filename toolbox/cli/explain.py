@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one iteration."""
     load_plugins(arguments)
     from toolbox.config import load_config
-    from toolbox.training.summary import explain
+    from toolbox.training.explain.iteration import explain
 
     print(explain(load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))))
     return 0

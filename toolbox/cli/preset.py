@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write it, and say what to do next."""
-    from toolbox.training.presets import preset_text
-    from toolbox.training.writing import write_text
+    from toolbox.cli.preset_config import preset_text
+    from toolbox.runs.files import write_text
 
     out = Path(arguments.out)
     if out.suffix != ".py":

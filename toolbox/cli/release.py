@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write both files, and print their paths."""
     load_plugins(arguments)
-    from toolbox.release import export
-    from toolbox.weights.release import card_path
+    from toolbox.loading import export
+    from toolbox.weights.card import card_path
 
     out = export(arguments.run, arguments.out, licence=arguments.licence, replace=arguments.force)
     print(f"{out}\n{card_path(out)}")

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play it again and compare: exit code 0 when weights and metrics are the same, else 1."""
-    from toolbox.jobs import reproduce
+    from toolbox.pipeline import reproduce
 
     found = reproduce(
         arguments.run,

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Draw, and print the picture's path."""
     load_plugins(arguments)
-    from toolbox.release import load_run
+    from toolbox.loading import load_run
     from toolbox.visual.grids import save_grid
 
     sampler = load_run(arguments.run, seed=arguments.seed, bn=arguments.bn, device=device_of(arguments))

@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     load_plugins(arguments)
     from toolbox import ranks
     from toolbox.config import load_config
-    from toolbox.training.evaluation import evaluate_run, table
+    from toolbox.pipeline import evaluate_run
+    from toolbox.training.evaluation.measure import table
 
     config = load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))
     changes = {

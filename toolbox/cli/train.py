@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, evaluate, report; the report's path is the last line."""
     load_plugins(arguments)
     from toolbox import ranks
-    from toolbox.jobs import train
+    from toolbox.pipeline import train
 
     options = _options(arguments)
     if arguments.dry_run:
@@ -86,7 +86,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, object]:
 
 def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:
     from toolbox.config import load_config
-    from toolbox.training.summary import summary
+    from toolbox.training.explain.summary import summary
 
     print(summary(load_config(arguments.config, arguments.quick, options)))
     return 0

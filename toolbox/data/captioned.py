@@ -163,7 +163,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from toolbox.guard import import_torchvision
+        from toolbox.compat import import_torchvision
 
         import_torchvision()
         from open_clip import SimpleTokenizer

@@ -273,7 +273,7 @@ def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> 
 
 def _download(root: Path, layout: _Layout) -> str:
     """Fetch the archive, md5 checked. Returns why not, for the notice, when there is no network."""
-    from toolbox.guard import import_torchvision, reachable
+    from toolbox.compat import import_torchvision, reachable
 
     if not reachable(_URL):
         return "no network"

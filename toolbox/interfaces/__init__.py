@@ -12,15 +12,19 @@ FeatureExtractor  images -> vectors
 Segmenter       images -> parts, a pixel at a time
 """
 
+from toolbox.interfaces.augment import Augment
 from toolbox.interfaces.clusterer import Clusterer
+from toolbox.interfaces.conditioner import Conditioner
 from toolbox.interfaces.discriminator import Discriminator
 from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows
+from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.metric import Metric
+from toolbox.interfaces.objective import Objective
 from toolbox.interfaces.prompt_learner import PromptLearner
-from toolbox.interfaces.records import Condition, Record, Sample, concatenate
+from toolbox.interfaces.sample import Condition, Record, Sample, concatenate
 from toolbox.interfaces.segmenter import Segmenter
-from toolbox.interfaces.training import Augment, Conditioner, FeatureExtractor, Objective, Turn
+from toolbox.interfaces.turn import Turn
 
 __all__ = [
     "Augment",

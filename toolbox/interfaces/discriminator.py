@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from toolbox.interfaces.records import Condition
+from toolbox.interfaces.sample import Condition
 
 
 class Discriminator(nn.Module, ABC):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from toolbox.interfaces.records import Condition, Sample
+from toolbox.interfaces.sample import Condition, Sample
 
 
 class Generator(nn.Module, ABC):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from toolbox.interfaces.records import Sample
+from toolbox.interfaces.sample import Sample
 
 
 class Metric(ABC):

@@ -13,7 +13,7 @@ from toolbox.models import clip_text
 from toolbox.models.clip import Clip
 from toolbox.models.clip_features import ClipFeatures
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).parent / "embedded"
 ARCHITECTURE = FOLDER / "clip_embedded_architecture.json"
 WEIGHTS = FOLDER / "clip_embedded.safetensors"
 CARD = FOLDER / "clip_embedded.json"

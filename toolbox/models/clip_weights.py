@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from toolbox.guard import import_torchvision, reachable
-from toolbox.weights.door import read_weights
+from toolbox.compat import import_torchvision, reachable
+from toolbox.weights.reading import read_weights
 
 _OPENAI_KEYS = {
     "input_resolution",

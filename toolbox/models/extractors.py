@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toolbox.guard import import_torchvision
+from toolbox.compat import import_torchvision
 from toolbox.interfaces import FeatureExtractor
 from toolbox.models.classifiers import Normalise
 from toolbox.models.clip_weights import read_state_dict

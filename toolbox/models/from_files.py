@@ -14,9 +14,9 @@ from toolbox.interfaces import Generator
 from toolbox.models import stylegan_layouts as layouts
 from toolbox.models.stylegan2_nvidia import arguments_of
 from toolbox.registry import BuildError, build
-from toolbox.weights.door import Weights, read_weights
+from toolbox.weights.card import SUFFIX, card_path, read_release
 from toolbox.weights.errors import WeightsError
-from toolbox.weights.release import SUFFIX, card_path, read_release
+from toolbox.weights.reading import Weights, read_weights
 from toolbox.weights.strict import misfits
 
 #: Names of the averaged generator, then of any, as NVIDIA, rosinality and genforce write them into files with
@@ -63,7 +63,7 @@ def read_generator(path: str | Path) -> Generator:
     except WeightsError as error:
         raise WeightsError(
             f"{path}: {error}; of another network, give its config: toolbox.build(dict(type=...)), then "
-            "load_state_dict(toolbox.weights.door.read_weights(FILE).tensors)"
+            "load_state_dict(toolbox.weights.reading.read_weights(FILE).tensors)"
         ) from error
     return _filled(config, state, path)
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Segmenter
-from toolbox.weights.door import read_weights
+from toolbox.weights.reading import read_weights
 
-FOLDER = Path(__file__).parent / "weights"
+FOLDER = Path(__file__).parent / "embedded"
 WEIGHTS = FOLDER / "segmenter_embedded.safetensors"
 CARD = FOLDER / "segmenter_embedded.json"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolbox.models.stylegan2 import StyleGAN2Generator
-from toolbox.weights.release import read_card, read_release
+from toolbox.weights.card import read_card, read_release
 
-WEIGHTS = Path(__file__).parent / "weights" / "stylegan2_portraits.safetensors"
+WEIGHTS = Path(__file__).parent / "embedded" / "stylegan2_portraits.safetensors"
 _PREFIX = "networks.generator."
 
 

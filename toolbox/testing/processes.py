@@ -18,7 +18,7 @@ from typing import Any
 _GRACE = 5.0  # seconds that the other ranks have to say what they make of a rank's end
 _PRELOAD = [
     "torch.distributed",
-    "toolbox.training.game",
+    "toolbox.training.game.game",
 ]  # imported once, by the server that all processes are forked from
 
 

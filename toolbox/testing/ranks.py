@@ -13,7 +13,7 @@ from torch import Tensor
 from toolbox import ranks
 from toolbox.testing.common import close, require
 from toolbox.testing.processes import run_ranks
-from toolbox.training.consistency import REDUCE, differences, explain
+from toolbox.training.game.same_on_ranks import REDUCE, differences, explain
 
 NETWORKS = ("networks.", "average.")
 _RATE = 0.01
@@ -83,7 +83,7 @@ def _play(
     from torch.utils.data import default_collate
 
     from toolbox.data.stream import StreamSampler
-    from toolbox.training.optimizers import PlayerOptimizers
+    from toolbox.training.run.optimizers import PlayerOptimizers
 
     game = make_game()
     data = _default_data(game) if make_data is None else make_data()

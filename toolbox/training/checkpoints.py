@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
-from toolbox.training.terminal import say
-from toolbox.training.writing import reason_of, write_whole
+from toolbox.runs.files import reason_of, write_whole
+from toolbox.runs.terminal import say
 from toolbox.weights.archive import verify_archive
-from toolbox.weights.door import read_nested
 from toolbox.weights.errors import WeightsError
+from toolbox.weights.reading import read_nested
 from toolbox.weights.strict import misfits
 
 
@@ -206,3 +207,15 @@ def network_state(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
             f"the checkpoint holds no network {name!r}{near_miss(name, held)}; it holds {', '.join(held)}"
         )
     return dict(state)
+
+
+def use_safe_loader() -> None:
+    """Make mmengine read local checkpoints with ``weights_only=True`` (its own reader fails on current
+    torch).
+    """
+    CheckpointLoader.register_scheme(prefixes="", loader=load_from_file, force=True)
+
+
+def load_from_file(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """What mmengine calls for a local path (it logs the name of this function from the tenth letter on)."""
+    return read_checkpoint(filename)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from toolbox.data.base import to_uint8
-from toolbox.training.writing import write_whole
+from toolbox.runs.files import write_whole
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolbox.training.writing import write_text
+from toolbox.runs.files import write_text
 from toolbox.visual.grids import save_grid
 
 
@@ -20,10 +20,10 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     and no more.
     """
     from toolbox.config import load_config
+    from toolbox.loading import load_run
     from toolbox.plugins import host
     from toolbox.registry import build
-    from toolbox.release import load_run
-    from toolbox.training.terminal import say
+    from toolbox.runs.terminal import say
 
     folder = Path(folder)
     config = load_config(folder / "config.py")

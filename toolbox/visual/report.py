@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from toolbox.training.writing import write_text
+from toolbox.runs.files import write_text
 from toolbox.visual.curves import loss_charts
 from toolbox.visual.embedding import film, film_rules, picture
 from toolbox.visual.markup import Markup, element, join, number

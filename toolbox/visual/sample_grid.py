@@ -7,8 +7,8 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from toolbox.training.hooks import game_of
-from toolbox.training.sampling import Sampler
+from toolbox.training.game.sampler import Sampler
+from toolbox.training.hooks.common import game_of
 from toolbox.visual.grids import save_grid
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolbox.ranks import gather_objects, rank, together
-from toolbox.training.writing import explain_full_disk, write_whole
+from toolbox.runs.files import explain_full_disk, write_whole
 from toolbox_klish.merge import MergeTree
 from toolbox_klish.planes import Planes
 

@@ -93,7 +93,7 @@ class Names:
 
     def write(self, path: str | Path) -> None:
         """The file as above, a name a line; whole or not at all."""
-        from toolbox.training.writing import write_text
+        from toolbox.runs.files import write_text
 
         lines = ",\n".join(
             f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(list(map(int, numbers)))}"

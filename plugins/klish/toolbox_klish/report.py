@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.config import ConfigError
-from toolbox.training.writing import write_text
+from toolbox.runs.files import write_text
 from toolbox.visual.embedding import picture
 from toolbox.visual.markup import Markup, element, join, number
 from toolbox.visual.page import Section, page, page_banner, page_header

@@ -21,10 +21,10 @@ import numpy as np
 import toolbox
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.features import FeatureStream, feature_stream
 from toolbox.interfaces import Clusterer, Generator
+from toolbox.randomness import seeded
 from toolbox.registry import accepted, build, check
-from toolbox.taps import FeatureStream, feature_stream
-from toolbox.training.randomness import seeded
 from toolbox_klish.checks import usable_device
 from toolbox_klish.settings import is_cut, numbers_of, read_config
 

@@ -1,5 +1,5 @@
 """A linear classifier at every pixel of an image: its scores and clusters, from the maps of
-:mod:`toolbox.taps`.
+:mod:`toolbox.features`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.taps import stack_maps
+from toolbox.features import stack_maps
 
 
 def segment(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:

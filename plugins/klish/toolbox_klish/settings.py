@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.catalog import near_miss
+from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError, accepted, check
-from toolbox.training.arguments import check_type, check_types
 
 COMMAND = "klish fit"
 

@@ -108,7 +108,7 @@ class Table:
 
     def write(self, folder: Path) -> None:
         """``table.md`` and ``table.json``, whole or not at all."""
-        from toolbox.training.writing import write_text
+        from toolbox.runs.files import write_text
 
         folder.mkdir(parents=True, exist_ok=True)
         write_text(self.markdown(), folder / "table.md")

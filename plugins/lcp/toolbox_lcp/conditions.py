@@ -17,7 +17,7 @@ from toolbox.data.base import to_tensor
 from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Sample, concatenate
 from toolbox.metrics.functional import agreement_per_class
 from toolbox.registry import build
-from toolbox.training.conditioners import check_classes
+from toolbox.training.game.conditioners import check_classes
 from toolbox_lcp.intra_class import IntraClassClusters
 from toolbox_lcp.layout import ClusterLayout
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from toolbox.training.writing import write_text
+from toolbox.runs.files import write_text
 
 ROWS = {
     "all labels": "toolbox/biggan_cifar",
@@ -77,8 +77,7 @@ def run_one(
     """Train, measure, and keep ``result.json``; ``borrow`` is a run of the same seed whose classifier is the
     same.
     """
-    from toolbox.jobs import train
-    from toolbox.training.evaluation import evaluate_run
+    from toolbox.pipeline import evaluate_run, train
 
     kept = folder / "result.json"
     if kept.is_file():
@@ -111,7 +110,7 @@ def measured_elsewhere(folder: Path) -> dict[str, float]:
     Rows with prompts are trained against the embedded CLIP; in its own features they are judged by what they
     were trained to please.
     """
-    from toolbox.training.evaluation import evaluate_run
+    from toolbox.pipeline import evaluate_run
 
     metrics = dict(
         fid=dict(type="FID"), intra_fid=dict(type="IntraFID"), accuracy=dict(type="ClassifierAccuracy")
@@ -137,9 +136,9 @@ def cluster_agreement(folder: Path) -> dict[str, float]:
     import numpy as np
 
     from toolbox.config import load_config
+    from toolbox.loading import load_game
     from toolbox.metrics.functional.clustering import agreement_per_class
     from toolbox.registry import build
-    from toolbox.release import load_game
     from toolbox_lcp.conditions import ClusterConditions
 
     conditioner = load_game(folder).conditioner

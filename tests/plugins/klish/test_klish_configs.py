@@ -13,8 +13,8 @@ import torch
 
 from toolbox.cli.main import main
 from toolbox.config import ConfigError, load_config
+from toolbox.features import default_layers, feature_stream
 from toolbox.registry import build
-from toolbox.taps import default_layers, feature_stream
 from toolbox_klish.fitting import planned
 from toolbox_klish.settings import KEYS, numbers_of, read_config
 

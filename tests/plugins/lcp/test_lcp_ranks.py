@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from toolbox import testing
 from toolbox.data.stream import Stream
 from toolbox.registry import build
-from toolbox.training.evaluation import evaluate_game, read_records
+from toolbox.training.evaluation.measure import evaluate_game
+from toolbox.training.evaluation.records import read_records
 from toolbox_lcp.toy import CLASSES, ToyFeatures, ToyImages, config
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolbox.config import load_config
-from toolbox.training.summary import explain
+from toolbox.training.explain.iteration import explain
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.extractors.inception_network import LAYERS, InceptionNetwork
 from toolbox.metrics.extractors.preprocess import check_protocol, preprocess
-from toolbox.weights.door import read_weights
 from toolbox.weights.errors import WeightsError
+from toolbox.weights.reading import read_weights
 
 WEIGHTS_NAME = "pt_inception-2015-12-05-6726825d.pth"
 HOW_TO_GET = (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from toolbox.training.writing import write_whole
+from toolbox.runs.files import write_whole
 
 INK, FAINT, LINE, BAR, LOW = "#26262a", "#707078", "#e2e0db", "#2b6cb0", "#c2410c"
 _DPI = 144

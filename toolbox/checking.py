@@ -1,0 +1,141 @@
+"""Names and types of what a config gives, compared with the signatures of what will be built from it."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import torch
+
+from toolbox.catalog import near_miss
+from toolbox.config import ConfigError
+from toolbox.registry import accepted
+
+_SCALARS = (str, bool, int, float)
+
+
+_JUDGED = {str, bool, int, float, list, tuple, dict, set, Sequence, Mapping, Iterable, Path, type(None)}
+
+
+_FILLED_LATER = ("data:", "conditioner:")
+
+
+def check_call(
+    arguments: Mapping[str, Any],
+    function: Any,
+    where: str,
+    besides: Iterable[str] = (),
+    filled: Iterable[str] = (),
+) -> None:
+    """The keys of a dict as arguments of a function or class.
+
+    Args:
+        arguments: the dict.
+        function: what will be called with it.
+        where: dotted path of the key, for the message.
+        besides: keys that mean something else there.
+        filled: arguments that the toolbox fills in.
+
+    Raises:
+        ConfigError: for an unknown key, with the near miss, or a value of the wrong type.
+    """
+    known = [*(name for name in accepted(function) or () if name not in (*filled, *besides)), *besides]
+    check_known(arguments, known, where)
+    check_types({key: value for key, value in arguments.items() if key not in besides}, function, where)
+
+
+def check_known(keys: Any, known: Iterable[str], where: str) -> None:
+    """Every key is a known one.
+
+    Raises:
+        ConfigError: naming the key, the near miss, and what there is.
+    """
+    if not isinstance(keys, Mapping):
+        raise ConfigError(f"{where}={keys!r} must be a dict")
+    names = list(known)
+    for key in keys:
+        if key not in names:
+            raise ConfigError(
+                f"{where} has no key {key!r}{near_miss(str(key), names)}; it has: {', '.join(names)}"
+            )
+
+
+def check_types(arguments: Mapping[str, Any], function: Any, where: str) -> None:
+    """Numbers, strings and truth values against the annotations.
+
+    Raises:
+        ConfigError: naming the argument, the value and what is expected.
+    """
+    hints = _hints(function)
+    for key, value in arguments.items():
+        if key in hints and not _fits(value, hints[key]):
+            name = getattr(function, "__name__", str(function))
+            raise ConfigError(
+                f"{where}.{key}={value!r}: {name} expects {_in_words(hints[key])}, not a "
+                f"{type(value).__name__}"
+            )
+
+
+def check_type(value: Any, hint: Any, where: str) -> None:
+    """One value against one annotation (see :func:`check_types`)."""
+    if not _fits(value, hint):
+        raise ConfigError(f"{where}={value!r} must be {_in_words(hint)}, not a {type(value).__name__}")
+
+
+@functools.cache
+def _hints(function: Any) -> dict[str, Any]:
+    if not isinstance(function, type):
+        return _hints_of(function)
+    found: dict[str, Any] = {}
+    for base in function.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            found = {**_hints_of(vars(base)["__init__"]), **found}
+    return found
+
+
+def _hints_of(function: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(function)
+    except Exception:  # a third party's annotations may name what is not imported: then types are not checked
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a plain value can be meant by an annotation; what cannot be judged fits."""
+    if not isinstance(value, _SCALARS) or (isinstance(value, str) and value.startswith(_FILLED_LATER)):
+        return True
+    kinds = {get_origin(part) or part for part in _parts(hint)} - {torch.Tensor}
+    if not kinds <= _JUDGED:
+        return True
+    if isinstance(value, str):
+        return bool(kinds & {str, Path})
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, int):
+        return bool(kinds & {int, float}) or (bool in kinds and value in (0, 1))
+    return float in kinds or (int in kinds and value.is_integer())
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    if get_origin(hint) in (Union, types.UnionType):
+        return tuple(part for inner in get_args(hint) for part in _parts(inner))
+    return (hint,)
+
+
+def _in_words(hint: Any) -> str:
+    words = {
+        int: "a whole number",
+        float: "a number",
+        str: "a string",
+        bool: "True or False",
+        type(None): "None",
+    }
+    names = [
+        words.get(part, str(getattr(part, "__name__", part)))
+        for part in _parts(hint)
+        if part is not torch.Tensor
+    ]
+    return " or ".join(dict.fromkeys(names))

@@ -1,0 +1,121 @@
+"""Loading what was trained, here or elsewhere: as a generator, or as generator and conditioner together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from toolbox.interfaces import Generator
+from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, load_whole, read_checkpoint
+
+
+def load_run(
+    path: str | Path, config: Any = None, seed: int = 0, bn: str = "running", device: str = "cpu"
+) -> Any:
+    """A trained game as a Sampler.
+
+    Args:
+        path: a run's folder (its newest checkpoint), a checkpoint file, or a release file (safetensors with
+            its card).
+        config: the config; default the ``config.py`` beside the checkpoint. A release has its own.
+        seed, bn: of the Sampler.
+        device: where to put it.
+
+    Raises:
+        CheckpointError: when there is no checkpoint, or it does not fit the config.
+    """
+    from toolbox.training.game.sampler import Sampler
+
+    game = load_game(path, config).to(device)
+    return Sampler(game, seed=seed, bn=bn)
+
+
+def load_game(path: str | Path, config: Any = None) -> Any:
+    """A trained Game, in eval mode (see :func:`load_run`); of a release file, what of it is needed
+    to sample.
+    """
+    from toolbox.training.release import is_release, load_release
+
+    return load_release(path) if is_release(path) else _load(Path(path), config)[0]
+
+
+def export(
+    run: str | Path, out: str | Path, config: Any = None, licence: str = "", replace: bool = False
+) -> Path:
+    """Write a run's averaged generator and its conditioner as a release: ``NAME.safetensors`` and its card
+    ``NAME.json``.
+
+    The card holds config, metrics with their protocol, data, licence, versions and the file's sha256.
+
+    Args:
+        run: a run's folder (its newest checkpoint), or a checkpoint file.
+        out: NAME.safetensors.
+        config: the config; default the one beside the checkpoint.
+        licence: of the weights, in the card.
+        replace: write over files that are there.
+
+    Raises:
+        CheckpointError: when there is no checkpoint, or the config cannot go into a card.
+        WeightsError: when the files cannot be written.
+    """
+    from toolbox.training.release import write_game
+
+    game, used, checkpoint = _load(Path(run), config)
+    return write_game(game, used, checkpoint.parent, out, licence, replace)
+
+
+def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
+    """(game, config, checkpoint's file)."""
+    from toolbox.config import load_config
+    from toolbox.runs.terminal import say
+    from toolbox.training.game.state import check_frozen, frozen_state
+    from toolbox.training.run.build import build_game
+
+    checkpoint = latest_checkpoint(path, say) if path.is_dir() else path
+    if checkpoint is None:
+        raise CheckpointError(f"{path} holds no checkpoint (iter_N.pth); is it the folder of a training run?")
+    contents = read_checkpoint(checkpoint)
+    if config is None:
+        config = load_config(_config_beside(checkpoint))
+    game = build_game(config, deferred=True)
+    check_frozen(game, contents.get("frozen", {}))
+    state = {**frozen_state(game), **contents["state_dict"]}
+    load_whole(game, state, f"checkpoint {checkpoint}")
+    return game.eval(), config, checkpoint
+
+
+def load_generator(path: str | Path, config: Any = None) -> Generator:
+    """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
+
+    Args:
+        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published
+            weights in any known layout (see :func:`toolbox.models.from_files.read_generator`).
+        config: of a checkpoint without one beside it.
+
+    Raises:
+        CheckpointError, WeightsError: for what is none of these, or does not fit.
+    """
+    from toolbox.models.from_files import read_generator
+    from toolbox.training.release import is_release
+
+    path = Path(path)
+    with_config = config is not None or (path.parent / "config.py").is_file() or path.match("iter_*.pth")
+    if not (path.is_dir() or with_config or is_release(path)):
+        return read_generator(path)
+    game = load_game(path, config)
+    return game.network(game.generator, averaged=True)
+
+
+def _config_beside(checkpoint: Path) -> Path:
+    beside = checkpoint.parent / "config.py"
+    if not beside.is_file():
+        card = (
+            f", and no card ({checkpoint.stem}.json) that would make it a release"
+            if checkpoint.suffix == ".safetensors"
+            else ""
+        )
+        raise CheckpointError(
+            f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG "
+            "CHECKPOINT)"
+        )
+    return beside

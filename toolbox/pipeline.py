@@ -1,0 +1,204 @@
+"""The whole job: train, measure, draw, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from toolbox import ranks
+
+
+def train(
+    config: Any,
+    work_dir: str | Path | None = None,
+    quick: bool = False,
+    resume: bool = False,
+    options: Mapping[str, Any] | None = None,
+    evaluate: bool = True,
+    report: bool = True,
+    plugins: Sequence[str | Path] = (),
+    allow_changes: bool = False,
+) -> Path:
+    """Train what a config describes, all its stages, then measure it and write the report.
+
+    In a run of several processes all of them call it; the first one draws and writes the report, the others
+    return.
+
+    Args:
+        config: a config's name or path, or a loaded one.
+        work_dir: the run's folder; default ``runs/<config>`` (``runs/<config>-quick``).
+        quick: the config's small version.
+        resume: continue from the newest checkpoint of the folder; stages that are done are skipped.
+        options: overrides by dotted key.
+        evaluate, report: whether to do these at the end.
+        plugins: plugin files; the run's config keeps them, so that whoever reads the folder need not name
+            them again.
+        allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
+
+    Returns:
+        The run's folder; ``done.json`` in it says that the run was not interrupted.
+
+    Raises:
+        ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
+            spent.
+        WriteError, CheckpointError: when the disk is full.
+        LockedError: when another run is at work in the folder.
+    """
+    from toolbox.runs.files import explain_full_disk, sweep
+    from toolbox.runs.locking import locked
+    from toolbox.training.run.play import play
+
+    if not hasattr(config, "filename"):
+        config = _read_config(config, work_dir, quick, resume, options, plugins)
+    folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
+    config.work_dir = str(folder)
+    with explain_full_disk(folder), locked(folder):
+        ranks.on_main(lambda: sweep(folder))
+        if not play(config, resume, allow_changes):
+            return folder  # interrupted: what follows is for --resume
+        if (
+            evaluate
+            and config.get("evaluation")
+            and not (resume and ranks.on_main(lambda: is_measured(folder)))
+        ):
+            measure(folder)
+        if report and ranks.is_main():
+            draw(folder)
+    return folder
+
+
+def _read_config(
+    name: str | Path,
+    work_dir: str | Path | None,
+    quick: bool,
+    resume: bool,
+    options: Mapping[str, Any] | None,
+    plugins: Sequence[str | Path],
+) -> Any:
+    """The config by name, with the plugins of the run that it continues."""
+    from toolbox.config import load_config
+    from toolbox.runs.changes import kept_config
+
+    stem = Path(str(name)).stem
+    usual = f"runs/{stem}-quick" if quick else f"runs/{stem}"
+    kept = kept_config(Path(work_dir or usual)) if resume else None
+    files = [*plugins, *((kept.get("plugins") if kept is not None else None) or ())]
+    config = load_config(name, quick, options, files)
+    config.setdefault("work_dir", usual)
+    return config
+
+
+def reproduce(
+    run: str | Path, work_dir: str | Path | None = None, allow_data: bool = False, evaluate: bool = True
+) -> Any:
+    """Play a finished run again from what its folder keeps, and compare.
+
+    Args:
+        run: the run's folder.
+        work_dir: where the second run is kept; default ``<run>-again``.
+        allow_data: go on with other training data.
+        evaluate: measure and compare metrics too, where the run has been measured.
+
+    Returns:
+        A :class:`~toolbox.training.run.compare.Comparison`. With ``deterministic``, one process, the same
+        versions and a CPU nothing should differ.
+
+    Raises:
+        ConfigError: for a folder that holds no finished run, or other data than it was made with.
+    """
+    from toolbox.config import load_config
+    from toolbox.training.run.compare import compare_runs, metrics_of
+    from toolbox.training.run.reproduce import check_reproducible, stage_folders
+    from toolbox.training.run.starts import read_record
+
+    folder = Path(run)
+    config = load_config(_kept(folder, "config.py"))
+    check_reproducible(folder, config, read_record(folder), allow_data)
+    again = train(
+        config, work_dir or f"{folder}-again", evaluate=evaluate and bool(metrics_of(folder)), report=False
+    )
+    _kept(again, "done.json")
+    return compare_runs(folder, again, stage_folders(config))
+
+
+def _kept(folder: Path, name: str) -> Path:
+    from toolbox.config import ConfigError
+
+    if not (folder / name).is_file():
+        raise ConfigError(
+            f"{folder} has no {name}: "
+            + (
+                "the run is not finished, continue it with --resume"
+                if name == "done.json"
+                else "is it a run's folder?"
+            )
+        )
+    return folder / name
+
+
+def is_measured(folder: Path) -> bool:
+    """Whether the newest checkpoint's metrics are in ``metrics.jsonl`` already."""
+    from toolbox.training.checkpoints import latest_checkpoint
+    from toolbox.training.evaluation.records import read_records
+
+    newest, path = latest_checkpoint(folder), folder / "metrics.jsonl"
+    if newest is None:
+        return False
+    return any(record.get("checkpoint") == newest.name for record in read_records(path))
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """The config's metrics, said aloud and kept in ``metrics.jsonl`` (collective: each rank measures its
+    share).
+    """
+    from toolbox.runs.terminal import say
+    from toolbox.training.evaluation.measure import table
+
+    say("measuring ...")
+    results = evaluate_run(folder)
+    say(table(results))
+    return results
+
+
+def draw(folder: Path) -> Path:
+    """Pictures, tables and the report."""
+    from toolbox.visual.pictures import draw_run
+    from toolbox.visual.report import write_report
+
+    draw_run(folder)
+    return write_report(folder)
+
+
+def evaluate_run(
+    path: str | Path, config: Any = None, device: str | None = None, **changes: Any
+) -> dict[str, float]:
+    """Metrics of a run's newest checkpoint (or of a checkpoint file), appended to ``metrics.jsonl`` beside
+    it.
+
+    Args:
+        path: a run's folder, or a checkpoint.
+        config: the config; default the one beside the checkpoint.
+        device: default the GPU where there is one.
+        **changes: replace entries of the config's ``evaluation``.
+
+    Returns:
+        {metric's name with protocol: value}.
+    """
+    import torch
+
+    from toolbox.config import load_config
+    from toolbox.loading import load_game
+    from toolbox.training.checkpoints import latest_checkpoint
+    from toolbox.training.evaluation.measure import evaluate_game
+
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    if config is None:
+        config = load_config(folder / "config.py")
+    game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    checkpoint = latest_checkpoint(path) if path.is_dir() else path
+    settings = {**(config.get("evaluation") or {}), **changes}
+    return evaluate_game(
+        game, settings, folder / "metrics.jsonl", checkpoint=str(checkpoint.name if checkpoint else "")
+    )

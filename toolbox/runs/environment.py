@@ -1,0 +1,75 @@
+"""What a run is made with: versions, machine, plugins, git state, seed, command."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolbox import ranks
+from toolbox.plugins import host
+
+
+def environment(config: Any) -> dict[str, Any]:
+    """What a run is made with: versions, machine, plugins with their files' sha256, git state,
+    seed, command.
+    """
+    from importlib import metadata
+
+    versions = {}
+    for name in ("torch", "torchvision", "mmengine", "open_clip_torch", "numpy", "generative-toolbox"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    device = (
+        torch.cuda.get_device_name(0)
+        if torch.cuda.is_available()
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
+    return dict(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=device,
+        versions=versions,
+        plugins=_plugins(),
+        git=_git_state(),
+        processes=ranks.world(),
+        seed=config.get("seed", 0),
+        deterministic=bool(config.get("deterministic", False)),
+        command=shlex.join(sys.argv),
+        started=time.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+
+
+def _plugins() -> dict[str, str]:
+    """{plugin: version, or the file it is with its sha256}."""
+    found = {}
+    for record in host().records:
+        if record.state == "loaded" and record.name != "toolbox":
+            file = Path(record.source)
+            of_file = (
+                f"{file.resolve()} sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+                if file.is_file()
+                else ""
+            )
+            found[record.name] = of_file or record.version
+    return found
+
+
+def _git_state() -> str:
+    folder = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return answer.stdout.strip() or "not a git checkout"

@@ -1,0 +1,186 @@
+"""Measuring a game: real data against generated images, by the config's metrics."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toolbox import ranks
+from toolbox.config import ConfigError
+from toolbox.interfaces import Metric
+from toolbox.randomness import mix
+from toolbox.registry import build
+from toolbox.training.evaluation.records import append_records, read_records
+from toolbox.training.evaluation.settings import check_evaluation
+from toolbox.training.game.sampler import Sampler
+
+
+def evaluate_game(
+    game: Any, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = ""
+) -> dict[str, float]:
+    """Metrics of a game's generator (collective).
+
+    Args:
+        game: the game.
+        settings: ``metrics`` ({name: config}), ``real`` (data set), ``test`` (data set that the
+            pseudo-labeller is tested on), ``extractor`` (of metrics that name none), ``n_fake``,
+            ``batch_size``, ``bn``, ``seed``, ``cache_dir`` (statistics of real data).
+        record: file that gets one JSON line a metric, all of them or none.
+        checkpoint: name kept in the records.
+    """
+    check_evaluation(settings)
+    real = build(settings["real"], "dataset", "evaluation.real")
+    _announce(real)
+    measured = measure_game(game, settings, real)
+    if record is not None:
+        append_records(record, measured.records, checkpoint=checkpoint)
+    return measured.values
+
+
+@dataclass
+class Measured:
+    """What an evaluation found.
+
+    Attributes:
+        values: {metric's name with protocol: value}.
+        scores: {metric's name in the config, with ``.part`` for one of several numbers: (value, higher is
+            better)}.
+        records: what ``metrics.jsonl`` keeps, one a metric.
+    """
+
+    values: dict[str, float]
+    scores: dict[str, tuple[float, bool]]
+    records: list[dict[str, Any]]
+
+
+def measure_game(game: Any, settings: Mapping[str, Any], real: Any) -> Measured:
+    """Metrics of a game's generator against ``real``, the data set of ``settings['real']`` (collective)."""
+    from toolbox.metrics.evaluate import evaluate
+
+    seed = int(settings.get("seed", 0))
+    whole, by_mode = _build_metrics(game, settings)
+    sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
+    passes: list[tuple[Any, dict[str, Metric]]] = [(sampler, whole)] if whole else []
+    passes += [(ModeSampler(sampler), by_mode)] if by_mode else []
+    found: dict[str, float] = {}
+    facts = dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
+    with tempfile.TemporaryDirectory() as scratch:
+        record = Path(scratch) / "records.jsonl"
+        for drawn, metrics in passes:
+            found |= evaluate(
+                drawn,
+                real,
+                list(metrics.values()),
+                int(settings.get("n_fake", 10000)),
+                int(settings.get("batch_size", 100)),
+                seed=seed,
+                record=record,
+                device=game.device,
+                cache_dir=settings.get("cache_dir", "data/statistics"),
+            )
+        records = [{**line, "bn": sampler.bn, **facts} for line in read_records(record)]
+    accuracy = classifier_accuracy(game, settings)
+    records += [
+        dict(metric=name, value=value, values={"": value}, higher_is_better=True, **facts)
+        for name, value in accuracy.items()
+    ]
+    return Measured({**found, **accuracy}, _scores({**whole, **by_mode}, found), records)
+
+
+def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
+    return {
+        key + name.removeprefix(metric.name): (value, metric.higher_is_better)
+        for key, metric in metrics.items()
+        for name, value in found.items()
+        if name == metric.name or name.startswith(f"{metric.name}.")
+    }
+
+
+def _announce(real: Any) -> None:
+    """Before the numbers: what they are measured against."""
+    from toolbox.runs.terminal import say
+
+    if getattr(real, "notice", ""):
+        say(real.notice)
+    say(f"real images: {real.title}, {len(real):,} of them")
+
+
+def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, float]:
+    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} where
+    there is none.
+
+    It bounds how often a generator that learnt from its labels can show the right class. Each rank classifies
+    its share.
+    """
+    name = getattr(game.conditioner, "classifier", None)
+    if name is None or name not in game.networks or not settings.get("test"):
+        return {}
+    from toolbox.metrics.evaluate import real_batches
+
+    test, network = (
+        build(settings["test"], "dataset", "evaluation.test"),
+        game.network(name, averaged=True).eval(),
+    )
+    with torch.no_grad():
+        right = sum(
+            (network(batch.images).argmax(1) == batch.condition.labels).sum()
+            for batch in real_batches(test, 200, game.device)
+        )
+    total = int(ranks.sum_over_ranks(torch.as_tensor(right, device=game.device)))
+    return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": total / len(test)}
+
+
+class ModeSampler:
+    """Image i shows mode (cluster) i mod S alone, of a sampler whose conditioner has modes."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+        self.modes = sampler.game.conditioner.modes()
+
+    def __call__(self, indices: torch.Tensor) -> Any:
+        """Images number ``indices`` (n,)."""
+        return self.sampler(indices, condition=self.modes[indices % len(self.modes)])
+
+
+def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[dict[str, Metric], dict[str, Metric]]:
+    """Metrics of the whole distribution, and those of single modes (clusters), by their names in
+    the config.
+    """
+    extractor = build(settings.get("extractor"), None, "evaluation.extractor")
+    whole: dict[str, Metric] = {}
+    by_mode: dict[str, Metric] = {}
+    for name, config in sorted((settings.get("metrics") or {}).items()):
+        if config is None:
+            continue
+        where = f"evaluation.metrics.{name}"
+        if config["type"] == "ClusterConsistency":
+            if game.conditioner.modes() is not None:
+                by_mode[name] = build(
+                    config,
+                    "metric",
+                    where,
+                    extractor=game.conditioner.extractor,
+                    assign=game.conditioner.assign,
+                )
+        elif "extractor" in config:
+            whole[name] = build(
+                {**config, "extractor": build(config["extractor"], "extractor", where)}, "metric", where
+            )
+        else:
+            if extractor is None:
+                raise ConfigError(
+                    f"{where} needs an extractor: set it there, or evaluation.extractor for all"
+                )
+            whole[name] = build(config, "metric", where, extractor=extractor)
+    return whole, by_mode
+
+
+def table(results: Mapping[str, float]) -> str:
+    """Names and values in two columns."""
+    width = max((len(name) for name in results), default=0)
+    return "\n".join(f"{name:<{width}}  {value:.4f}" for name, value in results.items())

@@ -1,0 +1,43 @@
+"""What a config's ``evaluation`` may say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from toolbox.catalog import near_miss
+from toolbox.config import ConfigError
+from toolbox.registry import check
+from toolbox.training.checks.values import check_at_least
+from toolbox.training.game.sampler import BATCHNORM_MODES
+
+KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
+
+
+def check_evaluation(settings: Mapping[str, Any]) -> None:
+    """What can be said of an ``evaluation`` before a game is trained.
+
+    Raises:
+        ConfigError: for an unknown key, or no real data.
+        BuildError: for an unknown metric, or an unknown argument of one.
+    """
+    for key in settings:
+        if key not in KEYS:
+            raise ConfigError(f"evaluation has no key {key!r}{near_miss(key, KEYS)}; keys: {', '.join(KEYS)}")
+    for key in ("n_fake", "batch_size"):
+        check_at_least(1, settings.get(key, 1), f"evaluation.{key}")
+    bn = settings.get("bn", "running")
+    if bn not in BATCHNORM_MODES:
+        raise ConfigError(
+            f"evaluation.bn={bn!r} must be one of "
+            f"{', '.join(BATCHNORM_MODES)}{near_miss(str(bn), BATCHNORM_MODES)}"
+        )
+    if settings.get("real") is None:
+        raise ConfigError(
+            "the config says nothing of evaluation.real: name the data set that generated images are "
+            "compared with, "
+            "evaluation=dict(real=dict(type=...), metrics=dict(fid=dict(type='FID')), ...)"
+        )
+    for name, config in (settings.get("metrics") or {}).items():
+        if config is not None:
+            check(config, "metric", f"evaluation.metrics.{name}")

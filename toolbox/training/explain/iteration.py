@@ -1,0 +1,127 @@
+"""One iteration of a config in words and formulas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from toolbox.registry import build
+from toolbox.training.checks.config import check_config
+from toolbox.training.game.phases import Phase, Step, Weight, plan
+from toolbox.training.run.stages import MAIN, stage_config
+
+
+def explain(config: Any) -> str:
+    """One iteration of every stage, in order; no network is built.
+
+    Raises:
+        ConfigError, BuildError: for an unknown key or component.
+        PlanError: when the parts of the game do not fit together.
+    """
+    check_config(config)
+    stages = [*config.get("stages", ()), MAIN]
+    parts = [_explain_game(stage_config(config, stage), stage, len(stages) > 1) for stage in stages]
+    return "\n\n".join(parts)
+
+
+def _explain_game(config: Any, stage: str, named: bool) -> str:
+    model = config.model
+    objective_configs = {name: dict(c) for name, c in model["objectives"].items() if c is not None}
+    weights = {name: Weight.read(c.pop("weight", 1.0), name) for name, c in objective_configs.items()}
+    objectives = {
+        name: build(c, "objective", f"model.objectives.{name}") for name, c in objective_configs.items()
+    }
+    players = {name: list(members) for name, members in model["players"].items()}
+    steps = plan([Phase.read(phase) for phase in model["phases"]], players, objectives)
+    repeats = max(step.phase.repeat for step in steps)
+    batch = int(config.train_dataloader["batch_size"]) // repeats
+    title = f"stage {stage}: " if named else ""
+    lines = [f"{title}{int(config.train_cfg['max_iters']):,} iterations, {batch * repeats} real images each"]
+    fakes = model.get("generator", "generator") in model["networks"]
+    for number, step in enumerate(steps, 1):
+        lines += _explain_step(number, step, players, objectives, weights, batch, fakes)
+    return "\n".join(lines + _explain_rest(model))
+
+
+def _explain_step(
+    number: int,
+    step: Step,
+    players: Mapping[str, list[str]],
+    objectives: Mapping[str, Any],
+    weights: Mapping[str, Weight],
+    batch: int,
+    fakes: bool,
+) -> list[str]:
+    phase = step.phase
+    when = f"every {phase.every}: " if phase.every > 1 else ""
+    times = f"{phase.repeat} times: " if phase.repeat > 1 else ""
+    how = f", {phase.accumulate} splits one after the other" if phase.accumulate > 1 else ""
+    how += f", in {phase.precision}" if phase.precision else ""
+    seen = f"{batch} real" + (f" and {batch} generated images" if fakes else " images")
+    lines = [f"  {number}. {when}{times}move [{', '.join(players[phase.player])}] on {seen}{how}, minimise"]
+    for name, network in step.terms:
+        objective = objectives[name]
+        formula = objective.formulas.get(network, "(no formula given)")
+        factor = f"{phase.every} * " if phase.every > 1 else ""
+        lines.append(
+            f"       {factor}{_weight(weights[name])} * {name} ({type(objective).__name__}): {formula}"
+        )
+    return lines
+
+
+def _weight(weight: Weight) -> str:
+    if weight.end <= weight.begin:
+        return f"{weight.to:g}"
+    return f"{weight.start:g}->{weight.to:g} (over {weight.unit} {weight.begin:g} to {weight.end:g})"
+
+
+def _explain_rest(model: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if model.get("fakes") == "shared":
+        lines.append("  all steps of an iteration see the same generated batch")
+    branches = model.get("branches") or ("images",)
+    if tuple(branches) != ("images",):
+        lines.append(f"  every term is computed on each of {', '.join(branches)} and summed")
+    for name, arguments in (model.get("average") or {}).items():
+        if arguments is not None:
+            lines.append(f"  then: average of {name} ({', '.join(f'{k}={v}' for k, v in arguments.items())})")
+    conditioner = model.get("conditioner")
+    if conditioner:
+        lines.append(f"  conditions: {conditioner['type']}: {_first_line(conditioner['type'])}")
+    augment = model.get("augment")
+    if augment:
+        seen = ", ".join(augment.get("discriminators") or ["every discriminator"])
+        lines.append(f"  {seen} sees its images through {augment['type']}")
+    return lines + _explain_networks(model)
+
+
+def _explain_networks(model: Mapping[str, Any]) -> list[str]:
+    """Networks that do not simply start at random and move: borrowed, loaded, frozen."""
+    moving = {name for members in model["players"].values() if members is not None for name in members}
+    lines = []
+    for name, network in sorted(model["networks"].items()):
+        if network is None:
+            continue
+        facts = [] if name in moving else ["does not move"]
+        if network.get("freeze_layers"):
+            facts.append(f"{', '.join(network['freeze_layers'])} do not move")
+        weights = network.get("weights")
+        if weights is not None:
+            facts.append(f"starts from {_source(weights, name)}")
+        facts += [f"borrows {used}" for used in (network.get("uses") or {}).values()]
+        if facts:
+            lines.append(f"  {name} ({network['type']}) {', '.join(facts)}")
+    return lines
+
+
+def _source(weights: Any, name: str) -> str:
+    if not isinstance(weights, Mapping):
+        return str(weights)
+    other = f"{weights['network']} of " if weights.get("network", name) != name else ""
+    return other + (f"stage {weights['stage']}" if "stage" in weights else str(weights.get("checkpoint")))
+
+
+def _first_line(name: str) -> str:
+    from toolbox.plugins import host
+
+    return (host().catalog.find(name).load().__doc__ or "").strip().splitlines()[0]

@@ -1,0 +1,175 @@
+"""How much memory a game will take: weights and optimiser state counted, the rest measured on small batches
+and scaled.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from toolbox.data.stream import Stream
+from toolbox.training.run.optimizers import PlayerOptimizers
+
+_PER_CLASS = 24  # images that a conditioner is prepared on
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes.
+
+    Attributes:
+        weights: parameters and buffers of networks, objectives and the conditioner's extractor.
+        conditioner: what it keeps of the training images, scaled up.
+        gradients: of what one player moves, the largest.
+        optimizers: state of all optimisers after their first step.
+        averages: averaged copies.
+        passes: an iteration's activations and temporary tensors, estimated; gradients are not in it.
+    """
+
+    weights: int
+    conditioner: int
+    gradients: int
+    optimizers: int
+    averages: int
+    passes: int
+
+    @property
+    def total(self) -> int:
+        """All together."""
+        return sum(getattr(self, field.name) for field in fields(self))
+
+
+def estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
+    """Play a game's first iteration on two small batches and scale up; the game is spent afterwards.
+
+    Peak memory is taken to grow linearly with the batch, which terms that compare all pairs of images do not
+    keep to. The allocator's own losses, loader workers and what a GPU library takes for itself (some hundred
+    MB) are not in it.
+
+    Args:
+        game: a Game, not compiled.
+        optimizers: the config's ``optim_wrapper``.
+        stream: training data.
+        batch_size: images of an iteration on one process.
+    """
+    logging.disable(logging.INFO)  # what a conditioner says of data that are not the run's
+    try:
+        return _estimate(game, optimizers, stream, batch_size)
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
+    wrappers = PlayerOptimizers({key: own for key, own in optimizers.items() if key != "constructor"})(game)
+    sample = _small(stream)
+    game.train()
+    game.prepare(sample)
+    unit = game.repeats * max(step.phase.accumulate for step in game.steps)
+    small = [min(unit * max(factor * 8 // unit, factor), batch_size) for factor in (2, 4)]
+    _play(game, wrappers, sample, small[0])  # optimisers make their state in the first step
+    peaks = [peak_of(lambda n=n: _play(game, wrappers, sample, n)) for n in small]  # type: ignore[misc]
+    slope = (peaks[1] - peaks[0]) / (small[1] - small[0]) if small[1] > small[0] else 0.0
+    peak = peaks[1] + slope * (batch_size - small[1])
+    kept = _bytes([*game.conditioner.parameters(), *game.conditioner.buffers()])
+    return _add_up(game, wrappers, round(peak), round(kept * len(stream) / len(sample)))
+
+
+def _add_up(game: Any, wrappers: Any, peak: int, kept: int) -> Memory:
+    gradients = max(_bytes(game.trained_parameters(player)) for player in game.players)
+    others = [getattr(game.conditioner, "extractor", None)]
+    weights = [
+        tensor
+        for part in (game.networks, game.objectives, *others)
+        if isinstance(part, torch.nn.Module)
+        for tensor in (*part.parameters(), *part.buffers())
+    ]
+    states = [
+        leaf for wrapper in wrappers.values() for leaf in tree_leaves(list(wrapper.optimizer.state.values()))
+    ]
+    return Memory(
+        _bytes(weights),
+        kept,
+        gradients,
+        _bytes(states),
+        _bytes([*game.average.parameters(), *game.average.buffers()]),
+        max(peak - gradients, 0),
+    )
+
+
+def peak_of(work: Callable[[], Any]) -> int:
+    """The largest number of bytes alive at once of the tensors made during ``work``."""
+    with _Tracker() as tracker:
+        work()
+    return tracker.peak
+
+
+class _Tracker(TorchDispatchMode):
+    """Sees every storage that an operation makes, and when it goes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive, self.peak = 0, 0
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        arguments = {
+            id(leaf.untyped_storage()) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)
+        }
+        found = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(found):
+            if isinstance(leaf, Tensor) and id(leaf.untyped_storage()) not in arguments:
+                self._note(leaf.untyped_storage())
+        return found
+
+    def _note(self, storage: Any) -> None:
+        if storage in self._known:
+            return
+        self._known.add(storage)
+        size = storage.nbytes()
+        self.alive += size
+        self.peak = max(self.peak, self.alive)
+        weakref.finalize(storage, self._free, size)
+
+    def _free(self, size: int) -> None:
+        self.alive -= size
+
+
+def _play(game: Any, wrappers: Any, stream: Any, n: int) -> None:
+    """The first iteration, in which every phase takes place, on n images."""
+    game.iteration.zero_()
+    items = [stream[i % len(stream)] for i in range(n)]
+    game.train_step(torch.utils.data.default_collate(items), wrappers)
+
+
+def _small(stream: Any) -> Any:
+    """The same data with a few images a class, all labelled, so that preparing takes no time; other data as
+    they are.
+    """
+    if not isinstance(stream, Stream):
+        return stream
+    from toolbox.data.relabelled import Subset
+
+    labels = stream.source.labels
+    chosen = [np.flatnonzero(labels == label)[:_PER_CLASS] for label in range(len(stream.source.classes))]
+    return Stream(
+        Subset(stream.source, np.sort(np.concatenate(chosen))), None, stream.transforms, stream.seed
+    )
+
+
+def _bytes(tensors: Iterable[Any]) -> int:
+    """Of all tensors among these, each once."""
+    sizes = {
+        tensor.data_ptr(): tensor.numel() * tensor.element_size()
+        for tensor in tensors
+        if isinstance(tensor, Tensor)
+    }
+    return sum(sizes.values())

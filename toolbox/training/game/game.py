@@ -1,0 +1,400 @@
+"""The one model that every paper trains with: players take turns minimising their objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapperDict
+from torch import Tensor, nn
+
+from toolbox import ranks
+from toolbox.catalog import near_miss
+from toolbox.interfaces import Augment, Condition, Generator, Rows, Sample
+from toolbox.models.batchnorm import frozen_running_statistics
+from toolbox.randomness import mix, rng_for, seed_globals, seeded
+from toolbox.registry import build
+from toolbox.training.game.average import Average
+from toolbox.training.game.compiled import Compiled
+from toolbox.training.game.conditioners import NoConditions
+from toolbox.training.game.gradients import Exchange, average_running_statistics
+from toolbox.training.game.losslog import LossLog
+from toolbox.training.game.networks import build_networks
+from toolbox.training.game.phases import Phase, PlanError, Step, Weight, plan
+from toolbox.training.game.precision import computing_in, dtype_of, exactly
+from toolbox.training.game.turn import GameTurn
+
+
+class NotFiniteError(RuntimeError):
+    """A loss became NaN or infinite; found before the optimiser stepped on it."""
+
+
+class Game(BaseModel):
+    """Networks, the players that move them, and the loss terms they minimise.
+
+    Args:
+        networks: {name: config}. A config may hold, beside the component's own arguments, ``uses``
+            ({argument: name of another network}, borrowed), ``weights`` (where it comes from) and ``frozen``.
+        players: {player: names of the networks one optimiser moves}. A network of no player is frozen.
+        phases: the optimiser steps of an iteration, in order (see :class:`Phase`).
+        objectives: {name: config}; ``weight`` in a config is a number or a ramp (see :class:`Weight`); None
+            removes one.
+        conditioner: draws the conditions of generated images; None = unconditional.
+        augment: what discriminators see; ``discriminators`` in its config names those it applies to (default
+            all).
+        average: {network: arguments of :class:`Average`}.
+        fakes: 'fresh' (each turn generates its own) or 'shared' (one generated batch an iteration).
+        generator: name of the network that makes the fakes.
+        branches: image fields of the batch; every objective is computed on each and summed. An objective that
+            couples them reads ``turn.branches``.
+        seed: of every draw.
+        log_every: iterations between two readings of the losses (each reading waits for the device).
+        precision: 'float32', 'bf16' or 'fp16' for matrix products and convolutions; weights and losses stay
+            float32, and so do objectives that ask for it (R1) and phases that name their own.
+        compile: False, True, or arguments of torch.compile for the networks (``dict(backend=...,
+            mode=...)``).
+        channels_last: keep images and convolutions as (N, H, W, C) in memory.
+    """
+
+    def __init__(
+        self,
+        networks: Mapping[str, Any],
+        players: Mapping[str, Sequence[str]],
+        phases: Sequence[Mapping[str, Any]],
+        objectives: Mapping[str, Any],
+        conditioner: Any = None,
+        augment: Any = None,
+        average: Mapping[str, Any] | None = None,
+        fakes: str = "fresh",
+        generator: str = "generator",
+        branches: Sequence[str] = ("images",),
+        seed: int = 0,
+        log_every: int = 10,
+        precision: str = "float32",
+        compile: bool | Mapping[str, Any] = False,
+        channels_last: bool = False,
+        data_preprocessor: Any = None,
+    ) -> None:
+        super().__init__(data_preprocessor)
+        if fakes not in ("fresh", "shared"):
+            raise PlanError(f"fakes={fakes!r} must be 'fresh' or 'shared'")
+        dtype_of(precision, "model.precision")
+        self.seed, self.fakes, self.generator, self.log_every = seed, fakes, generator, log_every
+        self.precision, self.channels_last = precision, channels_last
+        self.branches = tuple(branches)
+        if not self.branches:
+            raise PlanError("branches=[] must name at least one image field of the batch, such as 'images'")
+        self.players = {name: list(members) for name, members in players.items()}
+        self.networks, self.from_outside = build_networks(networks, self.players, seed)
+        with seeded(seed, "conditioner"):
+            self.conditioner: Any = (
+                NoConditions()
+                if conditioner is None
+                else build(conditioner, "conditioner", "model.conditioner")
+            )
+        objective_configs = {name: dict(config) for name, config in objectives.items() if config is not None}
+        self.weights = {
+            name: Weight.read(config.pop("weight", 1.0), name) for name, config in objective_configs.items()
+        }
+        terms = {}
+        for name, config in sorted(objective_configs.items()):
+            with seeded(seed, "objective", name):
+                terms[name] = build(config, "objective", f"model.objectives.{name}")
+        self.objectives: Any = nn.ModuleDict(terms)
+        self.steps: list[Step] = plan([Phase.read(phase) for phase in phases], self.players, terms)
+        self.repeats = max(step.phase.repeat for step in self.steps)
+        with seeded(seed, "augment"):
+            self.augment, self._augmented = self._build_augment(augment)
+        self.average: Any = nn.ModuleDict(
+            {
+                name: Average(self.network(name), **dict(arguments))
+                for name, arguments in (average or {}).items()
+                if arguments is not None
+            }
+        )
+        self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
+        if channels_last:
+            nn.Module.to(self.networks, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            nn.Module.to(self.average, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.compiled = Compiled(self.networks, compile)
+        self.exchange = Exchange()
+        self.log = LossLog()
+        self._now, self._seen = 0, 0
+        self._mover: str | None = None
+        self._trained = {player: self._parameters_of(player) for player in self.players}
+
+    # -- one iteration ---------------------------------------------------------------------------------------
+
+    def train_step(self, data: Any, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
+        """Every phase once: the iteration, as the config's ``phases`` spell it."""
+        self._now, self._seen = int(self.iteration), int(self.images_seen)
+        seed_globals(mix(self.seed, "iteration", self._now, *_place()))
+        batch = self.read(data)
+        shared: dict[Any, Any] = {}
+        for number, (step, part) in enumerate(self._moves()):
+            self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
+        average_running_statistics(
+            self.networks[name] for members in self.players.values() for name in members
+        )
+        n = len(batch) * ranks.world()
+        for name, average in self.average.items():
+            average.update(self.network(name), self._now, self.kimg, n)
+        if self.augment is not None:
+            self.augment.after_iteration(self._now, n)
+        self.conditioner.after_iteration(self, batch, rng_for(self.seed, "after", self._now))
+        self.iteration += 1
+        self.images_seen += n
+        return self._read_log()
+
+    def _move(
+        self, step: Step, part: int, number: int, batch: Sample, optimizer: Any, shared: dict[Any, Any]
+    ) -> None:
+        """One optimiser step: gradients of each split of the part, their sum averaged over ranks, then the
+        step.
+        """
+        phase = step.phase
+        with self.only(phase.player):
+            for first, rows in self._splits(len(batch), phase, part):
+                turns = self._turns(phase.player, batch, first, rows, number, shared)
+                with computing_in(phase.precision or self.precision, self.device):
+                    loss = torch.stack([self.loss(step, turn) for turn in turns]).sum()
+                optimizer.backward(loss / phase.accumulate)
+            self.exchange.average_gradients(self._trained[phase.player])
+            optimizer.step()
+            optimizer.zero_grad()
+
+    def loss(self, step: Step, turn: GameTurn) -> Tensor:
+        """Weighted sum of a step's terms, checked to be finite before anything steps on it."""
+        total = torch.zeros((), device=self.device)
+        for name, network in step.terms:
+            weight = self.weights[name].at(self._now, self.kimg)
+            with exactly(self.device) if self.objectives[name].float32 else nullcontext():
+                term = self.objectives[name].losses()[network](turn)
+            self.log.note(f"{name}/{network}", term)
+            total = total + weight * step.phase.every * term
+        if not torch.isfinite(total):
+            self._name_the_culprit(step)
+        return total
+
+    def read(self, data: Any) -> Sample:
+        """A collated batch as a Sample on the game's device, its condition completed by the conditioner."""
+        known = dict(data)
+        images = known.pop("images", None)
+        if images is None:
+            raise PlanError(f"the data set gives {sorted(data)}, a game needs 'images' (N, 3, H, W)")
+        condition = Condition(
+            labels=known.pop("labels", None), text=known.pop("text", None), mask=known.pop("mask", None)
+        )
+        sample = Sample(images, condition, index=known.pop("index", None), extras=known).to(self.device)
+        if self.channels_last:
+            sample.images = sample.images.contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            return sample.replace(condition=self.conditioner.real(sample))
+
+    def draw(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> tuple[Tensor, Condition]:
+        """Latents (n, latent_dim) and conditions of n images, of which ``here`` are kept, on the game's
+        device.
+        """
+        generator = self.network(self.generator)
+        if not isinstance(generator, Generator):
+            raise PlanError(
+                f"model.generator={self.generator!r} is a {type(generator).__name__}, which is no Generator"
+            )
+        return generator.sample_latents(n, rng)[here].to(self.device), self.conditioner.sample(n, rng)[
+            here
+        ].to(self.device)
+
+    def prepare(self, dataset: Any) -> None:
+        """Once before the first iteration; never on resume."""
+        with seeded(self.seed, "prepare"), torch.no_grad():
+            self.conditioner.prepare(dataset, self)
+
+    def gather(self, value: Tensor) -> Tensor:
+        """Rows of the whole batch from every rank's rows (n, ...) of it, in the order that one process would
+        see.
+        """
+        parts = ranks.gather_rows(value).unflatten(0, (ranks.world(), self.repeats, -1))
+        return parts.transpose(0, 1).flatten(0, 2)
+
+    def share_start(self) -> None:
+        """Every rank takes rank 0's values, in case two machines did not make the same."""
+        ranks.copy_from_main([*self.parameters(), *self.buffers()])
+
+    # -- parts -----------------------------------------------------------------------------------------------
+
+    def network(self, name: str, averaged: bool = False) -> Any:
+        """A network by name, or its averaged copy where there is one."""
+        if name not in self.networks:
+            raise PlanError(
+                f"the game has no network {name!r}{near_miss(name, self.networks)}; "
+                f"networks: {', '.join(self.networks)}"
+            )
+        if averaged and name in self.average:
+            return self.average[name].module
+        return self.networks[name]
+
+    def augment_of(self, discriminator: str) -> Augment | None:
+        """The augmentation that a discriminator sees its images through."""
+        return self.augment if self._augmented is None or discriminator in self._augmented else None
+
+    @property
+    def kimg(self) -> float:
+        """Thousands of real images shown before this iteration."""
+        return self._seen / 1000
+
+    @property
+    def device(self) -> torch.device:
+        """Where the game is played."""
+        return self.iteration.device
+
+    @contextmanager
+    def only(self, player: str | None) -> Iterator[None]:
+        """Gradients reach the parameters of this player alone."""
+        before, self._mover = self._mover, player
+        self._let_move(player)
+        try:
+            yield
+        finally:
+            self._mover = before
+            if before is not None:
+                self._let_move(before)
+
+    def _let_move(self, player: str | None) -> None:
+        for name, parameters in self._trained.items():
+            for parameter in parameters:
+                parameter.requires_grad_(name == player)
+
+    def player_of(self, network: str) -> str | None:
+        """Who moves a network; None = nobody."""
+        return next((player for player, members in self.players.items() if network in members), None)
+
+    def batchnorm_tracking(self, on: bool) -> AbstractContextManager[None]:
+        """BatchNorm's running statistics of the generator follow its own turns only (StudioGAN's habit)."""
+        return nullcontext() if on else frozen_running_statistics(self.network(self.generator))
+
+    def entry(self, network: str, method: str) -> Callable[..., Any]:
+        """A network's method, compiled where the game compiles."""
+        return self.compiled.entry(network, method, getattr(self.network(network), method))
+
+    def log_state(self) -> dict[str, Any]:
+        """Losses noted since the last reading, for a checkpoint (collective)."""
+        return self.log.state()
+
+    def load_log_state(self, state: dict[str, Any]) -> None:
+        """Go on summing where :meth:`log_state` was taken."""
+        self.log.load_state(state, self.device)
+
+    def precisions(self, player: str) -> set[str]:
+        """Which precisions the player's steps are computed in."""
+        return {step.phase.precision or self.precision for step in self.steps if step.phase.player == player}
+
+    def trained_parameters(self, player: str) -> list[nn.Parameter]:
+        """What one optimiser moves: the player's networks, and the objectives' own parts that join them."""
+        return self._trained[player]
+
+    def train(self, mode: bool = True) -> Game:
+        """Training mode for what moves; frozen networks stay in eval mode."""
+        super().train(mode)
+        moving = {name for members in self.players.values() for name in members}
+        for name, network in self.networks.items():
+            if name not in moving:
+                network.eval()
+        return self
+
+    def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
+        """Images for latents: mmengine's entry; training goes through :meth:`train_step`."""
+        return self.network(self.generator, averaged=True)(inputs, data_samples)
+
+    # -- internals -------------------------------------------------------------------------------------------
+
+    def _splits(self, n: int, phase: Phase, part: int) -> Iterator[tuple[int, Rows]]:
+        """What is computed at a time: first row of this rank's batch, and its rows in the part of the whole
+        batch.
+
+        Of the part that all ranks share, rank r has the r-th slice; ``accumulate`` cuts that slice again.
+        """
+        size, index = n // self.repeats, part if phase.repeat > 1 else self.repeats - 1
+        at_once, rest = divmod(size, phase.accumulate)
+        if rest or n % self.repeats:
+            raise PlanError(
+                f"{n} images on each process cannot be split into {self.repeats} equal parts (phases repeat) "
+                "times "
+                f"{phase.accumulate} (accumulate): make train_dataloader.batch_size a multiple of "
+                f"{self.repeats * phase.accumulate * ranks.world()}"
+            )
+        for split in range(phase.accumulate):
+            start = ranks.rank() * size + split * at_once
+            yield index * size + split * at_once, Rows(start, start + at_once, size * ranks.world())
+
+    def _turns(
+        self, player: str, batch: Sample, first: int, rows: Rows, number: int, shared: dict[Any, Any]
+    ) -> list[GameTurn]:
+        """One turn a branch; each sees its own images of the same items, and can see the others'."""
+        turns = []
+        for branch in self.branches:
+            whole = batch if branch == "images" else batch.replace(images=batch.extras[branch])
+            here = slice(first, first + len(rows))
+            real = shared.setdefault(("real", branch, here.start, here.stop), whole[here])
+            turns.append(GameTurn(self, player, real, self._now, number, shared, rows, branch))
+        for turn in turns:
+            turn.branches = turns
+        return turns
+
+    def _moves(self) -> Iterator[tuple[Step, int]]:
+        for step in self.steps:
+            if self._now % step.phase.every == 0:
+                for part in range(step.phase.repeat):
+                    yield step, part
+
+    def _parameters_of(self, player: str) -> list[nn.Parameter]:
+        members = self.players[player]
+        modules = [self.networks[name] for name in members]
+        modules += [objective for objective in self.objectives.values() if objective.trains in members]
+        found = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
+        if not found:
+            raise PlanError(
+                f"player {player!r} has nothing to move: its networks {members} have no trainable parameters "
+                "(is one of them built with frozen=True?)"
+            )
+        return list(found.values())
+
+    def _build_augment(self, config: Any) -> tuple[Augment | None, set[str] | None]:
+        if config is None:
+            return None, None
+        arguments = dict(config)
+        names = arguments.pop("discriminators", None)
+        for name in names or ():
+            self.network(name)
+        return build(arguments, "augment", "model.augment"), None if names is None else set(names)
+
+    def _read_log(self) -> dict[str, Tensor]:
+        if self._now % self.log_every and self._now:
+            return {}
+        for name, objective in self.objectives.items():
+            for key, value in objective.log().items():
+                self.log.note(f"{name}/{key}", value)
+        for key, value in (self.augment.log() if self.augment is not None else {}).items():
+            self.log.note(f"augment/{key}", value)
+        return self.log.read()
+
+    def _name_the_culprit(self, step: Step) -> None:
+        bad = [
+            f"{name} (of {network})"
+            for name, network in step.terms
+            if not torch.isfinite(self.log.sums[f"{name}/{network}"])
+        ]
+        cures = "a lower learning rate, a lower weight of that term, betas=(0.0, 0.99)"
+        cures += ", precision='bf16'" if self.precision == "fp16" else ""
+        raise NotFiniteError(
+            f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
+            f"{', '.join(bad) or 'the sum of the terms'}. No step was taken. Usual cures: {cures}"
+        )
+
+
+def _place() -> tuple[str, ...]:
+    """What tells the global generators of several ranks apart."""
+    return ("rank", str(ranks.rank())) if ranks.running() else ()

@@ -1,0 +1,123 @@
+"""Building a game's networks: each from (seed, its name), borrowing others, loading weights, freezing."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from toolbox.catalog import near_miss
+from toolbox.randomness import seeded
+from toolbox.registry import _component, build
+from toolbox.training.game.phases import PlanError
+
+
+def build_networks(
+    configs: Mapping[str, Any], players: Mapping[str, Sequence[str]], seed: int
+) -> tuple[nn.ModuleDict, set[str]]:
+    """Networks by name, and which of them come from outside the run.
+
+    Each is initialised from (seed, its name), so that adding one changes no other. A frozen network that is
+    not made by this run (no ``weights`` of an earlier stage) is saved as a fingerprint only.
+
+    Raises:
+        PlanError: for a player's unknown network, a ``uses`` that names none, or a circle of them.
+    """
+    configs = {name: dict(config) for name, config in configs.items() if config is not None}
+    moving = {name for members in players.values() for name in members}
+    for name in moving:
+        if name not in configs:
+            raise PlanError(
+                f"players name the network {name!r}, which does not exist{near_miss(name, configs)}; "
+                f"networks: {', '.join(configs)}"
+            )
+    built: dict[str, nn.Module] = {}
+    outside: set[str] = set()
+    for name in _order(configs):
+        built[name] = _build_one(name, configs[name], built, seed)
+        if name not in moving:
+            built[name].requires_grad_(False).eval()
+            if not isinstance(configs[name].get("weights"), Mapping):
+                outside.add(name)
+    return nn.ModuleDict({name: built[name] for name in configs}), outside
+
+
+def fingerprint(network: nn.Module) -> str:
+    """sha256 over names and values of a network's parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _order(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names such that whoever is borrowed comes first."""
+    ordered: list[str] = []
+    waiting = sorted(configs)
+    while waiting:
+        ready = [
+            name
+            for name in waiting
+            if all(used in ordered for used in (configs[name].get("uses") or {}).values())
+        ]
+        if not ready:
+            _explain_stuck(waiting, configs)
+        ordered += ready
+        waiting = [name for name in waiting if name not in ready]
+    return ordered
+
+
+def _explain_stuck(waiting: Sequence[str], configs: Mapping[str, Mapping[str, Any]]) -> None:
+    for name in waiting:
+        for used in (configs[name].get("uses") or {}).values():
+            if used not in configs:
+                raise PlanError(
+                    f"network {name!r} uses {used!r}, which does not exist{near_miss(used, configs)}"
+                )
+    raise PlanError(f"networks {list(waiting)} use each other in a circle")
+
+
+def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module], seed: int) -> nn.Module:
+    arguments = dict(config)
+    uses = {key: built[used] for key, used in (arguments.pop("uses", None) or {}).items()}
+    where = f"model.networks.{name}"
+    own = inspect.signature(_component(arguments.get("type"), None, f"{where}: ")).parameters
+    weights = arguments.get("weights")
+    ours = "weights" not in own or isinstance(weights, Mapping)  # else the component reads its weights itself
+    stage_weights = arguments.pop("weights", None) if ours else None
+    frozen = arguments.get("frozen") if "frozen" in own else arguments.pop("frozen", False)
+    freeze_layers = arguments.pop("freeze_layers", ()) if "freeze_layers" not in own else ()
+    with seeded(seed, "network", name):
+        network = build(arguments, None, where, **uses)
+    if not isinstance(network, nn.Module):
+        raise PlanError(f"{where}: {type(network).__name__} is not a network (torch.nn.Module)")
+    deferred = (
+        isinstance(stage_weights, Mapping) and stage_weights.get("checkpoint") is None
+    )  # a checkpoint fills it later
+    if stage_weights is not None and not deferred:
+        from toolbox.training.checkpoints import load_network_weights
+
+        load_network_weights(network, stage_weights, name)
+    if frozen:
+        network.requires_grad_(False).eval()
+    _freeze_layers(network, freeze_layers, where)
+    return network
+
+
+def _freeze_layers(network: nn.Module, prefixes: Sequence[str], where: str) -> None:
+    """Fine-tuning: parameters whose name starts with one of ``prefixes`` do not move."""
+    names = [name for name, _ in network.named_parameters()]
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name in names):
+            raise PlanError(
+                f"{where}: freeze_layers names {prefix!r}, no parameter starts with "
+                f"it{near_miss(prefix, names)}"
+            )
+    for name, parameter in network.named_parameters():
+        if name.startswith(tuple(prefixes)) and prefixes:
+            parameter.requires_grad_(False)

@@ -1,0 +1,165 @@
+"""Measuring while training, without leaving a trace in the run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+
+from toolbox import ranks
+from toolbox.catalog import near_miss
+from toolbox.config import ConfigError
+from toolbox.randomness import seeded
+from toolbox.registry import build
+from toolbox.training.evaluation.measure import measure_game, table
+from toolbox.training.evaluation.records import ORIGIN, append_records, drop_after
+from toolbox.training.evaluation.settings import check_evaluation
+from toolbox.training.hooks.common import game_of
+
+
+class Evaluation(Hook):
+    """Measures every so often with the config's ``evaluation``; lines in ``metrics.jsonl`` have
+    ``during='training'``.
+
+    Weights, modes, statistics and every source of randomness are as before afterwards: a run is the same with
+    and without it. In several processes all of them take part. Games without a generator (an earlier stage)
+    are left alone.
+
+    Args:
+        interval: iterations between two measurements. The end of a run is measured anyway, with the config's
+            own settings.
+        metrics: names out of ``evaluation.metrics``, or {name: config} in their place; None = all of them.
+        n_fake: generated images; None = as ``evaluation``. It is part of a metric's protocol and name.
+        bn: how BatchNorm generators are evaluated; None = as ``evaluation``.
+        batch_size: images at a time; None = as ``evaluation``.
+
+    Attributes:
+        measured_at: iteration of the newest measurement of this process, or None.
+        scores: of it: {name in the config: (value, higher is better)}.
+    """
+
+    priority = "LOW"  # before Checkpoints, which wants to know the best
+
+    def __init__(
+        self,
+        interval: int = 1000,
+        metrics: Sequence[str] | Mapping[str, Any] | None = None,
+        n_fake: int | None = None,
+        bn: str | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        if int(interval) < 1:
+            raise ValueError(f"interval={interval}: at least 1 iteration")
+        self.interval, self.metrics = int(interval), metrics
+        self.changes = {
+            key: value
+            for key, value in (("n_fake", n_fake), ("bn", bn), ("batch_size", batch_size))
+            if value is not None
+        }
+        self.measured_at: int | None = None
+        self.scores: dict[str, tuple[float, bool]] = {}
+
+    def check_config(self, config: Any) -> None:
+        """Refuse what could not be measured, before anything is trained.
+
+        Raises:
+            ConfigError, BuildError: see :func:`check_evaluation`; or a metric that ``evaluation`` does not
+                have.
+        """
+        if _has_generator(config):
+            check_evaluation(self.settings(config.get("evaluation") or {}))
+
+    def settings(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+        """The config's ``evaluation`` with what this hook changes."""
+        known = {name: own for name, own in (evaluation.get("metrics") or {}).items() if own is not None}
+        if isinstance(self.metrics, Mapping):
+            known = dict(self.metrics)
+        elif self.metrics is not None:
+            for name in self.metrics:
+                _check_name(name, known, "hooks.evaluation.metrics")
+            known = {name: known[name] for name in self.metrics}
+        return {**evaluation, "metrics": known, **self.changes}
+
+    def before_train(self, runner: Any) -> None:
+        """On resume, drop what was measured after the checkpoint."""
+        drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl")
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Measure every ``interval`` iterations."""
+        game = game_of(runner)
+        if (batch_idx + 1) % self.interval == 0 and game.generator in game.networks:
+            self.measure(
+                game, self.settings(runner.cfg.get("evaluation") or {}), batch_idx + 1, Path(runner.work_dir)
+            )
+
+    def measure(self, game: Any, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
+        """Measure now, keep and say the results."""
+        from toolbox.runs.terminal import say
+
+        with undisturbed(game):
+            found = measure_game(game, settings, build(settings["real"], "dataset", "evaluation.real"))
+        self.measured_at, self.scores = iteration, ranks.from_main(found.scores)
+        append_records(folder / "metrics.jsonl", found.records, during=ORIGIN)
+        say(f"iteration {iteration}:\n{table(found.values)}")
+
+
+@contextmanager
+def undisturbed(game: Any) -> Iterator[None]:
+    """Modes of all modules, what requires gradients, and the global generators are afterwards as
+    they were.
+    """
+    modes = [(module, module.training) for module in game.modules()]
+    wanted = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002 (given back, not used)
+    try:
+        with seeded(game.seed, "evaluation"):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)  # noqa: NPY002
+        for module, mode in modes:
+            module.training = mode
+        for parameter, before in wanted:
+            parameter.requires_grad_(before)
+
+
+def check_metric_name(name: str, config: Any, where: str) -> None:
+    """Refuse the name of a metric that the hook ``Evaluation`` does not measure.
+
+    Raises:
+        ConfigError: naming near misses, or the hook that is missing.
+    """
+    if not _has_generator(config):
+        return
+    hooks = [
+        build(own, "hook", f"hooks.{key}")
+        for key, own in (config.get("hooks") or {}).items()
+        if own and own.get("type") == "Evaluation"
+    ]
+    if not hooks:
+        raise ConfigError(
+            f"{where}={name!r} needs measurements during training: add "
+            "hooks=dict(evaluation=dict(type='Evaluation', interval=...))"
+        )
+    settings = hooks[0].settings(config.get("evaluation") or {})
+    _check_name(name.partition(".")[0], settings["metrics"], where)
+
+
+def _has_generator(config: Any) -> bool:
+    model = config.get("model") or {}
+    return (model.get("networks") or {}).get(model.get("generator", "generator")) is not None
+
+
+def _check_name(name: str, known: Mapping[str, Any], where: str) -> None:
+    if name not in known:
+        raise ConfigError(
+            f"{where} names {name!r}, which is not measured{near_miss(name, known)}; "
+            f"evaluation.metrics has: {', '.join(known) or 'none'}"
+        )

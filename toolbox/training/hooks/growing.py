@@ -1,0 +1,315 @@
+"""Progressive growing: resolution, fade-in, batch and learning rate as functions of the images shown (PGGAN,
+appendix A.1).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.hooks import Hook
+from torch.utils.data import Sampler
+
+from toolbox import ranks
+from toolbox.catalog import near_miss
+from toolbox.models.growing import faded_images
+from toolbox.models.style_based import resolutions
+from toolbox.training.game.phases import PlanError
+from toolbox.training.hooks.common import game_of
+
+
+@dataclass(frozen=True)
+class Growth:
+    """When a network grows. Each resolution is trained for ``kimg``, then the next is faded in during
+    ``fade_kimg``.
+
+    Attributes:
+        image_size: the last resolution.
+        start: the first one; 4 for PGGAN, 8 for StyleGAN.
+        kimg, fade_kimg: thousands of real images; 600 and 600 in both papers.
+        batch_sizes: images of an iteration (on all processes) at each resolution from ``start`` on; the last
+            is repeated. Empty = whatever the loader gives.
+        lr_factors: of the optimisers' learning rates, at each resolution from ``start`` on; the last is
+            repeated.
+    """
+
+    image_size: int
+    start: int = 4
+    kimg: float = 600.0
+    fade_kimg: float = 600.0
+    batch_sizes: tuple[int, ...] = ()
+    lr_factors: tuple[float, ...] = (1.0,)
+
+    @classmethod
+    def read(cls, value: Any, where: str = "growth") -> Growth:
+        """From a config's dict, or a Growth.
+
+        Raises:
+            PlanError: naming the key and what is allowed.
+        """
+        if isinstance(value, Growth):
+            return value
+        if not isinstance(value, Mapping) or "image_size" not in value:
+            raise PlanError(
+                f"{where}={value!r} must be dict(image_size=..., start=..., kimg=..., fade_kimg=...)"
+            )
+        for key in value:
+            if key not in cls.__dataclass_fields__:
+                raise PlanError(
+                    f"{where} has no key {key!r}{near_miss(key, cls.__dataclass_fields__)}; "
+                    f"it has: {', '.join(cls.__dataclass_fields__)}"
+                )
+        lists = {key: tuple(value[key]) for key in ("batch_sizes", "lr_factors") if key in value}
+        return cls(**{**value, **lists})
+
+    def __post_init__(self) -> None:
+        sizes = resolutions(self.image_size)
+        if self.start not in sizes:
+            raise PlanError(
+                f"growth: start={self.start} must be one of {sizes}, the resolutions up to image_size"
+            )
+        if self.kimg <= 0 or self.fade_kimg < 0:
+            raise PlanError(
+                f"growth: kimg={self.kimg} must be above 0 and fade_kimg={self.fade_kimg} at least 0"
+            )
+        if not self.lr_factors or min(self.lr_factors) <= 0 or min(self.batch_sizes, default=1) < 1:
+            raise PlanError(
+                f"growth: lr_factors={self.lr_factors} and batch_sizes={self.batch_sizes} must be above 0"
+            )
+
+    def lod(self, kimg: float) -> float:
+        """Doublings that are missing after so many thousands of images, 0 = fully grown; a fraction while one
+        fades in.
+        """
+        stage, shown = divmod(kimg, self.kimg + self.fade_kimg)
+        faded = max(shown - self.kimg, 0.0) / self.fade_kimg if self.fade_kimg else 0.0
+        return max(self._doublings - stage - faded, 0.0)
+
+    def resolution(self, kimg: float) -> int:
+        """Pixels of the largest layers in use, those that fade in too."""
+        return self.image_size >> math.floor(self.lod(kimg))
+
+    def batch_size(self, kimg: float) -> int | None:
+        """Images of an iteration; None = not said."""
+        return self._at(self.batch_sizes, kimg) if self.batch_sizes else None
+
+    def lr_factor(self, kimg: float) -> float:
+        """Of the optimisers' learning rates."""
+        return float(self._at(self.lr_factors, kimg))
+
+    def restarts(self, before: float, now: float) -> bool:
+        """Whether optimisers forget their moments between two numbers of images: a fade begins or ends."""
+        old, new = self.lod(before), self.lod(now)
+        return math.floor(old) != math.floor(new) or math.ceil(old) != math.ceil(new)
+
+    def images_at(self, iteration: int) -> int:
+        """Images shown before an iteration, where ``batch_sizes`` says how many each has."""
+        shown, left = 0, iteration
+        while left:
+            size = self.batch_size(shown / 1000)
+            assert size is not None
+            steps = left if self.lod(shown / 1000) == 0 else min(left, self._steps_alike(shown, size))
+            shown, left = shown + steps * size, left - steps
+        return shown
+
+    @property
+    def _doublings(self) -> int:
+        return int(math.log2(self.image_size // self.start))
+
+    def _steps_alike(self, shown: int, size: int) -> int:
+        """Iterations of so many images until the resolution may change next: the first that begins there or
+        later.
+        """
+        stage, within = divmod(shown / 1000, self.kimg + self.fade_kimg)
+        edge = stage * (self.kimg + self.fade_kimg) + (
+            self.kimg if within <= self.kimg else self.kimg + self.fade_kimg
+        )
+        return max(math.floor((edge * 1000 - shown) / size), 1)
+
+    def _at(self, values: Sequence[Any], kimg: float) -> Any:
+        level = int(math.log2(self.resolution(kimg) // self.start))
+        return values[min(level, len(values) - 1)]
+
+
+class ProgressiveGrowing(Hook):
+    """Sets how far networks have grown before each iteration, and shows the discriminator real images of that
+    resolution.
+
+    All is a function of the images shown, which a checkpoint holds: a resumed run goes on exactly, in the
+    middle of a fade too. The networks' ``lod`` is in their weights, so that a checkpoint of a half-grown
+    network gives its own images.
+
+    Args:
+        growth: arguments of :class:`Growth`.
+        networks: names of the networks that grow, their averaged copies among them.
+        restart: forget the optimisers' moments when a fade begins or ends, as the published code does.
+
+    Raises:
+        PlanError: before training, for a network that cannot grow, or of another size.
+    """
+
+    priority = "NORMAL"
+
+    def __init__(
+        self,
+        growth: Mapping[str, Any] | Growth,
+        networks: Sequence[str] = ("generator", "discriminator"),
+        restart: bool = True,
+    ) -> None:
+        self.growth = Growth.read(growth, "ProgressiveGrowing: growth")
+        self.names, self.restart = tuple(networks), restart
+
+    def check_config(self, config: Any) -> None:
+        """Refuse networks that the game has not, and another growth than the loader's, before anything is
+        trained.
+
+        Raises:
+            PlanError: naming the key.
+        """
+        networks = (config.get("model") or {}).get("networks") or {}
+        for name in self.names:
+            if networks.get(name) is None:
+                raise PlanError(
+                    f"ProgressiveGrowing: networks has {name!r}, which the game has "
+                    f"not{near_miss(name, networks)}; "
+                    f"it has: {', '.join(networks)}"
+                )
+            self._check_size(networks[name].get("image_size"), name)
+        batches = (config.get("train_dataloader") or {}).get("batch_sampler") or {}
+        if "growth" in batches:
+            self._check_batches(Growth.read(batches["growth"], "train_dataloader.batch_sampler.growth"))
+        elif self.growth.batch_sizes:
+            raise PlanError(
+                f"ProgressiveGrowing: growth.batch_sizes={list(self.growth.batch_sizes)}, but the loader's "
+                "batches do "
+                "not grow: train_dataloader needs batch_sampler=dict(type='GrowingBatches', growth=...)"
+            )
+
+    def before_train(self, runner: Any) -> None:
+        """The networks can grow, and learning rates of the config are kept to be multiplied."""
+        game = game_of(runner)
+        for name in self.names:
+            self._check(game.network(name), name)
+        for _, wrapper in runner.optim_wrapper.items():
+            for group in wrapper.optimizer.param_groups:
+                group.setdefault(
+                    "grown_from_lr", group["lr"]
+                )  # part of the optimiser's state: it survives a resume
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """``lod``, learning rates, moments and real images of the iteration."""
+        game = game_of(runner)
+        lod = self.growth.lod(int(game.images_seen) / 1000)
+        for name in self.names:
+            game.network(name).lod = game.network(name, averaged=True).lod = lod
+        self._set_optimizers(runner.optim_wrapper, game, len(data_batch["images"]) * ranks.world())
+        for branch in game.branches:
+            data_batch[branch] = faded_images(data_batch[branch], lod)
+
+    def _set_optimizers(self, wrappers: Any, game: Any, batch: int) -> None:
+        kimg, iteration = int(game.images_seen) / 1000, int(game.iteration)
+        expected = self.growth.batch_size(kimg)
+        if expected not in (None, batch):
+            raise PlanError(
+                f"ProgressiveGrowing: growth.batch_sizes asks for {expected} images at iteration "
+                f"{iteration}, the "
+                f"loader gave {batch}: train_dataloader needs batch_sampler=dict(type='GrowingBatches', "
+                "growth=...)"
+            )
+        before = (
+            self.growth.images_at(iteration - 1) / 1000 if expected and iteration else kimg - batch / 1000
+        )
+        restarts = self.restart and iteration > 0 and self.growth.restarts(before, kimg)
+        for _, wrapper in wrappers.items():
+            if restarts:
+                wrapper.optimizer.state.clear()
+            for group in wrapper.optimizer.param_groups:
+                group["lr"] = group["grown_from_lr"] * self.growth.lr_factor(kimg)
+
+    def _check(self, network: Any, name: str) -> None:
+        if not hasattr(network, "lod"):
+            raise PlanError(
+                f"ProgressiveGrowing: network {name!r} is a {type(network).__name__}, which does not grow; "
+                "PGGAN's "
+                "and StyleGAN's do. Name those that do in networks=[...]"
+            )
+        self._check_size(network.image_size, name)
+
+    def _check_size(self, size: Any, name: str) -> None:
+        if isinstance(size, int) and size != self.growth.image_size:
+            raise PlanError(
+                f"ProgressiveGrowing: growth.image_size={self.growth.image_size}, but network {name!r} has "
+                f"image_size={size}: make them equal"
+            )
+
+    def _check_batches(self, growth: Growth) -> None:
+        for key in ("image_size", "start", "kimg", "fade_kimg", "batch_sizes"):
+            ours, theirs = getattr(self.growth, key), getattr(growth, key)
+            if ours != theirs:
+                raise PlanError(
+                    f"ProgressiveGrowing: growth.{key}={ours}, but "
+                    f"train_dataloader.batch_sampler.growth.{key}="
+                    f"{theirs}: make them equal, the batches follow the resolution"
+                )
+
+
+class GrowingBatches(Sampler[list[tuple[int, int]]]):
+    """Batches whose size follows the resolution:
+    ``train_dataloader=dict(batch_sampler=dict(type='GrowingBatches', ...))``.
+
+    Batch i is a function of i. Rank r takes the r-th slice of each, so that several processes see what one
+    would.
+
+    Args:
+        sampler: the :class:`toolbox.data.stream.StreamSampler` of the loader; filled in.
+        batch_size: the loader's; the largest that there is.
+        growth: arguments of :class:`Growth`, the hook's, with ``batch_sizes``.
+
+    Raises:
+        PlanError: for sizes that the processes cannot share, or phases that repeat.
+    """
+
+    def __init__(self, sampler: Any, batch_size: int, growth: Mapping[str, Any] | Growth) -> None:
+        self.sampler, self.batch_size, self.growth = (
+            sampler,
+            batch_size,
+            Growth.read(growth, "GrowingBatches: growth"),
+        )
+        self.first = 0
+        sizes = self.growth.batch_sizes
+        if not sizes or any(size % sampler.world for size in sizes):
+            raise PlanError(
+                f"GrowingBatches: growth.batch_sizes={list(sizes)} must give a size for each resolution, "
+                "each a "
+                f"multiple of the {sampler.world} processes"
+            )
+        if max(sizes) != batch_size * sampler.world:
+            raise PlanError(
+                f"train_dataloader.batch_size={batch_size * sampler.world} must be the largest of "
+                f"growth.batch_sizes={list(sizes)}"
+            )
+        if sampler.parts != 1:
+            raise PlanError(
+                f"GrowingBatches: a batch is used whole, but the phases repeat {sampler.parts} times; set "
+                "repeat=1"
+            )
+
+    def begin_at(self, iteration: int) -> None:
+        """The next iteration over it starts with this batch."""
+        self.first = iteration
+
+    def __len__(self) -> int:
+        """Of the largest batches, those that one epoch holds; they go on after it."""
+        return max(len(self.sampler) // (self.batch_size * self.sampler.world), 1)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        shown = self.growth.images_at(self.first)
+        while True:
+            size = self.growth.batch_size(shown / 1000)
+            assert size is not None
+            here = size // self.sampler.world
+            start = shown + self.sampler.rank * here
+            yield [(position, self.sampler.entry(position)) for position in range(start, start + here)]
+            shown += size

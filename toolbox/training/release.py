@@ -1,0 +1,234 @@
+"""A trained game reduced to what sampling needs: its generator, what that borrows, and its conditioner, with
+a card.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import toolbox
+from toolbox.catalog import near_miss
+from toolbox.interfaces import Condition
+from toolbox.registry import build
+from toolbox.training.checkpoints import CheckpointError, load_whole
+from toolbox.training.game.conditioners import NoConditions
+from toolbox.training.game.networks import build_networks
+from toolbox.training.game.phases import PlanError
+from toolbox.training.game.state import check_frozen, frozen_fingerprints
+from toolbox.weights.card import card_path, read_card, read_release, write_release
+
+KIND = "release"
+_OF_THE_MACHINE = (
+    "work_dir",
+    "load_from",
+    "launcher",
+    "experiment_name",
+    "plugins",
+    "env_cfg",
+    "visualizer",
+    "log_level",
+)
+
+
+class ReleasedGame(nn.Module):
+    """Stands in for the Game where one samples (:class:`toolbox.training.game.sampler.Sampler`).
+
+    Args:
+        model: ``model`` of the run's config.
+        stored: names of the networks whose weights are in the file: the generator, and trained ones that it
+            borrows.
+        seed: of the run.
+        iteration: that the weights are of.
+
+    Raises:
+        CheckpointError: for a model that names anything but registered components.
+        BuildError: for a component that is not installed here.
+    """
+
+    def __init__(
+        self, model: Mapping[str, Any], stored: list[str], seed: int = 0, iteration: int = 0
+    ) -> None:
+        super().__init__()
+        self.generator = str(model.get("generator", "generator"))
+        configs = {
+            name: dict(model["networks"][name]) for name in borrowed(model["networks"], self.generator)
+        }
+        conditioner = model.get("conditioner")
+        check_components([configs, conditioner])
+        for name in stored:
+            if configs.get(name, {}).get("weights") is not None:
+                configs[name]["weights"] = dict(checkpoint=None)  # they come from this file
+        self.networks, self.from_outside = build_networks(configs, {"release": stored}, seed)
+        self.conditioner: Any = (
+            NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
+        )
+        self.register_buffer("iteration", torch.tensor(iteration), persistent=False)
+        self.iteration: Tensor
+        self.requires_grad_(False).eval()
+
+    def network(self, name: str, averaged: bool = False) -> Any:
+        """A network by name; it is the averaged copy where the run had one."""
+        if name not in self.networks:
+            raise PlanError(
+                f"the release holds no network {name!r}{near_miss(name, self.networks)}; "
+                f"networks: {', '.join(self.networks)}"
+            )
+        return self.networks[name]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return self.iteration.device
+
+    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Condition]:
+        """Latents (n, latent_dim) and conditions of n images."""
+        latents = self.network(self.generator).sample_latents(n, rng)
+        return latents.to(self.device), self.conditioner.sample(n, rng).to(self.device)
+
+
+def borrowed(configs: Mapping[str, Any], name: str) -> list[str]:
+    """A network and all that it uses, directly or not, in the order of the config."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        current = waiting.pop()
+        if current not in configs:
+            raise CheckpointError(f"the config describes no network {current!r}{near_miss(current, configs)}")
+        if current not in found:
+            found.add(current)
+            waiting += (configs[current].get("uses") or {}).values()
+    return [key for key in configs if key in found]
+
+
+def check_components(value: Any) -> None:
+    """Raise CheckpointError unless every ``type`` in a config is the plain name of a component.
+
+    A card comes from outside, and ``type='os.system'`` is a config that builds.
+    """
+    if isinstance(value, Mapping):
+        kind = value.get("type", "x")
+        if not isinstance(kind, str) or not kind.isidentifier():
+            raise CheckpointError(
+                f"the config asks for type={str(kind)[:80]!r}: a release may name registered components only"
+            )
+        value = list(value.values())
+    for item in value if isinstance(value, (list, tuple)) else ():
+        check_components(item)
+
+
+def is_release(path: str | Path) -> bool:
+    """Whether a safetensors file has the card of a release beside it.
+
+    Raises:
+        WeightsError: for a card that cannot be read.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors" or not path.is_file() or not card_path(path).is_file():
+        return False
+    return read_card(path).get("kind") == KIND
+
+
+def load_release(path: str | Path) -> ReleasedGame:
+    """The game of a release file, strictly loaded, in eval mode.
+
+    Raises:
+        WeightsError: for a missing card, or a file that is not the one it describes.
+        CheckpointError: when the tensors do not fit the card's config, or a frozen network is not the one of
+            then.
+    """
+    tensors, card = read_release(path)
+    try:
+        model, stored = card["config"]["model"], list(card["networks"])
+        game = ReleasedGame(model, stored, int(card["config"].get("seed", 0)), int(card["iteration"]))
+        frozen = dict(card.get("frozen", {}))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise CheckpointError(
+            f"the card of {path} is not that of a release ({type(error).__name__}: {error})"
+        ) from error
+    check_frozen(game, frozen)
+    outside = tuple(f"networks.{name}." for name in game.from_outside)
+    own = {key: value for key, value in game.state_dict().items() if outside and key.startswith(outside)}
+    load_whole(game, {**own, **tensors}, f"release {path}")
+    return game
+
+
+def write_game(
+    game: Any, config: Any, folder: Path, out: str | Path, licence: str = "", replace: bool = False
+) -> Path:
+    """Write a game's averaged generator and its conditioner as a release (see
+    :func:`toolbox.loading.export`).
+    """
+    plain = {key: value for key, value in config.to_dict().items() if key not in _OF_THE_MACHINE}
+    needed = borrowed(plain["model"]["networks"], game.generator)
+    stored = [name for name in needed if name not in game.from_outside or name == game.generator]
+    check_components(
+        [{name: plain["model"]["networks"][name] for name in needed}, plain["model"].get("conditioner")]
+    )
+    game.conditioner.forget_features()
+    tensors = {
+        f"networks.{name}.{key}": value
+        for name in stored
+        for key, value in game.network(name, averaged=True).state_dict().items()
+    }
+    tensors |= {f"conditioner.{key}": value for key, value in game.conditioner.state_dict().items()}
+    outside = set(needed) - set(stored)
+    card = dict(
+        kind=KIND,
+        title=plain.get("title") or folder.name,
+        iteration=int(game.iteration),
+        images_seen=int(game.images_seen),
+        networks=stored,
+        averaged=[name for name in stored if name in game.average],
+        frozen={name: digest for name, digest in frozen_fingerprints(game).items() if name in outside},
+        metrics=_metrics(folder, int(game.iteration)),
+        licence=licence or "not stated",
+        **_facts(folder),
+        exported=time.strftime("%Y-%m-%d"),
+        config=_for_json(plain, folder),
+    )
+    return write_release(
+        out, tensors, card, metadata=dict(toolbox=toolbox.__version__, title=card["title"]), replace=replace
+    )
+
+
+def _metrics(folder: Path, iteration: int) -> list[dict[str, Any]]:
+    """What was measured of these weights; a metric's name carries its protocol, the last measurement of a
+    name counts.
+    """
+    file = folder / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.is_file() else []
+    records = [json.loads(line) for line in lines if line.strip()]
+    return list(
+        {
+            record["metric"]: record for record in records if record.get("iteration", iteration) == iteration
+        }.values()
+    )
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """Data and versions, as the run noted them."""
+    file = folder / "environment.json"
+    noted = json.loads(file.read_text()) if file.is_file() else {}
+    versions = {key: noted[key] for key in ("python", "versions", "git") if key in noted}
+    return dict(
+        data=noted.get("data", {}),
+        created_with=dict(toolbox=toolbox.__version__, torch=torch.__version__, run=versions),
+    )
+
+
+def _for_json(config: Mapping[str, Any], folder: Path) -> Any:
+    try:
+        return json.loads(json.dumps(config))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"the config of {folder} cannot be written into a card ({error}): name classes by their "
+            "registered "
+            "names"
+        ) from error

@@ -1,0 +1,81 @@
+"""Optimiser wrappers: the loss scale that fp16 needs, and gradients made finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import Tensor
+
+
+class ScaledOptimizer(OptimWrapper):
+    """An optimiser under fp16: the loss is multiplied before backward, gradients divided before the step.
+
+    A step whose gradients overflow is left out and the factor halved. mmengine's own wrapper for this refuses
+    to be built without a GPU. The factor is part of the state, so a resumed run goes on with it.
+
+    Args:
+        device: 'cpu' or 'cuda'.
+        initial: first factor. On a CPU 2^16 makes the first steps overflow as on a GPU, and be left out.
+        **arguments: of mmengine's OptimWrapper (``optimizer``, ``clip_grad``).
+    """
+
+    def __init__(self, device: str, initial: float = 2.0**16, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.scaler = torch.amp.GradScaler(device, init_scale=initial)
+
+    def backward(self, loss: Tensor, **arguments: Any) -> None:
+        """Gradients, times the factor."""
+        self.scaler.scale(loss).backward(**arguments)
+        self._inner_count += 1
+
+    def step(self, **arguments: Any) -> None:
+        """Divide, clip, step unless something overflowed, adapt the factor."""
+        if self.clip_grad_kwargs:
+            self.scaler.unscale_(self.optimizer)
+            self._clip_grad()
+        self.scaler.step(self.optimizer, **arguments)
+        self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimiser's, and the factor."""
+        return {**super().state_dict(), "loss_scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Accepts the state of an unscaled run too."""
+        state = dict(state_dict)
+        scaler = state.pop("loss_scaler", None)
+        if scaler:
+            self.scaler.load_state_dict(scaler)
+        super().load_state_dict(state)
+
+
+class FiniteGradients(OptimWrapper):
+    """An optimiser that takes NaN in a gradient for 0 and infinities for +-``limit``, as the published
+    StyleGAN2-ADA code does.
+
+    ``optim_wrapper = dict(generator=dict(type='FiniteGradients', optimizer=dict(type='Adam', ...)))``. A run
+    whose gradients are finite is the same with and without it, bit for bit. Under ``precision='fp16'`` there
+    is no loss scale with it: the published runs have none, their activations are clamped instead.
+
+    Args:
+        limit: the largest magnitude that takes the place of an infinite one.
+        **arguments: of mmengine's OptimWrapper (``optimizer``, ``clip_grad``).
+    """
+
+    def __init__(self, limit: float = 1e5, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        if limit <= 0:
+            raise ValueError(f"limit={limit} must be above 0")
+        self.limit = limit
+
+    def step(self, **arguments: Any) -> None:
+        """Mend, clip, step."""
+        for group in self.optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    torch.nan_to_num(
+                        parameter.grad, nan=0.0, posinf=self.limit, neginf=-self.limit, out=parameter.grad
+                    )
+        super().step(**arguments)

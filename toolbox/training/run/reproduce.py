@@ -1,0 +1,72 @@
+"""Before a run is played again: what of its surroundings is not as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolbox.config import ConfigError
+from toolbox.runs.changes import in_words
+from toolbox.runs.environment import environment
+from toolbox.runs.terminal import say
+from toolbox.training.checkpoints import iteration_of, latest_checkpoint
+from toolbox.training.checks.config import check_config
+from toolbox.training.run.build import build_loader
+from toolbox.training.run.stages import MAIN, iterations_done, stage_config
+from toolbox.training.run.starts import other_surroundings
+
+
+def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], allow_data: bool) -> None:
+    """Say what may make a difference; refuse what will.
+
+    Raises:
+        ConfigError: for a run that is not finished, or training data that have changed (unless allowed).
+    """
+    check_config(config)
+    for stage in [*config.get("stages", ()), MAIN]:
+        _check_length(folder / stage_folders(config)[stage], stage_config(config, stage))
+    kept = (record.get("data") or {}).get("fingerprint")
+    now = build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset.source.fingerprint()
+    if kept is not None and kept != now and not allow_data:
+        raise ConfigError(
+            f"the training data of {folder} have changed: fingerprint {kept[:16]} -> {now[:16]}; "
+            "bring the old data back, or go on with --allow-data"
+        )
+    for warning in _warnings(config, record, kept, now):
+        say(f"may differ: {warning}")
+
+
+def _check_length(folder: Path, config: Any) -> None:
+    """What the config would play is what was played: a run may be resumed to be longer, and be interrupted,
+    or for less.
+    """
+    done, newest = iterations_done(folder), latest_checkpoint(folder)
+    if not done or newest is None:
+        raise ConfigError(f"{folder} holds no finished run (no done.json): continue it with --resume first")
+    length = int(config.train_cfg.max_iters)
+    if not done == iteration_of(newest) == length:
+        raise ConfigError(
+            f"{folder}: its config asks for {length} iterations, it was finished after {done}, its newest "
+            "checkpoint "
+            f"is {newest.name}: continue it with --resume --cfg-options train_cfg.max_iters="
+            f"{max(length, done, iteration_of(newest))} first"
+        )
+
+
+def stage_folders(config: Any) -> dict[str, str]:
+    """{stage: its folder below the run's}."""
+    return {**{stage: f"stages/{stage}" for stage in config.get("stages", ())}, MAIN: "."}
+
+
+def _warnings(config: Any, record: Mapping[str, Any], kept: str | None, now: str) -> list[str]:
+    found = other_surroundings(record, environment(config))
+    if not config.get("deterministic"):
+        found.append("the run was not made with --deterministic")
+    if kept != now:
+        found.append(f"training data: {kept or 'not recorded'} -> {now}")
+    for start in record.get("starts", ()):
+        if start.get("changes"):
+            changes = {key: tuple(pair) for key, pair in start["changes"].items()}
+            found.append(f"the run was changed on its way ({start.get('started')}): {in_words(changes)}")
+    return found
