@@ -13,7 +13,7 @@ Segmenter       images -> parts, a pixel at a time
 """
 
 from toolbox.interfaces.augment import Augment
-from toolbox.interfaces.clusterer import Clusterer
+from toolbox.interfaces.clusterer import Clusterer, Features
 from toolbox.interfaces.conditioner import Conditioner
 from toolbox.interfaces.discriminator import Discriminator
 from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows
@@ -33,6 +33,7 @@ __all__ = [
     "Conditioner",
     "Discriminator",
     "FeatureExtractor",
+    "Features",
     "Generator",
     "Metric",
     "Objective",

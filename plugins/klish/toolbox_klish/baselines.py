@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from toolbox.interfaces import Clusterer
-from toolbox.interfaces.clusterer import Features
+from toolbox.interfaces import Clusterer, Features
 from toolbox.ranks import on_main
 from toolbox_klish.checks import check_choice, check_whole
 from toolbox_klish.features import FeatureBlocks

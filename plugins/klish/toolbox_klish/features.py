@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolbox.interfaces.clusterer import Features
+from toolbox.interfaces import Features
 from toolbox.ranks import gather_objects, rank, sum_over_ranks, together
 from toolbox_klish.products import second_moments
 

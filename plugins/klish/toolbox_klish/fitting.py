@@ -14,14 +14,13 @@ import numpy as np
 
 from toolbox.config import ConfigError
 from toolbox.features import FeatureStream
-from toolbox.interfaces import Clusterer
-from toolbox.interfaces.clusterer import Features
+from toolbox.interfaces import Clusterer, Features
 from toolbox.runs.changes import check_kept_command, differences, in_words, kept_config
 from toolbox.runs.environment import environment
 from toolbox.runs.files import explain_full_disk, sweep, write_text, write_whole
 from toolbox.runs.locking import locked
 from toolbox.runs.terminal import say
-from toolbox.training.game.networks import fingerprint
+from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.runs import ClusterRun
 from toolbox_klish.settings import COMMAND, is_cut, read_config
 from toolbox_klish.storage import GIB, check_room, free_memory, save_features

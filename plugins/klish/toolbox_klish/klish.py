@@ -12,8 +12,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from toolbox.interfaces import Clusterer
-from toolbox.interfaces.clusterer import Features
+from toolbox.interfaces import Clusterer, Features
 from toolbox.ranks import from_main, world
 from toolbox_klish.checkpoints import Checkpoint, Standing
 from toolbox_klish.checks import check_choice, check_whole, usable_device

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolbox.interfaces import Clusterer
-from toolbox.interfaces.clusterer import Features
+from toolbox.interfaces import Clusterer, Features
 
 Array = NDArray[np.float64]
 _TINY = 1e-8  # keeps the cosine of a vanished prototype defined

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from toolbox import ranks
 from toolbox.data.base import to_tensor
+from toolbox.data.classes import check_classes
 from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Sample, concatenate
 from toolbox.metrics.functional import agreement_per_class
 from toolbox.registry import build
-from toolbox.training.game.conditioners import check_classes
 from toolbox_lcp.intra_class import IntraClassClusters
 from toolbox_lcp.layout import ClusterLayout
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from toolbox.data.base import to_tensor
+from toolbox.data.classes import check_classes
 from toolbox.interfaces import Condition, Conditioner, Sample
 
 
@@ -72,24 +73,6 @@ class ClassConditions(Conditioner):
         if key in state_dict:
             self.labels = torch.zeros_like(state_dict[key], device=self.labels.device)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def check_classes(configured: Sequence[str], found: Sequence[str], argument: str) -> None:
-    """Raise ValueError if a config's class names are not the data set's."""
-    if len(configured) != len(found):
-        raise ValueError(
-            f"{argument} names {len(configured)} classes, the data set has {len(found)}: {', '.join(found)}"
-        )
-    different = [(a, b) for a, b in zip(configured, found, strict=True) if _plain(a) != _plain(b)]
-    if different:
-        raise ValueError(
-            f"{argument} has {different[0][0]!r} where the data set has {different[0][1]!r}; "
-            f"its classes are: {', '.join(found)}"
-        )
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", " ").strip()
 
 
 @torch.no_grad()

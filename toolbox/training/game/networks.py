@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
 from toolbox.catalog import near_miss
@@ -44,15 +42,6 @@ def build_networks(
             if not isinstance(configs[name].get("weights"), Mapping):
                 outside.add(name)
     return nn.ModuleDict({name: built[name] for name in configs}), outside
-
-
-def fingerprint(network: nn.Module) -> str:
-    """sha256 over names and values of a network's parameters and buffers."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _order(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:

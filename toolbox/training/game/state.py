@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from toolbox.training import checkpoints as files
-from toolbox.training.game.networks import fingerprint
+from toolbox.weights.fingerprint import fingerprint
 
 
 def saved_state(game: Any) -> dict[str, torch.Tensor]:

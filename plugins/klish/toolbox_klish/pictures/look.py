@@ -16,7 +16,7 @@ from torch import Tensor
 from toolbox.catalog import near_miss
 from toolbox.checking import check_type
 from toolbox.config import ConfigError
-from toolbox.training.game.networks import fingerprint
+from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.checks import check_whole
 from toolbox_klish.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
