@@ -87,7 +87,7 @@ def _explain_rest(model: Mapping[str, Any]) -> list[str]:
             lines.append(f"  then: average of {name} ({', '.join(f'{k}={v}' for k, v in arguments.items())})")
     conditioner = model.get("conditioner")
     if conditioner:
-        lines.append(f"  conditions: {conditioner['type']}: {_first_line(conditioner['type'])}")
+        lines.append(f"  conditions: {conditioner['type']}: {_what_it_is(conditioner['type'])}")
     augment = model.get("augment")
     if augment:
         seen = ", ".join(augment.get("discriminators") or ["every discriminator"])
@@ -121,7 +121,8 @@ def _source(weights: Any, name: str) -> str:
     return other + (f"stage {weights['stage']}" if "stage" in weights else str(weights.get("checkpoint")))
 
 
-def _first_line(name: str) -> str:
+def _what_it_is(name: str) -> str:
     from toolbox.plugins import host
 
-    return (host().catalog.find(name).load().__doc__ or "").strip().splitlines()[0]
+    paragraph = (host().catalog.find(name).load().__doc__ or "").strip().partition("\n\n")[0]
+    return " ".join(paragraph.split())
