@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from toolbox.catalog import BROUGHT_BY, Catalog, CatalogError, near_miss
-from toolbox.plugins import PluginHost, host
+from toolbox.catalog import Catalog, CatalogError, near_miss
+from toolbox.plugins import PluginHost
 
 
 @pytest.fixture
@@ -48,19 +48,21 @@ def test_a_name_of_another_kind(catalog: Catalog) -> None:
         catalog.find("Linear", "generator")
 
 
-def test_a_plugin_that_is_not_installed_is_named(catalog: Catalog) -> None:
+def test_an_unknown_name_says_which_plugins_did_not_load() -> None:
+    shelves = Catalog(lambda: {"klish": "disabled: switched off by TOOLBOX_DISABLE_PLUGINS"})
     with pytest.raises(
-        CatalogError, match="comes with the plugin 'toolbox-lcp', which is not installed or did not load"
+        CatalogError, match=r"no clusterer is called 'KLiSH'.*; plugin klish is disabled: switched"
     ):
-        catalog.find("SoftKMeans")
+        shelves.find("KLiSH", "clusterer")
 
 
-def test_the_list_of_what_our_plugins_bring_is_true() -> None:
-    brought: dict[str, set[str]] = {}
-    for record in host().records:
-        if record.distribution in BROUGHT_BY:
-            brought[record.distribution] = {name for names in record.components.values() for name in names}
-    assert brought == {distribution: set(names) for distribution, names in BROUGHT_BY.items()}
+def test_a_component_of_a_disabled_plugin() -> None:
+    own = PluginHost(disabled=["lcp"])
+    own.load_installed()
+    with pytest.raises(
+        CatalogError, match=r"plugin lcp is disabled.*'toolbox plugins' lists what is installed"
+    ):
+        own.catalog.find("SoftKMeans")
 
 
 def test_entries_are_loaded_and_checked(catalog: Catalog) -> None:

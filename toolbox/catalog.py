@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 #: kind -> address of the interface its classes must implement (None: any class).
@@ -29,25 +29,6 @@ KINDS: dict[str, str | None] = {
     "loop": "mmengine.runner:BaseLoop",
     "optim_wrapper": "mmengine.optim:OptimWrapper",
     "optim_constructor": None,
-}
-
-#: What our own plugins bring, so that an error can name the one to install.
-BROUGHT_BY: dict[str, tuple[str, ...]] = {
-    "toolbox-lcp": (
-        "SoftKMeans",
-        "KMeans",
-        "ClusterConditions",
-        "ClusterPrompts",
-        "PromptDiscriminator",
-        "PseudoLabelCrossEntropy",
-        "LabelCrossEntropy",
-        "EmpiricalCoefficients",
-        "DirichletCoefficients",
-        "SoftmaxNormalCoefficients",
-        "OneHotCoefficients",
-        "UniformCoefficients",
-    ),
-    "toolbox-klish": ("KLiSH", "LloydKMeans", "KASP", "AHC"),
 }
 
 
@@ -82,10 +63,16 @@ class Entry:
 
 
 class Catalog:
-    """Names are unique over all kinds, so that a config needs to say only ``type='Name'``."""
+    """Names are unique over all kinds, so that a config needs to say only ``type='Name'``.
 
-    def __init__(self) -> None:
+    Args:
+        absent: gives {plugin: why} of installed plugins that are not loaded, for the error of an unknown
+            name.
+    """
+
+    def __init__(self, absent: Callable[[], Mapping[str, str]] = dict) -> None:
         self._entries: dict[str, Entry] = {}
+        self._absent = absent
 
     def add(self, kind: str, name: str, address: str, plugin: str) -> None:
         """Put a component on its shelf.
@@ -147,17 +134,15 @@ class Catalog:
         return sorted(chosen, key=lambda e: (list(KINDS).index(e.kind), e.name))
 
     def _unknown(self, name: str, kind: str | None) -> str:
-        what = f"no {kind or 'component'} is called {name!r}"
-        for distribution, names in BROUGHT_BY.items():
-            if name in names:
-                return (
-                    f"{what}: it comes with the plugin {distribution!r}, which is not installed or did not "
-                    "load "
-                    f"(pip install {distribution}; see 'toolbox plugins')"
-                )
-        candidates = [e.name for e in self.entries(kind)]
-        hint = near_miss(name, candidates) or (f"; there are: {', '.join(candidates)}" if kind else "")
-        return f"{what}{hint} ('toolbox plugins' lists everything)"
+        candidates = [entry.name for entry in self.entries(kind)]
+        hint = near_miss(name, candidates)
+        if not hint and kind is not None:
+            hint = f"; there are: {', '.join(candidates)}"
+        absent = "".join(f"; plugin {plugin} is {why}" for plugin, why in self._absent().items())
+        return (
+            f"no {kind or 'component'} is called {name!r}{hint}{absent} ('toolbox plugins' lists what is "
+            "installed)"
+        )
 
 
 def near_miss(name: str, candidates: Iterable[str]) -> str:

@@ -50,7 +50,7 @@ class PluginHost:
     """
 
     def __init__(self, disabled: Iterable[str] = ()) -> None:
-        self.catalog = Catalog()
+        self.catalog = Catalog(self._not_loaded)
         self.records: list[PluginRecord] = []
         self._disabled = set(disabled)
         self._manager = pluggy.PluginManager("toolbox")
@@ -101,6 +101,10 @@ class PluginHost:
     def problems(self) -> list[PluginRecord]:
         """Plugins that failed or were skipped."""
         return [record for record in self.records if record.state in ("failed", "skipped")]
+
+    def _not_loaded(self) -> dict[str, str]:
+        """{plugin: why} of plugins whose components cannot be built."""
+        return {r.name: f"{r.state}: {r.reason}" for r in self.records if r.state != "loaded"}
 
     def check(self) -> list[str]:
         """Import every component and check its interface; one line for each fault."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from toolbox.interfaces import Sample
+from toolbox.interfaces import Request, Sample
 from toolbox.visual.compare import compare
 
 
@@ -19,11 +20,16 @@ class FakeSampler:
     """Grey images whose brightness is the index and the class."""
 
     def __init__(self, size: int = 8, classes: tuple[str, ...] = ("bag", "boot"), seed: int = 0) -> None:
-        self.size, self.class_names, self.seed = size, list(classes), seed
+        self.size, self.classes, self.seed = size, list(classes), seed
         self.asked: tuple[list[int], list[int] | None] | None = None
 
-    def __call__(self, indices: torch.Tensor, labels: torch.Tensor | None = None) -> Sample:
-        self.asked = (indices.tolist(), None if labels is None else labels.tolist())
+    def requests(self) -> dict[str, dict[str, Request]]:
+        classes = {name: Request(class_name=name) for name in self.classes}
+        return {"class": classes} if classes else {}
+
+    def __call__(self, indices: torch.Tensor, *, requests: Sequence[Request] | None = None) -> Sample:
+        labels = None if requests is None else [self.classes.index(r.class_name or "") for r in requests]
+        self.asked = (indices.tolist(), labels)
         return Sample((indices / 10 - 0.5)[:, None, None, None].expand(-1, 3, self.size, self.size))
 
 

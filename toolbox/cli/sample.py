@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from toolbox.catalog import CatalogError, near_miss
 from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from toolbox.interfaces import Request
+    from toolbox.training.game.sampler import Sampled, Sampler
+
+ROWS_OF_ONE_CLASS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     parser.add_argument("run", help="a run's folder, or a checkpoint with its config.py beside it")
     parser.add_argument(
-        "--by", choices=("class", "cluster"), default="class", help="one row a class (default) or a cluster"
+        "--by", metavar="KIND", help="one row a class (default), a cluster, or whatever the run has"
     )
     parser.add_argument("--class", dest="class_name", help="of this class only")
-    parser.add_argument("--cluster", type=int, help="of this cluster of --class only")
+    parser.add_argument("--cluster", type=int, dest="mode", help="of this cluster of --class only")
     parser.add_argument(
         "--coefficients",
         type=_numbers,
         metavar="U",
         help="explicit coefficients over the clusters of --class, such as 0.7,0.3,0",
     )
+    parser.add_argument("--text", help="of this caption, for runs that know captions")
     parser.add_argument(
         "--interpolate", nargs=2, type=int, metavar=("I", "J"), help="between two clusters of --class"
     )
@@ -54,81 +63,100 @@ def run(arguments: argparse.Namespace) -> int:
     images, names, columns = draw(sampler, arguments)
     folder = Path(arguments.run) if Path(arguments.run).is_dir() else Path(arguments.run).parent
     out = Path(arguments.out) if arguments.out else folder / "samples.png"
-    save_grid(images, out, columns=columns, row_names=names)
+    save_grid(images, out, columns=columns, row_names=names or None)
     print(out)
     return 0
 
 
-def draw(sampler: Any, arguments: argparse.Namespace) -> tuple[Any, list[str] | None, int]:
+def draw(sampler: Sampler, arguments: argparse.Namespace) -> tuple[Tensor, list[str], int]:
     """(images, row names, columns) of what was asked for."""
-    import torch
-
     columns = arguments.columns
-    asks_clusters = (
-        arguments.by == "cluster"
-        or arguments.cluster is not None
-        or arguments.coefficients
-        or arguments.interpolate
-    )
-    if not asks_clusters:
-        return _by_class(sampler, arguments)
-    conditioner = sampler.game.conditioner
-    if not hasattr(conditioner, "by_coefficients"):
-        raise CatalogError(
-            f"this run's conditioner ({type(conditioner).__name__}) has no clusters: only --by class can be "
-            "drawn"
-        )
     if arguments.interpolate:
-        y, (i, j) = _class(sampler, arguments), arguments.interpolate
-        path = conditioner.interpolation(y, i, j, arguments.steps)
-        rows = [_same_latent(sampler, row, path) for row in range(columns)]
-        return torch.cat(rows), None, arguments.steps
-    if arguments.coefficients:
-        condition = conditioner.by_coefficients(
-            _class(sampler, arguments), [arguments.coefficients] * columns
-        )
-        return sampler(torch.arange(columns), condition=condition).images, None, columns
-    wanted = _clusters(sampler, arguments)
-    rows = [
-        sampler(torch.arange(columns), condition=conditioner.by_cluster(y, i, columns)).images
-        for y, i, _ in wanted
-    ]
-    return torch.cat(rows), [name for _, _, name in wanted], columns
+        return _interpolation(sampler, arguments), [], arguments.steps
+    if arguments.coefficients or arguments.text:
+        return _one_request(sampler, _request(sampler, arguments), columns), [], columns
+    kind = arguments.by or ("cluster" if arguments.mode is not None else None)
+    if kind is None or kind == "class":
+        if arguments.class_name is not None:
+            request = _request(sampler, arguments)
+            return _one_request(sampler, request, ROWS_OF_ONE_CLASS * columns), [], columns
+        return *sampler.sheet(columns, by=kind), columns
+    return _rows_of(sampler, kind, arguments)
 
 
-def _by_class(sampler: Any, arguments: argparse.Namespace) -> tuple[Any, list[str] | None, int]:
+def _request(sampler: Sampler, arguments: argparse.Namespace) -> Request:
+    """What the options ask for, refused with the near miss where the run does not have it."""
+    from toolbox.interfaces import Request
+
+    if arguments.text is None:
+        _check_class(sampler, arguments)
+    coefficients = tuple(arguments.coefficients) if arguments.coefficients else None
+    return Request(class_name=arguments.class_name, coefficients=coefficients, text=arguments.text)
+
+
+def _one_request(sampler: Sampler, request: Request, n: int) -> Tensor:
     import torch
 
-    if not sampler.class_names or arguments.class_name is None:
-        return sampler.class_sheet(arguments.columns), sampler.class_names or None, arguments.columns
-    y = sampler.class_names.index(_class(sampler, arguments))
-    labels = torch.full((5 * arguments.columns,), y)
-    return sampler(torch.arange(len(labels)), labels).images, None, arguments.columns
+    return sampler(torch.arange(n), requests=request).images
 
 
-def _class(sampler: Any, arguments: argparse.Namespace) -> str:
-    names = sampler.class_names
-    if arguments.class_name is None:
-        raise CatalogError(f"--class is needed here; classes: {', '.join(names)}")
-    if arguments.class_name not in names:
+def _rows_of(sampler: Sampler, kind: str, arguments: argparse.Namespace) -> tuple[Tensor, list[str], int]:
+    """One row for each thing of a kind, of --class and number --cluster alone where they are given."""
+    import torch
+
+    kinds = sampler.requests()
+    if kind not in kinds:
+        conditioner = type(sampler.game.conditioner).__name__
         raise CatalogError(
-            f"no class is called {arguments.class_name!r}{near_miss(arguments.class_name, names)}; "
-            f"classes: {', '.join(names)}"
+            f"this run's conditioner ({conditioner}) has nothing of the kind "
+            f"{kind!r}{near_miss(kind, kinds)}; "
+            f"it has: {', '.join(kinds) or 'nothing that can be asked for'}"
         )
-    return str(arguments.class_name)
-
-
-def _clusters(sampler: Any, arguments: argparse.Namespace) -> list[tuple[str, int, str]]:
-    layout = sampler.game.conditioner.layout
-    chosen = [_class(sampler, arguments)] if arguments.class_name else sampler.class_names
-    found = [(y, i, f"{y} {i}") for y in chosen for i in range(layout.sizes[layout.class_index(y)])]
-    wanted = [item for item in found if arguments.cluster is None or item[1] == arguments.cluster]
+    if arguments.class_name is not None:
+        _check_class(sampler, arguments)
+    of_class = {
+        name: request
+        for name, request in kinds[kind].items()
+        if arguments.class_name in (None, request.class_name)
+    }
+    wanted = {name: request for name, request in of_class.items() if arguments.mode in (None, request.mode)}
     if not wanted:
+        raise CatalogError(f"there is no {kind} {arguments.mode}; there are: {', '.join(of_class)}")
+    latents = torch.arange(arguments.columns)
+    rows = [sampler(latents, requests=request).images for request in wanted.values()]
+    return torch.cat(rows), list(wanted), arguments.columns
+
+
+def _interpolation(sampler: Sampler, arguments: argparse.Namespace) -> Tensor:
+    """A row for each latent: e(a) = (1 - a) eps_i + a eps_j, a = 0..1, over the clusters i and j of
+    --class.
+    """
+    import torch
+
+    from toolbox.interfaces import Request
+
+    _check_class(sampler, arguments)
+    name = arguments.class_name
+    start, end = arguments.interpolate
+    for mode in (start, end):  # refused here where there is no such cluster
+        sampler.game.conditioner.fulfil(Request(class_name=name, mode=mode), 1, torch.Generator())
+    corners = torch.eye(max(start, end) + 1)
+    a = torch.linspace(0, 1, arguments.steps)[:, None]
+    path = (1 - a) * corners[start] + a * corners[end]
+    requests = [Request(class_name=name, coefficients=tuple(u)) for u in path.tolist()]
+    latents = [torch.full((arguments.steps,), number) for number in range(arguments.columns)]
+    return torch.cat([sampler(latent, requests=requests).images for latent in latents])
+
+
+def _check_class(sampler: Sampler, arguments: argparse.Namespace) -> None:
+    names = sampler.class_names
+    name = arguments.class_name
+    if name is None:
+        raise CatalogError(f"--class is needed here; classes: {', '.join(names)}")
+    if name not in names:
         raise CatalogError(
-            f"there is no cluster {arguments.cluster}: the classes have up to {layout.width} "
-            f"(0..{layout.width - 1})"
+            f"no class is called {name!r}{near_miss(name, names)}; classes: {', '.join(names)}"
         )
-    return wanted
 
 
 def _numbers(text: str) -> list[float]:
@@ -139,29 +167,22 @@ def _numbers(text: str) -> list[float]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0.7,0.3,0") from None
 
 
-def _same_latent(sampler: Any, number: int, condition: Any) -> Any:
-    """Images of one latent under each row of a condition."""
-    import torch
-
-    return sampler(torch.full((len(condition),), number), condition=condition).images
-
-
-def _prompt_table(game: Any) -> str:
-    """Every network that learns prompts: a line for each prompt, with the nearest word of each slot and its
+def _prompt_table(game: Sampled) -> str:
+    """Every network that learns prompts: a line a prompt, with the nearest word of each slot and its
     distance.
     """
-    lines = []
+    lines: list[str] = []
     names = game.conditioner.names()
     for network_name, network in game.networks.items():
         prompts = getattr(network, "prompts", None)
         if prompts is None:
             continue
         words = prompts.nearest_words(network.clip, top=1)
-        for row, slots in enumerate(words):
-            title = names[row] if row < len(names) and len(words) == len(names) else f"prompt {row}"
-            lines.append(
-                f"{network_name}  {title}: " + " ".join(f"{w[0][0]} ({w[0][1]:.2f})" for w in slots if w)
-            )
+        titles = names if len(words) == len(names) else [f"prompt {row}" for row in range(len(words))]
+        for title, slots in zip(titles, words, strict=True):
+            nearest = [slot[0] for slot in slots if slot]
+            shown = " ".join(f"{word} ({distance:.2f})" for word, distance in nearest)
+            lines.append(f"{network_name}  {title}: {shown}")
     if not lines:
         raise CatalogError("this run has no network that learns prompts")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ Segmenter       images -> parts, a pixel at a time
 
 from toolbox.interfaces.augment import Augment
 from toolbox.interfaces.clusterer import Clusterer, Features
-from toolbox.interfaces.conditioner import Conditioner
+from toolbox.interfaces.conditioner import Conditioner, Request
 from toolbox.interfaces.discriminator import Discriminator
 from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows
 from toolbox.interfaces.extractor import FeatureExtractor
@@ -39,6 +39,7 @@ __all__ = [
     "Objective",
     "PromptLearner",
     "Record",
+    "Request",
     "RowGenerator",
     "Rows",
     "Sample",

@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from toolbox.catalog import near_miss
+from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.sample import Condition, Sample
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody wants images to show. Every field is optional; a conditioner grants those that it knows.
+
+    Attributes:
+        class_name: name of a class.
+        mode: number of one mode inside the class (a cluster), counted from 0.
+        coefficients: shares of the class's modes, numbers >= 0 with sum 1.
+        text: a caption.
+        mask: (H, W) int64 semantic map.
+    """
+
+    class_name: str | None = None
+    mode: int | None = None
+    coefficients: tuple[float, ...] | None = None
+    text: str | None = None
+    mask: Tensor | None = None
+
+    def asks(self) -> list[str]:
+        """Names of the fields that are set."""
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
 
 class Conditioner(nn.Module, ABC):
     """Decides what generated images are asked to be, and completes what is known of real ones.
 
     What it learns or stores is in buffers and parameters, so a checkpoint (and a release) holds it.
+
+    Attributes:
+        class_names: the classes, in the order of the labels; empty where there are none.
+        classifier: name of the game's network that labels unlabelled images; None where there is none.
+        extractor: frozen network, no submodule, on whose features modes are found; None where there is none.
+        grants: fields of a :class:`Request` that can be asked for.
     """
+
+    class_names: Sequence[str] = ()
+    classifier: str | None = None
+    extractor: FeatureExtractor | None = None
+    grants: tuple[str, ...] = ("class_name",)
+
+    # -- training --------------------------------------------------------------------------------------------
 
     def prepare(self, dataset: Any, game: Any) -> None:
         """Once, before the first iteration of a run; never on resume. ``dataset`` is the training set."""
@@ -36,16 +76,60 @@ class Conditioner(nn.Module, ABC):
         """
 
     def forget_features(self) -> None:
-        """Drop what only training needs, such as features of the training images: called before a release is
-        written.
+        """Drop what only training needs (features of training images): called before a release is written."""
+
+    # -- asking for something in particular ------------------------------------------------------------------
+
+    def requests(self) -> dict[str, dict[str, Request]]:
+        """What can be asked for by name, by kind: ``{'class': {'cat': Request(class_name='cat'), ...},
+        ...}``.
+
+        A picture has a row for each name of one kind; the first kind is the usual one. Default: the classes.
         """
+        classes = {name: Request(class_name=name) for name in self.class_names}
+        return {"class": classes} if classes else {}
+
+    def fulfil(self, request: Request, n: int, rng: torch.Generator) -> Condition:
+        """Conditions of n images that show what is asked for; the rest is drawn from ``rng``.
+
+        Raises:
+            ValueError: for what cannot be asked for here, naming what can; for an unknown class.
+        """
+        label = self.label_of(request)
+        labels = None if label is None else torch.full((n,), label)
+        return self.sample(n, rng, labels)
+
+    def label_of(self, request: Request) -> int | None:
+        """Number of the class asked for, or None; refuses what is not granted (see :meth:`fulfil`)."""
+        granted = self.grants if self.class_names else [name for name in self.grants if name != "class_name"]
+        for name in request.asks():
+            if name not in granted:
+                raise ValueError(
+                    f"{type(self).__name__} cannot be asked for {name}={getattr(request, name)!r}; "
+                    f"it can be asked for: {', '.join(granted) or 'nothing in particular'}"
+                )
+        wanted = request.class_name
+        if wanted is None:
+            return None
+        if wanted not in self.class_names:
+            raise ValueError(
+                f"no class is called {wanted!r}{near_miss(wanted, self.class_names)}; "
+                f"classes: {', '.join(self.class_names)}"
+            )
+        return list(self.class_names).index(wanted)
 
     def modes(self) -> Condition | None:
-        """One condition for each mode that can be asked for alone (a cluster); None where there are
-        no modes.
-        """
+        """One condition for each mode that can be asked for alone (a cluster); None where there are none."""
         return None
+
+    def assign(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        """Mode (N,), in the order of :meth:`modes`, that features (N, d) of :attr:`extractor` fall into.
+
+        Raises:
+            ValueError: where there are no modes.
+        """
+        raise ValueError(f"{type(self).__name__} has no modes")
 
     def names(self) -> list[str]:
         """What each row of ``condition.weights`` (or each label) is called."""
-        return []
+        return list(self.class_names)

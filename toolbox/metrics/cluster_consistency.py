@@ -32,7 +32,7 @@ class ClusterConsistency(ExtractorMetric):
     """
 
     title = "cluster-consistency"
-    needs: tuple[str, ...] = ("fake", "weights")
+    needs: tuple[str, ...] = ("fake", "weights", "modes")
     higher_is_better = True
 
     def __init__(

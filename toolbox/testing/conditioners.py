@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from toolbox.interfaces import Condition, Conditioner, Sample
+from toolbox.interfaces import Condition, Conditioner, Request, Sample
 from toolbox.testing.common import check_global_rng_untouched, require, rng
 
 N = 12
@@ -22,6 +22,8 @@ def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any =
     - ``sample`` gives Conditions of n images, a function of the rng (and of the labels, when given); rows of
       weights are >= 0 and sum to 1;
     - ``names`` has one name for each label or each column of the weights, ``modes`` is a Condition or None;
+    - each of its ``requests`` is fulfilled: conditions of n images, of the class asked for; a function of the
+      rng; what it does not grant, and a class that there is not, is a ValueError;
     - with ``dataset``: after ``prepare`` it completes real batches, and ``after_iteration`` is a function of
       its rng;
     - a fresh one that loads its state dict draws the same.
@@ -35,10 +37,9 @@ def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any =
     Raises:
         AssertionError: naming what is broken.
     """
-    name, game = (
-        type(conditioner).__name__,
-        game or SimpleNamespace(device=torch.device("cpu"), gather=lambda rows: rows),
-    )
+    name = type(conditioner).__name__
+    if game is None:
+        game = SimpleNamespace(device=torch.device("cpu"), gather=lambda rows: rows)
     require(isinstance(conditioner, Conditioner), f"{name} does not inherit toolbox.interfaces.Conditioner")
     ready = copy.deepcopy(conditioner)
     if dataset is not None:
@@ -47,6 +48,7 @@ def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any =
             ready.prepare(dataset, game)
         _check_real(ready, dataset, game, name)
     _check_draws(ready, name)
+    _check_requests(ready, name)
     fresh = copy.deepcopy(conditioner)
     fresh.load_state_dict(ready.state_dict(), strict=True)
     require(
@@ -78,6 +80,30 @@ def _check_draws(conditioner: Conditioner, name: str) -> None:
         )
     _check_rows(condition, name)
     _check_names(conditioner, condition, name)
+
+
+def _check_requests(conditioner: Conditioner, name: str) -> None:
+    for kind, named in conditioner.requests().items():
+        for title, request in named.items():
+            condition = conditioner.fulfil(request, 3, rng())
+            what = f"{name}.requests()[{kind!r}][{title!r}]"
+            require(len(condition) == 3, f"{what} gives conditions of {len(condition)} images instead of 3")
+            require(
+                _equal(condition, conditioner.fulfil(request, 3, rng())), f"{what} is not a function of rng"
+            )
+            _check_rows(condition, what)
+            if request.class_name is not None:
+                label = list(conditioner.class_names).index(request.class_name)
+                labels = condition.labels
+                require(labels is not None and bool((labels == label).all()), f"{what} shows another class")
+    refused = [Request(class_name="no such class")]
+    refused += [Request(text="a bird")] if "text" not in conditioner.grants else []
+    for request in refused:
+        try:
+            conditioner.fulfil(request, 1, rng())
+        except ValueError:
+            continue
+        require(False, f"{name}.fulfil takes {request}, which it cannot grant: it must raise ValueError")
 
 
 def _check_rows(condition: Condition, name: str, zero_allowed: bool = False) -> None:
@@ -113,10 +139,8 @@ def _check_names(conditioner: Conditioner, condition: Condition, name: str) -> N
 
 def _check_real(conditioner: Conditioner, dataset: Any, game: Any, name: str) -> None:
     items = [dataset[i] for i in range(min(N, len(dataset)))]
-    images, index = (
-        torch.stack([item["images"] for item in items]),
-        torch.tensor([item["index"] for item in items]),
-    )
+    images = torch.stack([item["images"] for item in items])
+    index = torch.tensor([item["index"] for item in items])
     sample = Sample(images, Condition(labels=torch.tensor([item["labels"] for item in items])), index=index)
     completed = conditioner.real(sample)
     require(

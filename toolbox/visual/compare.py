@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.interfaces import Sample
+from toolbox.interfaces import Request, Sample
 from toolbox.visual.grids import save_grid
 
 
@@ -22,10 +22,9 @@ class Sampler(Protocol):
     @property
     def seed(self) -> int: ...
 
-    @property
-    def class_names(self) -> list[str]: ...
+    def requests(self) -> dict[str, dict[str, Request]]: ...
 
-    def __call__(self, indices: Tensor, labels: Tensor | None = None) -> Sample: ...
+    def __call__(self, indices: Tensor, *, requests: Sequence[Request] | None = None) -> Sample: ...
 
 
 @dataclass
@@ -81,20 +80,22 @@ def compare(
         ValueError: without samplers, for samplers of different seeds, or for details of an unknown run.
     """
     _check(samplers, details or {})
-    path, classes = Path(path), _common_classes(samplers)
+    path = Path(path)
     indices = torch.arange(columns * rows)
-    labels = indices % columns % len(classes) if classes else None
+    named = _common_requests(samplers)
+    names = [list(named)[column % len(named)] for column in range(columns)] if named else []
+    requests = [named[name] for name in names * rows] if named else None
     images = {
-        name: sampler(indices, labels).images.detach().float().cpu() for name, sampler in samplers.items()
+        name: sampler(indices, requests=requests).images.detach().float().cpu()
+        for name, sampler in samplers.items()
     }
-    names = [classes[int(label)] for label in labels[:columns]] if labels is not None else []
     row_names = [text for name in samplers for text in [name, *[""] * (rows - 1)]]
     save_grid(_same_size(list(images.values())), path, columns, row_names, names or None, title=title)
     facts = {
         name: {**_facts(samplers[name], batch), **(details or {}).get(name, {})}
         for name, batch in images.items()
     }
-    words = "the same latents" + (" and classes" if classes else "; each run draws conditions of its own")
+    words = "the same latents" + (" and classes" if named else "; each run draws conditions of its own")
     comparison = Comparison(str(path), words, names, facts)
     path.with_suffix(".json").write_text(json.dumps(asdict(comparison), indent=2, default=str) + "\n")
     path.with_suffix(".md").write_text(comparison.markdown())
@@ -121,10 +122,12 @@ def _facts(sampler: Sampler, images: Tensor) -> dict[str, Any]:
     return {"image_size": images.shape[-1], **({} if trained is None else {"iteration": int(trained)})}
 
 
-def _common_classes(samplers: Mapping[str, Sampler]) -> list[str]:
-    """The class names, when all runs have the same ones."""
-    lists = [list(sampler.class_names) for sampler in samplers.values()]
-    return lists[0] if all(names == lists[0] for names in lists) else []
+def _common_requests(samplers: Mapping[str, Sampler]) -> dict[str, Request]:
+    """What the runs can usually be asked for by name (classes), when all of them can be asked for
+    the same.
+    """
+    usual = [next(iter(sampler.requests().values()), {}) for sampler in samplers.values()]
+    return usual[0] if all(list(named) == list(usual[0]) for named in usual) else {}
 
 
 def _same_size(batches: list[Tensor]) -> Tensor:

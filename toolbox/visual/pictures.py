@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from toolbox.runs.files import write_text
+from toolbox.training.game.sampler import Sampler
 from toolbox.visual.grids import save_grid
 
 
@@ -37,29 +38,20 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
         say(f"plugin {name}: could not draw its pictures: {type(error).__name__}: {error}")
 
 
-def draw_classes(sampler: Any, real: Any, folder: Path, columns: int = 12) -> None:
-    """Generated images by class, and real ones of the same classes beside them."""
-    names = sampler.class_names
-    add_picture(
-        folder,
-        "classes",
-        sampler.class_sheet(columns),
-        "Generated, one row a class; the same latents in every row.",
-        columns,
-        names[:20] or None,
-    )
-    if names:
-        rows = [
-            real_images(real, np.flatnonzero(real.labels == y)[:columns]) for y in range(min(len(names), 20))
-        ]
-        add_picture(
-            folder,
-            "real",
-            torch.cat(rows),
-            f"Real images of the same classes ({real.title}).",
-            columns,
-            names[:20],
-        )
+def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, rows: int = 20) -> None:
+    """Generated images, a row for each thing that can be asked for, and real ones of the same classes beside
+    them.
+    """
+    kind = next(iter(sampler.requests()), "")
+    images, names = sampler.sheet(columns, rows)
+    what = f"one row a {kind}; " if kind else ""
+    caption = f"Generated, {what}the same latents in every row."
+    add_picture(folder, "classes", images, caption, columns, names or None)
+    shown = sampler.class_names[:rows]
+    if shown:
+        of_class = [real_images(real, np.flatnonzero(real.labels == y)[:columns]) for y in range(len(shown))]
+        caption = f"Real images of the same classes ({real.title})."
+        add_picture(folder, "real", torch.cat(of_class), caption, columns, shown)
 
 
 def real_images(real: Any, rows: Sequence[int] | np.ndarray) -> Tensor:

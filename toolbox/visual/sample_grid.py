@@ -15,6 +15,9 @@ from toolbox.visual.grids import save_grid
 class SampleGrid(Hook):
     """Draws a grid of the same latents every so often: ``samples/iter_N.png``, one row a class.
 
+    Rows are what the conditioner can be asked for (:meth:`toolbox.interfaces.Conditioner.requests`), by
+    default the classes.
+
     Args:
         interval: iterations between two grids; one more at the end.
         columns: images a class.
@@ -46,15 +49,10 @@ class SampleGrid(Hook):
         if game.generator not in game.networks:
             return None
         training = game.training
-        sampler = Sampler(
-            game, seed=game.seed
-        )  # puts the generator itself into eval mode where there is no average
+        # puts the generator itself into eval mode where there is no average
+        sampler = Sampler(game, seed=game.seed)
+        images, names = sampler.sheet(self.columns, self.rows)
         path = Path(runner.work_dir) / "samples" / f"iter_{iteration:07d}.png"
-        save_grid(
-            sampler.class_sheet(self.columns, self.rows),
-            path,
-            self.columns,
-            sampler.class_names[: self.rows] or None,
-        )
+        save_grid(images, path, self.columns, names or None)
         game.train(training)
         return path

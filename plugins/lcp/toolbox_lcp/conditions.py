@@ -15,7 +15,7 @@ from torch import Tensor
 from toolbox import ranks
 from toolbox.data.base import to_tensor
 from toolbox.data.classes import check_classes
-from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Sample, concatenate
+from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Request, Sample, concatenate
 from toolbox.metrics.functional import agreement_per_class
 from toolbox.registry import build
 from toolbox_lcp.intra_class import IntraClassClusters
@@ -65,6 +65,8 @@ class ClusterConditions(Conditioner):
         report: {class name: temperatures, perplexity, shares} after :meth:`prepare`.
     """
 
+    grants = ("class_name", "mode", "coefficients")
+
     labels: Tensor
     labelled: Tensor
     coefficients: Tensor
@@ -110,7 +112,7 @@ class ClusterConditions(Conditioner):
         self.register_buffer("extractor_digest", torch.zeros(0, dtype=torch.uint8))
 
     @property
-    def extractor(self) -> FeatureExtractor:
+    def extractor(self) -> FeatureExtractor:  # type: ignore[override]
         """The frozen network whose features are clustered."""
         return self._extractor[0]
 
@@ -285,6 +287,33 @@ class ClusterConditions(Conditioner):
         """Each cluster in use alone, in the order of the rows; with one cluster a class, the classes."""
         pairs = [(y, i) for y, size in enumerate(self.clusters.sizes.tolist()) for i in range(size)]
         return concatenate([self.by_cluster(y, i) for y, i in pairs])
+
+    def requests(self) -> dict[str, dict[str, Request]]:
+        """Classes, and the clusters of each class alone: 'trouser 2' is cluster 2 of class 'trouser'."""
+        classes = {name: Request(class_name=name) for name in self.class_names}
+        clusters = {
+            f"{name} {i}": Request(class_name=name, mode=i)
+            for name, size in zip(self.class_names, self.layout.sizes, strict=True)
+            for i in range(size)
+        }
+        return {"class": classes, "cluster": clusters}
+
+    def fulfil(self, request: Request, n: int, rng: torch.Generator) -> Condition:
+        """A class with drawn coefficients, one of its clusters alone, or given coefficients over its
+        clusters.
+
+        Raises:
+            ValueError: a cluster or coefficients without a class, an unknown class or cluster, coefficients
+                that are none.
+        """
+        label = self.label_of(request)
+        if request.mode is None and request.coefficients is None:
+            return super().fulfil(request, n, rng)
+        if label is None:
+            raise ValueError(f"a cluster is one of a class: name it; classes: {', '.join(self.class_names)}")
+        if request.mode is not None:
+            return self.by_cluster(label, request.mode, n)
+        return self.by_coefficients(label, [request.coefficients] * n)
 
     def by_class(self, labels: Tensor, rng: torch.Generator) -> Condition:
         """Conditions of given classes (n,), coefficients from the sampler."""

@@ -12,12 +12,12 @@ import torch
 
 from toolbox import ranks
 from toolbox.config import ConfigError
-from toolbox.interfaces import Metric
+from toolbox.interfaces import Condition, Metric, Sample
 from toolbox.randomness import mix
-from toolbox.registry import build
+from toolbox.registry import accepted, build, check
 from toolbox.training.evaluation.records import append_records, read_records
 from toolbox.training.evaluation.settings import check_evaluation
-from toolbox.training.game.sampler import Sampler
+from toolbox.training.game.sampler import Sampled, Sampler
 
 
 def evaluate_game(
@@ -66,7 +66,8 @@ def measure_game(game: Any, settings: Mapping[str, Any], real: Any) -> Measured:
     whole, by_mode = _build_metrics(game, settings)
     sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
     passes: list[tuple[Any, dict[str, Metric]]] = [(sampler, whole)] if whole else []
-    passes += [(ModeSampler(sampler), by_mode)] if by_mode else []
+    modes = game.conditioner.modes()
+    passes += [(ModeSampler(sampler, modes), by_mode)] if modes is not None and by_mode else []
     found: dict[str, float] = {}
     facts = dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
     with tempfile.TemporaryDirectory() as scratch:
@@ -110,74 +111,71 @@ def _announce(real: Any) -> None:
     say(f"real images: {real.title}, {len(real):,} of them")
 
 
-def classifier_accuracy(game: Any, settings: Mapping[str, Any]) -> dict[str, float]:
-    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} where
-    there is none.
+def classifier_accuracy(game: Sampled, settings: Mapping[str, Any]) -> dict[str, float]:
+    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} without
+    one.
 
-    It bounds how often a generator that learnt from its labels can show the right class. Each rank classifies
-    its share.
+    It bounds how often a generator that learnt from its labels can show the right class. Each rank
+    classifies its share.
     """
-    name = getattr(game.conditioner, "classifier", None)
+    name = game.conditioner.classifier
     if name is None or name not in game.networks or not settings.get("test"):
         return {}
     from toolbox.metrics.evaluate import real_batches
 
-    test, network = (
-        build(settings["test"], "dataset", "evaluation.test"),
-        game.network(name, averaged=True).eval(),
-    )
+    test = build(settings["test"], "dataset", "evaluation.test")
+    network = game.network(name, averaged=True).eval()
+    right = torch.zeros((), dtype=torch.int64, device=game.device)
     with torch.no_grad():
-        right = sum(
-            (network(batch.images).argmax(1) == batch.condition.labels).sum()
-            for batch in real_batches(test, 200, game.device)
-        )
-    total = int(ranks.sum_over_ranks(torch.as_tensor(right, device=game.device)))
+        for batch in real_batches(test, 200, game.device):
+            right += (network(batch.images).argmax(1) == batch.condition.labels).sum()
+    total = int(ranks.sum_over_ranks(right))
     return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": total / len(test)}
 
 
 class ModeSampler:
-    """Image i shows mode (cluster) i mod S alone, of a sampler whose conditioner has modes."""
+    """Image i shows mode (cluster) i mod S alone, of a sampler whose conditioner has S modes."""
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, modes: Condition) -> None:
         self.sampler = sampler
-        self.modes = sampler.game.conditioner.modes()
+        self.modes = modes
 
-    def __call__(self, indices: torch.Tensor) -> Any:
+    def __call__(self, indices: torch.Tensor) -> Sample:
         """Images number ``indices`` (n,)."""
         return self.sampler(indices, condition=self.modes[indices % len(self.modes)])
 
 
-def _build_metrics(game: Any, settings: Mapping[str, Any]) -> tuple[dict[str, Metric], dict[str, Metric]]:
+def _build_metrics(game: Sampled, settings: Mapping[str, Any]) -> tuple[dict[str, Metric], dict[str, Metric]]:
     """Metrics of the whole distribution, and those of single modes (clusters), by their names in
     the config.
     """
-    extractor = build(settings.get("extractor"), None, "evaluation.extractor")
+    shared = build(settings.get("extractor"), None, "evaluation.extractor")
+    conditioner = game.conditioner
     whole: dict[str, Metric] = {}
     by_mode: dict[str, Metric] = {}
     for name, config in sorted((settings.get("metrics") or {}).items()):
         if config is None:
             continue
         where = f"evaluation.metrics.{name}"
-        if config["type"] == "ClusterConsistency":
-            if game.conditioner.modes() is not None:
-                by_mode[name] = build(
-                    config,
-                    "metric",
-                    where,
-                    extractor=game.conditioner.extractor,
-                    assign=game.conditioner.assign,
-                )
-        elif "extractor" in config:
-            whole[name] = build(
-                {**config, "extractor": build(config["extractor"], "extractor", where)}, "metric", where
-            )
-        else:
-            if extractor is None:
-                raise ConfigError(
-                    f"{where} needs an extractor: set it there, or evaluation.extractor for all"
-                )
-            whole[name] = build(config, "metric", where, extractor=extractor)
+        if "modes" not in check(config, "metric", where).needs:
+            whole[name] = _build_metric(config, where, dict(extractor=shared))
+        elif conditioner.modes() is not None:
+            given = dict(extractor=conditioner.extractor, assign=conditioner.assign)
+            by_mode[name] = _build_metric(config, where, given)
     return whole, by_mode
+
+
+def _build_metric(config: Mapping[str, Any], where: str, given: Mapping[str, Any]) -> Metric:
+    """A metric with those of the given arguments that its constructor has and its config does not name."""
+    known = accepted(check(config, "metric", where)) or {}
+    own = dict(config)
+    if "extractor" in own:
+        own["extractor"] = build(own["extractor"], "extractor", where)
+    filled = {name: value for name, value in given.items() if name in known and name not in own}
+    if "extractor" in filled and filled["extractor"] is None:
+        raise ConfigError(f"{where} needs an extractor: set it there, or evaluation.extractor for all")
+    metric: Metric = build(own, "metric", where, **filled)
+    return metric
 
 
 def table(results: Mapping[str, float]) -> str:

@@ -85,7 +85,7 @@ def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size:
 
 def _add_up(game: Any, wrappers: Any, peak: int, kept: int) -> Memory:
     gradients = max(_bytes(game.trained_parameters(player)) for player in game.players)
-    others = [getattr(game.conditioner, "extractor", None)]
+    others = [game.conditioner.extractor]
     weights = [
         tensor
         for part in (game.networks, game.objectives, *others)

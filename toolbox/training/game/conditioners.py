@@ -17,6 +17,8 @@ from toolbox.interfaces import Condition, Conditioner, Sample
 class NoConditions(Conditioner):
     """Unconditional generation."""
 
+    grants = ()
+
     def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
         """Nothing is asked of the images."""
         return Condition()
@@ -35,9 +37,8 @@ class ClassConditions(Conditioner):
         super().__init__()
         self.class_names = list(class_names)
         self.classifier = classifier
-        self.register_buffer(
-            "labels", torch.zeros(0, dtype=torch.int64)
-        )  # (len(dataset),) given or predicted
+        # given or predicted labels of the whole data set (len(dataset),)
+        self.register_buffer("labels", torch.zeros(0, dtype=torch.int64))
 
     def prepare(self, dataset: Any, game: Any) -> None:
         """Check the classes; label what is unlabelled.
@@ -48,9 +49,8 @@ class ClassConditions(Conditioner):
         check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
         labels = torch.as_tensor(np.array(dataset.visible_labels))
         if self.classifier is not None:
-            labels = fill_labels(
-                labels, dataset.source, game.network(self.classifier, averaged=True), game.device
-            )
+            classifier = game.network(self.classifier, averaged=True)
+            labels = fill_labels(labels, dataset.source, classifier, game.device)
         self.labels = labels.to(game.device)
 
     def real(self, sample: Sample) -> Condition:
@@ -63,10 +63,6 @@ class ClassConditions(Conditioner):
         """Classes uniform over all."""
         drawn = torch.randint(len(self.class_names), (n,), generator=rng) if labels is None else labels
         return Condition(labels=drawn)
-
-    def names(self) -> list[str]:
-        """The class names."""
-        return self.class_names
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
         key = f"{prefix}labels"  # its length is the data set's: take the saved one's

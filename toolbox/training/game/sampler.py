@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from toolbox.interfaces import Condition, Generator, Sample, concatenate
+from toolbox.interfaces import Condition, Conditioner, Generator, Request, Sample, concatenate
+from toolbox.models.batchnorm import batch_statistics, standing_statistics
 from toolbox.randomness import rng_for
 
 BATCHNORM_MODES = ("running", "batch", "standing")
+UNNAMED_ROWS = 6  # of a sheet of a game that can be asked for nothing in particular
+
+
+class Sampled(Protocol):
+    """What sampling asks of a game: a whole one, or what a release keeps of it."""
+
+    generator: str
+    conditioner: Conditioner
+    networks: nn.ModuleDict
+    iteration: Tensor
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def network(self, name: str, averaged: bool = False) -> nn.Module: ...
+
+    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Condition]: ...
 
 
 class Sampler:
     """Generator and conditioner of a game together.
 
     Args:
-        game: a Game with a generator; its averaged copy is used where there is one.
+        game: a game with a generator; its averaged copy is used where there is one.
         seed: of latents and conditions.
         bn: how a generator with BatchNorm is evaluated (it moves FID): 'running' averages of training,
             statistics of the 'batch', or 'standing' statistics, collected anew over 16 batches of 256
@@ -26,62 +45,103 @@ class Sampler:
         averaged: use the averaged copy.
     """
 
-    def __init__(self, game: Any, seed: int = 0, bn: str = "running", averaged: bool = True) -> None:
+    def __init__(self, game: Sampled, seed: int = 0, bn: str = "running", averaged: bool = True) -> None:
         if bn not in BATCHNORM_MODES:
             raise ValueError(f"bn={bn!r} must be one of {', '.join(BATCHNORM_MODES)}")
-        self.game, self.seed, self.bn = game, seed, bn
-        self.generator: Generator = game.network(game.generator, averaged=averaged).eval()
+        self.game = game
+        self.seed = seed
+        self.bn = bn
+        network = game.network(game.generator, averaged=averaged).eval()
+        if not isinstance(network, Generator):
+            raise ValueError(f"the game's generator is a {type(network).__name__}, which is no Generator")
+        self.generator: Generator = network
         if bn == "standing" and _has_batchnorm(self.generator):
-            self._collect_standing()
+            self.generator = standing_statistics(self.generator, self._draw_for_statistics)
 
     @property
     def class_names(self) -> list[str]:
         """Classes, when the game has them."""
-        return list(getattr(self.game.conditioner, "class_names", []))
+        return list(self.game.conditioner.class_names)
+
+    def requests(self) -> dict[str, dict[str, Request]]:
+        """What can be asked for by name, by kind (see :meth:`toolbox.interfaces.Conditioner.requests`)."""
+        return self.game.conditioner.requests()
 
     @torch.no_grad()
     def __call__(
-        self, indices: Tensor, labels: Tensor | None = None, condition: Condition | None = None
+        self,
+        indices: Tensor,
+        labels: Tensor | None = None,
+        condition: Condition | None = None,
+        requests: Request | Sequence[Request] | None = None,
     ) -> Sample:
-        """Images number ``indices`` (n,), under the conditioner's own draws, given ``labels`` (n,), or a
-        given ``condition``.
+        """Images number ``indices`` (n,); their conditions are the conditioner's own draws, unless something
+        is given.
+
+        Args:
+            indices: numbers of the images; the latents are a function of (seed, number).
+            labels: (n,) classes to show.
+            condition: conditions to show.
+            requests: what to show, one for all or one for each image.
         """
         rngs = [rng_for(self.seed, "sample", int(i)) for i in indices]
         latents = torch.cat([self.generator.sample_latents(1, rng) for rng in rngs])
         if condition is None:
-            rows = [
-                self.game.conditioner.sample(1, rng, None if labels is None else labels[k : k + 1].cpu())
-                for k, rng in enumerate(rngs)
-            ]
-            condition = concatenate(rows)
+            condition = self._conditions(rngs, labels, requests)
         return self.draw(latents, condition)
+
+    def _conditions(
+        self,
+        rngs: Sequence[torch.Generator],
+        labels: Tensor | None,
+        requests: Request | Sequence[Request] | None,
+    ) -> Condition:
+        conditioner = self.game.conditioner
+        if requests is not None:
+            each = [requests] * len(rngs) if isinstance(requests, Request) else requests
+            asked = zip(each, rngs, strict=True)
+            return concatenate([conditioner.fulfil(request, 1, rng) for request, rng in asked])
+        given = [None] * len(rngs) if labels is None else labels.cpu().split(1)
+        return concatenate(
+            [conditioner.sample(1, rng, label) for rng, label in zip(rngs, given, strict=True)]
+        )
 
     @torch.no_grad()
     def draw(self, latents: Tensor, condition: Condition) -> Sample:
         """Images of given latents and conditions."""
-        from toolbox.models.batchnorm import batch_statistics
-
-        latents, condition = latents.to(self.game.device), condition.to(self.game.device)
+        latents = latents.to(self.game.device)
+        condition = condition.to(self.game.device)
         with batch_statistics(self.generator) if self.bn == "batch" else nullcontext():
             return self.generator.generate(latents, condition)
 
-    def class_sheet(self, columns: int = 10, rows: int = 20) -> Tensor:
-        """(rows * columns, 3, H, W): one row a class, the same latents in each; without classes
-        just images.
+    def sheet(self, columns: int = 10, rows: int = 20, by: str | None = None) -> tuple[Tensor, list[str]]:
+        """A row for each thing that can be asked for, the same latents in every row.
+
+        Args:
+            columns: images a row.
+            rows: at most so many rows.
+            by: which kind of thing (see :meth:`requests`); default the first. A game that can be asked for
+                nothing gives images of its own choice.
+
+        Returns:
+            Images (rows * columns, 3, H, W), and the name of each row ([] where rows have none).
+
+        Raises:
+            ValueError: for a kind that there is not.
         """
-        n_classes = len(self.class_names)
-        if not n_classes:
-            return self(torch.arange(columns * min(rows, 6))).images
-        shown = min(n_classes, rows)
-        labels = torch.arange(shown).repeat_interleave(columns)
-        return self(torch.arange(columns).repeat(shown), labels).images
+        kinds = self.requests()
+        if by is not None and by not in kinds:
+            raise ValueError(f"nothing can be shown by {by!r} here; kinds: {', '.join(kinds) or 'none'}")
+        named = kinds[by] if by is not None else next(iter(kinds.values()), {})
+        if not named:
+            return self(torch.arange(columns * min(rows, UNNAMED_ROWS))).images, []
+        shown = dict(list(named.items())[:rows])
+        indices = torch.arange(columns).repeat(len(shown))
+        requests = [request for request in shown.values() for _ in range(columns)]
+        return self(indices, requests=requests).images, list(shown)
 
-    def _collect_standing(self) -> None:
-        from toolbox.models.batchnorm import standing_statistics
-
-        self.generator = standing_statistics(
-            self.generator, lambda number, size: self.game.draw(size, rng_for(self.seed, "standing", number))
-        )
+    def _draw_for_statistics(self, number: int, size: int) -> tuple[Tensor, Condition]:
+        return self.game.draw(size, rng_for(self.seed, "standing", number))
 
 
 def _has_batchnorm(network: nn.Module) -> bool:

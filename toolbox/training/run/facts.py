@@ -7,7 +7,7 @@ from typing import Any
 
 def notices(game: Any) -> list[str]:
     """What parts of a game say of themselves (a stand-in for weights that could not be had)."""
-    parts = [*game.modules(), getattr(game.conditioner, "extractor", None)]
+    parts = [*game.modules(), game.conditioner.extractor]
     return list(dict.fromkeys(str(part.notice) for part in parts if getattr(part, "notice", "")))
 
 
