@@ -11,7 +11,7 @@ from toolbox.hookspecs import PLUGIN_API_VERSION, hookimpl
 COMPONENTS: dict[str, dict[str, str]] = {
     "model": {"Game": "toolbox.training.game.game:Game"},
     "loop": {"GameLoop": "toolbox.training.run.loop:GameLoop"},
-    "optim_constructor": {"PlayerOptimizers": "toolbox.training.run.optimizers:PlayerOptimizers"},
+    "optim_constructor": {"PlayerOptimizers": "toolbox.training.game.optimizers:PlayerOptimizers"},
     "hook": {
         "Checkpoints": "toolbox.training.hooks.checkpoints:Checkpoints",
         "Evaluation": "toolbox.training.hooks.evaluation:Evaluation",
@@ -97,7 +97,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "StreamSampler": "toolbox.data.stream:StreamSampler",
         "GrowingBatches": "toolbox.training.hooks.growing:GrowingBatches",
     },
-    "optim_wrapper": {"FiniteGradients": "toolbox.training.run.optim_wrappers:FiniteGradients"},
+    "optim_wrapper": {"FiniteGradients": "toolbox.training.game.optim_wrappers:FiniteGradients"},
     "transform": {
         "HorizontalFlip": "toolbox.data.transforms:HorizontalFlip",
         "WeakAugment": "toolbox.data.transforms:WeakAugment",

@@ -15,12 +15,19 @@ from toolbox.config import ConfigError
 from toolbox.registry import accepted
 
 _SCALARS = (str, bool, int, float)
-
-
 _JUDGED = {str, bool, int, float, list, tuple, dict, set, Sequence, Mapping, Iterable, Path, type(None)}
-
-
-_FILLED_LATER = ("data:", "conditioner:")
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    bool: "True or False",
+    type(None): "None",
+    dict: "a dict",
+    Mapping: "a dict",
+    list: "a list",
+    Sequence: "a list",
+}
+_FILLED_LATER = ("data:", "conditioner:")  # beginnings of values that are taken from the data set
 
 
 def check_call(
@@ -126,16 +133,42 @@ def _parts(hint: Any) -> tuple[Any, ...]:
 
 
 def _in_words(hint: Any) -> str:
-    words = {
-        int: "a whole number",
-        float: "a number",
-        str: "a string",
-        bool: "True or False",
-        type(None): "None",
-    }
-    names = [
-        words.get(part, str(getattr(part, "__name__", part)))
-        for part in _parts(hint)
-        if part is not torch.Tensor
-    ]
+    parts = [get_origin(part) or part for part in _parts(hint) if part is not torch.Tensor]
+    names = [_WORDS.get(part, str(getattr(part, "__name__", part))) for part in parts]
     return " or ".join(dict.fromkeys(names))
+
+
+def check_at_least(least: int, value: Any, where: str) -> None:
+    """A whole number of at least so much.
+
+    Raises:
+        ConfigError: for a smaller one, or another type.
+    """
+    check_type(value, int, where)
+    if value < least:
+        raise ConfigError(f"{where}={value} must be {least} or more")
+
+
+def check_is_dict(value: Any, where: str) -> None:
+    """A dict, or None where there is nothing.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise ConfigError(f"{where}={value!r} must be a dict, such as dict(type=...)")
+
+
+def find_registered(registry: Any, name: Any, where: str) -> Any:
+    """What an mmengine registry holds under a name; anything but a name is left as it is.
+
+    Raises:
+        ConfigError: for an unknown name, with the near miss.
+    """
+    found = registry.get(name) if isinstance(name, str) else name
+    if found is None:
+        names = set(registry.module_dict)
+        if registry.parent is not None:
+            names |= set(registry.parent.module_dict)
+        raise ConfigError(f"{where}={name!r} is not known{near_miss(str(name), names)}")
+    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.interfaces import Generator
-from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, load_whole, read_checkpoint
+from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
 
 
 def load_run(
@@ -68,8 +68,8 @@ def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
     """(game, config, checkpoint's file)."""
     from toolbox.config import load_config
     from toolbox.runs.terminal import say
-    from toolbox.training.game.state import check_frozen, frozen_state
-    from toolbox.training.run.build import build_game
+    from toolbox.training.run.prepare import Stage
+    from toolbox.training.run.resume import restore
 
     checkpoint = latest_checkpoint(path, say) if path.is_dir() else path
     if checkpoint is None:
@@ -77,10 +77,8 @@ def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
     contents = read_checkpoint(checkpoint)
     if config is None:
         config = load_config(_config_beside(checkpoint))
-    game = build_game(config, deferred=True)
-    check_frozen(game, contents.get("frozen", {}))
-    state = {**frozen_state(game), **contents["state_dict"]}
-    load_whole(game, state, f"checkpoint {checkpoint}")
+    game = Stage(config).build_game(filled_later=True)
+    restore(game, contents, f"checkpoint {checkpoint}")
     return game.eval(), config, checkpoint
 
 

@@ -17,6 +17,8 @@ from mmengine.registry import Registry
 from toolbox.catalog import KINDS, CatalogError, near_miss
 from toolbox.plugins import host
 
+Config = Mapping[str, Any]  #: a component in a config: ``dict(type='Name', **arguments)``
+
 _ROOTS = {
     "model": "MODELS",
     "dataset": "DATASETS",

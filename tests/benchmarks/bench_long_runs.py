@@ -15,7 +15,8 @@ import torch
 
 from toolbox.config import load_config
 from toolbox.training.hooks.common import game_of
-from toolbox.training.run.build import build_runner
+from toolbox.training.run.prepare import prepare
+from toolbox.training.run.runner import build_runner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 import tiny_run
@@ -32,7 +33,7 @@ class LongRun:
         options = {"train_cfg.max_iters": 10 * LOGGED, "hooks.checkpoints": None, "model.log_every": 1}
         config = load_config(tiny_run.write_config(folder / "tiny.py"), options=options)
         config.work_dir = str(folder)
-        self.runner = build_runner(config)
+        self.runner = build_runner(prepare(config)[-1])
         self.runner._train_loop = self.loop = self.runner.build_train_loop(self.runner._train_loop)
         self.runner.optim_wrapper = self.runner.build_optim_wrapper(self.runner.optim_wrapper)
         self.runner.param_schedulers = self.runner.build_param_scheduler(self.runner.param_schedulers)

@@ -20,7 +20,8 @@ from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator
 from toolbox.models.diffaugment import DiffAugment
 from toolbox.training.game.average import Average
 from toolbox.training.hooks.common import game_of
-from toolbox.training.run.build import build_runner
+from toolbox.training.run.prepare import prepare
+from toolbox.training.run.runner import build_runner
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 BATCH = 64
@@ -34,7 +35,7 @@ def runner_iteration(name: str, folder: Path, **options: Any) -> Callable[[], No
     if "classifier" in config.model.networks:
         config.model.networks.classifier.pop("weights")
     config.hooks.progress = config.hooks.samples = None
-    runner = build_runner(config)
+    runner = build_runner(prepare(config)[-1])
     runner._train_loop = loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     runner.call_hook("before_run")

@@ -14,7 +14,7 @@ from toolbox.data.relabelled import Subset
 from toolbox.data.stream import Stream, generator
 from toolbox.data.transforms import BlurAndNoise, PhotometricDistortion
 from toolbox.registry import BuildError, build
-from toolbox.training.run.build import fill_from_data
+from toolbox.training.run.data_values import fill_from_data
 
 SIZE = 16
 

@@ -16,8 +16,8 @@ from mmengine import Config
 
 from toolbox.config import ConfigError, _read, load_config, override
 from toolbox.registry import BuildError
-from toolbox.training.checks.config import check_config
 from toolbox.training.game.phases import PlanError
+from toolbox.training.run.prepare import prepare
 
 ALL = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 CONFIGS = [path for path in ALL if not path.name.startswith("klish_")]
@@ -60,7 +60,7 @@ def slips(value: dict[str, Any], seen: set[str], once: str) -> Iterator[tuple[st
 
 def assert_refused(config: Any, key: str, path: Path) -> None:
     with pytest.raises(ERRORS) as caught:
-        check_config(config if isinstance(config, Config) else Config(config))
+        prepare(config if isinstance(config, Config) else Config(config))
     assert f"{key}x" in str(caught.value), f"{path.stem}: {caught.value}"
     assert f"did you mean {key!r}" in str(caught.value), f"{path.stem}: {caught.value}"
 
@@ -70,7 +70,7 @@ def test_a_misspelt_key_at_any_level_of_any_config_is_named() -> None:
     for path in CONFIGS:
         for quick in (False, True):
             config = load_config(path, quick=quick)
-            check_config(config)
+            prepare(config)
             for key, broken in slips(config.to_dict(), seen, ""):
                 assert_refused(broken, key, path)
     assert len(seen) > 150
@@ -205,7 +205,7 @@ NAMED = dict(type="ToyBorrower")
 )
 def test_what_the_shipped_configs_do_not_use(tiny: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ERRORS, match=message):
-        check_config(load_config(tiny, options=options))
+        prepare(load_config(tiny, options=options))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_what_the_shipped_configs_do_not_use(tiny: Path, options: dict[str, Any]
 )
 def test_a_value_of_the_wrong_type_is_named(tiny: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        check_config(load_config(tiny, options=options))
+        prepare(load_config(tiny, options=options))
 
 
 def with_stage(weights: dict[str, str]) -> dict[str, Any]:
@@ -287,8 +287,14 @@ MEASURED = dict(real=dict(type="EmbeddedFashion"))
             {"model.generator": "genrator"},
             "model.generator names the network 'genrator'.* did you mean 'generator'",
         ),
-        ({"model.augment": "DiffAugment"}, "model.augment='DiffAugment' must be a dict"),
-        ({"model.conditioner": "ClassConditions"}, "model.conditioner='ClassConditions' must be a dict"),
+        (
+            {"model.augment": "DiffAugment"},
+            "model.augment='DiffAugment': Game expects a dict or None, not a str",
+        ),
+        (
+            {"model.conditioner": "ClassConditions"},
+            "model.conditioner='ClassConditions': Game expects a dict or None",
+        ),
         ({"model.phases": ["generator"]}, "model.phases.0='generator' must be a dict"),
         ({"model.objectives.adversarial": "Hinge"}, "model.objectives.adversarial='Hinge' must be a dict"),
         ({"hooks.journal": False}, "hooks.journal=False must be a dict"),
@@ -312,7 +318,7 @@ def test_what_cannot_be_used_is_found_before_any_time_is_spent(
     tiny: Path, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ERRORS, match=message):
-        check_config(load_config(tiny, options=options))
+        prepare(load_config(tiny, options=options))
 
 
 @pytest.mark.parametrize(

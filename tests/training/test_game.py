@@ -24,11 +24,12 @@ from toy_games import (
     weights_of,
 )
 
+from toolbox.config import ConfigError
 from toolbox.interfaces import Augment, Turn
 from toolbox.randomness import rng_for
 from toolbox.training.game.average import Average
 from toolbox.training.game.game import Game, NotFiniteError
-from toolbox.training.game.phases import PlanError, Weight
+from toolbox.training.game.phases import LossWeight, PlanError
 from toolbox.training.game.turn import GameTurn
 
 
@@ -358,15 +359,15 @@ def test_sampling_in_between_changes_nothing() -> None:
 
 
 def test_a_weight_ramps_in_iterations_and_in_kimg() -> None:
-    ramp = Weight.read(dict(to=2.0, begin=10, end=20), "x")
+    ramp = LossWeight.read(dict(to=2.0, begin=10, end=20), "x")
     assert [ramp.at(i, 0) for i in (0, 10, 15, 20, 99)] == [0, 0, 1, 2, 2]
-    by_kimg = Weight.read(dict(to=1.0, start=0.5, end=4, unit="kimg"), "x")
+    by_kimg = LossWeight.read(dict(to=1.0, start=0.5, end=4, unit="kimg"), "x")
     assert [by_kimg.at(0, k) for k in (0, 2, 4)] == [0.5, 0.75, 1]
-    assert Weight.read(3, "x").at(0, 0) == 3
+    assert LossWeight.read(3, "x").at(0, 0) == 3
     with pytest.raises(PlanError, match="did you mean 'begin'"):
-        Weight.read(dict(beginn=1), "x")
+        LossWeight.read(dict(beginn=1), "x")
     with pytest.raises(PlanError, match="unit='epochs'"):
-        Weight.read(dict(unit="epochs"), "x")
+        LossWeight.read(dict(unit="epochs"), "x")
 
 
 def test_the_weight_scales_the_step() -> None:
@@ -452,14 +453,14 @@ def test_parts_that_do_not_fit_are_named(changes: dict[str, object], message: st
 
 
 def test_optimisers_and_players_must_agree() -> None:
-    from toolbox.training.run.optimizers import PlayerOptimizers
+    from toolbox.training.game.optimizers import PlayerOptimizers
 
     adam = dict(optimizer=dict(type="Adam", lr=1e-3))
     with pytest.raises(PlanError, match="no entry for the player 'generator'"):
         PlayerOptimizers(dict(discriminator=adam))(toy_game())
     with pytest.raises(PlanError, match="'genrator' - did you mean 'generator'"):
         PlayerOptimizers(dict(discriminator=adam, genrator=adam))(toy_game())
-    with pytest.raises(PlanError, match="lr_mult of player 'generator' names 'discriminator'"):
+    with pytest.raises(ConfigError, match=r"optim_wrapper.generator.lr_mult has no key 'discriminator'"):
         PlayerOptimizers({name: dict(adam, lr_mult=dict(discriminator=2.0)) for name in PLAYERS})(
             toy_game(players=dict(generator=["generator"], discriminator=["discriminator"]))
         )
@@ -487,7 +488,7 @@ def test_lr_mult_scales_one_networks_rate() -> None:
     def step(**changes: object) -> torch.Tensor:
         game = toy_game()
         start = weights_of(game.network("discriminator"))["linear.weight"]
-        from toolbox.training.run.optimizers import PlayerOptimizers
+        from toolbox.training.game.optimizers import PlayerOptimizers
 
         plain = dict(optimizer=dict(type="SGD", lr=0.1))
         game.train_step(

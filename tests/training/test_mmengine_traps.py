@@ -25,7 +25,9 @@ from toolbox.config import ConfigError, load_config
 from toolbox.data.stream import StreamSampler
 from toolbox.registry import BuildError, build
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
-from toolbox.training.run import build as building
+from toolbox.training.run import runner
+from toolbox.training.run.prepare import prepare
+from toolbox.training.run.runner import build_runner
 
 ROOT = Path(__file__).resolve().parents[2]
 Made = Callable[..., Any]
@@ -35,14 +37,14 @@ Made = Callable[..., Any]
 def made(config_file: Path, tmp_path: Path) -> Made:
     """A runner of the tiny config, not started."""
 
-    def runner(name: str = "run", resume: bool = False, **options: Any) -> Any:
+    def make(name: str = "run", resume: bool = False, **options: Any) -> Any:
         config = load_config(
             config_file, options={key.replace("__", "."): value for key, value in options.items()}
         )
         config.work_dir = str(tmp_path / name)
-        return building.build_runner(config, resume=resume)
+        return build_runner(prepare(config)[-1], resume=resume)
 
-    return runner
+    return make
 
 
 class Watch(Hook):
@@ -132,7 +134,7 @@ def test_trap_sorted_dump(made: Made, config_file: Path, tmp_path: Path) -> None
     weights = []
     for chosen, name in ((config, "one"), (dumped, "other")):
         chosen.work_dir = str(tmp_path / name)
-        building.build_runner(chosen).train()
+        build_runner(prepare(chosen)[-1]).train()
         weights.append(torch.load(tmp_path / name / "iter_5.pth", weights_only=True)["state_dict"])
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[1])
 
@@ -397,7 +399,7 @@ def test_trap_mixed_betas() -> None:
     # torch refuses (0, 0.99): one is an int, the other a float
     from toy_games import toy_game
 
-    from toolbox.training.run.optimizers import PlayerOptimizers
+    from toolbox.training.game.optimizers import PlayerOptimizers
 
     adam = dict(optimizer=dict(type="Adam", lr=1e-3, betas=[0, 0.99]))
     wrappers = PlayerOptimizers(dict(generator=adam, discriminator=adam))(toy_game())
@@ -425,7 +427,7 @@ def test_trap_mismatched_torchvision(made: Made, tmp_path: Path, monkeypatch: py
     )
     assert answer.stdout.strip() == str(tmp_path / "torchvision" / "__init__.py"), answer.stderr
     called: list[bool] = []
-    monkeypatch.setattr(building, "import_torchvision", lambda: called.append(True))
+    monkeypatch.setattr(runner, "import_torchvision", lambda: called.append(True))
     made()
     assert called
 

@@ -21,8 +21,8 @@ from toy_games import optimisers
 
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.training.game.compiled import Compiled, Entry
+from toolbox.training.game.optim_wrappers import ScaledOptimizer
 from toolbox.training.game.phases import Phase
-from toolbox.training.run.optim_wrappers import ScaledOptimizer
 
 
 class Spy(SmoothDiscriminator):

@@ -10,9 +10,9 @@ from toolbox import testing
 from toolbox.interfaces import Condition, Discriminator, Sample
 from toolbox.models.pggan import PGGANDiscriminator, PGGANGenerator
 from toolbox.testing import FakeTurn
+from toolbox.training.game.optim_wrappers import FiniteGradients
 from toolbox.training.objectives.classification import AuxiliaryClassifier
 from toolbox.training.objectives.regularisers import Drift, GradientPenalty
-from toolbox.training.run.optim_wrappers import FiniteGradients
 
 SIZE = dict(image_size=8, n_conditions=3, channel_base=64, channel_max=8)
 

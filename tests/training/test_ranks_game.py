@@ -14,7 +14,7 @@ from toy_games import BOTH, ToyGenerator, batch, optimisers, toy_game
 
 from toolbox import ranks
 from toolbox.interfaces import Objective, Turn
-from toolbox.training.game.gradients import Exchange
+from toolbox.training.game.gradients import GradientAverage
 
 # -- what each process runs ----------------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ def weights(dtype: torch.dtype, iterations: int, lr: float, changes: Mapping[str
 
 
 def adam_weights(iterations: int) -> dict[str, Tensor]:
-    from toolbox.training.run.optimizers import PlayerOptimizers
+    from toolbox.training.game.optimizers import PlayerOptimizers
 
     game = smooth_game()
     adam = dict(optimizer=dict(type="Adam", lr=1e-3, betas=(0.0, 0.99)))
@@ -80,13 +80,13 @@ def running_statistics() -> dict[str, Tensor]:
 
 
 def wishes(asking: int) -> list[bool]:
-    exchange, seen = Exchange(), []
+    gradients, seen = GradientAverage(), []
     for iteration in range(3):
-        exchange.asked = iteration == 1 and ranks.rank() == asking
+        gradients.asked = iteration == 1 and ranks.rank() == asking
         parameter = nn.Parameter(torch.ones(2))
         parameter.grad = torch.ones(2)
-        exchange.average_gradients([parameter])
-        seen.append(exchange.stopping)
+        gradients.average([parameter])
+        seen.append(gradients.stopping)
     return seen
 
 

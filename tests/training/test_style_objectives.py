@@ -18,8 +18,8 @@ from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.models.stylegan2_discriminator import StyleGAN2Discriminator
 from toolbox.testing import FakeTurn
 from toolbox.training.game.game import Game
+from toolbox.training.game.optimizers import PlayerOptimizers
 from toolbox.training.objectives.regularisers import PathLength
-from toolbox.training.run.optimizers import PlayerOptimizers
 
 TINY = dict(image_size=8, channel_base=64, channel_max=8)
 

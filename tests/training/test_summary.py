@@ -13,13 +13,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from toolbox.cli.main import main
 from toolbox.config import ConfigError, load_config
-from toolbox.registry import build
 from toolbox.training.explain import memory
 from toolbox.training.explain.iteration import explain
 from toolbox.training.explain.summary import summary
-from toolbox.training.run.build import build_loader, fill_from_data, of_run
-from toolbox.training.run.optimizers import PlayerOptimizers
-from toolbox.training.run.stages import MAIN, resolve_weights, stage_config
+from toolbox.training.game.optimizers import PlayerOptimizers
+from toolbox.training.run.prepare import prepare
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -116,15 +114,8 @@ def test_explain_shows_what_is_not_plain(config_file: Path) -> None:
 
 def made(name: str) -> tuple[Any, Any, Callable[[], Any]]:
     """(config, stream, maker of games) of a shipped config's quick version."""
-    config = load_config(CONFIGS / f"{name}.py", quick=True)
-    own = stage_config(config, MAIN)
-    stream = build_loader(own, 0).dataset
-    own.model = fill_from_data(own.model, stream)
-    return (
-        own,
-        stream,
-        lambda: build({**of_run(own), **resolve_weights(config, own.model, deferred=True)}, "model", "model"),
-    )
+    stage = prepare(load_config(CONFIGS / f"{name}.py", quick=True))[-1]
+    return stage.config, stage.loader.dataset, lambda: stage.build_game(filled_later=True)
 
 
 def allocated(work: Callable[[], Any]) -> int:

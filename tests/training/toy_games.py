@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from toolbox import hookimpl
 from toolbox.interfaces import Condition, Discriminator, Generator, Objective, Turn
 from toolbox.training.game.game import Game
-from toolbox.training.run.optimizers import PlayerOptimizers
+from toolbox.training.game.optimizers import PlayerOptimizers
 
 PIXELS = 12  # of a 2 x 2 RGB image
 

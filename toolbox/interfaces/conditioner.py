@@ -55,6 +55,16 @@ class Conditioner(nn.Module, ABC):
     extractor: FeatureExtractor | None = None
     grants: tuple[str, ...] = ("class_name",)
 
+    @classmethod
+    def count_conditions(cls, classes: Sequence[str], **arguments: Any) -> int:
+        """Rows of conditions that networks need (``n_conditions='data:n_conditions'``), before it is built.
+
+        Args:
+            classes: names of the data set's classes.
+            **arguments: of the constructor.
+        """
+        return len(classes)
+
     # -- training --------------------------------------------------------------------------------------------
 
     def prepare(self, dataset: Any, game: Any) -> None:

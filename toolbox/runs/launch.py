@@ -42,7 +42,7 @@ def processes(launcher: str = "none", timeout: float = TIMEOUT, backend: str | N
 
     Args:
         launcher: 'none' (this process alone), 'pytorch', 'slurm' or 'mpi'.
-        timeout: seconds that an exchange may wait for another process; a dead or hanging one ends the run
+        timeout: seconds that one process may wait for another; a dead or hanging one ends the run
             after that.
         backend: 'gloo' or 'nccl'; None: nccl where there is a GPU.
 

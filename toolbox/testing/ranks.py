@@ -83,7 +83,7 @@ def _play(
     from torch.utils.data import default_collate
 
     from toolbox.data.stream import StreamSampler
-    from toolbox.training.run.optimizers import PlayerOptimizers
+    from toolbox.training.game.optimizers import PlayerOptimizers
 
     game = make_game()
     data = _default_data(game) if make_data is None else make_data()

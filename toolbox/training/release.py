@@ -65,7 +65,7 @@ class ReleasedGame(nn.Module):
         for name in stored:
             if configs.get(name, {}).get("weights") is not None:
                 configs[name]["weights"] = dict(checkpoint=None)  # they come from this file
-        self.networks, self.from_outside = build_networks(configs, {"release": stored}, seed)
+        self.networks, self.from_outside = build_networks(configs, stored, seed)
         self.conditioner: Any = (
             NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
         )

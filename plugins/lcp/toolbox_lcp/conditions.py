@@ -111,6 +111,12 @@ class ClusterConditions(Conditioner):
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.register_buffer("extractor_digest", torch.zeros(0, dtype=torch.uint8))
 
+    @classmethod
+    def count_conditions(cls, classes: Sequence[str], **arguments: Any) -> int:
+        """Clusters of all classes."""
+        clusters: int | Mapping[str, int] = arguments["clusters"]
+        return sum(clusters.values()) if isinstance(clusters, Mapping) else len(classes) * clusters
+
     @property
     def extractor(self) -> FeatureExtractor:  # type: ignore[override]
         """The frozen network whose features are clustered."""

@@ -25,8 +25,8 @@ from toolbox.data.base import ArraySet
 from toolbox.data.stream import Stream, StreamSampler
 from toolbox.interfaces import Condition, Discriminator, FeatureExtractor, Generator
 from toolbox.registry import build
+from toolbox.training.game.optimizers import PlayerOptimizers
 from toolbox.training.game.sampler import Sampler
-from toolbox.training.run.optimizers import PlayerOptimizers
 
 SIZE = 16
 CLASSES = ("square", "diamond")

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from toolbox.data.stream import Stream, StreamSampler
 from toolbox.registry import build
-from toolbox.training.run.optimizers import PlayerOptimizers
+from toolbox.training.game.optimizers import PlayerOptimizers
 from toolbox_lcp.toy import ToyImages, config, consistency, main, train
 
 

@@ -29,22 +29,13 @@ def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     write_text("".join(f"{json.dumps(record)}\n" for record in records), path)
 
 
+def of_training(record: Mapping[str, Any]) -> bool:
+    """Whether a line is of a measurement during training, not at its end."""
+    return record.get("during") == ORIGIN
+
+
 def append_records(path: Path, records: Iterable[Mapping[str, Any]], **facts: Any) -> None:
     """Add lines to ``metrics.jsonl``: all of them or none, on the first process (collective)."""
     ranks.on_main(
         lambda: write_records(path, [*read_records(path), *({**record, **facts} for record in records)])
     )
-
-
-def drop_after(iteration: int, path: Path) -> None:
-    """Remove from a ``metrics.jsonl`` what was measured during training after an iteration (collective)."""
-
-    def drop() -> None:
-        records = read_records(path)
-        kept = [
-            line for line in records if line.get("during") != ORIGIN or int(line["iteration"]) <= iteration
-        ]
-        if len(kept) < len(records):
-            write_records(path, kept)
-
-    ranks.on_main(drop)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolbox.catalog import near_miss
+from toolbox.checking import check_at_least
 from toolbox.config import ConfigError
 from toolbox.registry import check
-from toolbox.training.checks.values import check_at_least
 from toolbox.training.game.sampler import BATCHNORM_MODES
 
 KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")

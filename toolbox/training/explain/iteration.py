@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from toolbox.registry import build
-from toolbox.training.checks.config import check_config
-from toolbox.training.game.phases import Phase, Step, Weight, plan
-from toolbox.training.run.stages import MAIN, stage_config
+from toolbox.training.game.phases import LossWeight, Plan, Step
+from toolbox.training.run.prepare import Stage, prepare
 
 
 def explain(config: Any) -> str:
@@ -18,58 +16,43 @@ def explain(config: Any) -> str:
         ConfigError, BuildError: for an unknown key or component.
         PlanError: when the parts of the game do not fit together.
     """
-    check_config(config)
-    stages = [*config.get("stages", ()), MAIN]
-    parts = [_explain_game(stage_config(config, stage), stage, len(stages) > 1) for stage in stages]
-    return "\n\n".join(parts)
+    stages = prepare(config)
+    return "\n\n".join(_explain_stage(stage, named=len(stages) > 1) for stage in stages)
 
 
-def _explain_game(config: Any, stage: str, named: bool) -> str:
-    model = config.model
-    objective_configs = {name: dict(c) for name, c in model["objectives"].items() if c is not None}
-    weights = {name: Weight.read(c.pop("weight", 1.0), name) for name, c in objective_configs.items()}
-    objectives = {
-        name: build(c, "objective", f"model.objectives.{name}") for name, c in objective_configs.items()
-    }
-    players = {name: list(members) for name, members in model["players"].items()}
-    steps = plan([Phase.read(phase) for phase in model["phases"]], players, objectives)
-    repeats = max(step.phase.repeat for step in steps)
-    batch = int(config.train_dataloader["batch_size"]) // repeats
-    title = f"stage {stage}: " if named else ""
-    lines = [f"{title}{int(config.train_cfg['max_iters']):,} iterations, {batch * repeats} real images each"]
-    fakes = model.get("generator", "generator") in model["networks"]
-    for number, step in enumerate(steps, 1):
-        lines += _explain_step(number, step, players, objectives, weights, batch, fakes)
+def _explain_stage(stage: Stage, named: bool) -> str:
+    plan = stage.plan
+    model = stage.config.model
+    batch = int(stage.config.train_dataloader["batch_size"]) // plan.repeats
+    title = f"stage {stage.name}: " if named else ""
+    lines = [f"{title}{stage.length:,} iterations, {batch * plan.repeats} real images each"]
+    with_fakes = model.get("generator", "generator") in model["networks"]
+    for number, step in enumerate(plan.steps, 1):
+        lines += _explain_step(number, step, plan, batch, with_fakes)
     return "\n".join(lines + _explain_rest(model))
 
 
-def _explain_step(
-    number: int,
-    step: Step,
-    players: Mapping[str, list[str]],
-    objectives: Mapping[str, Any],
-    weights: Mapping[str, Weight],
-    batch: int,
-    fakes: bool,
-) -> list[str]:
+def _explain_step(number: int, step: Step, plan: Plan, batch: int, with_fakes: bool) -> list[str]:
     phase = step.phase
     when = f"every {phase.every}: " if phase.every > 1 else ""
     times = f"{phase.repeat} times: " if phase.repeat > 1 else ""
     how = f", {phase.accumulate} splits one after the other" if phase.accumulate > 1 else ""
     how += f", in {phase.precision}" if phase.precision else ""
-    seen = f"{batch} real" + (f" and {batch} generated images" if fakes else " images")
-    lines = [f"  {number}. {when}{times}move [{', '.join(players[phase.player])}] on {seen}{how}, minimise"]
+    seen = f"{batch} real" + (f" and {batch} generated images" if with_fakes else " images")
+    lines = [
+        f"  {number}. {when}{times}move [{', '.join(plan.players[phase.player])}] on {seen}{how}, minimise"
+    ]
     for name, network in step.terms:
-        objective = objectives[name]
+        objective = plan.objectives[name]
         formula = objective.formulas.get(network, "(no formula given)")
         factor = f"{phase.every} * " if phase.every > 1 else ""
         lines.append(
-            f"       {factor}{_weight(weights[name])} * {name} ({type(objective).__name__}): {formula}"
+            f"       {factor}{_weight(plan.weights[name])} * {name} ({type(objective).__name__}): {formula}"
         )
     return lines
 
 
-def _weight(weight: Weight) -> str:
+def _weight(weight: LossWeight) -> str:
     if weight.end <= weight.begin:
         return f"{weight.to:g}"
     return f"{weight.start:g}->{weight.to:g} (over {weight.unit} {weight.begin:g} to {weight.end:g})"

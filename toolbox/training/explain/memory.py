@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from toolbox.data.stream import Stream
-from toolbox.training.run.optimizers import PlayerOptimizers
+from toolbox.training.game.optimizers import PlayerOptimizers
 
 _PER_CLASS = 24  # images that a conditioner is prepared on
 
@@ -69,11 +69,11 @@ def estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: 
 
 
 def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
-    wrappers = PlayerOptimizers({key: own for key, own in optimizers.items() if key != "constructor"})(game)
+    wrappers = PlayerOptimizers(optimizers)(game)
     sample = _small(stream)
     game.train()
     game.prepare(sample)
-    unit = game.repeats * max(step.phase.accumulate for step in game.steps)
+    unit = game.repeats * game.plan.splits
     small = [min(unit * max(factor * 8 // unit, factor), batch_size) for factor in (2, 4)]
     _play(game, wrappers, sample, small[0])  # optimisers make their state in the first step
     peaks = [peak_of(lambda n=n: _play(game, wrappers, sample, n)) for n in small]  # type: ignore[misc]

@@ -7,12 +7,9 @@ from typing import Any
 
 from toolbox import ranks
 from toolbox.registry import build
-from toolbox.training.checks.config import check_config
 from toolbox.training.explain.iteration import explain
-from toolbox.training.run.build import build_loader, check_batch, fill_from_data, of_run
-from toolbox.training.run.facts import data_facts, notices
-from toolbox.training.run.optimizers import PlayerOptimizers
-from toolbox.training.run.stages import MAIN, resolve_weights, stage_config
+from toolbox.training.game.game import Game
+from toolbox.training.run.prepare import Stage, notices, prepare
 
 
 def summary(config: Any, memory: bool = True) -> str:
@@ -26,26 +23,17 @@ def summary(config: Any, memory: bool = True) -> str:
     Raises:
         ConfigError, PlanError, BuildError: for what cannot be used.
     """
-    check_config(config)
     lines = []
-    for stage in [*config.get("stages", ()), MAIN]:
-        own = stage_config(config, stage)
-        stream = build_loader(own, own.get("seed", 0)).dataset
-        facts = data_facts(stream)
-        own.model = fill_from_data(own.model, stream)
-        game = build(
-            {**of_run(own), **resolve_weights(config, own.model, deferred=True), "compile": False},
-            "model",
-            "model",
-        )
-        check_batch(own, game)
+    for stage in prepare(config):
+        game = stage.check(compile=False)
+        data = stage.data
         lines.append(
-            f"[{stage}] data: {facts['title']}: {facts['n']:,} images, "
-            f"{facts['labelled']:,} labelled, {len(facts['classes'])} classes"
+            f"[{stage.name}] data: {data['title']}: {data['n']:,} images, "
+            f"{data['labelled']:,} labelled, {len(data['classes'])} classes"
         )
-        lines += [f"    {notice}" for notice in [facts["notice"], *notices(game)] if notice]
-        lines += [*_networks(game), *_optimizers(own.optim_wrapper, game), *_hooks(own)]
-        lines += [_memory(game, own, stream)] if memory else []
+        lines += [f"    {notice}" for notice in [data["notice"], *notices(game)] if notice]
+        lines += [*_networks(game), *_optimizers(stage.config.optim_wrapper, game), *_hooks(stage)]
+        lines += [_memory(game, stage)] if memory else []
     return "\n".join([*lines, *_evaluation(config), "", explain(config)])
 
 
@@ -62,56 +50,38 @@ def _networks(game: Any) -> list[str]:
     return lines
 
 
-def _optimizers(configs: Mapping[str, Any], game: Any) -> list[str]:
-    """Builds them, as training would."""
-    own = {name: config for name, config in configs.items() if name != "constructor" and config is not None}
-    PlayerOptimizers(own)(game)
+def _optimizers(configs: Mapping[str, Any], game: Game) -> list[str]:
     lines = []
-    for player, config in own.items():
-        optimizer = config["optimizer"]
+    for player, members in sorted(game.players.items()):
+        optimizer = configs[player]["optimizer"]
         rest = ", ".join(f"{key}={value}" for key, value in optimizer.items() if key != "type")
-        lines.append(
-            f"    player {player}: {optimizer['type']}({rest}) moves {', '.join(game.players[player])}"
-        )
+        lines.append(f"    player {player}: {optimizer['type']}({rest}) moves {', '.join(members)}")
     return lines
 
 
-def _hooks(config: Any) -> list[str]:
-    """Builds and asks them, as training would."""
+def _hooks(stage: Stage) -> list[str]:
     shown = []
-    for name, hook in sorted((config.get("hooks") or {}).items()):
-        if hook is not None:
-            built = build(hook, "hook", f"hooks.{name}")
-            if hasattr(built, "check_config"):
-                built.check_config(config)
-            interval = f" every {built.interval:,}" if hasattr(built, "interval") else ""
-            shown.append(f"{name} ({hook['type']}{interval})")
+    for name, hook in stage.hooks().items():
+        interval = f" every {hook.interval:,}" if hasattr(hook, "interval") else ""
+        shown.append(f"{name} ({type(hook).__name__}{interval})")
     return [f"    hooks: {', '.join(shown)}"] if shown else []
 
 
-def _memory(game: Any, config: Any, stream: Any) -> str:
+def _memory(game: Game, stage: Stage) -> str:
     from toolbox.training.explain.memory import estimate
 
+    share = int(stage.config.train_dataloader.batch_size) // ranks.world()
     try:
-        found = estimate(
-            game, config.optim_wrapper, stream, int(config.train_dataloader.batch_size) // ranks.world()
-        )
-    except (
-        RuntimeError,
-        ValueError,
-        LookupError,
-        TypeError,
-    ) as error:  # a trial on a few images may not be possible
-        return (
-            f"    memory: not estimated ({type(error).__name__}: "
-            f"{str(error).splitlines()[0] if str(error) else ''})"
-        )
+        found = estimate(game, stage.config.optim_wrapper, stage.loader.dataset, share)
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:
+        reason = (
+            str(error).splitlines()[0] if str(error) else ""
+        )  # a trial on a few images may not be possible
+        return f"    memory: not estimated ({type(error).__name__}: {reason})"
     counted = ("weights", "conditioner", "gradients", "optimizers", "averages")
     parts = ", ".join(f"{name} {_size(getattr(found, name))}" for name in counted)
-    return (
-        f"    memory: {parts}, passes about {_size(found.passes)} (estimated); together about "
-        f"{_size(found.total)}"
-    )
+    passes = f"passes about {_size(found.passes)} (estimated)"
+    return f"    memory: {parts}, {passes}; together about {_size(found.total)}"
 
 
 def _size(n: float) -> str:

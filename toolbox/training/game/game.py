@@ -8,24 +8,25 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
-from toolbox.interfaces import Augment, Condition, Generator, Rows, Sample
+from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample
 from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
-from toolbox.registry import build
+from toolbox.registry import Config, build
 from toolbox.training.game.average import Average
 from toolbox.training.game.compiled import Compiled
 from toolbox.training.game.conditioners import NoConditions
-from toolbox.training.game.gradients import Exchange, average_running_statistics
+from toolbox.training.game.gradients import GradientAverage, average_running_statistics
 from toolbox.training.game.losslog import LossLog
 from toolbox.training.game.networks import build_networks
-from toolbox.training.game.phases import Phase, PlanError, Step, Weight, plan
+from toolbox.training.game.phases import Phase, Plan, PlanError, Step
 from toolbox.training.game.precision import computing_in, dtype_of, exactly
-from toolbox.training.game.turn import GameTurn
+from toolbox.training.game.turn import GameTurn, Kept
 
 
 class NotFiniteError(RuntimeError):
@@ -61,87 +62,98 @@ class Game(BaseModel):
 
     def __init__(
         self,
-        networks: Mapping[str, Any],
+        networks: Mapping[str, Config | None],
         players: Mapping[str, Sequence[str]],
-        phases: Sequence[Mapping[str, Any]],
-        objectives: Mapping[str, Any],
-        conditioner: Any = None,
-        augment: Any = None,
-        average: Mapping[str, Any] | None = None,
+        phases: Sequence[Config],
+        objectives: Mapping[str, Config | None],
+        conditioner: Config | None = None,
+        augment: Config | None = None,
+        average: Mapping[str, Config | None] | None = None,
         fakes: str = "fresh",
         generator: str = "generator",
         branches: Sequence[str] = ("images",),
         seed: int = 0,
         log_every: int = 10,
         precision: str = "float32",
-        compile: bool | Mapping[str, Any] = False,
+        compile: bool | Mapping[str, object] = False,
         channels_last: bool = False,
-        data_preprocessor: Any = None,
+        data_preprocessor: Config | None = None,
     ) -> None:
         super().__init__(data_preprocessor)
         if fakes not in ("fresh", "shared"):
             raise PlanError(f"fakes={fakes!r} must be 'fresh' or 'shared'")
-        dtype_of(precision, "model.precision")
-        self.seed, self.fakes, self.generator, self.log_every = seed, fakes, generator, log_every
-        self.precision, self.channels_last = precision, channels_last
-        self.branches = tuple(branches)
-        if not self.branches:
+        if not branches:
             raise PlanError("branches=[] must name at least one image field of the batch, such as 'images'")
-        self.players = {name: list(members) for name, members in players.items()}
-        self.networks, self.from_outside = build_networks(networks, self.players, seed)
-        with seeded(seed, "conditioner"):
-            self.conditioner: Any = (
-                NoConditions()
-                if conditioner is None
-                else build(conditioner, "conditioner", "model.conditioner")
-            )
-        objective_configs = {name: dict(config) for name, config in objectives.items() if config is not None}
-        self.weights = {
-            name: Weight.read(config.pop("weight", 1.0), name) for name, config in objective_configs.items()
-        }
-        terms = {}
-        for name, config in sorted(objective_configs.items()):
-            with seeded(seed, "objective", name):
-                terms[name] = build(config, "objective", f"model.objectives.{name}")
-        self.objectives: Any = nn.ModuleDict(terms)
-        self.steps: list[Step] = plan([Phase.read(phase) for phase in phases], self.players, terms)
-        self.repeats = max(step.phase.repeat for step in self.steps)
-        with seeded(seed, "augment"):
-            self.augment, self._augmented = self._build_augment(augment)
-        self.average: Any = nn.ModuleDict(
-            {
-                name: Average(self.network(name), **dict(arguments))
-                for name, arguments in (average or {}).items()
-                if arguments is not None
-            }
-        )
+        dtype_of(precision, "model.precision")
+        self.seed = seed
+        self.fakes = fakes
+        self.generator = generator
+        self.branches = tuple(branches)
+        self.log_every = log_every
+        self.precision = precision
+        self.channels_last = channels_last
+
+        parts = dict(networks=networks, players=players, phases=phases, objectives=objectives)
+        self.plan = Plan.read(parts, seed)
+        self.networks, self.from_outside = build_networks(networks, self.plan.moving, seed)
+        self.conditioner = self._build_conditioner(conditioner)
+        self.objectives = nn.ModuleDict(self.plan.objectives)
+        self.augment = self._build_augment(augment)
+        self._averages = self._build_averages(average or {})
+        self.average = nn.ModuleDict(self._averages)
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
         self.register_buffer("iteration", torch.zeros((), dtype=torch.int64))
         if channels_last:
             nn.Module.to(self.networks, memory_format=torch.channels_last)  # type: ignore[call-overload]
             nn.Module.to(self.average, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.compiled = Compiled(self.networks, compile)
-        self.exchange = Exchange()
+        self.gradients = GradientAverage()
         self.log = LossLog()
-        self._now, self._seen = 0, 0
+        self._now = 0  # iteration under way
+        self._seen = 0  # real images shown before it
         self._mover: str | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
 
+    def _build_conditioner(self, config: Config | None) -> Conditioner:
+        with seeded(self.seed, "conditioner"):
+            if config is None:
+                return NoConditions()
+            conditioner: Conditioner = build(config, "conditioner", "model.conditioner")
+            return conditioner
+
+    def _build_augment(self, config: Config | None) -> Augment | None:
+        """The augmentation; ``self._augmented`` names the discriminators that see through it, None = all."""
+        self._augmented: set[str] | None = None
+        if config is None:
+            return None
+        arguments = dict(config)
+        names = arguments.pop("discriminators", None)
+        if names is not None:
+            self._augmented = set(names)
+        for name in names or ():
+            self.network(name)  # refuses one that is not there
+        with seeded(self.seed, "augment"):
+            augment: Augment = build(arguments, "augment", "model.augment")
+        return augment
+
+    def _build_averages(self, configs: Mapping[str, Config | None]) -> dict[str, Average]:
+        named = {name: dict(arguments) for name, arguments in configs.items() if arguments is not None}
+        return {name: Average(self.network(name), **arguments) for name, arguments in named.items()}
+
     # -- one iteration ---------------------------------------------------------------------------------------
 
-    def train_step(self, data: Any, optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
+    def train_step(self, data: Mapping[str, object], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """Every phase once: the iteration, as the config's ``phases`` spell it."""
-        self._now, self._seen = int(self.iteration), int(self.images_seen)
+        self._now = int(self.iteration)
+        self._seen = int(self.images_seen)
         seed_globals(mix(self.seed, "iteration", self._now, *_place()))
         batch = self.read(data)
-        shared: dict[Any, Any] = {}
+        shared: Kept = {}
         for number, (step, part) in enumerate(self._moves()):
             self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
-        average_running_statistics(
-            self.networks[name] for members in self.players.values() for name in members
-        )
-        n = len(batch) * ranks.world()
-        for name, average in self.average.items():
+        average_running_statistics(self.networks[name] for name in self._moving_in_order())
+        n = len(batch) * ranks.world()  # real images of the iteration, on all ranks together
+        for name, average in self._averages.items():
             average.update(self.network(name), self._now, self.kimg, n)
         if self.augment is not None:
             self.augment.after_iteration(self._now, n)
@@ -151,10 +163,10 @@ class Game(BaseModel):
         return self._read_log()
 
     def _move(
-        self, step: Step, part: int, number: int, batch: Sample, optimizer: Any, shared: dict[Any, Any]
+        self, step: Step, part: int, number: int, batch: Sample, optimizer: OptimWrapper, shared: Kept
     ) -> None:
-        """One optimiser step: gradients of each split of the part, their sum averaged over ranks, then the
-        step.
+        """One optimiser step: gradients of each split of the part, their sum averaged over ranks,
+        the step.
         """
         phase = step.phase
         with self.only(phase.player):
@@ -163,7 +175,7 @@ class Game(BaseModel):
                 with computing_in(phase.precision or self.precision, self.device):
                     loss = torch.stack([self.loss(step, turn) for turn in turns]).sum()
                 optimizer.backward(loss / phase.accumulate)
-            self.exchange.average_gradients(self._trained[phase.player])
+            self.gradients.average(self._trained[phase.player])
             optimizer.step()
             optimizer.zero_grad()
 
@@ -171,24 +183,24 @@ class Game(BaseModel):
         """Weighted sum of a step's terms, checked to be finite before anything steps on it."""
         total = torch.zeros((), device=self.device)
         for name, network in step.terms:
-            weight = self.weights[name].at(self._now, self.kimg)
-            with exactly(self.device) if self.objectives[name].float32 else nullcontext():
-                term = self.objectives[name].losses()[network](turn)
+            objective = self.plan.objectives[name]
+            weight = self.plan.weights[name].at(self._now, self.kimg)
+            with exactly(self.device) if objective.float32 else nullcontext():
+                term = objective.losses()[network](turn)
             self.log.note(f"{name}/{network}", term)
             total = total + weight * step.phase.every * term
         if not torch.isfinite(total):
             self._name_the_culprit(step)
         return total
 
-    def read(self, data: Any) -> Sample:
+    def read(self, data: Mapping[str, object]) -> Sample:
         """A collated batch as a Sample on the game's device, its condition completed by the conditioner."""
-        known = dict(data)
+        known: dict[str, Any] = dict(data)
         images = known.pop("images", None)
         if images is None:
             raise PlanError(f"the data set gives {sorted(data)}, a game needs 'images' (N, 3, H, W)")
-        condition = Condition(
-            labels=known.pop("labels", None), text=known.pop("text", None), mask=known.pop("mask", None)
-        )
+        fields = {name: known.pop(name, None) for name in ("labels", "text", "mask")}
+        condition = Condition(**fields)
         sample = Sample(images, condition, index=known.pop("index", None), extras=known).to(self.device)
         if self.channels_last:
             sample.images = sample.images.contiguous(memory_format=torch.channels_last)
@@ -196,27 +208,21 @@ class Game(BaseModel):
             return sample.replace(condition=self.conditioner.real(sample))
 
     def draw(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> tuple[Tensor, Condition]:
-        """Latents (n, latent_dim) and conditions of n images, of which ``here`` are kept, on the game's
-        device.
-        """
-        generator = self.network(self.generator)
-        if not isinstance(generator, Generator):
-            raise PlanError(
-                f"model.generator={self.generator!r} is a {type(generator).__name__}, which is no Generator"
-            )
-        return generator.sample_latents(n, rng)[here].to(self.device), self.conditioner.sample(n, rng)[
-            here
-        ].to(self.device)
+        """Latents (n, latent_dim) and conditions of n images, of which ``here`` are kept, on the device."""
+        latents = self.generator_network().sample_latents(n, rng)[here]
+        condition = self.conditioner.sample(n, rng)[here]
+        return latents.to(self.device), condition.to(self.device)
 
-    def prepare(self, dataset: Any) -> None:
+    def prepare(self, dataset: Dataset[Any]) -> None:
         """Once before the first iteration; never on resume."""
         with seeded(self.seed, "prepare"), torch.no_grad():
             self.conditioner.prepare(dataset, self)
 
     def gather(self, value: Tensor) -> Tensor:
-        """Rows of the whole batch from every rank's rows (n, ...) of it, in the order that one process would
-        see.
+        """Rows of the whole batch from every rank's rows (n, ...), in the order that one process
+        would see.
         """
+        # a rank holds its share of part 0, then of part 1, ...; one process sees all of part 0 first
         parts = ranks.gather_rows(value).unflatten(0, (ranks.world(), self.repeats, -1))
         return parts.transpose(0, 1).flatten(0, 2)
 
@@ -226,16 +232,40 @@ class Game(BaseModel):
 
     # -- parts -----------------------------------------------------------------------------------------------
 
-    def network(self, name: str, averaged: bool = False) -> Any:
+    @property
+    def players(self) -> Mapping[str, list[str]]:
+        """{player: the networks that its optimiser moves}."""
+        return self.plan.players
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The optimiser steps of an iteration, in order."""
+        return self.plan.steps
+
+    @property
+    def repeats(self) -> int:
+        """Parts into which a batch is split, one for each repetition of a phase."""
+        return self.plan.repeats
+
+    def network(self, name: str, averaged: bool = False) -> nn.Module:
         """A network by name, or its averaged copy where there is one."""
         if name not in self.networks:
             raise PlanError(
                 f"the game has no network {name!r}{near_miss(name, self.networks)}; "
                 f"networks: {', '.join(self.networks)}"
             )
-        if averaged and name in self.average:
-            return self.average[name].module
+        if averaged and name in self._averages:
+            return self._averages[name].module
         return self.networks[name]
+
+    def generator_network(self) -> Generator:
+        """The network that makes the fakes."""
+        network = self.network(self.generator)
+        if not isinstance(network, Generator):
+            raise PlanError(
+                f"model.generator={self.generator!r} is a {type(network).__name__}, which is no Generator"
+            )
+        return network
 
     def augment_of(self, discriminator: str) -> Augment | None:
         """The augmentation that a discriminator sees its images through."""
@@ -254,7 +284,8 @@ class Game(BaseModel):
     @contextmanager
     def only(self, player: str | None) -> Iterator[None]:
         """Gradients reach the parameters of this player alone."""
-        before, self._mover = self._mover, player
+        before = self._mover
+        self._mover = player
         self._let_move(player)
         try:
             yield
@@ -280,11 +311,11 @@ class Game(BaseModel):
         """A network's method, compiled where the game compiles."""
         return self.compiled.entry(network, method, getattr(self.network(network), method))
 
-    def log_state(self) -> dict[str, Any]:
+    def log_state(self) -> dict[str, object]:
         """Losses noted since the last reading, for a checkpoint (collective)."""
         return self.log.state()
 
-    def load_log_state(self, state: dict[str, Any]) -> None:
+    def load_log_state(self, state: Mapping[str, Any]) -> None:
         """Go on summing where :meth:`log_state` was taken."""
         self.log.load_state(state, self.device)
 
@@ -299,46 +330,51 @@ class Game(BaseModel):
     def train(self, mode: bool = True) -> Game:
         """Training mode for what moves; frozen networks stay in eval mode."""
         super().train(mode)
-        moving = {name for members in self.players.values() for name in members}
         for name, network in self.networks.items():
-            if name not in moving:
+            if name not in self.plan.moving:
                 network.eval()
         return self
 
-    def forward(self, inputs: Any, data_samples: Any = None, mode: str = "tensor") -> Any:
+    def forward(self, inputs: Tensor, data_samples: Condition | None = None, mode: str = "tensor") -> Tensor:
         """Images for latents: mmengine's entry; training goes through :meth:`train_step`."""
-        return self.network(self.generator, averaged=True)(inputs, data_samples)
+        images: Tensor = self.network(self.generator, averaged=True)(inputs, data_samples)
+        return images
 
     # -- internals -------------------------------------------------------------------------------------------
 
     def _splits(self, n: int, phase: Phase, part: int) -> Iterator[tuple[int, Rows]]:
-        """What is computed at a time: first row of this rank's batch, and its rows in the part of the whole
-        batch.
+        """What is computed at a time: first row in this rank's batch, and its rows in the part of all ranks.
 
-        Of the part that all ranks share, rank r has the r-th slice; ``accumulate`` cuts that slice again.
+        The batch of this rank is cut into ``repeats`` parts. Of a part that all ranks share, rank r has the
+        r-th slice; ``accumulate`` cuts that slice again.
         """
-        size, index = n // self.repeats, part if phase.repeat > 1 else self.repeats - 1
+        size = n // self.repeats  # images of a part on this rank
+        index = (
+            part if phase.repeat > 1 else self.repeats - 1
+        )  # a phase that does not repeat sees the last part
         at_once, rest = divmod(size, phase.accumulate)
         if rest or n % self.repeats:
+            needed = self.repeats * phase.accumulate * ranks.world()
             raise PlanError(
                 f"{n} images on each process cannot be split into {self.repeats} equal parts (phases repeat) "
-                "times "
-                f"{phase.accumulate} (accumulate): make train_dataloader.batch_size a multiple of "
-                f"{self.repeats * phase.accumulate * ranks.world()}"
+                f"times {phase.accumulate} (accumulate): make train_dataloader.batch_size a multiple of "
+                f"{needed}"
             )
         for split in range(phase.accumulate):
-            start = ranks.rank() * size + split * at_once
-            yield index * size + split * at_once, Rows(start, start + at_once, size * ranks.world())
+            first = split * at_once
+            start = ranks.rank() * size + first
+            yield index * size + first, Rows(start, start + at_once, size * ranks.world())
 
     def _turns(
-        self, player: str, batch: Sample, first: int, rows: Rows, number: int, shared: dict[Any, Any]
+        self, player: str, batch: Sample, first: int, rows: Rows, number: int, shared: Kept
     ) -> list[GameTurn]:
         """One turn a branch; each sees its own images of the same items, and can see the others'."""
         turns = []
+        here = slice(first, first + len(rows))
         for branch in self.branches:
             whole = batch if branch == "images" else batch.replace(images=batch.extras[branch])
-            here = slice(first, first + len(rows))
-            real = shared.setdefault(("real", branch, here.start, here.stop), whole[here])
+            # turns that see the same images are given the same object: what is frozen is computed once for it
+            real: Any = shared.setdefault(("real", branch, here.start, here.stop), whole[here])
             turns.append(GameTurn(self, player, real, self._now, number, shared, rows, branch))
         for turn in turns:
             turn.branches = turns
@@ -350,10 +386,13 @@ class Game(BaseModel):
                 for part in range(step.phase.repeat):
                     yield step, part
 
+    def _moving_in_order(self) -> list[str]:
+        return [name for members in self.players.values() for name in members]
+
     def _parameters_of(self, player: str) -> list[nn.Parameter]:
         members = self.players[player]
-        modules = [self.networks[name] for name in members]
-        modules += [objective for objective in self.objectives.values() if objective.trains in members]
+        modules: list[nn.Module] = [self.networks[name] for name in members]
+        modules += [objective for objective in self.plan.objectives.values() if objective.trains in members]
         found = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
         if not found:
             raise PlanError(
@@ -362,31 +401,20 @@ class Game(BaseModel):
             )
         return list(found.values())
 
-    def _build_augment(self, config: Any) -> tuple[Augment | None, set[str] | None]:
-        if config is None:
-            return None, None
-        arguments = dict(config)
-        names = arguments.pop("discriminators", None)
-        for name in names or ():
-            self.network(name)
-        return build(arguments, "augment", "model.augment"), None if names is None else set(names)
-
     def _read_log(self) -> dict[str, Tensor]:
         if self._now % self.log_every and self._now:
             return {}
-        for name, objective in self.objectives.items():
-            for key, value in objective.log().items():
+        logged = {name: objective.log() for name, objective in self.plan.objectives.items()}
+        if self.augment is not None:
+            logged["augment"] = self.augment.log()
+        for name, values in logged.items():
+            for key, value in values.items():
                 self.log.note(f"{name}/{key}", value)
-        for key, value in (self.augment.log() if self.augment is not None else {}).items():
-            self.log.note(f"augment/{key}", value)
         return self.log.read()
 
     def _name_the_culprit(self, step: Step) -> None:
-        bad = [
-            f"{name} (of {network})"
-            for name, network in step.terms
-            if not torch.isfinite(self.log.sums[f"{name}/{network}"])
-        ]
+        sums = self.log.sums
+        bad = [f"{name} (of {net})" for name, net in step.terms if not torch.isfinite(sums[f"{name}/{net}"])]
         cures = "a lower learning rate, a lower weight of that term, betas=(0.0, 0.99)"
         cures += ", precision='bf16'" if self.precision == "fp16" else ""
         raise NotFiniteError(

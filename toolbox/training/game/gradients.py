@@ -1,6 +1,4 @@
-"""What the processes of a run tell each other in an iteration: averaged gradients, statistics, and the wish
-to stop.
-"""
+"""What the processes of a run share in an iteration: averaged gradients, statistics, the wish to stop."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from toolbox import ranks
 
 
-class Exchange:
+class GradientAverage:
     """Gradients averaged over ranks by one flattened all-reduce a phase.
 
     In the same buffer travel a flag for each parameter (has it a gradient anywhere?) and one that asks
@@ -22,14 +20,14 @@ class Exchange:
 
     Attributes:
         asked: this process wishes to stop.
-        stopping: some process wished so at the last exchange; equal on all ranks.
+        stopping: some process wished so at the last average; equal on all ranks.
     """
 
     def __init__(self) -> None:
         self.asked = False
         self.stopping = False
 
-    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+    def average(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace each ``.grad`` by its mean over ranks; one that no rank has stays None."""
         if not ranks.running():
             self.stopping = self.asked

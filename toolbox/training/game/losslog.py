@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class LossLog:
         """
         return {"sums": dict(zip(self.sums, self._sums_of_all(), strict=True)), "counts": dict(self.counts)}
 
-    def load_state(self, state: dict[str, Any], device: torch.device) -> None:
+    def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Continue where :meth:`state` was taken."""
         self.sums = {name: value.to(device) for name, value in state["sums"].items()}
         self.counts = {name: int(count) for name, count in state["counts"].items()}

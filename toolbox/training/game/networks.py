@@ -3,45 +3,44 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from torch import nn
 
 from toolbox.catalog import near_miss
 from toolbox.randomness import seeded
-from toolbox.registry import _component, build
+from toolbox.registry import Config, _component, build
+from toolbox.training.checkpoints import load_network_weights
 from toolbox.training.game.phases import PlanError
 
 
 def build_networks(
-    configs: Mapping[str, Any], players: Mapping[str, Sequence[str]], seed: int
+    configs: Mapping[str, Config | None], moving: Collection[str], seed: int
 ) -> tuple[nn.ModuleDict, set[str]]:
     """Networks by name, and which of them come from outside the run.
 
     Each is initialised from (seed, its name), so that adding one changes no other. A frozen network that is
     not made by this run (no ``weights`` of an earlier stage) is saved as a fingerprint only.
 
+    Args:
+        configs: {name: config}; None removes one.
+        moving: names of those that some player moves; the others stand still.
+        seed: of the run.
+
     Raises:
-        PlanError: for a player's unknown network, a ``uses`` that names none, or a circle of them.
+        PlanError: for a ``uses`` that names no network, or a circle of them.
     """
-    configs = {name: dict(config) for name, config in configs.items() if config is not None}
-    moving = {name for members in players.values() for name in members}
-    for name in moving:
-        if name not in configs:
-            raise PlanError(
-                f"players name the network {name!r}, which does not exist{near_miss(name, configs)}; "
-                f"networks: {', '.join(configs)}"
-            )
+    wanted = {name: dict(config) for name, config in configs.items() if config is not None}
     built: dict[str, nn.Module] = {}
     outside: set[str] = set()
-    for name in _order(configs):
-        built[name] = _build_one(name, configs[name], built, seed)
+    for name in _order(wanted):
+        built[name] = _build_one(name, wanted[name], built, seed)
         if name not in moving:
             built[name].requires_grad_(False).eval()
-            if not isinstance(configs[name].get("weights"), Mapping):
+            if not isinstance(wanted[name].get("weights"), Mapping):
                 outside.add(name)
-    return nn.ModuleDict({name: built[name] for name in configs}), outside
+    return nn.ModuleDict({name: built[name] for name in wanted}), outside
 
 
 def _order(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -72,26 +71,23 @@ def _explain_stuck(waiting: Sequence[str], configs: Mapping[str, Mapping[str, An
 
 
 def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module], seed: int) -> nn.Module:
+    where = f"model.networks.{name}"
     arguments = dict(config)
     uses = {key: built[used] for key, used in (arguments.pop("uses", None) or {}).items()}
-    where = f"model.networks.{name}"
+    # ``weights``, ``frozen`` and ``freeze_layers`` are the game's, unless the component has such an argument
     own = inspect.signature(_component(arguments.get("type"), None, f"{where}: ")).parameters
-    weights = arguments.get("weights")
-    ours = "weights" not in own or isinstance(weights, Mapping)  # else the component reads its weights itself
-    stage_weights = arguments.pop("weights", None) if ours else None
+    weights = None
+    if "weights" not in own or isinstance(arguments.get("weights"), Mapping):
+        weights = arguments.pop("weights", None)
     frozen = arguments.get("frozen") if "frozen" in own else arguments.pop("frozen", False)
-    freeze_layers = arguments.pop("freeze_layers", ()) if "freeze_layers" not in own else ()
+    freeze_layers = () if "freeze_layers" in own else arguments.pop("freeze_layers", ())
     with seeded(seed, "network", name):
         network = build(arguments, None, where, **uses)
     if not isinstance(network, nn.Module):
         raise PlanError(f"{where}: {type(network).__name__} is not a network (torch.nn.Module)")
-    deferred = (
-        isinstance(stage_weights, Mapping) and stage_weights.get("checkpoint") is None
-    )  # a checkpoint fills it later
-    if stage_weights is not None and not deferred:
-        from toolbox.training.checkpoints import load_network_weights
-
-        load_network_weights(network, stage_weights, name)
+    filled_later = isinstance(weights, Mapping) and weights.get("checkpoint") is None  # by a whole checkpoint
+    if weights is not None and not filled_later:
+        load_network_weights(network, weights, name)
     if frozen:
         network.requires_grad_(False).eval()
     _freeze_layers(network, freeze_layers, where)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from toolbox.catalog import near_miss
 from toolbox.interfaces import Objective
+from toolbox.randomness import seeded
+from toolbox.registry import build
 from toolbox.training.game.precision import dtype_of
 
 
@@ -45,11 +47,11 @@ class Phase:
         Raises:
             PlanError: for an unknown key, or no player.
         """
+        known = cls.__dataclass_fields__
         for key in value:
-            if key not in cls.__dataclass_fields__:
+            if key not in known:
                 raise PlanError(
-                    f"a phase has no key {key!r}{near_miss(key, cls.__dataclass_fields__)}; "
-                    f"keys: {', '.join(cls.__dataclass_fields__)}"
+                    f"a phase has no key {key!r}{near_miss(key, known)}; keys: {', '.join(known)}"
                 )
         if "player" not in value:
             raise PlanError(f"a phase needs a player, got only {sorted(value)}")
@@ -59,16 +61,15 @@ class Phase:
         if self.precision is not None:
             dtype_of(self.precision, f"phase of player {self.player!r}: precision")
         for name in ("every", "repeat", "accumulate"):
-            if int(getattr(self, name)) < 1:
-                raise PlanError(
-                    f"phase of player {self.player!r}: {name}={getattr(self, name)} must be 1 or more"
-                )
+            value = getattr(self, name)
+            if int(value) < 1:
+                raise PlanError(f"phase of player {self.player!r}: {name}={value} must be 1 or more")
         if self.objectives is not None:
             object.__setattr__(self, "objectives", tuple(self.objectives))
 
 
 @dataclass(frozen=True)
-class Weight:
+class LossWeight:
     """Factor of a loss term: constant, or a linear ramp.
 
     Attributes:
@@ -85,18 +86,15 @@ class Weight:
     unit: str = "iterations"
 
     @classmethod
-    def read(cls, value: Any, where: str) -> Weight:
+    def read(cls, value: Any, where: str) -> LossWeight:
         """From a number, or from dict(to=, start=, begin=, end=, unit=)."""
-        if isinstance(value, Mapping):
-            unknown = [key for key in value if key not in cls.__dataclass_fields__]
-            if unknown:
-                raise PlanError(
-                    f"weight of {where}: unknown key "
-                    f"{unknown[0]!r}{near_miss(unknown[0], cls.__dataclass_fields__)}"
-                )
-            weight = cls(**value)
-        else:
-            weight = cls(to=float(value))
+        if not isinstance(value, Mapping):
+            return cls(to=float(value))
+        known = cls.__dataclass_fields__
+        for key in value:
+            if key not in known:
+                raise PlanError(f"weight of {where}: unknown key {key!r}{near_miss(key, known)}")
+        weight = cls(**value)
         if weight.unit not in ("iterations", "kimg"):
             raise PlanError(f"weight of {where}: unit={weight.unit!r} must be 'iterations' or 'kimg'")
         return weight
@@ -119,6 +117,60 @@ class Step:
     terms: tuple[tuple[str, str], ...]  # (objective, network whose loss of it is taken)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What an iteration of a game is, known without any of its networks.
+
+    Attributes:
+        players: {player: names of the networks that its optimiser moves}.
+        objectives: the loss terms, by name.
+        weights: their factors, by name.
+        steps: the optimiser steps, in order.
+    """
+
+    players: Mapping[str, list[str]]
+    objectives: Mapping[str, Objective]
+    weights: Mapping[str, LossWeight]
+    steps: Sequence[Step]
+
+    @property
+    def repeats(self) -> int:
+        """Parts into which a batch is split, one for each repetition of a phase."""
+        return max(step.phase.repeat for step in self.steps)
+
+    @property
+    def splits(self) -> int:
+        """Splits that are computed one after the other, of the phase that has the most."""
+        return max(step.phase.accumulate for step in self.steps)
+
+    @property
+    def moving(self) -> set[str]:
+        """Names of the networks that some player moves."""
+        return {name for members in self.players.values() for name in members}
+
+    @classmethod
+    def read(cls, model: Mapping[str, Any], seed: int = 0) -> Plan:
+        """From a game's ``networks`` (names only), ``players``, ``phases`` and ``objectives``.
+
+        Raises:
+            PlanError: for names that do not fit together.
+            BuildError: for an unknown objective, or an unknown argument of one.
+        """
+        networks = [name for name, config in model["networks"].items() if config is not None]
+        named = {name: members for name, members in model["players"].items() if members is not None}
+        for player, members in named.items():
+            check_members(members, networks, f"model.players.{player}")
+        players = {name: list(members) for name, members in named.items()}
+        configs = {name: dict(own) for name, own in model["objectives"].items() if own is not None}
+        weights = {name: LossWeight.read(own.pop("weight", 1.0), name) for name, own in configs.items()}
+        objectives: dict[str, Objective] = {}
+        for name, own in sorted(configs.items()):
+            with seeded(seed, "objective", name):
+                objectives[name] = build(own, "objective", f"model.objectives.{name}")
+        phases = [Phase.read(phase) for phase in model["phases"]]
+        return cls(players, objectives, weights, plan(phases, players, objectives))
+
+
 def plan(
     phases: Sequence[Phase], players: Mapping[str, Sequence[str]], objectives: Mapping[str, Objective]
 ) -> list[Step]:
@@ -130,14 +182,25 @@ def plan(
     """
     steps = [Step(phase, _terms(phase, phases, players, objectives)) for phase in phases]
     used = {name for step in steps for name, _ in step.terms}
-    for name in objectives:
+    for name, objective in objectives.items():
         if name not in used:
             raise PlanError(
-                f"objective {name!r} ({type(objectives[name]).__name__}) is not used by any phase: its "
-                "losses move "
-                f"{sorted(objectives[name].losses())}, the phases move {[p.player for p in phases]}"
+                f"objective {name!r} ({type(objective).__name__}) is not used by any phase: its losses move "
+                f"{sorted(objective.losses())}, the phases move {[p.player for p in phases]}"
             )
     return steps
+
+
+def check_members(names: Any, networks: Iterable[str], where: str) -> None:
+    """Raise PlanError unless ``names`` is a list of networks that there are."""
+    if isinstance(names, str):
+        raise PlanError(f"{where}={names!r} must be a list of networks, such as [{names!r}]")
+    for name in names:
+        if name not in networks:
+            raise PlanError(
+                f"{where} names the network {name!r}, which does not exist{near_miss(str(name), networks)}; "
+                f"networks: {', '.join(sorted(networks))}"
+            )
 
 
 def _terms(
@@ -146,6 +209,7 @@ def _terms(
     players: Mapping[str, Sequence[str]],
     objectives: Mapping[str, Objective],
 ) -> tuple[tuple[str, str], ...]:
+    """(objective, network) of each loss that this phase minimises."""
     if phase.player not in players:
         raise PlanError(
             f"phase of unknown player {phase.player!r}{near_miss(phase.player, players)}; "
@@ -157,26 +221,20 @@ def _terms(
                 f"phase of {phase.player!r} asks for objective {name!r}{near_miss(name, objectives)}; "
                 f"objectives: {', '.join(sorted(objectives))}"
             )
-    claimed = {
-        name
-        for other in phases
-        if other is not phase and other.player == phase.player
-        for name in other.objectives or ()
-    }
-    wanted = (
-        phase.objectives
-        if phase.objectives is not None
-        else [n for n in sorted(objectives) if n not in claimed]
-    )
-    terms = tuple(
-        (name, network)
-        for name in wanted
-        for network in objectives[name].losses()
-        if network in players[phase.player]
-    )
+    members = players[phase.player]
+    wanted = phase.objectives if phase.objectives is not None else _unclaimed(phase, phases, objectives)
+    losses = [(name, network) for name in wanted for network in objectives[name].losses()]
+    terms = tuple((name, network) for name, network in losses if network in members)
     if not terms:
         raise PlanError(
             f"phase of player {phase.player!r} has no loss: none of the objectives "
-            f"{sorted(wanted)} trains one of its networks {list(players[phase.player])}"
+            f"{sorted(wanted)} trains one of its networks {list(members)}"
         )
     return terms
+
+
+def _unclaimed(phase: Phase, phases: Sequence[Phase], objectives: Mapping[str, Objective]) -> list[str]:
+    """Objectives that no other phase of the same player asks for by name."""
+    others = [other for other in phases if other is not phase and other.player == phase.player]
+    claimed = {name for other in others for name in other.objectives or ()}
+    return [name for name in sorted(objectives) if name not in claimed]

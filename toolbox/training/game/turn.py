@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from toolbox.interfaces import Condition, RowGenerator, Rows, Sample, concatenate
+from toolbox.interfaces import Augment, Condition, Generator, RowGenerator, Rows, Sample, concatenate
 from toolbox.randomness import mix, rng_for
 from toolbox.training.game.precision import at_least_float32
 
-if TYPE_CHECKING:
-    from toolbox.training.game.game import Game
+Kept = MutableMapping[Hashable, object]  # values computed once, by what they are
+
+
+class Playing(Protocol):
+    """What a turn asks of the game that it is part of."""
+
+    seed: int
+    fakes: str
+    generator: str
+
+    @property
+    def players(self) -> Mapping[str, list[str]]: ...
+
+    @property
+    def kimg(self) -> float: ...
+
+    def network(self, name: str) -> nn.Module: ...
+
+    def generator_network(self) -> Generator: ...
+
+    def entry(self, network: str, method: str) -> Callable[..., Any]: ...
+
+    def augment_of(self, discriminator: str) -> Augment | None: ...
+
+    def draw(self, n: int, rng: torch.Generator, here: slice) -> tuple[Tensor, Condition]: ...
+
+    def only(self, player: str | None) -> AbstractContextManager[None]: ...
+
+    def player_of(self, network: str) -> str | None: ...
+
+    def batchnorm_tracking(self, on: bool) -> AbstractContextManager[None]: ...
 
 
 class GameTurn:
@@ -34,27 +64,28 @@ class GameTurn:
 
     def __init__(
         self,
-        game: Game,
+        game: Playing,
         player: str,
         real: Sample,
         iteration: int,
         step: int,
-        shared: dict[Any, Any],
+        shared: Kept,
         rows: Rows | None = None,
         branch: str = "images",
     ) -> None:
         self.player = player
         self.iteration = iteration
         self.kimg = game.kimg
-        self._key = self._branch_key(branch)
-        self._rows = rows = rows or Rows.all(len(real))
-        self.rng: torch.Generator = RowGenerator.of(mix(game.seed, "turn", iteration, step, *self._key), rows)
+        self._key = () if branch == "images" else (branch,)  # what tells the draws of branches apart
+        self._rows = rows or Rows.all(len(real))
+        seed = mix(game.seed, "turn", iteration, step, *self._key)
+        self.rng: torch.Generator = RowGenerator.of(seed, self._rows)
         self.branches: list[GameTurn] = [self]
         self._game = game
         self._real = real
         self._step = step
         self._shared = shared
-        self._kept: dict[Any, Any] = {}
+        self._kept: Kept = {}
 
     @property
     def real(self) -> Sample:
@@ -64,17 +95,15 @@ class GameTurn:
     @property
     def fake(self) -> Sample:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
+        moves = self.moves(self._game.generator)
         if self._game.fakes == "shared":
-            whole = self._keep(
-                self._shared, ("fake", self._rows.start, self._rows.stop, *self._key), self._draw_shared
-            )
-            if not self.moves(self._game.generator):
+            key = ("fake", self._rows.start, self._rows.stop, *self._key)
+            whole: Sample = self._keep(self._shared, key, self._draw_shared)
+            if not moves:
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
                 return whole  # a second step of the generator needs a new graph
-        return self.once(
-            "fake", lambda: self._draw(self._step, with_gradient=self.moves(self._game.generator))
-        )
+        return self.once("fake", lambda: self._draw(self._step, with_gradient=moves))
 
     def moves(self, network: str) -> bool:
         """Whether the player that moves owns this network."""
@@ -97,43 +126,43 @@ class GameTurn:
         """Features of a sample, augmented; once a turn."""
         encode = self._game.entry(discriminator, "encode")
         self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
-        return self.once(
-            ("encoded", discriminator, id(sample)), lambda: encode(self._augmented(discriminator, sample))
-        )
+        key = ("encoded", discriminator, id(sample))
+        return self.once(key, lambda: encode(self._augmented(discriminator, sample)))
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
-        both = Sample(
-            torch.cat([real.images, fake.images]), concatenate(_comparable(real.condition, fake.condition))
-        )
-        logits = self.score(discriminator, both)
-        self._observe(discriminator, logits[: len(real)])
-        return logits[: len(real)], logits[len(real) :]
+        images = torch.cat([real.images, fake.images])
+        condition = concatenate(_comparable(real.condition, fake.condition))
+        logits = self.score(discriminator, Sample(images, condition))
+        of_real, of_fake = logits[: len(real)], logits[len(real) :]
+        self._observe(discriminator, of_real)
+        return of_real, of_fake
 
     def fewer_fakes(self, shrink: int) -> Sample:
-        """A generated batch of its own, of one image for ``shrink`` of the turn's: for terms that need much
+        """A generated batch of its own, one image for ``shrink`` of the turn's: for terms that need
         memory.
         """
-        return self.once(
-            ("fewer", shrink),
-            lambda: self._draw(
-                f"fewer {self._step}", self.moves(self._game.generator), self._rows.fewer(shrink)
-            ),
-        )
+
+        def draw() -> Sample:
+            rows = self._rows.fewer(shrink)
+            return self._draw(f"fewer {self._step}", self.moves(self._game.generator), rows)
+
+        return self.once(("fewer", shrink), draw)
 
     def generate(self, network: str) -> Sample:
         """What another generator makes of the fake batch's latents and condition."""
-        assert self.fake.latents is not None
+        fake = self.fake
+        assert fake.latents is not None
+        other = self.network(network)
         return self.once(
-            ("generate", network),
-            lambda: self.network(network).generate(self.fake.latents, self.fake.condition, self.rng),
+            ("generate", network), lambda: other.generate(fake.latents, fake.condition, self.rng)
         )
 
-    def once(self, key: Any, compute: Callable[[], Any]) -> Any:
+    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """``compute()`` once a turn."""
         return self._keep(self._kept, key, compute)
 
-    def frozen(self, key: Any, compute: Callable[[], Any]) -> Any:
+    def frozen(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """``compute()`` once an iteration and part of the batch, without gradients."""
         with torch.no_grad():
             return self._keep(self._shared, ("frozen", key, id(self._real)), compute)
@@ -145,11 +174,7 @@ class GameTurn:
             augment.observe(logits.detach())
 
     @staticmethod
-    def _branch_key(branch: str) -> tuple[str, ...]:
-        return () if branch == "images" else (branch,)
-
-    @staticmethod
-    def _keep(store: dict[Any, Any], key: Any, compute: Callable[[], Any]) -> Any:
+    def _keep(store: Kept, key: Hashable, compute: Callable[[], Any]) -> Any:
         if key not in store:
             store[key] = compute()
         return store[key]
@@ -160,12 +185,16 @@ class GameTurn:
             return self._draw("shared", with_gradient=True)
 
     def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
-        game, rows = self._game, rows or self._rows
+        """Latents and conditions are drawn for the whole batch of all ranks, of which this turn keeps its
+        rows.
+        """
+        game = self._game
+        rows = rows or self._rows
         key = ("fake", self.iteration, step, *self._key)
         latents, condition = game.draw(rows.total, rng_for(game.seed, *key), rows.here)
         noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
-            fake: Sample = game.network(game.generator).generate(latents, condition, noise)
+            fake = game.generator_network().generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:

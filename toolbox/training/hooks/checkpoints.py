@@ -18,9 +18,10 @@ from toolbox.runs.files import copy_whole, write_text
 from toolbox.training import checkpoints as files
 from toolbox.training.checkpoints import use_safe_loader
 from toolbox.training.game.same_on_ranks import check_same_on_ranks
-from toolbox.training.game.state import check_frozen, frozen_fingerprints, frozen_state, saved_state
+from toolbox.training.game.state import frozen_fingerprints, saved_state
 from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import Evaluation, check_metric_name
+from toolbox.training.run.resume import restore
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,7 @@ class Checkpoints(Hook):
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Refuse what does not fit before mmengine half-loads it with a log message."""
         game = game_of(runner)
-        check_frozen(game, checkpoint.get("frozen", {}))
-        state = {**frozen_state(game), **checkpoint["state_dict"]}
-        files.load_whole(game, state, "the checkpoint")
-        checkpoint["state_dict"] = state  # mmengine loads it once more, to no effect
+        checkpoint["state_dict"] = restore(game, checkpoint)  # mmengine loads it once more, to no effect
         if runner._resume:
             self._go_on(game, checkpoint)
 

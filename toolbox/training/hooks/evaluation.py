@@ -17,9 +17,10 @@ from toolbox.config import ConfigError
 from toolbox.randomness import seeded
 from toolbox.registry import build
 from toolbox.training.evaluation.measure import measure_game, table
-from toolbox.training.evaluation.records import ORIGIN, append_records, drop_after
+from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
 from toolbox.training.evaluation.settings import check_evaluation
 from toolbox.training.hooks.common import game_of
+from toolbox.training.run.resume import drop_after
 
 
 class Evaluation(Hook):
@@ -87,7 +88,7 @@ class Evaluation(Hook):
 
     def before_train(self, runner: Any) -> None:
         """On resume, drop what was measured after the checkpoint."""
-        drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl")
+        drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl", of_training)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
 
 from toolbox import ranks
-from toolbox.runs.files import write_text
 from toolbox.training.hooks.common import game_of
+from toolbox.training.run.resume import drop_after
 
 
 class Journal(Hook):
@@ -29,7 +28,7 @@ class Journal(Hook):
 
     def before_train(self, runner: Any) -> None:
         """On resume, drop what was written after the checkpoint."""
-        ranks.on_main(lambda: _drop_after(runner.iter, Path(runner.work_dir) / "scalars.jsonl"))
+        drop_after(runner.iter, Path(runner.work_dir) / "scalars.jsonl")
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -53,16 +52,3 @@ class Journal(Hook):
             if len(buffer._log_history) > 2 * self.keep:
                 buffer._log_history = buffer._log_history[-self.keep :]
                 buffer._count_history = buffer._count_history[-self.keep :]
-
-
-def _drop_after(iteration: int, path: Path) -> None:
-    if path.is_file():
-        lines = [line for line in path.read_text().splitlines() if _iteration_of(line) <= iteration]
-        write_text("".join(f"{line}\n" for line in lines), path)
-
-
-def _iteration_of(line: str) -> int:
-    try:
-        return int(json.loads(line)["iteration"])
-    except (ValueError, KeyError):  # a torn last line of a killed run
-        return sys.maxsize

@@ -15,9 +15,10 @@ from toolbox.interfaces import Segmenter
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.segmentation import SegmentationScores
 from toolbox.registry import build
-from toolbox.training.evaluation.records import ORIGIN, append_records, drop_after
+from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
 from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import undisturbed
+from toolbox.training.run.resume import drop_after
 
 MEASURES = ("miou", "miou-pooled", "pixel-accuracy")
 
@@ -110,7 +111,7 @@ class SegmentationTest(Hook):
         checkpoint.
         """
         check_parts(self._segmenter(game_of(runner)), self._test_data())
-        drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl")
+        drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl", of_training)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None

@@ -11,6 +11,7 @@ from typing import Any
 from mmengine.runner import BaseLoop
 
 from toolbox import ranks
+from toolbox.training.run.resume import start_stream
 
 
 class GameLoop(BaseLoop):
@@ -27,7 +28,9 @@ class GameLoop(BaseLoop):
 
     def __init__(self, runner: Any, dataloader: Any, max_iters: int) -> None:
         super().__init__(runner, dataloader)
-        self._max_iters, self._iter, self._epoch = int(max_iters), 0, 0
+        self._max_iters = int(max_iters)
+        self._iter = 0
+        self._epoch = 0
         self.stop_training = False
         self.stopped_by: str | None = None
 
@@ -65,9 +68,10 @@ class GameLoop(BaseLoop):
         """A signal to any process stops all of them after the same iteration: the wish travels with the
         gradients.
         """
-        if game.exchange.stopping:
-            self.stop_training, self.stopped_by = True, self.stopped_by or "a signal to another process"
-        game.exchange.asked = self.stopped_by is not None
+        if game.gradients.stopping:
+            self.stop_training = True
+            self.stopped_by = self.stopped_by or "a signal to another process"
+        game.gradients.asked = self.stopped_by is not None
 
     def _agree_whether_stopped(self) -> None:
         """A signal to one process during the last iteration finds no gradients left to travel with."""
@@ -75,11 +79,7 @@ class GameLoop(BaseLoop):
             self.stopped_by = self.stopped_by or "a signal to another process"
 
     def _stream(self) -> Iterator[Any]:
-        sampler, batches = self.dataloader.sampler, self.dataloader.batch_sampler
-        if hasattr(batches, "begin_at"):
-            batches.begin_at(self._iter)
-        elif hasattr(sampler, "start"):
-            sampler.start = self._iter * self.dataloader.batch_size
+        start_stream(self.dataloader, self._iter)
         while True:
             yield from self.dataloader
 

@@ -11,10 +11,10 @@ from toolbox.runs.changes import in_words
 from toolbox.runs.environment import environment
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import iteration_of, latest_checkpoint
-from toolbox.training.checks.config import check_config
-from toolbox.training.run.build import build_loader
-from toolbox.training.run.stages import MAIN, iterations_done, stage_config
+from toolbox.training.run.prepare import prepare
+from toolbox.training.run.resume import iterations_done
 from toolbox.training.run.starts import other_surroundings
+from toolbox.training.stages import MAIN
 
 
 def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], allow_data: bool) -> None:
@@ -23,11 +23,11 @@ def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], all
     Raises:
         ConfigError: for a run that is not finished, or training data that have changed (unless allowed).
     """
-    check_config(config)
-    for stage in [*config.get("stages", ()), MAIN]:
-        _check_length(folder / stage_folders(config)[stage], stage_config(config, stage))
+    stages = prepare(config)
+    for stage in stages:
+        _check_length(folder / stage_folders(config)[stage.name], stage.length)
     kept = (record.get("data") or {}).get("fingerprint")
-    now = build_loader(stage_config(config, MAIN), config.get("seed", 0)).dataset.source.fingerprint()
+    now = stages[-1].data["fingerprint"]
     if kept is not None and kept != now and not allow_data:
         raise ConfigError(
             f"the training data of {folder} have changed: fingerprint {kept[:16]} -> {now[:16]}; "
@@ -37,20 +37,20 @@ def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], all
         say(f"may differ: {warning}")
 
 
-def _check_length(folder: Path, config: Any) -> None:
-    """What the config would play is what was played: a run may be resumed to be longer, and be interrupted,
-    or for less.
+def _check_length(folder: Path, length: int) -> None:
+    """What the config would play is what was played: a run may be resumed to be longer, be interrupted, or
+    for less.
     """
-    done, newest = iterations_done(folder), latest_checkpoint(folder)
+    done = iterations_done(folder)
+    newest = latest_checkpoint(folder)
     if not done or newest is None:
         raise ConfigError(f"{folder} holds no finished run (no done.json): continue it with --resume first")
-    length = int(config.train_cfg.max_iters)
     if not done == iteration_of(newest) == length:
+        longest = max(length, done, iteration_of(newest))
         raise ConfigError(
             f"{folder}: its config asks for {length} iterations, it was finished after {done}, its newest "
-            "checkpoint "
-            f"is {newest.name}: continue it with --resume --cfg-options train_cfg.max_iters="
-            f"{max(length, done, iteration_of(newest))} first"
+            f"checkpoint is {newest.name}: continue it with --resume --cfg-options "
+            f"train_cfg.max_iters={longest} first"
         )
 
 

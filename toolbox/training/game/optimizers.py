@@ -1,0 +1,144 @@
+"""One optimiser a player."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import OPTIMIZERS
+from torch import nn
+
+from toolbox.catalog import near_miss
+from toolbox.checking import check_call, check_known, check_type, find_registered
+from toolbox.registry import REGISTRIES, Config
+from toolbox.training.game.optim_wrappers import ScaledOptimizer
+from toolbox.training.game.phases import PlanError
+
+_CLIPPING = ("type", "max_norm", "norm_type", "error_if_nonfinite", "foreach", "clip_value")
+
+
+class Players(Protocol):
+    """What optimisers ask of a game."""
+
+    networks: nn.ModuleDict
+
+    @property
+    def players(self) -> Mapping[str, Sequence[str]]: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def precisions(self, player: str) -> set[str]: ...
+
+    def trained_parameters(self, player: str) -> list[nn.Parameter]: ...
+
+
+class PlayerOptimizers:
+    """mmengine's constructor for a game's optimisers.
+
+    ``optim_wrapper = dict(constructor='PlayerOptimizers', <player>=dict(...))``: each player's entry is an
+    optimizer wrapper's config, ``dict(optimizer=dict(type='Adam', lr=2e-4, ...))``, to which ``lr_mult``
+    ({network: factor}) may be added.
+    """
+
+    def __init__(self, optim_wrapper_cfg: Config, paramwise_cfg: Any = None) -> None:
+        named = {name: config for name, config in optim_wrapper_cfg.items() if name != "constructor"}
+        self.configs = {name: dict(config) for name, config in named.items() if config is not None}
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        """Wrappers by player.
+
+        Raises:
+            PlanError, ConfigError: see :func:`check_optimizers`; or for a player without an optimiser.
+        """
+        game: Any = getattr(model, "module", model)
+        check_optimizers(self.configs, game.players)
+        for name in game.players:
+            if name not in self.configs:
+                raise PlanError(
+                    f"optim_wrapper has no entry for the player {name!r}: add "
+                    f"{name}=dict(optimizer=dict(type='Adam', lr=...))"
+                )
+        built = {name: _build(game, name, config) for name, config in sorted(self.configs.items())}
+        return OptimWrapperDict(**built)
+
+
+def check_optimizers(configs: Mapping[str, Config | None], players: Mapping[str, Sequence[str]]) -> None:
+    """``optim_wrapper``: players, wrappers, optimisers; nothing is built.
+
+    Args:
+        configs: {player: config}.
+        players: {player: its networks}.
+
+    Raises:
+        PlanError: for an unknown player, or no optimiser.
+        ConfigError: for an unknown optimiser or argument, with the near miss.
+    """
+    for player, config in configs.items():
+        if player == "constructor" or config is None:
+            continue
+        where = f"optim_wrapper.{player}"
+        if player not in players:
+            raise PlanError(
+                f"optim_wrapper has the player {player!r}{near_miss(player, players)}, which the game has "
+                f"not; players: {', '.join(players)}"
+            )
+        _check_wrapper(config, players[player], where)
+        optimizer = config.get("optimizer")
+        if not isinstance(optimizer, Mapping) or not {"type", "lr"} <= set(optimizer):
+            raise PlanError(f"{where} needs optimizer=dict(type='Adam', lr=...), got {optimizer}")
+        found = find_registered(OPTIMIZERS, optimizer["type"], f"{where}.optimizer.type")
+        check_call(optimizer, found, f"{where}.optimizer", besides=("type",), filled=("params",))
+
+
+def _check_wrapper(config: Config, networks: Sequence[str], where: str) -> None:
+    """What a player's entry says beside the optimiser."""
+    wrapper: Any = OptimWrapper
+    if "type" in config:
+        wrapper = find_registered(REGISTRIES["optim_wrapper"], config["type"], f"{where}.type")
+    if "accumulative_counts" in config:
+        raise PlanError(
+            f"{where}: accumulative_counts has no effect in a game, where a step is a phase: give the phase "
+            "accumulate=..."
+        )
+    check_call(config, wrapper, where, besides=("type", "optimizer", "lr_mult"))
+    check_known(config.get("clip_grad") or {}, _CLIPPING, f"{where}.clip_grad")
+    check_known(config.get("lr_mult") or {}, networks, f"{where}.lr_mult")
+    for part in ("clip_grad", "lr_mult"):
+        for key, value in (config.get(part) or {}).items():
+            check_type(value, str if key == "type" else float | bool | None, f"{where}.{part}.{key}")
+
+
+def _build(game: Players, player: str, config: dict[str, Any]) -> OptimWrapper:
+    arguments = dict(config)
+    optimizer = dict(arguments.pop("optimizer"))
+    factors = arguments.pop("lr_mult", None) or {}
+    if "betas" in optimizer:  # torch refuses a mixture such as (0, 0.999)
+        optimizer["betas"] = tuple(float(beta) for beta in optimizer["betas"])
+    optimizer["params"] = _groups(game, player, factors, float(optimizer["lr"]))
+    kind = arguments.pop("type", "OptimWrapper")
+    try:
+        built = OPTIMIZERS.build(optimizer)
+        if kind == "OptimWrapper" and "fp16" in game.precisions(player):
+            return ScaledOptimizer(game.device.type, optimizer=built, **arguments)
+        wrapper: OptimWrapper = REGISTRIES["optim_wrapper"].build(
+            {"type": kind, **arguments}, default_args=dict(optimizer=built)
+        )
+        return wrapper
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        # mmengine's and torch's, which do not say where in the config it was
+        raise PlanError(f"optim_wrapper.{player}: {error.args[0] if error.args else error}") from error
+
+
+def _groups(game: Players, player: str, factors: Mapping[str, float], rate: float) -> list[dict[str, Any]]:
+    """Parameter groups: networks with a learning rate of their own, and the rest."""
+    special = {name: {id(p) for p in game.networks[name].parameters()} for name in factors}
+    taken = set().union(*special.values())
+    parameters = game.trained_parameters(player)
+    groups: list[dict[str, Any]] = [dict(params=[p for p in parameters if id(p) not in taken])]
+    for name, factor in factors.items():
+        own = [p for p in parameters if id(p) in special[name]]
+        groups.append(dict(params=own, lr=rate * factor))
+    return [group for group in groups if group["params"]]

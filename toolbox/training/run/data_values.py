@@ -1,0 +1,71 @@
+"""What a config leaves to its data set, so that it fits any."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from toolbox.catalog import near_miss
+from toolbox.config import ConfigError
+from toolbox.registry import Config, accepted, check
+
+_OF_DATA = "data:"
+_OF_CONDITIONER = "conditioner:"
+
+
+def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
+    """A game's config with the values that are known once its data are: strings that begin with
+
+    ``'data:'``: ``classes`` (names), ``n_classes``, ``part_names`` (of the masks), ``n_conditions`` (rows of
+    conditions, as many as the conditioner says: classes, or clusters of all classes);
+    ``'conditioner:'``: an argument of the conditioner, such as ``clusters``.
+
+    Raises:
+        ConfigError: for one that is not known, with the near miss.
+    """
+    source = getattr(stream, "source", None)
+    classes = list(getattr(source, "classes", ()))
+    known: dict[str, Any] = {
+        "data:classes": classes,
+        "data:n_classes": len(classes),
+        "data:part_names": list(getattr(source, "part_names", ())),
+        "data:n_conditions": len(classes),
+    }
+    conditioner = model.get("conditioner")
+    if conditioner:
+        arguments = _arguments(conditioner)
+        known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
+        counted = check(conditioner, "conditioner", "model.conditioner").count_conditions
+        known["data:n_conditions"] = counted(classes, **arguments)
+    filled: dict[str, Any] = _filled(model, known)
+    return filled
+
+
+def leaves_to_data(value: Any) -> bool:
+    """Whether anything inside is left to the data set."""
+    if isinstance(value, Mapping):
+        return any(map(leaves_to_data, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(leaves_to_data, value))
+    return isinstance(value, str) and value.startswith((_OF_DATA, _OF_CONDITIONER))
+
+
+def _arguments(config: Config) -> dict[str, Any]:
+    """A component's arguments: those of the config, and defaults of its constructor."""
+    parameters = accepted(check({"type": config["type"]})) or {}
+    defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    given = {name: value for name, value in config.items() if name != "type"}
+    return {**defaults, **given}
+
+
+def _filled(value: Any, known: Mapping[str, Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _filled(item, known) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_filled(item, known) for item in value]
+    if not leaves_to_data(value):
+        return value
+    if value not in known:
+        raise ConfigError(f"{value!r} is not known{near_miss(value, known)}; known: {', '.join(known)}")
+    return known[value]
