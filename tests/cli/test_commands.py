@@ -88,6 +88,31 @@ def test_sample_draws_what_is_asked_for(run: Path, tmp_path: Path, words: list[s
     assert (tmp_path / "out.png").stat().st_size > 500
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--by", "clutser"],
+            "nothing of the kind 'clutser' - did you mean 'cluster'?; it has: class, cluster",
+        ),
+        (["--class", "bag", "--cluster", "7"], "there is no cluster 7; there are: bag 0, bag 1, bag 2"),
+        (["--class", "bag", "--coefficients", "0.5,0.6"], "must be 3 numbers >= 0 with sum 1"),
+        (["--interpolate", "0", "1"], "--class is needed here; classes: t-shirt"),
+        (
+            ["--text", "a red bird"],
+            "cannot be asked for text='a red bird'; it can be asked for: class_name, mode",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_sample_says_what_can_be_asked_for(
+    run: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    """One line, from the conditioner's own answer."""
+    assert main(["sample", str(run), *words]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_sample_prints_the_prompts(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each of the 30 cluster prompts, four words each."""
     assert main(["sample", str(run), "--prompts"]) == 0

@@ -21,6 +21,7 @@ from toolbox.interfaces import (
     Metric,
     Objective,
     PromptLearner,
+    Request,
     Sample,
     Segmenter,
     Turn,
@@ -604,8 +605,30 @@ class Counting(Classes):
         return drawn.replace(labels=(drawn.labels + self.calls) % 5) if labels is None else drawn
 
 
+class Asked(Classes):
+    class_names = ("a", "b", "c", "d", "e")
+
+
+class Deaf(Asked):
+    def fulfil(self, request: Request, n: int, rng: torch.Generator) -> Condition:
+        self.label_of(request)
+        return Condition(labels=torch.full((n,), 4))
+
+
+class Stingy(Asked):
+    def fulfil(self, request: Request, n: int, rng: torch.Generator) -> Condition:
+        return super().fulfil(request, 1, rng)
+
+
+class Obliging(Asked):
+    def label_of(self, request: Request) -> int | None:
+        known = request.class_name in self.class_names
+        return list(self.class_names).index(str(request.class_name)) if known else None
+
+
 def test_a_conditioner_that_works_passes() -> None:
     testing.check_conditioner(Classes())
+    testing.check_conditioner(Asked())
 
 
 @pytest.mark.parametrize(
@@ -616,6 +639,9 @@ def test_a_conditioner_that_works_passes() -> None:
         (Heavy, "must be >= 0 and sum to 1"),
         (Short, r"names\(\) has 1 names"),
         (Counting, "not a function of its rng"),
+        (Deaf, r"requests\(\)\['class'\]\['a'\] shows another class"),
+        (Stingy, "gives conditions of 1 images instead of 3"),
+        (Obliging, "which it cannot grant: it must raise ValueError"),
     ],
 )
 def test_conditioners(broken: type, message: str) -> None:
