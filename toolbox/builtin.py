@@ -19,7 +19,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ProgressBar": "toolbox.training.hooks.progress:ProgressBar",
         "ProgressiveGrowing": "toolbox.training.hooks.growing:ProgressiveGrowing",
         "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",
-        "SegmentationTest": "toolbox.training.hooks.segmentation_test:SegmentationTest",
+        "SegmentationTest": "toolbox.training.hooks.segmentation:SegmentationTest",
     },
     "generator": {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",

@@ -29,7 +29,7 @@ from toolbox.data.stream import generator  # noqa: E402
 from toolbox.data.transforms import BlurAndNoise  # noqa: E402
 from toolbox.models.segmenter import CARD, WEIGHTS, EmbeddedSegmenter, embedded_card  # noqa: E402
 from toolbox.training.checkpoints import latest_checkpoint, network_state, read_checkpoint  # noqa: E402
-from toolbox.training.hooks.segmentation_test import measure_segmenter  # noqa: E402
+from toolbox.training.hooks.segmentation import measure_segmenter  # noqa: E402
 
 TOLERANCE = 0.002  # re-measuring on another machine may flip single pixels
 LIMITS = (

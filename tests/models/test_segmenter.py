@@ -13,7 +13,7 @@ from toolbox.data.relabelled import Subset
 from toolbox.interfaces import Segmenter
 from toolbox.models.segmenter import WEIGHTS, DeepLabV3, EmbeddedSegmenter, UNet, embedded_card
 from toolbox.registry import build
-from toolbox.training.hooks.segmentation_test import measure_segmenter
+from toolbox.training.hooks.segmentation import measure_segmenter
 
 TWO = ["ground", "thing"]
 

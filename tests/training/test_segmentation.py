@@ -17,7 +17,7 @@ from toolbox.interfaces import Condition, Sample
 from toolbox.models.segmenter import UNet
 from toolbox.registry import BuildError, build
 from toolbox.testing import FakeTurn, check_objective, random_sample
-from toolbox.training.hooks.segmentation_test import SegmentationTest, measure_segmenter
+from toolbox.training.hooks.segmentation import SegmentationTest, measure_segmenter
 from toolbox.training.run.play import play
 
 CONFIG = Path(__file__).parents[2] / "configs" / "segmenter_portraits.py"

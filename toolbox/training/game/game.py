@@ -24,8 +24,9 @@ from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.gradients import GradientAverage, average_running_statistics
 from toolbox.training.game.losslog import LossLog
 from toolbox.training.game.networks import build_networks
-from toolbox.training.game.phases import Phase, Plan, PlanError, Step
+from toolbox.training.game.phases import Plan, PlanError, Step
 from toolbox.training.game.precision import computing_in, dtype_of, exactly
+from toolbox.training.game.splits import splits
 from toolbox.training.game.turn import GameTurn, Kept
 
 
@@ -170,7 +171,7 @@ class Game(BaseModel):
         """
         phase = step.phase
         with self.only(phase.player):
-            for first, rows in self._splits(len(batch), phase, part):
+            for first, rows in splits(len(batch), self.repeats, phase, part):
                 turns = self._turns(phase.player, batch, first, rows, number, shared)
                 with computing_in(phase.precision or self.precision, self.device):
                     loss = torch.stack([self.loss(step, turn) for turn in turns]).sum()
@@ -341,29 +342,6 @@ class Game(BaseModel):
         return images
 
     # -- internals -------------------------------------------------------------------------------------------
-
-    def _splits(self, n: int, phase: Phase, part: int) -> Iterator[tuple[int, Rows]]:
-        """What is computed at a time: first row in this rank's batch, and its rows in the part of all ranks.
-
-        The batch of this rank is cut into ``repeats`` parts. Of a part that all ranks share, rank r has the
-        r-th slice; ``accumulate`` cuts that slice again.
-        """
-        size = n // self.repeats  # images of a part on this rank
-        index = (
-            part if phase.repeat > 1 else self.repeats - 1
-        )  # a phase that does not repeat sees the last part
-        at_once, rest = divmod(size, phase.accumulate)
-        if rest or n % self.repeats:
-            needed = self.repeats * phase.accumulate * ranks.world()
-            raise PlanError(
-                f"{n} images on each process cannot be split into {self.repeats} equal parts (phases repeat) "
-                f"times {phase.accumulate} (accumulate): make train_dataloader.batch_size a multiple of "
-                f"{needed}"
-            )
-        for split in range(phase.accumulate):
-            first = split * at_once
-            start = ranks.rank() * size + first
-            yield index * size + first, Rows(start, start + at_once, size * ranks.world())
 
     def _turns(
         self, player: str, batch: Sample, first: int, rows: Rows, number: int, shared: Kept
