@@ -21,7 +21,7 @@ from toolbox.metrics import (
     ProbeClassifier,
     train_probe,
 )
-from toolbox.metrics.features import features_of, from_bytes, quantise
+from toolbox.metrics.base import features_of, from_bytes, quantise
 from toolbox.metrics.functional import frechet_from_features, precision_recall
 
 
