@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a checkout works without installation
+sys.path.insert(0, str(ROOT))  # works without installation
 
 from toolbox.data.idx import FASHION_CLASSES, FashionMNIST  # noqa: E402
 from toolbox.data.pictures import decode  # noqa: E402

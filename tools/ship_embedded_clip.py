@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a checkout works without installation
+sys.path.insert(0, str(ROOT))  # works without installation
 
 from toolbox.data.base import ImageSet, to_tensor  # noqa: E402
 from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion  # noqa: E402

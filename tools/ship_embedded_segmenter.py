@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a checkout works without installation
+sys.path.insert(0, str(ROOT))  # works without installation
 
 from toolbox.config import load_config  # noqa: E402
 from toolbox.data.drawn import DrawnPortraits  # noqa: E402

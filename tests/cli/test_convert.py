@@ -139,9 +139,10 @@ def test_unknown_network_missing_out_and_files_in_the_way(
     assert main(["convert", str(network_pickle), "-o", out, "--force"]) == 0
 
 
-def test_the_script_is_the_command(network_pickle: Path) -> None:
-    """tools/convert.py, from the outside: status and stderr of a refusal."""
-    script = [sys.executable, str(ROOT / "tools" / "convert.py")]
+def test_the_command_from_the_outside(network_pickle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of its own: status and stderr of a refusal."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    script = [sys.executable, "-m", "toolbox.cli.main", "convert"]
     answer = subprocess.run(
         [*script, str(network_pickle), "--list", "--network", "D"], capture_output=True, text=True
     )
