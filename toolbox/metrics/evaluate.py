@@ -91,7 +91,7 @@ def evaluate(
     results = ranks.on_main(lambda: _computed(metrics))
     if record is not None and ranks.is_main():
         _append_records(Path(record), metrics, results, real_set, seed)
-    flat = {}
+    flat: dict[str, float] = {}
     for name, values in results.items():
         flat |= {f"{name}.{key}" if key else name: value for key, value in values.items()}
     return flat
