@@ -857,10 +857,6 @@ def plugin_info():
             "name 'Game' is taken",
         ),
         ("@toolbox.hookimpl\ndef configs(): return dict(x=Path('nowhere.py'))", "nowhere.py does not exist"),
-        (
-            "@toolbox.hookimpl\ndef weights(): return [dict(name='w', address='a')]",
-            "the weights 'w' lack sha256, licence",
-        ),
         ("@toolbox.hookimpl\ndef plugin_info(): return {{}}", "gives no title"),
     ],
 )
