@@ -56,7 +56,7 @@ class Reader:
         self.path = folder / "weights.bin"
 
     def __call__(self, content: bytes) -> Weights | WeightsError:
-        """What the door makes of a file of this content: its weights, or its one error."""
+        """What the reader makes of a file of this content: its weights, or its one error."""
         _tried.add(content[:4096] + len(content).to_bytes(8, "little") + content[-64:])
         self.path.write_bytes(content)
         loaded, seed = set(sys.modules), torch.initial_seed()

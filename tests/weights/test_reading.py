@@ -1,4 +1,4 @@
-"""The door: every format gives the same record, and nothing else in the toolbox opens weights."""
+"""The reader: every format gives the same record, and nothing else in the toolbox opens weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 import torch
 from pickle_makers import Scripted, safetensors_file, state, torch_legacy, torch_zip, torchscript
 
-from toolbox.weights.errors import WeightsError
+from toolbox.weights.errors import WeightsError, misfits
 from toolbox.weights.reading import read_nested, read_weights
-from toolbox.weights.strict import misfits
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +26,7 @@ def put(path: Path, content: bytes) -> Path:
 def test_files_of_torch(tmp_path: Path, make: Any, name: str) -> None:
     """Nested names with dots; plain values beside; the one network inside, unwrapped."""
     weights = read_weights(put(tmp_path / "x", make()))
-    assert weights.format == name and weights.facts == dict(epoch=3, note="a text")
+    assert weights.format == name and weights.properties == dict(epoch=3, note="a text")
     assert list(weights.tensors) == [
         "state_dict.weight",
         "state_dict.half",
@@ -40,9 +39,9 @@ def test_files_of_torch(tmp_path: Path, make: Any, name: str) -> None:
 
 
 def test_safetensors(tmp_path: Path) -> None:
-    """Its metadata is a fact."""
+    """Its metadata is a property."""
     weights = read_weights(put(tmp_path / "x.pth", safetensors_file()))
-    assert weights.format == "safetensors" and weights.facts == dict(metadata=dict(note="a text"))
+    assert weights.format == "safetensors" and weights.properties == dict(metadata=dict(note="a text"))
     assert (
         torch.equal(weights.tensors["a"], torch.arange(6.0).reshape(2, 3))
         and weights.tensors["b"].dtype == torch.float16

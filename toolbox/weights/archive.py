@@ -68,16 +68,16 @@ def _check_end64(tail: bytes, size: int, short: tuple[int, int, int, int]) -> No
 
 
 def _check_table(archive: zipfile.ZipFile) -> None:
-    """What Python's reader lets pass and torch's does not, or worse: an entry marked as a folder is left
-    unread by torch.
-    """
+    """What Python's reader lets pass and torch's does not (it leaves an entry marked as a folder unread)."""
     entries, file = archive.infolist(), archive.fp
     assert file is not None
     file.seek(archive.start_dir)
     rest = file.read()
     place, count = 0, 0
     while rest[place : place + 4] == _ENTRY:
-        place, count = place + 46 + sum(struct.unpack("<3H", rest[place + 28 : place + 34])), count + 1
+        lengths = struct.unpack("<3H", rest[place + 28 : place + 34])  # of name, extra field and comment
+        place += 46 + sum(lengths)
+        count += 1
     odd = any(
         e.external_attr & 0xFFFF or e.volume or e.flag_bits & ~_FLAGS or e.comment or e.is_dir()
         for e in entries
@@ -103,10 +103,8 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
             raise WeightsError(f"entry {entry.filename[:80]!r} is packed in a way that torch does not use")
         if entry.compress_type == zipfile.ZIP_STORED and entry.file_size != entry.compress_size:
             raise WeightsError(f"entry {entry.filename[:80]!r} has two sizes")
-    if (
-        sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_DEFLATED)
-        > MOST_INFLATED
-    ):
+    packed = [entry for entry in entries if entry.compress_type == zipfile.ZIP_DEFLATED]
+    if sum(entry.file_size for entry in packed) > MOST_INFLATED:
         raise WeightsError("it unpacks to more than torch ever packs (a zip bomb)")
 
 
