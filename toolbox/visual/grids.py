@@ -17,11 +17,13 @@ from toolbox.runs.files import write_whole
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
 PAPER, INK, FAINT = (255, 255, 255), (38, 38, 42), (112, 112, 120)
-GAP, MARGIN, TEXT_SIZE, WIDEST_NAME = 2, 10, 15, 320
-TARGET_TILE, WIDEST = (
-    96,
-    2400,
-)  # pixels: how large a small image is shown, and how wide a grid may become by enlarging
+# pixels
+GAP = 2
+MARGIN = 10
+TEXT_SIZE = 15
+WIDEST_NAME = 320
+TARGET_TILE = 96  # how large a small image is shown
+WIDEST = 2400  # how wide a grid may become by enlarging
 
 
 def image_grid(
@@ -54,12 +56,9 @@ def image_grid(
     tiles = _tiles(images, columns, scale)
     columns = min(columns, len(tiles))
     n_rows = -(-len(tiles) // columns)
-    for name, names, expected in (
-        ("row_names", row_names, n_rows),
-        ("end_names", end_names, n_rows),
-        ("column_names", column_names, columns),
-    ):
-        _check_names(name, names, expected)
+    _check_names("row_names", row_names, n_rows)
+    _check_names("end_names", end_names, n_rows)
+    _check_names("column_names", column_names, columns)
     return _Sheet(tiles, columns, row_names, column_names, end_names, title).draw()
 
 
@@ -144,13 +143,19 @@ class _Sheet:
         title: str | None,
         gap: int = GAP,
     ) -> None:
-        self.tiles, self.columns, self.title = tiles, columns, title
+        self.tiles = tiles
+        self.columns = columns
+        self.title = title
         self.column_names = column_names
         self.rows = -(-len(tiles) // columns)
-        self.pitch_y, self.pitch_x = tiles.shape[1] + gap, tiles.shape[2] + gap
-        self.font, self.title_font = _font(TEXT_SIZE), _font(TEXT_SIZE + 4)
-        self.row_names, self.end_names = self._shortened(row_names), self._shortened(end_names)
-        self.left, self.right = self._side(self.row_names), self._side(self.end_names)
+        self.pitch_y = tiles.shape[1] + gap
+        self.pitch_x = tiles.shape[2] + gap
+        self.font = _font(TEXT_SIZE)
+        self.title_font = _font(TEXT_SIZE + 4)
+        self.row_names = self._shortened(row_names)
+        self.end_names = self._shortened(end_names)
+        self.left = self._side(self.row_names)
+        self.right = self._side(self.end_names)
         self.top = MARGIN + (TEXT_SIZE + 18 if title else 0) + (TEXT_SIZE + 8 if column_names else 0)
 
     def _shortened(self, names: Sequence[str] | None) -> list[str]:
@@ -207,10 +212,9 @@ def _fitting_scale(height: int, width: int, columns: int) -> int:
 
 
 def _with_caption(tile: Picture, text: str, font: Any) -> Picture:
-    strip = Image.new("RGB", (tile.shape[1], TEXT_SIZE + 8), PAPER)
-    ImageDraw.Draw(strip).text(
-        (tile.shape[1] // 2, 3), _cut(text, font, tile.shape[1]), INK, font, anchor="ma"
-    )
+    width = tile.shape[1]
+    strip = Image.new("RGB", (width, TEXT_SIZE + 8), PAPER)
+    ImageDraw.Draw(strip).text((width // 2, 3), _cut(text, font, width), INK, font, anchor="ma")
     return np.concatenate([tile, np.array(strip)])
 
 
