@@ -1,6 +1,4 @@
-"""Files with bad intentions, made here: what they would run sets an environment variable or touches
-the disk.
-"""
+"""Files with bad intentions: what they would run sets an environment variable or touches the disk."""
 
 from __future__ import annotations
 

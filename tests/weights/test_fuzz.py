@@ -1,6 +1,4 @@
-"""Malicious and mutilated files, thousands of them: no code runs, and nothing but a WeightsError
-comes out.
-"""
+"""Thousands of malicious and mutilated files: no code runs, and nothing but a WeightsError comes out."""
 
 from __future__ import annotations
 

@@ -60,9 +60,7 @@ def test_safetensors_that_begin_like_a_pickle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("traced", [False, True])
 def test_torchscript(tmp_path: Path, traced: bool) -> None:
-    """Parameters and buffers as its state dict has them, no other attribute; half precision and shared
-    tensors too.
-    """
+    """Parameters and buffers as in its state dict, no other attribute; half precision and shared tensors."""
     module = Scripted().eval()
     module.body[0].half().float()
     archive = torch.jit.trace(module, torch.ones(1, 2, 2, 2)) if traced else torch.jit.script(module)
@@ -126,9 +124,7 @@ def test_misfits_lists_everything() -> None:
 
 
 def test_nothing_else_opens_weights() -> None:
-    """Every reader of files that may hold code lies in toolbox/weights; torch's reads bytes made in the same
-    process elsewhere.
-    """
+    """Readers of files that may hold code lie in toolbox/weights; elsewhere torch reads its process's own."""
     opener = re.compile(
         r"(?<!`)torch\.load\(|torch\.jit\.load\(|safe_open\(|safetensors.*import.*load|pickle\.loads?\(|"
         r"joblib\.load\(|hub\.load|allow_pickle=True|weights_only=False"

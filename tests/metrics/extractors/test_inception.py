@@ -1,6 +1,4 @@
-"""FID-Inception: layout, outputs under weights made by a formula, sharing, and every way a file can
-be wrong.
-"""
+"""FID-Inception: layout, outputs under weights made by a formula, sharing, and files that are wrong."""
 
 from __future__ import annotations
 
