@@ -219,7 +219,7 @@ def _check_loss(
     objective: Objective, network: str, networks: dict[str, nn.Module], real: Sample | None, name: str
 ) -> None:
     everyone = {**networks, "the objective": objective}
-    flags = {}
+    flags: dict[nn.Parameter, bool] = {}
     for module in everyone.values():
         flags |= {parameter: parameter.requires_grad for parameter in module.parameters()}
     moving = set(networks[network].parameters())
