@@ -226,7 +226,8 @@ def _band(
     end: float,
     kimg: float,
 ) -> Markup:
-    left, right, middle = frame.px(start), frame.px(end), _r(frame.px(value))
+    left, right = frame.px(start), frame.px(end)
+    middle = _r(frame.px(value))
     where = f"iteration {number(value)}"
     if math.isfinite(kimg):
         where += f", {number(round(kimg, 1))} kimg"

@@ -29,8 +29,10 @@ def film(figures: Sequence[Figure], notes: list[str]) -> Markup:
     last = len(readable) - 1
     choices, thumbnails = [], []
     for i, (figure, _) in enumerate(readable):
-        when, chosen, name = _when(figure), i == last, f"grid{i}"
-        choices.append(element("input", type="radio", name_="grid", id=name, checked=chosen, aria_label=when))
+        when = _when(figure)
+        name = f"grid{i}"
+        button = element("input", type="radio", name_="grid", id=name, checked=i == last, aria_label=when)
+        choices.append(button)
         small = element("img", src=_data_uri(_thumbnail(figure.path)), alt="")
         thumbnails.append(element("label", small, when, for_=name))
     stage = element("div", [_figure(figure, size) for figure, size in readable], class_="stage")

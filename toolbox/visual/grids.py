@@ -1,4 +1,4 @@
-"""Pictures of many images: grids with names, interpolations, sheets with a caption under each image."""
+"""Grids of images, with names of rows and columns."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def image_grid(
     column_names: Sequence[str] | None = None,
     scale: int | None = None,
     title: str | None = None,
-    end_names: Sequence[str] | None = None,
 ) -> Picture:
     """Images side by side on white, filled row by row.
 
@@ -45,7 +44,6 @@ def image_grid(
         scale: enlargement, nearest neighbour (pixels stay visible); None: 1 to 4, for tiles of about 96
             pixels.
         title: a line above all.
-        end_names: texts at the right of the rows.
 
     Returns:
         uint8 (H', W', 3) RGB.
@@ -57,9 +55,8 @@ def image_grid(
     columns = min(columns, len(tiles))
     n_rows = -(-len(tiles) // columns)
     _check_names("row_names", row_names, n_rows)
-    _check_names("end_names", end_names, n_rows)
     _check_names("column_names", column_names, columns)
-    return _Sheet(tiles, columns, row_names, column_names, end_names, title).draw()
+    return _Sheet(tiles, columns, row_names or (), column_names or (), title).draw()
 
 
 def save_grid(
@@ -75,55 +72,6 @@ def save_grid(
     return save_picture(image_grid(images, columns, row_names, column_names, scale, title), path)
 
 
-def interpolation_strip(
-    strips: Tensor,
-    path: str | Path | None = None,
-    start_names: Sequence[str] | None = None,
-    end_names: Sequence[str] | None = None,
-    scale: int | None = None,
-    title: str | None = None,
-) -> Picture:
-    """One row for each interpolation, named at both ends.
-
-    Args:
-        strips: (R, S, 3, H, W), or (S, 3, H, W) for a single one: S images from start to end.
-        path: PNG to write, if any.
-    """
-    if strips.ndim == 4:
-        strips = strips[None]
-    if strips.ndim != 5:
-        raise ValueError(f"strips has shape {tuple(strips.shape)}: expected (R, S, 3, H, W), S images a row")
-    picture = image_grid(strips.flatten(0, 1), strips.shape[1], start_names, None, scale, title, end_names)
-    if path is not None:
-        save_picture(picture, path)
-    return picture
-
-
-def labelled_sheet(
-    images: Tensor,
-    captions: Sequence[str],
-    path: str | Path | None = None,
-    columns: int = 8,
-    scale: int | None = None,
-    title: str | None = None,
-) -> Picture:
-    """A grid with a caption under each image (cut to its width).
-
-    Args:
-        images: (N, 3, H, W) in [-1, 1].
-        captions: N texts.
-        path: PNG to write, if any.
-    """
-    tiles = _tiles(images, columns, scale)
-    _check_names("captions", captions, len(tiles))
-    font = _font(TEXT_SIZE - 2)
-    labelled = np.stack([_with_caption(tile, text, font) for tile, text in zip(tiles, captions, strict=True)])
-    picture = _Sheet(labelled, min(columns, len(tiles)), None, None, None, title, gap=6).draw()
-    if path is not None:
-        save_picture(picture, path)
-    return picture
-
-
 def save_picture(picture: Picture, path: str | Path) -> Path:
     """Write a uint8 (H, W, 3) picture as PNG, whole or not at all; folders are made. Returns the path."""
     write_whole(path, lambda file: Image.fromarray(picture).save(file, format="PNG", optimize=True))
@@ -137,36 +85,26 @@ class _Sheet:
         self,
         tiles: Picture,
         columns: int,
-        row_names: Sequence[str] | None,
-        column_names: Sequence[str] | None,
-        end_names: Sequence[str] | None,
+        row_names: Sequence[str],
+        column_names: Sequence[str],
         title: str | None,
-        gap: int = GAP,
     ) -> None:
         self.tiles = tiles
         self.columns = columns
         self.title = title
         self.column_names = column_names
         self.rows = -(-len(tiles) // columns)
-        self.pitch_y = tiles.shape[1] + gap
-        self.pitch_x = tiles.shape[2] + gap
+        self.pitch_y = tiles.shape[1] + GAP
+        self.pitch_x = tiles.shape[2] + GAP
         self.font = _font(TEXT_SIZE)
         self.title_font = _font(TEXT_SIZE + 4)
-        self.row_names = self._shortened(row_names)
-        self.end_names = self._shortened(end_names)
-        self.left = self._side(self.row_names)
-        self.right = self._side(self.end_names)
+        self.row_names = [_cut(str(name), self.font, WIDEST_NAME) for name in row_names]
+        widest = max((self.font.getlength(name) for name in self.row_names), default=0)
+        self.left = MARGIN + (int(widest) + 10 if widest else 0)
         self.top = MARGIN + (TEXT_SIZE + 18 if title else 0) + (TEXT_SIZE + 8 if column_names else 0)
 
-    def _shortened(self, names: Sequence[str] | None) -> list[str]:
-        return [_cut(str(name), self.font, WIDEST_NAME) for name in names or ()]
-
-    def _side(self, names: Sequence[str]) -> int:
-        widest = max((self.font.getlength(name) for name in names), default=0)
-        return MARGIN + (int(widest) + 10 if widest else 0)
-
     def draw(self) -> Picture:
-        width = self.left + self.columns * self.pitch_x + self.right
+        width = self.left + self.columns * self.pitch_x + MARGIN
         if self.title:
             width = max(width, int(self.title_font.getlength(self.title)) + 2 * MARGIN)
         sheet = Image.new("RGB", (width, self.top + self.rows * self.pitch_y + MARGIN), PAPER)
@@ -181,14 +119,10 @@ class _Sheet:
     def _write(self, pen: ImageDraw.ImageDraw) -> None:
         if self.title:
             pen.text((MARGIN, MARGIN), self.title, INK, self.title_font)
-        for row in range(self.rows):
+        for row, name in enumerate(self.row_names):
             middle = self.top + row * self.pitch_y + (self.pitch_y - GAP) // 2
-            if self.row_names:
-                pen.text((self.left - 10, middle), self.row_names[row], INK, self.font, anchor="rm")
-            if self.end_names:
-                x = self._corner(row, self.columns)[0] + 8
-                pen.text((x, middle), self.end_names[row], INK, self.font, anchor="lm")
-        for column, name in enumerate(self.column_names or ()):
+            pen.text((self.left - 10, middle), name, INK, self.font, anchor="rm")
+        for column, name in enumerate(self.column_names):
             x = self.left + column * self.pitch_x + (self.pitch_x - GAP) // 2
             pen.text((x, self.top - 6), _cut(name, self.font, self.pitch_x), FAINT, self.font, anchor="ms")
 
@@ -209,13 +143,6 @@ def _tiles(images: Tensor, columns: int, scale: int | None) -> Picture:
 def _fitting_scale(height: int, width: int, columns: int) -> int:
     wanted = round(TARGET_TILE / max(height, 1))
     return max(1, min(wanted, 4, WIDEST // (width * columns)))
-
-
-def _with_caption(tile: Picture, text: str, font: Any) -> Picture:
-    width = tile.shape[1]
-    strip = Image.new("RGB", (width, TEXT_SIZE + 8), PAPER)
-    ImageDraw.Draw(strip).text((width // 2, 3), _cut(text, font, width), INK, font, anchor="ma")
-    return np.concatenate([tile, np.array(strip)])
 
 
 def _cut(text: str, font: Any, width: int) -> str:
