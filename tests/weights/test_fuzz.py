@@ -163,44 +163,12 @@ def _change(content: bytearray, how: str, where: int, value: int) -> None:
 def test_invented_pickles(tmp_path: Path) -> None:
     """Opcodes in any order, after the header of a pickle."""
     reader = Reader(tmp_path)
-    words = [
-        b"]",
-        b"}",
-        b")",
-        b"(",
-        b"a",
-        b"e",
-        b"s",
-        b"u",
-        b"t",
-        b"\x85",
-        b"\x86",
-        b"R",
-        b"\x81",
-        b"b",
-        b"0",
-        b"1",
-        b"2",
-        b"N",
-        b"\x88",
-        b"\x94",
-        b"h\x00",
-        b"q\x00",
-        b"K\x01",
-        b"\x8f",
-        b"\x90",
-        b"\x91",
-        b"d",
-        b"l",
-        b"o",
-        b"\x93",
-        b"Q",
-        b"\x92",
-        b"X\x01\x00\x00\x00a",
-        b"C\x02ab",
+    opcodes = b"]})(aesutRb012N\x85\x86\x81\x88\x94\x8f\x90\x91dlo\x93Q\x92"
+    words = [bytes([opcode]) for opcode in opcodes]
+    words += [b"h\x00", b"q\x00", b"K\x01", b"X\x01\x00\x00\x00a", b"X\x02\x00\x00\x00f4", b"C\x02ab"]
+    words += [
         b"ccollections\nOrderedDict\n",
         b"cnumpy\ndtype\n",
-        b"X\x02\x00\x00\x00f4",
         b"cbuiltins\nset\n",
         b"ctorch._utils\n_rebuild_tensor_v2\n",
         b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n",

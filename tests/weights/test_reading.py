@@ -79,11 +79,9 @@ def test_code_of_torchscript_is_never_parsed(tmp_path: Path) -> None:
     source, target = io.BytesIO(torchscript()), io.BytesIO()
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for entry in old.infolist():
-            lines = (
-                old.read(entry).replace(b"return", b"import os; (((")
-                if entry.filename.endswith(".py")
-                else old.read(entry)
-            )
+            lines = old.read(entry)
+            if entry.filename.endswith(".py"):
+                lines = lines.replace(b"return", b"import os; (((")
             new.writestr(zipfile.ZipInfo(entry.filename), lines)
     raw = target.getvalue()
     assert set(read_weights(put(tmp_path / "x.pt", raw)).tensors) == set(Scripted().state_dict())
@@ -135,11 +133,9 @@ def test_nothing_else_opens_weights() -> None:
         "toolbox/testing/prompt_learners.py",
         "toolbox/testing/processes.py",
     }
-    files = [
-        path
-        for folder in ("toolbox", "plugins", "tools", "configs")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+    files: list[Path] = []
+    for folder in ("toolbox", "plugins", "tools", "configs"):
+        files += (ROOT / folder).rglob("*.py")
     found = {str(path.relative_to(ROOT)) for path in files if opener.search(path.read_text(encoding="utf-8"))}
     assert found <= known, (
         f"{sorted(found - known)} must read files through toolbox.weights.reading.read_weights"

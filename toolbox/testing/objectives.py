@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator, Generator, Objective, Sample, concatenate
 from toolbox.testing.common import close, random_sample, require, rng
 
-N, SIZE, CLASSES = 6, 8, 3
+N = 6  # images
+SIZE = 8  # pixels
+CLASSES = 3
 
 
 class SmallGenerator(Generator):

@@ -16,7 +16,9 @@ from toolbox.runs.files import write_whole
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
-PAPER, INK, FAINT = (255, 255, 255), (38, 38, 42), (112, 112, 120)
+PAPER = (255, 255, 255)
+INK = (38, 38, 42)
+FAINT = (112, 112, 120)
 # pixels
 GAP = 2
 MARGIN = 10

@@ -11,7 +11,11 @@ from typing import IO
 from toolbox.weights.errors import WeightsError, reason
 
 MOST_INFLATED = 2**28  # torch packs only the code of TorchScript, which is text
-_ENTRY, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+# signatures of a zip file's records: an entry of the table of contents, and the three at the end
+_ENTRY = b"PK\x01\x02"
+_END = b"PK\x05\x06"  # 22 bytes
+_END64 = b"PK\x06\x06"  # 56 bytes, then the locator's 20, before the end
+_LOCATOR = b"PK\x06\x07"
 _FLAGS = 0x0808  # sizes behind the data, names in UTF-8
 _CHUNK = 2**20
 
@@ -43,7 +47,7 @@ def verify_archive(path: str | Path) -> None:
 def _check_end(file: IO[bytes]) -> None:
     """The end records must name the same table of contents: readers differ in which of them they follow."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 98))
+    file.seek(max(0, size - 98))  # 56 + 20 + 22
     tail = file.read()
     if len(tail) < 22 or tail[-22:-18] != _END:
         raise WeightsError("its end is missing")
