@@ -270,11 +270,6 @@ def hook_configs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.configs()["one/small"] == Path("small.py")
 
 
-def hook_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = dict(name="w", address="https://example.org/w", sha256="0" * 64, licence="MIT")
-    assert one(monkeypatch, weights=lambda: [listed]).hook.weights() == [[listed]]
-
-
 def hook_add_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     def add_commands(subparsers: Any) -> None:
         subparsers.add_parser("hello").set_defaults(execute=lambda arguments: 7)

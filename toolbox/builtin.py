@@ -111,7 +111,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "KID": "toolbox.metrics.kid:KID",
         "InceptionScore": "toolbox.metrics.inception_score:InceptionScore",
         "PrecisionRecall": "toolbox.metrics.precision_recall:PrecisionRecall",
-        "IntraFID": "toolbox.metrics.fid:IntraFID",
+        "IntraFID": "toolbox.metrics.intra_fid:IntraFID",
         "ClassifierAccuracy": "toolbox.metrics.classifier:ClassifierAccuracy",
         "ClusterConsistency": "toolbox.metrics.cluster_consistency:ClusterConsistency",
     },

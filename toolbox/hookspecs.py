@@ -39,11 +39,6 @@ def configs() -> dict[str, Path]:  # type: ignore[empty-body]
 
 
 @hookspec
-def weights() -> list[dict[str, Any]]:  # type: ignore[empty-body]
-    """Weights I know of: dicts of name, address, sha256, licence, and how to convert them."""
-
-
-@hookspec
 def add_commands(subparsers: Any) -> None:
     """Add sub-commands to the ``toolbox`` command: ``parser.set_defaults(execute=function_of_arguments)``."""
 

@@ -1,6 +1,4 @@
-"""What the scripts beside this file share: they run the `toolbox` command of this checkout,
-installed or not.
-"""
+"""What the scripts beside this file share: they run `toolbox` of this source tree, installed or not."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def launch(*command: str) -> None:
-    """Run ``toolbox COMMAND`` (one word or several) with this script's arguments, and exit with its
-    status.
-    """
+    """Run ``toolbox COMMAND`` (one word or several) with this script's arguments; exit with its status."""
     sys.path.insert(0, str(ROOT))
     from toolbox.source_tree import use_checkout
 

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a checkout works without installation
+sys.path.insert(0, str(ROOT))  # works without installation
 
 from toolbox.data.idx import FASHION_CLASSES, FashionMNIST  # noqa: E402
 from toolbox.data.pictures import decode  # noqa: E402
@@ -143,10 +143,8 @@ def build_emoji(datasource: Path, emojilib: Path, unicode_emoji: Path, out: Path
 
 def _emoji_images(folder: Path, entries: list[dict[str, Any]]) -> Iterator[tuple[str, np.ndarray]]:
     for entry in entries:
-        yield (
-            entry["image"],
-            _fewer_colors(decode(folder / entry["image"], entry["image"], background="white")),
-        )
+        name = entry["image"]
+        yield name, _fewer_colors(decode(folder / name, name, background="white"))
 
 
 def _fewer_colors(image: np.ndarray) -> np.ndarray:
@@ -175,8 +173,11 @@ def _character(entry: dict[str, Any]) -> str:
 
 def _gender(entry: dict[str, Any]) -> int:
     """1 woman, 2 man, 0 neither or both."""
-    woman, man = (bool(kind & set(_codes(entry))) for kind in (WOMAN, MAN))
-    return 0 if woman == man else (1 if woman else 2)
+    codes = set(_codes(entry))
+    woman, man = bool(codes & WOMAN), bool(codes & MAN)
+    if woman == man:
+        return 0
+    return 1 if woman else 2
 
 
 def _concept(entry: dict[str, Any]) -> tuple[str, str]:

@@ -1,5 +1,4 @@
-"""Turn a run of configs/clip_embedded.py into the shipped files: weights (float16), and a card of what was
-measured.
+"""Turn a run of configs/clip_embedded.py into the shipped files: float16 weights and a card.
 
     python tools/train.py configs/clip_embedded.py --work-dir runs/clip_embedded
     python tools/ship_embedded_clip.py runs/clip_embedded
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a checkout works without installation
+sys.path.insert(0, str(ROOT))  # works without installation
 
 from toolbox.data.base import ImageSet, to_tensor  # noqa: E402
 from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion  # noqa: E402
@@ -39,9 +38,8 @@ LIMITS = (
 )
 SELECTION = (
     "Architecture, learning rate and strength of the views were chosen after looking at the same held-out "
-    "parts "
-    "that the metrics are measured on (a few short trials and one earlier full run): read them as slightly "
-    "optimistic."
+    "parts that the metrics are measured on (a few short trials and one earlier full run): read them as "
+    "slightly optimistic."
 )
 
 
@@ -80,15 +78,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def write_words() -> None:
     """The ids of all tokens in the training captions, so that nearest words are words it has seen."""
-    from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
-    from toolbox.models.clip_embedded import WORDS, EmbeddedClip
+    from toolbox.models.clip_embedded import WORDS
 
-    clip, emoji, fashion = EmbeddedClip(pretrained=False), EmbeddedEmoji("train"), EmbeddedFashion("train")
-    texts = (
-        {text for captions in emoji.captions or [] for text in captions}
-        | set(emoji.classes)
-        | set(fashion.classes)
-    )
+    clip = EmbeddedClip(pretrained=False)
+    emoji = EmbeddedEmoji("train")
+    texts = {*emoji.classes, *EmbeddedFashion("train").classes}
+    for captions in emoji.captions or []:
+        texts |= set(captions)
     texts |= {"an emoji of", "a photo of a", "a picture of a", "grey, clothing", "fashion"}
     ids = sorted({token for text in texts for token in clip.tokenizer.encode(text)})
     WORDS.write_text(json.dumps(ids) + "\n", encoding="utf-8")
@@ -104,17 +100,13 @@ def ship(run: Path) -> None:
     if checkpoint is None:
         raise SystemExit(f"{run} holds no checkpoint: is it a run's folder?")
     contents = read_checkpoint(checkpoint)
-    state = {
-        key.removeprefix(PREFIX): value
-        for key, value in contents["state_dict"].items()
-        if key.startswith(PREFIX)
-    }
+    everything = contents["state_dict"]
+    state = {key.removeprefix(PREFIX): value for key, value in everything.items() if key.startswith(PREFIX)}
     save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
     WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    CARD.write_text(
-        json.dumps(_card(environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8"
-    )
+    card = _card(environment, contents["meta"]["iter"], state)
+    CARD.write_text(json.dumps(card, indent=2), encoding="utf-8")
 
 
 def _half(value: Tensor) -> Tensor:
@@ -189,9 +181,7 @@ def zero_shot(clip: EmbeddedClip, images: ImageSet, template: str) -> float:
 
 
 def retrieval(clip: EmbeddedClip, images: ImageSet) -> dict[str, float]:
-    """Recall at 1 and 5 among the held-out concepts: image to text and text to image, by name and with
-    keywords.
-    """
+    """Recall at 1 and 5 among held-out concepts, image to text and back, by name and with keywords."""
     assert images.captions is not None
     pictures = features(lambda x: clip.encode_images(x, normalize=True), images)
     sentences = {

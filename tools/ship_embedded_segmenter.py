@@ -1,5 +1,4 @@
-"""Turn a run of configs/segmenter_portraits.py into the shipped files: weights (float16), and a card of what
-was measured.
+"""Turn a run of configs/segmenter_portraits.py into the shipped files: float16 weights and a card.
 
     python tools/train.py configs/segmenter_portraits.py --work-dir runs/segmenter
     python tools/ship_embedded_segmenter.py runs/segmenter
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # a checkout works without installation
+sys.path.insert(0, str(ROOT))  # works without installation
 
 from toolbox.config import load_config  # noqa: E402
 from toolbox.data.drawn import DrawnPortraits  # noqa: E402
@@ -34,13 +33,11 @@ from toolbox.training.hooks.segmentation import measure_segmenter  # noqa: E402
 TOLERANCE = 0.002  # re-measuring on another machine may flip single pixels
 LIMITS = (
     "Knows drawn portraits at 64 x 64 pixels, and what generators trained on them make. Of any other image "
-    "it gives some "
-    "of its parts too, which mean nothing."
+    "it gives some of its parts too, which mean nothing."
 )
 SELECTION = (
     "A first run (400 steps of 32 images) reached a mean IoU of 0.886 on the test part, 0.908 pooled; "
-    "smaller batches and "
-    "more steps were chosen after seeing that, nothing else was tuned on it."
+    "smaller batches and more steps were chosen after seeing that, nothing else was tuned on it."
 )
 
 
@@ -97,9 +94,8 @@ def ship(run: Path) -> None:
     save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
     WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    CARD.write_text(
-        json.dumps(_card(run, environment, contents["meta"]["iter"], state), indent=2), encoding="utf-8"
-    )
+    card = _card(run, environment, contents["meta"]["iter"], state)
+    CARD.write_text(json.dumps(card, indent=2), encoding="utf-8")
 
 
 def _half(value: Tensor) -> Tensor:
@@ -109,11 +105,8 @@ def _half(value: Tensor) -> Tensor:
 def _card(
     run: Path, environment: dict[str, Any], iterations: int, state: dict[str, Tensor]
 ) -> dict[str, Any]:
-    network = {
-        key: value
-        for key, value in load_config(run / "config.py").model.networks.segmenter.items()
-        if key != "type"
-    }
+    settings = load_config(run / "config.py").model.networks.segmenter
+    network = {key: value for key, value in settings.items() if key != "type"}
     data = environment.get("data", {})
     return dict(
         name="segmenter_embedded",
@@ -141,15 +134,12 @@ def _card(
 
 def measure() -> dict[str, Any]:
     """Everything the card claims, on the 2,000 test portraits; shares in [0, 1]."""
-    segmenter, found = EmbeddedSegmenter(), {}
+    segmenter = EmbeddedSegmenter()
+    found: dict[str, Any] = {}
     for name, data in (("test", DrawnPortraits("test")), ("test, blurred and noisy", Worn("test"))):
-        scores = measure_segmenter(segmenter, data)
-        found |= {
-            f"{name}: {key}": [round(part, 4) for part in value]
-            if isinstance(value, list)
-            else round(value, 4)
-            for key, value in scores.items()
-        }
+        for key, value in measure_segmenter(segmenter, data).items():
+            each = [round(part, 4) for part in value] if isinstance(value, list) else round(value, 4)
+            found[f"{name}: {key}"] = each
     return found
 
 

@@ -16,7 +16,7 @@ from tests.models.klish_names import klish_stylegan2_state
 from toolbox.cli.main import main
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.registry import build
-from toolbox.weights.card import read_release
+from toolbox.weights.card import read_with_card
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "weights"))
@@ -51,7 +51,7 @@ def test_one_network_of_a_pickle(network_pickle: Path, capsys: pytest.CaptureFix
         == 0
     )
     assert capsys.readouterr().out == f"{out}\n"
-    tensors, card = read_release(out)
+    tensors, card = read_with_card(out)
     expected = snapshot()["G_ema"].state_dict()
     assert set(tensors) == set(expected) and all(torch.equal(tensors[key], expected[key]) for key in expected)
     assert card["facts"]["class"] == "Generator" and card["facts"]["init_kwargs"]["z_dim"] == 8
@@ -67,7 +67,7 @@ def test_whole_files(tmp_path: Path, name: str, make: object) -> None:
     """All tensors, with their prefixes."""
     (tmp_path / name).write_bytes(make())  # type: ignore[operator]
     assert main(["convert", str(tmp_path / name), "-o", str(tmp_path / "out.safetensors")]) == 0
-    tensors, card = read_release(tmp_path / "out.safetensors")
+    tensors, card = read_with_card(tmp_path / "out.safetensors")
     assert card["tensors"] == len(tensors) > 3
 
 
@@ -139,9 +139,10 @@ def test_unknown_network_missing_out_and_files_in_the_way(
     assert main(["convert", str(network_pickle), "-o", out, "--force"]) == 0
 
 
-def test_the_script_is_the_command(network_pickle: Path) -> None:
-    """tools/convert.py, from the outside: status and stderr of a refusal."""
-    script = [sys.executable, str(ROOT / "tools" / "convert.py")]
+def test_the_command_from_the_outside(network_pickle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of its own: status and stderr of a refusal."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    script = [sys.executable, "-m", "toolbox.cli.main", "convert"]
     answer = subprocess.run(
         [*script, str(network_pickle), "--list", "--network", "D"], capture_output=True, text=True
     )
@@ -167,7 +168,7 @@ def test_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.safetensors"
     convert = ["convert", str(tmp_path / "a.pth"), "-o", str(out)]
     assert main([*convert, "--network", "g_ema", "--layout", "auto"]) == 0
-    tensors, card = read_release(out)
+    tensors, card = read_with_card(out)
     network = build(card["network"], kind="generator")
     network.load_state_dict(tensors)
     assert card["network"]["type"] == "StyleGAN2Generator" and network(torch.zeros(1, 8)).shape == (

@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["base", "statistics", "functional.frechet", "functional.inception_score"])
+@pytest.mark.parametrize("name", ["base", "fid", "functional.frechet", "functional.inception_score"])
 def test_examples(name: str) -> None:
     module = importlib.import_module(f"toolbox.metrics.{name}")
     failed, tried = doctest.testmod(module)

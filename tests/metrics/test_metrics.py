@@ -21,7 +21,7 @@ from toolbox.metrics import (
     ProbeClassifier,
     train_probe,
 )
-from toolbox.metrics.features import features_of, from_bytes, quantise
+from toolbox.metrics.base import features_of, from_bytes, quantise
 from toolbox.metrics.functional import frechet_from_features, precision_recall
 
 
@@ -130,14 +130,11 @@ def test_intra_class_reference_values(keep_features: bool) -> None:
 
 def test_intra_class_of_few_images() -> None:
     real, fake = reals(24), fakes(24)  # 8 of each class, 12 features
-    expected = np.mean(
-        [
-            frechet_from_features(
-                *(features_of(Blocks(), s)[s.condition.labels == c].numpy() for s in (real, fake))
-            )
-            for c in range(3)
-        ]
-    )
+    distances = []
+    for c in range(3):
+        of_class = [features_of(Blocks(), s)[s.condition.labels == c].numpy() for s in (real, fake)]
+        distances.append(frechet_from_features(*of_class))
+    expected = np.mean(distances)
     assert fed(IntraFID(Blocks()), real, fake).compute()[""] == pytest.approx(float(expected))
     with pytest.raises(
         ValueError, match=r"class 0 has 8 real images, at least 13 are needed: .*keep_features=True"

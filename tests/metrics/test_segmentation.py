@@ -17,9 +17,7 @@ def scores_of(truth: torch.Tensor, found: torch.Tensor, parts: int) -> dict:
 
 
 def test_by_hand() -> None:
-    """Two images: part 1 has IoU 1/2 in the first and 1 in the second; part 2 occurs in the first alone, IoU
-    1/3.
-    """
+    """Two images: part 1 has IoU 1/2 and 1; part 2 occurs in the first alone, with IoU 1/3."""
     truth = torch.tensor([[[0, 1, 1, 2]], [[0, 0, 0, 1]]])
     found = torch.tensor([[[2, 1, 2, 2]], [[0, 0, 0, 1]]])
     result = scores_of(truth, found, 4)

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.metrics.toys import golden
-from toolbox.metrics.statistics import KINDS, ClassMoments, FeatureBank, Moments, Statistics
+from toolbox.metrics.base import FeatureBank, Statistics
+from toolbox.metrics.fid import Moments
+from toolbox.metrics.intra_fid import ClassMoments
+from toolbox.metrics.reference import KINDS
 
 ARRAYS = golden("streaming_moments")
 X = torch.from_numpy(ARRAYS["x"])

@@ -25,7 +25,10 @@ class Blocks(FeatureExtractor):
 
     def __init__(self, name: str = "blocks", scale: float = 1.0) -> None:
         super().__init__()
-        self.name, self.n_features, self.scale, self.calls = name, 12, scale, 0
+        self.name = name
+        self.n_features = 12
+        self.scale = scale
+        self.calls = 0
 
     def forward(self, images: Tensor) -> Tensor:
         self.calls += 1
@@ -38,7 +41,9 @@ class Blocks(FeatureExtractor):
 class Pixels:
     """A data set of random images whose brightness tells their class."""
 
-    title, embedded, image_size = "toy pixels", True, 8
+    title = "toy pixels"
+    embedded = True
+    image_size = 8
 
     def __init__(self, n: int = 90, seed: int = 0) -> None:
         self.labels = np.arange(n) % CLASSES

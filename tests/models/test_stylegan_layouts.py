@@ -21,8 +21,7 @@ from toolbox.models.stylegan2_discriminator import StyleGAN2Discriminator
 from toolbox.models.stylegan_layouts import LAYOUTS, network_config, recognise, translate
 from toolbox.models.stylegan_sizes import arguments
 from toolbox.registry import build
-from toolbox.weights.errors import WeightsError
-from toolbox.weights.strict import misfits
+from toolbox.weights.errors import WeightsError, misfits
 
 SMALL = dict(channel_base=256, channel_max=24)
 

@@ -95,7 +95,7 @@ class BoastingGenerator(SmallGenerator):
     feature_layers = ("4x4",)
 
 
-class TappedGenerator(SmallGenerator):
+class LayeredGenerator(SmallGenerator):
     feature_layers, feature_channels = ("8x8",), (3,)
 
     def features(
@@ -109,18 +109,18 @@ class TappedGenerator(SmallGenerator):
         return {layer: {"8x8": self(latents * truncation, condition)}[layer] for layer in layers}
 
 
-class MiscountingGenerator(TappedGenerator):
+class MiscountingGenerator(LayeredGenerator):
     feature_channels = (4,)
 
 
-class UntruncatedGenerator(TappedGenerator):
+class UntruncatedGenerator(LayeredGenerator):
     def features(
         self, latents: Tensor, condition: Condition | None, layers: Sequence[str]
     ) -> dict[str, Tensor]:
         return super().features(latents, condition, layers)
 
 
-class RandomTapsGenerator(TappedGenerator):
+class RandomFeaturesGenerator(LayeredGenerator):
     def features(
         self,
         latents: Tensor,
@@ -130,18 +130,15 @@ class RandomTapsGenerator(TappedGenerator):
         rng: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
         found = super().features(latents, condition, layers, truncation)
-        return {layer: tap + 0 if rng is None else tap + torch.randn(1) for layer, tap in found.items()}
+        return found if rng is None else {layer: value + torch.randn(1) for layer, value in found.items()}
 
 
 class ForgetfulGenerator(SmallGenerator):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Sample:
-        return Sample(
-            self(latents, condition),
-            latents=latents,
-            condition=Condition(labels=torch.zeros(len(latents), dtype=torch.int64)),
-        )
+        other = Condition(labels=torch.zeros(len(latents), dtype=torch.int64))
+        return Sample(self(latents, condition), latents=latents, condition=other)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +156,7 @@ class ForgetfulGenerator(SmallGenerator):
         (BoastingGenerator, r"lists feature_layers \['4x4'\] but has no features"),
         (MiscountingGenerator, r"features\['8x8'\] is \(4, 3, 8, 8\), expected \(4, 4, h, w\)"),
         (UntruncatedGenerator, "features must take truncation and rng"),
-        (RandomTapsGenerator, "features is not a function of its rng"),
+        (RandomFeaturesGenerator, "features is not a function of its rng"),
         (ForgetfulGenerator, "does not carry the condition"),
         (nn.Identity, "does not inherit"),
     ],
@@ -168,8 +165,8 @@ def test_generators(broken: type, message: str) -> None:
     caught(testing.check_generator, broken(), message)
 
 
-def test_a_generator_with_taps() -> None:
-    testing.check_generator(TappedGenerator())
+def test_a_generator_with_feature_layers() -> None:
+    testing.check_generator(LayeredGenerator())
 
 
 # -- discriminators ------------------------------------------------------------------------------------------
@@ -413,7 +410,8 @@ class Brightness(Metric):
 
 class LastBatch(Brightness):
     def _add(self, sample: Sample, place: int) -> None:
-        self.sums[place], self.sums[place + 2] = sample.images.double().mean((1, 2, 3)).sum(), len(sample)
+        self.sums[place] = sample.images.double().mean((1, 2, 3)).sum()
+        self.sums[place + 2] = len(sample)
 
 
 class MeanOfMeans(Brightness):
@@ -883,10 +881,6 @@ def plugin_info():
             "name 'Game' is taken",
         ),
         ("@toolbox.hookimpl\ndef configs(): return dict(x=Path('nowhere.py'))", "nowhere.py does not exist"),
-        (
-            "@toolbox.hookimpl\ndef weights(): return [dict(name='w', address='a')]",
-            "the weights 'w' lack sha256, licence",
-        ),
         ("@toolbox.hookimpl\ndef plugin_info(): return {{}}", "gives no title"),
     ],
 )

@@ -92,22 +92,21 @@ AUGMENTS = [
     dict(type="DiffAugment", policy="translation"),
     dict(type="AdaptiveAugment", p=0.7),
 ]
+# need files that are not shipped, or are looked at below or in tests/models and tests/training
 COVERED = {
     "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions"},
     "prompt_learner": {"ClusterPrompts"},
-    # need files that are not shipped, or are looked at below
-    # tests/models/test_pggan.py, test_stylegan.py: colour layers of other resolutions than the present have
-    # no gradient
+    # colour layers of other resolutions than the present have no gradient: test_pggan.py, test_stylegan.py
     "generator": {"PGGANGenerator", "StyleGANGenerator"},
     "discriminator": {"PromptDiscriminator", "PGGANDiscriminator", "StyleGANDiscriminator"},
     "objective": {
-        "PixelCrossEntropy",
+        "PixelCrossEntropy",  # test_segmentation.py
         "ImageTextContrastive",
-        "PathLength",  # tests/training/test_style_objectives.py
-        "GradientPenalty",
+        "PathLength",  # test_style_objectives.py
+        "GradientPenalty",  # and the next two: test_progressive_objectives.py
         "Drift",
         "AuxiliaryClassifier",
-    },  # tests/training/test_progressive_objectives.py
+    },
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
 }
 
@@ -181,15 +180,9 @@ def test_conditioners() -> None:
     ["EmpiricalCoefficients", "DirichletCoefficients", "SoftmaxNormalCoefficients", "OneHotCoefficients"],
 )
 def test_cluster_conditions(sampler: str) -> None:
-    conditioner = build(
-        dict(
-            type="ClusterConditions",
-            class_names=CLASSES,
-            clusters=2,
-            extractor=dict(PIXELS, size=4),
-            sampler=dict(type=sampler),
-        )
-    )
+    config = dict(type="ClusterConditions", class_names=CLASSES, clusters=2)
+    config |= dict(extractor=dict(PIXELS, size=4), sampler=dict(type=sampler))
+    conditioner = build(config)
     testing.check_conditioner(conditioner, two_halves())
 
 
@@ -240,11 +233,8 @@ def test_every_component_of_ours_is_checked() -> None:
         "conditioner": [],
         "prompt_learner": [],
     }
-    ours = [
-        record.name
-        for record in host().records
-        if record.distribution in ("generative-toolbox", "toolbox-lcp")
-    ]
+    distributions = "generative-toolbox", "toolbox-lcp"
+    ours = [record.name for record in host().records if record.distribution in distributions]
     for kind, configs in checked.items():
         names = {config["type"] for config in configs} | COVERED.get(kind, set())
         assert {entry.name for entry in host().catalog.entries(kind) if entry.plugin in ours} <= names, kind

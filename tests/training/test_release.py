@@ -18,7 +18,7 @@ from toolbox.loading import export, load_generator, load_run
 from toolbox.plugins import host
 from toolbox.training.checkpoints import CheckpointError
 from toolbox.training.game.networks import build_networks
-from toolbox.weights.card import card_path, file_sha256, read_release
+from toolbox.weights.card import card_path, file_sha256, read_with_card
 from toolbox.weights.errors import WeightsError
 
 
@@ -65,7 +65,7 @@ def test_a_release_samples_what_the_run_samples(released: tuple[Path, Path]) -> 
     assert torch.equal(a.images, b.images) and torch.equal(a.condition.labels, b.condition.labels)
     assert mine.class_names == theirs.class_names and int(mine.game.iteration) == 5
     assert torch.equal(load_generator(path).linear.weight, load_generator(run).linear.weight)
-    assert all(name.startswith(("networks.generator.", "conditioner.")) for name in read_release(path)[0])
+    assert all(name.startswith(("networks.generator.", "conditioner.")) for name in read_with_card(path)[0])
 
 
 def test_the_card_says_what_it_is(released: tuple[Path, Path]) -> None:
@@ -97,7 +97,7 @@ def test_a_network_can_start_from_a_release(released: tuple[Path, Path]) -> None
 def test_altered_tensors_are_refused(released: tuple[Path, Path]) -> None:
     """By the digest; and by names and shapes where the card was made to fit."""
     _, path = released
-    tensors, _ = read_release(path)
+    tensors, _ = read_with_card(path)
     tensors["networks.generator.linear.bias"] = torch.zeros(3)
     tensors["surprise"] = tensors.pop("networks.generator.linear.weight")
     save_file(tensors, path)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from toolbox.visual.grids import GAP, MARGIN, image_grid, interpolation_strip, labelled_sheet, save_grid
+from toolbox.visual.grids import GAP, MARGIN, image_grid, save_grid
 
 
 def test_every_tile_stands_where_it_should() -> None:
@@ -34,10 +34,8 @@ def test_a_wide_grid_is_not_enlarged_beyond_reason() -> None:
 
 def test_names_and_title_take_room_and_leave_ink() -> None:
     images = torch.ones(4, 3, 32, 32)
-    plain, named = (
-        image_grid(images, 2),
-        image_grid(images, 2, ["trouser", "ankle boot"], ["a", "b"], title="Classes"),
-    )
+    plain = image_grid(images, 2)
+    named = image_grid(images, 2, ["trouser", "ankle boot"], ["a", "b"], title="Classes")
     assert named.shape[0] > plain.shape[0] and named.shape[1] > plain.shape[1]
     assert (plain == 255).all() and (named < 100).any()
 
@@ -61,24 +59,6 @@ def test_saved_file_equals_the_grid(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["grid.png"]
 
 
-def test_interpolations_stand_in_rows(tmp_path: Path) -> None:
-    strips = torch.zeros(2, 5, 3, 8, 8)
-    picture = interpolation_strip(
-        strips, tmp_path / "strip.png", ["cluster 1", "2"], ["cluster 2", "4"], scale=1
-    )
-    one = interpolation_strip(strips[0], scale=1)
-    assert (tmp_path / "strip.png").is_file()
-    assert picture.shape[0] - one.shape[0] == 8 + GAP and picture.shape[1] > one.shape[1]
-
-
-def test_sheet_has_room_for_captions(tmp_path: Path) -> None:
-    images = torch.zeros(3, 3, 32, 32)
-    sheet = labelled_sheet(
-        images, ["bag", "a very long caption that is cut", ""], tmp_path / "sheet.png", columns=3
-    )
-    assert sheet.shape[0] > image_grid(images, columns=3).shape[0]
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -95,8 +75,3 @@ def test_sheet_has_room_for_captions(tmp_path: Path) -> None:
 def test_faults_are_named(arguments: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         image_grid(**arguments)  # type: ignore[arg-type]
-
-
-def test_strips_of_another_shape_are_refused() -> None:
-    with pytest.raises(ValueError, match="strips has shape"):
-        interpolation_strip(torch.zeros(3, 8, 8))

@@ -1,6 +1,4 @@
-"""Files with bad intentions, made here: what they would run sets an environment variable or touches
-the disk.
-"""
+"""Files with bad intentions: what they would run sets an environment variable or touches the disk."""
 
 from __future__ import annotations
 
@@ -42,14 +40,8 @@ def named(module: str, name: str, *then: bytes) -> bytes:
 
 def old_style(module: str, name: str, argument: str) -> bytes:
     """GLOBAL, a text, TUPLE1, REDUCE."""
-    return (
-        b"\x80\x02c"
-        + f"{module}\n{name}\n".encode()
-        + b"X"
-        + struct.pack("<I", len(argument))
-        + argument.encode()
-        + b"\x85R."
-    )
+    text = b"X" + struct.pack("<I", len(argument)) + argument.encode()
+    return b"\x80\x02c" + f"{module}\n{name}\n".encode() + text + b"\x85R."
 
 
 def legacy_bytes(content: Any) -> bytes:
@@ -62,9 +54,8 @@ def legacy_bytes(content: Any) -> bytes:
 def persistent(meta: dict[str, Any], protocol: int = 4) -> bytes:
     """NVIDIA's reduce of any meta."""
     with nvidia_modules():
-        return pickle.dumps(
-            Call(sys.modules["torch_utils.persistence"]._reconstruct_persistent_obj, meta), protocol
-        )
+        reconstruct = sys.modules["torch_utils.persistence"]._reconstruct_persistent_obj
+        return pickle.dumps(Call(reconstruct, meta), protocol)
 
 
 def payloads() -> dict[str, Any]:
@@ -129,20 +120,13 @@ def malicious() -> dict[str, bytes]:
         found[f"{name} in a network"] = persistent(
             dict(type="class", version=6, module_src=RUN, class_name="G", state=state)
         )
-    return (
-        found
-        | odd_names()
-        | {
-            "source only": persistent(
-                dict(type="class", version=6, module_src=RUN, class_name="os.system", state={})
-            ),
-            "no class": persistent(
-                dict(type="function", version=6, module_src=RUN, class_name="x", state={})
-            ),
-            "no state": persistent(dict(type="class", module_src=RUN, class_name="x")),
-            **bombs(),
-        }
-    )
+    source = dict(type="class", version=6, module_src=RUN, class_name="os.system", state={})
+    function = dict(type="function", version=6, module_src=RUN, class_name="x", state={})
+    found |= odd_names()
+    found["source only"] = persistent(source)
+    found["no class"] = persistent(function)
+    found["no state"] = persistent(dict(type="class", module_src=RUN, class_name="x"))
+    return found | bombs()
 
 
 def odd_names() -> dict[str, bytes]:

@@ -1,6 +1,4 @@
-"""Files in the layouts of others, made here: NVIDIA's network pickles (with stub modules), TensorFlow's,
-TorchScript.
-"""
+"""Files in others' layouts: NVIDIA's network pickles (with stub modules), TensorFlow's, TorchScript."""
 
 from __future__ import annotations
 

@@ -77,9 +77,7 @@ def test_flipped_bits_are_refused_or_change_nothing(tmp_path: Path) -> None:
 
 
 def test_every_bit_of_the_table_of_contents(tmp_path: Path) -> None:
-    """Where zip readers differ; one bit there makes torch take an entry for a folder and leave its tensor
-    unread.
-    """
+    """Zip readers differ here: one bit makes torch take an entry for a folder and leave its tensor unread."""
     whole = torch_zip()
     expected = load(whole)
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:

@@ -1,6 +1,4 @@
-"""Malicious and mutilated files, thousands of them: no code runs, and nothing but a WeightsError
-comes out.
-"""
+"""Thousands of malicious and mutilated files: no code runs, and nothing but a WeightsError comes out."""
 
 from __future__ import annotations
 
@@ -56,7 +54,7 @@ class Reader:
         self.path = folder / "weights.bin"
 
     def __call__(self, content: bytes) -> Weights | WeightsError:
-        """What the door makes of a file of this content: its weights, or its one error."""
+        """What the reader makes of a file of this content: its weights, or its one error."""
         _tried.add(content[:4096] + len(content).to_bytes(8, "little") + content[-64:])
         self.path.write_bytes(content)
         loaded, seed = set(sys.modules), torch.initial_seed()
@@ -165,44 +163,12 @@ def _change(content: bytearray, how: str, where: int, value: int) -> None:
 def test_invented_pickles(tmp_path: Path) -> None:
     """Opcodes in any order, after the header of a pickle."""
     reader = Reader(tmp_path)
-    words = [
-        b"]",
-        b"}",
-        b")",
-        b"(",
-        b"a",
-        b"e",
-        b"s",
-        b"u",
-        b"t",
-        b"\x85",
-        b"\x86",
-        b"R",
-        b"\x81",
-        b"b",
-        b"0",
-        b"1",
-        b"2",
-        b"N",
-        b"\x88",
-        b"\x94",
-        b"h\x00",
-        b"q\x00",
-        b"K\x01",
-        b"\x8f",
-        b"\x90",
-        b"\x91",
-        b"d",
-        b"l",
-        b"o",
-        b"\x93",
-        b"Q",
-        b"\x92",
-        b"X\x01\x00\x00\x00a",
-        b"C\x02ab",
+    opcodes = b"]})(aesutRb012N\x85\x86\x81\x88\x94\x8f\x90\x91dlo\x93Q\x92"
+    words = [bytes([opcode]) for opcode in opcodes]
+    words += [b"h\x00", b"q\x00", b"K\x01", b"X\x01\x00\x00\x00a", b"X\x02\x00\x00\x00f4", b"C\x02ab"]
+    words += [
         b"ccollections\nOrderedDict\n",
         b"cnumpy\ndtype\n",
-        b"X\x02\x00\x00\x00f4",
         b"cbuiltins\nset\n",
         b"ctorch._utils\n_rebuild_tensor_v2\n",
         b"ctorch_utils.persistence\n_reconstruct_persistent_obj\n",

@@ -29,7 +29,7 @@ from toolbox.weights.reading import read_weights
 
 
 def read(path: Path, content: bytes) -> Any:
-    """The file, through the door."""
+    """The file, as it is read."""
     path.write_bytes(content)
     return read_weights(path)
 
@@ -52,8 +52,8 @@ def test_every_tensor_of_a_snapshot(tmp_path: Path, protocol: int) -> None:
 
 def test_what_is_needed_to_build_the_network(tmp_path: Path) -> None:
     """Class, constructor arguments and the source's digest; the source itself is dropped."""
-    facts = read(tmp_path / "snapshot.pkl", nvidia_pickle()).facts
-    assert facts["G_ema"] == {
+    properties = read(tmp_path / "snapshot.pkl", nvidia_pickle()).properties
+    assert properties["G_ema"] == {
         "class": "Generator",
         "init_args": [],
         "persistence_version": 6,
@@ -64,15 +64,15 @@ def test_what_is_needed_to_build_the_network(tmp_path: Path) -> None:
         },
         "source_sha256": hashlib.sha256(SOURCE.encode()).hexdigest(),
     }
-    assert facts["training_set_kwargs"]["resolution"] == 8 and facts["augment_pipe"] is None
-    assert SOURCE not in str(facts)
+    assert properties["training_set_kwargs"]["resolution"] == 8 and properties["augment_pipe"] is None
+    assert SOURCE not in str(properties)
 
 
 def test_a_single_network(tmp_path: Path) -> None:
     """A pickle that is one network has unprefixed names."""
     original = generator()
     weights = read(tmp_path / "one.pkl", nvidia_pickle(original))
-    assert weights.format == "nvidia-pickle" and weights.facts["class"] == "Generator"
+    assert weights.format == "nvidia-pickle" and weights.properties["class"] == "Generator"
     assert set(weights.tensors) == set(original.state_dict())
 
 
@@ -87,7 +87,8 @@ def test_tensorflow_networks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         weights.tensors["Gs.dlatent_avg"], rng.standard_normal(8).astype(np.float32)
     )
-    assert weights.facts["Gs"]["static_kwargs"] == {"resolution": 8} and SOURCE not in str(weights.facts)
+    assert weights.properties["Gs"]["static_kwargs"] == {"resolution": 8}
+    assert SOURCE not in str(weights.properties)
 
 
 def test_an_unknown_network_is_named_with_what_there_is(tmp_path: Path) -> None:
@@ -177,4 +178,4 @@ def test_easy_dicts_come_back_as_dicts(tmp_path: Path) -> None:
     """EasyDict is a name of NVIDIA's; what is read is plain."""
     with nvidia_modules():
         content = pickle.dumps(dict(G=torch.ones(2), options=EasyDict(a=EasyDict(b=(1, "x")))), 2)
-    assert read(tmp_path / "x.pkl", content).facts == {"options": {"a": {"b": [1, "x"]}}}
+    assert read(tmp_path / "x.pkl", content).properties == {"options": {"a": {"b": [1, "x"]}}}

@@ -1,4 +1,4 @@
-"""The door: every format gives the same record, and nothing else in the toolbox opens weights."""
+"""The reader: every format gives the same record, and nothing else in the toolbox opens weights."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import pytest
 import torch
 from pickle_makers import Scripted, safetensors_file, state, torch_legacy, torch_zip, torchscript
 
-from toolbox.weights.errors import WeightsError
+from toolbox.weights.errors import WeightsError, misfits
 from toolbox.weights.reading import read_nested, read_weights
-from toolbox.weights.strict import misfits
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +26,7 @@ def put(path: Path, content: bytes) -> Path:
 def test_files_of_torch(tmp_path: Path, make: Any, name: str) -> None:
     """Nested names with dots; plain values beside; the one network inside, unwrapped."""
     weights = read_weights(put(tmp_path / "x", make()))
-    assert weights.format == name and weights.facts == dict(epoch=3, note="a text")
+    assert weights.format == name and weights.properties == dict(epoch=3, note="a text")
     assert list(weights.tensors) == [
         "state_dict.weight",
         "state_dict.half",
@@ -40,9 +39,9 @@ def test_files_of_torch(tmp_path: Path, make: Any, name: str) -> None:
 
 
 def test_safetensors(tmp_path: Path) -> None:
-    """Its metadata is a fact."""
+    """Its metadata is a property."""
     weights = read_weights(put(tmp_path / "x.pth", safetensors_file()))
-    assert weights.format == "safetensors" and weights.facts == dict(metadata=dict(note="a text"))
+    assert weights.format == "safetensors" and weights.properties == dict(metadata=dict(note="a text"))
     assert (
         torch.equal(weights.tensors["a"], torch.arange(6.0).reshape(2, 3))
         and weights.tensors["b"].dtype == torch.float16
@@ -61,9 +60,7 @@ def test_safetensors_that_begin_like_a_pickle(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("traced", [False, True])
 def test_torchscript(tmp_path: Path, traced: bool) -> None:
-    """Parameters and buffers as its state dict has them, no other attribute; half precision and shared
-    tensors too.
-    """
+    """Parameters and buffers as in its state dict, no other attribute; half precision and shared tensors."""
     module = Scripted().eval()
     module.body[0].half().float()
     archive = torch.jit.trace(module, torch.ones(1, 2, 2, 2)) if traced else torch.jit.script(module)
@@ -82,11 +79,9 @@ def test_code_of_torchscript_is_never_parsed(tmp_path: Path) -> None:
     source, target = io.BytesIO(torchscript()), io.BytesIO()
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for entry in old.infolist():
-            lines = (
-                old.read(entry).replace(b"return", b"import os; (((")
-                if entry.filename.endswith(".py")
-                else old.read(entry)
-            )
+            lines = old.read(entry)
+            if entry.filename.endswith(".py"):
+                lines = lines.replace(b"return", b"import os; (((")
             new.writestr(zipfile.ZipInfo(entry.filename), lines)
     raw = target.getvalue()
     assert set(read_weights(put(tmp_path / "x.pt", raw)).tensors) == set(Scripted().state_dict())
@@ -127,9 +122,7 @@ def test_misfits_lists_everything() -> None:
 
 
 def test_nothing_else_opens_weights() -> None:
-    """Every reader of files that may hold code lies in toolbox/weights; torch's reads bytes made in the same
-    process elsewhere.
-    """
+    """Readers of files that may hold code lie in toolbox/weights; elsewhere torch reads its process's own."""
     opener = re.compile(
         r"(?<!`)torch\.load\(|torch\.jit\.load\(|safe_open\(|safetensors.*import.*load|pickle\.loads?\(|"
         r"joblib\.load\(|hub\.load|allow_pickle=True|weights_only=False"
@@ -140,11 +133,9 @@ def test_nothing_else_opens_weights() -> None:
         "toolbox/testing/prompt_learners.py",
         "toolbox/testing/processes.py",
     }
-    files = [
-        path
-        for folder in ("toolbox", "plugins", "tools", "configs")
-        for path in (ROOT / folder).rglob("*.py")
-    ]
+    files: list[Path] = []
+    for folder in ("toolbox", "plugins", "tools", "configs"):
+        files += (ROOT / folder).rglob("*.py")
     found = {str(path.relative_to(ROOT)) for path in files if opener.search(path.read_text(encoding="utf-8"))}
     assert found <= known, (
         f"{sorted(found - known)} must read files through toolbox.weights.reading.read_weights"

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Convert, and print the path; or list."""
     from toolbox.models.from_files import translated
-    from toolbox.weights.card import file_sha256, write_release
+    from toolbox.weights.card import file_sha256, write_with_card
     from toolbox.weights.errors import WeightsError
     from toolbox.weights.reading import read_weights
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise WeightsError("say where to write with -o OUT.safetensors, or look into the file with --list")
     weights = read_weights(arguments.file)
     tensors = weights.part(arguments.network) if arguments.network else weights.tensors
-    facts = _facts_of(weights.facts, arguments.network)
+    facts = _facts_of(weights.properties, arguments.network)
     if arguments.list:
         print(listing(weights.format, tensors, facts))
         return 0
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     card |= {} if network is None else dict(network=network)
     metadata = {f"source_{key}": value for key, value in source.items()} | dict(facts=json.dumps(facts))
-    print(write_release(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
+    print(write_with_card(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
     return 0
 
 

@@ -1,8 +1,8 @@
 """Metrics of generated images. Each name carries its protocol: ``fid[inception-tf,50k]``.
 
 functional    the formulas, on arrays
-statistics    what is kept of a set of features; adds up across processes
 FID, KID, ... metrics, for configs and notebooks
+base          what they share: features through an extractor, their statistics
 evaluate      many metrics in one pass, real statistics cached
 extractors    the Inception network of FID
 """
@@ -10,8 +10,9 @@ extractors    the Inception network of FID
 from toolbox.metrics.classifier import ClassifierAccuracy
 from toolbox.metrics.cluster_consistency import ClusterConsistency
 from toolbox.metrics.evaluate import evaluate
-from toolbox.metrics.fid import FID, IntraFID
+from toolbox.metrics.fid import FID
 from toolbox.metrics.inception_score import InceptionScore
+from toolbox.metrics.intra_fid import IntraFID
 from toolbox.metrics.kid import KID
 from toolbox.metrics.precision_recall import PrecisionRecall
 from toolbox.metrics.probe import Probe, ProbeClassifier, train_probe

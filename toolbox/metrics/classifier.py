@@ -45,8 +45,10 @@ class LogitMetric(BankMetric):
 
     def details(self) -> dict[str, Any]:
         """Adds 'probe_train_accuracy' after ``compute``."""
-        accuracy = {} if self._trained is None else {"probe_train_accuracy": self._trained.train_accuracy}
-        return {**super().details(), **accuracy}
+        details = super().details()
+        if self._trained is not None:
+            details["probe_train_accuracy"] = self._trained.train_accuracy
+        return details
 
     def reset(self) -> None:
         super().reset()
@@ -54,8 +56,7 @@ class LogitMetric(BankMetric):
 
 
 class ClassifierAccuracy(LogitMetric):
-    """How often a classifier sees in a generated image the class it was asked to show; [0, 1], higher is
-    better.
+    """How often a classifier sees in a generated image the class that was asked for; [0, 1], more is better.
 
     Args:
         extractor: see :class:`LogitMetric`. It should not be the classifier that the generator was trained

@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 
 from toolbox.interfaces import FeatureExtractor, Sample
-from toolbox.metrics.base import ExtractorMetric
-from toolbox.metrics.features import features_of
+from toolbox.metrics.base import ExtractorMetric, features_of
 
 Assign = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class ClusterConsistency(ExtractorMetric):
-    """Share of the images generated with one-hot ``condition.weights`` that ``assign`` puts into that
-    cluster.
+    """Share of images with one-hot ``condition.weights`` that ``assign`` puts into that cluster.
 
     [0, 1], higher is better; chance is one over the clusters (of a class). Images of mixed weights are not
     counted.
@@ -57,10 +55,10 @@ class ClusterConsistency(ExtractorMetric):
             raise ValueError(
                 f"{self.title} needs condition.weights (N, S) of the generated images: they are None"
             )
-        asked, one_hot = weights.argmax(dim=1).cpu(), (weights.max(dim=1).values >= 1 - 1e-6).cpu()
-        found = torch.as_tensor(
-            self.assign(features_of(self.extractor, sample), sample.condition.labels)
-        ).cpu()
+        asked = weights.argmax(dim=1).cpu()  # (N,)
+        one_hot = (weights.max(dim=1).values >= 1 - 1e-6).cpu()  # (N,)
+        features = features_of(self.extractor, sample)
+        found = torch.as_tensor(self.assign(features, sample.condition.labels)).cpu()
         if found.shape != asked.shape:
             raise ValueError(
                 f"assign returned shape {tuple(found.shape)} for {len(asked)} images: expected (N,)"
@@ -85,4 +83,4 @@ class ClusterConsistency(ExtractorMetric):
         self._counts += state["counts"]
 
     def reset(self) -> None:
-        self._counts = torch.zeros(3, dtype=torch.int64)
+        self._counts = torch.zeros(3, dtype=torch.int64)  # hits, images of one-hot weights, images

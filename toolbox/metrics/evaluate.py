@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,19 +15,22 @@ from torch import Tensor
 
 from toolbox import ranks
 from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample
-from toolbox.metrics.base import ExtractorMetric, FeatureMetric
-from toolbox.metrics.features import feature_key, from_bytes, with_features
-from toolbox.metrics.reference import ReferenceCache, reference_description
-from toolbox.metrics.statistics import KINDS, Statistics
+from toolbox.metrics.base import (
+    ExtractorMetric,
+    FeatureMetric,
+    Statistics,
+    feature_key,
+    from_bytes,
+    with_features,
+)
+from toolbox.metrics.reference import KINDS, RealStatistics
 
 Sampler = Callable[[Tensor], Sample]
 Device = str | torch.device
 
 
 class RealImages(Protocol):
-    """What is asked of a data set: square 8-bit images (H, W, 3), true labels, and a fingerprint of its
-    content.
-    """
+    """What is asked of a data set: square 8-bit images (H, W, 3), true labels, a fingerprint of both."""
 
     labels: np.ndarray
     image_size: int
@@ -81,19 +84,17 @@ def evaluate(
         if isinstance(metric, ExtractorMetric):
             metric.extractor.to(device).eval()
     _feed_real(real_set, metrics, batch_size, cache_dir, device)
-    ranks.together(
-        lambda: _feed_fake(_of_size(sampler, real_set.image_size), metrics, n_fake, batch_size, device)
-    )
+    checked = _of_size(sampler, real_set.image_size)
+    ranks.together(lambda: _feed_fake(checked, metrics, n_fake, batch_size, device))
     for metric in metrics:
         _merge_ranks(metric)
     results = ranks.on_main(lambda: _computed(metrics))
     if record is not None and ranks.is_main():
         _append_records(Path(record), metrics, results, real_set, seed)
-    return {
-        f"{name}.{key}" if key else name: value
-        for name, values in results.items()
-        for key, value in values.items()
-    }
+    flat: dict[str, float] = {}
+    for name, values in results.items():
+        flat |= {f"{name}.{key}" if key else name: value for key, value in values.items()}
+    return flat
 
 
 def _feed_real(
@@ -103,30 +104,23 @@ def _feed_real(
     cache_dir: str | Path | None,
     device: Device,
 ) -> None:
-    """Give rank 0's metrics the statistics of real images: from the cache where they are stored, else from
-    one pass.
-    """
+    """Give rank 0's metrics the statistics of real images: from the cache, or else from one pass."""
     users = [metric for metric in metrics if isinstance(metric, FeatureMetric) and metric.uses_real]
     others = [
         metric for metric in metrics if not isinstance(metric, FeatureMetric) and "real" in metric.needs
     ]
     extractors = _distinct(users)
     wanted = {key: _kinds(users, key) for key in extractors}
-    reference = _Reference(real_set, extractors, None if cache_dir is None else ReferenceCache(cache_dir))
+    reference = RealStatistics(real_set.fingerprint(), extractors, cache_dir)
     stored = ranks.on_main(lambda: reference.load(wanted))
-    fresh: dict[str, dict[str, Statistics]] = {
-        key: {kind: KINDS[kind](extractor.n_features) for kind in wanted[key] if kind not in stored[key]}
-        for key, extractor in extractors.items()
-    }
-    ranks.together(
-        lambda: _pass_over(
-            real_set,
-            {key: (extractors[key], part) for key, part in fresh.items() if part},
-            others,
-            batch_size,
-            device,
-        )
-    )
+    fresh: dict[str, dict[str, Statistics]] = {}  # by extractor and kind
+    for key, extractor in extractors.items():
+        absent = [kind for kind in wanted[key] if kind not in stored[key]]
+        fresh[key] = {kind: KINDS[kind](extractor.n_features) for kind in absent}
+    networks = [extractor for key, extractor in extractors.items() if fresh[key]]
+    if networks or others:
+        batches = real_batches(real_set, batch_size, device)
+        ranks.together(lambda: _pass_over(batches, networks, fresh, others))
     for part in fresh.values():
         for statistics in part.values():
             _merge_ranks(statistics)
@@ -136,51 +130,48 @@ def _feed_real(
         metric.use_reference(metric.empty() if found is None else found)  # none on ranks that do not compute
 
 
-class _Reference:
-    """Statistics of one real set for several extractors, with or without a cache behind them."""
-
-    def __init__(
-        self, real_set: RealImages, extractors: dict[str, FeatureExtractor], cache: ReferenceCache | None
-    ) -> None:
-        self.cache, data = cache, real_set.fingerprint()
-        self.descriptions = {
-            key: reference_description(data, extractor) for key, extractor in extractors.items()
-        }
-        self.known: dict[str, dict[str, Statistics]] = {key: {} for key in extractors}
-
-    def load(self, wanted: dict[str, list[str]]) -> dict[str, list[str]]:
-        """Take what the cache has; its kinds by extractor."""
-        if self.cache is not None:
-            self.known = {
-                key: self.cache.load(self.descriptions[key], kinds) for key, kinds in wanted.items()
-            }
-        return {key: sorted(found) for key, found in self.known.items()}
-
-    def save(self, fresh: dict[str, dict[str, Statistics]]) -> None:
-        """Take what was computed, and keep it in the cache."""
+def _pass_over(
+    batches: Iterator[Sample],
+    extractors: Sequence[FeatureExtractor],
+    fresh: Mapping[str, Mapping[str, Statistics]],
+    others: Sequence[Metric],
+) -> None:
+    """Give real images to statistics of their features and to metrics that look at the images themselves."""
+    for batch in batches:
+        sample = with_features(batch, extractors)
         for key, part in fresh.items():
-            self.known[key] |= part
-            if self.cache is not None and part:
-                self.cache.save(self.descriptions[key], part)
+            for statistics in part.values():
+                statistics.update(sample.extras[key], sample.condition.labels, sample.index)
+        for metric in others:
+            metric.update_real(sample)
+
+
+def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
+    """This rank's batches of all real images, in order, as Samples with their labels and index."""
+    for number, start in enumerate(range(0, len(real_set), batch_size)):
+        if not ranks.is_mine(number):
+            continue
+        rows = range(start, min(start + batch_size, len(real_set)))
+        pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
+        labels = torch.from_numpy(np.asarray(real_set.labels[rows.start : rows.stop], dtype=np.int64))
+        yield Sample(from_bytes(pixels), Condition(labels=labels), index=torch.tensor(rows)).to(device)
 
 
 def _feed_fake(
     sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_size: int, device: Device
 ) -> None:
-    """Generate this rank's batches of images 0, 1, ... and give them to the metrics, features
-    computed once.
-    """
+    """Generate this rank's batches of images 0, 1, ... for the metrics, features computed once."""
     limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
-    extractors = list(
-        _distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)]).values()
-    )
-    for number, start in enumerate(range(0, max(limits, default=0), batch_size)):
-        if ranks.is_mine(number):
-            index = torch.arange(start, min(start + batch_size, max(limits)))
-            sample = with_features(_generated(sampler, index).to(device), extractors)
-            for metric, limit in zip(metrics, limits, strict=True):
-                if limit > start:
-                    metric.update_fake(sample if limit >= start + len(index) else sample[: limit - start])
+    most = max(limits, default=0)
+    extractors = _distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)])
+    for number, start in enumerate(range(0, most, batch_size)):
+        if not ranks.is_mine(number):
+            continue
+        index = torch.arange(start, min(start + batch_size, most))
+        sample = with_features(_generated(sampler, index).to(device), extractors.values())
+        for metric, limit in zip(metrics, limits, strict=True):
+            if limit > start:
+                metric.update_fake(sample if limit >= start + len(index) else sample[: limit - start])
 
 
 def _generated(sampler: Sampler, index: Tensor) -> Sample:
@@ -189,6 +180,22 @@ def _generated(sampler: Sampler, index: Tensor) -> Sample:
     if len(sample) != len(index):
         raise ValueError(f"sampler returned {len(sample)} images for {len(index)} indices")
     return sample.replace(index=index)
+
+
+def _of_size(sampler: Sampler, size: int) -> Sampler:
+    """The sampler, checked: a distance between sets of two sizes would measure the extractor's resizing."""
+
+    def checked(index: Tensor) -> Sample:
+        sample = sampler(index)
+        if tuple(sample.images.shape[2:]) != (size, size):
+            height, width = sample.images.shape[2:]
+            raise ValueError(
+                f"generated images are {height}x{width} and real ones {size}x{size}: give the data set "
+                f"the generator's image_size"
+            )
+        return sample
+
+    return checked
 
 
 def _merge_ranks(part: Metric | Statistics) -> None:
@@ -209,57 +216,13 @@ def _computed(metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
     return results
 
 
-def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
-    """This rank's batches of all real images, in order, as Samples with their labels and index."""
-    for number, start in enumerate(range(0, len(real_set), batch_size)):
-        if not ranks.is_mine(number):
-            continue
-        rows = range(start, min(start + batch_size, len(real_set)))
-        pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
-        labels = torch.from_numpy(np.asarray(real_set.labels[rows.start : rows.stop], dtype=np.int64))
-        yield Sample(from_bytes(pixels), Condition(labels=labels), index=torch.tensor(rows)).to(device)
-
-
-def _of_size(sampler: Sampler, size: int) -> Sampler:
-    """The sampler, checked: a distance between sets of two sizes would measure the extractor's resizing."""
-
-    def checked(index: Tensor) -> Sample:
-        sample = sampler(index)
-        if tuple(sample.images.shape[2:]) != (size, size):
-            height, width = sample.images.shape[2:]
-            raise ValueError(
-                f"generated images are {height}x{width} and real ones {size}x{size}: give the data set "
-                f"the generator's image_size"
-            )
-        return sample
-
-    return checked
-
-
-def _pass_over(
-    real_set: RealImages,
-    wanted: dict[str, tuple[FeatureExtractor, dict[str, Statistics]]],
-    others: Sequence[Metric],
-    batch_size: int,
-    device: Device,
-) -> None:
-    if not wanted and not others:
-        return
-    extractors = [extractor for extractor, _ in wanted.values()]
-    for sample in real_batches(real_set, batch_size, device):
-        sample = with_features(sample, extractors)
-        for key, (_, part) in wanted.items():
-            for statistics in part.values():
-                statistics.update(sample.extras[key], sample.condition.labels, sample.index)
-        for metric in others:
-            metric.update_real(sample)
-
-
 def _distinct(metrics: Sequence[ExtractorMetric]) -> dict[str, FeatureExtractor]:
+    """The metrics' extractors, by the key of their features."""
     return {feature_key(metric.extractor): metric.extractor for metric in metrics}
 
 
 def _kinds(metrics: Sequence[FeatureMetric], key: str) -> list[str]:
+    """Which statistics are needed of an extractor's features."""
     return sorted({metric.real.kind for metric in metrics if feature_key(metric.extractor) == key})
 
 
@@ -271,21 +234,18 @@ def _append_records(
     seed: int,
 ) -> None:
     """What one needs to know to trust or repeat a number, one JSON line for each metric."""
-    common = {
-        "data": {
-            "title": getattr(real_set, "title", type(real_set).__name__),
-            "n": len(real_set),
-            "fingerprint": real_set.fingerprint(),
-            "embedded": getattr(real_set, "embedded", None),
-        },
-        "seed": seed,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
+    data = {
+        "title": getattr(real_set, "title", type(real_set).__name__),
+        "n": len(real_set),
+        "fingerprint": real_set.fingerprint(),
+        "embedded": getattr(real_set, "embedded", None),
     }
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+    common = {"data": data, "seed": seed, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "versions": versions}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for metric in metrics:

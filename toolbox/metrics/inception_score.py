@@ -39,15 +39,19 @@ class InceptionScore(LogitMetric):
         super().__init__(extractor, n_fake, probe)
         if probe:
             self.needs = ("real", "fake")
-        self.splits, self.rule, self.shuffle_seed = splits, rule, shuffle_seed
+        self.splits = splits
+        self.rule: SplitRule = rule
+        self.shuffle_seed = shuffle_seed
 
     def options(self) -> list[str]:
-        return [
-            *super().options(),
-            *([f"{self.splits}splits"] if self.splits != 10 else []),
-            *([self.rule] if self.rule != "boundaries" else []),
-            *(["unshuffled"] if self.shuffle_seed is None else []),
-        ]
+        options = super().options()
+        if self.splits != 10:
+            options.append(f"{self.splits}splits")
+        if self.rule != "boundaries":
+            options.append(self.rule)
+        if self.shuffle_seed is None:
+            options.append("unshuffled")
+        return options
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

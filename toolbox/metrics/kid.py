@@ -10,10 +10,10 @@ from toolbox.metrics.functional.kid import subset_indices, subset_kernel_distanc
 
 
 class KID(BankMetric):
-    """Mean over subsets of the unbiased squared MMD under (x.y/D + 1)^3; about 0 upwards (may be < 0), lower
-    is better.
+    """Mean over subsets of the unbiased squared MMD under the kernel (x.y/D + 1)^3; lower is better.
 
-    Unlike FID its expectation does not depend on the number of images.
+    It is about 0 (or slightly below) for equal distributions. Unlike FID its expectation does not depend on
+    the number of images.
 
     Args:
         extractor: a FeatureExtractor, or the config of one.
@@ -39,7 +39,9 @@ class KID(BankMetric):
         super().__init__(extractor, n_fake)
         if subsets < 1 or subset_size < 2:
             raise ValueError(f"subsets={subsets}, subset_size={subset_size}: at least 1 subset of 2 images")
-        self.subsets, self.subset_size, self.seed = subsets, subset_size, seed
+        self.subsets = subsets
+        self.subset_size = subset_size
+        self.seed = seed
 
     def options(self) -> list[str]:
         usual = (self.subsets, self.subset_size) == (100, 1000)

@@ -37,13 +37,13 @@ class PrecisionRecall(BankMetric):
         seed: int = 0,
     ) -> None:
         super().__init__(extractor, n_fake)
-        self.n_real, self.k, self.seed = n_real, k, seed
+        self.n_real = n_real
+        self.k = k
+        self.seed = seed
 
     def options(self) -> list[str]:
-        return [
-            *([f"real{short_count(self.n_real)}"] if self.n_real else []),
-            *([f"k{self.k}"] if self.k != 3 else []),
-        ]
+        reals = [f"real{short_count(self.n_real)}"] if self.n_real else []
+        return reals if self.k == 3 else [*reals, f"k{self.k}"]
 
     def compute(self) -> dict[str, float]:
         self._check_ready()
@@ -57,4 +57,5 @@ class PrecisionRecall(BankMetric):
             raise ValueError(
                 f"n_real={self.n_real}: {len(features)} real images were fed; feed more, or lower n_real"
             )
-        return features[np.random.RandomState(self.seed).permutation(len(features))[: self.n_real]]
+        order = np.random.RandomState(self.seed).permutation(len(features))
+        return features[order[: self.n_real]]

@@ -54,18 +54,19 @@ def train_probe(
     """
     from sklearn.linear_model import LogisticRegression
 
-    x, y = _evenly(as_features(features, "features"), limit), _evenly(as_labels(labels, "labels"), limit)
+    x = _evenly(as_features(features, "features"), limit)
+    y = _evenly(as_labels(labels, "labels"), limit)
     missing = sorted(set(range(int(y.max()) + 1)) - set(y.tolist()))
     if missing or y.max() == 0:
         raise ValueError(
             f"a probe needs at least 2 classes and images of each: none of class {missing or [1]}"
         )
     mean, std = x.mean(axis=0), x.std(axis=0)
-    scale = 1.0 / np.where(std > 0, std, 1.0)
+    scale = 1.0 / np.where(std > 0, std, 1.0)  # a feature that does not vary stays as it is
     model = LogisticRegression(C=1.0 / (regularisation * len(x)), max_iter=iterations, tol=1e-3)
     model.fit((x - mean) * scale, y)
     weight, bias = _both_rows(model.coef_, model.intercept_)
-    weight = weight * scale
+    weight = weight * scale  # on features as they are, in place of standardised ones
     bias = bias - weight @ mean
     found = (x @ weight.T + bias).argmax(axis=1)
     return Probe(weight, bias, float((found == y).mean()))

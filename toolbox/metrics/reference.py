@@ -1,4 +1,4 @@
-"""Statistics of real images on disk: our cache, and plain ``mu`` / ``sigma`` files of others."""
+"""Statistics of real images, cached on disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,13 @@ import numpy as np
 import torch
 
 from toolbox.interfaces import FeatureExtractor
-from toolbox.metrics.statistics import KINDS, Statistics
+from toolbox.metrics.base import FeatureBank, Statistics, below
+from toolbox.metrics.fid import Moments, read_npz
+from toolbox.metrics.intra_fid import ClassMoments
 
 VERSION = 2
 QUANTISER = "uint8, round half up, clamped"
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """Mean (D,) and covariance (D, D), float64."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
+KINDS: dict[str, type[Statistics]] = {cls.kind: cls for cls in (Moments, ClassMoments, FeatureBank)}
 
 
 def reference_description(data_fingerprint: str, extractor: FeatureExtractor) -> dict[str, Any]:
@@ -55,7 +49,8 @@ class ReferenceCache:
 
     def path(self, description: Mapping[str, Any]) -> Path:
         """Where statistics of this description lie, or would lie."""
-        return self.folder / f"{_digest(description)[:32]}.npz"
+        digest = hashlib.sha256(_json(description).encode()).hexdigest()
+        return self.folder / f"{digest[:32]}.npz"
 
     def load(self, description: Mapping[str, Any], kinds: Iterable[str]) -> dict[str, Statistics]:
         """{kind: statistics} of those ``kinds`` ('moments', 'class_moments', 'features') that are stored.
@@ -67,7 +62,7 @@ class ReferenceCache:
         path = self.path(description)
         if not path.exists():
             return {}
-        arrays = _read(path)
+        arrays = read_npz(path)
         stored = json.loads(str(arrays.get("description", "{}")))
         wrong = [key for key in description if stored.get(key) != description[key]]
         if wrong:
@@ -75,93 +70,63 @@ class ReferenceCache:
                 f"{path} holds statistics of another {', '.join(wrong)} ({stored.get(wrong[0])!r} in "
                 f"place of {description[wrong[0]]!r}): delete the file, it is computed again"
             )
+        found = {}
         try:
-            return {
-                kind: _statistics(kind, description["n_features"], arrays)
-                for kind in kinds
-                if any(key.startswith(f"{kind}.") for key in arrays)
-            }
+            for kind in kinds:
+                state = {key: torch.from_numpy(value) for key, value in below(f"{kind}.", arrays).items()}
+                if state:
+                    found[kind] = KINDS[kind](description["n_features"])
+                    found[kind].merge(state)
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: {error}; delete the file, it is computed again") from error
+        return found
 
     def save(self, description: Mapping[str, Any], statistics: Mapping[str, Statistics]) -> Path:
         """Write statistics beside those of other kinds that are stored already; the file."""
         path = self.path(description)
-        missing = [kind for kind in KINDS if kind not in statistics]
-        everything = {**self.load(description, missing), **statistics}
-        arrays = {
-            f"{kind}.{key}": value.numpy()
-            for kind, part in everything.items()
-            for key, value in part.state().items()
-        }
-        _write(path, {"description": np.array(json.dumps(dict(description), sort_keys=True)), **arrays})
+        others = self.load(description, [kind for kind in KINDS if kind not in statistics])
+        arrays = {"description": np.array(_json(description))}
+        for kind, part in {**others, **statistics}.items():
+            arrays |= {f"{kind}.{key}": value.numpy() for key, value in part.state().items()}
+        _write(path, arrays)
         return path
 
 
-def read_gaussian(path: str | Path, protocol: str | None, extractor: FeatureExtractor) -> Gaussian:
-    """Mean and covariance from a ``.npz`` with ``mu`` and ``sigma`` (pytorch-fid, TTUR, GALIP).
+class RealStatistics:
+    """Statistics of one real set for several extractors, with or without a cache behind them.
 
     Args:
-        path: the file.
-        protocol: name of the extractor for which it was made; the file does not say, so the user must.
-        extractor: the one in use.
+        data_fingerprint: of the real set.
+        extractors: by key.
+        cache_dir: folder of the cache; None: there is none.
 
-    Raises:
-        FileNotFoundError: when there is no such file.
-        ValueError: when the protocol is missing or another, the file is no such file, or arrays do not fit.
+    Attributes:
+        known: {extractor's key: {kind: statistics}}.
     """
-    path = Path(path)
-    if protocol != extractor.name:
-        raise ValueError(
-            f"reference_protocol={protocol!r}: the metric uses the extractor {extractor.name!r}, and "
-            f"{path} must have been made by it; if it was, say reference_protocol={extractor.name!r}"
-        )
-    if not path.exists():
-        raise FileNotFoundError(f"reference={str(path)!r}: no such file")
-    if path.suffix != ".npz":
-        raise ValueError(
-            f"reference={str(path)!r}: only .npz files are read (a pickle would run code); save its "
-            f"arrays with numpy.savez(path, mu=mean, sigma=covariance)"
-        )
-    arrays = _read(path)
-    if not {"mu", "sigma"} <= set(arrays):
-        raise ValueError(f"{path} holds {sorted(arrays)}: expected 'mu' and 'sigma'")
-    return _checked_gaussian(path, arrays["mu"], arrays["sigma"], extractor.n_features)
 
+    def __init__(
+        self,
+        data_fingerprint: str,
+        extractors: Mapping[str, FeatureExtractor],
+        cache_dir: str | Path | None,
+    ) -> None:
+        self.cache = None if cache_dir is None else ReferenceCache(cache_dir)
+        self.descriptions = {k: reference_description(data_fingerprint, e) for k, e in extractors.items()}
+        self.known: dict[str, dict[str, Statistics]] = {key: {} for key in extractors}
 
-def _checked_gaussian(path: Path, mu: np.ndarray, sigma: np.ndarray, d: int) -> Gaussian:
-    if mu.shape != (d,) or sigma.shape != (d, d):
-        raise ValueError(f"{path}: mu {mu.shape} and sigma {sigma.shape}, expected {(d,)} and {(d, d)}")
-    mean, covariance = mu.astype(np.float64), sigma.astype(np.float64)
-    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
-        raise ValueError(f"{path}: mu or sigma holds values that are not finite")
-    if not np.allclose(covariance, covariance.T, rtol=1e-5, atol=1e-8 * np.abs(covariance).max()):
-        raise ValueError(f"{path}: sigma is not symmetric")
-    return Gaussian(mean, covariance)
+    def load(self, wanted: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """Take what the cache has of the wanted kinds; the kinds that are known, by extractor."""
+        if self.cache is not None:
+            for key, kinds in wanted.items():
+                self.known[key] = self.cache.load(self.descriptions[key], kinds)
+        return {key: sorted(found) for key, found in self.known.items()}
 
-
-def _statistics(kind: str, n_features: int, arrays: Mapping[str, np.ndarray]) -> Statistics:
-    statistics = KINDS[kind](n_features)
-    prefix = f"{kind}."
-    statistics.merge(
-        {
-            key.removeprefix(prefix): torch.from_numpy(value)
-            for key, value in arrays.items()
-            if key.startswith(prefix)
-        }
-    )
-    return statistics
-
-
-def _read(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except Exception as error:  # numpy and zipfile raise many kinds for a torn file
-        raise ValueError(
-            f"{path} cannot be read as a .npz file without pickles ({error}): delete it, or replace it "
-            f"by a whole one"
-        ) from error
+    def save(self, fresh: Mapping[str, dict[str, Statistics]]) -> None:
+        """Take what was computed, and keep it in the cache."""
+        for key, part in fresh.items():
+            self.known[key] |= part
+            if self.cache is not None and part:
+                self.cache.save(self.descriptions[key], part)
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -178,5 +143,5 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
         raise
 
 
-def _digest(description: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(dict(description), sort_keys=True).encode()).hexdigest()
+def _json(description: Mapping[str, Any]) -> str:
+    return json.dumps(dict(description), sort_keys=True)

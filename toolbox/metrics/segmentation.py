@@ -38,23 +38,18 @@ class SegmentationScores:
         """
         if truth.shape != found.shape or truth.ndim != 3:
             raise ValueError(
-                f"truth has shape {tuple(truth.shape)} and found {tuple(found.shape)}: expected (N, H, W) of "
-                "both"
+                f"truth has shape {tuple(truth.shape)} and found {tuple(found.shape)}: both must be (N, H, W)"
             )
         for name, masks in (("truth", truth), ("found", found)):
-            if masks.numel() and not 0 <= int(masks.min()) <= int(masks.max()) < self.parts:
-                raise ValueError(
-                    f"{name} has parts {int(masks.min())} to {int(masks.max())}: they must be 0 to "
-                    f"{self.parts - 1}"
-                )
+            low, high = (int(masks.min()), int(masks.max())) if masks.numel() else (0, 0)
+            if low < 0 or high >= self.parts:
+                raise ValueError(f"{name} has parts {low} to {high}: they must be 0 to {self.parts - 1}")
         for true_mask, mask in zip(truth.long().cpu(), found.long().cpu(), strict=True):
-            self._take(
-                torch.bincount((true_mask * self.parts + mask).flatten(), minlength=self.parts**2).view(
-                    self.parts, -1
-                )
-            )
+            pairs = (true_mask * self.parts + mask).flatten()  # (H W,) of true part and found part
+            self._take(torch.bincount(pairs, minlength=self.parts**2).view(self.parts, -1))
 
     def _take(self, counts: Tensor) -> None:
+        """Add one image's pixels (parts, parts) of true part i that were found as j."""
         self.counts += counts
         union = counts.sum(0) + counts.sum(1) - counts.diagonal()
         self.iou_sum += counts.diagonal() / union.clamp(min=1)

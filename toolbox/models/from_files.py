@@ -14,10 +14,9 @@ from toolbox.interfaces import Generator
 from toolbox.models import stylegan_layouts as layouts
 from toolbox.models.stylegan2_nvidia import arguments_of
 from toolbox.registry import BuildError, build
-from toolbox.weights.card import SUFFIX, card_path, read_release
-from toolbox.weights.errors import WeightsError
+from toolbox.weights.card import SUFFIX, card_path, read_with_card
+from toolbox.weights.errors import WeightsError, misfits
 from toolbox.weights.reading import Weights, read_weights
-from toolbox.weights.strict import misfits
 
 #: Names of the averaged generator, then of any, as NVIDIA, rosinality and genforce write them into files with
 #: several networks.
@@ -49,7 +48,7 @@ def read_generator(path: str | Path) -> Generator:
     """
     path = Path(path)
     if path.suffix == SUFFIX and card_path(path).is_file():
-        tensors, card = read_release(path)
+        tensors, card = read_with_card(path)
         if card.get("network"):
             return _filled(card["network"], tensors, path)
         weights = Weights(path, "safetensors", tensors, card.get("facts") or {})
@@ -58,7 +57,7 @@ def read_generator(path: str | Path) -> Generator:
     tensors, name = _generator_of(weights)
     try:
         state, config = translated(
-            tensors, "auto", weights.tensors.get("latent_avg"), _facts(weights.facts, name)
+            tensors, "auto", weights.tensors.get("latent_avg"), _facts(weights.properties, name)
         )
     except WeightsError as error:
         raise WeightsError(

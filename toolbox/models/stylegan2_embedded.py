@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from toolbox.models.stylegan2 import StyleGAN2Generator
-from toolbox.weights.card import read_card, read_release
+from toolbox.weights.card import read_card, read_with_card
 
 WEIGHTS = Path(__file__).parent / "embedded" / "stylegan2_portraits.safetensors"
 _PREFIX = "networks.generator."
@@ -33,5 +33,5 @@ class EmbeddedStyleGAN2(StyleGAN2Generator):
             **{key: value for key, value in trained.items() if key != "type"}, noise_mode=noise_mode
         )
         if pretrained:
-            tensors, _ = read_release(WEIGHTS)
+            tensors, _ = read_with_card(WEIGHTS)
             self.load_state_dict({key.removeprefix(_PREFIX): value for key, value in tensors.items()})

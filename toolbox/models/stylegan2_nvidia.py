@@ -61,7 +61,7 @@ def arguments_of(class_name: str, init_kwargs: Mapping[str, Any]) -> dict[str, A
 
     Args:
         class_name: 'Generator' or 'Discriminator'.
-        init_kwargs: as :meth:`toolbox.weights.nvidia.Network.facts` gives them.
+        init_kwargs: as :meth:`toolbox.weights.nvidia.Network.properties` gives them.
 
     Raises:
         WeightsError: for another class, or an argument that ours has no counterpart of.

@@ -20,8 +20,7 @@ from toolbox.catalog import near_miss
 from toolbox.models.stylegan_sizes import arguments
 from toolbox.models.upfirdn import setup_filter
 from toolbox.registry import build
-from toolbox.weights.errors import WeightsError
-from toolbox.weights.strict import listed, misfits
+from toolbox.weights.errors import WeightsError, listed, misfits
 
 State = dict[str, Tensor]
 Change = Callable[[Tensor], Tensor]

@@ -1,6 +1,4 @@
-"""What shapes a run, compared with what it was made from: a run is continued as it was begun, or knowingly
-changed.
-"""
+"""A run's config compared with the one it was begun with: it is continued so, or knowingly changed."""
 
 from __future__ import annotations
 
@@ -10,8 +8,7 @@ from typing import Any
 
 from toolbox.config import ConfigError
 
-#: Keys that may change between two starts of a run: they say how long, where, and what is watched, not what
-#: is computed.
+#: Keys that may change between two starts of a run: how long, where, what is watched, not what is computed.
 FREE = (
     "title",
     "work_dir",
@@ -35,11 +32,7 @@ FREE = (
     "train_dataloader.prefetch_factor",
     "train_dataloader.multiprocessing_context",
 )
-
-
 _ABSENT = "(not there)"
-
-
 Changes = dict[str, tuple[Any, Any]]  # {dotted key: (old, new)}
 
 
@@ -59,8 +52,7 @@ def kept_config(folder: Path) -> Any:
     except Exception as error:  # a config is Python: it may raise anything
         raise ConfigError(
             f"{path}, which says what the run was begun with, cannot be read: {type(error).__name__}: "
-            f"{error}. Bring "
-            "it back, or delete it to go on without the comparison"
+            f"{error}. Bring it back, or delete it to go on without the comparison"
         ) from error
 
 
@@ -68,7 +60,9 @@ def check_kept_command(folder: Path, kept: Any, command: str) -> None:
     """Raise ConfigError if the folder is that of another command's run, which would be written over.
 
     Args:
-        folder: the run's. kept: its config, of :func:`kept_config`. command: who would write into it.
+        folder: the run's.
+        kept: its config, of :func:`kept_config`.
+        command: who would write into it.
     """
     own = "train" if kept is None else kept.get("command", "train")
     if kept is not None and own != command:
@@ -76,22 +70,18 @@ def check_kept_command(folder: Path, kept: Any, command: str) -> None:
 
 
 def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """(dotted key, (old, new)) of everything that differs, without FREE keys; tuples and lists are
-    the same.
-    """
+    """(dotted key, (old, new)) of all that differs, without FREE keys; a tuple is the same as a list."""
     if key in FREE:
         return
+    both_lists = isinstance(old, (list, tuple)) and isinstance(new, (list, tuple))
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}, key=str):
-            yield from differences(
-                old.get(name, _ABSENT), new.get(name, _ABSENT), f"{key}.{name}" if key else str(name)
-            )
-    elif isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(old) == len(new):
+            inner = f"{key}.{name}" if key else str(name)
+            yield from differences(old.get(name, _ABSENT), new.get(name, _ABSENT), inner)
+    elif both_lists and len(old) == len(new):
         for number, pair in enumerate(zip(old, new, strict=True)):
             yield from differences(*pair, f"{key}.{number}")
-    elif old != new and not (
-        isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and list(old) == list(new)
-    ):
+    elif old != new:
         yield key, (old, new)
 
 
@@ -100,8 +90,7 @@ def refuse(changes: Changes, folder: Path) -> None:
     if changes:
         raise ConfigError(
             f"{folder} holds a run of another config: {in_words(changes)}. Give it the config it was begun "
-            "with, "
-            "name another folder with --work-dir, or allow this with --allow-changes"
+            "with, name another folder with --work-dir, or allow this with --allow-changes"
         )
 
 

@@ -18,9 +18,7 @@ from toolbox.plugins import host
 
 
 def environment(config: Any) -> dict[str, Any]:
-    """What a run is made with: versions, machine, plugins with their files' sha256, git state,
-    seed, command.
-    """
+    """What a run is made with, as plain values for ``environment.json``."""
     from importlib import metadata
 
     versions = {}
@@ -29,11 +27,9 @@ def environment(config: Any) -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = "not installed"
-    device = (
-        torch.cuda.get_device_name(0)
-        if torch.cuda.is_available()
-        else f"CPU, {torch.get_num_threads()} threads"
-    )
+    device = f"CPU, {torch.get_num_threads()} threads"
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_name(0)
     return dict(
         python=platform.python_version(),
         platform=platform.platform(),
@@ -53,14 +49,13 @@ def _plugins() -> dict[str, str]:
     """{plugin: version, or the file it is with its sha256}."""
     found = {}
     for record in host().records:
-        if record.state == "loaded" and record.name != "toolbox":
-            file = Path(record.source)
-            of_file = (
-                f"{file.resolve()} sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-                if file.is_file()
-                else ""
-            )
-            found[record.name] = of_file or record.version
+        if record.state != "loaded" or record.name == "toolbox":
+            continue
+        found[record.name] = record.version
+        file = Path(record.source)
+        if file.is_file():
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            found[record.name] = f"{file.resolve()} sha256:{digest}"
     return found
 
 

@@ -23,8 +23,7 @@ class WriteError(OSError):
 
 
 def write_whole(path: str | Path, fill: Callable[[IO[bytes]], Any]) -> None:
-    """Write beside, flush to the disk, rename: the file is there whole or not at all, also after a loss of
-    power.
+    """Write beside, flush to the disk, rename: the file is whole or not there, also after a loss of power.
 
     Args:
         path: the file; its folder is made.

@@ -29,6 +29,19 @@ _STARTED_BY = {
 }
 
 
+# of errors that torch raises as plain RuntimeErrors
+_SIGNS_OF_LOSS = (
+    "connection closed by peer",
+    "connection reset",
+    "connection refused",
+    "timed out",
+    "timeout",
+    "broken pipe",
+    "nccl communicator was aborted",
+    "socket",
+)
+
+
 class LaunchError(RuntimeError):
     """The processes of a run cannot find each other, or one of them has gone."""
 
@@ -42,7 +55,7 @@ def processes(launcher: str = "none", timeout: float = TIMEOUT, backend: str | N
 
     Args:
         launcher: 'none' (this process alone), 'pytorch', 'slurm' or 'mpi'.
-        timeout: seconds that one process may wait for another; a dead or hanging one ends the run
+        timeout: seconds that a collective may wait for another process; a dead or hanging one ends the run
             after that.
         backend: 'gloo' or 'nccl'; None: nccl where there is a GPU.
 
@@ -99,9 +112,8 @@ def read_place(launcher: str, environment: Mapping[str, str]) -> tuple[int, int,
         rank, world, local = (int(environment[name]) for name in _VARIABLES[launcher])
     except KeyError as error:
         raise LaunchError(
-            f"--launcher {launcher}: the environment variable {error.args[0]} is not set, so {launcher} did "
-            "not "
-            f"start this process; start it with: {_STARTED_BY[launcher]}"
+            f"--launcher {launcher}: the environment variable {error.args[0]} is not set, so {launcher} "
+            f"did not start this process; start it with: {_STARTED_BY[launcher]}"
         ) from None
     except ValueError as error:
         raise LaunchError(
@@ -123,22 +135,12 @@ def _first_host(launcher: str) -> str:
 
 def _is_lost_connection(error: RuntimeError) -> bool:
     text = str(error).lower()
-    signs = (
-        "connection closed by peer",
-        "connection reset",
-        "timed out",
-        "timeout",
-        "broken pipe",
-        "connection refused",
-        "nccl communicator was aborted",
-        "socket",
-    )
-    return isinstance(error, torch.distributed.DistError) or any(sign in text for sign in signs)
+    return isinstance(error, torch.distributed.DistError) or any(sign in text for sign in _SIGNS_OF_LOSS)
 
 
 def _lost(timeout: float) -> str:
     return (
         f"process {ranks.rank()} of {ranks.world()}: another process of this run has ended, or was silent "
-        f"for {timeout:g} "
-        "seconds. Its own output says why; the newest checkpoint is intact, continue with --resume"
+        f"for {timeout:g} seconds. Its own output says why; the newest checkpoint is intact, continue with "
+        "--resume"
     )

@@ -42,9 +42,8 @@ def _lock(folder: Path) -> IO[str]:
     try:
         import fcntl
 
-        fcntl.lockf(
-            file, fcntl.LOCK_EX | fcntl.LOCK_NB
-        )  # of the process: unlike flock's, a loader's worker does not inherit it
+        # lockf's lock is of the process: unlike flock's, a loader's worker does not inherit it
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:  # no such locks on this system
         return file
     except OSError as error:

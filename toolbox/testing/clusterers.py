@@ -84,7 +84,9 @@ def _check_labels(fitted: Clusterer, n: int, name: str) -> None:
 
 
 def _check_answers(fitted: Clusterer, features: Array, name: str) -> None:
-    scores, found, soft = fitted.scores(features), fitted.predict(features), fitted.membership(features)
+    scores = fitted.scores(features)
+    found = fitted.predict(features)
+    soft = fitted.membership(features)
     expected = (len(features), fitted.n_clusters)
     require(np.shape(scores) == expected, f"{name}.scores is {np.shape(scores)}, expected {expected}")
     require(np.isfinite(scores).all(), f"{name}.scores is not finite")
@@ -133,15 +135,16 @@ def _through_buffers(state: dict[str, Array], name: str) -> dict[str, Array]:
             holder.register_buffer(key, torch.from_numpy(value.copy()))
         except (KeyError, TypeError) as error:
             raise AssertionError(
-                f"{name}.state()[{key!r}] cannot be a buffer of a module ({error}): rename it, or change its "
-                "type"
+                f"{name}.state()[{key!r}] cannot be a buffer of a module ({error}): rename it, or change "
+                "its type"
             ) from error
     return {key: value.numpy() for key, value in holder.state_dict().items()}
 
 
 def _check_errors(clusterer: Clusterer, features: Array, name: str) -> None:
     broken, endless = features.copy(), features.copy()
-    broken[1, 0], endless[1, 0] = np.nan, np.inf
+    broken[1, 0] = np.nan
+    endless[1, 0] = np.inf
     faults = {"a NaN": broken, "an infinite value": endless, "a single axis": features[:, 0]}
     if clusterer.n_clusters > 1:
         faults["fewer rows than clusters"] = features[: clusterer.n_clusters - 1]

@@ -25,10 +25,11 @@ def close(one: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
     """Whether two tensors agree up to rounding, relative to their size."""
     if one.shape != other.shape:
         return False
+    if not one.numel():
+        return True
     one, other = one.detach(), other.detach()
-    return not one.numel() or bool(
-        (one - other).abs().max() <= tolerance * max(1.0, float(other.abs().max()))
-    )
+    size = max(1.0, float(other.abs().max()))
+    return bool((one - other).abs().max() <= tolerance * size)
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -41,10 +42,8 @@ def random_sample(n: int = 8, image_size: int = 32, classes: int = 3, seed: int 
     labels = torch.arange(n) % classes
     noise = torch.rand(n, 3, image_size, image_size, generator=rng(seed)) * 2 - 1
     tint = torch.linspace(-0.5, 0.5, classes)[labels][:, None, None, None]
-    weights = nn.functional.one_hot(labels, classes).float()
-    return Sample(
-        (0.5 * noise + tint).clamp(-1, 1), Condition(labels=labels, weights=weights), index=torch.arange(n)
-    )
+    condition = Condition(labels=labels, weights=nn.functional.one_hot(labels, classes).float())
+    return Sample((0.5 * noise + tint).clamp(-1, 1), condition, index=torch.arange(n))
 
 
 @contextmanager
@@ -67,14 +66,12 @@ def check_state_round_trip(module: nn.Module, answer: Callable[[Any], Tensor], n
     for path, part in module.named_modules():
         for key, value in vars(part).items():
             held = value if isinstance(value, (list, tuple)) else [value]
-            loose = [
-                item for item in held if isinstance(item, Tensor) and item.is_leaf and item.requires_grad
-            ]
+            tensors = [item for item in held if isinstance(item, Tensor)]
+            where = f"{path}.{key}" if path else key
             require(
-                not loose,
-                f"{name}: {path}{'.' if path else ''}{key} is trainable but not in the state_dict: assign an "
-                "nn.Parameter, "
-                "or use nn.ParameterList",
+                not any(tensor.is_leaf and tensor.requires_grad for tensor in tensors),
+                f"{name}: {where} is trainable but not in the state_dict: assign an nn.Parameter, or use "
+                "nn.ParameterList",
             )
     other = copy.deepcopy(module)
     with torch.no_grad():
@@ -112,9 +109,6 @@ def check_gradients(
             inputs.grad is not None and bool(inputs.grad.abs().sum() > 0),
             f"{name}: no gradient reaches its {what}",
         )
-    unused = [
-        key
-        for key, parameter in module.named_parameters()
-        if parameter.requires_grad and parameter.grad is None
-    ]
+    trainable = {key: parameter for key, parameter in module.named_parameters() if parameter.requires_grad}
+    unused = [key for key, parameter in trainable.items() if parameter.grad is None]
     require(not unused, f"{name}: no gradient reaches the parameters {unused[:5]}; are they used?")

@@ -72,10 +72,11 @@ def _check_logits(
     require(
         close(logits, discriminator(images, condition)), f"{name}: calling it is not judge(encode(images))"
     )
-    alone = torch.cat(
-        [
-            discriminator(images[i : i + 1], None if condition is None else condition[i : i + 1])
-            for i in range(N)
-        ]
+    alone = []
+    for i in range(N):
+        own = None if condition is None else condition[i : i + 1]
+        alone.append(discriminator(images[i : i + 1], own))
+    require(
+        close(torch.cat(alone), logits),
+        f"{name}: in eval mode a logit depends on the other images of its batch",
     )
-    require(close(alone, logits), f"{name}: in eval mode a logit depends on the other images of its batch")

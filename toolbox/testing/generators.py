@@ -55,9 +55,8 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
             check_state_round_trip(generator, lambda network: network.eval()(latents, condition), name)
         moving = latents.clone().requires_grad_(True)
         images = generator(moving, condition)
-        check_gradients(
-            generator, (images * torch.randn(images.shape, generator=rng(9))).sum(), name, moving, "latents"
-        )
+        loss = (images * torch.randn(images.shape, generator=rng(9))).sum()
+        check_gradients(generator, loss, name, moving, "latents")
 
 
 def _check_latents(generator: Generator, name: str) -> None:
@@ -67,8 +66,8 @@ def _check_latents(generator: Generator, name: str) -> None:
     latents = generator.sample_latents(N, rng())
     require(
         tuple(latents.shape) == (N, generator.latent_dim),
-        f"{name}.sample_latents({N}) is {tuple(latents.shape)}, expected ({N}, "
-        f"latent_dim={generator.latent_dim})",
+        f"{name}.sample_latents({N}) is {tuple(latents.shape)}, "
+        f"expected ({N}, latent_dim={generator.latent_dim})",
     )
     require(
         torch.equal(latents, generator.sample_latents(N, rng())),
@@ -96,10 +95,13 @@ def _check_images(generator: Generator, latents: Tensor, condition: Condition | 
     require(
         close(images, generator(latents, condition)), f"{name}: two calls in eval mode give different images"
     )
-    alone = torch.cat(
-        [generator(latents[i : i + 1], None if condition is None else condition[i : i + 1]) for i in range(N)]
+    alone = []
+    for i in range(N):
+        own = None if condition is None else condition[i : i + 1]
+        alone.append(generator(latents[i : i + 1], own))
+    require(
+        close(torch.cat(alone), images), f"{name}: in eval mode an image depends on the others of its batch"
     )
-    require(close(alone, images), f"{name}: in eval mode an image depends on the others of its batch")
     require(
         not close(images, generator(generator.sample_latents(N, rng(1)), condition)),
         f"{name}: images do not depend on the latents",
@@ -139,11 +141,8 @@ def _check_generate(generator: Generator, latents: Tensor, condition: Condition 
 
 
 def _check_sample(generator: Generator, condition: Condition | None, name: str) -> None:
-    some = [None if condition is None else condition[:k] for k in (2, 3)]
-    two, three = (
-        generator.sample(2, seed=1, condition=some[0]),
-        generator.sample(3, seed=1, condition=some[1]),
-    )
+    two = generator.sample(2, seed=1, condition=None if condition is None else condition[:2])
+    three = generator.sample(3, seed=1, condition=None if condition is None else condition[:3])
     require(
         close(two, three[:2]),
         f"{name}.sample: image i must depend on (seed, i) only, not on how many are drawn",
@@ -164,10 +163,10 @@ def _check_features(generator: Generator, latents: Tensor, condition: Condition 
         f"{name} lists {len(layers)} feature_layers and {len(generator.feature_channels)} feature_channels",
     )
     for layer, value in found.items():
+        expected = f"({N}, {widths[layer] or 'C'}, h, w)"
         require(
             value.ndim == 4 and len(value) == N and widths[layer] in (None, value.shape[1]),
-            f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected ({N}, {widths[layer] or 'C'}, h, "
-            "w)",
+            f"{name}.features[{layer!r}] is {tuple(value.shape)}, expected {expected}",
         )
     _check_feature_draws(generator, latents, condition, layers[-1:], name)
     try:

@@ -18,8 +18,7 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
 
     - the shape stays, values are finite, the images are not changed in place;
     - the result is a function of the rng, and of nothing else;
-    - it draws through ``draw_rows``: an image is seen alike whether its batch is whole or spread over
-      processes;
+    - it draws through ``draw_rows``: an image is seen alike in a whole batch and in a part of it;
     - gradients reach the images.
 
     Args:
@@ -135,7 +134,6 @@ def _check_fingerprint(extractor: FeatureExtractor, name: str) -> None:
 def _forget_cached(extractor: FeatureExtractor) -> None:
     """A fingerprint may be cached, since weights do not move; here they just did."""
     for module in extractor.modules():
-        for key in [
-            key for key in vars(module) if isinstance(getattr(type(module), key, None), cached_property)
-        ]:
-            del module.__dict__[key]
+        for key in list(vars(module)):
+            if isinstance(getattr(type(module), key, None), cached_property):
+                del module.__dict__[key]

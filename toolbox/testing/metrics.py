@@ -52,18 +52,10 @@ def check_metric(
             isinstance(number, float) and math.isfinite(number),
             f"{name}.compute()[{key!r}] is {number!r}, expected a finite float",
         )
-    _same(
-        _fed(metric, real, fake, len(fake) - 7).compute(),
-        value,
-        tolerance,
-        f"{name} depends on the size of the batches",
-    )
-    _same(
-        _fed(metric, real, fake, 16, backwards=True).compute(),
-        value,
-        tolerance,
-        f"{name} depends on the order of the batches",
-    )
+    larger = _fed(metric, real, fake, len(fake) - 7).compute()
+    _same(larger, value, tolerance, f"{name} depends on the size of the batches")
+    backwards = _fed(metric, real, fake, 16, backwards=True).compute()
+    _same(backwards, value, tolerance, f"{name} depends on the order of the batches")
     _check_merge(metric, real, fake, value, tolerance, name)
     whole.reset()
     _check_refusal(whole, f"{name} after reset")
@@ -72,14 +64,17 @@ def check_metric(
 
 
 def _feed(metric: Metric, real: Sample, fake: Sample, size: int, backwards: bool = False) -> Metric:
-    starts = range(0, len(real), size)
-    for start in reversed(starts) if backwards else starts:
-        if "real" in metric.needs:
-            metric.update_real(real[start : start + size])
-    starts = range(0, len(fake), size)
-    for start in reversed(starts) if backwards else starts:
-        metric.update_fake(fake[start : start + size])
+    if "real" in metric.needs:
+        for batch in _batches(real, size, backwards):
+            metric.update_real(batch)
+    for batch in _batches(fake, size, backwards):
+        metric.update_fake(batch)
     return metric
+
+
+def _batches(sample: Sample, size: int, backwards: bool) -> list[Sample]:
+    batches = [sample[start : start + size] for start in range(0, len(sample), size)]
+    return batches[::-1] if backwards else batches
 
 
 def _fed(metric: Metric, real: Sample, fake: Sample, size: int, backwards: bool = False) -> Metric:
@@ -103,12 +98,11 @@ def _check_refusal(metric: Metric, name: str) -> None:
 def _check_merge(
     metric: Metric, real: Sample, fake: Sample, value: dict[str, float], tolerance: float, name: str
 ) -> None:
-    halves = [
-        _fed(metric, real[rows], fake[rows], 16)
-        for rows in (slice(0, len(real) // 2), slice(len(real) // 2, None))
-    ]
+    half = len(real) // 2
+    first = _fed(metric, real[:half], fake[:half], 16)
+    second = _fed(metric, real[half:], fake[half:], 16)
     file = io.BytesIO()
-    torch.save(halves[1].state(), file)
+    torch.save(second.state(), file)
     file.seek(0)
     try:
         state = torch.load(file, weights_only=True)
@@ -116,10 +110,8 @@ def _check_merge(
         raise AssertionError(
             f"{name}.state() must be named tensors that travel between processes: {error}"
         ) from error
-    halves[0].merge(state)
-    _same(
-        halves[0].compute(), value, tolerance, f"{name}.merge: two halves do not give the value of one pass"
-    )
+    first.merge(state)
+    _same(first.compute(), value, tolerance, f"{name}.merge: two halves do not give the value of one pass")
 
 
 def _same(one: dict[str, float], other: dict[str, float], tolerance: float, message: str) -> None:

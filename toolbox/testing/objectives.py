@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator, Generator, Objective, Sample, concatenate
 from toolbox.testing.common import close, random_sample, require, rng
 
-N, SIZE, CLASSES = 6, 8, 3
+N = 6  # images
+SIZE = 8  # pixels
+CLASSES = 3
 
 
 class SmallGenerator(Generator):
@@ -20,18 +22,17 @@ class SmallGenerator(Generator):
 
     def __init__(self) -> None:
         super().__init__()
-        self.latent_dim, self.image_size, self.n_conditions = 4, SIZE, CLASSES
+        self.latent_dim = 4
+        self.image_size = SIZE
+        self.n_conditions = CLASSES
         self.start = nn.Linear(self.latent_dim + CLASSES, 8 * 4 * 4)
         self.end = nn.Conv2d(8, 3, 3, padding=1)
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """Images of latents (N, 4) and labels."""
-        labels = None if condition is None else condition.labels
-        code = (
-            latents.new_zeros(len(latents), CLASSES)
-            if labels is None
-            else F.one_hot(labels, CLASSES).to(latents)
-        )
+        code = latents.new_zeros(len(latents), CLASSES)
+        if condition is not None and condition.labels is not None:
+            code = F.one_hot(condition.labels, CLASSES).to(latents)
         hidden = self.start(torch.cat([latents, code], dim=1)).unflatten(1, (8, 4, 4)).relu()
         return self.end(F.interpolate(hidden, scale_factor=2)).tanh()
 
@@ -42,7 +43,8 @@ class SmallDiscriminator(Discriminator):
     def __init__(self) -> None:
         super().__init__()
         self.n_conditions = CLASSES
-        self.convolution, self.linear = nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Linear(8, 1)
+        self.convolution = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.linear = nn.Linear(8, 1)
         self.embedding = nn.Embedding(CLASSES, 8)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -58,19 +60,14 @@ class SmallDiscriminator(Discriminator):
 
 
 def small_networks() -> dict[str, nn.Module]:
-    """A 'generator', a 'discriminator' and a 'classifier' for 8-pixel images of 3 classes, the same at every
-    call.
-    """
+    """'generator', 'discriminator' and 'classifier' for 8-pixel images of 3 classes, equal at every call."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier = nn.Sequential(
             nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.Softplus(), nn.Flatten(), nn.Linear(8 * 16, CLASSES)
         )
-        return {
-            "generator": SmallGenerator(),
-            "discriminator": SmallDiscriminator(),
-            "classifier": classifier,
-        }
+        generator = SmallGenerator()
+        return dict(generator=generator, discriminator=SmallDiscriminator(), classifier=classifier)
 
 
 class FakeTurn:
@@ -93,7 +90,10 @@ class FakeTurn:
         seed: int = 0,
         iteration: int = 0,
     ) -> None:
-        self.player, self.iteration, self.kimg, self.rng = moves, iteration, 0.0, rng(seed)
+        self.player = moves
+        self.iteration = iteration
+        self.kimg = 0.0
+        self.rng = rng(seed)
         self.branches = [self]
         self.networks = dict(small_networks() if networks is None else networks)
         self._real = _default_real() if real is None else real
@@ -118,8 +118,8 @@ class FakeTurn:
         """A network by name."""
         require(
             name in self.networks,
-            f"the objective asks for the network {name!r}, the turn has {sorted(self.networks)}: pass "
-            "networks=",
+            f"the objective asks for the network {name!r}, the turn has {sorted(self.networks)}: "
+            "pass networks=",
         )
         return self.networks[name]
 
@@ -136,16 +136,14 @@ class FakeTurn:
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both from one pass."""
         conditions = [Condition(labels=part.condition.labels) for part in (real, fake)]
-        logits = self.score(
-            discriminator, Sample(torch.cat([real.images, fake.images]), concatenate(conditions))
-        )
+        both = Sample(torch.cat([real.images, fake.images]), concatenate(conditions))
+        logits = self.score(discriminator, both)
         return logits[: len(real)], logits[len(real) :]
 
     def fewer_fakes(self, shrink: int) -> Sample:
         """A smaller batch of the generator's images, with gradients if it moves."""
-        return self.once(
-            ("fewer", shrink), lambda: self._generate("generator", -(-len(self._real) // shrink))
-        )
+        n = -(-len(self._real) // shrink)  # rounded up
+        return self.once(("fewer", shrink), lambda: self._generate("generator", n))
 
     def generate(self, network: str) -> Sample:
         """What a generator makes of the turn's latents and condition."""
@@ -175,10 +173,9 @@ def _default_real() -> Sample:
     sample = random_sample(N, SIZE, CLASSES)
     labels = sample.condition.labels
     assert labels is not None
+    hidden = labels.where(torch.arange(N) % 3 > 0, -1)  # every third
     views = {"weak": sample.images.flip(3), "strong": sample.images.flip(2)}
-    return sample.replace(
-        condition=sample.condition.replace(labels=labels.where(torch.arange(N) % 3 > 0, -1)), extras=views
-    )
+    return sample.replace(condition=sample.condition.replace(labels=hidden), extras=views)
 
 
 def check_objective(
@@ -224,14 +221,12 @@ def _check_loss(
     objective: Objective, network: str, networks: dict[str, nn.Module], real: Sample | None, name: str
 ) -> None:
     everyone = {**networks, "the objective": objective}
-    flags = {
-        parameter: parameter.requires_grad
-        for module in everyone.values()
-        for parameter in module.parameters()
-    }
-    moving = set(networks[network].parameters()) | (
-        set(objective.parameters()) if objective.trains == network else set()
-    )
+    flags: dict[nn.Parameter, bool] = {}
+    for module in everyone.values():
+        flags |= {parameter: parameter.requires_grad for parameter in module.parameters()}
+    moving = set(networks[network].parameters())
+    if objective.trains == network:
+        moving |= set(objective.parameters())
     for parameter in flags:
         parameter.grad = None
         parameter.requires_grad_(parameter in moving)
@@ -251,8 +246,7 @@ def _check_loss(
         require(
             close(again, loss.detach(), 1e-6),
             f"{name}: two equal turns give {float(loss.detach()):g} and {float(again):g}; every draw must "
-            "come "
-            "from turn.rng",
+            "come from turn.rng",
         )
     finally:
         for parameter, flag in flags.items():
@@ -260,11 +254,8 @@ def _check_loss(
 
 
 def _check_value(loss: Tensor, name: str) -> None:
-    require(
-        isinstance(loss, Tensor) and loss.ndim == 0,
-        f"{name}: the loss must be a scalar tensor, got "
-        f"{tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__}",
-    )
+    found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+    require(found == (), f"{name}: the loss must be a scalar tensor, got {found}")
     require(bool(torch.isfinite(loss)), f"{name}: the loss is {float(loss.detach())}")
     require(loss.requires_grad, f"{name}: the loss has no gradient: nothing that moves is in it")
 
@@ -274,12 +265,10 @@ def _check_reach(everyone: Mapping[str, nn.Module], moving: set[nn.Parameter], n
         any(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in moving),
         f"{name}: no gradient reaches the network that moves",
     )
-    others = [
-        f"{owner}.{key}"
-        for owner, module in everyone.items()
-        for key, p in module.named_parameters()
-        if p not in moving and p.grad is not None
-    ]
+    others = []
+    for owner, module in everyone.items():
+        reached = {key: p for key, p in module.named_parameters() if p.grad is not None}
+        others += [f"{owner}.{key}" for key, p in reached.items() if p not in moving]
     require(not others, f"{name}: gradients reach parameters that do not move: {others[:5]}")
 
 

@@ -6,10 +6,9 @@ import ast
 from pathlib import Path
 from types import ModuleType
 
+from toolbox.catalog import Entry
 from toolbox.plugins import PluginHost, PluginRecord
 from toolbox.testing.common import require
-
-WEIGHT_KEYS = ("name", "address", "sha256", "licence")
 
 
 def check_plugin(plugin: ModuleType | str | Path) -> PluginRecord:
@@ -18,8 +17,7 @@ def check_plugin(plugin: ModuleType | str | Path) -> PluginRecord:
     - it loads: imports, has no unknown hook, declares a known API version, takes no name that is taken;
     - ``plugin_info`` gives a title;
     - every component imports, fits the interface of its kind, and has a docstring;
-    - every config is there, parses, and opens with a docstring; every weights entry has name, address, sha256
-      and licence.
+    - every config is there, parses, and opens with a docstring.
 
     Args:
         plugin: the module, its name, or a Python file.
@@ -35,32 +33,23 @@ def check_plugin(plugin: ModuleType | str | Path) -> PluginRecord:
     host.records = [record for record in host.records if record.state == "loaded"]
     record = host.load_file(plugin.__name__ if isinstance(plugin, ModuleType) else plugin)
     require(record.state == "loaded", f"plugin {record.name}: {record.state}: {record.reason}")
-    require(
-        record.hooks, f"plugin {record.name} implements no hook: mark its functions with @toolbox.hookimpl"
-    )
+    unmarked = f"plugin {record.name} implements no hook: mark its functions with @toolbox.hookimpl"
+    require(record.hooks, unmarked)
     require(record.title, f"plugin {record.name}: plugin_info() gives no title")
     for entry in host.catalog.entries(plugin=record.name):
-        try:
-            found = entry.load()
-        except Exception as error:
-            raise AssertionError(
-                f"plugin {record.name}: {entry.kind} {entry.name}: {type(error).__name__}: {error}"
-            ) from error
-        require(
-            vars(found).get("__doc__"),
-            f"plugin {record.name}: {entry.kind} {entry.name} ({entry.address}) has no docstring",
-        )
+        _check_component(f"plugin {record.name}: {entry.kind} {entry.name}", entry)
     for name, file in host.configs().items():
         if name.startswith(f"{record.name}/"):
             _check_config(name, file)
-    for listed in host.hook.weights():
-        for weights in listed:
-            missing = [key for key in WEIGHT_KEYS if not weights.get(key)]
-            require(
-                not missing,
-                f"plugin {record.name}: the weights {weights.get('name')!r} lack {', '.join(missing)}",
-            )
     return record
+
+
+def _check_component(what: str, entry: Entry) -> None:
+    try:
+        found = entry.load()
+    except Exception as error:
+        raise AssertionError(f"{what}: {type(error).__name__}: {error}") from error
+    require(vars(found).get("__doc__"), f"{what} ({entry.address}) has no docstring")
 
 
 def _check_config(name: str, file: Path) -> None:

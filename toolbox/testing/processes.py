@@ -16,18 +16,15 @@ from types import ModuleType
 from typing import Any
 
 _GRACE = 5.0  # seconds that the other ranks have to say what they make of a rank's end
-_PRELOAD = [
-    "torch.distributed",
-    "toolbox.training.game.game",
-]  # imported once, by the server that all processes are forked from
+# imported once, by the server that all processes are forked from
+_PRELOAD = ["torch.distributed", "toolbox.training.game.game"]
 
 
 def run_ranks(function: Callable[..., Any], *args: Any, world: int = 2, timeout: float = 120.0) -> list[Any]:
-    """``function(*args)`` in ``world`` processes of a gloo group on the CPU; what each returned, in the order
-    of the ranks.
+    """What ``function(*args)`` returns in each of ``world`` processes of a gloo group, in the ranks' order.
 
-    The processes come from a server without threads that has torch imported already: the first call takes
-    seconds, a later one a fraction of a second.
+    They run on the CPU, and come from a server without threads that has torch imported already: the first
+    call takes seconds, a later one a fraction of a second.
 
     Args:
         function: of a module (no lambda, no inner function): it travels by name, and its arguments and
@@ -43,9 +40,8 @@ def run_ranks(function: Callable[..., Any], *args: Any, world: int = 2, timeout:
     context.set_forkserver_preload(_PRELOAD)
     call = _open_packages(), pickle.dumps((function, args))
     with tempfile.TemporaryDirectory() as folder:
-        started = [
-            _start(context, (call, rank, world, f"file://{folder}/meeting", timeout)) for rank in range(world)
-        ]
+        meeting = f"file://{folder}/meeting"
+        started = [_start(context, (call, rank, world, meeting, timeout)) for rank in range(world)]
         try:
             answers = _answers([connection for _, connection in started], time.monotonic() + timeout)
         finally:
@@ -66,9 +62,7 @@ def _start(context: Any, arguments: tuple[Any, ...]) -> tuple[BaseProcess, Conne
 
 
 def _answers(connections: list[Connection], deadline: float) -> list[tuple[bool, Any]]:
-    """(whether it went well, result or reason) of each rank; a failed rank shortens the time that the others
-    have.
-    """
+    """(whether it went well, result or reason) of each rank; once one fails, the others have little time."""
     found: dict[Connection, tuple[bool, Any]] = {}
     while len(found) < len(connections) and time.monotonic() < deadline:
         waiting = [connection for connection in connections if connection not in found]
@@ -96,14 +90,12 @@ def _end(process: BaseProcess, connection: Connection) -> None:
 
 
 def _open_packages() -> dict[str, list[str]]:
-    """{name: folders} of packages without ``__init__.py`` (``tests``): elsewhere another one of the name
-    could hide them.
-    """
-    return {
-        name: list(module.__path__)
-        for name, module in list(sys.modules.items())
-        if "." not in name and hasattr(module, "__path__") and getattr(module, "__file__", None) is None
-    }
+    """{name: folders} of packages without ``__init__.py`` (``tests``): others of the name could hide them."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if "." not in name and hasattr(module, "__path__") and getattr(module, "__file__", None) is None:
+            found[name] = list(module.__path__)
+    return found
 
 
 def _restore(packages: dict[str, list[str]]) -> None:
@@ -121,9 +113,7 @@ def _play_rank(
     meeting: str,
     timeout: float,
 ) -> None:
-    """What each process runs; the answer travels as bytes, since tensors in shared memory die with their
-    process.
-    """
+    """What each process runs; its answer travels as bytes: tensors in shared memory die with the process."""
     import torch
     from torch import distributed
 

@@ -73,9 +73,7 @@ def _check_encoding(learner: PromptLearner, clip: Any, which: Tensor, by_index: 
             close(learner.encode(clip), features),
             f"{name}.encode(clip) must encode all {learner.n_prompts} prompts in order",
         )
-    trainable = [
-        parameter for parameter in learner.parameters() if parameter.requires_grad and parameter.numel()
-    ]
+    trainable = [value for value in learner.parameters() if value.requires_grad and value.numel()]
     if trainable:
         weights = torch.randn(features.shape, generator=torch.Generator().manual_seed(0))
         found = torch.autograd.grad((features * weights).sum(), trainable, allow_unused=True)

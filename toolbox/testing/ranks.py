@@ -1,6 +1,4 @@
-"""The conformance check of whatever keeps state beside the optimiser: several processes must end as
-one does.
-"""
+"""The conformance check of state beside the optimiser: several processes must end as one does."""
 
 from __future__ import annotations
 
@@ -34,8 +32,7 @@ def check_ranks(
     - and as in the run of one process, up to rounding.
 
     Args:
-        make_game: gives the Game; a function of a module, or ``functools.partial`` of one: it travels to the
-            processes.
+        make_game: gives the Game; a function of a module or ``functools.partial`` of one, to be pickled.
         make_data: gives the training set (a Stream); likewise. Default: the embedded fashion images in the
             size of the game's generator.
         iterations: how many are played, with plain gradient descent.
@@ -52,7 +49,8 @@ def check_ranks(
     arguments = make_game, make_data, iterations, batch_size
     by_rank = run_ranks(_play, *arguments, world=world)
     game = make_game()
-    for name in differences([{key: _bytes(value) for key, value in values.items()} for values in by_rank]):
+    as_bytes = [{key: _bytes(value) for key, value in values.items()} for values in by_rank]
+    for name in differences(as_bytes):
         raise AssertionError(explain(name, game))
     (alone,) = run_ranks(_play, *arguments, world=1)
     for name, value in alone.items():
@@ -61,19 +59,16 @@ def check_ranks(
 
 
 def _explain_one(name: str, game: Any, world: int) -> str:
-    parameter = name in dict(game.named_parameters())
-    advice = (
-        "does a loss couple the images of a batch (toolbox.ranks.gather_rows_with_gradient), take the mean "
-        "of some of them "
-        "(toolbox.losses.selected), or draw for them without draw_rows?"
-        if parameter
-        else REDUCE
-    )
-    norm = "; with BatchNorm networks do differ: compare_networks=False" if name.startswith(NETWORKS) else ""
-    return (
-        f"{'parameter' if parameter else 'buffer'} {name!r} differs between {world} processes and one: "
-        f"{advice}{norm}"
-    )
+    kind, advice = "buffer", REDUCE
+    if name in dict(game.named_parameters()):
+        kind = "parameter"
+        advice = (
+            "does a loss couple the images of a batch (toolbox.ranks.gather_rows_with_gradient), take the "
+            "mean of some of them (toolbox.losses.selected), or draw for them without draw_rows?"
+        )
+    if name.startswith(NETWORKS):
+        advice += "; with BatchNorm networks do differ: compare_networks=False"
+    return f"{kind} {name!r} differs between {world} processes and one: {advice}"
 
 
 def _play(
@@ -89,9 +84,8 @@ def _play(
     data = _default_data(game) if make_data is None else make_data()
     own = batch_size // ranks.world()
     entries = iter(StreamSampler(data, batch_size=own, parts=game.repeats))
-    wrappers = PlayerOptimizers(
-        {player: dict(optimizer=dict(type="SGD", lr=_RATE)) for player in game.players}
-    )(game)
+    settings = {player: dict(optimizer=dict(type="SGD", lr=_RATE)) for player in game.players}
+    wrappers = PlayerOptimizers(settings)(game)
     game.prepare(data)
     game.share_start()
     game.train()
@@ -107,7 +101,8 @@ def _default_data(game: Any) -> Any:
 
 
 def _bytes(value: Tensor) -> tuple[Any, ...]:
-    return value.dtype, tuple(value.shape), value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    content = value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    return value.dtype, tuple(value.shape), content
 
 
 def _alike(one: Tensor, other: Tensor | None, tolerance: float) -> bool:

@@ -28,10 +28,9 @@ def check_segmenter(segmenter: Segmenter, image_size: int = 32) -> None:
     name = type(segmenter).__name__
     require(isinstance(segmenter, Segmenter), f"{name} does not inherit toolbox.interfaces.Segmenter")
     parts = list(getattr(segmenter, "part_names", []))
+    named = all(isinstance(part, str) and part for part in parts)
     require(
-        len(parts) >= 2
-        and len(set(parts)) == len(parts)
-        and all(isinstance(part, str) and part for part in parts),
+        named and len(set(parts)) == len(parts) >= 2,
         f"{name}.part_names={parts} must be two or more different names",
     )
     images = random_sample(N, image_size).images

@@ -16,9 +16,8 @@ from toolbox.catalog import near_miss
 from toolbox.runs.files import reason_of, write_whole
 from toolbox.runs.terminal import say
 from toolbox.weights.archive import verify_archive
-from toolbox.weights.errors import WeightsError
+from toolbox.weights.errors import WeightsError, misfits
 from toolbox.weights.reading import read_nested
-from toolbox.weights.strict import misfits
 
 
 class CheckpointError(RuntimeError):

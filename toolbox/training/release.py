@@ -22,7 +22,7 @@ from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.networks import build_networks
 from toolbox.training.game.phases import PlanError
 from toolbox.training.game.state import check_frozen, frozen_fingerprints
-from toolbox.weights.card import card_path, read_card, read_release, write_release
+from toolbox.weights.card import card_path, read_card, read_with_card, write_with_card
 
 KIND = "release"
 _OF_THE_MACHINE = (
@@ -143,7 +143,7 @@ def load_release(path: str | Path) -> ReleasedGame:
         CheckpointError: when the tensors do not fit the card's config, or a frozen network is not the one of
             then.
     """
-    tensors, card = read_release(path)
+    tensors, card = read_with_card(path)
     try:
         model, stored = card["config"]["model"], list(card["networks"])
         game = ReleasedGame(model, stored, int(card["config"].get("seed", 0)), int(card["iteration"]))
@@ -193,7 +193,7 @@ def write_game(
         exported=time.strftime("%Y-%m-%d"),
         config=_for_json(plain, folder),
     )
-    return write_release(
+    return write_with_card(
         out, tensors, card, metadata=dict(toolbox=toolbox.__version__, title=card["title"]), replace=replace
     )
 

@@ -16,7 +16,9 @@ Floats = NDArray[np.float64]
 
 WIDTH, HEIGHT = 560, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 26, 44  # margins of the plotting area
-MAX_POINTS, MAX_LINES, BANDS = 500, 7, 72
+MAX_POINTS = 500  # of a curve
+MAX_LINES = 7  # of a chart
+BANDS = 72  # columns that show the values under the pointer
 SCALE_JUMP = 25.0  # terms whose sizes differ by more than this get charts of their own
 
 
@@ -41,8 +43,7 @@ class Series:
 
 
 def loss_charts(scalars: Sequence[dict[str, Any]]) -> list[Markup]:
-    """A chart for each group of the terms in a run's journal: discriminator side, generator side, the rest by
-    name.
+    """A chart for each group of a run's loss terms: discriminator side, generator side, the rest by name.
 
     Args:
         scalars: records with 'iteration', 'kimg' and '<objective>/<network>' values, in order.
@@ -52,10 +53,9 @@ def loss_charts(scalars: Sequence[dict[str, Any]]) -> list[Markup]:
     charts = []
     for title, group in _groups(scalars, x).items():
         parts = _by_size(group)
-        charts += [
-            line_chart(f"{title} ({i + 1} of {len(parts)})" if len(parts) > 1 else title, part, x, kimg)
-            for i, part in enumerate(parts)
-        ]
+        for i, part in enumerate(parts, start=1):
+            name = f"{title} ({i} of {len(parts)})" if len(parts) > 1 else title
+            charts.append(line_chart(name, part, x, kimg))
     return charts
 
 
@@ -71,9 +71,8 @@ def line_chart(title: str, series: Sequence[Series], x: Floats, kimg: Floats) ->
     smooth = [smoothed(s.y) for s in series]
     frame = _Frame.around(series, smooth, x)
     lines = [_curve(frame, s.x, s.y, f"raw c{i}") for i, s in enumerate(series)]
-    lines += [
-        _curve(frame, s.x, y, f"smooth c{i}") for i, (s, y) in enumerate(zip(series, smooth, strict=True))
-    ]
+    for i, (s, y) in enumerate(zip(series, smooth, strict=True)):
+        lines.append(_curve(frame, s.x, y, f"smooth c{i}"))
     picture = element(
         "svg",
         frame.axes(x, kimg),
@@ -84,19 +83,14 @@ def line_chart(title: str, series: Sequence[Series], x: Floats, kimg: Floats) ->
         aria_label=f"{title}: curves over iterations",
     )
     cut = sum(int((~frame.holds(s.y) & np.isfinite(s.y)).sum()) for s in series)
-    note = (
-        element("p", f"{number(cut)} outlying readings lie beyond the frame.", class_="faint")
-        if cut
-        else None
-    )
-    return element(
-        "figure", element("figcaption", title), picture, _legend(series, smooth), note, class_="chart"
-    )
+    parts = [element("figcaption", title), picture, _legend(series, smooth)]
+    if cut:
+        parts.append(element("p", f"{number(cut)} outlying readings lie beyond the frame.", class_="faint"))
+    return element("figure", *parts, class_="chart")
 
 
 def smoothed(y: Floats) -> Floats:
-    """Centred moving average over a twentieth of the readings; values that are not finite are skipped, and
-    stay so.
+    """Centred moving average over a twentieth of the readings, without those that are not finite.
 
     Args:
         y: (n,). Fewer than 40 readings come back as they are.
@@ -104,16 +98,15 @@ def smoothed(y: Floats) -> Floats:
     width = len(y) // 20
     if width < 2:
         return y
-    window, good = np.ones(2 * (width // 2) + 1), np.isfinite(y)
+    window = np.ones(2 * (width // 2) + 1)
+    good = np.isfinite(y)
     total = np.convolve(np.where(good, y, 0.0), window, mode="same")
     count = np.convolve(good.astype(float), window, mode="same")
     return np.where(good, total / np.maximum(count, 1.0), np.nan)
 
 
 def thinned(x: Floats, y: Floats, points: int = MAX_POINTS) -> tuple[Floats, Floats]:
-    """At most ``points`` of the readings: the lowest and the highest of each stretch, so that no peak is
-    lost.
-    """
+    """At most ``points`` of the readings: the lowest and the highest of each stretch, so no peak is lost."""
     if len(x) <= points:
         return x, y
     kept: list[int] = []
@@ -169,17 +162,13 @@ class _Frame:
 
     def axes(self, x: Floats, kimg: Floats) -> Markup:
         """Horizontal rules with their values; iterations, and thousands of images under them."""
-        rules = [
-            [
-                element(
-                    "line", x1=LEFT, x2=WIDTH - RIGHT, y1=_r(self.py(y)), y2=_r(self.py(y)), class_="rule"
-                ),
-                element(
-                    "text", _short(y), x=LEFT - 8, y=_r(self.py(y) + 3.5), class_="tick", text_anchor="end"
-                ),
+        rules = []
+        for value in nice_ticks(self.y0, self.y1):
+            height, text_height = _r(self.py(value)), _r(self.py(value) + 3.5)
+            rules += [
+                element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=height, y2=height, class_="rule"),
+                element("text", _short(value), x=LEFT - 8, y=text_height, class_="tick", text_anchor="end"),
             ]
-            for y in nice_ticks(self.y0, self.y1)
-        ]
         known = np.isfinite(kimg)
         ticks = []
         for value in nice_ticks(self.x0, self.x1):
@@ -187,9 +176,8 @@ class _Frame:
             ticks.append(element("text", _short(value), y=HEIGHT - BOTTOM + 17, class_="tick", **at))
             if known.any():
                 shown = float(np.interp(value, x[known], kimg[known]))
-                ticks.append(
-                    element("text", _short(shown), y=HEIGHT - BOTTOM + 31, class_="tick faint", **at)
-                )
+                below = element("text", _short(shown), y=HEIGHT - BOTTOM + 31, class_="tick faint", **at)
+                ticks.append(below)
         names = [element("text", "iteration", x=2, y=HEIGHT - BOTTOM + 17, class_="tick")]
         if known.any():
             names.append(element("text", "kimg", x=2, y=HEIGHT - BOTTOM + 31, class_="tick faint"))
@@ -211,11 +199,8 @@ def _curve(frame: _Frame, x: Floats, y: Floats, kind: str) -> Markup:
 
 def _dots(points: Sequence[tuple[float, float]], kind: str) -> Markup:
     """Dots, for a curve too short to be a line."""
-    return element(
-        "g",
-        [element("circle", cx=_r(px), cy=_r(py), r=3) for px, py in points if math.isfinite(py)],
-        class_=kind.replace("raw", "dot").replace("smooth", "dot"),
-    )
+    dots = [element("circle", cx=_r(px), cy=_r(py), r=3) for px, py in points if math.isfinite(py)]
+    return element("g", dots, class_=kind.replace("raw", "dot").replace("smooth", "dot"))
 
 
 def _bands(
@@ -225,13 +210,11 @@ def _bands(
     at = x[np.unique(np.linspace(0, len(x) - 1, BANDS).round().astype(int))]
     middles = (at[1:] + at[:-1]) / 2
     starts, ends = np.append(frame.x0, middles), np.append(middles, frame.x1)
-    return element(
-        "g",
-        [
-            _band(frame, series, smooth, float(value), float(a), float(b), _kimg_at(value, x, kimg))
-            for value, a, b in zip(at, starts, ends, strict=True)
-        ],
-    )
+    bands = [
+        _band(frame, series, smooth, float(value), float(start), float(end), _value_at(value, x, kimg))
+        for value, start, end in zip(at, starts, ends, strict=True)
+    ]
+    return element("g", bands)
 
 
 def _band(
@@ -243,12 +226,16 @@ def _band(
     end: float,
     kimg: float,
 ) -> Markup:
-    left, right, middle = frame.px(start), frame.px(end), _r(frame.px(value))
-    where = f"iteration {number(value)}" + (f", {number(round(kimg, 1))} kimg" if math.isfinite(kimg) else "")
-    found = [
-        (i, s.name, _value_at(value, s.x, y)) for i, (s, y) in enumerate(zip(series, smooth, strict=True))
-    ]
-    found = [(i, name, y) for i, name, y in found if math.isfinite(y)]
+    left, right = frame.px(start), frame.px(end)
+    middle = _r(frame.px(value))
+    where = f"iteration {number(value)}"
+    if math.isfinite(kimg):
+        where += f", {number(round(kimg, 1))} kimg"
+    found = []
+    for i, (s, curve) in enumerate(zip(series, smooth, strict=True)):
+        y = _value_at(value, s.x, curve)
+        if math.isfinite(y):
+            found.append((i, s.name, y))
     words = [element("tspan", f" \u00a0{_short(y)}", class_=f"t{i}") for i, _, y in found]
     dots = [element("circle", cx=middle, cy=_r(frame.py(y)), r=2.6, class_=f"d{i}") for i, _, y in found]
     readout = element(
@@ -258,13 +245,10 @@ def _band(
         element("text", where, words, x=WIDTH - RIGHT, y=TOP - 10, text_anchor="end"),
         class_="read",
     )
-    return element(
-        "g",
-        element("title", "\n".join([where, *(f"{name}: {number(y)}" for _, name, y in found)])),
-        element("rect", x=_r(left), y=TOP, width=_r(max(right - left, 0.5)), height=HEIGHT - TOP - BOTTOM),
-        readout,
-        class_="band",
-    )
+    lines = [where, *(f"{name}: {number(y)}" for _, name, y in found)]
+    width = _r(max(right - left, 0.5))
+    rect = element("rect", x=_r(left), y=TOP, width=width, height=HEIGHT - TOP - BOTTOM)
+    return element("g", element("title", "\n".join(lines)), rect, readout, class_="band")
 
 
 def _legend(series: Sequence[Series], smooth: Sequence[Floats]) -> Markup:
@@ -279,9 +263,8 @@ def _legend(series: Sequence[Series], smooth: Sequence[Floats]) -> Markup:
 
 
 def _groups(scalars: Sequence[dict[str, Any]], x: Floats) -> dict[str, list[Series]]:
-    names = list(
-        dict.fromkeys(key for record in scalars for key in record if key not in ("iteration", "kimg"))
-    )
+    keys = dict.fromkeys(key for record in scalars for key in record)  # a set in order
+    names = [key for key in keys if key not in ("iteration", "kimg")]
     groups: dict[str, list[Series]] = {}
     for name in names:
         rows = [i for i, record in enumerate(scalars) if _is_number(record.get(name))]
@@ -310,27 +293,18 @@ def _by_size(group: list[Series]) -> list[list[Series]]:
     """Charts of at most seven lines whose sizes can share an axis, larger terms first."""
     charts: list[list[Series]] = []
     for series in sorted(group, key=lambda s: -s.size):
-        last = charts[-1] if charts else None
-        if (
-            last is None
-            or len(last) >= MAX_LINES
-            or (series.size > 0 and last[0].size > SCALE_JUMP * series.size)
-        ):
+        last = charts[-1] if charts else []
+        small = bool(last) and series.size > 0 and last[0].size > SCALE_JUMP * series.size
+        if not last or len(last) >= MAX_LINES or small:
             charts.append([series])
         else:
             last.append(series)
-    order = {
-        id(series): place for place, series in enumerate(group)
-    }  # so that a term has one colour on both sides
+    order = {id(series): place for place, series in enumerate(group)}  # one colour a term on both sides
     return [sorted(chart, key=lambda s: order[id(s)]) for chart in charts]
 
 
 def _value_at(value: float, x: Floats, y: Floats) -> float:
     return float(y[np.abs(x - value).argmin()]) if len(x) else math.nan
-
-
-def _kimg_at(value: float, x: Floats, kimg: Floats) -> float:
-    return _value_at(value, x, kimg)
 
 
 def _is_number(value: Any) -> bool:
@@ -342,7 +316,9 @@ def _float(value: Any) -> float:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.3g}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.3g}"
 
 
 def _r(value: Any) -> str:

@@ -17,7 +17,8 @@ _THUMBNAIL = (200, 160)  # pixels of the strip's little pictures
 
 def picture(figure: Figure, notes: list[str]) -> Markup | None:
     """A figure with its caption; None, and a note, where the file is not a whole PNG."""
-    return _figure(figure, size) if (size := _size(figure.path, notes)) else None
+    size = _size(figure.path, notes)
+    return _figure(figure, size) if size else None
 
 
 def film(figures: Sequence[Figure], notes: list[str]) -> Markup:
@@ -26,37 +27,25 @@ def film(figures: Sequence[Figure], notes: list[str]) -> Markup:
     if not readable:
         return element("p", "None of the sample grids could be read.", class_="faint")
     last = len(readable) - 1
-    choices = [
-        element(
-            "input",
-            type="radio",
-            name_="grid",
-            id=f"grid{i}",
-            checked=i == last or None,
-            aria_label=_when(figure),
-        )
-        for i, (figure, _) in enumerate(readable)
-    ]
+    choices, thumbnails = [], []
+    for i, (figure, _) in enumerate(readable):
+        when = _when(figure)
+        name = f"grid{i}"
+        button = element("input", type="radio", name_="grid", id=name, checked=i == last, aria_label=when)
+        choices.append(button)
+        small = element("img", src=_data_uri(_thumbnail(figure.path)), alt="")
+        thumbnails.append(element("label", small, when, for_=name))
     stage = element("div", [_figure(figure, size) for figure, size in readable], class_="stage")
-    thumbs = [
-        element(
-            "label",
-            element("img", src=_data_uri(_thumbnail(figure.path)), alt=""),
-            _when(figure),
-            for_=f"grid{i}",
-        )
-        for i, (figure, _) in enumerate(readable)
-    ]
-    return element(
-        "div", choices, stage, element("div", thumbs, class_="strip") if last else None, class_="film"
-    )
+    strip = element("div", thumbnails, class_="strip") if last else None
+    return element("div", choices, stage, strip, class_="film")
 
 
 def film_rules(n: int) -> str:
     """CSS of a film of up to n grids: the chosen radio button shows its grid, so that no script is needed."""
     rules = []
     for i in range(n):
-        stage, thumb = (f"#grid{i}:checked ~ .{part} > :nth-child({i + 1})" for part in ("stage", "strip"))
+        stage = f"#grid{i}:checked ~ .stage > :nth-child({i + 1})"
+        thumb = f"#grid{i}:checked ~ .strip > :nth-child({i + 1})"
         rules += [
             f"{stage} {{ display: block }}",
             f"{thumb} {{ color: var(--ink) }}",
@@ -67,9 +56,9 @@ def film_rules(n: int) -> str:
 
 def _figure(figure: Figure, size: tuple[int, int]) -> Markup:
     caption = figure.caption or _when(figure)
-    image = element(
-        "img", src=_data_uri(figure.path.read_bytes()), alt=caption, width=size[0], height=size[1]
-    )
+    width, height = size
+    data = _data_uri(figure.path.read_bytes())
+    image = element("img", src=data, alt=caption, width=width, height=height)
     return element("figure", image, element("figcaption", caption))
 
 
@@ -89,14 +78,11 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
 
 
 def _thumbnail(path: Path) -> bytes:
-    """PNG of the upper right part, beside the names of the rows: its single pictures are large enough to be
-    seen.
-    """
+    """PNG of the upper right part, right of the rows' names, whose pictures are large enough to be seen."""
+    width, height = _THUMBNAIL
     with Image.open(path) as image:
-        side = min(image.width, image.height, 2 * _THUMBNAIL[0])
-        part = image.convert("RGB").crop(
-            (image.width - side, 0, image.width, side * _THUMBNAIL[1] // _THUMBNAIL[0])
-        )
+        side = min(image.width, image.height, 2 * width)
+        part = image.convert("RGB").crop((image.width - side, 0, image.width, side * height // width))
     part.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     part.save(buffer, format="PNG")

@@ -1,4 +1,4 @@
-"""Pictures of many images: grids with names, interpolations, sheets with a caption under each image."""
+"""Grids of images, with names of rows and columns."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from toolbox.runs.files import write_whole
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
 
-PAPER, INK, FAINT = (255, 255, 255), (38, 38, 42), (112, 112, 120)
-GAP, MARGIN, TEXT_SIZE, WIDEST_NAME = 2, 10, 15, 320
-TARGET_TILE, WIDEST = (
-    96,
-    2400,
-)  # pixels: how large a small image is shown, and how wide a grid may become by enlarging
+PAPER = (255, 255, 255)
+INK = (38, 38, 42)
+FAINT = (112, 112, 120)
+# pixels
+GAP = 2
+MARGIN = 10
+TEXT_SIZE = 15
+WIDEST_NAME = 320
+TARGET_TILE = 96  # how large a small image is shown
+WIDEST = 2400  # how wide a grid may become by enlarging
 
 
 def image_grid(
@@ -31,7 +35,6 @@ def image_grid(
     column_names: Sequence[str] | None = None,
     scale: int | None = None,
     title: str | None = None,
-    end_names: Sequence[str] | None = None,
 ) -> Picture:
     """Images side by side on white, filled row by row.
 
@@ -43,7 +46,6 @@ def image_grid(
         scale: enlargement, nearest neighbour (pixels stay visible); None: 1 to 4, for tiles of about 96
             pixels.
         title: a line above all.
-        end_names: texts at the right of the rows.
 
     Returns:
         uint8 (H', W', 3) RGB.
@@ -54,13 +56,9 @@ def image_grid(
     tiles = _tiles(images, columns, scale)
     columns = min(columns, len(tiles))
     n_rows = -(-len(tiles) // columns)
-    for name, names, expected in (
-        ("row_names", row_names, n_rows),
-        ("end_names", end_names, n_rows),
-        ("column_names", column_names, columns),
-    ):
-        _check_names(name, names, expected)
-    return _Sheet(tiles, columns, row_names, column_names, end_names, title).draw()
+    _check_names("row_names", row_names, n_rows)
+    _check_names("column_names", column_names, columns)
+    return _Sheet(tiles, columns, row_names or (), column_names or (), title).draw()
 
 
 def save_grid(
@@ -76,55 +74,6 @@ def save_grid(
     return save_picture(image_grid(images, columns, row_names, column_names, scale, title), path)
 
 
-def interpolation_strip(
-    strips: Tensor,
-    path: str | Path | None = None,
-    start_names: Sequence[str] | None = None,
-    end_names: Sequence[str] | None = None,
-    scale: int | None = None,
-    title: str | None = None,
-) -> Picture:
-    """One row for each interpolation, named at both ends.
-
-    Args:
-        strips: (R, S, 3, H, W), or (S, 3, H, W) for a single one: S images from start to end.
-        path: PNG to write, if any.
-    """
-    if strips.ndim == 4:
-        strips = strips[None]
-    if strips.ndim != 5:
-        raise ValueError(f"strips has shape {tuple(strips.shape)}: expected (R, S, 3, H, W), S images a row")
-    picture = image_grid(strips.flatten(0, 1), strips.shape[1], start_names, None, scale, title, end_names)
-    if path is not None:
-        save_picture(picture, path)
-    return picture
-
-
-def labelled_sheet(
-    images: Tensor,
-    captions: Sequence[str],
-    path: str | Path | None = None,
-    columns: int = 8,
-    scale: int | None = None,
-    title: str | None = None,
-) -> Picture:
-    """A grid with a caption under each image (cut to its width).
-
-    Args:
-        images: (N, 3, H, W) in [-1, 1].
-        captions: N texts.
-        path: PNG to write, if any.
-    """
-    tiles = _tiles(images, columns, scale)
-    _check_names("captions", captions, len(tiles))
-    font = _font(TEXT_SIZE - 2)
-    labelled = np.stack([_with_caption(tile, text, font) for tile, text in zip(tiles, captions, strict=True)])
-    picture = _Sheet(labelled, min(columns, len(tiles)), None, None, None, title, gap=6).draw()
-    if path is not None:
-        save_picture(picture, path)
-    return picture
-
-
 def save_picture(picture: Picture, path: str | Path) -> Path:
     """Write a uint8 (H, W, 3) picture as PNG, whole or not at all; folders are made. Returns the path."""
     write_whole(path, lambda file: Image.fromarray(picture).save(file, format="PNG", optimize=True))
@@ -138,30 +87,26 @@ class _Sheet:
         self,
         tiles: Picture,
         columns: int,
-        row_names: Sequence[str] | None,
-        column_names: Sequence[str] | None,
-        end_names: Sequence[str] | None,
+        row_names: Sequence[str],
+        column_names: Sequence[str],
         title: str | None,
-        gap: int = GAP,
     ) -> None:
-        self.tiles, self.columns, self.title = tiles, columns, title
+        self.tiles = tiles
+        self.columns = columns
+        self.title = title
         self.column_names = column_names
         self.rows = -(-len(tiles) // columns)
-        self.pitch_y, self.pitch_x = tiles.shape[1] + gap, tiles.shape[2] + gap
-        self.font, self.title_font = _font(TEXT_SIZE), _font(TEXT_SIZE + 4)
-        self.row_names, self.end_names = self._shortened(row_names), self._shortened(end_names)
-        self.left, self.right = self._side(self.row_names), self._side(self.end_names)
+        self.pitch_y = tiles.shape[1] + GAP
+        self.pitch_x = tiles.shape[2] + GAP
+        self.font = _font(TEXT_SIZE)
+        self.title_font = _font(TEXT_SIZE + 4)
+        self.row_names = [_cut(str(name), self.font, WIDEST_NAME) for name in row_names]
+        widest = max((self.font.getlength(name) for name in self.row_names), default=0)
+        self.left = MARGIN + (int(widest) + 10 if widest else 0)
         self.top = MARGIN + (TEXT_SIZE + 18 if title else 0) + (TEXT_SIZE + 8 if column_names else 0)
 
-    def _shortened(self, names: Sequence[str] | None) -> list[str]:
-        return [_cut(str(name), self.font, WIDEST_NAME) for name in names or ()]
-
-    def _side(self, names: Sequence[str]) -> int:
-        widest = max((self.font.getlength(name) for name in names), default=0)
-        return MARGIN + (int(widest) + 10 if widest else 0)
-
     def draw(self) -> Picture:
-        width = self.left + self.columns * self.pitch_x + self.right
+        width = self.left + self.columns * self.pitch_x + MARGIN
         if self.title:
             width = max(width, int(self.title_font.getlength(self.title)) + 2 * MARGIN)
         sheet = Image.new("RGB", (width, self.top + self.rows * self.pitch_y + MARGIN), PAPER)
@@ -176,14 +121,10 @@ class _Sheet:
     def _write(self, pen: ImageDraw.ImageDraw) -> None:
         if self.title:
             pen.text((MARGIN, MARGIN), self.title, INK, self.title_font)
-        for row in range(self.rows):
+        for row, name in enumerate(self.row_names):
             middle = self.top + row * self.pitch_y + (self.pitch_y - GAP) // 2
-            if self.row_names:
-                pen.text((self.left - 10, middle), self.row_names[row], INK, self.font, anchor="rm")
-            if self.end_names:
-                x = self._corner(row, self.columns)[0] + 8
-                pen.text((x, middle), self.end_names[row], INK, self.font, anchor="lm")
-        for column, name in enumerate(self.column_names or ()):
+            pen.text((self.left - 10, middle), name, INK, self.font, anchor="rm")
+        for column, name in enumerate(self.column_names):
             x = self.left + column * self.pitch_x + (self.pitch_x - GAP) // 2
             pen.text((x, self.top - 6), _cut(name, self.font, self.pitch_x), FAINT, self.font, anchor="ms")
 
@@ -204,14 +145,6 @@ def _tiles(images: Tensor, columns: int, scale: int | None) -> Picture:
 def _fitting_scale(height: int, width: int, columns: int) -> int:
     wanted = round(TARGET_TILE / max(height, 1))
     return max(1, min(wanted, 4, WIDEST // (width * columns)))
-
-
-def _with_caption(tile: Picture, text: str, font: Any) -> Picture:
-    strip = Image.new("RGB", (tile.shape[1], TEXT_SIZE + 8), PAPER)
-    ImageDraw.Draw(strip).text(
-        (tile.shape[1] // 2, 3), _cut(text, font, tile.shape[1]), INK, font, anchor="ma"
-    )
-    return np.concatenate([tile, np.array(strip)])
 
 
 def _cut(text: str, font: Any, width: int) -> str:

@@ -27,9 +27,8 @@ def element(name: str, *children: Any, **attributes: Any) -> Markup:
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _VOID and not children:
-        return Markup(
-            f"<{name}{written}>" if name in ("br", "hr", "img", "input", "meta") else f"<{name}{written}/>"
-        )
+        end = "" if name in ("br", "hr", "img", "input", "meta") else "/"  # of SVG they must be closed
+        return Markup(f"<{name}{written}{end}>")
     return Markup(f"<{name}{written}>{join(children)}</{name}>")
 
 
@@ -49,7 +48,9 @@ def number(value: Any, digits: int = 4) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return "not a number" if math.isnan(value) else "infinite" if value > 0 else "-infinite"
+        if math.isnan(value):
+            return "not a number"
+        return "infinite" if value > 0 else "-infinite"
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     if 1e-5 <= abs(value) < 10**digits:

@@ -1,6 +1,4 @@
-"""The frame of every report: one HTML file that holds its own style and pictures and asks the network for
-nothing.
-"""
+"""The frame of every report: one HTML file with its style and pictures, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -20,13 +18,15 @@ def page(
     """A whole HTML page: contents at the side, header, what must be read first, sections, footer.
 
     Args:
-        header: from :func:`page_header`. sections: (title, name, content), in order. title: of the window.
-        banner: what the page must be read with. style: CSS beyond that of all reports.
+        header: from :func:`page_header`.
+        sections: (title, name, content), in order.
+        title: of the window.
+        banner: what the page must be read with.
+        style: CSS beyond that of all reports.
     """
     parts = (element("section", element("h2", words), content, id=name) for words, name, content in sections)
-    body = element(
-        "div", _contents(sections), header, banner, element("main", *parts), _footer(), class_="frame"
-    )
+    main = element("main", *parts)
+    body = element("div", _contents(sections), header, banner, main, _footer(), class_="frame")
     sheet = files("toolbox.visual").joinpath("report.css").read_text(encoding="utf-8") + style
     head = element(
         "head",
@@ -39,29 +39,26 @@ def page(
     return "<!DOCTYPE html>\n" + element("html", head, element("body", body), lang="en") + "\n"
 
 
-def page_header(kind: str, title: str, where: object, facts: Mapping[str, str | None]) -> Markup:
-    """What the page is of, where that lies, and the facts that have a value."""
+def page_header(kind: str, title: str, where: object, properties: Mapping[str, str | None]) -> Markup:
+    """What the page is of, where that lies, and the properties that have a value."""
     listed = [
-        element("div", element("dt", name), element("dd", value)) for name, value in facts.items() if value
+        element("div", element("dt", name), element("dd", value))
+        for name, value in properties.items()
+        if value
     ]
     return element(
         "header",
         element("p", kind, class_="kind"),
         element("h1", title),
         element("p", element("code", str(where)), class_="faint"),
-        element("dl", listed, class_="facts"),
+        element("dl", listed, class_="properties"),
     )
 
 
 def page_banner(heading: str, notices: Sequence[str]) -> Markup:
     """A box of sentences that the page must be read with."""
-    return element(
-        "div",
-        element("strong", heading),
-        [element("p", notice) for notice in notices],
-        class_="banner",
-        role="note",
-    )
+    paragraphs = [element("p", notice) for notice in notices]
+    return element("div", element("strong", heading), paragraphs, class_="banner", role="note")
 
 
 def _contents(sections: Sequence[Section]) -> Markup:

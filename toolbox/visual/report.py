@@ -13,7 +13,7 @@ from toolbox.visual.markup import Markup, element, join, number
 from toolbox.visual.page import page, page_banner, page_header
 from toolbox.visual.results import NOT_COMPARABLE, results
 from toolbox.visual.run_folder import RunFolder, read_run_folder
-from toolbox.visual.tables import data_table, facts_table, missing
+from toolbox.visual.tables import data_table, missing, properties_table
 
 _MAX_FRAMES = 10
 
@@ -22,8 +22,7 @@ def write_report(run_folder: str | Path) -> Path:
     """Write ``report.html`` into a run's folder, finished or not, from what lies there.
 
     Read are config.py, environment.json, scalars.jsonl, metrics.jsonl, samples/iter_*.png, pictures/*.png
-    with captions.json, tables/*.json and stages/*. What is missing or torn is left out, with a word in the
-    report.
+    with captions.json, tables/*.json and stages/*. The report leaves out what is missing or torn, saying so.
 
     Args:
         run_folder: the run's folder.
@@ -42,35 +41,44 @@ def write_report(run_folder: str | Path) -> Path:
 
 def report_html(run: RunFolder) -> str:
     """The whole page."""
-    sections = [
-        (title, name, content) for title, name, make in _SECTIONS if (content := make(run)) is not None
-    ]
+    made = [(title, name, make(run)) for title, name, make in _SECTIONS]
+    sections = [(title, name, content) for title, name, content in made if content is not None]
     return page(_header(run), sections, run.title, _banner(run), film_rules(_MAX_FRAMES))
 
 
 def _header(run: RunFolder) -> Markup:
-    return page_header("Training run", run.title, run.path, _facts(run))
-
-
-def _facts(run: RunFolder) -> dict[str, str | None]:
-    done, wanted, data = run.iterations, run.max_iterations, run.data
-    kimg = next((r["kimg"] for r in reversed(run.scalars) if isinstance(r.get("kimg"), (int, float))), None)
-    return {
+    seed = run.environment.get("seed")
+    properties = {
         "State": "finished" if run.finished else "running, or interrupted",
-        "Iterations": None if done is None else number(done) + (f" of {number(wanted)}" if wanted else ""),
-        "Real images shown": None if kimg is None else f"{number(round(float(kimg), 1))} thousand",
-        "Data": data.get("title"),
-        "Images": _count(data),
-        "Seed": None if "seed" not in run.environment else str(run.environment["seed"]),
+        "Iterations": _iterations(run),
+        "Real images shown": _shown(run),
+        "Data": run.data.get("title"),
+        "Images": _count(run.data),
+        "Seed": str(seed) if "seed" in run.environment else None,
         "Started": run.environment.get("started"),
     }
+    return page_header("Training run", run.title, run.path, properties)
+
+
+def _iterations(run: RunFolder) -> str | None:
+    if run.iterations is None:
+        return None
+    done = number(run.iterations)
+    return f"{done} of {number(run.max_iterations)}" if run.max_iterations else done
+
+
+def _shown(run: RunFolder) -> str | None:
+    for record in reversed(run.scalars):
+        if isinstance(record.get("kimg"), (int, float)):
+            return f"{number(round(float(record['kimg']), 1))} thousand"
+    return None
 
 
 def _count(data: dict[str, Any]) -> str | None:
     n, labelled = data.get("n"), data.get("labelled")
     if n is None:
         return None
-    return number(n) + (f", {number(labelled)} labelled" if labelled is not None and labelled != n else "")
+    return number(n) if labelled in (None, n) else f"{number(n)}, {number(labelled)} labelled"
 
 
 def _banner(run: RunFolder) -> Markup | None:
@@ -83,13 +91,10 @@ def _samples(run: RunFolder) -> Markup:
     if not run.samples:
         return missing("No sample grids yet: they are drawn into samples/ while the run goes on.")
     shown = _spread(run.samples, _MAX_FRAMES)
-    words = element(
-        "p",
-        "The same latents in every grid; one row a class where there are classes. "
-        + ("Choose an earlier grid below." if len(shown) > 1 else ""),
-        class_="faint small",
-    )
-    return join([words, film(shown, run.notes)])
+    words = "The same latents in every grid; one row a class where there are classes. "
+    if len(shown) > 1:
+        words += "Choose an earlier grid below."
+    return join([element("p", words, class_="faint small"), film(shown, run.notes)])
 
 
 def _pictures(run: RunFolder) -> Markup | None:
@@ -118,33 +123,32 @@ def _charts(run: RunFolder) -> Markup:
 def _stage_line(stage: RunFolder) -> Markup | None:
     if stage.iterations is None:
         return None
-    return element(
-        "p", f"{number(stage.iterations)} iterations, played before the main game.", class_="faint small"
-    )
+    words = f"{number(stage.iterations)} iterations, played before the main game."
+    return element("p", words, class_="faint small")
 
 
 def _config(run: RunFolder) -> Markup:
     if not run.config:
         return missing("config.py is missing from the folder.")
     lines = run.config.count("\n") + 1
-    return element(
-        "details",
-        element("summary", f"The resolved config, {number(lines)} lines"),
-        element("pre", element("code", run.config)),
-    )
+    summary = f"The resolved config, {number(lines)} lines"
+    return element("details", element("summary", summary), element("pre", element("code", run.config)))
 
 
 def _environment(run: RunFolder) -> Markup:
     if not run.environment:
         return missing("environment.json is missing from the folder, or could not be read.")
-    facts = {key: value for key, value in run.environment.items() if key not in ("data", "starts")}
+    machine = {key: value for key, value in run.environment.items() if key not in ("data", "starts")}
     starts = run.environment.get("starts")
     if isinstance(starts, list) and len(starts) > 1:
-        facts["starts"] = len(starts)
+        machine["starts"] = len(starts)
     data = {"images" if key == "n" else key: value for key, value in run.data.items()}
     if data.get("notices") == [data.get("notice")]:
         del data["notices"]
-    return join([facts_table("Machine and code", facts), facts_table("Data", data) if data else None])
+    tables = [properties_table("Machine and code", machine)]
+    if data:
+        tables.append(properties_table("Data", data))
+    return join(tables)
 
 
 def _notes(run: RunFolder) -> Markup | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from toolbox.visual.markup import Markup, element, join, number
 from toolbox.visual.run_folder import RunFolder, Table
-from toolbox.visual.tables import data_table, facts_table, missing, spoken, words
+from toolbox.visual.tables import data_table, missing, properties_table, spoken, words
 
 NOT_COMPARABLE = "Embedded data: not comparable with published numbers"
 _TITLES = {"is": "Inception score"}
@@ -14,32 +15,25 @@ _SHOWN_APART = ("metric", "value", "classes", "versions", "notice")  # of a reco
 
 
 def results(run: RunFolder) -> Markup:
-    """The section of results: the latest value of each metric, its protocol, earlier values, values
-    by class.
-    """
+    """The section of results: the latest value of each metric, its protocol, earlier ones, those by class."""
     if not run.metrics:
         return missing("No metrics yet: they are measured at the end of a run, and kept in metrics.jsonl.")
     latest = {str(record["metric"]): record for record in run.metrics}
-    cards = [
-        _card(f"{name}.{key}" if key else name, key, value, record)
-        for name, record in latest.items()
-        for key, value in _main_values(record).items()
-    ]
-    return join(
-        [
-            element("div", cards, class_="cards"),
-            _note_on_data(run),
-            _history(run),
-            *(_by_class(run, name, record) for name, record in latest.items()),
-            _protocols(latest),
-        ]
-    )
+    cards = []
+    for name, record in latest.items():
+        for key, value in _main_values(record).items():
+            cards.append(_card(f"{name}.{key}" if key else name, key, value, record))
+    by_class = [_by_class(run, name, record) for name, record in latest.items()]
+    shown = element("div", cards, class_="cards")
+    return join([shown, _note_on_data(run), _history(run), *by_class, _protocols(latest)])
 
 
 def _main_values(record: dict[str, Any]) -> dict[str, Any]:
     """The metric's own number under ''; where it has none, all of them by name."""
     values = _values(record)
-    return {"": record.get("value", values.get(""))} if "" in values or not values else values
+    if values and "" not in values:
+        return values
+    return {"": record.get("value", values.get(""))}
 
 
 def _values(record: dict[str, Any]) -> dict[str, Any]:
@@ -70,11 +64,8 @@ def _card(name: str, key: str, value: Any, record: dict[str, Any]) -> Markup:
 def _note_on_data(run: RunFolder) -> Markup | None:
     if not run.embedded:
         return None
-    return element(
-        "p",
-        f"{NOT_COMPARABLE}. Two runs on it can be compared where data and protocol are the same.",
-        class_="faint small",
-    )
+    words = f"{NOT_COMPARABLE}. Two runs on it can be compared where data and protocol are the same."
+    return element("p", words, class_="faint small")
 
 
 def _history(run: RunFolder) -> Markup | None:
@@ -104,32 +95,33 @@ def _by_class(run: RunFolder, name: str, record: dict[str, Any]) -> Markup | Non
         return None
     known = run.data.get("classes")
     names = {str(i): text for i, text in enumerate(known)} if isinstance(known, list) else {}
-    keys = list(dict.fromkeys(key for values in classes.values() for key in values))
-    rows = [
-        [names.get(label, label), *(values.get(key) for key in keys)] for label, values in classes.items()
-    ]
+    keys = _keys(classes.values())
+    rows = [[names.get(label, label), *map(values.get, keys)] for label, values in classes.items()]
     table = data_table(Table("", ["Class", *(spoken(key) for key in keys)], rows))
     return element("details", element("summary", f"{name} by class"), table)
 
 
 def _protocols(latest: dict[str, dict[str, Any]]) -> Markup:
     """Everything that was recorded with the latest values, to trust or repeat them."""
-    records = {
-        name: {**record, "values": {key or "value": value for key, value in _values(record).items()}}
-        for name, record in latest.items()
-    }
-    keys = list(
-        dict.fromkeys(key for record in records.values() for key in record if key not in _SHOWN_APART)
-    )
-    own = [
-        key
-        for key in keys
-        if key == "values" or len({words(record.get(key)) for record in records.values()}) > 1
-    ]
-    rows = [[name, *(record.get(key) for key in own)] for name, record in records.items()]
-    table = data_table(Table("", ["Metric", *(spoken(key) for key in own)], rows))
-    first = next(iter(records.values()))
-    common = facts_table(
-        "The same for all of them", {key: words(first.get(key)) for key in keys if key not in own}
-    )
-    return element("details", element("summary", "Full names and protocols"), table, common)
+    records = {}
+    for name, record in latest.items():
+        values = {key or "value": value for key, value in _values(record).items()}
+        records[name] = {**record, "values": values}
+    own, common = [], {}
+    for key in _keys(records.values()):
+        told = [words(record.get(key)) for record in records.values()]
+        if key in _SHOWN_APART:
+            continue
+        if key == "values" or len(set(told)) > 1:
+            own.append(key)
+        else:
+            common[key] = told[0]
+    rows = [[name, *map(record.get, own)] for name, record in records.items()]
+    table = data_table(Table("", ["Metric", *map(spoken, own)], rows))
+    shared = properties_table("The same for all of them", common)
+    return element("details", element("summary", "Full names and protocols"), table, shared)
+
+
+def _keys(records: Iterable[dict[str, Any]]) -> list[str]:
+    """All keys of some records, in the order in which they first come."""
+    return list(dict.fromkeys(key for record in records for key in record))

@@ -79,18 +79,17 @@ class RunFolder:
     @property
     def notices(self) -> list[str]:
         """Sentences the run must be read with (stand-ins for data or weights)."""
-        found = [
-            self.data.get("notice"),
-            *_as_list(self.data.get("notices")),
-            *(r.get("notice") for r in self.metrics),
-        ]
+        found = [self.data.get("notice"), *_as_list(self.data.get("notices"))]
+        found += [record.get("notice") for record in self.metrics]
         return list(dict.fromkeys(str(notice) for notice in found if notice))
 
     @property
     def iterations(self) -> int | None:
         """How far training has come: to its end, else to the last iteration that was logged."""
         logged = [int(record["iteration"]) for record in self.scalars]
-        return max([*logged, *([self.done] if self.done else [])], default=None)
+        if self.done:
+            logged.append(self.done)
+        return max(logged, default=None)
 
     @property
     def max_iterations(self) -> int | None:
@@ -122,15 +121,11 @@ def read_run_folder(path: str | Path) -> RunFolder:
     run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
     run.samples = _read_samples(path / "samples")
     run.pictures = _read_pictures(run)
-    run.tables = [
-        table
-        for file in sorted((path / "tables").glob("*.json"))
-        if (table := _try(run, file, _table, None)) is not None
-    ]
+    tables = [_try(run, file, _table, None) for file in sorted((path / "tables").glob("*.json"))]
+    run.tables = [table for table in tables if table is not None]
     run.done = _try(run, path / "done.json", lambda file: int(_json_object(file)["iterations"]), None)
-    run.stages = {
-        stage.name: read_run_folder(stage) for stage in sorted((path / "stages").glob("*")) if stage.is_dir()
-    }
+    stages = [stage for stage in sorted((path / "stages").glob("*")) if stage.is_dir()]
+    run.stages = {stage.name: read_run_folder(stage) for stage in stages}
     return run
 
 
@@ -162,10 +157,9 @@ def _json_lines(run: RunFolder, name: str) -> list[dict[str, Any]]:
     """Records of a .jsonl file. Torn lines (a killed run leaves one) are counted in a note."""
     lines = [line for line in _try(run, run.path / name, _text, "").splitlines() if line.strip()]
     records = [record for line in lines if isinstance(record := _json_or_none(line), dict)]
-    if len(records) < len(lines):
-        run.notes.append(
-            f"{name}: {len(lines) - len(records)} of {len(lines)} lines could not be read; left out."
-        )
+    torn = len(lines) - len(records)
+    if torn:
+        run.notes.append(f"{name}: {torn} of {len(lines)} lines could not be read; left out.")
     return records
 
 
@@ -181,11 +175,11 @@ def _has_iteration(record: dict[str, Any]) -> bool:
 
 
 def _read_samples(folder: Path) -> list[Figure]:
-    found = [
-        Figure(file, iteration=int(number))
-        for file in folder.glob("iter_*.png")
-        if (number := file.stem.removeprefix("iter_")).isdigit()
-    ]
+    found = []
+    for file in folder.glob("iter_*.png"):
+        number = file.stem.removeprefix("iter_")
+        if number.isdigit():
+            found.append(Figure(file, iteration=int(number)))
     return sorted(found, key=lambda figure: figure.iteration or 0)
 
 
@@ -222,13 +216,12 @@ def _config_value(config: str, name: str) -> Any:
         statements = ast.parse(config).body
     except (SyntaxError, ValueError):
         return None
+    given: list[tuple[str | None, ast.expr]] = []
     for statement in statements:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            target, value = statement.targets[0].id, statement.value
-            if target == name and isinstance(value, ast.Constant):
-                return value.value
-            if target == "train_cfg" and isinstance(value, ast.Call):
-                for keyword in value.keywords:
-                    if keyword.arg == name and isinstance(keyword.value, ast.Constant):
-                        return keyword.value.value
-    return None
+            target = statement.targets[0].id
+            given.append((target, statement.value))
+            if target == "train_cfg" and isinstance(statement.value, ast.Call):
+                given += [(keyword.arg, keyword.value) for keyword in statement.value.keywords]
+    constants = [value.value for key, value in given if key == name and isinstance(value, ast.Constant)]
+    return constants[0] if constants else None

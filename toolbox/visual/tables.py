@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import Any
 
 from toolbox.visual.markup import Markup, element, number
@@ -11,34 +12,25 @@ from toolbox.visual.run_folder import Table
 
 def data_table(table: Table) -> Markup:
     """A table; columns of numbers stand right, a long one scrolls under its head."""
-    numeric = [_is_numeric([row[i] for row in table.rows if i < len(row)]) for i in range(len(table.columns))]
-    head = element(
-        "tr",
-        [
-            element("th", name, class_="n" if n else None, scope="col")
-            for name, n in zip(table.columns, numeric, strict=True)
-        ],
-    )
-    rows = [
-        element(
-            "tr",
-            [
-                element("td", words(value), class_="n" if i < len(numeric) and numeric[i] else None)
-                for i, value in enumerate(row)
-            ],
-        )
-        for row in table.rows
+    columns = [[row[i] for row in table.rows if i < len(row)] for i in range(len(table.columns))]
+    styles = ["n" if _is_numeric(column) else None for column in columns]
+    names = [
+        element("th", name, class_=style, scope="col")
+        for name, style in zip(table.columns, styles, strict=True)
     ]
+    rows = []
+    for row in table.rows:
+        cells = zip_longest(row, styles[: len(row)])  # a row may be longer than the head
+        rows.append(element("tr", [element("td", words(value), class_=style) for value, style in cells]))
     caption = element("caption", table.title) if table.title else None
-    return element(
-        "div", element("table", caption, element("thead", head), element("tbody", rows)), class_="wide tall"
-    )
+    head = element("thead", element("tr", names))
+    return element("div", element("table", caption, head, element("tbody", rows)), class_="wide tall")
 
 
-def facts_table(title: str, facts: dict[str, Any]) -> Markup:
+def properties_table(title: str, properties: dict[str, Any]) -> Markup:
     """Names and values; a dict within (versions) becomes a row each."""
     flat: dict[str, Any] = {}
-    for key, value in facts.items():
+    for key, value in properties.items():
         flat |= value if isinstance(value, dict) else {spoken(key): value}
     rows = [
         element("tr", element("td", key, class_="key"), element("td", words(value), class_="long"))

@@ -1,1 +1,1 @@
-"""Files from outside: one door, through which no code comes in."""
+"""Files from outside: one reader, which runs none of the code in them."""

@@ -11,7 +11,11 @@ from typing import IO
 from toolbox.weights.errors import WeightsError, reason
 
 MOST_INFLATED = 2**28  # torch packs only the code of TorchScript, which is text
-_ENTRY, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+# signatures of a zip file's records: an entry of the table of contents, and the three at the end
+_ENTRY = b"PK\x01\x02"
+_END = b"PK\x05\x06"  # 22 bytes
+_END64 = b"PK\x06\x06"  # 56 bytes, then the locator's 20, before the end
+_LOCATOR = b"PK\x06\x07"
 _FLAGS = 0x0808  # sizes behind the data, names in UTF-8
 _CHUNK = 2**20
 
@@ -43,7 +47,7 @@ def verify_archive(path: str | Path) -> None:
 def _check_end(file: IO[bytes]) -> None:
     """The end records must name the same table of contents: readers differ in which of them they follow."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 98))
+    file.seek(max(0, size - 98))  # 56 + 20 + 22
     tail = file.read()
     if len(tail) < 22 or tail[-22:-18] != _END:
         raise WeightsError("its end is missing")
@@ -68,16 +72,16 @@ def _check_end64(tail: bytes, size: int, short: tuple[int, int, int, int]) -> No
 
 
 def _check_table(archive: zipfile.ZipFile) -> None:
-    """What Python's reader lets pass and torch's does not, or worse: an entry marked as a folder is left
-    unread by torch.
-    """
+    """What Python's reader lets pass and torch's does not (it leaves an entry marked as a folder unread)."""
     entries, file = archive.infolist(), archive.fp
     assert file is not None
     file.seek(archive.start_dir)
     rest = file.read()
     place, count = 0, 0
     while rest[place : place + 4] == _ENTRY:
-        place, count = place + 46 + sum(struct.unpack("<3H", rest[place + 28 : place + 34])), count + 1
+        lengths = struct.unpack("<3H", rest[place + 28 : place + 34])  # of name, extra field and comment
+        place += 46 + sum(lengths)
+        count += 1
     odd = any(
         e.external_attr & 0xFFFF or e.volume or e.flag_bits & ~_FLAGS or e.comment or e.is_dir()
         for e in entries
@@ -103,10 +107,8 @@ def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
             raise WeightsError(f"entry {entry.filename[:80]!r} is packed in a way that torch does not use")
         if entry.compress_type == zipfile.ZIP_STORED and entry.file_size != entry.compress_size:
             raise WeightsError(f"entry {entry.filename[:80]!r} has two sizes")
-    if (
-        sum(entry.file_size for entry in entries if entry.compress_type == zipfile.ZIP_DEFLATED)
-        > MOST_INFLATED
-    ):
+    packed = [entry for entry in entries if entry.compress_type == zipfile.ZIP_DEFLATED]
+    if sum(entry.file_size for entry in packed) > MOST_INFLATED:
         raise WeightsError("it unpacks to more than torch ever packs (a zip bomb)")
 
 

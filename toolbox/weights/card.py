@@ -1,4 +1,4 @@
-"""Release files: tensors as safetensors, and beside them a card (JSON) that says what they are."""
+"""Released weights: tensors as safetensors, and beside them a card (JSON) that says what they are."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def card_path(path: str | Path) -> Path:
 
 
 def file_sha256(path: str | Path) -> str:
-    """Hex digest of a file."""
+    """sha256 of a file, as hex digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_release(
+def write_with_card(
     path: str | Path,
     tensors: Mapping[str, Tensor],
     card: Mapping[str, Any],
@@ -58,14 +58,13 @@ def write_release(
     path = Path(path)
     card_file = card_path(path)
     _check_target(path, card_file, replace)
-    beside, card_beside = (p.with_name(f".{p.name}.{os.getpid()}.tmp") for p in (path, card_file))
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    card_beside = card_file.with_name(f".{card_file.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _save(tensors, beside, metadata)
         complete = {**card, "file": path.name, "sha256": file_sha256(beside), "tensors": len(tensors)}
-        standard = json.loads(
-            json.dumps(complete), parse_constant=str
-        )  # JSON knows no NaN: it becomes a text
+        standard = json.loads(json.dumps(complete), parse_constant=str)  # a NaN becomes a text
         _write_synced(card_beside, json.dumps(standard, indent=2, ensure_ascii=False) + "\n")
         shutil.copymode(card_beside, beside)  # safetensors makes files for their owner only
         os.replace(beside, path)
@@ -78,8 +77,8 @@ def write_release(
     return path
 
 
-def read_release(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, card) of a release file, after its digest has been checked.
+def read_with_card(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, card) of released weights, after the file's digest has been checked.
 
     Raises:
         WeightsError: for a missing or malformed card, another digest, or a file that cannot be read.
@@ -101,7 +100,7 @@ def read_release(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_card(path: str | Path) -> dict[str, Any]:
-    """The card of a release file, unchecked against it.
+    """The card of released weights, unchecked against them.
 
     Raises:
         WeightsError: when it is missing or no JSON object.
@@ -129,10 +128,9 @@ def _check_target(path: Path, card_file: Path, replace: bool) -> None:
         )
     there = [str(p) for p in (path, card_file) if p.exists()]
     if there and not replace:
+        verb = "exists" if len(there) == 1 else "exist"
         raise WeightsError(
-            f"{' and '.join(there)} exist{'s' if len(there) == 1 else ''} already: name another file, or "
-            "replace "
-            "with --force"
+            f"{' and '.join(there)} {verb} already: name another file, or replace with --force"
         )
     for target in (path, card_file):
         if target.is_dir():
@@ -143,7 +141,7 @@ def _save(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]
     from safetensors.torch import save_file
 
     own = {}
-    seen: set[int] = set()
+    seen: set[int] = set()  # where the data of earlier tensors lies
     for name, tensor in tensors.items():
         value = tensor.detach().cpu().contiguous()
         storage = value.untyped_storage()

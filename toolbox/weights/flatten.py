@@ -23,7 +23,7 @@ _NOTHING = object()  # a place that holds tensors only
 class Module(Protocol):
     """A network as data."""
 
-    def facts(self) -> dict[str, Any]: ...
+    def properties(self) -> dict[str, Any]: ...
 
     def tensors(self, prefix: str = "", depth: int = 0) -> Any: ...
 
@@ -36,10 +36,10 @@ def flatten(content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
             large to walk.
     """
     walk = _Walk()
-    facts = walk.visit(content, "", 0)
-    if facts is _NOTHING:
-        facts = {}
-    return walk.tensors, facts if isinstance(facts, dict) else {"value": facts}
+    properties = walk.visit(content, "", 0)
+    if properties is _NOTHING:
+        properties = {}
+    return walk.tensors, properties if isinstance(properties, dict) else {"value": properties}
 
 
 class _Walk:
@@ -60,7 +60,7 @@ class _Walk:
         if isinstance(value, Module):
             for inner, tensor in value.tensors(f"{name}." if name else ""):
                 self._keep(inner, tensor)
-            return self.visit(value.facts(), "", depth + 1)
+            return self.visit(value.properties(), "", depth + 1)
         if isinstance(value, dict):
             return self._visit_items(value, [(_text(key), item) for key, item in value.items()], name, depth)
         if isinstance(value, (list, tuple, set, frozenset)):

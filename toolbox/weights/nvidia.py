@@ -1,5 +1,4 @@
-"""NVIDIA's network pickles (StyleGAN2-ADA and StyleGAN3 in PyTorch, their TensorFlow ancestors), without
-running their code.
+"""NVIDIA's network pickles (StyleGAN2-ADA and StyleGAN3, also in TensorFlow), without running their code.
 
 Each network in such a file asks to execute the Python source that it carries (``torch_utils.persistence``),
 and each tensor asks for an unrestricted ``torch.load`` of its bytes (``torch.storage._load_from_bytes``).
@@ -27,21 +26,17 @@ class Network(Shell):
     """A module of PyTorch as data: its class's name and its ``__dict__``."""
 
     def __init__(self, meta: Any) -> None:
-        if (
-            not isinstance(meta, dict)
-            or meta.get("type") != "class"
-            or not isinstance(meta.get("state"), dict)
-        ):
+        of_class = isinstance(meta, dict) and meta.get("type") == "class"
+        if not of_class or not isinstance(meta.get("state"), dict):
             raise WeightsError("a persistent object that is no network")
         self.class_name = str(meta.get("class_name"))[:200]
         self.version = meta.get("version")
-        source = meta.get("module_src")
-        self.source_sha256 = (
-            hashlib.sha256(source.encode(errors="replace")).hexdigest() if isinstance(source, str) else None
-        )
+        self.source_sha256: str | None = None
+        if isinstance(source := meta.get("module_src"), str):
+            self.source_sha256 = hashlib.sha256(source.encode(errors="replace")).hexdigest()
         self.state: dict[str, Any] = meta["state"]
 
-    def facts(self) -> dict[str, Any]:
+    def properties(self) -> dict[str, Any]:
         """Class and constructor arguments, from which the network can be built anew."""
         return {
             "class": self.class_name,
@@ -60,16 +55,14 @@ class Network(Shell):
         if depth > _DEEPEST:
             raise WeightsError("networks are nested too deep")
         left_out = _part(self.state, "_non_persistent_buffers_set", set)
-        for name, value in [
-            *_part(self.state, "_parameters", dict).items(),
-            *_part(self.state, "_buffers", dict).items(),
-        ]:
-            if value is not None and name not in left_out:
-                if not isinstance(value, Tensor):
-                    raise WeightsError(
-                        f"{prefix}{name} of a network is a {type(value).__name__}, not a tensor"
-                    )
-                yield f"{prefix}{name}", value
+        parameters = _part(self.state, "_parameters", dict)
+        buffers = _part(self.state, "_buffers", dict)
+        for name, value in [*parameters.items(), *buffers.items()]:
+            if value is None or name in left_out:
+                continue
+            if not isinstance(value, Tensor):
+                raise WeightsError(f"{prefix}{name} of a network is a {type(value).__name__}, not a tensor")
+            yield f"{prefix}{name}", value
         for name, child in _part(self.state, "_modules", dict).items():
             if child is not None:
                 if not isinstance(child, Network):
@@ -88,7 +81,7 @@ class TensorFlowNetwork(Shell):
             raise WeightsError("a TensorFlow network without a state")
         self.state = state
 
-    def facts(self) -> dict[str, Any]:
+    def properties(self) -> dict[str, Any]:
         """Names and constructor arguments."""
         known = {key: self.state.get(key) for key in ("name", "build_func_name", "static_kwargs", "version")}
         return {"class": "dnnlib.tflib.Network", **known}
@@ -99,16 +92,14 @@ class TensorFlowNetwork(Shell):
             raise WeightsError("networks are nested too deep")
         for entry in _part(self.state, "variables", (list, tuple)):
             name, value = entry
-            if not isinstance(name, str) or not isinstance(value, (Array, float, int)):
+            if not isinstance(name, str):
+                raise WeightsError("a TensorFlow variable without a name")
+            if not isinstance(value, (Array, float, int)):
                 raise WeightsError(
-                    f"TensorFlow variable {str(name)[:80]!r} is a {type(value).__name__}, not an array"
-                    if isinstance(name, str)
-                    else "a TensorFlow variable without a name"
+                    f"TensorFlow variable {name[:80]!r} is a {type(value).__name__}, not an array"
                 )
-            yield (
-                f"{prefix}{name}",
-                array_tensor(value.numpy if isinstance(value, Array) else np.asarray(value, np.float32)),
-            )
+            array = value.numpy if isinstance(value, Array) else np.asarray(value, np.float32)
+            yield f"{prefix}{name}", array_tensor(array)
         for name, child in _part(self.state, "components", dict).items():
             if not isinstance(child, TensorFlowNetwork):
                 raise WeightsError(f"component {prefix}{name} is a {type(child).__name__}, not a network")
@@ -139,18 +130,15 @@ _NAMES = table(
 
 
 def read_network_pickle(stream: Stream) -> Any:
-    """What the pickle holds: plain values, tensors, arrays, :class:`Network` and :class:`TensorFlowNetwork`
-    records.
+    """What the pickle holds: plain values, tensors, arrays, and networks as data.
 
     Raises:
         RefusedError: when it asks for a name or an operation that weights never need; the message names it.
         WeightsError: for a torn file.
     """
     value = read_pickle(stream, _NAMES)
-    if (
-        isinstance(value, tuple)
-        and len(value) == 3
-        and all(isinstance(part, TensorFlowNetwork) for part in value)
-    ):
-        return dict(zip(("G", "D", "Gs"), value, strict=True))
-    return value
+    if not isinstance(value, tuple) or len(value) != 3:
+        return value
+    if not all(isinstance(part, TensorFlowNetwork) for part in value):
+        return value
+    return dict(zip(("G", "D", "Gs"), value, strict=True))

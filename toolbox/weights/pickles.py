@@ -67,9 +67,7 @@ class Shell:
 
 @dataclass(frozen=True)
 class Name:
-    """A name that a pickle may use: what it stands for is ``make(*arguments)``, or the name itself where
-    ``make`` is None.
-    """
+    """A name that a pickle may use: it stands for ``make(*arguments)``, or for itself if ``make`` is None."""
 
     text: str
     make: Callable[..., Any] | None = None
@@ -81,9 +79,12 @@ Names = Callable[[str, str], Name | None]
 
 def table(entries: Mapping[tuple[str, str], Callable[..., Any] | None]) -> Names:
     """Names out of a fixed table."""
-    return lambda module, name: (
-        Name(f"{module}.{name}", entries[module, name]) if (module, name) in entries else None
-    )
+
+    def find(module: str, name: str) -> Name | None:
+        known = (module, name) in entries
+        return Name(f"{module}.{name}", entries[module, name]) if known else None
+
+    return find
 
 
 def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] | None = None) -> Any:
@@ -206,9 +207,8 @@ class _Machine:
     def _call(self, _: Any) -> None:
         arguments, what = self.stack.pop(), self.stack.pop()
         if not isinstance(what, Name) or what.make is None:
-            raise RefusedError(
-                f"a call of {what.text if isinstance(what, Name) else 'a ' + type(what).__name__}"
-            )
+            called = what.text if isinstance(what, Name) else f"a {type(what).__name__}"
+            raise RefusedError(f"a call of {called}")
         self.stack.append(what.make(*_a(arguments, tuple)))
 
     def _build(self, _: Any) -> None:
@@ -217,10 +217,8 @@ class _Machine:
         if isinstance(target, Shell):
             target.build(state)
         elif not isinstance(target, dict):  # the attributes of a dict (torch's _metadata) are dropped
-            raise RefusedError(
-                "setting the attributes of "
-                f"{target.text if isinstance(target, Name) else type(target).__name__}"
-            )
+            whose = target.text if isinstance(target, Name) else type(target).__name__
+            raise RefusedError(f"setting the attributes of {whose}")
 
     def _persistent(self, _: Any) -> None:
         if self.persistent is None:

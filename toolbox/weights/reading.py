@@ -1,4 +1,4 @@
-"""The one door for weights from outside: recognised by content, read without running what they hold."""
+"""The one reader of weights from outside: recognised by content, read without running what they hold."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Weights:
         format: 'safetensors', 'torch', 'torch-legacy' (before torch 1.6), 'torchscript', 'nvidia-pickle' or
             'pickle'.
         tensors: {dotted name: tensor}, on the CPU, without gradients.
-        facts: plain values found beside them (class names, constructor arguments, metadata), fit for JSON.
+        properties: plain values beside them (class names, constructor arguments, metadata), fit for JSON.
     """
 
     path: Path
     format: str
     tensors: dict[str, Tensor]
-    facts: dict[str, Any] = field(default_factory=dict)
+    properties: dict[str, Any] = field(default_factory=dict)
 
     def networks(self) -> list[str]:
         """First parts of the names, in the file's order: 'G', 'D', 'G_ema'."""
@@ -63,21 +63,18 @@ class Weights:
         Raises:
             WeightsError: when there are none, naming what there is.
         """
-        found = {
-            key[len(name) + 1 :]: value for key, value in self.tensors.items() if key.startswith(f"{name}.")
-        }
+        start = f"{name}."
+        found = {key.removeprefix(start): t for key, t in self.tensors.items() if key.startswith(start)}
         if not found:
             held = self.networks()
-            shown = ", ".join(held[:20]) + (", ..." if len(held) > 20 else "")
+            shown = ", ".join(held[:20] + ["..."] * (len(held) > 20))
             raise WeightsError(
                 f"{self.path} holds nothing called {name!r}{near_miss(name, held)}; it holds {shown}"
             )
         return found
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The tensors of a file that holds one network, out of 'state_dict' and 'module' where they are
-        wrapped so.
-        """
+        """The tensors of a file of one network, out of the wrappers 'state_dict' and 'module'."""
         tensors = self.tensors
         for wrapper in _WRAPPERS:
             if any(key.startswith(f"{wrapper}.") for key in tensors):
@@ -99,16 +96,16 @@ def read_weights(path: str | Path, *, what: str = "") -> Weights:
         WeightsError: for a file that is missing, torn, of another kind, holds no tensors, or asks to run
             code.
     """
-    path, wanted = Path(path), f"{what}: " if what else ""
+    path = Path(path)
+    wanted = f"{what}: " if what else ""
     try:
         kind = recognise(path)
-        tensors, facts = _READERS[kind](path)
+        tensors, properties = _READERS[kind](path)
         _check_tensors(tensors, path)
     except RefusedError as error:
         raise WeightsError(
             f"{wanted}{path} was not read: it asks for {error}, which weights never need; it may be "
-            "malicious. "
-            "Fetch it from its source, or ask there for safetensors"
+            "malicious. Fetch it from its source, or ask there for safetensors"
         ) from error
     except WeightsError as error:
         place = "" if str(path) in str(error) else f"{path}: "
@@ -118,9 +115,9 @@ def read_weights(path: str | Path, *, what: str = "") -> Weights:
             f"{wanted}{path} is torn, or holds more than tensors and plain values ({reason(error)}); "
             "fetch it again, or ask its source for safetensors"
         ) from error
-    if kind == "pickle" and _has_networks(facts):
+    if kind == "pickle" and _has_networks(properties):
         kind = "nvidia-pickle"
-    return Weights(path, kind, tensors, facts)
+    return Weights(path, kind, tensors, properties)
 
 
 def recognise(path: str | Path) -> str:
@@ -149,19 +146,16 @@ def recognise(path: str | Path) -> str:
 
 
 def read_nested(path: str | Path) -> Any:
-    """The content of a file of ``torch.save`` with its nesting; of any other file dict(state_dict=its
-    tensors).
+    """The nested content of a file of ``torch.save``; of any other file dict(state_dict=its tensors).
 
     Raises:
         WeightsError: for a missing or damaged file, and for content that asks to run code (RefusedError, with
             what it asks for). Other errors of torch for a torn file pass through.
     """
     path = Path(path)
-    return (
-        _load(path)
-        if recognise(path) in ("torch", "torch-legacy")
-        else {"state_dict": read_weights(path).tensors}
-    )
+    if recognise(path) in ("torch", "torch-legacy"):
+        return _load(path)
+    return {"state_dict": read_weights(path).tensors}
 
 
 def _load(path: Path) -> Any:
@@ -169,16 +163,14 @@ def _load(path: Path) -> Any:
         with warnings.catch_warnings(), open(path, "rb") as file:  # by its path, torch would go by its suffix
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError
-    ) as error:  # torch's message advises to switch the safety off: only its cause is kept
+    except pickle.UnpicklingError as error:
+        # torch's message advises to switch the safety off: only its cause is kept
         asked = re.search(r"GLOBAL (\S{1,160})", str(error))
         if asked:
             raise RefusedError(f"the name {asked[1]}") from error
-        cause = re.search(r"WeightsUnpickler error: ([^\n]{1,200})", str(error))
-        raise WeightsError(
-            f"it is torn, or holds more than tensors and plain values ({cause[1] if cause else 'unpickling'})"
-        ) from error
+        found = re.search(r"WeightsUnpickler error: ([^\n]{1,200})", str(error))
+        cause = found[1] if found else "unpickling"
+        raise WeightsError(f"it is torn, or holds more than tensors and plain values ({cause})") from error
 
 
 def _head(path: Path) -> tuple[bytes, int]:
@@ -245,16 +237,16 @@ _READERS: dict[str, Callable[[Path], tuple[dict[str, Tensor], dict[str, Any]]]] 
 def _check_tensors(tensors: dict[str, Tensor], path: Path) -> None:
     if not tensors:
         raise WeightsError(f"{path} holds no tensors")
-    total, size = sum(t.numel() * t.element_size() for t in tensors.values()), path.stat().st_size
+    total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    size = path.stat().st_size
     if total > _SPREAD * size + 2**20:
         raise WeightsError(
             f"{path} has {size:,} bytes, but its tensors would take {total:,}; they are refused"
         )
 
 
-def _has_networks(facts: dict[str, Any]) -> bool:
-    parts = [facts, *facts.values()]
-    return any(
-        isinstance(part, dict) and "class" in part and ("init_kwargs" in part or "static_kwargs" in part)
-        for part in parts
-    )
+def _has_networks(properties: dict[str, Any]) -> bool:
+    for part in (properties, *properties.values()):
+        if isinstance(part, dict) and "class" in part and ("init_kwargs" in part or "static_kwargs" in part):
+            return True
+    return False

@@ -1,10 +1,9 @@
-"""Tensors and arrays out of pickles: our own functions behind the names by which torch and numpy
-pickle them.
-"""
+"""Tensors and arrays out of pickles: our own functions behind the names that torch and numpy pickle."""
 
 from __future__ import annotations
 
 import io
+import math
 import re
 import struct
 from collections.abc import Callable, Sequence
@@ -72,25 +71,21 @@ def rebuild_tensor(
     """
     if not isinstance(storage, Storage):
         raise WeightsError(f"a tensor is made of a {type(storage).__name__}, not of a storage")
-    numbers = [offset, *size, *stride]
-    if (
-        len(size) != len(stride)
-        or len(size) > 16
-        or not all(isinstance(n, int) and 0 <= n < 2**48 for n in numbers)
-    ):
+    whole = all(isinstance(n, int) and 0 <= n < 2**48 for n in (offset, *size, *stride))
+    if len(size) != len(stride) or len(size) > 16 or not whole:
         raise WeightsError("a tensor has a malformed shape")
-    held, numel = storage.values.numel(), 1
-    for n in size:
-        numel *= n
+    held = storage.values.numel()
+    numel = math.prod(size)
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
     if numel and (last >= held or numel > held):
         raise WeightsError(f"a tensor of shape {tuple(size)} reaches beyond its data of {held:,} numbers")
-    return storage.values.as_strided(size, stride, offset) if numel else storage.values.new_empty(tuple(size))
+    if not numel:
+        return storage.values.new_empty(tuple(size))
+    return storage.values.as_strided(size, stride, offset)
 
 
 def load_from_bytes(raw: bytes) -> Storage:
-    """``torch.storage._load_from_bytes`` without its unrestricted ``torch.load``: the file format of torch
-    before 1.6.
+    """``torch.storage._load_from_bytes`` without its ``torch.load``: the file format of torch before 1.6.
 
     Raises:
         RefusedError: when the inner file names anything but a storage.
@@ -127,12 +122,8 @@ def storage_id(value: Any) -> tuple[torch.dtype, str, int]:
     Raises:
         WeightsError: for any other persistent id.
     """
-    if (
-        not isinstance(value, tuple)
-        or len(value) < 5
-        or value[0] != "storage"
-        or not isinstance(value[1], Name)
-    ):
+    of_storage = isinstance(value, tuple) and len(value) >= 5 and value[0] == "storage"
+    if not of_storage or not isinstance(value[1], Name):
         raise WeightsError("a persistent id that is no storage")
     _, kind, key, _, numel = value[:5]
     dtype = STORAGES.get(kind.text.rpartition(".")[2])
@@ -164,10 +155,10 @@ class Dtype(Shell):
     """A plain number type of numpy; its state is the byte order."""
 
     def __init__(self, code: str, *flags: Any) -> None:
-        if not isinstance(code, str) or not _DTYPE.fullmatch(code):
-            raise RefusedError(
-                f"the numpy type {str(code)[:20]!r}" if isinstance(code, str) else "a malformed numpy type"
-            )
+        if not isinstance(code, str):
+            raise RefusedError("a malformed numpy type")
+        if not _DTYPE.fullmatch(code):
+            raise RefusedError(f"the numpy type {code[:20]!r}")
         self.numpy = np.dtype(code)
 
     def build(self, state: Any) -> None:

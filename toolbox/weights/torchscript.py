@@ -1,6 +1,4 @@
-"""The tensors of a TorchScript archive (OpenAI's CLIP files), without its code: ``torch.jit.load`` is never
-called.
-"""
+"""The tensors of a TorchScript archive (OpenAI's CLIP files), without its code or ``torch.jit.load``."""
 
 from __future__ import annotations
 
@@ -27,13 +25,14 @@ class ScriptObject(Shell):
     """An object of the archive as data: its class's name and its attributes."""
 
     def __init__(self, class_name: str, named: set[str] | None) -> None:
-        self.class_name, self.named = class_name, named
+        self.class_name = class_name
+        self.named = named
         self.state: dict[str, Any] = {}
 
     def build(self, state: Any) -> None:
         self.state = state if isinstance(state, dict) else {}
 
-    def facts(self) -> dict[str, Any]:
+    def properties(self) -> dict[str, Any]:
         """The class's name."""
         return {"class": self.class_name}
 
@@ -84,17 +83,15 @@ class _Archive:
         return self.archive.read(self.members[member])
 
     def _name(self, module: str, name: str) -> Name | None:
+        full = f"{module}.{name}"
         if module == "__torch__" or module.startswith("__torch__."):
-            return Name(
-                f"{module}.{name}",
-                lambda *_: ScriptObject(f"{module}.{name}", self._tensor_names(module, name)),
-            )
+            return Name(full, lambda *_: ScriptObject(full, self._tensor_names(module, name)))
         if module == "torch._utils" and name in _CALLS:
-            return Name(f"{module}.{name}", _CALLS[name])
+            return Name(full, _CALLS[name])
         if module == "torch.jit._pickle" and name in _LISTS:
-            return Name(f"{module}.{name}", list)
-        if (module, name) == ("torch.jit._pickle", "restore_type_tag"):
-            return Name(f"{module}.{name}", lambda value, tag: value)
+            return Name(full, list)
+        if full == "torch.jit._pickle.restore_type_tag":
+            return Name(full, lambda value, tag: value)
         return storage_names(module, name)
 
     def _storage(self, value: Any) -> Storage:
@@ -104,13 +101,10 @@ class _Archive:
         return self._storages[key, dtype]
 
     def _tensor_names(self, module: str, name: str) -> set[str] | None:
-        """Which attributes of a class are parameters or buffers, read from its text; None where the text is
-        not there.
-        """
+        """Which attributes of a class are parameters or buffers, by its text; None where it is not there."""
         if (module, name) not in self._named:
             text = self._read(f"code/{module.replace('.', '/')}.py", b"").decode(errors="replace")
             lists = re.search(rf"class {re.escape(name)}\(Module\):{_LISTED}", text)
-            self._named[module, name] = (
-                set(re.findall(r'"([^"]*)"', "".join(lists.groups()))) if lists else None
-            )
+            names = re.findall(r'"([^"]*)"', "".join(lists.groups())) if lists else None
+            self._named[module, name] = None if names is None else set(names)
         return self._named[module, name]

@@ -14,7 +14,7 @@ from toolbox.visual.markup import Markup, element, join, number
 from toolbox.visual.page import Section, page, page_banner, page_header
 from toolbox.visual.pictures import add_caption
 from toolbox.visual.run_folder import Figure, RunFolder, Table, read_run_folder
-from toolbox.visual.tables import data_table, facts_table, words
+from toolbox.visual.tables import data_table, properties_table, words
 from toolbox_klish.naming import Names, check_settings
 from toolbox_klish.pictures.look import Look, PictureSettings
 from toolbox_klish.pictures.maps import draw_grid
@@ -234,9 +234,9 @@ def _about(run: ClusterRun, lying: RunFolder) -> list[Section]:
         "details", element("summary", "The resolved config"), element("pre", element("code", lying.config))
     )
     parts: list[Markup | None] = [
-        facts_table("Run", json.loads(json.dumps(facts, default=str))) if facts else None,
+        properties_table("Run", json.loads(json.dumps(facts, default=str))) if facts else None,
         data_table(Table("Time of each fit", ["Fit", "Seconds"], fits)) if fits else None,
-        facts_table("Machine and code", environment) if environment else None,
+        properties_table("Machine and code", environment) if environment else None,
         config,
     ]
     return [("About the run", "about", join(parts))]

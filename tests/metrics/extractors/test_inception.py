@@ -1,6 +1,4 @@
-"""FID-Inception: layout, outputs under weights made by a formula, sharing, and every way a file can
-be wrong.
-"""
+"""FID-Inception: layout, outputs under weights made by a formula, sharing, and files that are wrong."""
 
 from __future__ import annotations
 
@@ -15,9 +13,9 @@ from torch import Tensor
 
 from tests.metrics.toys import DATA, Blocks, golden
 from toolbox.interfaces import Sample
+from toolbox.metrics.base import feature_key, from_bytes, with_features
 from toolbox.metrics.extractors import FIDInception
 from toolbox.metrics.extractors.inception_network import InceptionNetwork
-from toolbox.metrics.features import feature_key, from_bytes, with_features
 
 ARRAYS = golden("inception_formula_weights")
 IMAGES = from_bytes(torch.from_numpy(ARRAYS["images_u8"]))

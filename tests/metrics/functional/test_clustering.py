@@ -1,6 +1,4 @@
-"""Clustering agreement: reference values, scikit-learn, permutations, whole numbers beyond 64 bits,
-errors.
-"""
+"""Clustering agreement: reference values, scikit-learn, permutations, numbers beyond 64 bits, errors."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Precision, recall, density, coverage: reference values, scikit-learn's neighbours, swaps, large offsets,
-errors.
-"""
+"""Precision, recall, density, coverage: reference values, scikit-learn's neighbours, swaps, errors."""
 
 from __future__ import annotations
 

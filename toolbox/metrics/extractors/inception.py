@@ -24,8 +24,7 @@ HOW_TO_GET = (
 
 
 class FIDInception(FeatureExtractor):
-    """Inception-v3 in the layout ported from TensorFlow (Heusel et al. 2017), weights from a file of the
-    user's.
+    """Inception-v3 as ported from TensorFlow (Heusel et al. 2017), its weights from a file of the user.
 
     There is no fallback: without the file it cannot be built.
 
@@ -68,16 +67,16 @@ class FIDInception(FeatureExtractor):
 
     @property
     def base(self) -> FIDInception | None:
-        """For logits: the same network up to its last activations, so that FID and IS share one pass; else
-        None.
-        """
+        """For logits the same network up to its last activations (FID and IS share a pass); else None."""
         return self.at("2048") if self.layer.startswith("logits") else None
 
     def at(self, layer: str) -> FIDInception:
         """The same network and weights, read at another layer."""
         other = FIDInception.__new__(FIDInception)
         nn.Module.__init__(other)
-        other.network, other.protocol, other.layer = self.network, self.protocol, _checked_layer(layer)
+        other.network = self.network
+        other.protocol = self.protocol
+        other.layer = _checked_layer(layer)
         other._finish(self._weights_digest)
         return other
 
@@ -131,11 +130,9 @@ def load_strictly(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     tensors = {**counters, **tensors}
     problems = [f"missing {key}" for key in own if key not in tensors]
     problems += [f"unknown {key}" for key in tensors if key not in own]
-    problems += [
-        f"{key} is {tuple(tensors[key].shape)}, not {tuple(own[key].shape)}"
-        for key in own
-        if key in tensors and tensors[key].shape != own[key].shape
-    ]
+    for key, value in own.items():
+        if key in tensors and tensors[key].shape != value.shape:
+            problems.append(f"{key} is {tuple(tensors[key].shape)}, not {tuple(value.shape)}")
     if problems:
         raise ValueError(
             f"weights do not fit FID's Inception: {'; '.join(problems[:5])} ({len(problems)} in all). "

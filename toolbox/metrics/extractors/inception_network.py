@@ -48,15 +48,9 @@ class InceptionA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat(
-            [
-                self.branch1x1(x),
-                self.branch5x5_2(self.branch5x5_1(x)),
-                double,
-                self.branch_pool(_average_pool(x)),
-            ],
-            dim=1,
-        )
+        five = self.branch5x5_2(self.branch5x5_1(x))
+        pooled = self.branch_pool(_average_pool(x))
+        return torch.cat([self.branch1x1(x), five, double, pooled], dim=1)
 
 
 class InceptionB(nn.Module):
@@ -136,17 +130,9 @@ class InceptionE(nn.Module):
         single = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         pooled = F.max_pool2d(x, 3, stride=1, padding=1) if self.max_pool else _average_pool(x)
-        return torch.cat(
-            [
-                self.branch1x1(x),
-                self.branch3x3_2a(single),
-                self.branch3x3_2b(single),
-                self.branch3x3dbl_3a(double),
-                self.branch3x3dbl_3b(double),
-                self.branch_pool(pooled),
-            ],
-            dim=1,
-        )
+        singles = [self.branch3x3_2a(single), self.branch3x3_2b(single)]
+        doubles = [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
+        return torch.cat([self.branch1x1(x), *singles, *doubles, self.branch_pool(pooled)], dim=1)
 
 
 class InceptionNetwork(nn.Module):
@@ -173,9 +159,7 @@ class InceptionNetwork(nn.Module):
         self.fc = nn.Linear(2048, 1008)
 
     def forward(self, x: Tensor, layer: str = "2048") -> Tensor:
-        """Activations (N, 64 | 192 | 768 | 2048) averaged over positions, of preprocessed images (N, 3, 299,
-        299).
-        """
+        """Activations (N, 64 | 192 | 768 | 2048), averaged over positions, of images (N, 3, 299, 299)."""
         for name, block in self.blocks():
             x = block(x)
             if name == layer:
@@ -189,21 +173,11 @@ class InceptionNetwork(nn.Module):
     def blocks(self) -> list[tuple[str, nn.Module]]:
         """The graph as a list, each stretch named by the layer that it ends in."""
         pool = nn.MaxPool2d(3, stride=2)
+        mixed_5 = self.Mixed_5b, self.Mixed_5c, self.Mixed_5d
+        mixed_6 = self.Mixed_6a, self.Mixed_6b, self.Mixed_6c, self.Mixed_6d, self.Mixed_6e
         return [
             ("64", nn.Sequential(self.Conv2d_1a_3x3, self.Conv2d_2a_3x3, self.Conv2d_2b_3x3, pool)),
             ("192", nn.Sequential(self.Conv2d_3b_1x1, self.Conv2d_4a_3x3, pool)),
-            (
-                "768",
-                nn.Sequential(
-                    self.Mixed_5b,
-                    self.Mixed_5c,
-                    self.Mixed_5d,
-                    self.Mixed_6a,
-                    self.Mixed_6b,
-                    self.Mixed_6c,
-                    self.Mixed_6d,
-                    self.Mixed_6e,
-                ),
-            ),
+            ("768", nn.Sequential(*mixed_5, *mixed_6)),
             ("2048", nn.Sequential(self.Mixed_7a, self.Mixed_7b, self.Mixed_7c)),
         ]

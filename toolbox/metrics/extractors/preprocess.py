@@ -18,9 +18,7 @@ Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 
 
 def tf1_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """TensorFlow 1's bilinear resize: output i looks at i * in/out (no half-pixel offset), no
-    antialiasing.
-    """
+    """TensorFlow 1's bilinear resize: output i looks at i * in/out (no half-pixel offset or antialiasing)."""
     for axis, length in ((-2, size[0]), (-1, size[1])):
         old = images.shape[axis]
         position = torch.arange(length, device=images.device, dtype=torch.float32) * (old / length)
@@ -36,11 +34,10 @@ def pil_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Pillow's antialiased bicubic resize on float channels, without rounding; clipped to [0, 255]."""
     from PIL import Image
 
-    channels = images.flatten(0, 1).cpu().numpy().astype(np.float32)
-    resized = [
-        np.asarray(Image.fromarray(channel).resize(size[::-1], Image.Resampling.BICUBIC))
-        for channel in channels
-    ]
+    resized = []
+    for channel in images.flatten(0, 1).cpu().numpy().astype(np.float32):
+        picture = Image.fromarray(channel).resize(size[::-1], Image.Resampling.BICUBIC)
+        resized.append(np.asarray(picture))
     stacked = torch.from_numpy(np.stack(resized)).clamp(0, 255)
     return stacked.view(*images.shape[:2], *size).to(images.device)
 

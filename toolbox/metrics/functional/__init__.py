@@ -1,6 +1,4 @@
-"""The metrics as functions of arrays: numpy in, floats out, float64 inside. Usable without the rest of the
-toolbox.
-"""
+"""The metrics as functions of arrays: numpy in, floats out, float64 inside; usable on their own."""
 
 from toolbox.metrics.functional.accuracy import accuracy_scores
 from toolbox.metrics.functional.clustering import (

@@ -9,8 +9,7 @@ from toolbox.metrics.functional.checks import as_features, as_labels
 
 
 def accuracy_scores(logits: ArrayLike, labels: ArrayLike, top: int = 5) -> dict[str, float]:
-    """Share of rows whose label is the largest logit, or among the ``top`` largest, and the mean recall of
-    classes.
+    """Share of rows whose label has the largest logit or one of the ``top`` largest; mean recall of classes.
 
     Args:
         logits: (N, C).

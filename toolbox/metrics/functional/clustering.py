@@ -1,7 +1,7 @@
 """Agreement of clusters with a known partition, from the contingency matrix.
 
-Sources: adjusted Rand index, Hubert and Arabie 1985; adjusted mutual information, Vinh et al. 2010
-(arithmetic mean).
+Sources: adjusted Rand index, Hubert and Arabie 1985; adjusted mutual information, Vinh et al. 2010, with the
+arithmetic mean.
 """
 
 from __future__ import annotations
@@ -39,8 +39,11 @@ def adjusted_rand_index(contingency: ArrayLike) -> float:
     c = _checked(contingency)
     n = int(c.sum())
     squares = _sum_of_squares(c.ravel())
-    rows, columns = _sum_of_squares(c.sum(axis=1)), _sum_of_squares(c.sum(axis=0))
-    tp, fp, fn = squares - n, columns - squares, rows - squares
+    rows = _sum_of_squares(c.sum(axis=1))
+    columns = _sum_of_squares(c.sum(axis=0))
+    tp = squares - n  # ordered pairs together in both partitions, in clusters alone, in truth alone, in none
+    fp = columns - squares
+    fn = rows - squares
     tn = n * n - rows - columns + squares
     if fp == fn == 0:
         return 1.0
@@ -60,7 +63,8 @@ def adjusted_mutual_information(contingency: ArrayLike, count_divisor: int | Non
         count_divisor = 1 if c.sum() <= LARGEST_EXACT else 1000
     c = c // count_divisor
     c = c[c.sum(axis=1) > 0][:, c.sum(axis=0) > 0]
-    if ((c > 0).sum(axis=0) == 1).all() and ((c > 0).sum(axis=1) == 1).all():
+    filled = c > 0
+    if (filled.sum(axis=0) == 1).all() and (filled.sum(axis=1) == 1).all():
         return 1.0  # one partition under two names; of single items, the fraction below would be 0 / 0
     rows, columns = c.sum(axis=1), c.sum(axis=0)
     expected = _expected_mutual_information(rows, columns)
@@ -75,27 +79,28 @@ def purity(contingency: ArrayLike) -> float:
 
 
 def agreement_per_class(clusters: ArrayLike, factor: ArrayLike, classes: ArrayLike) -> float:
-    """Mean over classes of the adjusted mutual information between clusters and a known factor inside the
-    class.
+    """Mean over classes of the adjusted mutual information of clusters and a known factor in the class.
 
     A class in which the factor does not vary tells nothing and is left out.
 
     Args:
-        clusters, factor, classes: (n,) whole numbers: the cluster, the factor's value and the class of each
-            image.
+        clusters, factor, classes: (n,) whole numbers, of each image.
 
     Raises:
         ValueError: when the factor varies in no class.
     """
-    found, known, labels = (
-        as_labels(v, n) for v, n in ((clusters, "clusters"), (factor, "factor"), (classes, "classes"))
-    )
-    inside = [labels == c for c in np.unique(labels) if len(np.unique(known[labels == c])) > 1]
-    if not inside:
+    found = as_labels(clusters, "clusters")
+    known = as_labels(factor, "factor")
+    labels = as_labels(classes, "classes")
+    agreements = []
+    for label in np.unique(labels):
+        inside = labels == label
+        if len(np.unique(known[inside])) > 1:
+            counts = contingency_matrix(known[inside], found[inside])
+            agreements.append(adjusted_mutual_information(counts))
+    if not agreements:
         raise ValueError("factor has one value in every class: there is nothing for clusters to agree with")
-    return float(
-        np.mean([adjusted_mutual_information(contingency_matrix(known[i], found[i])) for i in inside])
-    )
+    return float(np.mean(agreements))
 
 
 def _checked(contingency: ArrayLike) -> Integers:
@@ -125,17 +130,19 @@ def _mutual_information(c: Integers) -> float:
 
 
 def _expected_mutual_information(rows: Integers, columns: Integers) -> float:
-    """Mean of MI over random tables with these margins (Vinh et al. 2010, eq. 24a): hypergeometric cell
-    counts.
-    """
-    return float(sum(_expected_cell(int(a), int(b), int(rows.sum())) for a in rows for b in columns))
+    """Mean of MI over random tables with these margins (Vinh et al. 2010, eq. 24a)."""
+    n = int(rows.sum())
+    return float(sum(_expected_cell(int(a), int(b), n) for a in rows for b in columns))
 
 
 def _expected_cell(a: int, b: int, n: int) -> float:
-    mean, deviation = a * b / n, (a * b * (n - a) * (n - b) / (n * n * max(n - 1, 1))) ** 0.5
+    """One cell's share: its count is hypergeometric."""
+    mean = a * b / n
+    deviation = (a * b * (n - a) * (n - b) / (n * n * max(n - 1, 1))) ** 0.5
     near = 40 * deviation + 40  # further out, probabilities are below 1e-25 (Bernstein's inequality)
     counts = np.arange(max(1, a + b - n, int(mean - near)), min(a, b, int(mean + near)) + 1, dtype=np.float64)
     margins = _log_factorial(np.array([a, b, n - a, n - b, n], dtype=np.float64))
+    # log of a! b! (n-a)! (n-b)! / (n! k! (a-k)! (b-k)! (n-a-b+k)!) for each count k
     log_p = (
         margins[:4].sum()
         - margins[4]

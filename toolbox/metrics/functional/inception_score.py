@@ -19,8 +19,7 @@ def inception_score(
     shuffle_seed: int | None = 2020,
     ddof: int = 0,
 ) -> tuple[float, float]:
-    """Mean and standard deviation over splits of exp(mean_i KL(p(c|x_i) || p(c))); between 1 and the class
-    count.
+    """Mean and standard deviation over splits of exp(mean_i KL(p(c|x_i) || p(c))), from 1 to C.
 
     Args:
         logits: (N, C), one row for each generated image.
@@ -44,7 +43,8 @@ def inception_score(
     if shuffle_seed is not None:
         rows = rows[np.random.RandomState(shuffle_seed).permutation(len(rows))]
     scores = np.array([_score(part) for part in _split(rows, splits, rule)])
-    return float(scores.mean()), float(scores.std(ddof=ddof)) if len(scores) > ddof else 0.0
+    spread = float(scores.std(ddof=ddof)) if len(scores) > ddof else 0.0
+    return float(scores.mean()), spread
 
 
 def _split(rows: Floats, splits: int, rule: str) -> list[Floats]:

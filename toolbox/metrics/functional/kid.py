@@ -21,11 +21,8 @@ def kernel_distance(real: ArrayLike, fake: ArrayLike, degree: int = 3) -> float:
     """
     x, y = as_features(real, "real"), as_features(fake, "fake")
     same_width(x, y, ("real", "fake"))
-    return (
-        _mean_off_diagonal(x, degree)
-        + _mean_off_diagonal(y, degree)
-        - 2 * float(_kernel(x, y, degree).mean())
-    )
+    within = _mean_off_diagonal(x, degree) + _mean_off_diagonal(y, degree)
+    return within - 2 * float(_kernel(x, y, degree).mean())
 
 
 def subset_indices(
@@ -45,11 +42,12 @@ def subset_indices(
             f"feed more, or set subset_size to at most {min(n_real, n_fake)} (another protocol)"
         )
     rng = np.random.RandomState(seed)
-    drawn = [
-        (rng.choice(n_fake, size, replace=False), rng.choice(n_real, size, replace=False))
-        for _ in range(subsets)
-    ]
-    return [(real, fake) for fake, real in drawn]
+    drawn = []
+    for _ in range(subsets):
+        fake = rng.choice(n_fake, size, replace=False)
+        real = rng.choice(n_real, size, replace=False)
+        drawn.append((real, fake))
+    return drawn
 
 
 def subset_kernel_distances(

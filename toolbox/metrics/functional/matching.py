@@ -1,5 +1,4 @@
-"""Maximum-matching mIoU: how well clusters segment, once each has been given to the best class (KLiSH, eq. 6
-and 7).
+"""Maximum-matching mIoU: how well clusters segment once each is given to the best class (KLiSH, eq. 6, 7).
 
     MIoU = max_u 1/n sum_i |C_i n D(u, i)| / |C_i u D(u, i)|
     D(u, i) = union of the clusters j with u_j = i
@@ -51,11 +50,10 @@ def matched_iou(contingency: ArrayLike, allow_unmatched: bool = True) -> Matchin
 
 
 def matched_iou_per_image(contingency: ArrayLike, allow_unmatched: bool = False) -> Matching:
-    """Greedy matching with IoU averaged over the images where a class or its clusters occur: the authors'
-    evaluator.
+    """Greedy matching on the IoU averaged over images where a class or its clusters occur.
 
-    It gives every cluster to a class, even where that lowers the score. The published table can only be
-    compared with it.
+    This is the authors' evaluator, the only one that compares with the published table. It gives every
+    cluster to a class, even where that lowers the score.
 
     Args:
         contingency: (I, R, K) counts of truth class i in cluster j in each image.
@@ -76,8 +74,8 @@ def _checked(contingency: ArrayLike) -> Integers:
     counts = np.asarray(contingency)
     if counts.ndim not in (2, 3) or not np.issubdtype(counts.dtype, np.integer):
         raise ValueError(
-            f"contingency has shape {counts.shape} and type {counts.dtype}: expected whole numbers (R, K) or "
-            "(I, R, K)"
+            f"contingency has shape {counts.shape} and type {counts.dtype}: "
+            "expected whole numbers (R, K) or (I, R, K)"
         )
     if counts.size == 0 or counts.min() < 0:
         raise ValueError("contingency must hold counts >= 0, of at least one class and one cluster")
@@ -85,21 +83,23 @@ def _checked(contingency: ArrayLike) -> Integers:
 
 
 def _match(counts: Integers, allow_unmatched: bool) -> Matching:
-    """Give one cluster to one class after the other, always the pair after which the mean is highest; ties:
-    first class, cluster.
+    """Give one cluster at a time to a class: the pair after which the mean is highest (ties: the first pair).
 
     Intersection and union with a class's clusters are kept, so that a step tries each pair with two additions
     an image.
     """
     images, classes, clusters = counts.shape
     sizes = counts.sum(axis=1)  # (I, K) pixels of each cluster
-    inside, union = np.zeros((images, classes), dtype=np.int64), counts.sum(axis=2)
-    iou, assignment = _class_iou(inside, union), np.full(clusters, -1)
-    left, trace = list(range(clusters)), []
+    inside = np.zeros((images, classes), dtype=np.int64)  # (I, R) pixels of class and its clusters
+    union = counts.sum(axis=2)  # (I, R)
+    iou = _class_iou(inside, union)  # (R,)
+    assignment = np.full(clusters, -1)
+    left = list(range(clusters))
+    trace = []
     while left:
-        tried = _class_iou(
-            inside[..., None] + counts[..., left], union[..., None] + sizes[:, None, left] - counts[..., left]
-        )
+        shared = counts[..., left]  # (I, R, L)
+        outside = sizes[:, None, left] - shared
+        tried = _class_iou(inside[..., None] + shared, union[..., None] + outside)  # (R, L)
         means = (iou.sum() - iou[:, None] + tried) / classes
         i, place = np.unravel_index(int(np.argmax(means)), means.shape)
         if allow_unmatched and means[i, place] <= iou.mean():

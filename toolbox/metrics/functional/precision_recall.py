@@ -1,6 +1,4 @@
-"""Precision and recall (Kynkaanniemi et al. 2019, eq. 1-3); density and coverage (Naeem et al. 2020, eq.
-4-5).
-"""
+"""Precision, recall (Kynkaanniemi et al. 2019, eq. 1-3), density, coverage (Naeem et al. 2020, eq. 4-5)."""
 
 from __future__ import annotations
 
@@ -32,8 +30,9 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 3, block: int = 
     """
     x, y = _centred(real, fake)
     real_radii, fake_radii = neighbour_radii(x, k, block), neighbour_radii(y, k, block)
-    inside_real, inside_fake = np.zeros(len(y), dtype=np.int64), np.zeros(len(x), dtype=bool)
-    covered = np.zeros(len(x), dtype=bool)
+    inside_real = np.zeros(len(y), dtype=np.int64)  # in how many real balls each fake lies
+    inside_fake = np.zeros(len(x), dtype=bool)  # whether each real lies in a fake ball
+    covered = np.zeros(len(x), dtype=bool)  # whether each real's ball holds a fake
     for rows, distances in _distance_blocks(x, y, block):
         in_real_ball = distances <= real_radii[rows, None]
         inside_real += in_real_ball.sum(axis=0)
