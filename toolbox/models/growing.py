@@ -87,10 +87,10 @@ def faded(colours: Callable[[int], Tensor], lod: float, sizes: Sequence[int]) ->
 
 
 def faded_images(images: Tensor, lod: float) -> Tensor:
-    """Real images as networks of this ``lod`` are shown them: 2x2 means of 2x2 means, the last faded in; in
-    full size.
+    """Real images as networks of this ``lod`` are shown them, in full size.
 
-    Between two resolutions they are cross-faded just as the generator's are (PGGAN, appendix A.1).
+    They are 2x2 means of 2x2 means. Between two resolutions they are cross-faded just as the generator's are
+    (PGGAN, appendix A.1).
 
     Args:
         images: (N, C, size, size).

@@ -93,11 +93,8 @@ def _set(
             f"known: {', '.join(table)}"
         )
     ours = table[key]
-    if ours is not None:
-        result[ours] = (
-            0
-            if value is None and ours == "minibatch_std_group"
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-        )
+    if ours is None:
+        return
+    if ours == "minibatch_std_group" and value is None:
+        value = 0  # all images at hand
+    result[ours] = list(value) if isinstance(value, tuple) else value
