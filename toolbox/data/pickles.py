@@ -48,9 +48,7 @@ def _empty(subtype: Any, shape: Any, code: Any) -> np.ndarray:
 
 
 def _dtype(code: str, *flags: Any) -> np.dtype:
-    """A plain number type, as a copy, since the pickle sets its state; structured and object types are
-    refused.
-    """
+    """A plain number type, as a copy, since the pickle sets its state. No structured or object types."""
     if not _DTYPE.fullmatch(code):
         raise Refused(f"the number type {code!r}")
     return np.dtype(np.dtype(code), False, True)
