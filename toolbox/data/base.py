@@ -180,7 +180,7 @@ def checked_mask(source: ImageSet, i: int) -> Mask:
     return mask
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """Hex SHA-256 of arrays (with dtype and shape) and plain values (by repr)."""
     sha = hashlib.sha256()
     for part in parts:

@@ -123,6 +123,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         self.embedded = any(source.data.embedded for source in self.sources)
         self.title = " + ".join(source.data.title for source in self.sources)
         self.classes = [name for source in self.sources for name in source.data.classes]
+        # entries of all sets lie one after the other, each set ``repeat`` times; groups too, once
         self._starts = np.cumsum([0] + [len(source.data) * source.repeat for source in self.sources])
         self._first_group = np.cumsum([0] + [source.groups for source in self.sources])
 
@@ -174,7 +175,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
     def _locate(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} is outside of 0 to {len(self) - 1}")
-        which = int(np.searchsorted(self._starts, index, side="right")) - 1
+        which = int(np.searchsorted(self._starts, index, side="right")) - 1  # the last start <= index
         return which, (index - int(self._starts[which])) % len(self.sources[which].data)
 
     def fingerprint(self) -> str:

@@ -51,7 +51,7 @@ class FileSet(ImageSet):
         """The file's bytes, or where it lies."""
 
     @abstractmethod
-    def _checksum(self, name: str) -> Any:
+    def _checksum(self, name: str) -> object:
         """Something cheap that changes with the file's content."""
 
     def _decode(self, i: int) -> Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
@@ -89,8 +88,8 @@ class MaskFolder(FileSet):
     def _read(self, name: str) -> Path:
         return self.path / "images" / name
 
-    def _checksum(self, name: str) -> Any:
-        return (self.path / "images" / name).stat().st_size, _mask_file(self.path, name).stat().st_size
+    def _checksum(self, name: str) -> tuple[int, int]:
+        return self._read(name).stat().st_size, _mask_file(self.path, name).stat().st_size
 
 
 def _mask_file(folder: Path, name: str) -> Path:

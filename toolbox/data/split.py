@@ -45,7 +45,7 @@ class Split:
             "labelled": self.labelled.tolist(),
             "unlabelled": self.unlabelled.tolist(),
         }
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")  # several processes may write at once
         part.write_text(json.dumps(content), encoding="utf-8")
         os.replace(part, path)
 
@@ -77,6 +77,7 @@ def draw_split(
     for label, name in enumerate(source.classes):
         members = np.flatnonzero(source.labels == label)
         n = _number_labelled(source.title, name, len(members), labelled_per_class, labelled_fraction)
+        # the whole permutation is drawn: with one seed, few labels are among the many
         chosen.append(rng.permutation(members)[:n])
     labelled = np.sort(np.concatenate(chosen))
     hidden = np.arange(len(source))

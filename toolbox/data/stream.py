@@ -188,7 +188,7 @@ class StreamSampler(Sampler[tuple[int, int]]):
 
     def _draw(self, pool: int, number: int) -> int:
         epoch, offset = divmod(number, len(self._pools[pool]))
-        if self._epochs.get(pool, (-1,))[0] != epoch:
+        if self._epochs.get(pool, (-1,))[0] != epoch:  # the last permutation of each pool is kept
             order = generator(self.seed, _EPOCH, pool, epoch).permutation(self._pools[pool])
             self._epochs[pool] = (epoch, order)
         return int(self._epochs[pool][1][offset])

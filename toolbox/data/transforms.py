@@ -47,6 +47,7 @@ class PixelMover(Transform):
     def apply(self, views: dict[str, Image], rng: Rng) -> None:
         if MASK not in views:
             return super().apply(views, rng)
+        # one call for both, so that they see the same draws
         both = self(np.dstack([views["images"], views[MASK]]), rng)
         views["images"] = both[..., :3]
         views[MASK] = both[..., 3]
@@ -82,7 +83,7 @@ class WeakAugment(PixelMover):
         image = self._flip(image, rng)
         height, width = image.shape[:2]
         pad = round(self.shift * max(height, width))
-        top, left = rng.integers(0, 2 * pad + 1, size=2)
+        top, left = rng.integers(0, 2 * pad + 1, size=2)  # pad = no shift
         padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
         return padded[top : top + height, left : left + width]
 
@@ -181,7 +182,7 @@ class PhotometricDistortion(Transform):
         self.p = p
 
     def __call__(self, image: Image, rng: Rng) -> Image:
-        on = rng.random(4) < self.p
+        on = rng.random(4) < self.p  # all draws are made, whatever is on: the stream of numbers stays in step
         largest = (self.brightness, self.contrast, self.saturation, self.hue)
         shift, gain, color, turn = rng.uniform(-1, 1, 4) * largest
         pixels = image.astype(np.float64)

@@ -48,5 +48,5 @@ def _positives(labels: Tensor | None, n: int, like: Tensor) -> Tensor:
         return torch.eye(n, device=like.device, dtype=like.dtype)
     if labels.shape != (n,):
         raise ValueError(f"labels have shape {tuple(labels.shape)}, expected ({n},): one for each pair")
-    equal = (labels[:, None] == labels[None, :]).to(like.dtype)
+    equal = (labels[:, None] == labels[None, :]).to(like.dtype)  # (N, N)
     return equal / equal.sum(dim=1, keepdim=True)

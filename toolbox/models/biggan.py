@@ -200,6 +200,7 @@ class BigGANGenerator(Generator):
     def _build_table(
         self, n_conditions: int, embedding_dim: int, groups: Sequence[int] | None, residual: bool
     ) -> None:
+        """The shared embedding (section 3.1); with ``residual`` also what the rows of a class share."""
         self.shared_class: nn.Embedding | None = None
         if n_conditions:
             self.shared = nn.Embedding(n_conditions, embedding_dim)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +68,7 @@ def _power_step(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     return F.normalize(matrix @ v, dim=0), v
 
 
-def _translate(network: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+def _translate(network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Hook of ``load_state_dict``: names of that repository are translated, ours pass."""
     own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     if any(key.endswith(".u0") for key in own):

@@ -40,6 +40,7 @@ class Normalise(nn.Module):
             )
         self.scale: Tensor
         self.shift: Tensor
+        # ((x + 1) / 2 - mean) / std = x scale + shift
         self.register_buffer("scale", (0.5 / std).view(3, 1, 1), persistent=False)
         self.register_buffer("shift", ((0.5 - mean) / std).view(3, 1, 1), persistent=False)
 
@@ -76,7 +77,7 @@ class WideBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         active = F.leaky_relu(self.bn1(x), 0.1)
-        main = self.conv1(active)
+        main = self.conv1(active)  # (N, outputs, H / stride, W / stride)
         main = self.conv2(F.leaky_relu(self.bn2(main), 0.1))
         return main + self.skip(active if self.activate_skip else x)
 
@@ -116,7 +117,9 @@ class WideResNet(nn.Module):
         self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         blocks: list[nn.Module] = []
         for stage, (inputs, outputs) in enumerate(pairwise(widths)):
-            blocks.append(WideBlock(inputs, outputs, 1 if stage == 0 else 2, stage == 0, bn_momentum))
+            first = stage == 0
+            stride = 1 if first else 2
+            blocks.append(WideBlock(inputs, outputs, stride, first, bn_momentum))
             blocks += [WideBlock(outputs, outputs, 1, False, bn_momentum) for _ in range(blocks_a_stage - 1)]
         self.blocks = nn.Sequential(*blocks)
         self.bn = nn.BatchNorm2d(widths[-1], momentum=bn_momentum)
@@ -125,7 +128,7 @@ class WideResNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(N, n_features): pooled activations before the last layer, of images (N, 3, H, W) in [-1, 1]."""
-        x = self.blocks(self.stem(self.normalise(images)))
+        x = self.blocks(self.stem(self.normalise(images)))  # (N, n_features, H / 4, W / 4)
         return F.leaky_relu(self.bn(x), 0.1).mean(dim=(2, 3))
 
     def forward(self, images: Tensor) -> Tensor:

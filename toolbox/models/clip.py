@@ -267,5 +267,6 @@ class Clip(nn.Module):
         digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
         for key, value in sorted(self.model.state_dict().items()):
             digest.update(key.encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
         return digest.hexdigest()

@@ -191,7 +191,7 @@ def load_strictly(
             raise ValueError(_wrong_activation(f"weights={source!r} (OpenAI's)", name, quick_gelu))
         state = {key: value for key, value in state.items() if key not in _OPENAI_KEYS}
     wanted = model.state_dict()
-    if "text.positional_embedding" in wanted and "positional_embedding" in state:
+    if "text.positional_embedding" in wanted and "positional_embedding" in state:  # CLIP into CustomTextCLIP
         from open_clip.model import convert_to_custom_text_state_dict
 
         state = convert_to_custom_text_state_dict(state)

@@ -78,7 +78,7 @@ class ResNetFeatures(FrozenExtractor):
         if state is not None:
             _load_strictly(self.network, state, f"weights={str(weights)!r}", arch)
         self.n_features = self.network.fc.in_features
-        self.network.fc = nn.Identity()
+        self.network.fc = nn.Identity()  # the features are what the last layer read
         self.normalise = Normalise("imagenet")
         self.size = size
         self.preprocessing = f"bicubic antialias {size}, imagenet"
@@ -213,7 +213,8 @@ def resize(images: Tensor, size: int) -> Tensor:
 def _weights_digest(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
-        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

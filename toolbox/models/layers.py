@@ -25,6 +25,7 @@ def spectral_norm(layer: Layer, eps: float = 1e-6) -> Layer:
     Adds ``weight_orig`` (the parameter), ``weight_u`` and ``weight_v`` in place of ``weight``. In eval mode
     the stored vectors are used as they are.
     """
+    # not the newer parametrization: published weights have the names of this one
     layer = torch.nn.utils.spectral_norm(layer, eps=eps)
     layer.register_forward_hook(_forget_graph)
     return layer
@@ -39,6 +40,8 @@ def _forget_graph(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) 
 
 def initialise(network: nn.Module, how: str) -> None:
     """Fill every convolution, linear and embedding weight ('orthogonal', or 'normal': N(0, 0.02)); biases 0.
+
+    BigGAN's is 'orthogonal' (section 3).
 
     Raises:
         ValueError: for another name.

@@ -24,7 +24,9 @@ def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
     """Twice conv3x3, BN, ReLU."""
     layers: list[nn.Module] = []
     for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers.append(nn.Conv2d(width, outputs, 3, padding=1, bias=False))
+        layers.append(nn.BatchNorm2d(outputs))
+        layers.append(nn.ReLU())
     return nn.Sequential(*layers)
 
 
@@ -67,13 +69,13 @@ class UNet(Segmenter):
                 f"images of {tuple(images.shape[2:])} cannot be halved depth={self.depth} times: their sides "
                 f"must be multiples of {2**self.depth}"
             )
-        maps = [self.down[0](images)]
+        maps = [self.down[0](images)]  # of all resolutions, the largest first
         for block in self.down[1:]:
             maps.append(block(F.avg_pool2d(maps[-1], 2)))
-        x = maps.pop()
+        x = maps.pop()  # (N, channels 2^depth, H / 2^depth, W / 2^depth)
         for block, map_ in zip(self.up, reversed(maps), strict=True):
             larger = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = block(torch.cat([map_, larger], dim=1))
+            x = block(torch.cat([map_, larger], dim=1))  # 1 + 2 widths in, 1 out
         return self.head(x)
 
 

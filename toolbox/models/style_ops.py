@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -189,18 +190,18 @@ def modulated_conv2d(
     """
     if demodulate and _in_half(x):
         weight, styles = _prenormalised(weight, styles)
-    resampling: dict[str, Any] = dict(f=f, up=up, down=down, padding=padding, flip_weight=flip_weight)
+    convolve = partial(conv2d_resample, f=f, up=up, down=down, padding=padding, flip_weight=flip_weight)
     if fused:
         kernels = weight[None] * styles[:, None, :, None, None]  # (N, O, I, k, k)
         if demodulate:
             energy = kernels.square().sum(dim=(2, 3, 4), keepdim=True)  # (N, O, 1, 1, 1)
             kernels = kernels * (energy + 1e-8).rsqrt()
         kernels = kernels.flatten(0, 1).to(x.dtype)  # (N O, I, k, k): one group an image
-        y = conv2d_resample(x.flatten(0, 1)[None], kernels, groups=len(x), **resampling)  # (1, N O, H', W')
+        y = convolve(x.flatten(0, 1)[None], kernels, groups=len(x))  # (1, N O, H', W')
         y = y.unflatten(1, (len(x), -1))[0]  # (N, O, H', W')
     else:
         scaled = x * styles.to(x.dtype)[:, :, None, None]
-        y = conv2d_resample(scaled, weight.to(x.dtype), **resampling)  # (N, O, H', W')
+        y = convolve(scaled, weight.to(x.dtype))  # (N, O, H', W')
         if demodulate:
             y = y * demodulation(weight, styles).to(y.dtype)[:, :, None, None]
     return y if noise is None else y + noise

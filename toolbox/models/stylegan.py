@@ -72,7 +72,9 @@ class Mapping(TrackedMapping):
 
     def forward(self, latents: Tensor, code: Tensor | None = None) -> Tensor:
         """w (N, style_dim) of z (N, latent_dim) and rows c (N, n_conditions)."""
-        x = latents if code is None else torch.cat([latents, code @ self.label_weight], dim=1)
+        x = latents
+        if code is not None:
+            x = torch.cat([x, code @ self.label_weight], dim=1)  # (N, 2 latent_dim)
         x = normalise_second_moment(x)
         for name in self.layers:
             x = F.leaky_relu(self.get_submodule(name)(x), SLOPE)

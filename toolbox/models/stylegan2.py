@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +81,7 @@ class Mapping(TrackedMapping):
         parts = [] if latents is None else [normalise_second_moment(latents)]
         if code is not None:
             parts.append(normalise_second_moment(self.embed(code)))
-        x = torch.cat(parts, dim=1)
+        x = torch.cat(parts, dim=1)  # (N, latent_dim + embedded)
         for name in self.layers:
             x = self.get_submodule(name)(x)
         return x
@@ -187,18 +187,24 @@ class SynthesisBlock(nn.Module):
         fused: bool,
     ) -> None:
         super().__init__()
-        common: dict[str, Any] = dict(
-            act=act, resample_filter=resample_filter, clamp=clamp, use_noise=use_noise, fused=fused
+        layer = partial(
+            SynthesisLayer,
+            size=size,
+            style_dim=style_dim,
+            act=act,
+            resample_filter=resample_filter,
+            clamp=clamp,
+            use_noise=use_noise,
+            fused=fused,
         )
         residual = architecture == "resnet" and bool(inputs)
         half = math.sqrt(0.5)  # of two summands: the sum has their variance
         if inputs:
-            self.conv0 = SynthesisLayer(inputs, outputs, size, style_dim, up=2, **common)
+            self.conv0 = layer(inputs, outputs, up=2)
         else:
             self.const = nn.Parameter(torch.randn(outputs, size, size))
         self.register_buffer("resample_filter", setup_filter(resample_filter))
-        gain = half if residual else 1.0
-        self.conv1 = SynthesisLayer(outputs, outputs, size, style_dim, gain=gain, **common)
+        self.conv1 = layer(outputs, outputs, gain=half if residual else 1.0)
         self.torgb: ToRGB | None = None
         if last or architecture == "skip":
             self.torgb = ToRGB(outputs, colours, style_dim, clamp, fused)
@@ -218,7 +224,7 @@ class SynthesisBlock(nn.Module):
         else:
             x = self.conv0(x, styles[0], noise[0])
         yield x, image
-        x = self.conv1(x, styles[-2], noise[-1])
+        x = self.conv1(x, styles[-2], noise[-1])  # (N, outputs, size, size)
         if aside is not None:
             x = x + aside
         if image is not None:

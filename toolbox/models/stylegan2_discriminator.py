@@ -222,7 +222,7 @@ class StyleGAN2Discriminator(Discriminator):
             )
         x = None
         image = fast_layout(images)
-        for name in self.blocks:
+        for name in self.blocks:  # from the image's size down to 8x8
             x, image = self.get_submodule(name)(x, image)
         return self.b4(x, image)
 
@@ -244,5 +244,5 @@ class StyleGAN2Discriminator(Discriminator):
             hidden=True,
             default=features.new_zeros(len(features), self.n_conditions),
         )
-        embedded = self.mapping(None, code.to(self.mapping.embed.weight.dtype))
+        embedded = self.mapping(None, code.to(self.mapping.embed.weight.dtype))  # (N, d)
         return (features * embedded).sum(dim=1) / math.sqrt(embedded.shape[1])

@@ -80,7 +80,7 @@ def arguments_of(class_name: str, init_kwargs: Mapping[str, Any]) -> dict[str, A
 
 
 def _set(
-    result: dict[str, Any], name: str, value: Any, table: Mapping[str, str | None], of_mapping: bool
+    result: dict[str, Any], name: str, value: object, table: Mapping[str, str | None], of_mapping: bool
 ) -> None:
     key = name.rpartition(".")[2]
     if of_mapping and key == "activation":
