@@ -168,15 +168,15 @@ class TestCondition:
 class TestUse:
     @torch.no_grad()
     @pytest.mark.parametrize(("image_size", "latent_dim"), [(16, 6), (32, 8), (64, 10)])
-    def test_sizes_and_taps(self, image_size: int, latent_dim: int) -> None:
+    def test_sizes_and_features(self, image_size: int, latent_dim: int) -> None:
         network = small(image_size=image_size, latent_dim=latent_dim, attention=True)
         z, condition = network.sample_latents(2), Condition(labels=torch.tensor([0, 1]))
         images = network(z, condition)
         assert images.shape == (2, 3, image_size, image_size) and images.abs().max() <= 1
-        taps = network.features(z, condition, network.feature_layers)
-        assert list(taps) == list(network.feature_layers)
-        assert all(f"{x.shape[2]}x{x.shape[3]}" == name for name, x in taps.items())
-        last = taps[network.feature_layers[-1]]
+        features = network.features(z, condition, network.feature_layers)
+        assert list(features) == list(network.feature_layers)
+        assert all(f"{x.shape[2]}x{x.shape[3]}" == name for name, x in features.items())
+        last = features[network.feature_layers[-1]]
         torch.testing.assert_close(torch.tanh(network.conv2d5(torch.relu(network.bn4(last)))), images)
         scores = small_discriminator(image_size=image_size, channels=8, attention=True)(images, condition)
         assert scores.shape == (2,)

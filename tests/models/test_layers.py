@@ -6,14 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from toolbox.models.layers import (
-    DownsampleConv2d,
-    SelfAttention,
-    UpsampleConv2d,
-    initialise,
-    settle,
-    spectral_norm,
-)
+from toolbox.models.biggan import DownsampleConv2d, SelfAttention, UpsampleConv2d
+from toolbox.models.layers import initialise, settle, spectral_norm
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

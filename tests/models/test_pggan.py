@@ -1,4 +1,4 @@
-"""PGGAN: equal to the published networks, growth, conditions, taps, and its errors."""
+"""PGGAN: equal to the published networks, growth, conditions, features, and its errors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ def close(ours: Tensor, theirs: Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4 * max(1.0, float(theirs.detach().abs().max())))
 
 
-def check_taps(network: Generator, latents: Tensor, arrays: dict[str, Tensor], **arguments: float) -> None:
+def check_features(
+    network: Generator, latents: Tensor, arrays: dict[str, Tensor], **arguments: float
+) -> None:
     """All feature layers, in KLiSH's order, against a corner, mean, deviation and largest value of each."""
-    taps = network.features(latents, None, network.feature_layers, **arguments)
-    assert len(taps) == sum(name.endswith(".head") for name in arrays)
-    for i, tap in enumerate(taps.values()):
-        close(tap[0, :4, :4, :4], arrays[f"tap.{i:02d}.head"])
+    features = network.features(latents, None, network.feature_layers, **arguments)
+    assert len(features) == sum(name.endswith(".head") for name in arrays)
+    for i, x in enumerate(features.values()):
+        close(x[0, :4, :4, :4], arrays[f"tap.{i:02d}.head"])
         close(
-            torch.stack([tap.mean(), tap.std(unbiased=False), tap.abs().max()]), arrays[f"tap.{i:02d}.stats"]
+            torch.stack([x.mean(), x.std(unbiased=False), x.abs().max()]),
+            arrays[f"tap.{i:02d}.stats"],
         )
 
 
@@ -56,7 +59,7 @@ class TestReference:
         arrays, z = golden("layouts", "pggan64"), normal("input.z", 2, 64)
         network = filled_as_klish(PGGANGenerator(64, 0, 64, 2048, 64))
         close(network(z)[:1, :, ::4, ::4], arrays["img"])
-        check_taps(network, z, arrays)
+        check_features(network, z, arrays)
         network.lod = 1
         close(network(z)[:1, :, ::4, ::4], arrays["img.lod1"])
         judge = filled_as_klish(PGGANDiscriminator(64, 0, 2048, 64))
@@ -66,7 +69,7 @@ class TestReference:
         arrays, z = golden("layouts", "pggan16_fused"), normal("input.z", 2, 64)
         network = filled_as_klish(PGGANGenerator(16, 0, 64, 2048, 64), fused_from=8)
         close(network(z), arrays["img"])
-        check_taps(network, z, arrays)
+        check_features(network, z, arrays)
         judge = filled_as_klish(PGGANDiscriminator(16, 0, 2048, 64, fused_scale=True), fused_from=8)
         close(judge(normal("input.img", 4, 3, 16, 16)), arrays["D.logits"][:, 0])
 

@@ -1,4 +1,4 @@
-"""StyleGAN: equal to the published networks, truncation, noise, conditions, growth, taps, and its errors."""
+"""StyleGAN: equal to the published networks, truncation, noise, conditions, growth, features, errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.models.klish_names import filled_as_klish
 from tests.models.stylegan_filled import golden, normal
-from tests.models.test_pggan import check_taps, close
+from tests.models.test_pggan import check_features, close
 from toolbox import testing
 from toolbox.interfaces import Condition, RowGenerator, Rows
 from toolbox.models.stylegan import StyleGANDiscriminator, StyleGANGenerator
@@ -72,7 +72,7 @@ class TestReference:
         images, still = arrays["img.psi0.7_layers4"], arrays["img.psi0.7_layers4.zero_noise"]
         close(network(z, None, 0.7)[: len(images), :, ::step, ::step], images)
         close(without_noise(network, ws)[:1, :, ::step, ::step], still)
-        check_taps(network, z, arrays, truncation=0.7)
+        check_features(network, z, arrays, truncation=0.7)
         judge = filled_as_klish(StyleGANDiscriminator(size, 0, 2048, 64), fused_from)
         close(judge(normal("input.img", 4, 3, size, size)), arrays["D.logits"][:, 0])
 
@@ -92,7 +92,7 @@ class TestReference:
             23_052_353,
         )
 
-    def test_feature_layers_are_klish_taps(self) -> None:
+    def test_feature_layers_are_klish_layers(self) -> None:
         with torch.device("meta"):
             network = StyleGANGenerator(1024)
         assert [network.feature_layers[i] for i in (9, 17)] == ["64x64", "1024x1024"]

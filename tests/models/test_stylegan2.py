@@ -1,4 +1,4 @@
-"""StyleGAN2: equal to the published networks, conditions, randomness, truncation, taps, and its errors."""
+"""StyleGAN2: equal to the published networks, conditions, randomness, truncation, features, errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def close(ours: Tensor, theirs: Tensor) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-4 * max(1.0, float(theirs.detach().abs().max())))
 
 
-def check_taps(taps: dict[str, Tensor], arrays: dict[str, Tensor]) -> dict[str, int]:
+def check_features(features: dict[str, Tensor], arrays: dict[str, Tensor]) -> dict[str, int]:
     """A corner of the first image, or mean, deviation and largest magnitude of all; how many there were of
     each.
     """
@@ -35,11 +35,11 @@ def check_taps(taps: dict[str, Tensor], arrays: dict[str, Tensor]) -> dict[str, 
     for name in [name for name in arrays if name.startswith("tap.")]:
         _, _, block, layer, what = name.split(".")
         expected, size = arrays[name], block[1:]
-        tap = taps[f"{size}x{size}" + (".0" if layer == "conv0" else "")]
-        stats = torch.stack([tap.mean(), tap.std(unbiased=False), tap.abs().max()])
+        x = features[f"{size}x{size}" + (".0" if layer == "conv0" else "")]
+        stats = torch.stack([x.mean(), x.std(unbiased=False), x.abs().max()])
         close(
-            tap[0][tuple(slice(n) for n in expected.shape)] if what == "head" else stats,
-            expected.to(tap.dtype),
+            x[0][tuple(slice(n) for n in expected.shape)] if what == "head" else stats,
+            expected.to(x.dtype),
         )
         seen[what] = seen.get(what, 0) + 1
     return seen
@@ -92,7 +92,7 @@ class TestReference:
         close(network(z, labelled)[:, :, ::2, ::2], arrays["img.const"])
         close(network(z, condition, 0.5)[:, :, ::2, ::2], arrays["img.trunc0.5.const"])
         close(network.synthesis(network.styles(w), [None] * 7)[:, :, ::2, ::2], arrays["img.none"])
-        assert check_taps(network.features(z, condition, network.feature_layers), arrays) == {
+        assert check_features(network.features(z, condition, network.feature_layers), arrays) == {
             "head": 7,
             "stats": 7,
         }
@@ -111,7 +111,7 @@ class TestReference:
         assert network.n_styles == int(arrays["num_ws"])
         ws = network.styles(network.style_latent(z))
         close(network(z)[:1, :, ::2, ::2], arrays["img.const"])
-        assert check_taps(network.features(z, None, network.feature_layers), arrays) == {"stats": 9}
+        assert check_features(network.features(z, None, network.feature_layers), arrays) == {"stats": 9}
         close(
             network.synthesis(torch.cat([ws[:1, :4], ws[1:, 4:]], dim=1))[:, :, ::2, ::2],
             arrays["img.mix_cut4.const"],
@@ -243,7 +243,7 @@ class TestPublished:
             optimizer, published = config.optim_wrapper[player].optimizer, presets.lazy(run.lr, every)
             assert (optimizer.lr, *optimizer.betas) == pytest.approx((published["lr"], *published["betas"]))
 
-    def test_feature_layers_are_klish_taps(self) -> None:
+    def test_feature_layers_are_klish_layers(self) -> None:
         with torch.device("meta"):
             network = StyleGAN2Generator(256, preset="stylegan2")
         chosen = [network.feature_layers[i] for i in (9, 11, 13)]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tests.models.klish_names import KERNEL, State, klish_state, klish_stylegan2_state
 from tests.models.stylegan_filled import golden, normal
-from tests.models.test_pggan import check_taps, close
+from tests.models.test_pggan import check_features, close
 from toolbox.models.pggan import PGGANDiscriminator, PGGANGenerator
 from toolbox.models.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from toolbox.models.stylegan2 import StyleGAN2Generator
@@ -120,7 +120,7 @@ class TestReference:
         network.load_state_dict(translate(state))
         close(network.styles(network.style_latent(z), 0.6)[:, [0, -1]], arrays["wp"])
         close(network(z, None, 0.6), arrays["img"])
-        check_taps(network, z, arrays, truncation=0.6)
+        check_features(network, z, arrays, truncation=0.6)
 
     def test_rosinality(self) -> None:
         arrays = golden("layouts", "rosinality32")

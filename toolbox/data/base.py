@@ -21,9 +21,7 @@ SPLITS = ("train", "test")
 
 
 class DataError(ValueError):
-    """A data set that is missing, torn or not what was asked for; the message names the file and
-    the remedy.
-    """
+    """A data set that is missing, torn or not what was asked for; the message names file and remedy."""
 
 
 class ImageSet(Dataset[dict[str, Any]], ABC):
@@ -98,8 +96,7 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         """Image number i, uint8 (image_size, image_size, 3) RGB. The caller may write to it."""
 
     def mask(self, i: int) -> Mask:
-        """The part that each pixel of image i shows, uint8 (image_size, image_size): indices of
-        ``part_names``.
+        """The part that each pixel of image i shows: uint8 (image_size, image_size), in ``part_names``.
 
         Raises:
             DataError: when the set has no masks.
@@ -147,13 +144,9 @@ class ArraySet(ImageSet):
         return resize(rgb, self.image_size)
 
     def fingerprint(self) -> str:
-        return digest(
-            np.ascontiguousarray(self._images),
-            self.labels,
-            self.classes,
-            self.image_size,
-            resize_name(self._images.shape[1:3], self.image_size),
-        )
+        images = np.ascontiguousarray(self._images)
+        resizing = resize_name(images.shape[1:3], self.image_size)
+        return digest(images, self.labels, self.classes, self.image_size, resizing)
 
 
 def to_tensor(image: Image) -> Tensor:
@@ -162,9 +155,7 @@ def to_tensor(image: Image) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: undoes
-    :func:`to_tensor`.
-    """
+    """uint8 (..., H, W, 3) of float (..., 3, H, W) in [-1, 1], rounded and clipped: undoes to_tensor."""
     return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
 
 
@@ -174,20 +165,22 @@ def checked_mask(source: ImageSet, i: int) -> Mask:
     Raises:
         DataError: naming the image and what does not fit.
     """
-    mask, size = source.mask(i), source.image_size
+    mask = source.mask(i)
+    size = source.image_size
     if mask.shape != (size, size):
         raise DataError(
             f"{source.title}: the mask of image {i} has shape {mask.shape}, the image has {(size, size)}"
         )
-    if mask.size and int(mask.max()) >= len(source.part_names):
+    n_parts = len(source.part_names)
+    if mask.size and int(mask.max()) >= n_parts:
         raise DataError(
-            f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are "
-            f"{len(source.part_names)} part names (parts must be 0 to {len(source.part_names) - 1})"
+            f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are {n_parts} part "
+            f"names (parts must be 0 to {n_parts - 1})"
         )
     return mask
 
 
-def digest(*parts: Any) -> str:
+def digest(*parts: object) -> str:
     """Hex SHA-256 of arrays (with dtype and shape) and plain values (by repr)."""
     sha = hashlib.sha256()
     for part in parts:

@@ -1,6 +1,4 @@
-"""Images with captions for contrastive training: several image sets in one, a fresh caption and view at every
-visit.
-"""
+"""Images with captions for contrastive training: several sets in one, a new caption and view a visit."""
 
 from __future__ import annotations
 
@@ -53,9 +51,10 @@ class CaptionSource:
         used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         unknown = sorted(used - set(PLACEHOLDERS))
         if unknown:
+            allowed = ", ".join("{" + name + "}" for name in PLACEHOLDERS)
             raise ValueError(
                 f"template {template!r} of {self.data.title} has unknown placeholders {unknown}; "
-                f"allowed: {', '.join('{' + name + '}' for name in PLACEHOLDERS)}"
+                f"allowed: {allowed}"
             )
         if self.data.captions is None and used - {"class"}:
             raise DataError(
@@ -78,7 +77,8 @@ class CaptionSource:
         if self.data.captions is not None:
             name, *keywords = self.data.captions[i]
             n = min(int(rng.integers(1, MAX_KEYWORDS + 1)), len(keywords))
-            words |= {"name": name, "keywords": ", ".join(rng.permutation(keywords)[:n]) if n else name}
+            words["name"] = name
+            words["keywords"] = ", ".join(rng.permutation(keywords)[:n]) if n else name
         return template.format(**words)
 
 
@@ -116,11 +116,14 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         sizes = {source.data.title: source.data.image_size for source in self.sources}
         if len(set(sizes.values())) > 1:
             raise DataError(f"the sets differ in image_size ({sizes}): set the same image_size for all")
-        self.context_length, self.strength, self.seed = context_length, strength, seed
+        self.context_length = context_length
+        self.strength = strength
+        self.seed = seed
         self.image_size = self.sources[0].data.image_size
         self.embedded = any(source.data.embedded for source in self.sources)
         self.title = " + ".join(source.data.title for source in self.sources)
         self.classes = [name for source in self.sources for name in source.data.classes]
+        # entries of all sets lie one after the other, each set ``repeat`` times; groups too, once
         self._starts = np.cumsum([0] + [len(source.data) * source.repeat for source in self.sources])
         self._first_group = np.cumsum([0] + [source.groups for source in self.sources])
 
@@ -135,12 +138,11 @@ class CaptionedImages(Dataset[dict[str, Any]]):
     @property
     def visible_labels(self) -> NDArray[np.int64]:
         """(entries,) group of each entry: every caption is seen."""
-        return np.concatenate(
-            [
-                np.tile([start + source.group(i) for i in range(len(source.data))], source.repeat)
-                for start, source in zip(self._first_group, self.sources, strict=False)
-            ]
-        )
+        labels = []
+        for start, source in zip(self._first_group[:-1], self.sources, strict=True):
+            groups = [start + source.group(i) for i in range(len(source.data))]
+            labels.append(np.tile(groups, source.repeat))
+        return np.concatenate(labels)
 
     def __getitem__(self, item: int | tuple[int, int]) -> dict[str, Any]:
         position, index = (None, item) if isinstance(item, (int, np.integer)) else item
@@ -173,7 +175,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
     def _locate(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):
             raise IndexError(f"index {index} is outside of 0 to {len(self) - 1}")
-        which = int(np.searchsorted(self._starts, index, side="right")) - 1
+        which = int(np.searchsorted(self._starts, index, side="right")) - 1  # the last start <= index
         return which, (index - int(self._starts[which])) % len(self.sources[which].data)
 
     def fingerprint(self) -> str:
@@ -186,9 +188,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
 
 
 def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bool = False) -> Image:
-    """A slightly scaled, shifted and rotated view of uint8 (H, W, 3); what comes in has the
-    corner's colour.
-    """
+    """A slightly scaled, shifted and rotated view of uint8 (H, W, 3); gaps take the corner's colour."""
     size = image.shape[0]
     scale = 1 + strength * rng.uniform(-0.15, 0.15, size=2)
     shift = strength * rng.uniform(-0.06, 0.06, size=2) * size
@@ -197,7 +197,7 @@ def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bo
     rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = rotation @ np.diag([scale[0] * mirror, scale[1]])
     centre = np.full(2, size / 2)
-    offset = centre + shift - matrix @ centre
+    offset = centre + shift - matrix @ centre  # Pillow's map leads from the view to the image
     coefficients = (*matrix[0], offset[0], *matrix[1], offset[1])
     corner = tuple(int(value) for value in image[0, 0])
     picture = Pillow.fromarray(image).transform(

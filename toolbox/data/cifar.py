@@ -103,8 +103,10 @@ class Cifar(ImageSet):
         download: bool = False,
         fallback: Mapping[str, Any] | ImageSet | None = None,
     ) -> None:
-        split, root = chosen_split(split, train), Path(root or self._layout.root)
-        found, tried = _find(root, self._layout, split, image_size), "download is off"
+        split = chosen_split(split, train)
+        root = Path(root or self._layout.root)
+        tried = "download is off"
+        found = _find(root, self._layout, split, image_size)
         if found is None and download:
             tried = _download(root, self._layout)
             found = _find(root, self._layout, split, image_size)
@@ -112,7 +114,8 @@ class Cifar(ImageSet):
             missing = f"{self._layout.title} not found in {root} and {tried}"
             found = _replacement(fallback, split, image_size, missing)
             self.notice = f"{missing}: using {found.title}"
-        self._source, self.embedded = found, found.embedded
+        self._source = found
+        self.embedded = found.embedded
         super().__init__(
             found.labels,
             found.classes,
@@ -138,8 +141,9 @@ class CIFAR10(Cifar):
 
 
 class CIFAR100(Cifar):
-    """CIFAR-100 (Krizhevsky 2009): 100 classes, 32 x 32; factor 'superclass' (20). Arguments: see
-    :class:`Cifar`.
+    """CIFAR-100 (Krizhevsky 2009): 100 classes, 32 x 32; factor 'superclass' (20).
+
+    Arguments: see :class:`Cifar`.
     """
 
     _layout = _HUNDRED
@@ -173,8 +177,9 @@ def _find(root: Path, layout: _Layout, split: str, image_size: int) -> ImageSet 
 
 
 def _pickle_folder(root: Path, layout: _Layout) -> Path | None:
-    """Where the pickles lie. A folder that lacks some of them counts only when there is no archive to fill it
-    from.
+    """Where the pickles lie.
+
+    A folder that lacks some of them counts only when there is no archive to fill it from.
     """
     wanted = {*layout.train, *layout.test, layout.meta}
     for folder in (root / layout.folder, root):
@@ -198,14 +203,8 @@ def _read_pickles(folder: Path, layout: _Layout, split: str, image_size: int) ->
     parts = [load_arrays(path) for path in paths]
     images = [_images(part, path) for part, path in zip(parts, paths, strict=True)]
     labels = [_labels(part, layout, path) for part, path in zip(parts, paths, strict=True)]
-    return ArraySet(
-        np.concatenate(images),
-        np.concatenate(labels),
-        names,
-        image_size,
-        layout.title,
-        **_superclasses(meta, parts),
-    )
+    known = _superclasses(meta, parts)
+    return ArraySet(np.concatenate(images), np.concatenate(labels), names, image_size, layout.title, **known)
 
 
 def _images(part: Mapping[str, Any], path: Path) -> Image:
@@ -218,7 +217,8 @@ def _images(part: Mapping[str, Any], path: Path) -> Image:
 
 
 def _labels(part: Mapping[str, Any], layout: _Layout, path: Path) -> np.ndarray:
-    key, n_classes = layout.label_key, layout.n_classes
+    key = layout.label_key
+    n_classes = layout.n_classes
     if key not in part:
         raise DataError(
             f"{path} has no {key!r} (it has {', '.join(sorted(part))}): it is a batch of another data set"
@@ -240,13 +240,15 @@ def _superclasses(meta: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[
 
 
 def _name(name: str | bytes) -> str:
-    return (name.decode("latin1") if isinstance(name, bytes) else str(name)).replace("_", " ")
+    text = name.decode("latin1") if isinstance(name, bytes) else str(name)
+    return text.replace("_", " ")
 
 
 def _extract(archive: Path, layout: _Layout) -> None:
     """The pickles of the archive, and nothing else of it, each written whole or not at all."""
     target = archive.parent / layout.folder
-    wanted = {f"{layout.folder}/{name}": target / name for name in (*layout.train, *layout.test, layout.meta)}
+    names = (*layout.train, *layout.test, layout.meta)
+    wanted = {f"{layout.folder}/{name}": target / name for name in names}
     try:
         with tarfile.open(archive) as tar:
             for member in tar:

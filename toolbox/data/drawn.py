@@ -1,6 +1,4 @@
-"""Portraits drawn from numbers, with the exact part of every pixel: a truth for segmentations that needs no
-download.
-"""
+"""Portraits drawn from numbers, with the exact part of every pixel: a truth for segmenters, no download."""
 
 from __future__ import annotations
 
@@ -34,12 +32,11 @@ _HAIRS = (
 
 
 class DrawnPortraits(ImageSet):
-    """Head-and-shoulders portraits; class = hair style, factor 'mouth' (serious, smiling); image i is a
-    function of i.
+    """Head-and-shoulders portraits; class = hair style, factor 'mouth' (serious, smiling).
 
-    Position, pose, shape, light and colours vary; skin, hair, clothes and background have colours of their
-    own in each image, so that a part is known by what it is, not by its colour. Not photographs and not meant
-    to look like them.
+    Image i is a function of i. Position, pose, shape, light and colours vary; skin, hair, clothes and
+    background have colours of their own in each image, so that a part is known by what it is, not by its
+    colour. Not photographs and not meant to look like them.
 
     Args:
         split: 'train' or 'test', other portraits; ``train`` overrules it.
@@ -85,9 +82,7 @@ class DrawnPortraits(ImageSet):
         return self._cache[i].copy()
 
     def mask(self, i: int) -> NDArray[np.uint8]:
-        """The part that covers most of each pixel of image i, uint8 (image_size, image_size): indices of
-        ``part_names``.
-        """
+        """The part that covers most of each pixel of image i: uint8 (image_size, image_size)."""
         return self._paint(i)[1]
 
     def fingerprint(self) -> str:
@@ -152,26 +147,32 @@ class _Portrait:
 
     def paint(self, size: int) -> tuple[Image, NDArray[np.uint8]]:
         """RGB and parts, layer over layer, each blended by the share of the pixel that it covers."""
-        y, x = np.meshgrid(*[(np.arange(size) + 0.5) * 2 / size - 1] * 2, indexing="ij")
+        places = (np.arange(size) + 0.5) * 2 / size - 1  # centres of pixels in [-1, 1]
+        y, x = np.meshgrid(places, places, indexing="ij")
         height = ((y + 1) / 2)[..., None]
         rgb = self.backdrop[0] * (1 - height) + self.backdrop[1] * height  # (H, W, 3)
         parts = np.zeros((size, size), dtype=np.uint8)
         shade = (1 + self.light[0] * x + self.light[1] * y)[..., None]
         for part, depth, color in self._layers(x, y):
-            cover = np.clip(0.5 - depth * size / 2, 0, 1)[..., None]  # depth in pixels, 0 at the edge
+            pixels = depth * size / 2  # 0 at the edge
+            cover = np.clip(0.5 - pixels, 0, 1)[..., None]
             rgb = rgb * (1 - cover) + np.clip(color * shade, 0, 1) * cover
             parts[cover[..., 0] > 0.5] = PARTS.index(part)
         return np.rint(rgb * 255).astype(np.uint8), parts
 
     def _layers(self, x: Plane, y: Plane) -> Iterator[tuple[str, Plane, Color]]:
         """(part, signed distance from its edge, negative inside, colour), from back to front."""
-        (cx, cy), (a, b) = self.centre, self.head
-        dx, dy = x - cx, y - cy
+        cx, cy = self.centre
+        a, b = self.head
+        dx = x - cx
+        dy = y - cy
         u = np.cos(self.tilt) * dx + np.sin(self.tilt) * dy  # along the head's width
         v = np.cos(self.tilt) * dy - np.sin(self.tilt) * dx
         if STYLES[self.style] == "long hair":
-            yield "hair", np.maximum(_ellipse(u, v - 0.18, 1.3 * a, 1.3 * b), v - 0.95), self.hair * 0.85
-        yield "neck", np.maximum(np.abs(x - cx * 0.9) - 0.42 * a, cy - y), self.skin * 0.82
+            behind = np.maximum(_ellipse(u, v - 0.18, 1.3 * a, 1.3 * b), v - 0.95)  # cut off below
+            yield "hair", behind, self.hair * 0.85
+        neck = np.maximum(np.abs(x - cx * 0.9) - 0.42 * a, cy - y)
+        yield "neck", neck, self.skin * 0.82
         yield "clothes", _ellipse(x - cx * 0.6, y - 1.12, *self.shoulders), self.clothes
         for side in (-1, 1):
             yield "ear", _ellipse(u - side * a, v - 0.05, 0.11, 0.15), self.skin * 0.9
@@ -184,7 +185,8 @@ class _Portrait:
         apart, width = self.eyes
         for side in (-1, 1):
             e = u - side * apart
-            yield "brow", _ellipse(e, v + self.brow_lift + 1.5 * e**2, 1.25 * width, 0.042), self.hair * 0.7
+            bow = v + self.brow_lift + 1.5 * e**2
+            yield "brow", _ellipse(e, bow, 1.25 * width, 0.042), self.hair * 0.7
             yield "eye", _ellipse(e, v, width, 0.085), np.full(3, 0.97)
             yield "eye", _ellipse(e - 0.3 * self.turn, v, 0.062, 0.068), self.iris
         yield "nose", _ellipse(u - 0.3 * self.turn, v - 0.2, self.nose, 0.1), self.skin * 0.78
@@ -202,9 +204,7 @@ class _Portrait:
 
 
 def _ellipse(x: Plane, y: Plane, a: float, b: float) -> Plane:
-    """Signed distance from an ellipse with half axes a and b, to first order around its edge: f /
-    |grad f|.
-    """
+    """Signed distance from an ellipse with half axes a and b, to first order at its edge: f / |grad f|."""
     near = np.sqrt((x / a) ** 2 + (y / b) ** 2)
     slope = np.sqrt((x / a**2) ** 2 + (y / b**2) ** 2)
     return near * (near - 1) / np.maximum(slope, 1e-12)
@@ -213,5 +213,6 @@ def _ellipse(x: Plane, y: Plane, a: float, b: float) -> Plane:
 def _between(rng: np.random.Generator, colors: tuple[tuple[float, float, float], ...]) -> Color:
     """A colour between two neighbours of a list."""
     place = rng.uniform(0, len(colors) - 1)
+    first = int(place)
     share = place % 1
-    return (1 - share) * np.array(colors[int(place)]) + share * np.array(colors[int(place) + 1])
+    return (1 - share) * np.array(colors[first]) + share * np.array(colors[first + 1])

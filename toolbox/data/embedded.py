@@ -11,8 +11,9 @@ FOLDER = Path(__file__).parent / "embedded"
 
 
 class EmbeddedFashion(ZippedImages):
-    """A class-balanced part of Fashion-MNIST: 10 classes, 800 training and 200 test images each, 32 x 32
-    (padded).
+    """A class-balanced part of Fashion-MNIST: 10 classes, 800 training and 200 test images each.
+
+    28 x 28 pixels, padded to 32 x 32.
 
     Args:
         split: 'train' or 'test'; ``train`` overrules it.
@@ -25,14 +26,14 @@ class EmbeddedFashion(ZippedImages):
     def __init__(
         self, split: str = "train", train: bool | None = None, image_size: int = 32, cache: bool = True
     ) -> None:
-        super().__init__(
-            FOLDER / "fashion_mnist.zip", chosen_split(split, train), image_size=image_size, cache=cache
-        )
+        split = chosen_split(split, train)
+        super().__init__(FOLDER / "fashion_mnist.zip", split, image_size=image_size, cache=cache)
 
 
 class EmbeddedEmoji(ZippedImages):
-    """1,906 Noto emoji on white: class = category (9), factors 'subcategory' and 'gender', captions = name,
-    keywords.
+    """1,906 Noto emoji on white; class = category (9), factors 'subcategory' and 'gender'.
+
+    Captions are the name and keywords.
 
     Args:
         split: 'train', or 'test' = a tenth of each category's concepts, held out with all their variants;
@@ -46,6 +47,5 @@ class EmbeddedEmoji(ZippedImages):
     def __init__(
         self, split: str = "train", train: bool | None = None, image_size: int = 64, cache: bool = True
     ) -> None:
-        super().__init__(
-            FOLDER / "noto_emoji.zip", chosen_split(split, train), image_size=image_size, cache=cache
-        )
+        split = chosen_split(split, train)
+        super().__init__(FOLDER / "noto_emoji.zip", split, image_size=image_size, cache=cache)

@@ -38,17 +38,20 @@ class FileSet(ImageSet):
         cache: bool,
         **known: Any,
     ) -> None:
-        self.path, self._names, self._background = path, list(names), background
+        self.path = path
+        self._names = list(names)
+        self._background = background
         self._cache: dict[int, Image] | None = {} if cache else None
         self._native = image_size is None
-        super().__init__(labels, classes, image_size or min(self._decode(0).shape[:2]), title, **known)
+        size = image_size or min(self._decode(0).shape[:2])
+        super().__init__(labels, classes, size, title, **known)
 
     @abstractmethod
     def _read(self, name: str) -> bytes | Path:
         """The file's bytes, or where it lies."""
 
     @abstractmethod
-    def _checksum(self, name: str) -> Any:
+    def _checksum(self, name: str) -> object:
         """Something cheap that changes with the file's content."""
 
     def _decode(self, i: int) -> Image:
@@ -75,7 +78,7 @@ class FileSet(ImageSet):
             raise DataError(
                 f"{self.path}: {self._names[i]} is {image.shape[1]} x {image.shape[0]}, not "
                 f"{self.image_size} x {self.image_size} as the first image gave: set image_size to resize "
-                f"all"
+                "all"
             )
         return resize(image, self.image_size)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toolbox.data.base import DataError
+from toolbox.data.base import DataError, chosen_split
 from toolbox.data.files import FileSet, check_class_count
 from toolbox.data.pictures import SUFFIXES, Color
 
@@ -12,8 +12,7 @@ _PART_NAMES = {"train": ("train", "training"), "test": ("test", "valid", "val", 
 
 
 class ImageFolder(FileSet):
-    """``root/<class>/**/*.png`` (or jpg, webp, ...), or ``root/train/<class>/...`` and
-    ``root/test/<class>/...``.
+    """``root/<class>/**/*.png`` (or jpg, webp, ...), or the same in ``root/train`` and ``root/test``.
 
     Classes are the sorted names of the sub-folders; underscores become blanks, as prompts need them. Pictures
     are cut to the largest centred square and resized with Pillow's antialiased Lanczos filter.
@@ -46,21 +45,16 @@ class ImageFolder(FileSet):
         cache: bool = False,
     ) -> None:
         root = Path(root)
-        folder = part_folder(root, split if train is None else ("train" if train else "test"))
+        folder = part_folder(root, chosen_split(split, train))
         found = class_folders(folder)
         check_class_count(str(folder), list(found), classes)
-        names = [name for files in found.values() for name in files]
-        labels = [label for label, files in enumerate(found.values()) for _ in files]
-        super().__init__(
-            folder,
-            names,
-            labels,
-            [name.replace("_", " ") for name in found],
-            title or root.name,
-            image_size,
-            background,
-            cache,
-        )
+        names: list[str] = []
+        labels: list[int] = []
+        for label, files in enumerate(found.values()):
+            names += files
+            labels += [label] * len(files)
+        titles = [name.replace("_", " ") for name in found]
+        super().__init__(folder, names, labels, titles, title or root.name, image_size, background, cache)
 
     def _read(self, name: str) -> Path:
         return self.path / name
@@ -75,16 +69,13 @@ def part_folder(root: Path, split: str) -> Path:
     Raises:
         DataError: when the root or the part is missing.
     """
-    if split not in _PART_NAMES:
-        raise ValueError(f"split={split!r}: it is 'train' or 'test'")
     if not root.is_dir():
         raise DataError(f"{root} is not a folder: give the folder that holds one sub-folder for each class")
-    parts = {
-        part: root / name
-        for part, names in _PART_NAMES.items()
-        for name in reversed(names)
-        if (root / name).is_dir()
-    }
+    parts: dict[str, Path] = {}
+    for part, names in _PART_NAMES.items():
+        present = [root / name for name in names if (root / name).is_dir()]
+        if present:
+            parts[part] = present[0]
     if split in parts:
         return parts[split]
     if parts or split == "test":
@@ -100,9 +91,8 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
     Raises:
         DataError: when there is no class folder, or one without pictures.
     """
-    names = sorted(
-        child.name for child in folder.iterdir() if child.is_dir() and not child.name.startswith(".")
-    )
+    folders = [child.name for child in folder.iterdir() if child.is_dir()]
+    names = sorted(name for name in folders if not name.startswith("."))
     if not names:
         raise DataError(
             f"{folder} has no sub-folders: put the images of each class into a folder of the class's name"
@@ -117,7 +107,5 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
 
 
 def _pictures(folder: Path, name: str) -> list[str]:
-    files = (
-        file for file in (folder / name).rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()
-    )
-    return sorted(file.relative_to(folder).as_posix() for file in files)
+    pictures = (file for file in (folder / name).rglob("*") if file.suffix.lower() in SUFFIXES)
+    return sorted(file.relative_to(folder).as_posix() for file in pictures if file.is_file())

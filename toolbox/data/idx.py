@@ -43,7 +43,7 @@ def read_idx(path: str | Path) -> NDArray[np.uint8]:
     data = _bytes(path)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _UINT8:
         raise DataError(f"{path} is not an IDX file of bytes (it begins with {data[:4].hex()}, not 000008..)")
-    offset = 4 + 4 * data[3]
+    offset = 4 + 4 * data[3]  # behind the magic number and the axes
     shape = tuple(int(n) for n in np.frombuffer(data[4:offset], dtype=">u4"))
     expected = offset + int(np.prod(shape, dtype=np.int64))
     if len(shape) != data[3] or len(data) != expected:

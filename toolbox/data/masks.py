@@ -1,12 +1,9 @@
-"""Any folder of pictures and index masks, as CelebAMask-HQ is once its parts are merged into one mask an
-image.
-"""
+"""Any folder of pictures and index masks, such as CelebAMask-HQ with its parts merged into one mask."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
@@ -17,8 +14,7 @@ from toolbox.data.pictures import SUFFIXES, picture_shape
 
 
 class MaskFolder(FileSet):
-    """``root/images/NAME.jpg`` with ``root/masks/NAME.png``, or both folders in ``root/train`` and
-    ``root/test``.
+    """``root/images/NAME.jpg`` with ``root/masks/NAME.png``, or both in ``root/train`` and ``root/test``.
 
     A mask is an 8-bit PNG whose values (or palette numbers) are the parts; three equal channels are read too.
     Pictures and masks are cut to the largest centred square; pictures are resized as in all folders, masks to
@@ -47,17 +43,16 @@ class MaskFolder(FileSet):
         title: str | None = None,
         cache: bool = False,
     ) -> None:
-        root, self.split = Path(root), chosen_split(split, train)
+        root = Path(root)
+        self.split = chosen_split(split, train)
         self.part_names = list(part_names)
         folder = _part(root, self.split)
         names = sorted(file.name for file in (folder / "images").iterdir() if file.suffix.lower() in SUFFIXES)
         missing = [name for name in names if not _mask_file(folder, name).is_file()]
-        if missing or not names:
-            raise DataError(
-                f"{folder}: {missing[0]} has no mask {_mask_file(folder, missing[0])}"
-                if missing
-                else f"{folder / 'images'} holds no pictures ({', '.join(SUFFIXES)})"
-            )
+        if missing:
+            raise DataError(f"{folder}: {missing[0]} has no mask {_mask_file(folder, missing[0])}")
+        if not names:
+            raise DataError(f"{folder / 'images'} holds no pictures ({', '.join(SUFFIXES)})")
         labels = np.zeros(len(names), dtype=np.int64)
         super().__init__(folder, names, labels, ["image"], title or root.name, image_size, None, cache)
 
@@ -73,16 +68,13 @@ class MaskFolder(FileSet):
         if values.ndim != 2 or values.dtype != np.uint8:
             raise DataError(
                 f"{file} is no index mask: it has shape {values.shape} of {values.dtype}; a mask has one "
-                "8-bit channel "
-                "that holds the number of each pixel's part"
+                "8-bit channel that holds the number of each pixel's part"
             )
         self._check_shape(file, values.shape, self._read(self._names[i]))
         return _square(values, self.image_size)
 
     def _check_shape(self, file: Path, mask: tuple[int, ...], picture: Path) -> None:
-        """Masks may be smaller or larger than their pictures, but not of another shape: the squares would be
-        others.
-        """
+        """Masks may be smaller or larger than pictures, but not of another shape: squares would differ."""
         try:
             height, width = picture_shape(picture)
         except (OSError, SyntaxError, ValueError) as error:
@@ -90,15 +82,14 @@ class MaskFolder(FileSet):
         if abs(mask[0] * width / height - mask[1]) > 1:
             raise DataError(
                 f"{file} is {mask[1]}x{mask[0]} pixels, its picture {width}x{height}: their sides must have "
-                "the same "
-                "ratio, or parts would lie beside what they name"
+                "the same ratio, or parts would lie beside what they name"
             )
 
     def _read(self, name: str) -> Path:
         return self.path / "images" / name
 
-    def _checksum(self, name: str) -> Any:
-        return (self.path / "images" / name).stat().st_size, _mask_file(self.path, name).stat().st_size
+    def _checksum(self, name: str) -> tuple[int, int]:
+        return self._read(name).stat().st_size, _mask_file(self.path, name).stat().st_size
 
 
 def _mask_file(folder: Path, name: str) -> Path:
@@ -118,11 +109,10 @@ def _part(root: Path, split: str) -> Path:
 
 
 def _square(values: Mask, size: int) -> Mask:
-    """The largest centred square of a mask, as the pictures', at ``size`` x ``size``: each pixel the nearest
-    one's part.
-    """
+    """The largest centred square of a mask at ``size`` x ``size``: each pixel has the nearest one's part."""
     height, width = values.shape
     side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = Pillow.fromarray(np.ascontiguousarray(values[top : top + side, left : left + side]))
-    return np.array(square.resize((size, size), Pillow.Resampling.NEAREST))
+    left = (width - side) // 2
+    top = (height - side) // 2
+    square = np.ascontiguousarray(values[top : top + side, left : left + side])
+    return np.array(Pillow.fromarray(square).resize((size, size), Pillow.Resampling.NEAREST))

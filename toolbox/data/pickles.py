@@ -29,7 +29,7 @@ class _Sealed:
     def __call__(self, *arguments: Any) -> Any:
         return self._function(*arguments)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise Refused("setting attributes")
 
 
@@ -40,17 +40,15 @@ def _latin1(text: str, codec: str) -> bytes:
     return text.encode("latin1")
 
 
-def _empty(subtype: Any, shape: Any, code: Any) -> np.ndarray:
+def _empty(subtype: object, shape: object, code: object) -> np.ndarray:
     """The array that the pickle then fills."""
     if subtype is not _NDARRAY:
         raise Refused(f"an array of type {subtype!r}")
     return np.ndarray((0,), np.uint8)
 
 
-def _dtype(code: str, *flags: Any) -> np.dtype:
-    """A plain number type, as a copy, since the pickle sets its state; structured and object types are
-    refused.
-    """
+def _dtype(code: str, *flags: object) -> np.dtype:
+    """A plain number type, as a copy, since the pickle sets its state. No structured or object types."""
     if not _DTYPE.fullmatch(code):
         raise Refused(f"the number type {code!r}")
     return np.dtype(np.dtype(code), False, True)
@@ -108,5 +106,5 @@ def load_arrays(path: str | Path) -> dict[str, Any]:
     return {_text(key): value for key, value in content.items()}
 
 
-def _text(key: Any) -> str:
+def _text(key: object) -> str:
     return key.decode("latin1") if isinstance(key, bytes) else str(key)

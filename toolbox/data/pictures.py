@@ -71,18 +71,18 @@ def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillo
 
 def _upper_bits(picture: Pillow.Image) -> Pillow.Image:
     # Pillow's own convert() clips 16-bit values at 255, which turns most of the picture white.
-    return Pillow.fromarray((np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    values = np.asarray(picture).astype(np.int64).clip(0, 65535)
+    return Pillow.fromarray((values >> 8).astype(np.uint8))
 
 
 def resize(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The largest centred square of a uint8 (H, W, 3) image, at ``size`` x ``size`` pixels (Lanczos,
-    antialiased).
-    """
+    """The largest centred square of a uint8 (H, W, 3) image, at ``size`` x ``size`` pixels (Lanczos)."""
     height, width = image.shape[:2]
     if (height, width) == (size, size):
         return image
     side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
+    left = (width - side) // 2
+    top = (height - side) // 2
     square = np.ascontiguousarray(image[top : top + side, left : left + side])
     return np.array(Pillow.fromarray(square).resize((size, size), Pillow.Resampling.LANCZOS))
 

@@ -26,13 +26,16 @@ class Subset(ImageSet):
     """
 
     def __init__(self, source: ImageSet, indices: ArrayLike, **given: Any) -> None:
-        self.source, self.indices = source, np.asarray(indices, dtype=np.int64)
+        self.source = source
+        self.indices = np.asarray(indices, dtype=np.int64)
         if len(self.indices) and not 0 <= self.indices.min() <= self.indices.max() < len(source):
             raise IndexError(
                 f"indices must lie in 0 to {len(source) - 1} ({source.title}), they run from "
                 f"{self.indices.min()} to {self.indices.max()}"
             )
-        self.embedded, self.notice, self.part_names = source.embedded, source.notice, source.part_names
+        self.embedded = source.embedded
+        self.notice = source.notice
+        self.part_names = source.part_names
         captions = None if source.captions is None else [source.captions[i] for i in self.indices]
         known: dict[str, Any] = {
             "labels": source.labels[self.indices],
@@ -82,19 +85,21 @@ class RelabelledSet(Subset):
         coarse = sorted(groups)
         fine = [name for group in coarse for name in groups[group]]
         _check_groups(source, groups, fine)
-        group_of = {
-            source.classes.index(name): coarse.index(group) for group in coarse for name in groups[group]
-        }
+        group_of: dict[int, int] = {}  # class of the source -> coarse class
+        for number, group in enumerate(coarse):
+            for name in groups[group]:
+                group_of[source.classes.index(name)] = number
         fine_of = {source.classes.index(name): number for number, name in enumerate(fine)}
         indices = np.flatnonzero(np.isin(source.labels, list(group_of)))
         kept = source.labels[indices]
         factors = {name: values[indices] for name, values in source.factors.items()}
+        factors["fine"] = np.array([fine_of[int(label)] for label in kept], dtype=np.int64)
         super().__init__(
             source,
             indices,
             labels=[group_of[int(label)] for label in kept],
             classes=coarse,
-            factors={**factors, "fine": np.array([fine_of[int(label)] for label in kept], dtype=np.int64)},
+            factors=factors,
             factor_names={**source.factor_names, "fine": fine},
             title=f"{source.title}, {len(coarse)} coarse classes",
         )
@@ -110,11 +115,11 @@ def _built(source: ImageSet | Mapping[str, Any], split: str | None) -> ImageSet:
 
 
 def _check_groups(source: ImageSet, groups: Mapping[str, Sequence[str]], fine: Sequence[str]) -> None:
+    if not groups:
+        raise DataError("groups is empty: name at least one class")
     empty = [group for group, names in groups.items() if not names]
-    if empty or not groups:
-        raise DataError(
-            f"groups: {empty[0]!r} is empty" if empty else "groups is empty: name at least one class"
-        )
+    if empty:
+        raise DataError(f"groups: {empty[0]!r} is empty")
     for name in fine:
         class_number(source, name)
     twice = [name for name in fine if fine.count(name) > 1]

@@ -1,6 +1,4 @@
-"""Semi-supervised splits: which labels training may see, saved as an index file that belongs to one
-data set.
-"""
+"""Semi-supervised splits: which labels training may see, saved as an index file of one data set."""
 
 from __future__ import annotations
 
@@ -47,7 +45,7 @@ class Split:
             "labelled": self.labelled.tolist(),
             "unlabelled": self.unlabelled.tolist(),
         }
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")  # several processes may write at once
         part.write_text(json.dumps(content), encoding="utf-8")
         os.replace(part, path)
 
@@ -59,8 +57,7 @@ def draw_split(
     unlabelled: str = "rest",
     seed: int = 0,
 ) -> Split:
-    """A class-balanced split: of each class in order, the first n images of a seeded permutation are
-    labelled.
+    """A class-balanced split: of each class in order, the first n images of a permutation are labelled.
 
     Args:
         source: the data set; its true labels are read.
@@ -80,12 +77,14 @@ def draw_split(
     for label, name in enumerate(source.classes):
         members = np.flatnonzero(source.labels == label)
         n = _number_labelled(source.title, name, len(members), labelled_per_class, labelled_fraction)
+        # the whole permutation is drawn: with one seed, few labels are among the many
         chosen.append(rng.permutation(members)[:n])
     labelled = np.sort(np.concatenate(chosen))
-    everything = np.arange(len(source))
-    hidden = {"rest": np.setdiff1d(everything, labelled), "all": everything, "none": everything[:0]}[
-        unlabelled
-    ]
+    hidden = np.arange(len(source))
+    if unlabelled == "rest":
+        hidden = np.setdiff1d(hidden, labelled)
+    elif unlabelled == "none":
+        hidden = hidden[:0]
     options = {
         "labelled_per_class": labelled_per_class,
         "labelled_fraction": labelled_fraction,
@@ -111,11 +110,9 @@ def _number_labelled(
 ) -> int:
     n = per_class if per_class is not None else round(float(fraction or 0) * members)
     if members == 0 or n == 0:
-        why = (
-            "the class has no images"
-            if members == 0
-            else f"labelled_fraction={fraction} of its {members} is none"
-        )
+        why = "the class has no images"
+        if members:
+            why = f"labelled_fraction={fraction} of its {members} is none"
         raise MissingClassError(
             f"{title}: class {name!r} would have no labelled images ({why}); label more, or leave it out"
         )
@@ -136,7 +133,8 @@ def load_split(path: str | Path, source: ImageSet) -> Split:
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        labelled, hidden = (np.array(content[key], dtype=np.int64) for key in ("labelled", "unlabelled"))
+        labelled = np.array(content["labelled"], dtype=np.int64)
+        hidden = np.array(content["unlabelled"], dtype=np.int64)
         split = Split(labelled, hidden, content["options"], content["fingerprint"])
     except FileNotFoundError:
         raise DataError(f"split file {path} is missing") from None
@@ -153,7 +151,7 @@ def _check_split(split: Split, source: ImageSet, path: Path) -> None:
         raise DataError(
             f"split file {path} was drawn for other data (fingerprint {split.fingerprint[:12]}, "
             f"{source.title} has {source.fingerprint()[:12]}): give the data it was drawn for, or another "
-            f"file name"
+            "file name"
         )
     for numbers in (split.labelled, split.unlabelled):
         if numbers.ndim != 1 or (len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(source)):

@@ -1,6 +1,4 @@
-"""The training side of a data set: labels hidden as the split says, randomness a function of (seed,
-position).
-"""
+"""The training side of a data set: labels hidden by a split, randomness a function of (seed, position)."""
 
 from __future__ import annotations
 
@@ -17,7 +15,8 @@ from toolbox.data.split import Split, make_split
 from toolbox.data.transforms import MASK, Transform, check_keeps_masks
 
 HIDDEN = -1
-_EPOCH, _ITEM = 1, 2  # keep the draws of sampler and transforms apart
+_EPOCH = 1  # these two keep the draws of sampler and transforms apart
+_ITEM = 2
 
 
 def generator(*key: int) -> np.random.Generator:
@@ -63,7 +62,8 @@ class Stream(Dataset[dict[str, Any]]):
         self.source: ImageSet = build(source, "dataset")
         self.split = make_split(self.source, **split) if isinstance(split, Mapping) else split
         self.transforms: list[Transform] = [build(transform, "transform") for transform in transforms]
-        self.seed, self.masks = seed, masks
+        self.seed = seed
+        self.masks = masks
         if masks:
             checked_mask(self.source, 0)
             check_keeps_masks(self.transforms)
@@ -73,8 +73,7 @@ class Stream(Dataset[dict[str, Any]]):
         return len(self.entries)
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
-        """dict(images float32 (3, H, W) in [-1, 1], labels (-1 = hidden), index = image number, and further
-        views).
+        """dict(images float32 (3, H, W) in [-1, 1], labels (-1 = hidden), index = image number, other views).
 
         With ``masks``, also mask int64 (H, W), indices of ``source.part_names``.
         ``key`` is (position, entry), as the sampler gives it, or an entry, whose position is then its number.
@@ -86,9 +85,13 @@ class Stream(Dataset[dict[str, Any]]):
             views[MASK] = checked_mask(self.source, index)
         for number, transform in enumerate(self.transforms):
             transform.apply(views, generator(self.seed, _ITEM, position, number))
-        mask = {MASK: torch.from_numpy(views.pop(MASK).astype(np.int64))} if self.masks else {}
-        item: dict[str, Any] = {name: to_tensor(view) for name, view in views.items()} | mask
-        return {**item, "labels": int(self.entry_labels[entry]), "index": index}
+        mask = views.pop(MASK) if self.masks else None
+        item: dict[str, Any] = {name: to_tensor(view) for name, view in views.items()}
+        if mask is not None:
+            item[MASK] = torch.from_numpy(mask.astype(np.int64))
+        item["labels"] = int(self.entry_labels[entry])
+        item["index"] = index
+        return item
 
 
 def _seen(
@@ -140,7 +143,9 @@ class StreamSampler(Sampler[tuple[int, int]]):
         parts: int = 1,
     ) -> None:
         self.parts = parts
-        self.seed, self.start, self.batch_size = seed or 0, start, batch_size
+        self.seed = seed or 0
+        self.start = start
+        self.batch_size = batch_size
         self.rank, self.world = _place(rank, world)
         self.labelled_fraction = labelled_fraction
         if not len(dataset):
@@ -148,8 +153,7 @@ class StreamSampler(Sampler[tuple[int, int]]):
         if self.world > 1 and (not batch_size or batch_size % parts):
             raise ValueError(
                 f"with {self.world} ranks the sampler needs a batch_size that is a multiple of "
-                f"parts={parts}, to give "
-                f"each rank its slice of a batch: got {batch_size}"
+                f"parts={parts}, to give each rank its slice of a batch: got {batch_size}"
             )
         self._length = len(dataset)
         self._pools = _pools(dataset, labelled_fraction)
@@ -172,18 +176,19 @@ class StreamSampler(Sampler[tuple[int, int]]):
             return drawn
         size = self.batch_size // self.parts
         part, offset = divmod(drawn, size)
-        return (part * self.world + self.rank) * size + offset
+        return (part * self.world + self.rank) * size + offset  # parts lie (part, rank, offset)
 
     def entry(self, position: int) -> int:
         """The entry at a position of the global stream."""
         if self.labelled_fraction is None:
             return self._draw(0, position)
-        before, after = (int(p * self.labelled_fraction) for p in (position, position + 1))
+        before = int(position * self.labelled_fraction)  # labelled ones up to here
+        after = int((position + 1) * self.labelled_fraction)
         return self._draw(1, before) if after > before else self._draw(0, position - before)
 
     def _draw(self, pool: int, number: int) -> int:
         epoch, offset = divmod(number, len(self._pools[pool]))
-        if self._epochs.get(pool, (-1,))[0] != epoch:
+        if self._epochs.get(pool, (-1,))[0] != epoch:  # the last permutation of each pool is kept
             order = generator(self.seed, _EPOCH, pool, epoch).permutation(self._pools[pool])
             self._epochs[pool] = (epoch, order)
         return int(self._epochs[pool][1][offset])
@@ -208,8 +213,10 @@ def _pools(dataset: Any, labelled_fraction: float | None) -> list[NDArray[np.int
 
 def _place(rank: int | None, world: int | None) -> tuple[int, int]:
     running = torch.distributed.is_available() and torch.distributed.is_initialized()
-    rank = (torch.distributed.get_rank() if running else 0) if rank is None else rank
-    world = (torch.distributed.get_world_size() if running else 1) if world is None else world
+    if rank is None:
+        rank = torch.distributed.get_rank() if running else 0
+    if world is None:
+        world = torch.distributed.get_world_size() if running else 1
     if not 0 <= rank < world:
         raise ValueError(f"rank={rank} of world={world}: ranks run from 0 to world - 1")
     return rank, world

@@ -37,8 +37,9 @@ class Transform(ABC):
 
 
 class PixelMover(Transform):
-    """Puts whole pixels elsewhere, whatever they hold: (H, W, C) for any C. The mask goes along as a fourth
-    channel.
+    """Puts whole pixels elsewhere, whatever they hold: (H, W, C) for any C.
+
+    The mask goes along as a fourth channel.
     """
 
     keeps_masks = True
@@ -46,8 +47,10 @@ class PixelMover(Transform):
     def apply(self, views: dict[str, Image], rng: Rng) -> None:
         if MASK not in views:
             return super().apply(views, rng)
+        # one call for both, so that they see the same draws
         both = self(np.dstack([views["images"], views[MASK]]), rng)
-        views["images"], views[MASK] = both[..., :3], both[..., 3]
+        views["images"] = both[..., :3]
+        views[MASK] = both[..., 3]
 
 
 class HorizontalFlip(PixelMover):
@@ -73,13 +76,14 @@ class WeakAugment(PixelMover):
     def __init__(self, flip: float = 0.5, shift: float = 0.125) -> None:
         if not 0 <= shift < 1:
             raise ValueError(f"shift={shift}: a share of the image size lies in [0, 1)")
-        self._flip, self.shift = HorizontalFlip(flip), shift
+        self._flip = HorizontalFlip(flip)
+        self.shift = shift
 
     def __call__(self, image: Image, rng: Rng) -> Image:
         image = self._flip(image, rng)
         height, width = image.shape[:2]
         pad = round(self.shift * max(height, width))
-        top, left = rng.integers(0, 2 * pad + 1, size=2)
+        top, left = rng.integers(0, 2 * pad + 1, size=2)  # pad = no shift
         padded = np.pad(image, ((pad, pad), (pad, pad), (0, 0)), mode="reflect")
         return padded[top : top + height, left : left + width]
 
@@ -99,12 +103,15 @@ class StrongAugment(Transform):
     ) -> None:
         if operations < 0 or not 0 <= cutout <= 1:
             raise ValueError(f"operations={operations}, cutout={cutout}: at least 0, and a share in [0, 1]")
-        self._weak, self.operations, self.cutout = WeakAugment(flip, shift), operations, cutout
+        self._weak = WeakAugment(flip, shift)
+        self.operations = operations
+        self.cutout = cutout
 
     def __call__(self, image: Image, rng: Rng) -> Image:
         picture = Pillow.fromarray(np.ascontiguousarray(self._weak(image, rng)))
         for _ in range(self.operations):
-            low, high, operation = OPERATIONS[_NAMES[rng.integers(len(_NAMES))]]
+            name = _NAMES[rng.integers(len(_NAMES))]
+            low, high, operation = OPERATIONS[name]
             picture = operation(picture, rng.uniform(low, high))
         return cut_out(np.array(picture), rng.uniform(0, self.cutout), rng)
 
@@ -132,16 +139,17 @@ class TwoViews(Transform):
     def apply(self, views: dict[str, Image], rng: Rng) -> None:
         image = views["images"]
         first, second = rng.spawn(2)
-        views["weak"], views["strong"] = self.weak(image.copy(), first), self.strong(image.copy(), second)
+        views["weak"] = self.weak(image.copy(), first)
+        views["strong"] = self.strong(image.copy(), second)
 
 
 class PhotometricDistortion(Transform):
-    """Brightness, contrast, saturation and hue, each changed with probability ``p``; the teacher's in KLiSH
-    (sec. 4.1).
+    """Brightness, contrast, saturation and hue, each changed with probability ``p`` (KLiSH, sec. 4.1).
 
     Args:
-        brightness: largest shift, of 255. contrast, saturation: largest relative change. hue: largest turn,
-            in degrees.
+        brightness: largest shift, of 255.
+        contrast, saturation: largest relative change.
+        hue: largest turn, in degrees.
         p: of each change (0.5 is meant; the authors' draws come to 2/3).
 
     Raises:
@@ -167,22 +175,16 @@ class PhotometricDistortion(Transform):
         ):
             if not 0 <= value <= most:
                 raise ValueError(f"{name}={value!r}: it lies in [0, {most}]")
-        self.brightness, self.contrast, self.saturation, self.hue, self.p = (
-            brightness,
-            contrast,
-            saturation,
-            hue,
-            p,
-        )
+        self.brightness = brightness
+        self.contrast = contrast
+        self.saturation = saturation
+        self.hue = hue
+        self.p = p
 
     def __call__(self, image: Image, rng: Rng) -> Image:
-        on = rng.random(4) < self.p
-        shift, gain, color, turn = rng.uniform(-1, 1, 4) * (
-            self.brightness,
-            self.contrast,
-            self.saturation,
-            self.hue,
-        )
+        on = rng.random(4) < self.p  # all draws are made, whatever is on: the stream of numbers stays in step
+        largest = (self.brightness, self.contrast, self.saturation, self.hue)
+        shift, gain, color, turn = rng.uniform(-1, 1, 4) * largest
         pixels = image.astype(np.float64)
         if on[0]:
             pixels = pixels + shift
@@ -194,8 +196,7 @@ class PhotometricDistortion(Transform):
 
 
 class BlurAndNoise(Transform):
-    """What generated images may have and drawn ones have not: a Gaussian blur, then Gaussian noise, of random
-    strengths.
+    """A Gaussian blur, then Gaussian noise, of random strengths: generated images have them, drawn ones not.
 
     Args:
         blur: largest standard deviation, in pixels.
@@ -231,26 +232,25 @@ def check_keeps_masks(transforms: Sequence[Transform]) -> None:
         if not transform.keeps_masks:
             raise ValueError(
                 f"{type(transform).__name__} does not take masks along (keeps_masks=False): leave it out, or "
-                "take "
-                "HorizontalFlip, WeakAugment, PhotometricDistortion or BlurAndNoise"
+                "take HorizontalFlip, WeakAugment, PhotometricDistortion or BlurAndNoise"
             )
 
 
 def _chroma_matrix(saturation: float, degrees: float) -> np.ndarray:
     """(3, 3) on RGB: colour differences (YIQ's I and Q) turned and scaled, brightness kept."""
     from_rgb = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-    cos, sin = saturation * np.cos(np.radians(degrees)), saturation * np.sin(np.radians(degrees))
+    cos = saturation * np.cos(np.radians(degrees))
+    sin = saturation * np.sin(np.radians(degrees))
     turned = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
     return np.linalg.inv(from_rgb) @ turned @ from_rgb
 
 
 def cut_out(image: Image, share: float, rng: Rng) -> Image:
-    """A copy with a grey square of side ``share`` x size at a random centre, cut at the edges
-    (DeVries 2017).
-    """
+    """A copy with a grey square of side ``share`` x size at a random place, cut at edges (DeVries 2017)."""
     height, width = image.shape[:2]
     side = round(share * min(height, width))
-    top, left = (int(rng.integers(size)) - side // 2 for size in (height, width))
+    top = int(rng.integers(height)) - side // 2
+    left = int(rng.integers(width)) - side // 2
     image = image.copy()
     image[max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = _GREY
     return image

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolbox.data.base import DataError, Image
+from toolbox.data.base import DataError, Image, chosen_split
 from toolbox.data.files import FileSet, check_class_count
 from toolbox.data.pictures import SUFFIXES, Color, encode_png
 
@@ -52,7 +52,9 @@ class ZippedImages(FileSet):
         path = Path(path)
         self._archive = Archive(path)
         index = _read_index(self._archive)
-        rows = _rows_of(index, split if train is None else ("train" if train else "test"), path)
+        if train is not None:
+            split = chosen_split(train=train)
+        rows = _rows_of(index, split, path)
         known = _known(index, rows, path)
         check_class_count(str(path), known["classes"], classes)
         super().__init__(path, image_size=image_size, background=background, cache=cache, **known)
@@ -65,8 +67,9 @@ class ZippedImages(FileSet):
 
 
 class Archive:
-    """Named members of a zip file or folder. May be pickled and forked: each process opens the file for
-    itself.
+    """Named members of a zip file or folder.
+
+    May be pickled and forked: each process opens the file for itself.
     """
 
     def __init__(self, path: Path) -> None:
@@ -82,9 +85,7 @@ class Archive:
         return sorted(self._checksums)
 
     def checksum(self, name: str) -> int:
-        """CRC-32 of a zip's member (its own); size of a folder's file (reading them all would take
-        too long).
-        """
+        """CRC-32 of a zip's member (its own); size of a folder's file (reading all would take too long)."""
         return self._checksums[name]
 
     def read(self, name: str) -> bytes:
@@ -163,9 +164,9 @@ def _factors(index: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_factor(path: Path, name: str, factor: Any, n: int) -> None:
     try:
-        fits = len(factor["values"]) == n and all(
-            0 <= value < len(factor["names"]) for value in factor["values"]
-        )
+        values = factor["values"]
+        top = len(factor["names"])
+        fits = len(values) == n and all(0 <= value < top for value in values)
     except (TypeError, KeyError):
         fits = False
     if not fits:
@@ -184,10 +185,12 @@ def _rows_of(index: Mapping[str, Any], split: str | None, path: Path) -> list[in
             f"{path}: {INDEX} has no key 'split', so it has no {split!r} part: leave split out for all "
             f"images, or give one file for each part"
         )
-    names, values = index["split"]["names"], index["split"]["values"]
+    names = index["split"]["names"]
+    values = index["split"]["values"]
     if split not in names:
         raise DataError(f"{path}: split={split!r} is not one of its parts: {', '.join(names)}")
-    return [i for i in everything if values[i] == names.index(split)]
+    wanted = names.index(split)
+    return [i for i in everything if values[i] == wanted]
 
 
 def _known(index: Mapping[str, Any], rows: Sequence[int], path: Path) -> dict[str, Any]:

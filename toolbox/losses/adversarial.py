@@ -1,6 +1,4 @@
-"""Adversarial losses of logits, as pairs: what the discriminator minimises and what the generator
-minimises.
-"""
+"""Adversarial losses of logits, as pairs: what the discriminator and what the generator minimises."""
 
 from __future__ import annotations
 

@@ -10,8 +10,7 @@ from torch import Tensor
 def image_text_contrastive(
     image_features: Tensor, text_features: Tensor, logit_scale: Tensor | float, labels: Tensor | None = None
 ) -> Tensor:
-    """Symmetric InfoNCE of N image-text pairs (CLIP, figure 3), or UniCL's form when several pairs share a
-    label.
+    """Symmetric InfoNCE of N image-text pairs (CLIP, figure 3); UniCL's form when pairs share a label.
 
         s_ij = scale cos(image_i, text_j)
         loss = 1/2 mean_i CE(s_i., P_i.) + 1/2 mean_j CE(s_.j, P_.j)
@@ -36,7 +35,9 @@ def image_text_contrastive(
             f"image_features {tuple(image_features.shape)} and text_features "
             f"{tuple(text_features.shape)} must both be (N, d): text i belongs to image i"
         )
-    scores = logit_scale * F.normalize(image_features, dim=1) @ F.normalize(text_features, dim=1).t()
+    images = F.normalize(image_features, dim=1)
+    texts = F.normalize(text_features, dim=1)
+    scores = logit_scale * images @ texts.t()  # (N, N)
     targets = _positives(labels, len(scores), scores)
     return (F.cross_entropy(scores, targets) + F.cross_entropy(scores.t(), targets)) / 2
 
@@ -47,5 +48,5 @@ def _positives(labels: Tensor | None, n: int, like: Tensor) -> Tensor:
         return torch.eye(n, device=like.device, dtype=like.dtype)
     if labels.shape != (n,):
         raise ValueError(f"labels have shape {tuple(labels.shape)}, expected ({n},): one for each pair")
-    equal = (labels[:, None] == labels[None, :]).to(like.dtype)
+    equal = (labels[:, None] == labels[None, :]).to(like.dtype)  # (N, N)
     return equal / equal.sum(dim=1, keepdim=True)

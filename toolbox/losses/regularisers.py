@@ -45,11 +45,8 @@ def gradient_penalty(
     """
     if real.shape != fake.shape:
         raise ValueError(f"real and fake images differ in shape: {tuple(real.shape)} and {tuple(fake.shape)}")
-    epsilon = (
-        draw_rows(lambda n: torch.rand(n, generator=rng), len(real), rng)
-        .to(real)
-        .view(-1, *[1] * (real.ndim - 1))
-    )
+    epsilon = draw_rows(lambda n: torch.rand(n, generator=rng), len(real), rng).to(real)  # (N,)
+    epsilon = epsilon.view(-1, *[1] * (real.ndim - 1))
     between = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
     norms = _input_gradient(between, discriminate(between)).norm(dim=1)
     return weight * (norms - 1).pow(2).mean()
@@ -67,16 +64,15 @@ def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:
         (N,), differentiable.
     """
     y = noise / math.sqrt(images.shape[2] * images.shape[3])
-    (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
+    (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)  # J^T y, of ws' shape
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()
 
 
 def orthogonal_regularisation(network: nn.Module, weight: float = 1e-4) -> Tensor:
-    """weight sum over layers |W W^T (1 - I)|^2: rows orthogonal, their norms free (BigGAN, eq. 3). Not on
-    embeddings.
+    """weight sum over layers |W W^T (1 - I)|^2: rows orthogonal, their norms free (BigGAN, eq. 3).
 
-    W is the parameter: with spectral normalisation the weight before the division. Zero for a network without
-    convolutions and linear layers.
+    Embeddings are left out. W is the parameter: with spectral normalisation the weight before the division.
+    Zero for a network without convolutions and linear layers.
     """
     layers = [layer for layer in network.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
     terms = [_off_diagonal(_parameter(layer)) for layer in layers]

@@ -1,5 +1,4 @@
-"""Adaptive discriminator augmentation: a pipeline of transformations, and the controller of their
-probability.
+"""Adaptive discriminator augmentation: a pipeline of transformations, and the control of their probability.
 
 Karras et al.: Training Generative Adversarial Networks with Limited Data, NeurIPS 2020, sections 2 and 3,
 appendix B.
@@ -9,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import chain, islice
 
 import torch
 from torch import Tensor
@@ -26,9 +26,19 @@ GROUPS = {
     "noise": ("noise",),
     "cutout": ("cutout",),
 }
+
+
+def _operations_of(groups: int) -> tuple[str, ...]:
+    """Operations of the first so many groups."""
+    return tuple(chain(*islice(GROUPS.values(), groups)))
+
+
 PIPELINES = {
-    "b" + "gcfnc"[:k]: tuple(op for group in list(GROUPS.values())[: k + 1] for op in group)
-    for k in range(1, 6)
+    "bg": _operations_of(2),
+    "bgc": _operations_of(3),
+    "bgcf": _operations_of(4),
+    "bgcfn": _operations_of(5),
+    "bgcfnc": _operations_of(6),
 }
 OPERATIONS = PIPELINES["bgcfnc"]
 GREY = torch.outer(change.LUMA, change.LUMA)  # projects colours on the grey axis
@@ -47,18 +57,23 @@ class Draws:
     def __init__(
         self, n: int, p: float, rng: torch.Generator | None, percentile: float | None = None
     ) -> None:
-        self.n, self.p, self.rng, self.percentile = n, p, rng, percentile
+        self.n = n
+        self.p = p
+        self.rng = rng
+        self.percentile = percentile
 
     def uniform(self, low: float, high: float) -> Tensor:
         """(N,) in [low, high)."""
         if self.percentile is not None:
             return torch.full((self.n,), low + self.percentile * (high - low))
-        return low + (high - low) * draw_rows(lambda n: torch.rand(n, generator=self.rng), self.n, self.rng)
+        shares = draw_rows(lambda n: torch.rand(n, generator=self.rng), self.n, self.rng)
+        return low + (high - low) * shares
 
     def normal(self, std: float) -> Tensor:
         """(N,) of N(0, std^2)."""
         if self.percentile is not None:
-            return torch.erfinv(torch.full((self.n,), 2 * self.percentile - 1)) * std
+            quantile = torch.full((self.n,), 2 * self.percentile - 1)
+            return torch.erfinv(quantile) * std  # sqrt 2 is left out, as in the published code
         return draw_rows(lambda n: torch.randn(n, generator=self.rng), self.n, self.rng) * std
 
     def whole(self, below: int) -> Tensor:
@@ -76,6 +91,9 @@ class Draws:
         return value.where(self.acts(p), torch.tensor(otherwise))
 
 
+# geometry: each operation makes the inverse (N, 3, 3) of its own matrix
+
+
 def _flip(draws: Draws, width: int, height: int) -> Tensor:
     return change.scale(1 - 2 * draws.maybe(draws.whole(2), 0), 1)
 
@@ -85,7 +103,9 @@ def _quarters(draws: Draws, width: int, height: int) -> Tensor:
 
 
 def _whole_shift(draws: Draws, width: int, height: int) -> Tensor:
-    x, y, acts = draws.uniform(-0.125, 0.125), draws.uniform(-0.125, 0.125), draws.acts()
+    x = draws.uniform(-0.125, 0.125)
+    y = draws.uniform(-0.125, 0.125)
+    acts = draws.acts()
     return change.translate(-(x * width * acts).round(), -(y * height * acts).round())
 
 
@@ -96,7 +116,7 @@ def _zoom(draws: Draws, width: int, height: int) -> Tensor:
 
 def _turn(draws: Draws, width: int, height: int) -> Tensor:
     """One of two, before and after stretching, so that one or the other acts with probability p."""
-    each = 1 - math.sqrt(min(max(1 - draws.p, 0.0), 1.0))
+    each = 1 - math.sqrt(min(max(1 - draws.p, 0.0), 1.0))  # 1 - (1 - each)^2 = p
     return change.rotate(draws.maybe(draws.uniform(-math.pi, math.pi), 0, each))
 
 
@@ -110,7 +130,9 @@ def _stretch(draws: Draws, width: int, height: int) -> Tensor:
 
 
 def _shift(draws: Draws, width: int, height: int) -> Tensor:
-    x, y, acts = draws.normal(0.125), draws.normal(0.125), draws.acts()
+    x = draws.normal(0.125)
+    y = draws.normal(0.125)
+    acts = draws.acts()
     return change.translate(-x * width * acts, -y * height * acts)
 
 
@@ -135,14 +157,23 @@ def inverse_geometry(draws: Draws, operations: Sequence[str], width: int, height
     return total
 
 
+# colour: each operation makes its matrix (N, 4, 4)
+
+
+def _invert_luma(draws: Draws) -> Tensor:
+    acts = draws.maybe(draws.whole(2), 0)[:, None, None]
+    return torch.eye(4) - 2 * GREY * acts  # Householder reflection at the plane without luma
+
+
 def _saturate(draws: Draws) -> Tensor:
-    return GREY + (torch.eye(4) - GREY) * draws.maybe(draws.normal(1.0).exp2(), 1)[:, None, None]
+    s = draws.maybe(draws.normal(1.0).exp2(), 1)[:, None, None]
+    return GREY + (torch.eye(4) - GREY) * s
 
 
 COLOUR: tuple[tuple[str, Callable[[Draws], Tensor]], ...] = (
     ("brightness", lambda draws: change.shift_colours(draws.maybe(draws.normal(0.2), 0))),
     ("contrast", lambda draws: change.scale_colours(draws.maybe(draws.normal(0.5).exp2(), 1))),
-    ("lumaflip", lambda draws: torch.eye(4) - 2 * GREY * draws.maybe(draws.whole(2), 0)[:, None, None]),
+    ("lumaflip", _invert_luma),
     ("hue", lambda draws: change.turn_colours(draws.maybe(draws.uniform(-math.pi, math.pi), 0))),
     ("saturation", _saturate),
 )
@@ -163,13 +194,23 @@ def band_gains(draws: Draws) -> Tensor:
     for band in range(4):
         factor = torch.ones(draws.n, 4)
         factor[:, band] = draws.maybe(draws.normal(1.0).exp2(), 1)
-        gains = gains * factor / (change.BAND_POWER * factor.square()).sum(dim=1, keepdim=True).sqrt()
+        power = (change.BAND_POWER * factor.square()).sum(dim=1, keepdim=True)  # (N, 1)
+        gains = gains * factor / power.sqrt()
     return gains
 
 
+def _noise(draws: Draws, images: Tensor) -> Tensor:
+    """N(0, sigma^2) for each value, sigma itself |N(0, 0.1^2)|."""
+    if draws.percentile is None:
+        sigma = draws.maybe(draws.normal(0.1).abs(), 0)
+    else:
+        sigma = torch.erfinv(torch.full((draws.n,), draws.percentile)) * 0.1  # of |N|: not 2 percentile - 1
+    noise = draw_rows(lambda n: torch.randn(n, *images.shape[1:], generator=draws.rng), draws.n, draws.rng)
+    return (noise * sigma[:, None, None, None]).to(images)
+
+
 class AdaptiveAugment(Augment):
-    """ADA: operations that act on each image with probability p, which follows how sure the discriminator is
-    of real images.
+    """ADA: operations act on each image with probability p, which follows the discriminator's overfitting.
 
         r = E sign D(real)
         every few iterations   p <- p + sign(r - target) images / (1000 speed_kimg)   (section 3)
@@ -213,45 +254,45 @@ class AdaptiveAugment(Augment):
                 "as it is"
             )
         self.operations = read_pipeline(pipeline)
-        self.pipeline, self.target, self.speed_kimg, self.every, self.highest = (
-            pipeline,
-            target,
-            speed_kimg,
-            every,
-            highest,
-        )
+        self.pipeline = pipeline
+        self.target = target
+        self.speed_kimg = speed_kimg
+        self.every = every
+        self.highest = highest
         self.register_buffer("p", torch.tensor(float(p)))
-        self.register_buffer(
-            "signs", torch.zeros(2)
-        )  # sum of sign D(real), and how many, since p was last moved
+        # sum of sign D(real), and how many, since p was last moved
+        self.register_buffer("signs", torch.zeros(2))
         self.register_buffer("lowpass", change.lowpass_filter(), persistent=False)
         self.register_buffer("bank", change.filter_bank(), persistent=False)
-        self._noted: list[Tensor] = []
-        self._read: tuple[Tensor, int, float] | None = None
+        self._noted: list[Tensor] = []  # (2,) like ``signs``, of this iteration and this rank
+        self._read: tuple[Tensor, int, float] | None = None  # p, its version, its value
 
     def forward(
         self, images: Tensor, rng: torch.Generator | None = None, percentile: float | None = None
     ) -> Tensor:
-        """Images (N, 3 or 1, H, W) in; the same shape out, which may leave [-1, 1]. ``percentile``: see
-        :class:`Draws`.
+        """Images (N, 3 or 1, H, W) in; the same shape out, which may leave [-1, 1].
+
+        ``percentile``: see :class:`Draws`.
         """
         draws = Draws(len(images), self.probability(), rng, percentile)
         if self._any("blit", "geom"):
             inverse = inverse_geometry(draws, self.operations, images.shape[3], images.shape[2])
             images = change.transform(images, inverse, self.lowpass)
         if self._any("color"):
-            grey = images.shape[1] == 1
-            names = [name for name in self.operations if not (grey and name in ("hue", "saturation"))]
+            names = self.operations
+            if images.shape[1] == 1:  # grey
+                names = tuple(name for name in names if name not in ("hue", "saturation"))
             images = change.recolour(images, colour_change(draws, names))
         if self._any("filter"):
-            images = change.filter_images(images, band_gains(draws).to(self.bank) @ self.bank)
+            kernels = band_gains(draws).to(self.bank) @ self.bank  # (N, 4) @ (4, 43)
+            images = change.filter_images(images, kernels)
         if self._any("noise"):
             images = images + _noise(draws, images)
         if self._any("cutout"):
             size = draws.maybe(torch.full((draws.n,), 0.5), 0)
-            images = change.cut(
-                images, *(v.to(images) for v in (size, draws.uniform(0, 1), draws.uniform(0, 1)))
-            )
+            x = draws.uniform(0, 1)
+            y = draws.uniform(0, 1)
+            images = change.cut(images, size.to(images), x.to(images), y.to(images))
         return images
 
     def probability(self) -> float:
@@ -263,25 +304,28 @@ class AdaptiveAugment(Augment):
     @torch.no_grad()
     def observe(self, logits: Tensor) -> None:
         """Take note of the discriminator's logits of real images, as augmented."""
-        self._noted.append(torch.stack([logits.sign().sum(), logits.new_full((), logits.numel())]).float())
+        number = logits.new_full((), logits.numel())
+        self._noted.append(torch.stack([logits.sign().sum(), number]).float())
 
     @torch.no_grad()
     def after_iteration(self, iteration: int, images: int) -> None:
-        """Every ``every`` iterations, move p by what was noted on all ranks; ``images`` real ones were shown
-        in each.
+        """Every ``every`` iterations, move p by what was noted on all ranks.
+
+        ``images``: how many real ones were shown in each iteration, on all ranks together.
         """
         if self.target is None:
             return
         noted = torch.stack(self._noted).sum(dim=0) if self._noted else torch.zeros_like(self.signs)
         self.signs += ranks.sum_over_ranks(noted)
         self._noted.clear()
-        if (iteration + 1) % self.every == 0:
-            step = images * self.every / (1000 * self.speed_kimg)
-            direction = (self.signs[0] / self.signs[1].clamp(min=1) - self.target).sign() * (
-                self.signs[1] > 0
-            )
-            self.p.add_(direction * step).clamp_(0, self.highest)
-            self.signs.zero_()
+        if (iteration + 1) % self.every:
+            return
+        total, number = self.signs
+        r = total / number.clamp(min=1)
+        direction = (r - self.target).sign() * (number > 0)  # nothing noted: p stays
+        step = images * self.every / (1000 * self.speed_kimg)
+        self.p.add_(direction * step).clamp_(0, self.highest)
+        self.signs.zero_()
 
     def log(self) -> dict[str, Tensor]:
         """p."""
@@ -292,30 +336,25 @@ class AdaptiveAugment(Augment):
         return f"pipeline={self.pipeline!r}, target={self.target}"
 
     def _any(self, *groups: str) -> bool:
-        return any(name in self.operations for group in groups for name in GROUPS[group])
-
-
-def _noise(draws: Draws, images: Tensor) -> Tensor:
-    """N(0, sigma^2) for each value, sigma itself |N(0, 0.1^2)|."""
-    if draws.percentile is None:
-        sigma = draws.maybe(draws.normal(0.1).abs(), 0)
-    else:
-        sigma = torch.erfinv(torch.full((draws.n,), draws.percentile)) * 0.1
-    noise = draw_rows(lambda n: torch.randn(n, *images.shape[1:], generator=draws.rng), draws.n, draws.rng)
-    return (noise * sigma[:, None, None, None]).to(images)
+        wanted = chain(*(GROUPS[group] for group in groups))
+        return any(name in self.operations for name in wanted)
 
 
 def read_pipeline(pipeline: str | Sequence[str]) -> tuple[str, ...]:
-    """Operations of a pipeline's name, or of names of groups and operations, in a list or separated by
-    commas.
+    """Operations of a pipeline's name, or of names of groups and operations.
+
+    Several names come in a list, or separated by commas.
 
     Raises:
         ValueError: for an unknown name.
     """
-    known = {**{name: (name,) for name in OPERATIONS}, **GROUPS, **PIPELINES}
+    known = {name: (name,) for name in OPERATIONS} | GROUPS | PIPELINES
     found: list[str] = []
     parts = pipeline.split(",") if isinstance(pipeline, str) else pipeline
-    for name in (part.strip() for part in parts if part.strip()):
+    for part in parts:
+        name = part.strip()
+        if not name:
+            continue
         if name not in known:
             raise ValueError(
                 f"pipeline={pipeline!r}: {name!r} is not known; choose from {list(PIPELINES)}, groups "

@@ -1,5 +1,4 @@
-"""The transformations of ADA's pipeline, given their parameters: geometry and colour as matrices, filters,
-cutout.
+"""The transformations of ADA's pipeline, given their parameters: geometry, colours, filters, cutout.
 
 Karras et al.: Training Generative Adversarial Networks with Limited Data, NeurIPS 2020, appendix B.
 Everything can be differentiated twice: R1 is a gradient through it.
@@ -38,16 +37,9 @@ BAND_POWER = torch.tensor([10.0, 1.0, 1.0, 1.0]) / 13  # of natural images, 1/f
 
 def matrix(rows: list[list[Tensor | float]]) -> Tensor:
     """(N, r, c) from rows of numbers (N,) and constants."""
-    n = max(
-        (len(value) for row in rows for value in row if isinstance(value, Tensor) and value.ndim), default=1
-    )
-    return torch.stack(
-        [
-            torch.stack([torch.as_tensor(value, dtype=torch.float32).expand(n) for value in row], dim=-1)
-            for row in rows
-        ],
-        dim=-2,
-    )
+    values = [torch.as_tensor(value, dtype=torch.float32) for row in rows for value in row]
+    _, *entries = torch.broadcast_tensors(torch.zeros(1), *values)  # each (N,); N = 1 for constants alone
+    return torch.stack(entries, dim=-1).unflatten(-1, (len(rows), len(rows[0])))
 
 
 def translate(x: Tensor | float, y: Tensor | float) -> Tensor:
@@ -76,23 +68,21 @@ def scale_colours(c: Tensor) -> Tensor:
 
 
 def turn_colours(angle: Tensor) -> Tensor:
-    """(N, 4, 4): rotation about the grey axis (Rodrigues)."""
+    """(N, 4, 4): rotation about the grey axis v, R = v v^T (1 - cos) + I cos + [v]_x sin (Rodrigues)."""
     v = LUMA[:3]
     cross = torch.tensor([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
-    angle = angle[:, None, None]
+    cos = angle.cos()[:, None, None]
+    sin = angle.sin()[:, None, None]
     whole = torch.eye(4).repeat(len(angle), 1, 1)
-    whole[:, :3, :3] = (
-        torch.outer(v, v) * (1 - angle.cos()) + torch.eye(3) * angle.cos() + cross * angle.sin()
-    )
+    whole[:, :3, :3] = torch.outer(v, v) * (1 - cos) + torch.eye(3) * cos + cross * sin
     return whole
 
 
 def transform(images: Tensor, inverse: Tensor, lowpass: Tensor) -> Tensor:
-    """Images (N, C, H, W) resampled so that output pixel x shows input pixel ``inverse`` x; mirrored at the
-    edges.
+    """Images (N, C, H, W) resampled so that output pixel x shows input pixel ``inverse`` x.
 
-    Up-sampled by 2, resampled bilinearly, down-sampled by 2, both with the ``lowpass`` filter, against
-    aliasing.
+    Mirrored at the edges. Against aliasing they are up-sampled by 2, resampled bilinearly and down-sampled by
+    2, both with the ``lowpass`` filter.
 
     Args:
         images: (N, C, H, W).
@@ -103,6 +93,7 @@ def transform(images: Tensor, inverse: Tensor, lowpass: Tensor) -> Tensor:
     pad = len(lowpass) // 4
     x0, y0, x1, y1 = _margins(inverse, width, height, pad)
     images = upsample2d(F.pad(images, [x0, x1, y0, y1], mode="reflect"), lowpass)
+    # the matrix of pixels becomes one of the padded, of the doubled, and at last of grid_sample's [-1, 1]
     inverse = translate((x0 - x1) / 2, (y0 - y1) / 2) @ inverse
     inverse = scale(2, 2) @ inverse @ scale(0.5, 0.5)
     inverse = translate(-0.5, -0.5) @ inverse @ translate(0.5, 0.5)  # centres of the finer pixels
@@ -114,10 +105,9 @@ def transform(images: Tensor, inverse: Tensor, lowpass: Tensor) -> Tensor:
 
 
 def sample_at(images: Tensor, grid: Tensor) -> Tensor:
-    """Bilinear ``grid_sample`` with zeros outside, twice differentiable in the images (torch's own is not in
-    every release).
+    """Bilinear ``grid_sample`` with zeros outside, twice differentiable in the images.
 
-    No gradient reaches the grid.
+    torch's own is not, in every release; R1 needs it. No gradient reaches the grid.
     """
     sampled: Tensor = _Gather.apply(images, grid)
     return sampled
@@ -142,10 +132,12 @@ class _Scatter(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, like: Tensor, grid: Tensor) -> Tensor:
         ctx.save_for_backward(like, grid)
-        bilinear, zeros, align_corners, wanted = 0, 0, False, (True, False)
-        scattered: Tensor = torch.ops.aten.grid_sampler_2d_backward(
-            values, like, grid, bilinear, zeros, align_corners, wanted
-        )[0]
+        bilinear = zeros = 0  # torch's numbers of these modes
+        wanted = (True, False)  # the gradient of the images alone
+        scattered: Tensor
+        scattered, _ = torch.ops.aten.grid_sampler_2d_backward(
+            values, like, grid, bilinear, zeros, False, wanted
+        )
         return scattered
 
     @staticmethod
@@ -155,15 +147,13 @@ class _Scatter(torch.autograd.Function):
 
 
 def _margins(inverse: Tensor, width: int, height: int, pad: int) -> list[int]:
-    """How far beyond its edges [x0, y0, x1, y1] some image of the batch is looked at, at most one
-    reflection.
-    """
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    corners = torch.tensor([[-cx, -cy, 1], [cx, -cy, 1], [cx, cy, 1], [-cx, cy, 1]]).t()
-    x, y = (inverse @ corners)[:, :2].transpose(0, 1).flatten(1)
-    reach = torch.stack([(-x).max(), (-y).max(), x.max(), y.max()]) + torch.tensor(
-        [2 * pad - cx, 2 * pad - cy] * 2
-    )
+    """How far beyond its edges [x0, y0, x1, y1] some image is looked at; at most one reflection."""
+    cx = (width - 1) / 2
+    cy = (height - 1) / 2
+    corners = torch.tensor([[-cx, -cy, 1], [cx, -cy, 1], [cx, cy, 1], [-cx, cy, 1]]).t()  # (3, 4)
+    x, y = (inverse @ corners)[:, :2].transpose(0, 1).flatten(1)  # each (4 N,)
+    reach = torch.stack([(-x).max(), (-y).max(), x.max(), y.max()])  # from the centre
+    reach = reach + torch.tensor([2 * pad - cx, 2 * pad - cy] * 2)
     most = torch.tensor([width - 1, height - 1] * 2)
     return [int(value) for value in reach.clamp(min=0).minimum(most).ceil()]
 
@@ -176,41 +166,48 @@ def recolour(images: Tensor, change: Tensor) -> Tensor:
     """
     change = change.to(images)
     if images.shape[1] == 3:
-        return torch.einsum("nij,njhw->nihw", change[:, :3, :3], images) + change[:, :3, 3, None, None]
+        turned = torch.einsum("nij,njhw->nihw", change[:, :3, :3], images)
+        return turned + change[:, :3, 3, None, None]
     if images.shape[1] == 1:
-        mean = change[:, :3].mean(dim=1)
-        return images * mean[:, :3].sum(dim=1)[:, None, None, None] + mean[:, 3, None, None, None]
+        mean = change[:, :3].mean(dim=1)  # (N, 4)
+        gain = mean[:, :3].sum(dim=1)
+        return images * gain[:, None, None, None] + mean[:, 3, None, None, None]
     raise ValueError(f"images have {images.shape[1]} channels; colours of 3 (RGB) or 1 (grey) can be changed")
 
 
-def filter_images(images: Tensor, taps: Tensor) -> Tensor:
+def filter_images(images: Tensor, filters: Tensor) -> Tensor:
     """Each image (N, C, H, W) under its own filter (N, n), along both axes, mirrored at the edges.
 
     Raises:
         ValueError: for images that are smaller than half the filter.
     """
     n, channels, height, width = images.shape
-    half = taps.shape[1] // 2
+    length = filters.shape[1]
+    half = length // 2
     if min(height, width) <= half:
         raise ValueError(
-            f"images of {height}x{width} pixels are too small for 'imgfilter', whose {taps.shape[1]} taps "
-            "need more "
+            f"images of {height}x{width} pixels are too small for 'imgfilter', whose {length} taps need more "
             f"than {half}: leave it out (pipeline='bgc')"
         )
-    kernels = taps.to(images).repeat_interleave(channels, dim=0)
-    x = F.pad(images, [half] * 4, mode="reflect").flatten(0, 1)[None]
+    # images and channels are channels of one convolution, each a group with a kernel of its own
+    kernels = filters.to(images).repeat_interleave(channels, dim=0)  # (N C, n)
+    x = F.pad(images, [half] * 4, mode="reflect").flatten(0, 1)[None]  # (1, N C, H', W')
     x = F.conv2d(x, kernels[:, None, None, :], groups=n * channels)
-    return F.conv2d(x, kernels[:, None, :, None], groups=n * channels)[0].unflatten(0, (n, channels))
+    x = F.conv2d(x, kernels[:, None, :, None], groups=n * channels)  # (1, N C, H, W)
+    return x[0].unflatten(0, (n, channels))
 
 
 def cut(images: Tensor, size: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Zeros in a rectangle of each image: ``size`` (N,) of its sides, centred at x, y (N,), all in shares of
-    the image.
+    """Zeros in a rectangle of each image, centred at x, y (N,), with sides ``size`` (N,).
+
+    All three in shares of the image.
     """
     height, width = images.shape[2:]
-    columns = ((torch.arange(width) + 0.5) / width - x[:, None]).abs() >= size[:, None] / 2
-    rows = ((torch.arange(height) + 0.5) / height - y[:, None]).abs() >= size[:, None] / 2
-    return images * (columns[:, None, None, :] | rows[:, None, :, None]).to(images)
+    columns = (torch.arange(width) + 0.5) / width  # centres of pixels
+    rows = (torch.arange(height) + 0.5) / height
+    kept_columns = (columns - x[:, None]).abs() >= size[:, None] / 2  # (N, W)
+    kept_rows = (rows - y[:, None]).abs() >= size[:, None] / 2  # (N, H)
+    return images * (kept_columns[:, None, None, :] | kept_rows[:, None, :, None]).to(images)
 
 
 def lowpass_filter() -> Tensor:

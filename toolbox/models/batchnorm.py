@@ -17,8 +17,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from toolbox.interfaces import Condition, Generator
 
-MODES = ("running", "batch", "standing")
-
 Draw = Callable[[int, int], tuple[Tensor, Condition | None]]
 """(number of the batch, n) -> latents (n, latent_dim) and their condition."""
 
@@ -47,7 +45,8 @@ def standing_statistics(generator: Generator, draw: Draw, batches: int = 16, bat
             f"batches={batches}, batch={batch}: standing statistics need at least 1 batch of 2 images"
         )
     twin = copy.deepcopy(generator).eval()
-    norms, device = batch_norms(twin), next(twin.parameters()).device
+    norms = batch_norms(twin)
+    device = next(twin.parameters()).device
     for norm in norms:
         norm.reset_running_stats()
     with _set(norms, training=True, momentum=None), torch.no_grad():  # momentum None: plain average

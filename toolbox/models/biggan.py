@@ -3,6 +3,10 @@
 Brock, Donahue, Simonyan: Large Scale GAN Training for High Fidelity Natural Image Synthesis, ICLR 2019,
 appendix B. StudioGAN: Kang, Shin, Park 2022. At 32 px and 96 channels the generator has 9,416,196 parameters,
 the discriminator 2,415,170 (10 classes).
+
+From the small to the large: layers, the generator and its blocks, the discriminator and its blocks, checks.
+Spectral normalisation and initialisation are in :mod:`toolbox.models.layers`. Names of submodules (``bn4``,
+``conv2d5``, ``linear1``, ...) are StudioGAN's.
 """
 
 from __future__ import annotations
@@ -17,50 +21,54 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Discriminator, Generator
-from toolbox.models.conditions import check_labels, check_weights, embed
-from toolbox.models.layers import (
-    DownsampleConv2d,
-    SelfAttention,
-    UpsampleConv2d,
-    fast_layout,
-    initialise,
-    near,
-    spectral_norm,
-    upsample,
-)
+from toolbox.models.conditions import check_labels, check_weights
+from toolbox.models.layers import fast_layout, initialise, near, spectral_norm, spread, upsample
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Channel multipliers of one image size, and after how many blocks the attention sits.
+    """Widths of one image size, in units of ``channels``.
 
-    ``generator``: at 4x4 and after each up-block. ``discriminator``: after each block; ``down``: which of
-    them halve.
+    The plans are StudioGAN's; the paper's own start at 128 px.
+
+    Attributes:
+        generator: at 4x4 and after each block; every block doubles the size.
+        generator_attention: after how many blocks the self-attention sits.
+        discriminator: after each block.
+        down: which of the discriminator's blocks halve the size.
     """
 
     generator: tuple[int, ...]
     generator_attention: int
     discriminator: tuple[int, ...]
     down: tuple[bool, ...]
-    discriminator_attention: int
 
 
 PLANS = {
-    16: Plan((4, 4, 4), 1, (2, 2, 2), (True, False, False), 1),
-    32: Plan((4, 4, 4, 4), 2, (2, 2, 2, 2), (True, True, False, False), 1),
-    64: Plan((16, 8, 4, 2, 1), 3, (1, 2, 4, 8, 16), (True, True, True, True, False), 1),
+    16: Plan((4, 4, 4), 1, (2, 2, 2), (True, False, False)),
+    32: Plan((4, 4, 4, 4), 2, (2, 2, 2, 2), (True, True, False, False)),
+    64: Plan((16, 8, 4, 2, 1), 3, (1, 2, 4, 8, 16), (True, True, True, True, False)),
 }
 
 
-def plan_for(image_size: int) -> Plan:
-    """The plan of an image size.
+# layers
 
-    Raises:
-        ValueError: for a size without one.
-    """
-    if image_size not in PLANS:
-        raise ValueError(f"image_size={image_size!r} has no BigGAN plan; choose from {sorted(PLANS)}")
-    return PLANS[image_size]
+
+class UpsampleConv2d(nn.Conv2d):
+    """Nearest x2, then a 3x3 convolution, as one transposed 4x4 convolution: 2.25 times cheaper."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', 2H, 2W)."""
+        kernel = spread(self.weight.flip(2, 3)).transpose(0, 1)  # (C, C', 4, 4)
+        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+
+
+class DownsampleConv2d(nn.Conv2d):
+    """A 3x3 convolution, then a 2x2 mean, as one 4x4 convolution of stride 2: 2.25 times cheaper."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C', H/2, W/2)."""
+        return F.conv2d(x, spread(self.weight) / 4, self.bias, stride=2, padding=1)
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -74,12 +82,41 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """x (N, channels, H, W), c (N, condition_dim)."""
-        gain, bias = (1 + self.gain(c))[:, :, None, None], self.bias(c)[:, :, None, None]
+        gain = (1 + self.gain(c))[:, :, None, None]  # (N, channels, 1, 1)
+        bias = self.bias(c)[:, :, None, None]  # (N, channels, 1, 1)
         return torch.addcmul(bias, self.bn(x), gain)
 
 
+class SelfAttention(nn.Module):
+    """Self-attention over positions (SAGAN, eqs. 1-3), keys and values pooled 2x2; no biases.
+
+    beta = softmax(theta(x)^T phi(x)) over the pooled positions,   o = attn(sum beta g(x))
+    y = x + sigma o,   sigma = 0 first
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.conv1x1_theta = spectral_norm(nn.Conv2d(channels, channels // 8, 1, bias=False), eps)
+        self.conv1x1_phi = spectral_norm(nn.Conv2d(channels, channels // 8, 1, bias=False), eps)
+        self.conv1x1_g = spectral_norm(nn.Conv2d(channels, channels // 2, 1, bias=False), eps)
+        self.conv1x1_attn = spectral_norm(nn.Conv2d(channels // 2, channels, 1, bias=False), eps)
+        self.sigma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same."""
+        query = self.conv1x1_theta(x).flatten(2)  # (N, C/8, HW)
+        key = F.max_pool2d(self.conv1x1_phi(x), 2).flatten(2)  # (N, C/8, HW/4)
+        value = F.max_pool2d(self.conv1x1_g(x), 2).flatten(2)  # (N, C/2, HW/4)
+        attention = (query.transpose(1, 2) @ key).softmax(dim=-1)  # (N, HW, HW/4)
+        mixed = (value @ attention.transpose(1, 2)).unflatten(2, x.shape[2:])  # (N, C/2, H, W)
+        return x + self.sigma * self.conv1x1_attn(mixed)
+
+
+# generator
+
+
 class GeneratorBlock(nn.Module):
-    """cBN, ReLU, x2, conv3x3, cBN, ReLU, conv3x3; plus the x2 and conv1x1 skip."""
+    """cBN, ReLU, x2, conv3x3, cBN, ReLU, conv3x3; plus the skip: x2, conv1x1 (BigGAN, fig. 15b)."""
 
     def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module]) -> None:
         """``norm(channels)`` makes a conditional BatchNorm: (x, c) -> x."""
@@ -92,7 +129,7 @@ class GeneratorBlock(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, 2H, 2W) under the condition c, which is the norm's business."""
-        main = self.conv2d1(F.relu(self.bn1(x, c)))
+        main = self.conv2d1(F.relu(self.bn1(x, c)))  # (N, outputs, 2H, 2W)
         main = self.conv2d2(F.relu(self.bn2(main, c)))
         return main + upsample(self.conv2d0(x))  # a 1x1 convolution and nearest x2 commute
 
@@ -100,7 +137,8 @@ class GeneratorBlock(nn.Module):
 class BigGANGenerator(Generator):
     """StudioGAN's BigGAN generator, conditioned on labels or on soft rows over a table of embeddings.
 
-    The latent is cut in equal chunks: the first feeds the 4x4 start, block b sees (embedding, chunk b).
+    The latent is cut in equal chunks: the first feeds the 4x4 start, block b sees (embedding, chunk b)
+    ("skip-z" and shared embedding: section 3.1 and fig. 15a).
 
     Args:
         channels: width unit (96 in the CIFAR configurations); the blocks have 4 x channels at 32 px.
@@ -137,15 +175,15 @@ class BigGANGenerator(Generator):
         super().__init__()
         plan = plan_for(image_size)
         widths = [channels * factor for factor in plan.generator]
-        n_blocks = len(widths) - 1
-        _check_divides(latent_dim, n_blocks + 1)
-        self.image_size, self.latent_dim, self.n_conditions = image_size, latent_dim, n_conditions
-        self.chunk = latent_dim // (n_blocks + 1)
-        self.feature_layers, self.feature_channels = (
-            tuple(f"{4 << i}x{4 << i}" for i in range(n_blocks + 1)),
-            tuple(widths),
-        )
-        self.linear0 = spectral_norm(nn.Linear(self.chunk, widths[0] * 16))
+        _check_divides(latent_dim, len(widths))
+        self.image_size = image_size
+        self.latent_dim = latent_dim
+        self.n_conditions = n_conditions
+        self.chunk = latent_dim // len(widths)  # one for the start and one for each block
+        self.feature_layers = tuple(f"{4 << i}x{4 << i}" for i in range(len(widths)))
+        self.feature_channels = tuple(widths)
+
+        self.linear0 = spectral_norm(nn.Linear(self.chunk, widths[0] * 4 * 4))
         self._build_table(n_conditions, embedding_dim, groups, residual_class)
         condition_dim = self.chunk + (embedding_dim if n_conditions else 0)
         norm = partial(ConditionalBatchNorm, condition_dim=condition_dim, eps=bn_eps)
@@ -162,6 +200,7 @@ class BigGANGenerator(Generator):
     def _build_table(
         self, n_conditions: int, embedding_dim: int, groups: Sequence[int] | None, residual: bool
     ) -> None:
+        """The shared embedding (section 3.1); with ``residual`` also what the rows of a class share."""
         self.shared_class: nn.Embedding | None = None
         if n_conditions:
             self.shared = nn.Embedding(n_conditions, embedding_dim)
@@ -197,7 +236,8 @@ class BigGANGenerator(Generator):
 
     def forward_embedded(self, latents: Tensor, embedding: Tensor | None) -> Tensor:
         """Images from latents and any embedding (N, embedding_dim), whether the table has it or not."""
-        return torch.tanh(self.conv2d5(F.relu(self.bn4(self._body(latents, embedding)))))
+        x = self._body(latents, embedding)  # (N, C, size, size)
+        return torch.tanh(self.conv2d5(F.relu(self.bn4(x))))
 
     def features(
         self,
@@ -207,49 +247,74 @@ class BigGANGenerator(Generator):
         truncation: float = 1.0,
         rng: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no
-        noise, ``rng`` is unused.
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``.
+
+        There is no noise: ``rng`` is unused.
 
         Raises:
             ValueError: for a name that is not among them.
         """
         check_layers(layers, self.feature_layers)
         embedding = self.embed(condition) if self.n_conditions else None
-        taps: dict[str, Tensor] = {}
-        self._body(latents * truncation, embedding, taps)
-        return {layer: taps[layer] for layer in layers}
+        activations: dict[str, Tensor] = {}
+        self._body(latents * truncation, embedding, activations)
+        return {layer: activations[layer] for layer in layers}
 
     def _body(
-        self, latents: Tensor, embedding: Tensor | None, taps: dict[str, Tensor] | None = None
+        self, latents: Tensor, embedding: Tensor | None, activations: dict[str, Tensor] | None = None
     ) -> Tensor:
-        """Activations before the output layer; ``taps`` is filled with the last ones at each resolution."""
+        """What the output layer reads; ``activations`` is filled with the last ones at each resolution."""
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
-        chunks = iter(latents.split(self.chunk, dim=1))
-        x = fast_layout(self.linear0(next(chunks)).view(len(latents), -1, 4, 4))
-        if taps is not None:
-            taps["4x4"] = x
+        chunks = iter(latents.split(self.chunk, dim=1))  # of (N, chunk)
+        x = fast_layout(self.linear0(next(chunks)).view(len(latents), -1, 4, 4))  # (N, C, 4, 4)
+        if activations is not None:
+            activations["4x4"] = x
         for block in _unnested(self.blocks):
             if isinstance(block, GeneratorBlock):
                 z = next(chunks)
                 x = block(x, z if embedding is None else torch.cat([embedding, z], dim=1))
             else:
-                x = block(x)
-            if taps is not None:
-                taps[f"{x.shape[2]}x{x.shape[3]}"] = x
+                x = block(x)  # self-attention: overwrites the block's entry
+            if activations is not None:
+                activations[f"{x.shape[2]}x{x.shape[3]}"] = x
         return x
 
 
+def embed(table: Tensor, condition: Condition | None, network: str) -> Tensor:
+    """Rows (N, d) of a table (S, d): ``weights @ table``, or the rows of ``labels``. Linear in the weights.
+
+    Raises:
+        ValueError: when the condition has neither, or does not fit the table.
+    """
+    if condition is not None and condition.weights is not None:
+        check_weights(condition.weights, len(table), network)
+        return condition.weights.to(table.dtype) @ table
+    if condition is not None and condition.labels is not None:
+        check_labels(condition.labels, len(table), network, hidden=False)
+        return table[condition.labels]
+    raise ValueError(
+        f"{network} has {len(table)} conditions and got none: give condition.labels (N,) or "
+        f"condition.weights (N, {len(table)})"
+    )
+
+
+# discriminator
+
+
 class DiscriminatorBlock(nn.Module):
-    """ReLU, conv3x3, ReLU, conv3x3, mean 2x2; plus the skip. The first block of a network has no ReLU in
-    front.
+    """ReLU, conv3x3, ReLU, conv3x3, mean 2x2; plus the skip: mean 2x2, conv1x1 (BigGAN, fig. 15c).
+
+    The first block of a network has no ReLU in front: it reads the image.
 
     ``inplace_skip``: the skip starts from the activated input, as it does where the ReLU is done in place.
     """
 
     def __init__(self, inputs: int, outputs: int, down: bool, first: bool, inplace_skip: bool) -> None:
         super().__init__()
-        self.down, self.first, self.inplace_skip = down, first, inplace_skip
+        self.down = down
+        self.first = first
+        self.inplace_skip = inplace_skip
         if down or inputs != outputs:
             self.conv2d0 = spectral_norm(nn.Conv2d(inputs, outputs, 1))
         self.conv2d1 = spectral_norm(nn.Conv2d(inputs, outputs, 3, padding=1))
@@ -259,7 +324,7 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H', W'), H' = H/2 if ``down``."""
         active = x if self.first else F.relu(x)
-        main = self.conv2d2(F.relu(self.conv2d1(active)))
+        main = self.conv2d2(F.relu(self.conv2d1(active)))  # (N, outputs, H', W')
         return main + self._skip(active if self.inplace_skip else x)
 
     def _skip(self, x: Tensor) -> Tensor:
@@ -269,10 +334,11 @@ class DiscriminatorBlock(nn.Module):
 
 
 class BigGANDiscriminator(Discriminator):
-    """StudioGAN's BigGAN discriminator: sum pooling, linear score plus projection on the label (Miyato &
-    Koyama 2018).
+    """StudioGAN's BigGAN discriminator: sum pooling, a linear score, plus the projection on the label.
 
         D(x, y) = linear1(h) + <embedding[y], h>,   h = sum over positions of relu(features)
+
+    (Miyato & Koyama 2018, section 3; BigGAN, fig. 15 and appendix B.)
 
     Args:
         channels: width unit (96 in the CIFAR configurations); the blocks have 2 x channels at 32 px.
@@ -298,7 +364,8 @@ class BigGANDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         plan = plan_for(image_size)
-        self.image_size, self.n_conditions = image_size, n_conditions
+        self.image_size = image_size
+        self.n_conditions = n_conditions
         factors = plan.discriminator if factors is None else factors
         if len(factors) != len(plan.down):
             raise ValueError(
@@ -306,10 +373,10 @@ class BigGANDiscriminator(Discriminator):
             )
         widths = [3, *(channels * factor for factor in factors)]
         blocks: list[nn.Module] = []
-        for number, (inputs, outputs) in enumerate(pairwise(widths), start=1):
-            down = plan.down[number - 1]
-            blocks.append(DiscriminatorBlock(inputs, outputs, down, number == 1, inplace_skip))
-            if attention and number == plan.discriminator_attention:
+        for number, (inputs, outputs) in enumerate(pairwise(widths)):
+            first = number == 0
+            blocks.append(DiscriminatorBlock(inputs, outputs, plan.down[number], first, inplace_skip))
+            if attention and first:
                 blocks.append(SelfAttention(outputs))
         self.blocks = _nested(blocks)
         self.linear1 = spectral_norm(nn.Linear(widths[-1], 1))
@@ -327,7 +394,7 @@ class BigGANDiscriminator(Discriminator):
         x = fast_layout(images)
         for block in _unnested(self.blocks):
             x = block(x)
-        return F.relu(x).sum(dim=(2, 3))
+        return F.relu(x).sum(dim=(2, 3))  # (N, C, h, w) -> (N, C)
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
         """Logits (N,) of h (N, C). Labels of -1, or no condition at all, leave only the unconditional part.
@@ -337,7 +404,7 @@ class BigGANDiscriminator(Discriminator):
         Raises:
             ValueError: for a condition that does not fit the classes.
         """
-        score = self.linear1(features).squeeze(1)
+        score = self.linear1(features).squeeze(1)  # (N,)
         if condition is None or not self.n_conditions:
             return score
         return score + (self._projection(condition) * features).sum(dim=1)
@@ -347,25 +414,20 @@ class BigGANDiscriminator(Discriminator):
         name = type(self).__name__
         if condition.labels is not None:
             check_labels(condition.labels, self.n_conditions, name, hidden=True)
-            rows = self.embedding(condition.labels.clamp(min=0))
+            rows = self.embedding(condition.labels.clamp(min=0))  # (N, C)
             return rows * (condition.labels >= 0).unsqueeze(1)
         if condition.weights is not None:
             check_weights(condition.weights, self.n_conditions, name)
-            rows = torch.arange(self.n_conditions, device=condition.weights.device)
-            return condition.weights.to(self.linear1.bias.dtype) @ self.embedding(rows)
+            # all rows through the layer, whose hook divides them by the largest singular value
+            classes = torch.arange(self.n_conditions, device=condition.weights.device)
+            return condition.weights.to(self.linear1.bias.dtype) @ self.embedding(classes)
         raise ValueError(
             f"{name} judges under {self.n_conditions} classes: give condition.labels (N,), or "
             f"condition=None for the unconditional score"
         )
 
 
-def check_layers(layers: Sequence[str], known: Sequence[str]) -> None:
-    """Raise ValueError for a name that is not among the ``known``."""
-    for layer in layers:
-        if layer not in known:
-            raise ValueError(
-                f"layers: {layer!r} is not a feature layer; choose from {list(known)}{near(layer, known)}"
-            )
+# structure and checks
 
 
 def _nested(blocks: list[nn.Module]) -> nn.ModuleList:
@@ -376,6 +438,26 @@ def _nested(blocks: list[nn.Module]) -> nn.ModuleList:
 def _unnested(blocks: nn.ModuleList) -> Iterator[nn.Module]:
     for stage in blocks:
         yield from stage.children()
+
+
+def plan_for(image_size: int) -> Plan:
+    """The plan of an image size.
+
+    Raises:
+        ValueError: for a size without one.
+    """
+    if image_size not in PLANS:
+        raise ValueError(f"image_size={image_size!r} has no BigGAN plan; choose from {sorted(PLANS)}")
+    return PLANS[image_size]
+
+
+def check_layers(layers: Sequence[str], known: Sequence[str]) -> None:
+    """Raise ValueError for a name that is not among the ``known``."""
+    for layer in layers:
+        if layer not in known:
+            raise ValueError(
+                f"layers: {layer!r} is not a feature layer; choose from {list(known)}{near(layer, known)}"
+            )
 
 
 def _check_divides(latent_dim: int, chunks: int) -> None:

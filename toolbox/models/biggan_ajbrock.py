@@ -1,5 +1,6 @@
-"""BigGAN at 32 px as ajbrock/BigGAN-PyTorch builds it: base of DiffAugment's and vision-aided GAN's CIFAR
-runs.
+"""BigGAN at 32 px as ajbrock/BigGAN-PyTorch builds it.
+
+It is the base of DiffAugment's and vision-aided GAN's CIFAR runs.
 
 Two forms of the generator exist there. With ``hier`` and ``shared`` it is StudioGAN's without attention
 (:class:`AjbrockSharedGenerator`); its CIFAR script sets neither, so that every BatchNorm owns a gain and a
@@ -14,15 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Generator
-from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator, GeneratorBlock, check_layers
-from toolbox.models.conditions import embed
+from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator, GeneratorBlock, check_layers, embed
 from toolbox.models.layers import fast_layout, initialise, spectral_norm
 
 RENAMES = (
@@ -63,12 +62,13 @@ def from_ajbrock(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _power_step(weight: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    matrix = weight.flatten(1)
+    """u (outputs,) and v (inputs,) after one power iteration."""
+    matrix = weight.flatten(1)  # (outputs, inputs)
     v = F.normalize(matrix.t() @ u.flatten(), dim=0)
     return F.normalize(matrix @ v, dim=0), v
 
 
-def _translate(network: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+def _translate(network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Hook of ``load_state_dict``: names of that repository are translated, ours pass."""
     own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     if any(key.endswith(".u0") for key in own):
@@ -89,13 +89,13 @@ class ClassRowBatchNorm(nn.Module):
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """x (N, channels, H, W)."""
         name = type(self).__name__
-        gain, bias = embed(self.gain.weight, condition, name), embed(self.bias.weight, condition, name)
+        gain = embed(self.gain.weight, condition, name)  # (N, channels)
+        bias = embed(self.bias.weight, condition, name)  # (N, channels)
         return torch.addcmul(bias[:, :, None, None], self.bn(x), (1 + gain)[:, :, None, None])
 
 
 class AjbrockGenerator(Generator):
-    """Generator of that repository's CIFAR script: class rows in every BatchNorm, the whole latent at the
-    start.
+    """Generator of that repository's CIFAR script: class rows in every BatchNorm, latent at the start only.
 
     Soft ``condition.weights`` mix the rows of gain and bias.
 
@@ -123,9 +123,12 @@ class AjbrockGenerator(Generator):
             raise ValueError(
                 f"n_conditions={n_conditions}: class rows need at least 1; BigGANGenerator knows 0"
             )
-        self.image_size, self.latent_dim, self.n_conditions = 32, latent_dim, n_conditions
         width = 4 * channels
-        self.feature_layers, self.feature_channels = ("4x4", "8x8", "16x16", "32x32"), (width,) * 4
+        self.image_size = 32
+        self.latent_dim = latent_dim
+        self.n_conditions = n_conditions
+        self.feature_layers = ("4x4", "8x8", "16x16", "32x32")
+        self.feature_channels = (width,) * 4
         norm = partial(ClassRowBatchNorm, n_conditions=n_conditions, eps=bn_eps)
         self.linear0 = spectral_norm(nn.Linear(latent_dim, width * 16))
         self.blocks = nn.ModuleList(nn.ModuleList([GeneratorBlock(width, width, norm)]) for _ in range(3))
@@ -151,18 +154,20 @@ class AjbrockGenerator(Generator):
         truncation: float = 1.0,
         rng: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``; no
-        noise, ``rng`` is unused.
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``, of latents times ``truncation``.
+
+        There is no noise: ``rng`` is unused.
 
         Raises:
             ValueError: for a name that is not among them.
         """
         check_layers(layers, self.feature_layers)
-        taps = dict(zip(self.feature_layers, self._walk(latents * truncation, condition), strict=True))
-        return {layer: taps[layer] for layer in layers}
+        walk = self._walk(latents * truncation, condition)
+        activations = dict(zip(self.feature_layers, walk, strict=True))
+        return {layer: activations[layer] for layer in layers}
 
     def _walk(self, latents: Tensor, condition: Condition | None) -> Iterator[Tensor]:
-        """Activations at each resolution."""
+        """Activations at each resolution: (N, C, 4, 4) to (N, C, 32, 32)."""
         x = fast_layout(self.linear0(latents).view(len(latents), -1, 4, 4))
         yield x
         for stage in self.blocks:
@@ -193,8 +198,9 @@ class AjbrockSharedGenerator(BigGANGenerator):
 
 
 class AjbrockDiscriminator(BigGANDiscriminator):
-    """That repository's discriminator: :class:`BigGANDiscriminator`, 4 x channels wide, clean skips, no
-    attention.
+    """That repository's discriminator: :class:`BigGANDiscriminator`, 4 x channels wide, without attention.
+
+    Its skips are the clean ones.
     """
 
     def __init__(self, channels: int = 64, n_conditions: int = 10, init: str = "normal") -> None:

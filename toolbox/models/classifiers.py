@@ -40,6 +40,7 @@ class Normalise(nn.Module):
             )
         self.scale: Tensor
         self.shift: Tensor
+        # ((x + 1) / 2 - mean) / std = x scale + shift
         self.register_buffer("scale", (0.5 / std).view(3, 1, 1), persistent=False)
         self.register_buffer("shift", ((0.5 - mean) / std).view(3, 1, 1), persistent=False)
 
@@ -62,9 +63,7 @@ def _statistics(given: str | Mapping[str, Sequence[float]]) -> tuple[Sequence[fl
 
 
 class WideBlock(nn.Module):
-    """BN, leaky ReLU, conv3x3, BN, leaky ReLU, conv3x3, plus the skip (Zagoruyko & Komodakis 2016,
-    figure 1).
-    """
+    """BN, leaky ReLU, conv3x3, BN, leaky ReLU, conv3x3, and the skip (Zagoruyko & Komodakis 2016, fig. 1)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, activate_skip: bool, momentum: float) -> None:
         super().__init__()
@@ -78,15 +77,15 @@ class WideBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
         active = F.leaky_relu(self.bn1(x), 0.1)
-        main = self.conv2(F.leaky_relu(self.bn2(self.conv1(active)), 0.1))
+        main = self.conv1(active)  # (N, outputs, H / stride, W / stride)
+        main = self.conv2(F.leaky_relu(self.bn2(main), 0.1))
         return main + self.skip(active if self.activate_skip else x)
 
 
 class WideResNet(nn.Module):
-    """Wide ResNet as FixMatch uses it: leaky ReLU 0.1, the very first skip activated (Sohn et al. 2020,
-    appendix B).
+    """Wide ResNet as FixMatch uses it: leaky ReLU 0.1, the very first skip activated.
 
-    WRN-28-2 has 1.47 M parameters for 10 classes.
+    Sohn et al. 2020, appendix B. WRN-28-2 has 1.47 M parameters for 10 classes.
 
     Args:
         depth: 6 n + 4 layers.
@@ -112,12 +111,15 @@ class WideResNet(nn.Module):
             raise ValueError(f"depth={depth} is not 6 n + 4: take {max(depth - 4, 6) // 6 * 6 + 4}")
         blocks_a_stage = (depth - 4) // 6
         widths = [16, 16 * width, 32 * width, 64 * width]
-        self.n_classes, self.n_features = n_classes, widths[-1]
+        self.n_classes = n_classes
+        self.n_features = widths[-1]
         self.normalise = Normalise(normalisation)
         self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         blocks: list[nn.Module] = []
         for stage, (inputs, outputs) in enumerate(pairwise(widths)):
-            blocks.append(WideBlock(inputs, outputs, 1 if stage == 0 else 2, stage == 0, bn_momentum))
+            first = stage == 0
+            stride = 1 if first else 2
+            blocks.append(WideBlock(inputs, outputs, stride, first, bn_momentum))
             blocks += [WideBlock(outputs, outputs, 1, False, bn_momentum) for _ in range(blocks_a_stage - 1)]
         self.blocks = nn.Sequential(*blocks)
         self.bn = nn.BatchNorm2d(widths[-1], momentum=bn_momentum)
@@ -126,7 +128,7 @@ class WideResNet(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(N, n_features): pooled activations before the last layer, of images (N, 3, H, W) in [-1, 1]."""
-        x = self.blocks(self.stem(self.normalise(images)))
+        x = self.blocks(self.stem(self.normalise(images)))  # (N, n_features, H / 4, W / 4)
         return F.leaky_relu(self.bn(x), 0.1).mean(dim=(2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -151,19 +153,18 @@ class SmallConvNet(nn.Module):
     ) -> None:
         super().__init__()
         widths = [3, channels, 2 * channels, 4 * channels]
-        self.n_classes, self.n_features = n_classes, widths[-1]
+        self.n_classes = n_classes
+        self.n_features = widths[-1]
         self.normalise = Normalise(normalisation)
-        self.blocks = nn.Sequential(
-            *[
-                nn.Sequential(
-                    nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-                    nn.BatchNorm2d(outputs),
-                    nn.LeakyReLU(0.1),
-                    nn.AvgPool2d(2),
-                )
-                for inputs, outputs in pairwise(widths)
-            ]
-        )
+        self.blocks = nn.Sequential()
+        for inputs, outputs in pairwise(widths):
+            block = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.LeakyReLU(0.1),
+                nn.AvgPool2d(2),
+            )
+            self.blocks.append(block)
         self.head = nn.Linear(widths[-1], n_classes)
         _initialise(self)
 

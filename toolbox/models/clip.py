@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,12 +72,14 @@ class Clip(nn.Module):
         if resize not in RESIZE_MODES:
             raise ValueError(f"resize={resize!r} is not one of {', '.join(RESIZE_MODES)}")
         self.config, self.architecture = architecture_config(architecture)
-        self.resize, self.frozen = resize, frozen
+        self.resize = resize
+        self.frozen = frozen
         self.embedding_dim = int(self.config["embed_dim"])
         quick_gelu = bool(self.config.get("quick_gelu", False))
-        path, known = (
-            (None, {}) if weights is None else find_weights(weights, self.architecture, quick_gelu, download)
-        )
+        path: Path | None = None
+        known: dict[str, Any] = {}  # what open_clip knows of the preprocessing
+        if weights is not None:
+            path, known = find_weights(weights, self.architecture, quick_gelu, download)
         self.model = build_model(self.config)
         if path is not None:
             load_strictly(self.model, read_state_dict(path), str(path), self.architecture, quick_gelu)
@@ -114,9 +117,7 @@ class Clip(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        """Scalar: logarithm of the factor of cosine similarities in the contrastive loss (log 1 /
-        temperature).
-        """
+        """Scalar log(1 / temperature) of the contrastive loss; its exp is the factor of similarities."""
         return self.model.logit_scale
 
     # images
@@ -128,13 +129,12 @@ class Clip(nn.Module):
     def encode_images(self, images: Tensor, normalize: bool = False) -> Tensor:
         """Features (N, embedding_dim) of images (N, 3, H, W) in [-1, 1]; differentiable."""
         features = self.model.visual(self.preprocess(images))
-        features = features[0] if isinstance(features, tuple) else features
+        if isinstance(features, tuple):  # CoCa gives its tokens as well
+            features = features[0]
         return F.normalize(features, dim=-1) if normalize else features
 
     def preprocess(self, images: Tensor) -> Tensor:
-        """Images (N, 3, H, W) in [-1, 1] as the image encoder wants them: its size, its mean and
-        deviation.
-        """
+        """Images (N, 3, H, W) in [-1, 1] as the image encoder wants them: its size, mean and deviation."""
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (N, 3, H, W), got {tuple(images.shape)}")
         return (self._to_image_size((images + 1) / 2) - self.mean) / self.std
@@ -144,21 +144,16 @@ class Clip(nn.Module):
             return images
         if self.resize == "area":
             return F.interpolate(images, size=self.image_size, mode="area")
+        antialias = self.resize == "antialias"
         return F.interpolate(
-            images,
-            size=self.image_size,
-            mode="bilinear",
-            align_corners=False,
-            antialias=self.resize == "antialias",
+            images, self.image_size, mode="bilinear", align_corners=False, antialias=antialias
         )
 
     # text
 
     @cached_property
     def tokenizer(self) -> Any:
-        """open_clip's tokenizer of this architecture (CLIP's own works offline; others may need
-        their files).
-        """
+        """open_clip's tokenizer of this architecture; CLIP's own works offline, others may need files."""
         import open_clip
 
         if open_clip.get_model_config(self.architecture) is not None:
@@ -172,9 +167,7 @@ class Clip(nn.Module):
         return open_clip.SimpleTokenizer(context_length=self.context_length)
 
     def tokenize(self, texts: str | Sequence[str]) -> Tensor:
-        """Token ids (N, context_length) int64: start, pieces, end, zeros; too long texts are cut, keeping the
-        end.
-        """
+        """Token ids (N, context_length) int64: start, pieces, end, zeros; too long texts keep their end."""
         return self.tokenizer([texts] if isinstance(texts, str) else list(texts))
 
     def encode_texts(self, texts: str | Sequence[str], normalize: bool = False) -> Tensor:
@@ -182,18 +175,14 @@ class Clip(nn.Module):
         return self.encode_tokens(self.tokenize(texts).to(self._token_table().device), normalize)
 
     def encode_tokens(self, ids: Tensor, normalize: bool = False) -> Tensor:
-        """Features (N, embedding_dim) of token ids (N, context_length), computed up to the longest
-        text only.
-        """
+        """Features (N, embedding_dim) of token ids (N, context_length), up to the longest text only."""
         if clip_text.why_unsupported(self.model):
             return self.model.encode_text(ids, normalize=normalize)
         ids = self.truncate(ids)
         return self.encode_embeddings(self.embed_tokens(ids), ids, normalize)
 
     def truncate(self, ids: Tensor) -> Tensor:
-        """Token ids (N, L) cut after the last end-of-text token: the features stay the same, the
-        cost falls.
-        """
+        """Token ids (N, L) cut after the last end-of-text token: the same features at less cost."""
         return ids[:, : int(clip_text.end_positions(self.model, ids).max()) + 1]
 
     def embed_tokens(self, ids: Tensor) -> Tensor:
@@ -218,8 +207,7 @@ class Clip(nn.Module):
         if reason:
             raise NotImplementedError(
                 f"architecture={self.architecture!r} cannot encode token embeddings: {reason}. "
-                "Use a CLIP with causal attention and end-of-text pooling, such as "
-                "'ViT-B-32-quickgelu'."
+                "Use a CLIP with causal attention and end-of-text pooling, such as 'ViT-B-32-quickgelu'."
             )
         self._check_prompt(embeddings, ids)
         features = clip_text.encode_embeddings(self.model, embeddings, ids)
@@ -241,8 +229,7 @@ class Clip(nn.Module):
     def nearest_tokens(
         self, vectors: Tensor, top: int = 1, words_only: bool = True
     ) -> list[list[tuple[str, float]]]:
-        """For each vector (N, token_width) the ``top`` nearest tokens by Euclidean distance, as (text,
-        distance).
+        """For each vector (N, token_width) the ``top`` nearest tokens, as (text, Euclidean distance).
 
         ``words_only`` leaves out pieces that do not end a word and those with anything but letters.
         """
@@ -280,5 +267,6 @@ class Clip(nn.Module):
         digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
         for key, value in sorted(self.model.state_dict().items()):
             digest.update(key.encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
         return digest.hexdigest()

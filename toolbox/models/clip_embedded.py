@@ -37,9 +37,7 @@ class EmbeddedClip(Clip):
 
     @cached_property
     def _words(self) -> Tensor:
-        """Words of its captions alone: all other rows of the token table are as they were drawn, and mean
-        nothing.
-        """
+        """Words of its captions alone: all other rows of the token table are as drawn, and mean nothing."""
         seen = torch.zeros(len(self._token_table()), dtype=torch.bool)
         seen[json.loads(WORDS.read_text(encoding="utf-8"))] = True
         return clip_text.word_mask(self.tokenizer.decoder, self._piece, len(seen)) & seen

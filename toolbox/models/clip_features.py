@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.interfaces import FeatureExtractor
@@ -49,8 +50,10 @@ class ClipFeatures(FeatureExtractor):
                 f"layer='pooled' needs a convolutional image encoder, {self.clip.architecture!r} "
                 "has none: use 'embedding'"
             )
-        self.layer, self.normalize = layer, normalize
-        self.name = name or f"clip-{self.clip.architecture}" + ("" if layer == "embedding" else f"-{layer}")
+        self.layer = layer
+        self.normalize = normalize
+        suffix = "" if layer == "embedding" else f"-{layer}"
+        self.name = name or f"clip-{self.clip.architecture}{suffix}"
         self.requires_grad_(False).eval()
 
     @cached_property
@@ -63,14 +66,15 @@ class ClipFeatures(FeatureExtractor):
     def forward(self, images: Tensor) -> Tensor:
         """Features (N, n_features) float32 of images (N, 3, H, W) in [-1, 1], differentiable."""
         features = self.clip.encode_images(images) if self.layer == "embedding" else self._pooled(images)
-        return torch.nn.functional.normalize(features.float(), dim=-1) if self.normalize else features.float()
+        features = features.float()
+        return F.normalize(features, dim=-1) if self.normalize else features
 
     def _pooled(self, images: Tensor) -> Tensor:
         visual = self.clip.model.visual
         x = visual.stem(self.clip.preprocess(images))
         for stage in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
             x = stage(x)
-        return x.mean(dim=(2, 3))
+        return x.mean(dim=(2, 3))  # (N, C, h, w) -> (N, C)
 
     def fingerprint(self) -> str:
         """sha256 of weights, preprocessing and layer; computed once, since the weights do not move."""

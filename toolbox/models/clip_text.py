@@ -17,9 +17,7 @@ def text_tower(model: nn.Module) -> Any:
 
 
 def pooling_of(model: nn.Module) -> str:
-    """'argmax', 'eos', 'last', 'first' or 'none'; 'unknown' for towers that do not say (Hugging
-    Face models).
-    """
+    """'argmax', 'eos', 'last', 'first' or 'none'; 'unknown' for towers that do not say (Hugging Face's)."""
     tower = text_tower(model)
     return getattr(tower, "text_pool_type", getattr(tower, "pool_type", "unknown"))
 
@@ -67,11 +65,12 @@ def encode_embeddings(model: nn.Module, embeddings: Tensor, ids: Tensor) -> Tens
         (N, embedding_dim), not normalised.
     """
     tower = text_tower(model)
-    length, ends = embeddings.shape[1], end_positions(model, ids)
+    length = embeddings.shape[1]
+    ends = end_positions(model, ids)  # (N,)
     dtype = tower.transformer.get_cast_dtype()
-    x = embeddings.to(dtype) + tower.positional_embedding[:length].to(dtype)
+    x = embeddings.to(dtype) + tower.positional_embedding[:length].to(dtype)  # (N, L, width)
     x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
-    x = tower.ln_final(x)[torch.arange(len(x), device=x.device), ends]
+    x = tower.ln_final(x)[torch.arange(len(x), device=x.device), ends]  # (N, width)
     return _project(tower.text_projection, x)
 
 
@@ -84,8 +83,7 @@ def _project(projection: Tensor | nn.Linear | None, x: Tensor) -> Tensor:
 def nearest_tokens(
     table: Tensor, pieces: Callable[[int], str], allowed: Tensor, vectors: Tensor, top: int
 ) -> list[list[tuple[str, float]]]:
-    """The ``top`` rows of the token table with the smallest Euclidean distance to each vector, as (piece,
-    distance).
+    """The ``top`` rows of the token table nearest to each vector, as (piece, Euclidean distance).
 
     Args:
         table: (V, width) token embeddings.
@@ -97,18 +95,14 @@ def nearest_tokens(
     ids = allowed.nonzero().flatten()
     # differences, not the matrix-product shortcut: an exact match must come out at distance 0
     distances = torch.cdist(vectors.float(), table[ids].float(), compute_mode="donot_use_mm_for_euclid_dist")
-    values, columns = distances.topk(min(top, len(ids)), largest=False)
-    return [
-        [
-            (pieces(int(ids[column])), float(value))
-            for value, column in zip(row_values, row_columns, strict=True)
-        ]
-        for row_values, row_columns in zip(values, columns, strict=True)
-    ]
+    values, columns = distances.topk(min(top, len(ids)), largest=False)  # both (N, top)
+    nearest = []
+    for row_values, row_ids in zip(values.tolist(), ids[columns].tolist(), strict=True):
+        nearest.append([(pieces(i), value) for i, value in zip(row_ids, row_values, strict=True)])
+    return nearest
 
 
 def word_mask(decoder: dict[int, str], readable: Callable[[int], str], size: int) -> Tensor:
     """(size,) bool: pieces that end a word and consist of letters only."""
-    return torch.tensor(
-        [decoder.get(i, "").endswith(WORD_END) and readable(i).isalpha() for i in range(size)]
-    )
+    words = [decoder.get(i, "").endswith(WORD_END) and readable(i).isalpha() for i in range(size)]
+    return torch.tensor(words)

@@ -1,6 +1,4 @@
-"""Which CLIP to build and where its weights come from: open_clip names, configuration files, tags, a user's
-file.
-"""
+"""Which CLIP to build and where its weights come from: open_clip's names, configurations and tags, files."""
 
 from __future__ import annotations
 
@@ -17,11 +15,8 @@ from torch import Tensor, nn
 from toolbox.compat import import_torchvision, reachable
 from toolbox.weights.reading import read_weights
 
-_OPENAI_KEYS = {
-    "input_resolution",
-    "context_length",
-    "vocab_size",
-}  # entries that only OpenAI's own files carry
+#: Entries that only OpenAI's own files carry.
+_OPENAI_KEYS = {"input_resolution", "context_length", "vocab_size"}
 
 
 def _near(name: str, allowed: list[str]) -> str:
@@ -43,11 +38,15 @@ def architecture_config(
         FileNotFoundError: a ``.json`` path that is not there.
     """
     if isinstance(architecture, Mapping):
-        config, name = copy.deepcopy(dict(architecture)), "custom"
+        name = "custom"
+        config = copy.deepcopy(dict(architecture))
     elif str(architecture).endswith(".json"):
-        config, name = json.loads(Path(architecture).read_text(encoding="utf-8")), Path(architecture).stem
+        path = Path(architecture)
+        name = path.stem
+        config = json.loads(path.read_text(encoding="utf-8"))
     else:
-        config, name = _named_config(str(architecture)), str(architecture)
+        name = str(architecture)
+        config = _named_config(name)
     missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
     if missing:
         raise ValueError(f"architecture: the configuration {name!r} lacks {missing}; it has {sorted(config)}")
@@ -79,9 +78,11 @@ def build_model(config: Mapping[str, Any]) -> Any:
         arguments["vision_cfg"]["timm_model_pretrained"] = False
     separate_text = arguments.pop("custom_text", False)
     if "hf_model_name" in arguments["text_cfg"]:
-        arguments["text_cfg"]["hf_model_pretrained"], separate_text = False, True
-    kind = CoCa if "multimodal_cfg" in arguments else CustomTextCLIP if separate_text else CLIP
-    return kind(**arguments)
+        arguments["text_cfg"]["hf_model_pretrained"] = False
+        separate_text = True
+    if "multimodal_cfg" in arguments:
+        return CoCa(**arguments)
+    return CustomTextCLIP(**arguments) if separate_text else CLIP(**arguments)
 
 
 def find_weights(
@@ -120,8 +121,7 @@ def _wrong_activation(what: str, name: str, quick_gelu: bool) -> str:
     trained, built = ("GELU", "quick-GELU") if quick_gelu else ("quick-GELU", "GELU")
     return (
         f"{what} was trained with {trained} activations, but architecture={name!r} uses {built}: features "
-        "would be "
-        f"silently wrong. Use architecture={twin!r} (in a configuration of your own: "
+        f"would be silently wrong. Use architecture={twin!r} (in a configuration of your own: "
         f"quick_gelu={not quick_gelu})."
     )
 
@@ -129,13 +129,13 @@ def _wrong_activation(what: str, name: str, quick_gelu: bool) -> str:
 def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: bool) -> Path:
     from open_clip.pretrained import download_pretrained
 
-    path, why = _from_cache(known), "HF_HUB_OFFLINE is set" if download else "download=False"
+    path = _from_cache(known)
+    why = "HF_HUB_OFFLINE is set" if download else "download=False"
     if path is None and download and os.environ.get("HF_HUB_OFFLINE", "0") in ("0", ""):
         address = known.get("url") or "https://huggingface.co"
         if not reachable(address):
-            raise FileNotFoundError(
-                _not_there(tag, name, f"there is no network ({address} does not answer)", known)
-            )
+            why = f"there is no network ({address} does not answer)"
+            raise FileNotFoundError(_not_there(tag, name, why, known))
         try:
             return Path(download_pretrained(dict(known)))
         except Exception as error:  # network errors come in many classes
@@ -148,8 +148,7 @@ def _cached_or_fetched(known: Mapping[str, Any], tag: str, name: str, download: 
 def _not_there(tag: str, name: str, why: str, known: Mapping[str, Any]) -> str:
     return (
         f"weights={tag!r} of {name!r} are not in this machine's cache, and {why}. Set download=True where "
-        "there is a network, "
-        f"or give the path of a file ({known.get('hf_hub') or known.get('url')})."
+        f"there is a network, or give the path of a file ({known.get('hf_hub') or known.get('url')})."
     )
 
 
@@ -157,9 +156,8 @@ def _from_cache(known: Mapping[str, Any]) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     repository, filename = os.path.split(known.get("hf_hub", ""))
-    for candidate in (
-        [filename] if filename else ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
-    ):
+    usual = ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"]
+    for candidate in [filename] if filename else usual:
         found = try_to_load_from_cache(repository, candidate) if repository else None
         if isinstance(found, str):
             return Path(found)
@@ -168,8 +166,9 @@ def _from_cache(known: Mapping[str, Any]) -> Path | None:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Tensors of a file: safetensors, a PyTorch state dict, or a TorchScript archive (OpenAI's own); no code
-    in it runs.
+    """Tensors of a file: safetensors, a PyTorch state dict, or a TorchScript archive (OpenAI's own).
+
+    No code in it runs.
 
     Raises:
         WeightsError (a ValueError): for files that ask to run code, are torn, or hold no tensors.
@@ -180,8 +179,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 def load_strictly(
     model: nn.Module, state: dict[str, Tensor], source: str, name: str, quick_gelu: bool
 ) -> None:
-    """Load every tensor or none: keys and shapes must agree; OpenAI's layout must meet quick-GELU
-    activations.
+    """Load every tensor or none: keys and shapes must agree.
+
+    OpenAI's layout must meet quick-GELU activations.
 
     Raises:
         ValueError: listing missing, unexpected and misshapen entries; or the wrong activation.
@@ -191,7 +191,7 @@ def load_strictly(
             raise ValueError(_wrong_activation(f"weights={source!r} (OpenAI's)", name, quick_gelu))
         state = {key: value for key, value in state.items() if key not in _OPENAI_KEYS}
     wanted = model.state_dict()
-    if "text.positional_embedding" in wanted and "positional_embedding" in state:
+    if "text.positional_embedding" in wanted and "positional_embedding" in state:  # CLIP into CustomTextCLIP
         from open_clip.model import convert_to_custom_text_state_dict
 
         state = convert_to_custom_text_state_dict(state)
@@ -214,10 +214,12 @@ def _differences(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> l
         for key in wanted
         if key in state and state[key].shape != wanted[key].shape
     ]
-    missing, unexpected = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
+    missing = sorted(set(wanted) - set(state))
+    unexpected = sorted(set(state) - set(wanted))
     groups = {"missing": missing, "unexpected": unexpected, "shape": shapes}
-    return [
-        f"{label}: {', '.join(items[:5])}{f' and {len(items) - 5} more' if len(items) > 5 else ''}"
-        for label, items in groups.items()
-        if items
-    ]
+    return [f"{label}: {_first_five(items)}" for label, items in groups.items() if items]
+
+
+def _first_five(items: list[str]) -> str:
+    rest = len(items) - 5
+    return ", ".join(items[:5]) + (f" and {rest} more" if rest > 0 else "")

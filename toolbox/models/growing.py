@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -29,15 +28,15 @@ class GrowingModule(nn.Module):
     sizes: list[int]
     lod: float
 
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+    def _save_to_state_dict(self, destination: dict[str, Tensor], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
         destination[prefix + LOD] = torch.tensor(float(self.lod), dtype=torch.float64)
 
     def _load_from_state_dict(
         self,
-        state_dict: Any,
+        state_dict: Mapping[str, Tensor],
         prefix: str,
-        local_metadata: Any,
+        local_metadata: Mapping[str, object],
         strict: bool,
         missing_keys: list[str],
         unexpected_keys: list[str],
@@ -46,7 +45,7 @@ class GrowingModule(nn.Module):
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-        name = prefix + LOD
+        name = prefix + LOD  # neither parameter nor buffer: torch takes it for unexpected
         unexpected_keys[:] = [key for key in unexpected_keys if key != name]
         lod = float(state_dict[name]) if name in state_dict else 0.0
         try:
@@ -80,17 +79,17 @@ def faded(colours: Callable[[int], Tensor], lod: float, sizes: Sequence[int]) ->
     """
     whole, fade = split_lod(lod, sizes)
     level = len(sizes) - 1 - whole
-    image = colours(level)
+    image = colours(level)  # (N, 3, sizes[level], sizes[level])
     if fade:
         image = torch.lerp(image, upsample(colours(level - 1)), fade)
     return F.interpolate(image, scale_factor=2**whole, mode="nearest") if whole else image
 
 
 def faded_images(images: Tensor, lod: float) -> Tensor:
-    """Real images as networks of this ``lod`` are shown them: 2x2 means of 2x2 means, the last faded in; in
-    full size.
+    """Real images as networks of this ``lod`` are shown them, in full size.
 
-    Between two resolutions they are cross-faded just as the generator's are (PGGAN, appendix A.1).
+    They are 2x2 means of 2x2 means. Between two resolutions they are cross-faded just as the generator's are
+    (PGGAN, appendix A.1).
 
     Args:
         images: (N, C, size, size).

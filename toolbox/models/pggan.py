@@ -1,5 +1,4 @@
-"""Progressively grown networks (Karras et al.: Progressive Growing of GANs, ICLR 2018), in the plan of the
-published ones.
+"""Progressively grown networks (Karras et al.: Progressive Growing of GANs, ICLR 2018), as published.
 
 ``lod`` of either network says how far it has grown (:mod:`toolbox.models.growing`); in training
 ProgressiveGrowing sets it.
@@ -19,7 +18,7 @@ from toolbox.interfaces import Condition, Discriminator, Generator
 from toolbox.models.conditions import soft_one_hot
 from toolbox.models.growing import GrowingModule, faded, split_lod
 from toolbox.models.layers import fast_layout, spread
-from toolbox.models.style_based import channels_at, check_choice, resolutions
+from toolbox.models.style_based import channels_at, check_choice, layer_names, resolutions
 from toolbox.models.style_ops import SQRT2, normalise_second_moment
 from toolbox.models.stylegan2_discriminator import minibatch_std
 from toolbox.models.upfirdn import filter2d, setup_filter
@@ -53,7 +52,8 @@ class ScaledConv2d(nn.Module):
         padding: int | None = None,
     ) -> None:
         super().__init__()
-        self.resample, self.padding = resample, kernel // 2 if padding is None else padding
+        self.resample = resample
+        self.padding = kernel // 2 if padding is None else padding
         self.scale = gain / math.sqrt(inputs * kernel**2)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
@@ -62,9 +62,8 @@ class ScaledConv2d(nn.Module):
         """(N, inputs, H, W) -> (N, outputs, H', W')."""
         weight = self.weight * self.scale
         if self.resample == "up":
-            return F.conv_transpose2d(
-                x, spread(weight.flip(2, 3)).transpose(0, 1), self.bias, stride=2, padding=1
-            )
+            kernel = spread(weight.flip(2, 3)).transpose(0, 1)  # (inputs, outputs, 4, 4)
+            return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
         if self.resample == "down":
             return F.conv2d(x, spread(weight) / 4, self.bias, stride=2, padding=1)
         return F.conv2d(x, weight, self.bias, padding=self.padding)
@@ -81,7 +80,8 @@ class ScaledLinear(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, gain: float = SQRT2, lr_multiplier: float = 1.0) -> None:
         super().__init__()
-        self.lr_multiplier, self.scale = lr_multiplier, gain * lr_multiplier / math.sqrt(inputs)
+        self.lr_multiplier = lr_multiplier
+        self.scale = gain * lr_multiplier / math.sqrt(inputs)
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
         self.bias = nn.Parameter(torch.zeros(outputs))
 
@@ -104,7 +104,7 @@ class PGGANGenerator(GrowingModule, Generator):
         channel_base, channel_max: a layer at r x r pixels has min(channel_base / r, channel_max) channels.
         lod: how far it has grown (see the module); also an attribute, for whoever trains it.
 
-    ``feature_layers[i]`` is tap i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after bias and
+    ``feature_layers[i]`` is layer i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after bias and
     leaky ReLU, before the pixel norm. ``feature_channels`` are their widths.
 
     Raises:
@@ -124,34 +124,34 @@ class PGGANGenerator(GrowingModule, Generator):
     ) -> None:
         super().__init__()
         self.sizes = resolutions(image_size)
-        split_lod(lod, self.sizes)
-        self.image_size, self.n_conditions, self.latent_dim, self.lod = (
-            image_size,
-            n_conditions,
-            latent_dim,
-            lod,
-        )
+        split_lod(lod, self.sizes)  # raises for a lod that it cannot have
+        self.image_size = image_size
+        self.n_conditions = n_conditions
+        self.latent_dim = latent_dim
+        self.lod = lod
         channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
         for k, outputs in enumerate(channels):
-            first = (
-                ScaledConv2d(channels[k - 1], outputs, resample="up")
-                if k
-                else ScaledConv2d(latent_dim + n_conditions, outputs, 4, padding=3)
-            )
+            if k == 0:
+                first = ScaledConv2d(latent_dim + n_conditions, outputs, 4, padding=3)  # 1x1 to 4x4
+            else:
+                first = ScaledConv2d(channels[k - 1], outputs, resample="up")
             self.add_module(f"layer{2 * k}", first)
             self.add_module(f"layer{2 * k + 1}", ScaledConv2d(outputs, outputs))
             self.add_module(f"output{k}", ScaledConv2d(outputs, 3, 1, gain=1))
-        self.feature_layers = tuple(f"{r}x{r}{end}" for r in self.sizes for end in (".0", ""))
+        self.feature_layers = layer_names(self.sizes)
         self.feature_channels = tuple(c for c in channels for _ in range(2))
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim)."""
         whole, _ = split_lod(self.lod, self.sizes)
-        last = f"{self.sizes[-1 - whole]}x{self.sizes[-1 - whole]}"
-        taps = self._taps(latents, condition, {last})
-        return faded(
-            lambda k: self._colours(k, taps[f"{self.sizes[k]}x{self.sizes[k]}"]), self.lod, self.sizes
-        )
+        last = self.sizes[-1 - whole]
+        activations = self._activations(latents, condition, {f"{last}x{last}"})
+
+        def colours(k: int) -> Tensor:
+            x = normalise_second_moment(activations[f"{self.sizes[k]}x{self.sizes[k]}"])
+            return full_precision(self.get_submodule(f"output{k}")(x))
+
+        return faded(colours, self.lod, self.sizes)
 
     def features(
         self,
@@ -171,32 +171,33 @@ class PGGANGenerator(GrowingModule, Generator):
         """
         for layer in layers:
             check_choice("layers", layer, self.feature_layers)
-        taps = self._taps(latents, condition, set(layers))
-        return {layer: taps[layer] for layer in layers}
+        activations = self._activations(latents, condition, set(layers))
+        return {layer: activations[layer] for layer in layers}
 
     def walk(self, latents: Tensor, condition: Condition | None = None) -> Iterator[tuple[str, Tensor]]:
-        """(tap, activations) layer by layer."""
+        """(name, activations) layer by layer."""
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
         x = latents
         if self.n_conditions:
-            x = torch.cat([x, soft_one_hot(condition, self.n_conditions, type(self).__name__).to(x)], dim=1)
-        x = fast_layout(x[:, :, None, None])
-        for i, tap in enumerate(self.feature_layers):
-            x = F.leaky_relu(self.get_submodule(f"layer{i}")(normalise_second_moment(x)), SLOPE)
-            yield tap, x
+            code = soft_one_hot(condition, self.n_conditions, type(self).__name__)  # (N, n_conditions)
+            x = torch.cat([x, code.to(x)], dim=1)
+        x = fast_layout(x[:, :, None, None])  # (N, latent_dim + n_conditions, 1, 1)
+        for i, name in enumerate(self.feature_layers):
+            x = self.get_submodule(f"layer{i}")(normalise_second_moment(x))
+            x = F.leaky_relu(x, SLOPE)
+            yield name, x
 
-    def _taps(self, latents: Tensor, condition: Condition | None, wanted: set[str]) -> dict[str, Tensor]:
-        """Activations up to the last one that is wanted."""
-        taps: dict[str, Tensor] = {}
-        for tap, x in self.walk(latents, condition):
-            taps[tap] = x
-            if wanted <= set(taps):
+    def _activations(
+        self, latents: Tensor, condition: Condition | None, wanted: set[str]
+    ) -> dict[str, Tensor]:
+        """Those of all layers up to the last one that is wanted."""
+        activations: dict[str, Tensor] = {}
+        for name, x in self.walk(latents, condition):
+            activations[name] = x
+            if wanted <= set(activations):
                 break
-        return taps
-
-    def _colours(self, k: int, x: Tensor) -> Tensor:
-        return full_precision(self.get_submodule(f"output{k}")(normalise_second_moment(x)))
+        return activations
 
 
 class ProgressiveDiscriminator(GrowingModule, Discriminator):
@@ -231,34 +232,37 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
     ) -> None:
         super().__init__()
         self.sizes = resolutions(image_size)
-        split_lod(lod, self.sizes)
-        self.image_size, self.n_conditions, self.lod = image_size, n_conditions, lod
-        self.group, self.blur, self.mean_first = minibatch_std_group or None, blur, mean_first
+        split_lod(lod, self.sizes)  # raises for a lod that it cannot have
+        self.image_size = image_size
+        self.n_conditions = n_conditions
+        self.lod = lod
+        self.group = minibatch_std_group or None
+        self.blur = blur
+        self.mean_first = mean_first
         self.register_buffer("blur_filter", setup_filter([1, 2, 1]), persistent=False)
         widths = [channels_at(size, channel_base, channel_max) for size in reversed(self.sizes)]
         for k, width in enumerate(widths):
             self.add_module(f"input{k}", ScaledConv2d(3, width, 1))
+        resample = "down" if mean_first else "none"
         for k, (width, smaller) in enumerate(pairwise(widths)):
             self.add_module(f"layer{2 * k}", ScaledConv2d(width, width))
-            self.add_module(
-                f"layer{2 * k + 1}", ScaledConv2d(width, smaller, resample="down" if mean_first else "none")
-            )
+            self.add_module(f"layer{2 * k + 1}", ScaledConv2d(width, smaller, resample=resample))
         self.head = [f"layer{2 * len(widths) - 2 + i}" for i in range(3)]
+        last = widths[-1]
         layers = (
-            ScaledConv2d(widths[-1] + 1, widths[-1]),
-            ScaledLinear(widths[-1] * 16, widths[-1]),
-            ScaledLinear(widths[-1], outputs, gain=1),
+            ScaledConv2d(last + 1, last),  # with the map of minibatch statistics
+            ScaledLinear(last * 4 * 4, last),
+            ScaledLinear(last, outputs, gain=1),
         )
         for name, layer in zip(self.head, layers, strict=True):
             self.add_module(name, layer)
 
     def encode(self, images: Tensor) -> Tensor:
         """The last layer's outputs (N, outputs) of images (N, 3, size, size)."""
-        expected = (3, self.image_size, self.image_size)
-        if images.shape[1:] != expected:
+        if images.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(
-                f"images have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))}): "
-                f"image_size of the discriminator and of the data must agree"
+                f"images have shape {tuple(images.shape)}, expected (N, 3, {self.image_size}, "
+                f"{self.image_size}): image_size of the discriminator and of the data must agree"
             )
         whole, fade = split_lod(self.lod, self.sizes)
         image = fast_layout(F.avg_pool2d(images, 2**whole) if whole else images)
@@ -274,20 +278,25 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
 
     def _halved(self, k: int, x: Tensor) -> Tensor:
         x = F.leaky_relu(self.get_submodule(f"layer{2 * k}")(x), SLOPE)
-        x = filter2d(x, self.blur_filter) if self.blur else x
+        if self.blur:
+            x = filter2d(x, self.blur_filter)
         x = F.leaky_relu(self.get_submodule(f"layer{2 * k + 1}")(x), SLOPE)
         return x if self.mean_first else F.avg_pool2d(x, 2)
 
     def _summary(self, x: Tensor) -> Tensor:
         conv, hidden, out = (self.get_submodule(name) for name in self.head)
         with torch.autocast(x.device.type, enabled=False):
-            x = F.leaky_relu(conv(minibatch_std(full_precision(x), self.group)), SLOPE)
-            return out(F.leaky_relu(hidden(x.flatten(1)), SLOPE))
+            x = minibatch_std(full_precision(x), self.group)  # (N, C + 1, 4, 4)
+            x = F.leaky_relu(conv(x), SLOPE)
+            x = F.leaky_relu(hidden(x.flatten(1)), SLOPE)
+            return out(x)  # (N, outputs)
 
 
 class PGGANDiscriminator(ProgressiveDiscriminator):
-    """PGGAN's discriminator. With classes it also guesses them (AC-GAN): :meth:`encode` gives (N, 1 +
-    n_conditions), the real- or-fake logit, which :meth:`judge` picks, and class logits.
+    """PGGAN's discriminator. With classes it also guesses them (AC-GAN).
+
+    :meth:`encode` gives (N, 1 + n_conditions): the real-or-fake logit, which :meth:`judge` picks, and class
+    logits.
 
     Args:
         image_size: a power of two from 4 on.

@@ -1,11 +1,10 @@
-"""Segmenters: a small U-Net for the CPU, and torchvision's DeepLabV3, which the paper's teacher is (KLiSH,
-sec. 4.1).
-"""
+"""Segmenters: a small U-Net for the CPU, and torchvision's DeepLabV3, KLiSH's teacher (its sec. 4.1)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,14 @@ def _two_convolutions(inputs: int, outputs: int) -> nn.Sequential:
     """Twice conv3x3, BN, ReLU."""
     layers: list[nn.Module] = []
     for width in (inputs, outputs):
-        layers += [nn.Conv2d(width, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        layers.append(nn.Conv2d(width, outputs, 3, padding=1, bias=False))
+        layers.append(nn.BatchNorm2d(outputs))
+        layers.append(nn.ReLU())
     return nn.Sequential(*layers)
 
 
 class UNet(Segmenter):
-    """Down by 2x2 means, up by bilinear interpolation, with the map of each resolution carried over
-    (Ronneberger et al. 2015).
+    """U-Net (Ronneberger et al. 2015): down by 2x2 means, up by interpolation, each map carried over.
 
     Args:
         part_names: of the parts.
@@ -52,10 +52,12 @@ class UNet(Segmenter):
             raise ValueError(f"channels={channels!r}, depth={depth!r}: both are at least 1")
         if image_size is not None and image_size % 2**depth:
             raise ValueError(f"image_size={image_size!r} must be a multiple of 2^depth={2**depth}, or None")
-        self.part_names, self.image_size, self.depth = list(part_names), image_size, depth
+        self.part_names = list(part_names)
+        self.image_size = image_size
+        self.depth = depth
         widths = [channels * 2**level for level in range(depth + 1)]
         self.down = nn.ModuleList(
-            _two_convolutions(inputs, outputs) for inputs, outputs in zip([3, *widths], widths, strict=False)
+            _two_convolutions(inputs, outputs) for inputs, outputs in pairwise([3, *widths])
         )
         self.up = nn.ModuleList(_two_convolutions(3 * width, width) for width in reversed(widths[:-1]))
         self.head = nn.Conv2d(channels, len(part_names), 1)
@@ -65,16 +67,15 @@ class UNet(Segmenter):
         if any(side % 2**self.depth for side in images.shape[2:]):
             raise ValueError(
                 f"images of {tuple(images.shape[2:])} cannot be halved depth={self.depth} times: their sides "
-                "must be "
-                f"multiples of {2**self.depth}"
+                f"must be multiples of {2**self.depth}"
             )
-        maps = [self.down[0](images)]
+        maps = [self.down[0](images)]  # of all resolutions, the largest first
         for block in self.down[1:]:
             maps.append(block(F.avg_pool2d(maps[-1], 2)))
-        x = maps.pop()
+        x = maps.pop()  # (N, channels 2^depth, H / 2^depth, W / 2^depth)
         for block, map_ in zip(self.up, reversed(maps), strict=True):
             larger = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-            x = block(torch.cat([map_, larger], dim=1))
+            x = block(torch.cat([map_, larger], dim=1))  # 1 + 2 widths in, 1 out
         return self.head(x)
 
 
@@ -94,7 +95,8 @@ class DeepLabV3(Segmenter):
         _check_parts(part_names)
         from torchvision.models.segmentation import deeplabv3_resnet50
 
-        self.part_names, self.image_size = list(part_names), image_size
+        self.part_names = list(part_names)
+        self.image_size = image_size
         self.network = deeplabv3_resnet50(weights=None, weights_backbone=None, num_classes=len(part_names))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -117,9 +119,8 @@ class EmbeddedSegmenter(UNet):
         card = embedded_card()
         super().__init__(**card["network"])
         self.card = card
-        self.load_state_dict(
-            {name: _full(value) for name, value in read_weights(WEIGHTS).tensors.items()}, strict=True
-        )
+        tensors = read_weights(WEIGHTS).tensors
+        self.load_state_dict({name: _full(value) for name, value in tensors.items()}, strict=True)
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> EmbeddedSegmenter:

@@ -1,4 +1,4 @@
-"""What the style-based generators share (StyleGAN, StyleGAN2, ADA): truncation, style mixing, noise, taps.
+"""What the style-based generators share: truncation, style mixing, noise, features.
 
 Karras et al.: A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR 2019 (StyleGAN).
 """
@@ -40,12 +40,14 @@ class TrackedMapping(nn.Module):
     def track(self, w: Tensor) -> None:
         """Move the mean w towards that of a batch (of all ranks)."""
         if self.average_beta is not None:
-            self.w_avg.lerp_(ranks.mean_over_ranks(w.float().mean(dim=0)), 1 - self.average_beta)
+            mean = ranks.mean_over_ranks(w.float().mean(dim=0))  # (style_dim,)
+            self.w_avg.lerp_(mean, 1 - self.average_beta)
 
 
 class NoisyLayer(nn.Module):
-    """A layer that adds noise of size x size pixels (or none), by default the noise that is part of the
-    weights.
+    """A layer that adds noise of size x size pixels, or none.
+
+    ``noise_const`` is the noise that is part of the weights.
     """
 
     size: int
@@ -66,7 +68,7 @@ class NoisySynthesis(nn.Module):
     n_styles: int
 
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-        """(tap, activations, image so far) layer by layer; taps are '4x4.0', '4x4', '8x8.0', '8x8', ..."""
+        """(name, activations, image so far) layer by layer; names are those of :func:`layer_names`."""
         raise NotImplementedError
 
     def check(self, ws: Tensor) -> None:
@@ -84,12 +86,16 @@ class NoisySynthesis(nn.Module):
 
     def random_noise(self, n: int, rng: torch.Generator | None, like: Tensor) -> list[Tensor | None]:
         """Fresh noise (N, 1, H, W) for each convolution, drawn on the CPU."""
-        return [
-            draw_rows(lambda n, s=layer.size: torch.randn(n, 1, s, s, generator=rng), n, rng).to(like)  # type: ignore[misc]
-            if layer.use_noise
-            else None
-            for layer in self.layers()
-        ]
+        noise: list[Tensor | None] = []
+        for layer in self.layers():
+            maps = _normal_maps(n, layer.size, rng).to(like) if layer.use_noise else None
+            noise.append(maps)
+        return noise
+
+
+def _normal_maps(n: int, size: int, rng: torch.Generator | None) -> Tensor:
+    """(n, 1, size, size) of N(0, 1)."""
+    return draw_rows(lambda rows: torch.randn(rows, 1, size, size, generator=rng), n, rng)
 
 
 class StyleBasedGenerator(Generator):
@@ -124,8 +130,9 @@ class StyleBasedGenerator(Generator):
         truncation: float = 1.0,
         rng: torch.Generator | None = None,
     ) -> Tensor:
-        """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim); ``rng`` feeds random
-        noise.
+        """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim).
+
+        ``rng`` feeds random noise.
         """
         ws = self.styles(self.style_latent(latents, condition), truncation)
         return self.synthesis(ws, self.noise(ws, rng))
@@ -133,15 +140,18 @@ class StyleBasedGenerator(Generator):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Sample:
-        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim); in eval mode clipped to [-1,
-        1].
+        """Images with their styles, ``extras['ws']`` (N, n_styles, style_dim).
+
+        In eval mode they are clipped to [-1, 1].
         """
-        w = self.style_latent(latents, condition)
+        w = self.style_latent(latents, condition)  # (N, style_dim)
+        ws = self.styles(w)
         if self.training:
             self.mapping.track(w)
-        ws = self._mixed(self.styles(w), condition, rng) if self.training else self.styles(w)
+            ws = self._mixed(ws, condition, rng)
         images = self.synthesis(ws, self.noise(ws, rng))
-        images = images if self.training else images.clamp(-1, 1)
+        if not self.training:
+            images = images.clamp(-1, 1)
         return Sample(images, Condition() if condition is None else condition, latents, extras={"ws": ws})
 
     def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
@@ -152,27 +162,29 @@ class StyleBasedGenerator(Generator):
         """
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
-        code = soft_one_hot(condition, self.n_conditions, type(self).__name__) if self.n_conditions else None
-        return self.mapping(latents, None if code is None else code.to(latents))
+        if not self.n_conditions:
+            return self.mapping(latents, None)
+        code = soft_one_hot(condition, self.n_conditions, type(self).__name__)  # (N, n_conditions)
+        return self.mapping(latents, code.to(latents))
 
     def styles(self, w: Tensor, truncation: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """ws (N, n_styles, style_dim): w for every layer, the first ``cutoff`` pulled to the mean w
-        (StyleGAN, appendix B).
+        """ws (N, n_styles, style_dim): w for every layer, the first ``cutoff`` pulled to the mean w.
+
+        w' = mean + truncation (w - mean)   (StyleGAN, appendix B)
         """
         ws = w.unsqueeze(1).expand(-1, self.n_styles, -1)
         if truncation == 1:
             return ws
-        cutoff = self.truncation_cutoff if cutoff is None else cutoff
-        near_mean = torch.lerp(self.mapping.w_avg.to(w), w, truncation).unsqueeze(1)
-        return torch.cat(
-            [near_mean.expand_as(ws[:, :cutoff]), ws[:, self.n_styles if cutoff is None else cutoff :]], dim=1
-        )
+        if cutoff is None:
+            cutoff = self.truncation_cutoff
+        if cutoff is None:
+            cutoff = self.n_styles
+        near_mean = torch.lerp(self.mapping.w_avg.to(w), w, truncation).unsqueeze(1)  # (N, 1, style_dim)
+        return torch.cat([near_mean.expand_as(ws[:, :cutoff]), ws[:, cutoff:]], dim=1)
 
     @property
     def active_styles(self) -> int:
-        """Vectors w that the image depends on; fewer than ``n_styles`` in a network that has not
-        grown fully.
-        """
+        """Vectors w that the image depends on; fewer than ``n_styles`` in a network that still grows."""
         return self.n_styles
 
     def truncated(
@@ -187,17 +199,18 @@ class StyleBasedGenerator(Generator):
         return self.synthesis(ws, self.noise(ws, rng, fresh=rng is not None))
 
     def noise(self, ws: Tensor, rng: torch.Generator | None = None, fresh: bool = False) -> Noise:
-        """What is added to the activations, by ``noise_mode``; 'auto' is random in training, and where it is
-        to be ``fresh``.
+        """What is added to the activations, by ``noise_mode``.
+
+        'auto' is random in training, and where it is to be ``fresh``.
         """
-        mode = (
-            ("random" if self.training or fresh else "const")
-            if self.noise_mode == "auto"
-            else self.noise_mode
-        )
+        mode = self.noise_mode
+        if mode == "auto":
+            mode = "random" if self.training or fresh else "const"
         if mode == "random":
             return self.synthesis.random_noise(len(ws), rng, ws)
-        return self.synthesis.constant_noise() if mode == "const" else [None] * len(self.synthesis.layers())
+        if mode == "const":
+            return self.synthesis.constant_noise()
+        return [None] * len(self.synthesis.layers())
 
     def features(
         self,
@@ -207,10 +220,9 @@ class StyleBasedGenerator(Generator):
         truncation: float = 1.0,
         rng: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """{layer: (N, C, h, w)} for names out of ``feature_layers``: after bias, leaky ReLU and gain. Stops
-        at the last one.
+        """{layer: (N, C, h, w)} for names out of ``feature_layers``: after bias, leaky ReLU and gain.
 
-        With ``rng``, 'auto' noise is random.
+        Stops at the last one. With ``rng``, 'auto' noise is random.
 
         Raises:
             ValueError: for a name that is not among them.
@@ -218,25 +230,26 @@ class StyleBasedGenerator(Generator):
         for layer in layers:
             check_choice("layers", layer, self.feature_layers)
         ws = self.styles(self.style_latent(latents, condition), truncation)
-        taps: dict[str, Tensor] = {}
-        for tap, x, _ in self.synthesis.walk(ws, self.noise(ws, rng, fresh=rng is not None)):
-            taps[tap] = x
-            if set(layers) <= set(taps):
+        noise = self.noise(ws, rng, fresh=rng is not None)
+        activations: dict[str, Tensor] = {}
+        for name, x, _ in self.synthesis.walk(ws, noise):
+            activations[name] = x
+            if set(layers) <= set(activations):
                 break
-        return {layer: taps[layer] for layer in layers}
+        return {layer: activations[layer] for layer in layers}
 
     def _mixed(self, ws: Tensor, condition: Condition | None, rng: torch.Generator | None) -> Tensor:
-        """Style mixing (StyleGAN, section 3.1): from one random layer on, the styles of second latents, same
-        condition.
+        """Style mixing (StyleGAN, section 3.1): from one random layer on, the styles of second latents.
+
+        Both have the same condition.
         """
         coin, layer = torch.rand(2, generator=rng).tolist()  # of the batch: the same on all ranks
         if coin >= self.style_mixing_prob:
             return ws
         cutoff = 1 + int(layer * (self.active_styles - 1))
-        second = draw_rows(lambda n: self.sample_latents(n, rng), len(ws), rng).to(ws)
-        return torch.cat(
-            [ws[:, :cutoff], self.styles(self.style_latent(second, condition))[:, cutoff:]], dim=1
-        )
+        latents = draw_rows(lambda n: self.sample_latents(n, rng), len(ws), rng).to(ws)
+        second = self.styles(self.style_latent(latents, condition))  # (N, n_styles, style_dim)
+        return torch.cat([ws[:, :cutoff], second[:, cutoff:]], dim=1)
 
 
 def resolutions(image_size: int) -> list[int]:
@@ -251,6 +264,11 @@ def resolutions(image_size: int) -> list[int]:
             f"image_size={image_size} must be a power of two from 4 on, such as {below} or {2 * below}"
         )
     return [1 << i for i in range(2, image_size.bit_length())]
+
+
+def layer_names(sizes: Sequence[int]) -> tuple[str, ...]:
+    """Two a resolution, the last with the resolution's name: '4x4.0', '4x4', '8x8.0', '8x8', ..."""
+    return tuple(f"{size}x{size}{end}" for size in sizes for end in (".0", ""))
 
 
 def channels_at(size: int, channel_base: int, channel_max: int) -> int:

@@ -1,7 +1,6 @@
-"""Operations and layers of the style-based networks: bias and activation in one, equalised learning rates,
-modulation.
+"""Operations and layers of the style-based networks: activations, equalised learning rates, modulation.
 
-Karras et al.: StyleGAN2 (CVPR 2020), sections 2 and appendix B; equalised learning rate: PGGAN (ICLR 2018),
+Karras et al.: StyleGAN2 (CVPR 2020), section 2 and appendix B; equalised learning rate: PGGAN (ICLR 2018),
 section 4.1.
 """
 
@@ -9,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -77,10 +77,12 @@ def bias_act(
             raise ValueError(
                 f"b has shape {tuple(b.shape)}, expected ({x.shape[dim]},): x is {tuple(x.shape)}, dim={dim}"
             )
-        x = x + b.to(x.dtype).view([-1 if axis == dim else 1 for axis in range(x.ndim)])
+        shape = [-1 if axis == dim else 1 for axis in range(x.ndim)]
+        x = x + b.to(x.dtype).view(shape)
     x = function(x, default_alpha if alpha is None else alpha)
     gain = default_gain if gain is None else gain
-    x = x if gain == 1 else x * gain
+    if gain != 1:
+        x = x * gain
     return x if clamp is None else x.clamp(-clamp, clamp)
 
 
@@ -100,8 +102,9 @@ def conv2d_resample(
     flip_filter: bool = False,
     groups: int = 1,
 ) -> Tensor:
-    """Up-sample, convolve, down-sample, with the products that would meet inserted or dropped pixels left
-    out.
+    """Up-sample, convolve, down-sample.
+
+    Products that would meet inserted or dropped pixels are left out: hence the cases.
 
     Args:
         x: (N, C, H, W).
@@ -115,29 +118,27 @@ def conv2d_resample(
     """
     around = _resampling_padding(padding, f, up, down)
     kernel = weight.shape[2]
-    if up > 1 and down == 1 and kernel > 1:
-        x = F.conv_transpose2d(
-            x, _transposed(weight.flip([2, 3]) if flip_weight else weight, groups), stride=up, groups=groups
-        )
+    if up > 1 and down == 1 and kernel > 1:  # a strided transposed convolution, then the filter
+        turned = weight.flip([2, 3]) if flip_weight else weight
+        x = F.conv_transpose2d(x, _transposed(turned, groups), stride=up, groups=groups)
+        # it has padded by kernel - 1, and left out the last up - 1 zeros
         rest = [p - (kernel - (up if side % 2 else 1)) for side, p in enumerate(around)]
         return upfirdn2d(x, f, padding=rest, flip_filter=flip_filter, gain=up**2)
     weight = weight if flip_weight else weight.flip([2, 3])
-    if kernel == 1 and down == 1 and up > 1:
-        return upfirdn2d(
-            F.conv2d(x, weight, groups=groups), f, up, padding=around, flip_filter=flip_filter, gain=up**2
-        )
-    if up == down == 1 and len(set(around)) == 1 and around[0] >= 0:
+    if kernel == 1 and down == 1 and up > 1:  # the convolution first, on fewer pixels
+        x = F.conv2d(x, weight, groups=groups)
+        return upfirdn2d(x, f, up, padding=around, flip_filter=flip_filter, gain=up**2)
+    if up == down == 1 and len(set(around)) == 1 and around[0] >= 0:  # nothing to resample
         return F.conv2d(x, weight, padding=around[0], groups=groups)
-    if kernel == 1 and up == 1:
-        return F.conv2d(
-            upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter), weight, groups=groups
-        )
-    x = upfirdn2d(
-        x, f if up > 1 or down > 1 else None, up, padding=around, flip_filter=flip_filter, gain=up**2
-    )
-    if up == 1:
+    if kernel == 1 and up == 1:  # the filter first, and the convolution on fewer pixels
+        x = upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter)
+        return F.conv2d(x, weight, groups=groups)
+    first = f if up > 1 or down > 1 else None
+    x = upfirdn2d(x, first, up, padding=around, flip_filter=flip_filter, gain=up**2)
+    if up == 1:  # a strided convolution keeps every down-th pixel
         return F.conv2d(x, weight, stride=down, groups=groups)
-    return upfirdn2d(F.conv2d(x, weight, groups=groups), f, down=down, flip_filter=flip_filter)
+    x = F.conv2d(x, weight, groups=groups)
+    return upfirdn2d(x, f, down=down, flip_filter=flip_filter)
 
 
 def _transposed(weight: Tensor, groups: int) -> Tensor:
@@ -150,7 +151,8 @@ def _resampling_padding(padding: Factor, f: Filter, up: int, down: int) -> list[
     sizes = filter_size(f)
     around = []
     for side, p in enumerate(paddings(padding)):
-        n, last = sizes[side // 2], side % 2
+        n = sizes[side // 2]
+        last = side % 2  # right or bottom
         if up > 1:
             p += (n - up) // 2 if last else (n + up - 1) // 2
         if down > 1:
@@ -188,43 +190,46 @@ def modulated_conv2d(
     """
     if demodulate and _in_half(x):
         weight, styles = _prenormalised(weight, styles)
-    resampling: dict[str, Any] = dict(f=f, up=up, down=down, padding=padding, flip_weight=flip_weight)
+    convolve = partial(conv2d_resample, f=f, up=up, down=down, padding=padding, flip_weight=flip_weight)
     if fused:
-        kernels = weight[None] * styles[:, None, :, None, None]
+        kernels = weight[None] * styles[:, None, :, None, None]  # (N, O, I, k, k)
         if demodulate:
-            kernels = kernels * (kernels.square().sum(dim=(2, 3, 4), keepdim=True) + 1e-8).rsqrt()
-        y = conv2d_resample(
-            x.flatten(0, 1)[None], kernels.flatten(0, 1).to(x.dtype), groups=len(x), **resampling
-        )
-        y = y.unflatten(1, (len(x), -1))[0]
+            energy = kernels.square().sum(dim=(2, 3, 4), keepdim=True)  # (N, O, 1, 1, 1)
+            kernels = kernels * (energy + 1e-8).rsqrt()
+        kernels = kernels.flatten(0, 1).to(x.dtype)  # (N O, I, k, k): one group an image
+        y = convolve(x.flatten(0, 1)[None], kernels, groups=len(x))  # (1, N O, H', W')
+        y = y.unflatten(1, (len(x), -1))[0]  # (N, O, H', W')
     else:
-        y = conv2d_resample(x * styles.to(x.dtype)[:, :, None, None], weight.to(x.dtype), **resampling)
-        y = y * demodulation(weight, styles).to(y.dtype)[:, :, None, None] if demodulate else y
+        scaled = x * styles.to(x.dtype)[:, :, None, None]
+        y = convolve(scaled, weight.to(x.dtype))  # (N, O, H', W')
+        if demodulate:
+            y = y * demodulation(weight, styles).to(y.dtype)[:, :, None, None]
     return y if noise is None else y + noise
 
 
 def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     """(N, O): 1 / sqrt(sum over i, k of (W s)^2 + 1e-8), without making the scaled kernels."""
-    energy = weight.float().square().sum(dim=(2, 3))
+    energy = weight.float().square().sum(dim=(2, 3))  # (O, I)
     return (styles.float().square() @ energy.t() + 1e-8).rsqrt()
 
 
 def _in_half(x: Tensor) -> bool:
     device = x.device.type
-    return x.dtype == torch.float16 or (
-        torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16
-    )
+    if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
+        return True
+    return x.dtype == torch.float16
 
 
 def _prenormalised(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
-    """Kernels and styles of such a size that float16 does not overflow; demodulation takes the factors out
-    again.
+    """Kernels and styles of such a size that float16 does not overflow.
+
+    Demodulation takes the factors out again.
     """
     fan_in = weight[0].numel()
-    return (
-        weight / (math.sqrt(fan_in) * weight.abs().amax(dim=(1, 2, 3), keepdim=True)),
-        styles / styles.abs().amax(dim=1, keepdim=True),
-    )
+    largest = weight.abs().amax(dim=(1, 2, 3), keepdim=True)  # (O, 1, 1, 1)
+    weight = weight / (math.sqrt(fan_in) * largest)
+    styles = styles / styles.abs().amax(dim=1, keepdim=True)
+    return weight, styles
 
 
 class EqualLinear(nn.Module):
@@ -257,14 +262,12 @@ class EqualLinear(nn.Module):
         """(N, inputs) -> (N, outputs), in float32 also where the convolutions are computed in less."""
         bias = None if self.bias is None else self.bias * self.lr_multiplier
         with torch.autocast(x.device.type, enabled=False):
-            return bias_act(
-                F.linear(x.to(self.weight.dtype), self.weight * self.gain, bias), act=self.activation
-            )
+            x = F.linear(x.to(self.weight.dtype), self.weight * self.gain, bias)
+            return bias_act(x, act=self.activation)
 
 
 class EqualConv2d(nn.Module):
-    """Convolution with resampling, W / sqrt(inputs k^2), bias, activation and clamp; ``gain`` scales the
-    result.
+    """Convolution with resampling by W / sqrt(inputs k^2), bias, activation and clamp.
 
     Args:
         inputs, outputs: channels.
@@ -274,7 +277,7 @@ class EqualConv2d(nn.Module):
         up, down: resampling factors.
         resample_filter: taps of the resampling filter.
         clamp: largest magnitude of the result, times the gain; None = any.
-        gain: factor on top of the activation's.
+        gain: factor of the result, on top of the activation's.
     """
 
     resample_filter: Tensor
@@ -293,7 +296,10 @@ class EqualConv2d(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        self.up, self.down, self.padding, self.activation = up, down, kernel // 2, activation
+        self.up = up
+        self.down = down
+        self.padding = kernel // 2
+        self.activation = activation
         self.scale = 1 / math.sqrt(inputs * kernel**2)
         self.gain = ACTIVATIONS[activation].gain * gain
         self.clamp = None if clamp is None else clamp * gain

@@ -1,6 +1,6 @@
-"""StyleGAN (Karras et al.: A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR
-2019).
+"""StyleGAN, which grows progressively.
 
+Karras et al.: A Style-Based Generator Architecture for Generative Adversarial Networks, CVPR 2019.
 ``lod`` of either network says how far it has grown, as in :mod:`toolbox.models.pggan`.
 """
 
@@ -32,6 +32,7 @@ from toolbox.models.style_based import (
     TrackedMapping,
     channels_at,
     check_choice,
+    layer_names,
     resolutions,
 )
 from toolbox.models.style_ops import normalise_second_moment
@@ -39,8 +40,7 @@ from toolbox.models.upfirdn import filter2d, setup_filter
 
 
 class Mapping(TrackedMapping):
-    """z (and c) to w: concatenated, then normalised together, through fully connected layers that learn
-    slowly (fig. 1b).
+    """z (and c) to w: concatenated, normalised together, through slowly learning dense layers (fig. 1b).
 
     Args:
         latent_dim: of z.
@@ -72,7 +72,9 @@ class Mapping(TrackedMapping):
 
     def forward(self, latents: Tensor, code: Tensor | None = None) -> Tensor:
         """w (N, style_dim) of z (N, latent_dim) and rows c (N, n_conditions)."""
-        x = latents if code is None else torch.cat([latents, code @ self.label_weight], dim=1)
+        x = latents
+        if code is not None:
+            x = torch.cat([x, code @ self.label_weight], dim=1)  # (N, 2 latent_dim)
         x = normalise_second_moment(x)
         for name in self.layers:
             x = F.leaky_relu(self.get_submodule(name)(x), SLOPE)
@@ -96,7 +98,9 @@ class StyledLayer(NoisyLayer):
 
     def __init__(self, inputs: int, outputs: int, size: int, style_dim: int, up: bool = False) -> None:
         super().__init__()
-        self.size, self.use_noise, self.up = size, True, up
+        self.size = size
+        self.use_noise = True
+        self.up = up
         self.register_buffer("blur_filter", setup_filter([1, 2, 1]), persistent=False)
         if inputs:
             self.conv = ScaledConv2d(inputs, outputs, bias=False, resample="up" if up else "none")
@@ -108,14 +112,18 @@ class StyledLayer(NoisyLayer):
         self.style = ScaledLinear(style_dim, 2 * outputs, gain=1)
 
     def forward(self, x: Tensor | None, w: Tensor, noise: Tensor | None) -> Tensor:
-        """(N, outputs, size, size) of (N, inputs, H, W) and w (N, style_dim); ``noise`` (N, 1, H', W') or
-        (H', W').
+        """(N, outputs, size, size) of (N, inputs, H, W) and w (N, style_dim).
+
+        ``noise``: (N, 1, size, size) or (size, size).
         """
         x = fast_layout(self.const.expand(len(w), -1, -1, -1)) if x is None else self.conv(x)
-        x = filter2d(x, self.blur_filter) if self.up else x
-        x = x if noise is None else x + (noise * self.noise_strength[:, None, None]).to(x.dtype)
-        x = F.leaky_relu(x + self.bias.to(x.dtype)[:, None, None], SLOPE)
-        scale, shift = self.style(w).to(x.dtype)[:, :, None, None].chunk(2, dim=1)
+        if self.up:
+            x = filter2d(x, self.blur_filter)
+        if noise is not None:
+            x = x + (noise * self.noise_strength[:, None, None]).to(x.dtype)
+        x = F.leaky_relu(x + self.bias.to(x.dtype)[:, None, None], SLOPE)  # (N, outputs, size, size)
+        style = self.style(w).to(x.dtype)[:, :, None, None]  # (N, 2 outputs, 1, 1)
+        scale, shift = style.chunk(2, dim=1)
         return F.instance_norm(x, eps=1e-8) * (scale + 1) + shift
 
 
@@ -126,15 +134,14 @@ class Synthesis(GrowingModule, NoisySynthesis):
         self, image_size: int, style_dim: int, channel_base: int, channel_max: int, lod: float
     ) -> None:
         super().__init__()
-        self.sizes, self.lod = resolutions(image_size), lod
-        split_lod(lod, self.sizes)
+        self.sizes = resolutions(image_size)
+        self.lod = lod
+        split_lod(lod, self.sizes)  # raises for a lod that it cannot have
         self.n_styles = 2 * len(self.sizes)
         self.channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
         for k, (size, width) in enumerate(zip(self.sizes, self.channels, strict=True)):
-            self.add_module(
-                f"layer{2 * k}",
-                StyledLayer(self.channels[k - 1] if k else 0, width, size, style_dim, up=k > 0),
-            )
+            inputs = self.channels[k - 1] if k else 0
+            self.add_module(f"layer{2 * k}", StyledLayer(inputs, width, size, style_dim, up=k > 0))
             self.add_module(f"layer{2 * k + 1}", StyledLayer(width, width, size, style_dim))
             self.add_module(f"output{k}", ScaledConv2d(width, 3, 1, gain=1))
 
@@ -145,21 +152,20 @@ class Synthesis(GrowingModule, NoisySynthesis):
         """
         whole, _ = split_lod(self.lod, self.sizes)
         last = self.sizes[-1 - whole]
-        taps: dict[str, Tensor] = {}
-        for tap, x, _ in self.walk(ws, noise):
-            taps[tap] = x
-            if tap == f"{last}x{last}":
+        activations: dict[str, Tensor] = {}
+        for name, x, _ in self.walk(ws, noise):
+            activations[name] = x
+            if name == f"{last}x{last}":
                 break
-        return faded(
-            lambda k: full_precision(
-                self.get_submodule(f"output{k}")(taps[f"{self.sizes[k]}x{self.sizes[k]}"])
-            ),
-            self.lod,
-            self.sizes,
-        )
+
+        def colours(k: int) -> Tensor:
+            x = activations[f"{self.sizes[k]}x{self.sizes[k]}"]
+            return full_precision(self.get_submodule(f"output{k}")(x))
+
+        return faded(colours, self.lod, self.sizes)
 
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, None]]:
-        """(tap, activations, None) layer by layer: the image is made of the last ones alone."""
+        """(name, activations, None) layer by layer: the image is made of the last ones alone."""
         self.check(ws)
         noise = self.constant_noise() if noise is None else noise
         x = None
@@ -170,8 +176,7 @@ class Synthesis(GrowingModule, NoisySynthesis):
 
 
 class StyleGANGenerator(StyleBasedGenerator):
-    """StyleGAN's generator, unconditional, conditioned on labels, or on soft rows (``weights @
-    label_weight``).
+    """StyleGAN's generator, unconditional or conditioned on labels or soft rows (``weights @ label_weight``).
 
     In training mode :meth:`generate` adds fresh noise, mixes styles and lets the mean w follow; in eval mode
     an image is a function of latents and condition.
@@ -191,7 +196,7 @@ class StyleGANGenerator(StyleBasedGenerator):
         lr_multiplier: of the mapping network.
         lod: how far it has grown; also an attribute.
 
-    ``feature_layers[i]`` is tap i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after AdaIN.
+    ``feature_layers[i]`` is layer i of KLiSH's table II: '4x4.0', '4x4', '8x8.0', '8x8', ...; after AdaIN.
     ``feature_channels`` are their widths.
 
     Raises:
@@ -219,17 +224,13 @@ class StyleGANGenerator(StyleBasedGenerator):
     ) -> None:
         super().__init__()
         check_choice("noise_mode", noise_mode, NOISE_MODES)
-        self.image_size, self.n_conditions, self.latent_dim, self.style_dim = (
-            image_size,
-            n_conditions,
-            latent_dim,
-            style_dim,
-        )
-        self.noise_mode, self.truncation_cutoff, self.style_mixing_prob = (
-            noise_mode,
-            truncation_cutoff,
-            style_mixing_prob,
-        )
+        self.image_size = image_size
+        self.n_conditions = n_conditions
+        self.latent_dim = latent_dim
+        self.style_dim = style_dim
+        self.noise_mode = noise_mode
+        self.truncation_cutoff = truncation_cutoff
+        self.style_mixing_prob = style_mixing_prob
         self.synthesis = Synthesis(image_size, style_dim, channel_base, channel_max, lod)
         self.mapping = Mapping(
             latent_dim,
@@ -241,7 +242,7 @@ class StyleGANGenerator(StyleBasedGenerator):
             average_beta,
         )
         self.n_styles = self.synthesis.n_styles
-        self.feature_layers = tuple(f"{r}x{r}{end}" for r in self.synthesis.sizes for end in (".0", ""))
+        self.feature_layers = layer_names(self.synthesis.sizes)
         self.feature_channels = tuple(c for c in self.synthesis.channels for _ in range(2))
 
     @property
@@ -265,8 +266,7 @@ class StyleGANGenerator(StyleBasedGenerator):
 
 
 class StyleGANDiscriminator(ProgressiveDiscriminator):
-    """StyleGAN's discriminator, unconditional, or with one logit a class of which the condition picks its
-    own.
+    """StyleGAN's discriminator, unconditional, or with one logit a class, of which the condition picks one.
 
         D(x, c) = <h(x), c>   with c one-hot or soft rows;   D(x) = h(x) without classes
 

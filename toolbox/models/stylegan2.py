@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from toolbox.models.style_based import (
     TrackedMapping,
     channels_at,
     check_choice,
+    layer_names,
     resolutions,
 )
 from toolbox.models.style_ops import (
@@ -41,8 +42,7 @@ ARCHITECTURES = ("skip", "resnet", "orig")
 
 
 class Mapping(TrackedMapping):
-    """z (and c) to w: normalised, concatenated, through fully connected layers that learn slowly
-    (StyleGAN2-ADA, fig. 2).
+    """z (and c) to w: normalised, concatenated, through dense layers that learn slowly.
 
     Args:
         latent_dim: of z; 0 = the condition alone.
@@ -67,21 +67,21 @@ class Mapping(TrackedMapping):
     ) -> None:
         super().__init__(style_dim, average_beta)
         embedded = (embed_features or style_dim) if n_conditions else 0
-        widths = [latent_dim + embedded, *[layer_features or style_dim] * (layers - 1), style_dim]
+        hidden = layer_features or style_dim
+        widths = [latent_dim + embedded, *[hidden] * (layers - 1), style_dim]
         if n_conditions:
             self.embed = EqualLinear(n_conditions, embedded)
         self.layers = [f"fc{i}" for i in range(layers)]
         for i, name in enumerate(self.layers):
-            self.add_module(
-                name, EqualLinear(widths[i], widths[i + 1], activation="lrelu", lr_multiplier=lr_multiplier)
-            )
+            dense = EqualLinear(widths[i], widths[i + 1], activation="lrelu", lr_multiplier=lr_multiplier)
+            self.add_module(name, dense)
 
     def forward(self, latents: Tensor | None, code: Tensor | None = None) -> Tensor:
         """w (N, style_dim) of z (N, latent_dim) and rows c (N, n_conditions) that sum to 1."""
         parts = [] if latents is None else [normalise_second_moment(latents)]
         if code is not None:
             parts.append(normalise_second_moment(self.embed(code)))
-        x = torch.cat(parts, dim=1)
+        x = torch.cat(parts, dim=1)  # (N, latent_dim + embedded)
         for name in self.layers:
             x = self.get_submodule(name)(x)
         return x
@@ -101,28 +101,35 @@ class SynthesisLayer(NoisyLayer):
         up: int = 1,
         gain: float = 1.0,
         act: str = "lrelu",
-        taps: Sequence[float] = (1, 3, 3, 1),
+        resample_filter: Sequence[float] = (1, 3, 3, 1),
         clamp: float | None = None,
         use_noise: bool = True,
         fused: bool = False,
     ) -> None:
         super().__init__()
-        self.size, self.up, self.act, self.use_noise, self.fused = size, up, act, use_noise, fused
-        self.gain, self.clamp = activation(act).gain * gain, None if clamp is None else clamp * gain
+        self.size = size
+        self.up = up
+        self.act = act
+        self.use_noise = use_noise
+        self.fused = fused
+        self.gain = activation(act).gain * gain
+        self.clamp = None if clamp is None else clamp * gain
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         if use_noise:
             self.noise_strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.register_buffer("resample_filter", setup_filter(taps))
+        self.register_buffer("resample_filter", setup_filter(resample_filter))
         if use_noise:
             self.register_buffer("noise_const", torch.randn(size, size))
         self.affine = EqualLinear(style_dim, inputs, bias_init=1)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        """(N, inputs, H, W) -> (N, outputs, up H, up W); ``noise`` (N, 1, H', W') or (H', W') of
-        variance 1.
+        """(N, inputs, H, W) -> (N, outputs, up H, up W).
+
+        ``noise``: (N, 1, up H, up W) or (up H, up W), of variance 1.
         """
-        noise = None if noise is None else (noise * self.noise_strength).to(x.dtype)
+        if noise is not None:
+            noise = (noise * self.noise_strength).to(x.dtype)
         x = modulated_conv2d(
             x,
             self.weight,
@@ -142,20 +149,24 @@ class ToRGB(nn.Module):
 
     def __init__(self, inputs: int, colours: int, style_dim: int, clamp: float | None, fused: bool) -> None:
         super().__init__()
-        self.scale, self.clamp, self.fused = 1 / math.sqrt(inputs), clamp, fused
+        self.scale = 1 / math.sqrt(inputs)
+        self.clamp = clamp
+        self.fused = fused
         self.weight = nn.Parameter(torch.randn(colours, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(colours))
         self.affine = EqualLinear(style_dim, inputs, bias_init=1)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, colours, H, W)."""
-        x = modulated_conv2d(x, self.weight, self.affine(w) * self.scale, demodulate=False, fused=self.fused)
+        styles = self.affine(w) * self.scale  # (N, inputs)
+        x = modulated_conv2d(x, self.weight, styles, demodulate=False, fused=self.fused)
         return bias_act(x, self.bias, clamp=self.clamp)
 
 
 class SynthesisBlock(nn.Module):
-    """The layers of one resolution: the learnt constant or a x2 convolution, a convolution, and what goes
-    into the image.
+    """The layers of one resolution: the learnt constant or a x2 convolution, a convolution, and colours.
+
+    Architectures: StyleGAN2, fig. 7. ``inputs`` = 0: the constant. ``last``: colours in any architecture.
     """
 
     resample_filter: Tensor
@@ -170,53 +181,66 @@ class SynthesisBlock(nn.Module):
         architecture: str,
         last: bool,
         act: str,
-        taps: Sequence[float],
+        resample_filter: Sequence[float],
         clamp: float | None,
         use_noise: bool,
         fused: bool,
     ) -> None:
         super().__init__()
-        common: dict[str, Any] = dict(act=act, taps=taps, clamp=clamp, use_noise=use_noise, fused=fused)
+        layer = partial(
+            SynthesisLayer,
+            size=size,
+            style_dim=style_dim,
+            act=act,
+            resample_filter=resample_filter,
+            clamp=clamp,
+            use_noise=use_noise,
+            fused=fused,
+        )
         residual = architecture == "resnet" and bool(inputs)
+        half = math.sqrt(0.5)  # of two summands: the sum has their variance
         if inputs:
-            self.conv0 = SynthesisLayer(inputs, outputs, size, style_dim, up=2, **common)
+            self.conv0 = layer(inputs, outputs, up=2)
         else:
             self.const = nn.Parameter(torch.randn(outputs, size, size))
-        self.register_buffer("resample_filter", setup_filter(taps))
-        self.conv1 = SynthesisLayer(
-            outputs, outputs, size, style_dim, gain=math.sqrt(0.5) if residual else 1.0, **common
-        )
-        self.torgb = (
-            ToRGB(outputs, colours, style_dim, clamp, fused) if last or architecture == "skip" else None
-        )
-        self.skip = (
-            EqualConv2d(inputs, outputs, 1, bias=False, up=2, resample_filter=taps, gain=math.sqrt(0.5))
-            if residual
-            else None
-        )
+        self.register_buffer("resample_filter", setup_filter(resample_filter))
+        self.conv1 = layer(outputs, outputs, gain=half if residual else 1.0)
+        self.torgb: ToRGB | None = None
+        if last or architecture == "skip":
+            self.torgb = ToRGB(outputs, colours, style_dim, clamp, fused)
+        self.skip: EqualConv2d | None = None
+        if residual:
+            self.skip = EqualConv2d(
+                inputs, outputs, 1, bias=False, up=2, resample_filter=resample_filter, gain=half
+            )
 
     def forward(
         self, x: Tensor | None, image: Tensor | None, styles: Sequence[Tensor], noise: Noise
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """(activations, image so far) after the first and after the last layer."""
+        aside = None if self.skip is None else self.skip(x)
         if x is None:
-            aside, x = None, fast_layout(self.const.expand(len(styles[0]), -1, -1, -1))
+            x = fast_layout(self.const.expand(len(styles[0]), -1, -1, -1))
         else:
-            aside, x = None if self.skip is None else self.skip(x), self.conv0(x, styles[0], noise[0])
+            x = self.conv0(x, styles[0], noise[0])
         yield x, image
-        x = self.conv1(x, styles[-2], noise[-1])
-        x = x if aside is None else x + aside
-        image = None if image is None else upsample2d(image, self.resample_filter)
+        x = self.conv1(x, styles[-2], noise[-1])  # (N, outputs, size, size)
+        if aside is not None:
+            x = x + aside
+        if image is not None:
+            image = upsample2d(image, self.resample_filter)
         if self.torgb is not None:
-            colours = self.torgb(x, styles[-1])
-            colours = colours if colours.dtype == torch.float64 else colours.float()
+            colours = self.torgb(x, styles[-1])  # (N, colours, size, size)
+            if colours.dtype != torch.float64:
+                colours = colours.float()  # images add up in full precision
             image = colours if image is None else image + colours
         yield x, image
 
 
 class Synthesis(NoisySynthesis):
-    """w of every layer to an image. Layer 4x4 reads ws[0:2], every other resolution three, of which it shares
-    the first.
+    """w of every layer to an image.
+
+    4x4 reads ws[0:2]; every other resolution reads three, of which it shares the first with the one below.
     """
 
     def __init__(
@@ -228,7 +252,7 @@ class Synthesis(NoisySynthesis):
         colours: int,
         architecture: str,
         act: str,
-        taps: Sequence[float],
+        resample_filter: Sequence[float],
         clamp: float | None,
         use_noise: bool,
         fused: bool,
@@ -238,23 +262,21 @@ class Synthesis(NoisySynthesis):
         self.n_styles = 2 * len(self.sizes)
         self.channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
         for k, size in enumerate(self.sizes):
-            self.add_module(
-                f"b{size}",
-                SynthesisBlock(
-                    self.channels[k - 1] if k else 0,
-                    self.channels[k],
-                    size,
-                    style_dim,
-                    colours,
-                    architecture,
-                    size == image_size,
-                    act,
-                    taps,
-                    clamp,
-                    use_noise,
-                    fused,
-                ),
+            block = SynthesisBlock(
+                inputs=self.channels[k - 1] if k else 0,
+                outputs=self.channels[k],
+                size=size,
+                style_dim=style_dim,
+                colours=colours,
+                architecture=architecture,
+                last=size == image_size,
+                act=act,
+                resample_filter=resample_filter,
+                clamp=clamp,
+                use_noise=use_noise,
+                fused=fused,
             )
+            self.add_module(f"b{size}", block)
 
     def forward(self, ws: Tensor, noise: Noise | None = None) -> Tensor:
         """Images (N, colours, size, size), nominally in [-1, 1], of ws (N, n_styles, style_dim).
@@ -268,14 +290,15 @@ class Synthesis(NoisySynthesis):
         return image
 
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-        """(tap, activations, image so far) layer by layer; taps are '4x4.0', '4x4', '8x8.0', '8x8', ..."""
+        """(name, activations, image so far) layer by layer; names are those of :func:`layer_names`."""
         self.check(ws)
-        styles, noise = ws.unbind(dim=1), self.constant_noise() if noise is None else noise
+        noise = self.constant_noise() if noise is None else noise
+        styles = ws.unbind(dim=1)  # n_styles of (N, style_dim)
         x = image = None
         for k, size in enumerate(self.sizes):
-            layers = self.get_submodule(f"b{size}")(
-                x, image, styles[max(2 * k - 1, 0) : 2 * k + 2], noise[max(2 * k - 1, 0) : 2 * k + 1]
-            )
+            first = max(2 * k - 1, 0)
+            block = self.get_submodule(f"b{size}")
+            layers = block(x, image, styles[first : 2 * k + 2], noise[first : 2 * k + 1])
             for suffix, (x, image) in zip((".0", ""), layers, strict=True):
                 yield f"{size}x{size}{suffix}", x, image
 
@@ -305,9 +328,9 @@ class StyleGAN2Generator(StyleBasedGenerator):
         image_channels, act, resample_filter, use_noise, embed_features, layer_features, lr_multiplier: as in
             published files that differ from the usual 3, 'lrelu', (1, 3, 3, 1), True, None, None, 0.01.
 
-    ``feature_layers[i]`` is tap i of KLiSH's table II: 2 a resolution, '4x4.0' (the learnt constant), '4x4',
-    '8x8.0', '8x8', ...; the last of each resolution has the resolution's name. ``feature_channels`` are their
-    widths.
+    ``feature_layers[i]`` is layer i of KLiSH's table II: 2 a resolution, '4x4.0' (the learnt constant),
+    '4x4', '8x8.0', '8x8', ...; the last of each resolution has the resolution's name. ``feature_channels``
+    are their widths.
 
     Raises:
         ValueError: naming the argument.
@@ -348,37 +371,36 @@ class StyleGAN2Generator(StyleBasedGenerator):
             mapping_layers=mapping_layers,
             style_mixing_prob=style_mixing_prob,
         )
-        self.image_size, self.n_conditions, self.latent_dim, self.style_dim = (
-            image_size,
-            n_conditions,
-            latent_dim,
-            style_dim,
-        )
-        self.noise_mode, self.truncation_cutoff = noise_mode, truncation_cutoff
+        self.image_size = image_size
+        self.n_conditions = n_conditions
+        self.latent_dim = latent_dim
+        self.style_dim = style_dim
+        self.noise_mode = noise_mode
+        self.truncation_cutoff = truncation_cutoff
         self.style_mixing_prob = published["style_mixing_prob"]
         self.synthesis = Synthesis(
-            image_size,
-            style_dim,
-            published["channel_base"],
-            channel_max,
-            image_channels,
-            architecture,
-            act,
-            resample_filter,
-            conv_clamp,
-            use_noise,
-            fused,
+            image_size=image_size,
+            style_dim=style_dim,
+            channel_base=published["channel_base"],
+            channel_max=channel_max,
+            colours=image_channels,
+            architecture=architecture,
+            act=act,
+            resample_filter=resample_filter,
+            clamp=conv_clamp,
+            use_noise=use_noise,
+            fused=fused,
         )
         self.mapping = Mapping(
-            latent_dim,
-            n_conditions,
-            style_dim,
-            published["mapping_layers"],
-            embed_features,
-            layer_features,
-            lr_multiplier,
-            average_beta,
+            latent_dim=latent_dim,
+            n_conditions=n_conditions,
+            style_dim=style_dim,
+            layers=published["mapping_layers"],
+            embed_features=embed_features,
+            layer_features=layer_features,
+            lr_multiplier=lr_multiplier,
+            average_beta=average_beta,
         )
         self.n_styles = self.synthesis.n_styles
-        self.feature_layers = tuple(f"{r}x{r}{end}" for r in self.synthesis.sizes for end in (".0", ""))
+        self.feature_layers = layer_names(self.synthesis.sizes)
         self.feature_channels = tuple(c for c in self.synthesis.channels for _ in range(2))

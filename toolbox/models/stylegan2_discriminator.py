@@ -36,14 +36,16 @@ def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 
             f"(batch_size / (processes repeat accumulate)) a multiple of {group}, or the group smaller"
         )
     y = x.float().view(group, n // group, channels, c // channels, h, w)
-    deviation = (y.var(dim=0, unbiased=False) + eps).sqrt().mean(dim=(2, 3, 4))
-    maps = deviation.to(x.dtype).repeat(group, 1)[:, :, None, None].expand(-1, -1, h, w)
+    deviation = (y.var(dim=0, unbiased=False) + eps).sqrt().mean(dim=(2, 3, 4))  # (N / group, channels)
+    maps = deviation.to(x.dtype).repeat(group, 1)  # (N, channels)
+    maps = maps[:, :, None, None].expand(-1, -1, h, w)
     return torch.cat([x, maps], dim=1)
 
 
 class Block(nn.Module):
-    """One resolution: colours in (where the architecture has it), two convolutions, the second halves the
-    image.
+    """One resolution: colours in (where the architecture has it), two convolutions, the second halves it.
+
+    ``inputs`` = 0: the first block, which sees the image in any architecture (StyleGAN2, fig. 7).
     """
 
     resample_filter: Tensor
@@ -52,32 +54,33 @@ class Block(nn.Module):
         self, inputs: int, middle: int, outputs: int, colours: int, architecture: str, common: dict[str, Any]
     ) -> None:
         super().__init__()
-        taps = common["resample_filter"]
-        half = math.sqrt(0.5) if architecture == "resnet" else 1.0
-        self.register_buffer("resample_filter", setup_filter(taps))
-        self.fromrgb = (
-            EqualConv2d(colours, middle, 1, **common) if not inputs or architecture == "skip" else None
-        )
+        resample_filter = common["resample_filter"]
+        residual = architecture == "resnet"
+        gain = math.sqrt(0.5) if residual else 1.0  # of two summands: the sum has their variance
+        self.register_buffer("resample_filter", setup_filter(resample_filter))
+        self.fromrgb: EqualConv2d | None = None
+        if not inputs or architecture == "skip":
+            self.fromrgb = EqualConv2d(colours, middle, 1, **common)
         self.conv0 = EqualConv2d(middle, middle, 3, **common)
-        self.conv1 = EqualConv2d(middle, outputs, 3, down=2, gain=half, **common)
-        self.skip = (
-            EqualConv2d(middle, outputs, 1, bias=False, down=2, resample_filter=taps, gain=half)
-            if architecture == "resnet"
-            else None
-        )
+        self.conv1 = EqualConv2d(middle, outputs, 3, down=2, gain=gain, **common)
+        self.skip: EqualConv2d | None = None
+        if residual:
+            self.skip = EqualConv2d(
+                middle, outputs, 1, bias=False, down=2, resample_filter=resample_filter, gain=gain
+            )
         self.pass_image = architecture == "skip"
 
     def forward(self, x: Tensor | None, image: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Activations (N, outputs, H/2, W/2) of (N, inputs, H, W), and the image for the next block if that
-        looks at it.
-        """
+        """Activations (N, outputs, H/2, W/2) of (N, inputs, H, W), and the next block's image, if any."""
         if self.fromrgb is not None:
             colours = self.fromrgb(image)
             x = colours if x is None else x + colours
         image = downsample2d(image, self.resample_filter) if self.pass_image and image is not None else None
         aside = None if self.skip is None else self.skip(x)
         x = self.conv1(self.conv0(x))
-        return (x if aside is None else aside + x), image
+        if aside is not None:
+            x = aside + x
+        return x, image
 
 
 class Epilogue(nn.Module):
@@ -95,19 +98,23 @@ class Epilogue(nn.Module):
     ) -> None:
         super().__init__()
         act = common["activation"]
-        self.group, self.std_channels = group, std_channels
+        self.group = group
+        self.std_channels = std_channels
         self.fromrgb = EqualConv2d(colours, channels, 1, activation=act) if architecture == "skip" else None
         self.conv = EqualConv2d(channels + std_channels, channels, 3, **common)
-        self.fc = EqualLinear(channels * 16, channels, activation=act)
+        self.fc = EqualLinear(channels * 4 * 4, channels, activation=act)
         self.out = EqualLinear(channels, outputs)
 
     def forward(self, x: Tensor, image: Tensor | None) -> Tensor:
         """(N, outputs) of activations (N, channels, 4, 4)."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.out.weight.dtype)
-            x = x if self.fromrgb is None or image is None else x + self.fromrgb(image)
-            x = minibatch_std(x, self.group, self.std_channels) if self.std_channels else x
-            return self.out(self.fc(self.conv(x).flatten(1)))
+            if self.fromrgb is not None and image is not None:
+                x = x + self.fromrgb(image)
+            if self.std_channels:
+                x = minibatch_std(x, self.group, self.std_channels)
+            x = self.conv(x).flatten(1)  # (N, channels * 16)
+            return self.out(self.fc(x))
 
 
 class StyleGAN2Discriminator(Discriminator):
@@ -170,38 +177,39 @@ class StyleGAN2Discriminator(Discriminator):
         )
         architecture = str(chosen["architecture"])
         check_choice("architecture", architecture, ARCHITECTURES)
-        self.image_size, self.n_conditions, self.image_channels = image_size, n_conditions, image_channels
+        self.image_size = image_size
+        self.n_conditions = n_conditions
+        self.image_channels = image_channels
         common = dict(activation=act, resample_filter=resample_filter, clamp=conv_clamp)
-        widths = {
-            size: channels_at(size, chosen["channel_base"], channel_max) for size in resolutions(image_size)
-        }
-        self.blocks = [f"b{size}" for size in reversed(widths) if size > 4]
-        for size in reversed(widths):
-            if size > 4:
-                self.add_module(
-                    f"b{size}",
-                    Block(
-                        0 if size == image_size else widths[size],
-                        widths[size],
-                        widths[size // 2],
-                        image_channels,
-                        architecture,
-                        common,
-                    ),
-                )
-        width = (widths[4] if condition_dim is None else condition_dim) if n_conditions else 0
+        sizes = resolutions(image_size)
+        widths = {size: channels_at(size, chosen["channel_base"], channel_max) for size in sizes}
+        self.blocks: list[str] = []
+        for size in reversed(sizes[1:]):
+            block = Block(
+                inputs=0 if size == image_size else widths[size],
+                middle=widths[size],
+                outputs=widths[size // 2],
+                colours=image_channels,
+                architecture=architecture,
+                common=common,
+            )
+            self.add_module(f"b{size}", block)
+            self.blocks.append(f"b{size}")
+        width = 0
+        if n_conditions:
+            width = widths[4] if condition_dim is None else condition_dim
         if width:
             self.mapping = Mapping(
                 0, n_conditions, width, mapping_layers, lr_multiplier=lr_multiplier, average_beta=None
             )
         self.b4 = Epilogue(
-            widths[4],
-            width or 1,
-            image_channels,
-            architecture,
-            chosen["minibatch_std_group"] or None,
-            minibatch_std_channels,
-            common,
+            channels=widths[4],
+            outputs=width or 1,
+            colours=image_channels,
+            architecture=architecture,
+            group=chosen["minibatch_std_group"] or None,
+            std_channels=minibatch_std_channels,
+            common=common,
         )
 
     def encode(self, images: Tensor) -> Tensor:
@@ -212,14 +220,16 @@ class StyleGAN2Discriminator(Discriminator):
                 f"images have shape {tuple(images.shape)}, expected (N, {', '.join(map(str, expected))}): "
                 f"image_size of the discriminator and of the data must agree"
             )
-        x, image = None, fast_layout(images)
-        for name in self.blocks:
+        x = None
+        image = fast_layout(images)
+        for name in self.blocks:  # from the image's size down to 8x8
             x, image = self.get_submodule(name)(x, image)
         return self.b4(x, image)
 
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits (N,) of h (N, d). ``condition.labels`` count before ``condition.weights`` (a soft choice
-        among classes).
+        """Logits (N,) of h (N, d).
+
+        ``condition.labels`` count before ``condition.weights`` (a soft choice among classes).
 
         Raises:
             ValueError: for a condition that does not fit the classes.
@@ -234,5 +244,5 @@ class StyleGAN2Discriminator(Discriminator):
             hidden=True,
             default=features.new_zeros(len(features), self.n_conditions),
         )
-        embedded = self.mapping(None, code.to(self.mapping.embed.weight.dtype))
+        embedded = self.mapping(None, code.to(self.mapping.embed.weight.dtype))  # (N, d)
         return (features * embedded).sum(dim=1) / math.sqrt(embedded.shape[1])

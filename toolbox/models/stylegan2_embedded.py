@@ -12,8 +12,7 @@ _PREFIX = "networks.generator."
 
 
 class EmbeddedStyleGAN2(StyleGAN2Generator):
-    """Averaged generator of ``configs/stylegan2_ada_portraits.py``, trained on
-    :class:`toolbox.data.drawn.DrawnPortraits`.
+    """Averaged generator of ``configs/stylegan2_ada_portraits.py``, trained on DrawnPortraits.
 
     It stands in for a published generator where there is no network: what is measured on it says nothing
     about faces. The card beside the weights says how it was trained and what was measured. It is a release
@@ -28,10 +27,9 @@ class EmbeddedStyleGAN2(StyleGAN2Generator):
     """
 
     def __init__(self, pretrained: bool = True, noise_mode: str = "auto") -> None:
-        trained = read_card(WEIGHTS)["config"]["model"]["networks"]["generator"]
-        super().__init__(
-            **{key: value for key, value in trained.items() if key != "type"}, noise_mode=noise_mode
-        )
+        trained = dict(read_card(WEIGHTS)["config"]["model"]["networks"]["generator"])
+        del trained["type"]
+        super().__init__(**trained, noise_mode=noise_mode)
         if pretrained:
             tensors, _ = read_with_card(WEIGHTS)
             self.load_state_dict({key.removeprefix(_PREFIX): value for key, value in tensors.items()})

@@ -80,7 +80,7 @@ def arguments_of(class_name: str, init_kwargs: Mapping[str, Any]) -> dict[str, A
 
 
 def _set(
-    result: dict[str, Any], name: str, value: Any, table: Mapping[str, str | None], of_mapping: bool
+    result: dict[str, Any], name: str, value: object, table: Mapping[str, str | None], of_mapping: bool
 ) -> None:
     key = name.rpartition(".")[2]
     if of_mapping and key == "activation":
@@ -93,11 +93,8 @@ def _set(
             f"known: {', '.join(table)}"
         )
     ours = table[key]
-    if ours is not None:
-        result[ours] = (
-            0
-            if value is None and ours == "minibatch_std_group"
-            else list(value)
-            if isinstance(value, tuple)
-            else value
-        )
+    if ours is None:
+        return
+    if ours == "minibatch_std_group" and value is None:
+        value = 0  # all images at hand
+    result[ours] = list(value) if isinstance(value, tuple) else value

@@ -50,23 +50,22 @@ class Preset:
 
 PRESETS = {
     "stylegan2": Preset(8, 25000, 32, 4, 32768, 0.002, 10, 10),  # config F with ADA, as ADA's code has it
-    "config-e": Preset(
-        8, 25000, 32, 4, 16384, 0.002, 100, 10, augmented=False
-    ),  # StyleGAN2's own, at half the channels
+    # StyleGAN2's own, at half the channels
+    "config-e": Preset(8, 25000, 32, 4, 16384, 0.002, 100, 10, augmented=False),
     "config-f": Preset(8, 25000, 32, 4, 32768, 0.002, 10, 10, augmented=False),
     "paper256": Preset(8, 25000, 64, 8, 16384, 0.0025, 1, 20),
     "paper512": Preset(8, 25000, 64, 8, 32768, 0.0025, 0.5, 20),
     "paper1024": Preset(8, 25000, 32, 4, 32768, 0.002, 2, 10),
     "cifar": Preset(
-        2,
-        100000,
-        64,
-        32,
-        32768,
-        0.0025,
-        0.01,
-        500,
-        0.05,
+        processes=2,
+        kimg=100000,
+        batch=64,
+        minibatch_std_group=32,
+        channel_base=32768,
+        lr=0.0025,
+        r1_gamma=0.01,
+        half_life_kimg=500,
+        rampup=0.05,
         mapping_layers=2,
         path_length=0.0,
         style_mixing_prob=0.0,
@@ -80,15 +79,15 @@ def auto(image_size: int, processes: int = 1) -> Preset:
     """The settings that ADA's code derives from resolution and number of GPUs."""
     batch = max(min(processes * min(4096 // image_size, 32), 64), processes)
     return Preset(
-        processes,
-        25000,
-        batch,
-        min(batch // processes, 4),
-        32768 if image_size >= 512 else 16384,
-        0.002 if image_size >= 1024 else 0.0025,
-        0.0002 * image_size**2 / batch,
-        batch * 10 / 32,
-        0.05,
+        processes=processes,
+        kimg=25000,
+        batch=batch,
+        minibatch_std_group=min(batch // processes, 4),
+        channel_base=32768 if image_size >= 512 else 16384,
+        lr=0.002 if image_size >= 1024 else 0.0025,
+        r1_gamma=0.0002 * image_size**2 / batch,
+        half_life_kimg=batch * 10 / 32,
+        rampup=0.05,
         mapping_layers=2,
     )
 
@@ -109,10 +108,11 @@ def preset(name: str, image_size: int, processes: int = 1) -> Preset:
 
 
 def lazy(lr: float, every: int, betas: tuple[float, float] = (0.0, 0.99)) -> dict[str, Any]:
-    """Adam's settings when a regulariser has its own step every so many steps (StyleGAN2, appendix B): c = k
-    / (k + 1).
+    """Adam's settings when a regulariser has its own step every k steps (StyleGAN2, appendix B).
 
-    lr c, beta_1^c, beta_2^c, so that k + 1 steps move as far as k would have.
+        lr c,   beta_1^c,   beta_2^c,   c = k / (k + 1)
+
+    k + 1 steps then move as far as k would have.
     """
     c = every / (every + 1)
     return dict(lr=lr * c, betas=(betas[0] ** c, betas[1] ** c))
@@ -120,16 +120,14 @@ def lazy(lr: float, every: int, betas: tuple[float, float] = (0.0, 0.99)) -> dic
 
 def generator_arguments(name: str, image_size: int, **given: Any) -> dict[str, Any]:
     """channel_base, mapping_layers and style_mixing_prob: those given (not None), else the preset's."""
-    return _completed(
-        preset(name, image_size), ("channel_base", "mapping_layers", "style_mixing_prob"), given
-    )
+    names = ("channel_base", "mapping_layers", "style_mixing_prob")
+    return _completed(preset(name, image_size), names, given)
 
 
 def discriminator_arguments(name: str, image_size: int, **given: Any) -> dict[str, Any]:
     """channel_base, architecture and minibatch_std_group: those given (not None), else the preset's."""
-    return _completed(
-        preset(name, image_size), ("channel_base", "architecture", "minibatch_std_group"), given
-    )
+    names = ("channel_base", "architecture", "minibatch_std_group")
+    return _completed(preset(name, image_size), names, given)
 
 
 def _completed(published: Preset, names: tuple[str, ...], given: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,4 @@
-"""Weight layouts in circulation, and how they become ours: the same networks under other names, kernels
-turned round.
+"""Weight layouts in circulation, and how they become ours: other names, kernels turned round.
 
 NVIDIA's PyTorch StyleGAN2 and ADA (ours are the same); genforce's and KLiSH's PGGAN, StyleGAN and StyleGAN2
 (KLiSH's are an older spelling of genforce's); rosinality's StyleGAN2. Strict: a tensor that no rule knows is
@@ -71,8 +70,7 @@ def recognise(state: Mapping[str, Tensor]) -> str:
             return name
     raise WeightsError(
         f"the tensors ({', '.join(list(state)[:4])}, ...) are in none of the known layouts: "
-        f"{', '.join(LAYOUTS)}; "
-        f"of a file with several networks, take one"
+        f"{', '.join(LAYOUTS)}; of a file with several networks, take one"
     )
 
 
@@ -104,9 +102,7 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
 
 
 def _apply(rules: list[Rule], state: State) -> tuple[State, str]:
-    """Each tensor by the first rule that matches; what none knows, and what is not as the rules expect, in
-    words.
-    """
+    """Each tensor by the first rule that matches; in words, what none knows and what is not as expected."""
     result: State = {}
     unknown, wrong = [], []
     for name, tensor in state.items():
@@ -131,8 +127,9 @@ def network_config(
     translated: Mapping[str, Tensor],
     given: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``dict(type=..., ...)`` that builds the network of translated tensors; what tensors do not show has its
-    default.
+    """``dict(type=..., ...)`` that builds the network of translated tensors.
+
+    What tensors do not show has its default.
 
     Args:
         source: the tensors before.
@@ -148,8 +145,8 @@ def network_config(
         config = dict(given or {}) | dict(type=family, **arguments(family, translated))
         if layout == "klish-pggan-discriminator":
             config["fused_scale"] = any(re.fullmatch(r"layer\d+\.weight", name) for name in source)
-        elif family.startswith("StyleGAN2") and not layout.startswith("nvidia"):  # those were trained without
-            config["conv_clamp"] = None
+        elif family.startswith("StyleGAN2") and not layout.startswith("nvidia"):
+            config["conv_clamp"] = None  # those were trained without
         with torch.device("meta"):
             faults = misfits(translated, build(config).state_dict())
     except (KeyError, ValueError, IndexError) as error:
@@ -160,6 +157,7 @@ def network_config(
 
 
 def _first(rules: list[Rule], name: str) -> tuple[re.Match[str] | None, Rule | None]:
+    """The first rule for a name, and how it matches."""
     for rule in rules:
         match = re.fullmatch(rule.pattern, name)
         if match:
@@ -184,13 +182,12 @@ def _kept(*names: str) -> list[Rule]:
 
 
 def _binomial(match: re.Match[str], kernel: Tensor) -> Tensor:
-    taps = [1, 3, 3, 1] if kernel.shape[-1] == 4 else [1, 2, 1]
-    expected = setup_filter(taps)
-    own = kernel.float() / kernel.float().sum(
-        dim=(-2, -1), keepdim=True
-    )  # some hold the gain of a doubling, 4
+    weights = [1, 3, 3, 1] if kernel.shape[-1] == 4 else [1, 2, 1]
+    expected = setup_filter(weights)
+    # normalised: some hold the gain of a doubling, 4
+    own = kernel.float() / kernel.float().sum(dim=(-2, -1), keepdim=True)
     if not torch.allclose(own, expected.expand_as(own), atol=1e-5):
-        raise ValueError(f"another filter than {taps}")
+        raise ValueError(f"another filter than {weights}")
     return kernel
 
 
@@ -198,8 +195,7 @@ def _fully_grown(match: re.Match[str], lod: Tensor) -> Tensor:
     if float(lod) != 0:
         raise ValueError(
             f"a network that has not grown fully (lod={float(lod):g}); set the lod of ours to it, and lod to "
-            "0 in "
-            "the file"
+            "0 in the file"
         )
     return lod
 
@@ -227,16 +223,19 @@ def _plain(name: str) -> str:
 
 
 def _klish(flip: bool) -> Callable[[State], State]:
-    """KLiSH's PGGAN or StyleGAN in genforce's spelling. Kernels outside of a ``conv`` are fused ones, in the
-    order HWIO; a fused doubling holds the mirror image of the kernel of 'nearest x2, then convolution'.
+    """KLiSH's PGGAN or StyleGAN in genforce's spelling.
+
+    Kernels outside of a ``conv`` are fused ones, in the order HWIO. A fused doubling holds the mirror image
+    of the kernel of 'nearest x2, then convolution' (``flip``).
     """
 
     def spelled(state: State) -> State:
         result = {}
         for name, tensor in state.items():
             if re.fullmatch(r"(?:synthesis\.)?layer\d+\.weight", name) and tensor.ndim == 4:
-                tensor = tensor.permute(3, 2, 0, 1)
-                tensor = tensor.flip(2, 3) if flip else tensor
+                tensor = tensor.permute(3, 2, 0, 1)  # HWIO -> OIHW
+                if flip:
+                    tensor = tensor.flip(2, 3)
             result[_plain(name)] = tensor
         return result
 
@@ -245,25 +244,28 @@ def _klish(flip: bool) -> Callable[[State], State]:
 
 def _klish_stylegan2(state: State) -> State:
     """KLiSH's StyleGAN2 generator in genforce's spelling: all kernels are in the order HWIO."""
-    return {
-        _plain(name): tensor.permute(3, 2, 0, 1) if tensor.ndim == 4 and name.endswith(".weight") else tensor
-        for name, tensor in state.items()
-    }
+    result = {}
+    for name, tensor in state.items():
+        if tensor.ndim == 4 and name.endswith(".weight"):
+            tensor = tensor.permute(3, 2, 0, 1)  # HWIO -> OIHW
+        result[_plain(name)] = tensor
+    return result
+
+
+def _plain_names(state: State) -> State:
+    """KLiSH's names in genforce's spelling, the tensors as they are."""
+    return {_plain(name): tensor for name, tensor in state.items()}
 
 
 def _genforce_stylegan(state: State) -> State:
     """Doublings to 128x128 and more are fused there: mirrored kernels."""
-    return {
-        name: tensor.flip(2, 3)
-        if re.fullmatch(r"synthesis\.layer\d*[02468]\.weight", name) and _doubled(name) >= 128
-        else tensor
-        for name, tensor in state.items()
-    }
-
-
-def _doubled(name: str) -> int:
-    """Pixels of a StyleGAN generator's layer."""
-    return 4 << (int(re.findall(r"\d+", name)[0]) // 2)
+    result = {}
+    for name, tensor in state.items():
+        layer = re.fullmatch(r"synthesis\.layer(\d+)\.weight", name)
+        if layer and int(layer[1]) % 2 == 0 and 4 << (int(layer[1]) // 2) >= 128:
+            tensor = tensor.flip(2, 3)
+        result[name] = tensor
+    return result
 
 
 def _plain_rules(state: State) -> list[Rule]:
@@ -273,30 +275,29 @@ def _plain_rules(state: State) -> list[Rule]:
 
 def _stylegan_rules(state: State) -> list[Rule]:
     layer = r"synthesis\.layer(\d+)\."
+    noise = _named("synthesis.layer{0}.noise_const")
+    same = _kept(
+        r"mapping\.dense\d+\.(?:weight|bias)",
+        r"mapping\.label_weight",
+        r"synthesis\.output\d+\.(?:weight|bias)",
+        r"synthesis\.layer\d+\.(?:bias|style\.weight|style\.bias)",
+    )
     return [
         _LOD,
         _KERNELS,
         _DERIVED,
         Rule(r"truncation\.w_avg", _named("mapping.w_avg")),
-        *_kept(
-            r"mapping\.dense\d+\.(?:weight|bias)",
-            r"mapping\.label_weight",
-            r"synthesis\.output\d+\.(?:weight|bias)",
-            r"synthesis\.layer\d+\.(?:bias|style\.weight|style\.bias)",
-        ),
+        *same,
         Rule(layer + "const", _named("synthesis.layer{0}.const"), _changed(lambda t: t[0])),
         Rule(layer + "weight", _named("synthesis.layer{0}.conv.weight")),
         Rule(layer + r"apply_noise\.weight", _named("synthesis.layer{0}.noise_strength")),
-        Rule(
-            layer + r"apply_noise\.noise",
-            _named("synthesis.layer{0}.noise_const"),
-            _changed(lambda t: t[0, 0]),
-        ),
+        Rule(layer + r"apply_noise\.noise", noise, _changed(lambda t: t[0, 0])),
     ]
 
 
 def _stylegan2_rules(state: State) -> list[Rule]:
-    layer, output = r"synthesis\.layer(\d+)\.", r"synthesis\.output(\d+)\."
+    layer = r"synthesis\.layer(\d+)\."
+    output = r"synthesis\.output(\d+)\."
     rules = [
         _KERNELS,
         _DERIVED,
@@ -311,8 +312,8 @@ def _stylegan2_rules(state: State) -> list[Rule]:
     for prefix, target in ((layer, _of_layer), (output, _of_output)):
         rules += [
             Rule(prefix + r"style\.weight", target("affine.weight")),
-            Rule(prefix + r"style\.bias", target("affine.bias"), _changed(lambda t: t + 1)),
-        ]  # they add 1 at run time
+            Rule(prefix + r"style\.bias", target("affine.bias"), _changed(lambda t: t + 1)),  # theirs add it
+        ]
     return rules
 
 
@@ -335,7 +336,8 @@ def _klish_stylegan2_discriminator(state: State) -> list[Rule]:
 
     def layer(match: re.Match[str]) -> str:
         i = int(match[1])
-        return f"{ends[i] if i in ends else f'b{4 << (blocks - i // 2)}.conv{i % 2}'}.{match[2]}"
+        module = ends[i] if i in ends else f"b{4 << (blocks - i // 2)}.conv{i % 2}"
+        return f"{module}.{match[2]}"
 
     return [
         _KERNELS,
@@ -360,6 +362,9 @@ def _rosinality_rules(state: State) -> list[Rule]:
     def of(name: str) -> Callable[[re.Match[str]], str]:
         return lambda match: f"synthesis.{block[match[1]](int(match[2] or 0))}.{name}"
 
+    def noise(match: re.Match[str]) -> str:
+        return f"synthesis.{_convolution(int(match[1]))}.noise_const"
+
     return [
         Rule(r"(?:.*\.)?(?:blur|upsample)\.kernel", None, _binomial),
         Rule("latent_avg", _named("mapping.w_avg")),
@@ -371,11 +376,7 @@ def _rosinality_rules(state: State) -> list[Rule]:
         Rule(layer + r"noise\.weight", of("noise_strength"), _changed(lambda t: t[0])),
         Rule(layer + r"activate\.bias", of("bias")),
         Rule(layer + "bias", of("bias"), _changed(lambda t: t.flatten())),
-        Rule(
-            r"noises\.noise_(\d+)",
-            lambda m: f"synthesis.{_convolution(int(m[1]))}.noise_const",
-            _changed(lambda t: t[0, 0]),
-        ),
+        Rule(r"noises\.noise_(\d+)", noise, _changed(lambda t: t[0, 0])),
     ]
 
 
@@ -409,9 +410,7 @@ def _count(state: State, pattern: str) -> int:
 
 
 def _with_filters(state: State) -> State:
-    """StyleGAN2's resampling filter for each block and each 3x3 or skip convolution, as its state dict has
-    them.
-    """
+    """StyleGAN2's resampling filter for each block and each 3x3 or skip convolution, as in its state dict."""
     result = dict(state)
     for name in state:
         owner = re.fullmatch(r"((?:synthesis\.)?b\d+)\.(conv\d?|skip|fromrgb)\.weight", name)
@@ -431,19 +430,19 @@ def _with_mean(state: State, draws: int = 10_000) -> State:
     """With filters, and the mean w of seeded draws where the file has none."""
     from toolbox.models.stylegan2 import Mapping as MappingNetwork
 
-    weights = {
-        name.removeprefix("mapping."): tensor for name, tensor in state.items() if name.startswith("mapping.")
-    }
+    prefix = "mapping."
+    weights = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
     if "w_avg" in weights:
         return _with_filters(state | {"mapping.w_avg": weights["w_avg"].flatten()})
     depth = _count(weights, r"fc\d+\.weight")
-    style_dim, latent_dim = len(weights[f"fc{depth - 1}.bias"]), weights["fc0.weight"].shape[1]
-    network = MappingNetwork(
-        latent_dim, 0, style_dim, depth, layer_features=len(weights["fc0.bias"]), average_beta=None
-    )
+    latent_dim = weights["fc0.weight"].shape[1]
+    style_dim = len(weights[f"fc{depth - 1}.bias"])
+    hidden = len(weights["fc0.bias"])
+    network = MappingNetwork(latent_dim, 0, style_dim, depth, layer_features=hidden, average_beta=None)
     network.load_state_dict(weights)
+    latents = torch.randn(draws, latent_dim, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        w = network(torch.randn(draws, latent_dim, generator=torch.Generator().manual_seed(0)))
+        w = network(latents)  # (draws, style_dim)
     return _with_filters(state | {"mapping.w_avg": w.mean(dim=0)})
 
 
@@ -452,70 +451,87 @@ def _as_it_is(state: State) -> list[Rule]:
 
 
 LAYOUTS = {
-    "nvidia-stylegan2": Layout("StyleGAN2Generator", (r"synthesis\.b4\.const",), _as_it_is),
-    "nvidia-stylegan2-discriminator": Layout("StyleGAN2Discriminator", (r"b4\.out\.weight",), _as_it_is),
+    "nvidia-stylegan2": Layout(
+        family="StyleGAN2Generator",
+        marks=(r"synthesis\.b4\.const",),
+        rules=_as_it_is,
+    ),
+    "nvidia-stylegan2-discriminator": Layout(
+        family="StyleGAN2Discriminator",
+        marks=(r"b4\.out\.weight",),
+        rules=_as_it_is,
+    ),
     "rosinality-stylegan2": Layout(
-        "StyleGAN2Generator", (r"conv1\.conv\.modulation\.weight",), _rosinality_rules, after=_with_mean
+        family="StyleGAN2Generator",
+        marks=(r"conv1\.conv\.modulation\.weight",),
+        rules=_rosinality_rules,
+        after=_with_mean,
     ),
     "rosinality-stylegan2-discriminator": Layout(
-        "StyleGAN2Discriminator",
-        (r"final_linear\.1\.weight",),
-        _rosinality_discriminator,
+        family="StyleGAN2Discriminator",
+        marks=(r"final_linear\.1\.weight",),
+        rules=_rosinality_discriminator,
         after=_with_filters,
     ),
     "klish-stylegan2": Layout(
-        "StyleGAN2Generator",
-        (r"synthesis\.early_layer\.const", r"mapping\.dense0\.fc\.weight"),
-        _stylegan2_rules,
-        _klish_stylegan2,
-        _with_filters,
+        family="StyleGAN2Generator",
+        marks=(r"synthesis\.early_layer\.const", r"mapping\.dense0\.fc\.weight"),
+        rules=_stylegan2_rules,
+        before=_klish_stylegan2,
+        after=_with_filters,
     ),
     "genforce-stylegan2": Layout(
-        "StyleGAN2Generator", (r"synthesis\.early_layer\.const",), _stylegan2_rules, after=_with_filters
+        family="StyleGAN2Generator",
+        marks=(r"synthesis\.early_layer\.const",),
+        rules=_stylegan2_rules,
+        after=_with_filters,
     ),
     "klish-stylegan2-discriminator": Layout(
-        "StyleGAN2Discriminator",
-        (r"skip_layer0\.conv\.weight",),
-        _klish_stylegan2_discriminator,
-        lambda state: {_plain(name): tensor for name, tensor in state.items()},
-        _with_filters,
+        family="StyleGAN2Discriminator",
+        marks=(r"skip_layer0\.conv\.weight",),
+        rules=_klish_stylegan2_discriminator,
+        before=_plain_names,
+        after=_with_filters,
     ),
     "klish-stylegan": Layout(
-        "StyleGANGenerator",
-        (r"synthesis\.layer0\.epilogue\.bias",),
-        _stylegan_rules,
-        _klish(flip=True),
-        _grown("synthesis.lod"),
+        family="StyleGANGenerator",
+        marks=(r"synthesis\.layer0\.epilogue\.bias",),
+        rules=_stylegan_rules,
+        before=_klish(flip=True),
+        after=_grown("synthesis.lod"),
     ),
     "genforce-stylegan": Layout(
-        "StyleGANGenerator",
-        (r"synthesis\.layer0\.apply_noise\.weight",),
-        _stylegan_rules,
-        _genforce_stylegan,
-        _grown("synthesis.lod"),
+        family="StyleGANGenerator",
+        marks=(r"synthesis\.layer0\.apply_noise\.weight",),
+        rules=_stylegan_rules,
+        before=_genforce_stylegan,
+        after=_grown("synthesis.lod"),
     ),
     "klish-stylegan-discriminator": Layout(
-        "StyleGANDiscriminator",
-        (r"input0\.conv\.weight", r"layer1\.preact\.kernel"),
-        _plain_rules,
-        _klish(flip=False),
-        _grown("lod"),
+        family="StyleGANDiscriminator",
+        marks=(r"input0\.conv\.weight", r"layer1\.preact\.kernel"),
+        rules=_plain_rules,
+        before=_klish(flip=False),
+        after=_grown("lod"),
     ),
     "klish-pggan-discriminator": Layout(
-        "PGGANDiscriminator",
-        (r"input0\.conv\.weight", r"layer0\.wscale\.bias"),
-        _plain_rules,
-        _klish(flip=False),
-        _grown("lod"),
+        family="PGGANDiscriminator",
+        marks=(r"input0\.conv\.weight", r"layer0\.wscale\.bias"),
+        rules=_plain_rules,
+        before=_klish(flip=False),
+        after=_grown("lod"),
     ),
     "klish-pggan": Layout(
-        "PGGANGenerator",
-        (r"output0\.conv\.weight", r"layer0\.wscale\.bias"),
-        _plain_rules,
-        _klish(flip=True),
-        _grown("lod"),
+        family="PGGANGenerator",
+        marks=(r"output0\.conv\.weight", r"layer0\.wscale\.bias"),
+        rules=_plain_rules,
+        before=_klish(flip=True),
+        after=_grown("lod"),
     ),
     "genforce-pggan": Layout(
-        "PGGANGenerator", (r"output0\.weight", r"layer0\.weight"), _plain_rules, after=_grown("lod")
+        family="PGGANGenerator",
+        marks=(r"output0\.weight", r"layer0\.weight"),
+        rules=_plain_rules,
+        after=_grown("lod"),
     ),
 }

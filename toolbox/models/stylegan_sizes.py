@@ -12,8 +12,9 @@ State = Mapping[str, Tensor]
 
 
 def arguments(component: str, state: State) -> dict[str, Any]:
-    """What builds the network whose tensors these are; what tensors do not show (noise mode, clamping) is
-    left out.
+    """What builds the network whose tensors these are.
+
+    What tensors do not show (noise mode, clamping) is left out.
 
     Args:
         component: 'PGGANGenerator', 'StyleGANDiscriminator', ...
@@ -26,10 +27,12 @@ def arguments(component: str, state: State) -> dict[str, Any]:
     widths = _WIDTHS[component](state)
     if not widths:
         raise ValueError(f"these are no tensors of a {component}")
-    widest = max(widths.values())
-    narrower = [size * width for size, width in sorted(widths.items()) if width < widest]
     size = max(widths)
-    shape = dict(image_size=size, channel_base=narrower[0] if narrower else widest * size, channel_max=widest)
+    widest = max(widths.values())
+    # width = min(base / size, widest): below the widest the product is the base
+    products = [size * width for size, width in sorted(widths.items()) if width < widest]
+    base = products[0] if products else widest * size
+    shape = dict(image_size=size, channel_base=base, channel_max=widest)
     return shape | _OTHERS[component](state)
 
 
@@ -53,9 +56,8 @@ def _stylegan2_judged(state: State) -> dict[int, int]:
 
 
 def _pggan(state: State) -> dict[str, Any]:
-    return dict(
-        latent_dim=state["layer0.weight"].shape[1]
-    )  # labels, where there are any, are read like latents
+    # labels, where there are any, are read like latents
+    return dict(latent_dim=state["layer0.weight"].shape[1])
 
 
 def _stylegan(state: State) -> dict[str, Any]:
@@ -74,31 +76,32 @@ def _stylegan2(state: State) -> dict[str, Any]:
     layers = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in state)
     embed = state.get("mapping.embed.weight")
     embedded = 0 if embed is None else len(embed)
-    return dict(
+    result = dict(
         n_conditions=0 if embed is None else embed.shape[1],
         mapping_layers=layers,
         latent_dim=state["mapping.fc0.weight"].shape[1] - embedded,
         style_dim=len(state["mapping.w_avg"]),
         layer_features=len(state["mapping.fc0.bias"]),
-        **(dict(embed_features=embedded) if embedded else {}),
     )
+    if embedded:
+        result["embed_features"] = embedded
+    return result
 
 
 def _stylegan2_judge(state: State) -> dict[str, Any]:
     embed = state.get("mapping.embed.weight")
-    residual = any(name.endswith("skip.weight") for name in state)
-    colours = sum(name.endswith("fromrgb.weight") for name in state)
-    return dict(
-        n_conditions=0 if embed is None else embed.shape[1],
-        architecture="resnet" if residual else "skip" if colours > 1 else "orig",
-    )
+    architecture = "orig"
+    if any(name.endswith("skip.weight") for name in state):
+        architecture = "resnet"
+    elif sum(name.endswith("fromrgb.weight") for name in state) > 1:
+        architecture = "skip"
+    return dict(n_conditions=0 if embed is None else embed.shape[1], architecture=architecture)
 
 
 def _outputs(state: State) -> int:
-    last = max(
-        (name for name in state if re.fullmatch(r"layer\d+\.bias", name)), key=lambda name: int(name[5:-5])
-    )
-    return len(state[last])
+    """Of the last layer."""
+    numbers = [int(name[5:-5]) for name in state if re.fullmatch(r"layer\d+\.bias", name)]
+    return len(state[f"layer{max(numbers)}.bias"])
 
 
 _WIDTHS: dict[str, Callable[[State], dict[int, int]]] = {

@@ -1,5 +1,4 @@
-"""Up-sample, FIR-filter, down-sample: the resampling under StyleGAN2's convolutions and ADA's geometry, in
-plain PyTorch.
+"""Up-sample, FIR-filter, down-sample, in plain PyTorch: under StyleGAN2's convolutions and ADA's geometry.
 
 Karras et al.: Analyzing and Improving the Image Quality of StyleGAN, CVPR 2020 (StyleGAN2). The conventions
 (order of paddings, where zeros go, what the gain multiplies) are those of its published networks, so that
@@ -42,12 +41,17 @@ def setup_filter(
     f = torch.as_tensor(1.0 if taps is None else taps, dtype=torch.float32)
     if f.ndim > 2 or not f.numel():
         raise ValueError(f"a filter has 1 tap, n taps or (h, w) taps, got shape {tuple(f.shape)}")
-    f = f[None] if f.ndim == 0 else f
-    if f.ndim == 1 and not (len(f) >= 8 if separable is None else separable):
+    if f.ndim == 0:
+        f = f[None]
+    if separable is None:
+        separable = len(f) >= 8
+    if f.ndim == 1 and not separable:
         f = f.outer(f)
-    f = f / f.sum() if normalize else f
-    f = f.flip(list(range(f.ndim))) if flip_filter else f
-    return f * gain ** (f.ndim / 2)
+    if normalize:
+        f = f / f.sum()
+    if flip_filter:
+        f = f.flip(list(range(f.ndim)))
+    return f * gain ** (f.ndim / 2)  # (n,) is applied twice: each time the square root
 
 
 def upfirdn2d(
@@ -75,14 +79,16 @@ def upfirdn2d(
     Raises:
         ValueError: for factors below 1, or a result without pixels.
     """
-    (up_x, up_y), (down_x, down_y) = _factors(up, "up"), _factors(down, "down")
+    up_x, up_y = _factors(up, "up")
+    down_x, down_y = _factors(down, "down")
     x0, x1, y0, y1 = paddings(padding)
     rows, columns = _passes(f, x)
-    height, width = rows.shape[0] * columns.shape[0], rows.shape[1] * columns.shape[1]
+    height = rows.shape[0] * columns.shape[0]
+    width = rows.shape[1] * columns.shape[1]
     _check_size(x, (up_x, up_y), (x0, x1, y0, y1), (width, height))
     if f is None or f.ndim == 2:
         return _apply(x, rows * gain, (up_x, up_y), (down_x, down_y), (x0, x1, y0, y1), flip_filter)
-    root = math.sqrt(gain)
+    root = math.sqrt(gain)  # of each of two passes
     x = _apply(x, columns * root, (up_x, 1), (down_x, 1), (x0, x1, 0, 0), flip_filter)
     return _apply(x, rows * root, (1, up_y), (1, down_y), (0, 0, y0, y1), flip_filter)
 
@@ -100,18 +106,19 @@ def upsample2d(
     x: Tensor, f: Filter, up: Factor = 2, padding: Factor = 0, flip_filter: bool = False, gain: float = 1.0
 ) -> Tensor:
     """(N, C, H, W) -> (N, C, up H, up W); constants stay constant."""
-    (up_x, up_y), (w, h) = _factors(up, "up"), filter_size(f)
+    up_x, up_y = _factors(up, "up")
+    w, h = filter_size(f)
     around = [(w + up_x - 1) // 2, (w - up_x) // 2, (h + up_y - 1) // 2, (h - up_y) // 2]
-    return upfirdn2d(
-        x, f, up=up, padding=_add(around, padding), flip_filter=flip_filter, gain=gain * up_x * up_y
-    )
+    gain = gain * up_x * up_y  # makes up for the inserted zeros
+    return upfirdn2d(x, f, up=up, padding=_add(around, padding), flip_filter=flip_filter, gain=gain)
 
 
 def downsample2d(
     x: Tensor, f: Filter, down: Factor = 2, padding: Factor = 0, flip_filter: bool = False, gain: float = 1.0
 ) -> Tensor:
     """(N, C, H, W) -> (N, C, H / down, W / down)."""
-    (down_x, down_y), (w, h) = _factors(down, "down"), filter_size(f)
+    down_x, down_y = _factors(down, "down")
+    w, h = filter_size(f)
     around = [(w - down_x + 1) // 2, (w - down_x) // 2, (h - down_y + 1) // 2, (h - down_y) // 2]
     return upfirdn2d(x, f, down=down, padding=_add(around, padding), flip_filter=flip_filter, gain=gain)
 
@@ -141,19 +148,18 @@ def _apply(
     around: Sequence[int],
     flip_filter: bool,
 ) -> Tensor:
-    """One depthwise pass. Up-sampling is a strided transposed convolution: no product with an inserted zero
-    is made.
-    """
-    channels, (h, w) = x.shape[1], kernel.shape
+    """One depthwise pass. Up-sampling is a strided transposed convolution: it multiplies no inserted zero."""
+    channels = x.shape[1]
+    h, w = kernel.shape
     x0, x1, y0, y1 = around
     if up == (1, 1):
-        kernel = kernel if flip_filter else kernel.flip([0, 1])
+        kernel = kernel if flip_filter else kernel.flip([0, 1])  # torch's conv2d correlates
         weight = kernel.expand(channels, 1, h, w)
         return F.conv2d(_pad(x, [x0, x1, y0, y1]), weight, stride=(down[1], down[0]), groups=channels)
     kernel = kernel.flip([0, 1]) if flip_filter else kernel
-    x = F.conv_transpose2d(x, kernel.expand(channels, 1, h, w), stride=(up[1], up[0]), groups=channels)
-    # the transposed convolution pads the zero-filled image by its size - 1, and leaves the last up - 1 zeros
-    # out
+    weight = kernel.expand(channels, 1, h, w)
+    x = F.conv_transpose2d(x, weight, stride=(up[1], up[0]), groups=channels)
+    # it has padded the zero-filled image by the kernel's size - 1, and left out the last up - 1 zeros
     x = _pad(x, [x0 - w + 1, x1 - w + up[0], y0 - h + 1, y1 - h + up[1]])
     return x if down == (1, 1) else x[:, :, :: down[1], :: down[0]]
 
@@ -183,12 +189,13 @@ def _add(around: Sequence[int], padding: Factor) -> list[int]:
 
 
 def _check_size(
-    x: Tensor, up: tuple[int, int], around: tuple[int, int, int, int], taps: tuple[int, int]
+    x: Tensor, up: tuple[int, int], around: tuple[int, int, int, int], size: tuple[int, int]
 ) -> None:
-    width, height = x.shape[3] * up[0] + around[0] + around[1], x.shape[2] * up[1] + around[2] + around[3]
-    if width < taps[0] or height < taps[1]:
+    """``size``: (width, height) of the filter."""
+    width = x.shape[3] * up[0] + around[0] + around[1]
+    height = x.shape[2] * up[1] + around[2] + around[3]
+    if width < size[0] or height < size[1]:
         raise ValueError(
             f"an image of {x.shape[3]}x{x.shape[2]} pixels is {width}x{height} after up-sampling and "
-            "padding: "
-            f"smaller than the filter, {taps[0]}x{taps[1]}"
+            f"padding: smaller than the filter, {size[0]}x{size[1]}"
         )
