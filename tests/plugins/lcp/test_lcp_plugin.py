@@ -20,4 +20,4 @@ def test_every_component_loads_and_fits_its_interface():
 def test_importing_the_plugin_imports_no_torch():
     code = "import sys, toolbox_lcp; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     paths = {"PYTHONPATH": ":".join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", code], env=paths, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], env=paths, timeout=300).returncode == 0
