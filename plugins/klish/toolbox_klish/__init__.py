@@ -9,7 +9,7 @@ from typing import Any
 from toolbox import hookimpl
 
 _COMPONENTS = {
-    "KLiSH": ("clusterer", "klish:KLiSH"),
+    "KLiSH": ("clusterer", "algorithm.klish:KLiSH"),
     "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
     "KASP": ("clusterer", "baselines:KASP"),
     "AHC": ("clusterer", "baselines:AHC"),

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from toolbox.interfaces import Clusterer, Features
 from toolbox.ranks import on_main
+from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, kmeans, nearest
 from toolbox_klish.checks import check_choice, check_whole
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.kmeans import METRICS, centre_planes, kmeans, nearest
-from toolbox_klish.planes import LinearClassifier, Planes
 from toolbox_klish.softmax import train_softmax
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import LinearClassifier, Planes
 
 LINKAGES = ("ward", "arccos")
 
@@ -75,7 +75,7 @@ class LloydKMeans(LinearClusterer):
 
     Args:
         clusters: K. metric: 'euclidean', or 'arccos': the angle between features.
-        steps, tolerance, restarts, sample, seed: see :func:`toolbox_klish.kmeans.kmeans`.
+        steps, tolerance, restarts, sample, seed: see :func:`toolbox_klish.algorithm.kmeans.kmeans`.
     """
 
     def __init__(

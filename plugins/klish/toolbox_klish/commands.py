@@ -9,7 +9,7 @@ from typing import Any
 
 from toolbox_klish.cost import MACHINES
 from toolbox_klish.look_commands import add_look_commands
-from toolbox_klish.table_command import add_arguments
+from toolbox_klish.table.command import add_arguments
 
 
 def add_commands(subparsers: Any) -> None:
@@ -64,11 +64,11 @@ def _add_cost(parser: argparse.ArgumentParser) -> None:
 def _fit(arguments: argparse.Namespace) -> int:
     """The folder, or its report, is the last line."""
     from toolbox.cli.common import read_options
-    from toolbox_klish.fitting import fit, planned
+    from toolbox_klish.runs.fitting import fit, planned
 
     options = read_options(arguments.cfg_options)
     if arguments.dry_run:
-        from toolbox_klish.plan import describe
+        from toolbox_klish.runs.plan import describe
 
         print(
             describe(
@@ -90,7 +90,7 @@ def _fit(arguments: argparse.Namespace) -> int:
 
 
 def _table(arguments: argparse.Namespace) -> int:
-    from toolbox_klish.table_command import execute
+    from toolbox_klish.table.command import execute
 
     return execute(arguments)
 

@@ -92,8 +92,8 @@ def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each:
         machine: what it runs on.
         bytes_each: of a stored feature: 2 or 4.
     """
-    from toolbox_klish.svm import TOGETHER
-    from toolbox_klish.working_set import LEAST, ROOM
+    from toolbox_klish.svm.newton import TOGETHER
+    from toolbox_klish.svm.working_set import LEAST, ROOM
 
     enough = rows >= LEAST * width
     room = ROOM["cuda" if machine.launch else "cpu"]
@@ -119,7 +119,7 @@ def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each:
 def _reading(rows: int, width: int, machine: Machine, bytes_each: int, effort: Effort) -> float:
     """Seconds of the passes: stored features are read, written as float32 unless they are, and read again."""
     each = bytes_each if bytes_each == 4 else bytes_each + 8
-    from toolbox_klish.features import BLOCK_BYTES
+    from toolbox_klish.svm.blocks import BLOCK_BYTES
 
     launches = 12 * -(-rows * width * 4 // BLOCK_BYTES["cuda"]) * machine.launch
     return effort.passes * (rows * width * each / machine.bandwidth + launches)

@@ -62,8 +62,8 @@ def _toy_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _draw(arguments: argparse.Namespace) -> int:
     """The path of the report is the last line."""
-    from toolbox_klish.report import draw_run, draw_runs
-    from toolbox_klish.runs import ClusterRun
+    from toolbox_klish.runs.report import draw_run, draw_runs
+    from toolbox_klish.runs.run import ClusterRun
 
     runs = [ClusterRun.open(folder, arguments.device) for folder in arguments.runs]
     chosen = dict(numbers=arguments.k, samples=arguments.samples, seed=arguments.seed)
@@ -75,9 +75,9 @@ def _draw(arguments: argparse.Namespace) -> int:
 
 
 def _name(arguments: argparse.Namespace) -> int:
-    from toolbox_klish.naming import parse_setting
-    from toolbox_klish.report import show_clusters
-    from toolbox_klish.runs import ClusterRun
+    from toolbox_klish.runs.naming import parse_setting
+    from toolbox_klish.runs.report import show_clusters
+    from toolbox_klish.runs.run import ClusterRun
 
     settings = [parse_setting(text) for text in arguments.set]
     print("\n".join(show_clusters(ClusterRun.open(arguments.run, arguments.device), settings)))
@@ -86,7 +86,7 @@ def _name(arguments: argparse.Namespace) -> int:
 
 def _toy(arguments: argparse.Namespace) -> int:
     from toolbox_klish.pictures import draw_toy
-    from toolbox_klish.settings import check_seed
+    from toolbox_klish.runs.settings import check_seed
 
     check_seed(arguments.seed, "--seed")
     path, scores = draw_toy(arguments.out, arguments.seed, arguments.first)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from toolbox_klish.planes import Planes
+from toolbox_klish.svm.planes import Planes
 
 _DECAY = 1e-3  # of the mean square weight
 _STILL = 1e-4  # largest change of a weight at which training stops

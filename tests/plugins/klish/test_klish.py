@@ -14,12 +14,12 @@ import toolbox_klish
 from toolbox import testing
 from toolbox.plugins import host
 from toolbox.registry import BuildError, build
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.planes import Planes
-from toolbox_klish.svm import NotConverged
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.newton import NotConverged
+from toolbox_klish.svm.planes import Planes
+from toolbox_klish.svm.working_set import train
 from toolbox_klish.toy import curved_clusters
-from toolbox_klish.working_set import train
 from toolbox_lcp.intra_class import IntraClassClusters
 from toolbox_lcp.layout import ClusterLayout
 

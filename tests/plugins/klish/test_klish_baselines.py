@@ -15,11 +15,11 @@ from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.metrics import adjusted_rand_score
 
 from toolbox.registry import BuildError, build
+from toolbox_klish.algorithm.kmeans import lloyd
 from toolbox_klish.baselines import check_memory, cut_tree
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.kmeans import lloyd
 from toolbox_klish.softmax import mean_planes, train_softmax
 from toolbox_klish.storage import save_features
+from toolbox_klish.svm.blocks import FeatureBlocks
 from toolbox_klish.toy import curved_clusters
 
 

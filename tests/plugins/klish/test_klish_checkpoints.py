@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from toolbox import ranks, testing
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.toy import curved_clusters
 
 SLOW_FIT = """
 import sys, time
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.toy import curved_clusters
 
 class Slow:
@@ -63,7 +63,7 @@ def test_every_step_can_be_gone_on_from(
     """StoppedError after each write in turn, the fit needs as many calls as it makes writes, and loses
     nothing.
     """
-    from toolbox_klish import checkpoints
+    from toolbox_klish.algorithm import checkpoints
 
     class StoppedError(Exception):
         pass
@@ -136,7 +136,7 @@ def fit_on_ranks(folder: str) -> tuple[int, dict[str, np.ndarray]]:
     if ranks.rank() == 0:
         model(precision="float64", stop_iou=None).fit(own, checkpoint=Path(folder) / "fit.npz", every=0)
     else:
-        from toolbox_klish import checkpoints
+        from toolbox_klish.algorithm import checkpoints
 
         write = checkpoints.write_whole
         checkpoints.write_whole = lambda path, fill: None if merges_in(path) == 2 else write(path, fill)  # type: ignore[assignment]

@@ -9,7 +9,7 @@ import pytest
 
 from toolbox.cli.main import main
 from toolbox_klish.cost import MACHINES, estimate
-from toolbox_klish.published import GENERATORS, published, rows_of
+from toolbox_klish.table.published import GENERATORS, published, rows_of
 
 
 def test_the_published_table() -> None:

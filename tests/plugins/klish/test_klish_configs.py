@@ -15,8 +15,8 @@ from toolbox.cli.main import main
 from toolbox.config import ConfigError, load_config
 from toolbox.features import default_layers, feature_stream
 from toolbox.registry import build
-from toolbox_klish.fitting import planned
-from toolbox_klish.settings import KEYS, numbers_of, read_config
+from toolbox_klish.runs.fitting import planned
+from toolbox_klish.runs.settings import KEYS, numbers_of, read_config
 
 FOLDER = Path(__file__).parents[3] / "configs"
 CONFIGS = sorted(FOLDER.glob("klish_*.py"))

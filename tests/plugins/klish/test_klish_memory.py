@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.cost import MACHINES, estimate
-from toolbox_klish.klish import KLiSH
 from toolbox_klish.storage import save_features
 from toolbox_klish.toy import curved_clusters
 
@@ -19,7 +19,7 @@ PEAK = """
 import resource, sys
 import numpy as np
 import sklearn.cluster
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 
 features = np.load(sys.argv[1], mmap_mode="r")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolbox_klish.naming import NamedClassifier, Names, parse_setting
-from toolbox_klish.planes import LinearClassifier
+from toolbox_klish.runs.naming import NamedClassifier, Names, parse_setting
+from toolbox_klish.svm.planes import LinearClassifier
 
 
 def test_named_clusters_are_merged_and_the_rest_keeps_its_number() -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.merge import union_places
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.algorithm.merge import union_places
 from toolbox_klish.pictures import (
     Panel,
     confidence,

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from toolbox.registry import build
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.initial import by_size, filtered, separable
-from toolbox_klish.kmeans import centre_planes, nearest
-from toolbox_klish.solvers import NewtonSolver
+from toolbox_klish.algorithm.initial import by_size, filtered, separable
+from toolbox_klish.algorithm.kmeans import centre_planes, nearest
+from toolbox_klish.algorithm.solvers import NewtonSolver
+from toolbox_klish.svm.blocks import FeatureBlocks
 
 Arrays = dict[str, np.ndarray]
 CASES = [("toy2d_k4", 100.0, 1000), ("mix64_k14", 5000.0, 20)]

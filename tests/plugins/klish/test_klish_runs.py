@@ -24,12 +24,13 @@ import toolbox
 from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox.models.stylegan2_embedded import WEIGHTS
-from toolbox_klish import fitting, storage
-from toolbox_klish.fitting import fit, low_clusters, planned
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.naming import Names
-from toolbox_klish.plan import describe
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish import storage
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.runs import fitting
+from toolbox_klish.runs.fitting import fit, low_clusters, planned
+from toolbox_klish.runs.naming import Names
+from toolbox_klish.runs.plan import describe
+from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import score_maps, segment
 
 CONFIG = """

@@ -14,12 +14,12 @@ from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox.models.segmenter import EmbeddedSegmenter
 from toolbox.registry import BuildError
-from toolbox_klish.fitting import fit
-from toolbox_klish.published import ALGORITHMS
-from toolbox_klish.runs import ClusterRun
-from toolbox_klish.table import BEST, METRICS, Table, scores
-from toolbox_klish.table_features import drawn, fit_all, read_data
-from toolbox_klish.table_run import in_table_iv, judge
+from toolbox_klish.runs.fitting import fit
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.table.features import drawn, fit_all, read_data
+from toolbox_klish.table.published import ALGORITHMS
+from toolbox_klish.table.run import in_table_iv, judge
+from toolbox_klish.table.table import BEST, METRICS, Table, scores
 
 SMALL = dict(rows=700, images=4, pixels=60, classes=4)
 CONFIG = """

@@ -8,12 +8,12 @@ import torch
 from numpy.typing import NDArray
 
 from toolbox import ranks, testing
-from toolbox_klish import working_set
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.planes import Planes
-from toolbox_klish.products import second_moments, to_tf32
-from toolbox_klish.svm import train_on_all
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.svm import working_set
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.newton import train_on_all
+from toolbox_klish.svm.planes import Planes
+from toolbox_klish.svm.products import second_moments, to_tf32
 from toolbox_klish.toy import curved_clusters
 
 WIDTH, CLASSES = 8, 5

@@ -17,13 +17,13 @@ from toolbox.catalog import near_miss
 from toolbox.checking import check_type
 from toolbox.config import ConfigError
 from toolbox.weights.fingerprint import fingerprint
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.checks import check_whole
-from toolbox_klish.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
 from toolbox_klish.pictures.step import Step, confidence, merge_step
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import check_seed
 from toolbox_klish.segment import score_maps, segment
-from toolbox_klish.settings import check_seed
 
 Labels = NDArray[np.integer]
 _STRIP = 10  # numbers of clusters in the strip over K

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toolbox_klish.naming import Names
 from toolbox_klish.pictures.clusters import best_samples, draw_clusters
 from toolbox_klish.pictures.look import Labels, Look
 from toolbox_klish.pictures.maps import Panel, draw_grid, draw_maps, draw_strip, paint
@@ -15,7 +14,8 @@ from toolbox_klish.pictures.palette import Colours
 from toolbox_klish.pictures.separability import draw_bars, draw_iou
 from toolbox_klish.pictures.step import draw_step
 from toolbox_klish.pictures.tree import draw_tree
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish.runs.naming import Names
+from toolbox_klish.runs.run import ClusterRun
 
 _LEAVES = 40  # a larger tree is also drawn from this K on
 _CAPTIONS = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.pictures.canvas import BAR, FAINT, INK, LINE, LOW, new_figure, save_figure
 
 LOW_IOU = 0.8  # below it a cluster is called badly separable. Unknown in the paper, which names no value

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours
 from toolbox_klish.pictures.sheet import Sheet
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.metrics.functional import adjusted_rand_index, contingency_matrix
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.baselines import AHC, KASP, LloydKMeans
-from toolbox_klish.klish import KLiSH
 from toolbox_klish.pictures.canvas import FAINT, INK, new_figure, save_figure
 from toolbox_klish.pictures.palette import distinct_colours, matched_colours
-from toolbox_klish.planes import LinearClassifier
+from toolbox_klish.svm.planes import LinearClassifier
 from toolbox_klish.toy import three_sets
 
 _PARTS = 3

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.pictures.canvas import FAINT, INK, LOW, new_figure, save_figure
 from toolbox_klish.pictures.palette import tree_colours
 

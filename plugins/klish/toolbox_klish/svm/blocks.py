@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toolbox.interfaces import Features
 from toolbox.ranks import gather_objects, rank, sum_over_ranks, together
-from toolbox_klish.products import second_moments
+from toolbox_klish.svm.products import second_moments
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 BLOCK_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
@@ -28,7 +28,7 @@ class FeatureBlocks:
             and again is never held as a whole; a generator, which can be read only once, is.
         precision: 'float32' or 'float64', of the blocks.
         rounded: whether second moments may be of products rounded to TF32
-            (:func:`toolbox_klish.products.second_moments`).
+            (:func:`toolbox_klish.svm.products.second_moments`).
         device: where the blocks are needed. On a GPU the features stay there if they fill less than 80 % of
             what is free.
 

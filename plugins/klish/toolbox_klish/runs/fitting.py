@@ -21,8 +21,8 @@ from toolbox.runs.files import explain_full_disk, sweep, write_text, write_whole
 from toolbox.runs.locking import locked
 from toolbox.runs.terminal import say
 from toolbox.weights.fingerprint import fingerprint
-from toolbox_klish.runs import ClusterRun
-from toolbox_klish.settings import COMMAND, is_cut, read_config
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import COMMAND, is_cut, read_config
 from toolbox_klish.storage import GIB, check_room, free_memory, save_features
 
 
@@ -50,7 +50,7 @@ def fit(
         pictures: whether to draw at the end.
 
     Returns:
-        The run's folder (:class:`toolbox_klish.runs.ClusterRun`).
+        The run's folder (:class:`toolbox_klish.runs.run.ClusterRun`).
 
     Raises:
         ConfigError: for what cannot be used, before any time is spent; a folder that holds a run already, or
@@ -74,7 +74,7 @@ def fit(
         for warning in run.record["warnings"]:
             say(f"warning: {warning}")
         if pictures:
-            from toolbox_klish.report import draw_run
+            from toolbox_klish.runs.report import draw_run
 
             say(f"pictures: {draw_run(run)}")
     return run.folder

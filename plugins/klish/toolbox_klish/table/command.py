@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolbox_klish.published import GENERATORS
+from toolbox_klish.table.published import GENERATORS
 
 if TYPE_CHECKING:
-    from toolbox_klish.table import Table
+    from toolbox_klish.table.table import Table
 
 #: What the command takes where no run is named, with the defaults; a run has its own.
 OF_FEATURES: dict[str, Any] = dict(data=None, first=30, rows=2000, C=5000.0, filter_sigma=1.0)
@@ -86,8 +86,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _of_run(arguments: argparse.Namespace) -> Table:
-    from toolbox_klish.runs import ClusterRun
-    from toolbox_klish.table_run import IMAGES, SEED, judge
+    from toolbox_klish.runs.run import ClusterRun
+    from toolbox_klish.table.run import IMAGES, SEED, judge
 
     run = ClusterRun.open(arguments.run)
     given = {name: getattr(arguments, name) for name in ("clusters", "seeds", "size", "paper")}
@@ -100,9 +100,9 @@ def _of_run(arguments: argparse.Namespace) -> Table:
 
 
 def _of_features(arguments: argparse.Namespace) -> Table:
-    from toolbox_klish.settings import check_seed
-    from toolbox_klish.table import Table
-    from toolbox_klish.table_features import drawn, fit_all, read_data
+    from toolbox_klish.runs.settings import check_seed
+    from toolbox_klish.table.features import drawn, fit_all, read_data
+    from toolbox_klish.table.table import Table
 
     chosen = {name: getattr(arguments, name) for name in OF_FEATURES}
     given = {name: OF_FEATURES[name] if value is None else value for name, value in chosen.items()}

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from toolbox.ranks import from_main
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.planes import Planes
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import Planes
 
 METRICS = ("euclidean", "arccos")
 

@@ -10,9 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from toolbox_klish import working_set
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.planes import Planes
+from toolbox_klish.svm import working_set
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import Planes
 
 
 class Solver(Protocol):
@@ -55,7 +55,7 @@ class NewtonSolver:
         return Planes(kept.weight + removed.weight, kept.bias + removed.bias + (1.0 if self.biased else 0.0))
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
-        """Newton's method (:func:`toolbox_klish.working_set.train`)."""
+        """Newton's method (:func:`toolbox_klish.svm.working_set.train`)."""
         found, passes = working_set.train(
             blocks, labels, classes, start, self.C, self.tolerance, self.max_passes, self.biased
         )

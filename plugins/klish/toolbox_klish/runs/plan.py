@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from toolbox_klish.cost import MACHINES, estimate
-from toolbox_klish.fitting import bytes_of, check_place
-from toolbox_klish.runs import ClusterRun
-from toolbox_klish.settings import is_cut
+from toolbox_klish.runs.fitting import bytes_of, check_place
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import is_cut
 from toolbox_klish.storage import GIB, free_memory
 
 

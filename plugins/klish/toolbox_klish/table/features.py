@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.metrics.functional import contingency_matrix
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.baselines import AHC, KASP, LloydKMeans
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.published import ALGORITHMS
-from toolbox_klish.table import METRICS, Results, scores
+from toolbox_klish.table.published import ALGORITHMS
+from toolbox_klish.table.table import METRICS, Results, scores
 from toolbox_klish.toy import curved_clusters
 
 

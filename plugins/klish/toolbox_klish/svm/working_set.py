@@ -16,10 +16,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.planes import Planes, join
-from toolbox_klish.products import second_moments
-from toolbox_klish.svm import TOGETHER, TOLERANCE, Newton, NotConverged, train_on_all
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.newton import TOGETHER, TOLERANCE, Newton, NotConverged, train_on_all
+from toolbox_klish.svm.planes import Planes, join
+from toolbox_klish.svm.products import second_moments
 
 # rows of the sample for each column: with too few, the first minimum leaves most other rows inside the margin
 SAMPLE = 128
@@ -194,11 +194,11 @@ class WorkingSet:
             start += len(labels)
 
     def sum(self, value: Tensor) -> Tensor:
-        """As :meth:`toolbox_klish.features.FeatureBlocks.sum`."""
+        """As :meth:`toolbox_klish.svm.blocks.FeatureBlocks.sum`."""
         return self._blocks.sum(value)
 
     def moments(self) -> Tensor:
-        """As :meth:`toolbox_klish.features.FeatureBlocks.moments`."""
+        """As :meth:`toolbox_klish.svm.blocks.FeatureBlocks.moments`."""
         found = torch.zeros(self.width + 1, self.width + 1, dtype=torch.float64, device=self.device)
         for _, x in self:
             found += second_moments(x, self.rounded)

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.kmeans import centre_planes, lloyd, nearest
-from toolbox_klish.measures import Separability, count_labels
-from toolbox_klish.solvers import Solver
+from toolbox_klish.algorithm.kmeans import centre_planes, lloyd, nearest
+from toolbox_klish.algorithm.measures import Separability, count_labels
+from toolbox_klish.algorithm.solvers import Solver
+from toolbox_klish.svm.blocks import FeatureBlocks
 
 _TINY = 1e-9  # keeps the logits of IoU 0 and 1 finite, at -20.7 and 20.7
 

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.measures import Separability
-from toolbox_klish.planes import Planes, join
-from toolbox_klish.solvers import Solver
+from toolbox_klish.algorithm.measures import Separability
+from toolbox_klish.algorithm.solvers import Solver
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import Planes, join
 
 
 @dataclass

@@ -16,10 +16,10 @@ from toolbox.interfaces import Segmenter
 from toolbox.metrics.functional import contingency_matrix
 from toolbox.registry import build
 from toolbox_klish.checks import check_whole
-from toolbox_klish.published import GENERATORS
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import segment
-from toolbox_klish.table import METRICS, Results, Table, scores
+from toolbox_klish.table.published import GENERATORS
+from toolbox_klish.table.table import METRICS, Results, Table, scores
 
 IMAGES, SEED = 200, 2022  # the paper: 10,000 new images; the seed is the authors'
 

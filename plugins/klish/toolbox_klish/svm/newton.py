@@ -19,9 +19,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.planes import Planes, join
-from toolbox_klish.products import second_moments, times_vector
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import Planes, join
+from toolbox_klish.svm.products import second_moments, times_vector
 
 TOLERANCE = {torch.float32: 1e-8, torch.float64: 1e-13}  # of the gap J - min J, relative to J
 TOGETHER = 16  # classes trained in the same passes: bounds the memory for scores
@@ -42,8 +42,9 @@ def train_on_all(
     max_passes: int = 100,
     biased: bool = True,
 ) -> tuple[Planes, int]:
-    """As :func:`toolbox_klish.working_set.train`, every step over all rows: for small sets, and where most
-    rows matter.
+    """As :func:`toolbox_klish.svm.working_set.train`, every step over all rows.
+
+    For small sets, and where most rows matter.
     """
     tolerance = TOLERANCE[blocks.dtype] if tolerance is None else tolerance
     found, passes = [], 0

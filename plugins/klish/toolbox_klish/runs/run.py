@@ -26,7 +26,7 @@ from toolbox.interfaces import Clusterer, Generator
 from toolbox.randomness import seeded
 from toolbox.registry import accepted, build, check
 from toolbox_klish.checks import usable_device
-from toolbox_klish.settings import is_cut, numbers_of, read_config
+from toolbox_klish.runs.settings import is_cut, numbers_of, read_config
 
 _OF_STREAMS = ("layers", "size", "truncation", "noise", "pixels", "label", "batch_size")
 
@@ -35,7 +35,7 @@ class ClusterRun:
     """A clustering run: its config, its generator, and the clusterers fitted so far.
 
     Args:
-        folder: where it is kept. config: resolved, as :func:`toolbox_klish.settings.read_config` gives it.
+        folder: where it is kept. config: resolved, of :func:`toolbox_klish.runs.settings.read_config`.
 
     Attributes:
         folder, config: as given.
@@ -182,18 +182,16 @@ class ClusterRun:
 
     @property
     def names(self) -> Any:
-        """Names of the clusters of the final classifier, as :class:`toolbox_klish.naming.Names`; None where
-        none were given.
-        """
-        from toolbox_klish.naming import Names
+        """Names (:class:`toolbox_klish.runs.naming.Names`) of the final classifier's clusters, or None."""
+        from toolbox_klish.runs.naming import Names
 
         file = self.folder / "names.json"
         return Names.read(file) if file.is_file() else None
 
     @property
     def named(self) -> Any:
-        """The final classifier under its names, as :class:`toolbox_klish.naming.NamedClassifier`."""
-        from toolbox_klish.naming import NamedClassifier, Names
+        """The final classifier under its names, as :class:`toolbox_klish.runs.naming.NamedClassifier`."""
+        from toolbox_klish.runs.naming import NamedClassifier, Names
 
         classifier = self.classifier()
         return NamedClassifier(classifier, self.names or Names(classifier.n_clusters))

@@ -14,14 +14,14 @@ from torch import Tensor
 
 from toolbox.interfaces import Clusterer, Features
 from toolbox.ranks import from_main, world
-from toolbox_klish.checkpoints import Checkpoint, Standing
+from toolbox_klish.algorithm.checkpoints import Checkpoint, Standing
+from toolbox_klish.algorithm.initial import by_size, filtered, given_labels
+from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
+from toolbox_klish.algorithm.merge import MergeLoop, MergeTree, Stop, union_places
+from toolbox_klish.algorithm.solvers import JointSolver, NewtonSolver, Solver
 from toolbox_klish.checks import check_choice, check_whole, usable_device
-from toolbox_klish.features import DTYPES, FeatureBlocks
-from toolbox_klish.initial import by_size, filtered, given_labels
-from toolbox_klish.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
-from toolbox_klish.merge import MergeLoop, MergeTree, Stop, union_places
-from toolbox_klish.planes import LinearClassifier, Planes, join
-from toolbox_klish.solvers import JointSolver, NewtonSolver, Solver
+from toolbox_klish.svm.blocks import DTYPES, FeatureBlocks
+from toolbox_klish.svm.planes import LinearClassifier, Planes, join
 
 SOLVERS = ("newton", "joint")
 HESSIANS = ("same", "tf32")
@@ -55,15 +55,15 @@ class KLiSH(Clusterer):
         metric: 'euclidean' or 'arccos', of k-means.
         bias: whether planes have a bias.
         kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see
-            :func:`toolbox_klish.kmeans.kmeans`). The first two are those of the authors' code.
+            :func:`toolbox_klish.algorithm.kmeans.kmeans`). The first two are those of the authors' code.
         kmeans_sample: rows that centres are seeded from. Unknown in the paper.
         precision: 'float32' (sums in double), or 'float64' throughout.
         hessian: 'tf32' lets the products of Hessians round float32 to 10 bits, which a GPU's tensor cores do
             several times as fast; the result is the same, as gradients are not rounded. 'same' = as
             precision. None = 'tf32' on a GPU.
         device: 'cpu', 'cuda', ...; None = a GPU if there is one.
-        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.working_set.train`). joint_calls:
-            cap of 'joint'.
+        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.svm.working_set.train`).
+        joint_calls: cap of 'joint'.
         seed: of k-means.
 
     Attributes:
@@ -167,7 +167,7 @@ class KLiSH(Clusterer):
 
         Args:
             features: (N, D), a memory map, or chunks (n_i, D); see
-                :class:`toolbox_klish.features.FeatureBlocks`.
+                :class:`toolbox_klish.svm.blocks.FeatureBlocks`.
             y: ignored.
             initial: (N,) a partition into K0 parts to merge, in place of k-means.
             checkpoint: a file to write the state of the fit to. Where it exists, the fit goes on from it, and

@@ -23,7 +23,7 @@ from toolbox.metrics.functional import (
     matched_iou,
     matched_iou_per_image,
 )
-from toolbox_klish.published import ALGORITHMS, published, rows_of
+from toolbox_klish.table.published import ALGORITHMS, published, rows_of
 
 METRICS = ("AMI", "ARI", "MIoU (official)", "MIoU (pooled)")
 PROTOCOL = {

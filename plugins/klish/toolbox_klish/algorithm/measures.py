@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.planes import Planes
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import Planes
 
 _COLUMNS = 65_536  # of the confidences that are summed in single precision before double takes over
 _HALF_ABOVE = 4 * 2**30  # bytes of confidences above which they are kept in half precision

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from toolbox.ranks import gather_objects, rank, together
 from toolbox.runs.files import explain_full_disk, write_whole
-from toolbox_klish.merge import MergeTree
-from toolbox_klish.planes import Planes
+from toolbox_klish.algorithm.merge import MergeTree
+from toolbox_klish.svm.planes import Planes
 
 FORMAT = 1  # of the file
 
