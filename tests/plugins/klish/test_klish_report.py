@@ -15,12 +15,13 @@ from sklearn.metrics import adjusted_rand_score
 
 from toolbox.cli.main import main
 from toolbox.config import ConfigError
-from toolbox_klish.pictures.look import Look, PictureSettings
+from toolbox_klish.pictures.look import Look
 from toolbox_klish.pictures.run import algorithm_titles
 from toolbox_klish.pictures.toy import agreement, toy_clusterings
 from toolbox_klish.runs.naming import Names
 from toolbox_klish.runs.report import draw_run
 from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import PictureSettings
 from toolbox_klish.segment import segment
 from toolbox_klish.toy import three_sets
 

@@ -4,8 +4,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolbox.catalog import near_miss
-from toolbox.checking import check_type
 from toolbox.config import ConfigError
 from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.algorithm.klish import KLiSH
@@ -22,50 +19,11 @@ from toolbox_klish.checks import check_whole
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
 from toolbox_klish.pictures.step import Step, confidence, merge_step
 from toolbox_klish.runs.run import ClusterRun
-from toolbox_klish.runs.settings import check_seed
+from toolbox_klish.runs.settings import PictureSettings
 from toolbox_klish.segment import score_maps, segment
 
 Labels = NDArray[np.integer]
 _STRIP = 10  # numbers of clusters in the strip over K
-
-
-@dataclass(frozen=True)
-class PictureSettings:
-    """The ``pictures`` of a clustering run's config.
-
-    Args:
-        samples: images a picture. seed: of them; another than that of the fitted images, so that they are
-            new.
-        pool: images that each cluster's best examples are chosen from.
-        strip: samples that are followed over K.
-        step: K of the merge whose confidence maps are shown; None = the merge that led to ``final``.
-    """
-
-    samples: int = 8
-    seed: int = 2022
-    pool: int = 24
-    strip: int = 2
-    step: int | None = None
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> PictureSettings:
-        """From a config.
-
-        Raises:
-            ConfigError: for an unknown key, or a number that makes no sense.
-        """
-        known = [field.name for field in fields(cls)]
-        for key, value in arguments.items():
-            if key not in known:
-                raise ConfigError(
-                    f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}"
-                )
-            if key == "seed":
-                check_type(value, int, "pictures.seed")
-                check_seed(value, "pictures.seed")
-            elif (key, value) != ("step", None):
-                check_whole(f"pictures.{key}", value)
-        return cls(**arguments)
 
 
 def check_weights(run: ClusterRun) -> None:

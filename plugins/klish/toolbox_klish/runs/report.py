@@ -15,11 +15,12 @@ from toolbox.visual.page import Section, page, page_banner, page_header
 from toolbox.visual.pictures import add_caption
 from toolbox.visual.run_folder import Figure, RunFolder, Table, read_run_folder
 from toolbox.visual.tables import data_table, facts_table, words
-from toolbox_klish.pictures.look import Look, PictureSettings
+from toolbox_klish.pictures.look import Look
 from toolbox_klish.pictures.maps import draw_grid
 from toolbox_klish.pictures.run import Drawn, RunPictures, numbered_names, run_names
 from toolbox_klish.runs.naming import Names, check_settings
 from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import PictureSettings
 
 _SECTIONS = {
     "clusters": "Clusters",

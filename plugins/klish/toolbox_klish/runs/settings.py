@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from toolbox.catalog import near_miss
 from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError, accepted, check
+from toolbox_klish.checks import check_whole
 
 COMMAND = "klish fit"
 
@@ -70,6 +72,45 @@ _FEATURE_TYPES: dict[str, Any] = dict(
     label=int | None,
     batch_size=int,
 )
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """The ``pictures`` of a clustering run's config.
+
+    Args:
+        samples: images a picture. seed: of them; another than that of the fitted images, so that they are
+            new.
+        pool: images that each cluster's best examples are chosen from.
+        strip: samples that are followed over K.
+        step: K of the merge whose confidence maps are shown; None = the merge that led to ``final``.
+    """
+
+    samples: int = 8
+    seed: int = 2022
+    pool: int = 24
+    strip: int = 2
+    step: int | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> PictureSettings:
+        """From a config.
+
+        Raises:
+            ConfigError: for an unknown key, or a number that makes no sense.
+        """
+        known = [field.name for field in fields(cls)]
+        for key, value in arguments.items():
+            if key not in known:
+                raise ConfigError(
+                    f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}"
+                )
+            if key == "seed":
+                check_type(value, int, "pictures.seed")
+                check_seed(value, "pictures.seed")
+            elif (key, value) != ("step", None):
+                check_whole(f"pictures.{key}", value)
+        return cls(**arguments)
 
 
 def read_config(
@@ -184,8 +225,6 @@ def check_seed(seed: int, where: str) -> None:
 
 def _check_pictures(config: Any) -> None:
     """Their arguments; and that the samples are none of the images that are clustered."""
-    from toolbox_klish.pictures.look import PictureSettings
-
     seed = PictureSettings.of(config.pictures).seed
     clustered = list(config.seeds) if config.features.seed is None else [config.features.seed]
     if seed in clustered:
