@@ -1,5 +1,6 @@
-"""Who trains the support vector machines of a partition: one at a time and exactly, or all jointly as the
-original does.
+"""Who trains the support vector machines of a partition: one a merge, exactly, or all jointly.
+
+The latter is the authors' way, kept as the reference that tests and the benchmark compare with.
 """
 
 from __future__ import annotations
@@ -24,9 +25,7 @@ class Solver(Protocol):
         """The classes to train again after a merge, of those present."""
 
     def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
-        """Where a merged class starts from, given its parts; ``share`` of its rows came from the
-        removed one.
-        """
+        """Where a merged class starts from, given its parts; ``share`` of its rows were the removed one's."""
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
         """Planes of the classes, each against all other rows."""
@@ -52,7 +51,8 @@ class NewtonSolver:
 
     def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
         """The sum: its scores are about +1 in both parts and -1 outside."""
-        return Planes(kept.weight + removed.weight, kept.bias + removed.bias + (1.0 if self.biased else 0.0))
+        shift = 1.0 if self.biased else 0.0  # outside, the sum of two scores of -1 is -2
+        return Planes(kept.weight + removed.weight, kept.bias + removed.bias + shift)
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
         """Newton's method (:func:`toolbox_klish.svm.working_set.train`)."""
@@ -65,12 +65,14 @@ class NewtonSolver:
 
 @dataclass
 class JointSolver:
-    """All classes after every merge by L-BFGS without line search, as the authors' code does; for comparison.
+    """All classes after every merge by L-BFGS without line search, as the authors' code does.
+
+    It is here for comparison: where the cap ends it before the minimum, IoU and merges differ.
 
     Args:
         C: weight of the hinge.
-        calls: at most so many calls of 5 iterations. tolerance: it stops when no weight moves further than
-            this in a call.
+        calls: at most so many calls of 5 iterations.
+        tolerance: it stops when no weight moves further than this in a call.
     """
 
     C: float
@@ -85,16 +87,16 @@ class JointSolver:
 
     def start(self, kept: Planes, removed: Planes, share: float) -> Planes:
         """The mean, weighted by rows."""
-        return Planes(
-            share * removed.weight + (1 - share) * kept.weight, share * removed.bias + (1 - share) * kept.bias
-        )
+        weight = share * removed.weight + (1 - share) * kept.weight
+        bias = share * removed.bias + (1 - share) * kept.bias
+        return Planes(weight, bias)
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
         """L-BFGS with a history of its own for this partition."""
-        weight, bias = start.weight.to(blocks.dtype).clone(), start.bias.to(blocks.dtype).clone()
-        optimiser = torch.optim.LBFGS(
-            [weight, bias] if self.biased else [weight], lr=1, max_iter=5, history_size=100
-        )
+        weight = start.weight.to(blocks.dtype).clone()
+        bias = start.bias.to(blocks.dtype).clone()
+        parameters = [weight, bias] if self.biased else [weight]
+        optimiser = torch.optim.LBFGS(parameters, lr=1, max_iter=5, history_size=100)
 
         def evaluate() -> Tensor:
             loss, weight.grad, bias.grad = joint_loss(blocks, labels, classes, Planes(weight, bias), self.C)
@@ -112,25 +114,24 @@ class JointSolver:
 def joint_loss(
     blocks: FeatureBlocks, labels: Tensor, classes: list[int], planes: Planes, C: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """J(W, b) of all classes and its gradients by W and b (eq. 3): the mean over classes of each
-    one's J_k.
-    """
-    wanted, factor = torch.tensor(classes, device=blocks.device), 2 * C / (len(classes) * blocks.total)
-    by_weight = torch.zeros(planes.weight.shape, dtype=torch.float64, device=blocks.device)
-    by_bias, loss = by_weight.new_zeros(len(classes)), by_weight.new_zeros(())
+    """J(W, b) of all classes, the mean of each one's J_k (eq. 3), and its gradients by W and b."""
+    wanted = torch.tensor(classes, device=blocks.device)
+    K = len(classes)
+    factor = 2 * C / (K * blocks.total)
+    by_weight = torch.zeros(planes.weight.shape, dtype=torch.float64, device=blocks.device)  # (K, D)
+    by_bias = by_weight.new_zeros(K)
+    loss = by_weight.new_zeros(())
     for at, x in blocks:
-        targets = torch.where(labels[at, None] == wanted, 1.0, -1.0).to(x)
+        targets = torch.where(labels[at, None] == wanted, 1.0, -1.0).to(x)  # (n, K)
         scores = planes(x)
         errors = torch.where(targets * scores < 1, scores - targets, 0.0)
         loss += errors.square().sum()
         by_weight += errors.T @ x
         by_bias += errors.sum(dim=0)
-    flat = blocks.sum(torch.cat([loss[None], by_bias, by_weight.flatten()]))
-    loss, by_bias, by_weight = (
-        flat[0],
-        flat[1 : len(classes) + 1],
-        flat[len(classes) + 1 :].view_as(by_weight),
-    )
-    penalty = 0.5 * planes.weight.double().square().sum() / len(classes)
-    gradient = by_weight * factor + planes.weight / len(classes)
+    flat = blocks.sum(torch.cat([loss[None], by_bias, by_weight.flatten()]))  # one exchange between ranks
+    loss = flat[0]
+    by_bias = flat[1 : K + 1]
+    by_weight = flat[K + 1 :].view_as(by_weight)
+    penalty = 0.5 * planes.weight.double().square().sum() / K
+    gradient = by_weight * factor + planes.weight / K
     return penalty + 0.5 * factor * loss, gradient.to(planes.weight), (by_bias * factor).to(planes.bias)
