@@ -84,23 +84,24 @@ class LinearClassifier:
         """(N,) classes of the fitted rows."""
         if self._labels is None:
             raise AttributeError(
-                "labels_ of the fitted rows are not part of a saved state: fit again, or call "
-                "predict(features)"
+                "labels_ of the fitted rows are not part of a saved state: "
+                "fit again, or call predict(features)"
             )
         return self._labels
 
     def scores(self, features: ArrayLike) -> NDArray[np.floating]:
         """(N, K) scores of features (N, D): positive = inside."""
-        array = (
-            features.detach().cpu().float().numpy() if isinstance(features, Tensor) else np.asarray(features)
-        )
+        if isinstance(features, Tensor):
+            array = features.detach().cpu().float().numpy()
+        else:
+            array = np.asarray(features)
         if array.ndim != 2 or array.shape[1] != self.weight_.shape[1]:
             raise ValueError(
-                f"features have shape {array.shape}: expected (N, {self.weight_.shape[1]}), the width fitted "
-                "on"
+                f"features have shape {array.shape}: expected (N, {self.weight_.shape[1]}), "
+                "the width fitted on"
             )
         if array.dtype == np.float16:
-            array = array.astype(np.float32)
+            array = array.astype(np.float32)  # scores may exceed 65504
         return np.asarray(array @ self.weight_.T.astype(array.dtype) + self.bias_.astype(array.dtype))
 
     def predict(self, features: ArrayLike) -> NDArray[np.integer]:
