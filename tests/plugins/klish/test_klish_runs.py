@@ -27,9 +27,10 @@ from toolbox.models.stylegan2_embedded import WEIGHTS
 from toolbox_klish import storage
 from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.runs import fitting
-from toolbox_klish.runs.fitting import fit, low_clusters, planned
+from toolbox_klish.runs.fitting import fit, planned
 from toolbox_klish.runs.naming import Names
 from toolbox_klish.runs.plan import describe
+from toolbox_klish.runs.quality import low_clusters
 from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import score_maps, segment
 

@@ -20,44 +20,37 @@ def describe(run: ClusterRun) -> str:
     """
     stream = run.stream()
     on_disk = check_place(run, stream)
-    maps = ", ".join(
-        f"{layer} ({channels})" for layer, channels in zip(stream.layers, stream.channels, strict=True)
-    )
+    layers = zip(stream.layers, stream.channels, strict=True)
+    maps = ", ".join(f"{layer} ({channels})" for layer, channels in layers)
     each = f"{stream.pixels:,} pixels" if stream.pixels else f"{stream.size} x {stream.size}"
     fits = sum(1 if is_cut(run.config.clusterers[name]) else len(run.numbers) for name in run.clusterers)
-    return "\n".join(
-        [
-            str(run.config.get("title", run.folder.name)),
-            f"generator: {type(run.generator).__name__}, {run.generator.image_size} px, on {run.device}",
-            f"features: {stream.images} images, {each} of each: {stream.rows:,} rows of {stream.width} "
-            f"({maps}), truncation "
-            f"{stream.truncation:g}",
-            f"{bytes_of(run, stream) / GIB:.2f} GiB of {run.config.features.dtype}, "
-            f"{'on the disk' if on_disk else 'in memory'} "
-            f"({free_memory() / GIB:.1f} GiB of memory are free)",
-            f"fits: {', '.join(run.clusterers)}; {fits} for each of {len(run.seeds)} seeds",
-            *_times(run, stream.rows, stream.width),
-            f"folder: {run.folder}",
-        ]
-    )
+    place = "on the disk" if on_disk else "in memory"
+    lines = [
+        str(run.config.get("title", run.folder.name)),
+        f"generator: {type(run.generator).__name__}, {run.generator.image_size} px, on {run.device}",
+        f"features: {stream.images} images, {each} of each: {stream.rows:,} rows of {stream.width} ({maps}), "
+        f"truncation {stream.truncation:g}",
+        f"{bytes_of(run, stream) / GIB:.2f} GiB of {run.config.features.dtype}, {place} "
+        f"({free_memory() / GIB:.1f} GiB of memory are free)",
+        f"fits: {', '.join(run.clusterers)}; {fits} for each of {len(run.seeds)} seeds",
+        *_times(run, stream.rows, stream.width),
+        f"folder: {run.folder}",
+    ]
+    return "\n".join(lines)
 
 
 def _times(run: ClusterRun, rows: int, width: int) -> list[str]:
     """A line for each clusterer that is KLiSH."""
-    lines, machine = [], machine_of(run.device)
+    lines = []
+    machine = machine_of(run.device)
     for name, component in run.config.clusterers.items():
         if component["type"] == "KLiSH" and machine:
-            cost = estimate(
-                rows,
-                width,
-                component.get("first") or component.get("clusters", 100),
-                MACHINES[machine],
-                np.dtype(run.config.features.dtype).itemsize,
-            )
+            first = component.get("first") or component.get("clusters", 100)
+            bytes_each = np.dtype(run.config.features.dtype).itemsize
+            cost = estimate(rows, width, first, MACHINES[machine], bytes_each)
             lines.append(
                 f"{name}: estimate, not a measurement, on {machine}: initial training {cost.first:.0f} s, "
-                "merges "
-                f"{cost.merges:.0f} s for each seed; {cost.memory / GIB:.1f} GiB of memory"
+                f"merges {cost.merges:.0f} s for each seed; {cost.memory / GIB:.1f} GiB of memory"
             )
     return lines
 
