@@ -64,9 +64,9 @@ def test_every_clusterer_seed_and_number_is_judged(table: Table) -> None:
         0 < value <= 100 for found in table.results.values() for of in found.values() for value in of["AMI"]
     )
     assert (
-        table.facts["images"] == 3
-        and table.facts["seed"] == 2022
-        and table.facts["size"] == 64
+        table.details["images"] == 3
+        and table.details["seed"] == 2022
+        and table.details["size"] == 64
         and table.paper is None
     )
 
@@ -162,14 +162,14 @@ def test_the_command_writes_markdown_and_json(folder: Path, capsys: pytest.Captu
     assert main(["klish", "table", str(folder), "--images", "2", "--clusters", "5", "--seeds", "1"]) == 0
     text = (folder / "tables" / "table.md").read_text()
     assert text in capsys.readouterr().out and "(seed 2022" in text
-    facts = json.loads((folder / "tables" / "table.json").read_text())
+    written = json.loads((folder / "tables" / "table.json").read_text())
     assert (
-        facts["seeds"] == [1]
-        and facts["truth"] == dict(type="EmbeddedSegmenter")
-        and facts["protocol"].keys() == set(METRICS)
+        written["seeds"] == [1]
+        and written["truth"] == dict(type="EmbeddedSegmenter")
+        and written["protocol"].keys() == set(METRICS)
     )
-    values = facts["results"]["5"]["klish"]["ARI"]
-    assert facts["summary"]["5"]["klish"]["ARI"] == dict(mean=values[0], deviation=None, best=values[0])
+    values = written["results"]["5"]["klish"]["ARI"]
+    assert written["summary"]["5"]["klish"]["ARI"] == dict(mean=values[0], deviation=None, best=values[0])
 
 
 def test_a_run_that_cannot_be_judged(
@@ -240,9 +240,12 @@ def test_the_table_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     text = (tmp_path / "out" / "table.md").read_text()
     assert text in capsys.readouterr().out
     assert text.count(" (paper ") == 15 and "| 20 | AMI | 64.8 | 61.9 | 62.9 | 65.2 | 70.6 |" in text
-    facts = json.loads((tmp_path / "out" / "table.json").read_text())
-    assert facts["seeds"] == [0] and set(facts["protocol"]) == set(METRICS) and facts["C"] == 5000
-    assert set(facts["results"]["20"]) == set(ALGORITHMS) and len(facts["results"]["20"]["KLiSH"]["AMI"]) == 1
+    written = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert written["seeds"] == [0] and set(written["protocol"]) == set(METRICS) and written["C"] == 5000
+    assert (
+        set(written["results"]["20"]) == set(ALGORITHMS)
+        and len(written["results"]["20"]["KLiSH"]["AMI"]) == 1
+    )
 
 
 def test_klish_finds_the_drawn_clusters() -> None:

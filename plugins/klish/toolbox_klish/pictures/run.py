@@ -282,5 +282,5 @@ def _title(component: dict[str, object]) -> str:
     return "K-means" if component["type"] == "LloydKMeans" else str(component["type"])
 
 
-def _drawn(section: str, caption: str, path: Path, **facts: Any) -> Drawn:
-    return Drawn(section, path, _CAPTIONS[caption].format(**facts))
+def _drawn(section: str, caption: str, path: Path, **values: Any) -> Drawn:
+    return Drawn(section, path, _CAPTIONS[caption].format(**values))

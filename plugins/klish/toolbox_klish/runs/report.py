@@ -220,13 +220,13 @@ def _tables(found: RunFolder) -> list[Section]:
 def _about(run: ClusterRun, found: RunFolder) -> list[Section]:
     """What was fitted on what, and the config."""
     elsewhere = ("warnings", "fits", "environment", "title")
-    facts = {key: value for key, value in run.record.items() if key not in elsewhere}
+    properties = {key: value for key, value in run.record.items() if key not in elsewhere}
     fits = [[name, fit.get("seconds")] for name, fit in run.record.get("fits", {}).items()]
     machine = dict(run.record.get("environment", {}))
     environment = {key: value for key, value in machine.items() if key not in ("data", "starts")}
     parts: list[Markup | None] = []
-    if facts:
-        parts.append(facts_table("Run", json.loads(json.dumps(facts, default=str))))
+    if properties:
+        parts.append(facts_table("Run", json.loads(json.dumps(properties, default=str))))
     if fits:
         parts.append(data_table(Table("Time of each fit", ["Fit", "Seconds"], fits)))
     if environment:

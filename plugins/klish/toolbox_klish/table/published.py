@@ -1,5 +1,6 @@
-"""What the paper prints in Table IV, in percent, best of five runs. MIoU is its evaluator's: see
-`matched_iou_per_image`.
+"""What the paper prints in Table IV, in percent, best of five runs.
+
+MIoU is its evaluator's: see :func:`toolbox.metrics.functional.matched_iou_per_image`.
 """
 
 from __future__ import annotations
