@@ -20,8 +20,11 @@ def draw_bars(
     """IoU of every cluster at one K; those below ``low`` stand out.
 
     Args:
-        iou: (K) in [0, 1]. texts: K names. path: PNG to write. title: line above. low: what counts as badly
-            separable.
+        iou: (K) in [0, 1].
+        texts: K names.
+        path: PNG to write.
+        title: line above.
+        low: what counts as badly separable.
     """
     values = np.asarray(iou, dtype=np.float64)
     figure, axes = new_figure(7.5, 1.3 + 0.24 * len(values), title)
@@ -54,8 +57,11 @@ def draw_iou(
     here.
 
     Args:
-        model: fitted. path: PNG to write. title: line above. low: what counts as badly separable. final: K to
-            mark.
+        model: fitted.
+        path: PNG to write.
+        title: line above.
+        low: what counts as badly separable.
+        final: K to mark.
     """
     figure, axes = new_figure(8.0, 3.6, title)
     k = model.clusters_ - np.arange(len(model.iou_))

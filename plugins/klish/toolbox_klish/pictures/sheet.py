@@ -97,9 +97,8 @@ class Sheet:
 
         def write(sheet: Any, pen: Any, y: int) -> None:
             pen.text((_MARGIN, y + _SWATCH // 2), low, INK, font, anchor="lm")
-            sheet.paste(
-                Image.fromarray(np.broadcast_to(colours, (_SWATCH, *colours.shape)).copy()), (start, y)
-            )
+            bar = np.broadcast_to(colours, (_SWATCH, *colours.shape)).copy()
+            sheet.paste(Image.fromarray(bar), (start, y))
             pen.text((start + len(colours) + 8, y + _SWATCH // 2), high, INK, font, anchor="lm")
 
         self._space(10)
@@ -147,23 +146,17 @@ class Sheet:
 
         for x, tile in zip(self._lefts(), pixels, strict=False):
             sheet.paste(Image.fromarray(tile), (x, y))
+        style: dict[str, Any] = dict(anchor="rm", align="right", spacing=5)
         for (start, _), name in zip(self._spans(), names, strict=False):
-            pen.text(
-                (start - 12, y + self.tile // 2),
-                name,
-                INK,
-                _font(_TEXT),
-                anchor="rm",
-                align="right",
-                spacing=5,
-            )
+            pen.text((start - 12, y + self.tile // 2), name, INK, _font(_TEXT), **style)
 
     def _width(self) -> int:
         return self._spans()[-1][1] + _MARGIN
 
     def _spans(self) -> list[tuple[int, int]]:
         """Left and right end of each group; it takes all rows to know how much room their names need."""
-        spans, x = [], _MARGIN
+        spans: list[tuple[int, int]] = []
+        x = _MARGIN
         for count, names in zip(self.groups, self._names, strict=True):
             widest = _longest(names)
             x += widest + 12 if widest else 0
@@ -172,12 +165,12 @@ class Sheet:
         return spans
 
     def _lefts(self) -> list[int]:
+        """Left end of each tile."""
         pitch = self.tile + _GAP
-        return [
-            start + i * pitch
-            for (start, _), n in zip(self._spans(), self.groups, strict=True)
-            for i in range(n)
-        ]
+        lefts: list[int] = []
+        for (start, _), count in zip(self._spans(), self.groups, strict=True):
+            lefts += [start + i * pitch for i in range(count)]
+        return lefts
 
 
 def tile_size(columns: int, size: int) -> int:
@@ -200,7 +193,8 @@ def _pixels(tiles: Tensor, side: int, smooth: bool) -> NDArray[np.uint8]:
 def _longest(texts: Iterable[str]) -> int:
     """Pixels of the widest line of all texts."""
     font = _font(_TEXT)
-    return max((int(font.getlength(line)) for text in texts for line in text.split("\n")), default=0)
+    lines = "\n".join(texts).split("\n")
+    return max(int(font.getlength(line)) for line in lines)
 
 
 def _font(size: int) -> Any:
