@@ -13,8 +13,9 @@ from toolbox.features import stack_maps
 
 
 def segment(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
-    """(N, size, size) int64: the cluster with the highest score at each pixel. Arguments as
-    :func:`score_maps`.
+    """(N, size, size) int64: the cluster with the highest score at each pixel.
+
+    Arguments as of :func:`score_maps`.
     """
     return score_maps(classifier, maps, size).argmax(dim=1)
 

@@ -70,7 +70,8 @@ def free_memory() -> int:
         if "MemAvailable" in fields:  # counts caches that can be dropped; free pages alone do not
             found = [int(fields["MemAvailable"].split()[0]) * 1024]
     group = Path("/sys/fs/cgroup")
-    limit, used = _text_of(group / "memory.max"), _text_of(group / "memory.current")
+    limit = _text_of(group / "memory.max")
+    used = _text_of(group / "memory.current")
     if limit.isdigit() and used.isdigit():  # 'max' where there is none
         found.append(int(limit) - int(used))
     return max(0, min(found, default=4 * GIB))

@@ -51,7 +51,9 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | Path | None, identity: dict[str, Any], every: float = 60.0) -> None:
-        self.path = None if path is None else Path(f"{path}.{rank()}" if rank() else path)
+        self.path: Path | None = None
+        if path is not None:
+            self.path = Path(f"{path}.{rank()}" if rank() else path)
         self.every = every
         self._identity = {**identity, "format": FORMAT}
         self._written = -float("inf")

@@ -125,8 +125,8 @@ def _step(blocks: FeatureBlocks, centres: Tensor, metric: str) -> tuple[Tensor, 
         best, which = half.max(dim=1)
         cost += (x.square().sum(dim=1) - 2 * best).clamp_min(0).sum()
         found += _sums(which, x, len(centres))
-    found, cost = blocks.sum(found), blocks.sum(cost)
-    return found[:, :-1], found[:, -1], cost
+    found = blocks.sum(found)
+    return found[:, :-1], found[:, -1], blocks.sum(cost)
 
 
 def _sums(labels: Tensor, x: Tensor, classes: int) -> Tensor:

@@ -152,8 +152,8 @@ class MergeLoop:
         start = self.solver.start(self.planes[[kept]], self.planes[[removed]], share)
         self.planes.weight[kept] = start.weight[0]
         self.planes.bias[kept] = start.bias[0]
-        place, gone = self.present.index(kept), self.present.index(removed)
-        self.tree.merges.append((len(self.present), place, gone))
+        places = self.present.index(kept), self.present.index(removed)
+        self.tree.merges.append((len(self.present), *places))
         new = self.tree.clusters + len(self.tree.nodes)
         self.tree.nodes.append((self._node_of[kept], self._node_of[removed], new))
         self._join(kept, removed)

@@ -128,7 +128,7 @@ def joint_loss(
         loss += errors.square().sum()
         by_weight += errors.T @ x
         by_bias += errors.sum(dim=0)
-    flat = blocks.sum(torch.cat([loss[None], by_bias, by_weight.flatten()]))  # one exchange between ranks
+    flat = blocks.sum(torch.cat([loss[None], by_bias, by_weight.flatten()]))  # over ranks, all at once
     loss = flat[0]
     by_bias = flat[1 : K + 1]
     by_weight = flat[K + 1 :].view_as(by_weight)

@@ -210,7 +210,8 @@ class RunPictures:
         labels = look.labels[look.default, k][: len(look.samples)]
         shares = look.shares(look.default, k)
         names = self.names if k == look.final else Names(k)
-        largest, texts = [], []  # of each part: the cluster whose colour it takes; what the legend says
+        largest = []  # the cluster whose colour each part takes
+        texts = []
         for place, title in enumerate(names.titles):
             members = names.members(place)
             largest.append(max(members, key=lambda cluster: shares[cluster]))

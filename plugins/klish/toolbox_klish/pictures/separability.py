@@ -53,8 +53,9 @@ def draw_bars(
 def draw_iou(
     model: KLiSH, path: str | Path, title: str = "", low: float = LOW_IOU, final: int | None = None
 ) -> Path:
-    """Lowest and median IoU at every K, and the share of clusters below ``low``: where to stop is read off
-    here.
+    """Lowest and median IoU at every K, and the share of clusters below ``low``.
+
+    Where to stop is read off here.
 
     Args:
         model: fitted.

@@ -15,10 +15,17 @@ from toolbox.data.base import to_uint8
 from toolbox.visual.grids import FAINT, INK, PAPER, Picture, save_picture
 from toolbox_klish.pictures.palette import Colours
 
-_MARGIN, _GAP, _GROUP_GAP = 12, 3, 22
-_TITLE, _HEADING, _TEXT = 20, 17, 15
-_SWATCH, _LINE = 16, 24
-_WIDEST, _TILES = 1560, (64, 144)  # pixels: of all tiles of a row together, and of one tile
+# pixels
+_MARGIN = 12
+_GAP = 3  # between tiles
+_GROUP_GAP = 22
+_TITLE = 20  # heights of texts
+_HEADING = 17
+_TEXT = 15
+_SWATCH = 16  # of the legend
+_LINE = 24
+_WIDEST = 1560  # all tiles of a row together
+_TILES = (64, 144)  # least and most of one tile
 
 Draw = Callable[[Any, Any, int], None]  # of an image, its pen, and the height to draw at
 
@@ -113,7 +120,8 @@ class Sheet:
 
         def write(sheet: Any, pen: Any, y: int) -> None:
             for place, (colour, text) in enumerate(zip(colours.tolist(), texts, strict=True)):
-                x, top = _MARGIN + place // down * cell, y + place % down * _LINE
+                x = _MARGIN + place // down * cell
+                top = y + place % down * _LINE
                 pen.rectangle((x, top, x + _SWATCH, top + _SWATCH), tuple(colour))
                 pen.text((x + _SWATCH + 8, top + _SWATCH // 2), text, INK, _font(_TEXT), anchor="lm")
 
@@ -126,7 +134,8 @@ class Sheet:
 
         height = 2 * _MARGIN + sum(height for height, _ in self._bands)
         sheet = Image.new("RGB", (max(self._width(), self._widest), height), PAPER)
-        pen, y = ImageDraw.Draw(sheet), _MARGIN
+        pen = ImageDraw.Draw(sheet)
+        y = _MARGIN
         for height, write in self._bands:
             write(sheet, pen, y)
             y += height

@@ -12,7 +12,8 @@ from toolbox_klish.runs.run import ClusterRun
 
 def warnings_of(run: ClusterRun) -> list[str]:
     """Clusters of the final classifiers with a low IoU; numbers of clusters that a tree does not reach."""
-    final, threshold = run.config.final, run.config.warn_iou
+    final = run.config.final
+    threshold = run.config.warn_iou
     found = []
     for name in run.clusterers:
         for seed in run.seeds:

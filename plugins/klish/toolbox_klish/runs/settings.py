@@ -119,8 +119,9 @@ def read_config(
     options: Mapping[str, Any] | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> Any:
-    """A resolved, checked config of a clustering run, its defaults filled in; arguments as
-    :func:`toolbox.load_config`.
+    """A resolved, checked config of a clustering run, its defaults filled in.
+
+    Arguments as of :func:`toolbox.load_config`.
 
     Raises:
         ConfigError: for what is wrong, naming the key, what is allowed and the near miss.

@@ -141,7 +141,8 @@ class FeatureBlocks:
 
     def _check(self) -> tuple[int, Tensor, Tensor]:
         """Rows, and (D) lowest and highest value of each column."""
-        rows, width = 0, None
+        rows = 0
+        width = None
         lowest = highest = torch.zeros(0)
         for block in map(self._on_device, self._raw()):
             if width not in (None, block.shape[1]):
@@ -152,7 +153,8 @@ class FeatureBlocks:
             width = block.shape[1]
             if not len(block):
                 continue
-            low, high = block.amin(dim=0), block.amax(dim=0)
+            low = block.amin(dim=0)
+            high = block.amax(dim=0)
             if not bool(torch.isfinite(low + high).all()):
                 _say_not_finite(block, rows)
             lowest = torch.minimum(lowest, low) if rows else low

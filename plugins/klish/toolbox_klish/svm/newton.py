@@ -156,9 +156,10 @@ class Newton:
         """Gradient (D + 1) and Hessian (D + 1, D + 1) of J by [w b], of each class, summed over ranks.
 
         Only rows inside the margin count. Where they are the majority, the Hessian is that of all rows less
-        the others': each rank may choose for itself, since only the sums are exchanged.
+        the others': each rank may choose for itself, since only the sums are shared.
         """
-        signs, scores = self.signs[todo], self.scores[todo]
+        signs = self.signs[todo]
+        scores = self.scores[todo]
         errors = torch.where(signs * scores < 1, scores - signs, 0.0)  # (k, N of this rank)
         most = (2 * (errors != 0).sum(dim=1) > errors.shape[1]).tolist()
         gradients, hessians = _sums(self.blocks, errors, most)
@@ -167,7 +168,9 @@ class Newton:
                 hessian += self.blocks.moments()
         found = []
         for i, gradient, hessian in zip(todo, gradients, hessians, strict=True):
-            both = self.factor * self.blocks.sum(torch.cat([gradient[None], hessian]))  # one exchange
+            both = self.factor * self.blocks.sum(
+                torch.cat([gradient[None], hessian])
+            )  # over ranks, both at once
             both[0, :-1] += self.points[i, :-1]  # of 1/2 |w|^2
             both[1:].diagonal()[:-1] += 1.0  # likewise; b is not regularised
             found.append((both[0], both[1:]))

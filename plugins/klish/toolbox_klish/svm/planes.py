@@ -50,7 +50,8 @@ class LinearClassifier:
     """K classes by the highest of K linear scores: what a cut through a hierarchy of clusters gives.
 
     Args:
-        weight: (K, D). bias: (K,).
+        weight: (K, D).
+        bias: (K,).
         labels: (N,) classes of the rows it was fitted on, or None where they are not known (after
             ``load_state``).
     """
@@ -61,7 +62,8 @@ class LinearClassifier:
         bias: NDArray[np.floating],
         labels: NDArray[np.integer] | None = None,
     ) -> None:
-        self.weight_, self.bias_ = np.asarray(weight), np.asarray(bias)
+        self.weight_ = np.asarray(weight)
+        self.bias_ = np.asarray(bias)
         self._labels = labels
 
     @property

@@ -66,7 +66,9 @@ def read_data(path: str | Path) -> Data:
                 f"{path} has no {missing[0]!r}: it must hold fit (N, D), test (I, ..., D) and truth "
                 f"(I, ...); it holds {', '.join(file) or 'nothing'}"
             )
-        fit, test, truth = file["fit"], file["test"], file["truth"]
+        fit = file["fit"]
+        test = file["test"]
+        truth = file["truth"]
     if test.shape[:-1] != truth.shape or fit.ndim != 2 or fit.shape[1] != test.shape[-1]:
         raise ValueError(
             f"{path}: fit {fit.shape}, test {test.shape} and truth {truth.shape} do not fit together: "

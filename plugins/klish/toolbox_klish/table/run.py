@@ -19,7 +19,8 @@ from toolbox_klish.segment import segment
 from toolbox_klish.table.published import GENERATORS
 from toolbox_klish.table.table import Results, Table, no_results, scores
 
-IMAGES, SEED = 200, 2022  # the paper: 10,000 new images; the seed is the authors'
+IMAGES = 200  # the paper: 10,000 new images
+SEED = 2022  # of these images: the authors'
 
 
 @dataclass
