@@ -39,10 +39,8 @@ def test_setting_a_name_takes_its_clusters_from_others() -> None:
     names = Names.template(4).named("hair", [0, 3]).named("skin", [3])
     assert dict(names.groups) == {"cluster 1": [1], "cluster 2": [2], "hair": [0], "skin": [3]}
     assert dict(names.named("hair", []).groups) == {"cluster 1": [1], "cluster 2": [2], "skin": [3]}
-    assert parse_setting("long hair = 0, 3") == ("long hair", [0, 3]) and parse_setting("hair=") == (
-        "hair",
-        [],
-    )
+    assert parse_setting("long hair = 0, 3") == ("long hair", [0, 3])
+    assert parse_setting("hair=") == ("hair", [])
 
 
 @pytest.mark.parametrize(
