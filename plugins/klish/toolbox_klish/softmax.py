@@ -20,7 +20,8 @@ def train_softmax(
         features: (N, D).
         labels: (N,) from 0, every class with a row.
         biased: whether planes have a bias.
-        steps: at most so many. learning_rate: of Adam.
+        steps: at most so many.
+        learning_rate: of Adam.
     """
     features = features.float()
     weight, bias = mean_planes(features, labels)

@@ -83,9 +83,11 @@ def filtered(
     """K-means again from the centres of the separable clusters (sec. 3.2, "Filter initial clusters").
 
     Args:
-        labels: clusters by size. centres: (K, D) of those clusters, in the same order.
-        solver: trains their support vector machines. sigma: see :func:`separable`. metric: of the second
-            k-means.
+        labels: clusters by size.
+        centres: (K, D) of those clusters, in the same order.
+        solver: trains their support vector machines.
+        sigma: see :func:`separable`.
+        metric: of the second k-means.
 
     Returns:
         dict(iou, kept: masks over the clusters given; centres: those of the second k-means; labels: nearest

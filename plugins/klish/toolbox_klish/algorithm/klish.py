@@ -16,9 +16,10 @@ from toolbox.interfaces import Clusterer, Features
 from toolbox.ranks import from_main, world
 from toolbox_klish.algorithm.checkpoints import Checkpoint, FitState
 from toolbox_klish.algorithm.initial import by_size, filtered, given_labels
+from toolbox_klish.algorithm.joint import JointSolver
 from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
 from toolbox_klish.algorithm.merge import MergeLoop, MergeTree, Stop, union_places
-from toolbox_klish.algorithm.solvers import JointSolver, NewtonSolver, Solver
+from toolbox_klish.algorithm.solvers import NewtonSolver, Solver
 from toolbox_klish.checks import check_choice, check_whole, usable_device
 from toolbox_klish.svm.blocks import DTYPES, FeatureBlocks
 from toolbox_klish.svm.planes import LinearClassifier, Planes, join
@@ -67,13 +68,15 @@ class KLiSH(Clusterer):
         seed: of k-means.
 
     Attributes:
-        merges_: (steps, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted
+        merges_: (merges, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted
             by size at the start, largest first; places after the removed one move up.
-        iou_: (steps, K0) IoU of each class, NaN beyond K. ecos_: likewise, of the removed class with each; 0
-            with itself.
-        sizes_: (steps, K0) rows of each class, 0 beyond K. nodes_: (merges, 3) kept, removed and new node of
-            the tree.
-        labels_: (N,). clusters_: K0 after the filter. passes_: evaluations of all rows.
+        iou_: (steps, K0) IoU of each class, NaN beyond K.
+        ecos_: (merges, K0) of the removed class with each, 0 with itself, NaN beyond K.
+        sizes_: (steps, K0) rows of each class, 0 beyond K.
+        nodes_: (merges, 3) kept, removed and new node of the tree.
+        labels_: (N,).
+        clusters_: K0 after the filter.
+        passes_: evaluations of all rows.
         filter_: dict(iou, kept) of the clusters before the filter, where there is one.
         seconds_: (steps,) when each step was recorded, since the first training began.
 

@@ -27,11 +27,13 @@ def kmeans(
 
     Args:
         blocks: features of this rank. The result does not depend on how rows are spread over ranks.
-        clusters: K. seed: of the sample and of the seeding.
+        clusters: K.
+        seed: of the sample and of the seeding.
         metric: 'euclidean', or 'arccos': the angle between features scaled to unit length.
         steps, tolerance: Lloyd's steps end after ``steps``, or when no coordinate moves by more than
             ``tolerance``.
-        restarts: seedings to try. sample: rows that centres are seeded from.
+        restarts: seedings to try.
+        sample: rows that centres are seeded from.
 
     Raises:
         ValueError: for fewer rows than clusters.

@@ -33,7 +33,9 @@ class FeatureBlocks:
             what is free.
 
     Attributes:
-        rows: N on this rank. total: N over all ranks. first: number of this rank's first row among all.
+        rows: N on this rank.
+        total: N over all ranks.
+        first: number of this rank's first row among all.
         width: D.
         fingerprint: of this rank's rows: their number, the first block, the range of each column.
         same: whether all ranks hold the very same rows, which then count once (always so in a single

@@ -257,7 +257,8 @@ def _sums(blocks: Rows, errors: Tensor, most: list[bool]) -> tuple[Tensor, Tenso
     without.
 
     Args:
-        errors: (k, N of this rank) e. most: of each class, whether more than half of the rows have one.
+        errors: (k, N of this rank) e.
+        most: of each class, whether more than half of the rows have one.
     """
     gradients = torch.zeros(len(errors), blocks.width + 1, dtype=torch.float64, device=blocks.device)
     hessians = gradients.new_zeros(len(errors), blocks.width + 1, blocks.width + 1)

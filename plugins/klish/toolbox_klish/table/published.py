@@ -46,7 +46,9 @@ def published(generator: str, clusters: int | str, metric: str) -> dict[str, flo
     """{algorithm: percent} of a row of Table IV; empty where the paper has none.
 
     Args:
-        generator: one of GENERATORS. clusters: K, or 'final'. metric: 'AMI', 'ARI' or 'MIoU'.
+        generator: one of GENERATORS.
+        clusters: K, or 'final'.
+        metric: 'AMI', 'ARI' or 'MIoU'.
     """
     row = _ROWS.get((generator, str(clusters), metric))
     return {} if row is None else dict(zip(ALGORITHMS, row, strict=True))
