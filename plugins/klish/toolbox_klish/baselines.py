@@ -290,12 +290,8 @@ class AHC(LinearClusterer):
         """(rows - 1, 2) the two nodes that each merge joins."""
         from sklearn.cluster import AgglomerativeClustering
 
-        if self.linkage == "ward":
-            model = AgglomerativeClustering(n_clusters=1, compute_full_tree=True, linkage="ward")
-        else:
-            model = AgglomerativeClustering(
-                n_clusters=1, compute_full_tree=True, linkage="average", metric="cosine"
-            )
+        ways = dict(linkage="ward") if self.linkage == "ward" else dict(linkage="average", metric="cosine")
+        model = AgglomerativeClustering(n_clusters=1, compute_full_tree=True, **ways)
         return np.asarray(model.fit(sample).children_, dtype=np.int64)
 
     def cut(self, k: int) -> LinearClassifier:

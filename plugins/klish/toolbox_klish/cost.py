@@ -130,11 +130,10 @@ def _reading(rows: int, width: int, machine: Machine, bytes_each: int, effort: E
 def _computing(rows: int, width: int, machine: Machine, effort: Effort) -> float:
     """Seconds of what one class takes beside the passes: gathered rows, Hessians, their factors."""
     near = effort.near * rows * width * 4 / machine.bandwidth
-    row = (
-        12 * width / machine.bandwidth + 2 * width**2 / machine.hessian_flops
-    )  # rows are copied for Hessians
+    # rows are copied for a Hessian: read, written and read again; its factor is Cholesky's, in float64
+    row = 12 * width / machine.bandwidth + 2 * width**2 / machine.hessian_flops
     hessians = effort.hessian * rows * row
-    factor = (width + 1) ** 3 / 3 / (machine.flops / 4) + 500 * machine.launch  # Cholesky, in float64
+    factor = (width + 1) ** 3 / 3 / (machine.flops / 4) + 500 * machine.launch
     return near + hessians + effort.steps * factor
 
 

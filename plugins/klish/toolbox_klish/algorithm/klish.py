@@ -136,9 +136,7 @@ class KLiSH(Clusterer):
         self.max_passes = max_passes
         self.joint_calls = joint_calls
         self.seed = seed
-        self._first: NDArray[np.integer] | None = (
-            None  # (N,) first clusters of the rows; None after load_state
-        )
+        self._first: NDArray[np.integer] | None = None  # (N,) first cluster of each fitted row
 
     @property
     def n_clusters(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,23 +31,15 @@ def draw_bars(
     figure, axes = new_figure(7.5, 1.3 + 0.24 * len(values), title)
     places = np.arange(len(values))
     axes.barh(places, values, height=0.68, color=np.where(values < low, LOW, BAR))
+    style: dict[str, Any] = dict(textcoords="offset points", va="center", fontsize=8, color=INK)
     for place, value in enumerate(values):
-        axes.annotate(
-            f"{value:.2f}",
-            (value, place),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-            color=INK,
-        )
+        axes.annotate(f"{value:.2f}", (value, place), (4, 0), **style)
     axes.axvline(low, color=LOW, linewidth=0.9, linestyle=(0, (4, 3)))
     axes.set_yticks(places, texts, parse_math=False)
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xlim(0, 1.06)
-    axes.set_xlabel(
-        f"IoU with its own rows (eq. 4); below {low:g}: badly separable", fontsize=8.5, color=FAINT
-    )
+    label = f"IoU with its own rows (eq. 4); below {low:g}: badly separable"
+    axes.set_xlabel(label, fontsize=8.5, color=FAINT)
     return save_figure(figure, path)
 
 

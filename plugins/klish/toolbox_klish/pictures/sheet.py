@@ -91,9 +91,11 @@ class Sheet:
         names = [name] if isinstance(name, str) else list(name)
         for known, one in zip(self._names, names, strict=False):
             known.append(one)
-        self._bands.append(
-            (self.tile + _GAP, lambda sheet, pen, y: self._write_row(sheet, pen, y, names, pixels))
-        )
+
+        def write(sheet: Any, pen: Any, y: int) -> None:
+            self._write_row(sheet, pen, y, names, pixels)
+
+        self._bands.append((self.tile + _GAP, write))
 
     def scale(self, colours: Colours, low: str, high: str) -> None:
         """A bar of colours (n, 3) between two texts."""

@@ -168,9 +168,8 @@ class Newton:
                 hessian += self.blocks.moments()
         found = []
         for i, gradient, hessian in zip(todo, gradients, hessians, strict=True):
-            both = self.factor * self.blocks.sum(
-                torch.cat([gradient[None], hessian])
-            )  # over ranks, both at once
+            own = torch.cat([gradient[None], hessian])  # summed over ranks at once
+            both = self.factor * self.blocks.sum(own)
             both[0, :-1] += self.points[i, :-1]  # of 1/2 |w|^2
             both[1:].diagonal()[:-1] += 1.0  # likewise; b is not regularised
             found.append((both[0], both[1:]))

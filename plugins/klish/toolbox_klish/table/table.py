@@ -126,13 +126,13 @@ def scores(tables: NDArray[np.integer]) -> dict[str, float]:
         tables: (I, R, K) pixels of each truth class and cluster in each image.
     """
     pooled = tables.sum(axis=0, dtype=np.int64)
-    found = (
-        adjusted_mutual_information(pooled),
-        adjusted_rand_index(pooled),
-        matched_iou_per_image(tables).miou,
-        matched_iou(pooled).miou,
-    )
-    return {name: 100 * value for name, value in zip(METRICS, found, strict=True)}
+    found = {
+        "AMI": adjusted_mutual_information(pooled),
+        "ARI": adjusted_rand_index(pooled),
+        "MIoU (official)": matched_iou_per_image(tables).miou,
+        "MIoU (pooled)": matched_iou(pooled).miou,
+    }
+    return {name: 100 * found[name] for name in METRICS}
 
 
 def _summaries(found: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, Any]]:
