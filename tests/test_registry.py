@@ -93,7 +93,7 @@ def test_registries_by_interface() -> None:
 
 def test_every_type_that_our_configs_name_exists() -> None:
     from toolbox.config import load_config
-    from toolbox_klish.settings import read_config
+    from toolbox_klish.runs.settings import read_config
 
     def types(value: object) -> set[str]:
         if isinstance(value, dict):

@@ -9,7 +9,7 @@ from typing import Any
 from toolbox import hookimpl
 
 _COMPONENTS = {
-    "KLiSH": ("clusterer", "klish:KLiSH"),
+    "KLiSH": ("clusterer", "algorithm.klish:KLiSH"),
     "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
     "KASP": ("clusterer", "baselines:KASP"),
     "AHC": ("clusterer", "baselines:AHC"),
@@ -39,7 +39,7 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 
 @hookimpl
 def configs() -> dict[str, Path]:
-    """The ready-made configs: those of the source checkout, or those packed beside this file."""
+    """The ready-made configs: those of the source tree, or those packed beside this file."""
     folder = Path(__file__).parent / "configs"
     return {file.stem: file for file in sorted(folder.glob("klish_*.py"))}
 

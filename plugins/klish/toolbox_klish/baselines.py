@@ -1,6 +1,4 @@
-"""The clusterers that KLiSH is compared with (sec. 4.1): k-means, KASP, and agglomerative clustering with a
-linear classifier.
-"""
+"""The clusterers that KLiSH is compared with (sec. 4.1): k-means, KASP and agglomerative clustering."""
 
 from __future__ import annotations
 
@@ -14,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from toolbox.interfaces import Clusterer, Features
 from toolbox.ranks import on_main
+from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, kmeans, nearest
 from toolbox_klish.checks import check_choice, check_whole
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.kmeans import METRICS, centre_planes, kmeans, nearest
-from toolbox_klish.planes import LinearClassifier, Planes
 from toolbox_klish.softmax import train_softmax
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import LinearClassifier, Planes
 
 LINKAGES = ("ward", "arccos")
 
@@ -63,19 +61,19 @@ class LinearClusterer(Clusterer):
     def _fitted(self, attribute: str) -> Any:
         if not hasattr(self, attribute):
             raise ValueError(
-                f"{type(self).__name__} has found no clusters yet: call fit(features) or load_state(state) "
-                "first"
+                f"{type(self).__name__} has found no clusters yet: "
+                "call fit(features) or load_state(state) first"
             )
         return getattr(self, attribute)
 
 
 class LloydKMeans(LinearClusterer):
-    """k-means as KLiSH starts from it: greedy k-means++ and Lloyd's steps, over features that need not fit in
-    memory.
+    """k-means as KLiSH starts from it: greedy k-means++ and Lloyd's steps; features need not fit in memory.
 
     Args:
-        clusters: K. metric: 'euclidean', or 'arccos': the angle between features.
-        steps, tolerance, restarts, sample, seed: see :func:`toolbox_klish.kmeans.kmeans`.
+        clusters: K.
+        metric: 'euclidean', or 'arccos': the angle between features.
+        steps, tolerance, restarts, sample, seed: see :func:`toolbox_klish.algorithm.kmeans.kmeans`.
     """
 
     def __init__(
@@ -90,8 +88,12 @@ class LloydKMeans(LinearClusterer):
     ) -> None:
         super().__init__(clusters)
         check_choice("metric", metric, METRICS)
-        self.metric, self.steps, self.tolerance, self.restarts = metric, steps, tolerance, restarts
-        self.sample, self.seed = sample, seed
+        self.metric = metric
+        self.steps = steps
+        self.tolerance = tolerance
+        self.restarts = restarts
+        self.sample = sample
+        self.seed = seed
 
     def _fit(self, blocks: FeatureBlocks) -> None:
         centres = kmeans(
@@ -108,9 +110,7 @@ class LloydKMeans(LinearClusterer):
         self.centres_ = centres.cpu().numpy()
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of the nearest centre; ``k`` can only be ``clusters``, as k-means has no
-        hierarchy.
-        """
+        """The classifier of the nearest centre; ``k`` can only be ``clusters``: there is no hierarchy."""
         planes = centre_planes(torch.from_numpy(self._fitted("centres_")), self.metric)
         if k != self.clusters:
             raise ValueError(
@@ -145,9 +145,8 @@ class GroupedClassifier(LinearClassifier):
     def scores(self, features: ArrayLike) -> NDArray[np.floating]:
         """(N, K) best score of each group."""
         each = super().scores(features)
-        return np.stack(
-            [each[:, self.groups == group].max(axis=1) for group in range(self.n_clusters)], axis=1
-        )
+        best = [each[:, self.groups == group].max(axis=1) for group in range(self.n_clusters)]
+        return np.stack(best, axis=1)
 
 
 class KASP(LinearClusterer):
@@ -181,32 +180,32 @@ class KASP(LinearClusterer):
             raise ValueError(
                 f"neighbours={neighbours!r} must lie in 1..{centres - 1}, one below centres={centres}"
             )
-        self.centres, self.neighbours, self.seed, self.steps, self.sample = (
-            centres,
-            neighbours,
-            seed,
-            steps,
-            sample,
-        )
+        self.centres = centres
+        self.neighbours = neighbours
+        self.seed = seed
+        self.steps = steps
+        self.sample = sample
         self._groups: dict[int, NDArray[np.int64]] = {}
 
     def _fit(self, blocks: FeatureBlocks) -> None:
         blocks.need(self.centres, "centres")
         centres = kmeans(blocks, self.centres, self.seed, steps=self.steps, sample=self.sample)
         self._nearest = nearest(blocks, centres).cpu().numpy()
-        self.centres_, self._groups = centres.cpu().numpy(), {}
+        self.centres_ = centres.cpu().numpy()
+        self._groups = {}
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of ``k`` groups, from a spectral clustering of its own: groups of different ``k``
-        need not be nested.
+        """The classifier of ``k`` groups, from a spectral clustering of its own.
+
+        Groups of different ``k`` need not be nested.
         """
         centres = self._fitted("centres_")
         if k not in self._groups:
             self._groups[k] = on_main(lambda: self._spectral(centres, k))
-        groups, first = self._groups[k], getattr(self, "_nearest", None)
-        return GroupedClassifier(
-            centre_planes(torch.from_numpy(centres)), groups, None if first is None else groups[first]
-        )
+        groups = self._groups[k]
+        first = getattr(self, "_nearest", None)  # (N) centre of each fitted row; none after load_state
+        labels = None if first is None else groups[first]
+        return GroupedClassifier(centre_planes(torch.from_numpy(centres)), groups, labels)
 
     def _spectral(self, centres: NDArray[np.float64], k: int) -> NDArray[np.int64]:
         """(centres) group of each, numbered without gaps: the discretisation may leave one empty."""
@@ -217,12 +216,9 @@ class KASP(LinearClusterer):
         if not 1 <= k < len(centres):
             raise ValueError(f"cut(k={k!r}): {len(centres)} centres make 1 to {len(centres) - 1} groups")
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="Graph is not fully connected"
-            )  # three neighbours seldom connect it
-            warnings.filterwarnings(
-                "ignore", message="The spectral clustering API has changed"
-            )  # said of square inputs
+            # three neighbours seldom connect it; the other is said of any square input
+            warnings.filterwarnings("ignore", message="Graph is not fully connected")
+            warnings.filterwarnings("ignore", message="The spectral clustering API has changed")
             model = SpectralClustering(
                 k,
                 affinity="nearest_neighbors",
@@ -236,15 +232,16 @@ class KASP(LinearClusterer):
         return {"centres": self._fitted("centres_"), "groups": self._groups[self.clusters]}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> KASP:
-        self.centres_, groups = np.asarray(state["centres"]), np.asarray(state["groups"])
-        self.centres, self.clusters = len(self.centres_), int(groups.max()) + 1
+        self.centres_ = np.asarray(state["centres"])
+        groups = np.asarray(state["groups"])
+        self.centres = len(self.centres_)
+        self.clusters = int(groups.max()) + 1
         self._groups = {self.clusters: groups}
         return self
 
 
 class AHC(LinearClusterer):
-    """Agglomerative clustering of a sample, and a linear classifier trained on its clusters for all other
-    rows.
+    """Agglomerative clustering of a sample, and a linear classifier of its clusters for all other rows.
 
     Memory grows with the square of ``rows``: half of their distances are held at 8 bytes each.
 
@@ -254,7 +251,7 @@ class AHC(LinearClusterer):
         rows: at most so many random rows are clustered. The paper has 16 images, the authors' code 32 of 64 x
             64.
         classifier_steps: at most so many full steps of the classifier (1000 in the authors' code).
-            learning_rate: of its Adam.
+        learning_rate: of its Adam.
         seed: of the sample.
     """
 
@@ -273,35 +270,32 @@ class AHC(LinearClusterer):
         check_choice("linkage", linkage, LINKAGES)
         if rows < clusters:
             raise ValueError(f"rows={rows!r} cannot make clusters={clusters}: raise rows")
-        self.linkage, self.rows, self.seed = linkage, rows, seed
-        self.classifier_steps, self.learning_rate = classifier_steps, learning_rate
+        self.linkage = linkage
+        self.rows = rows
+        self.seed = seed
+        self.classifier_steps = classifier_steps
+        self.learning_rate = learning_rate
         self._cuts: dict[int, LinearClassifier] = {}
 
     def _fit(self, blocks: FeatureBlocks) -> None:
-        chosen = np.random.default_rng(self.seed).choice(
-            blocks.total, size=min(self.rows, blocks.total), replace=False
-        )
+        rng = np.random.default_rng(self.seed)
+        chosen = rng.choice(blocks.total, size=min(self.rows, blocks.total), replace=False)
         check_memory(len(chosen))
         self._sample = blocks.take(np.sort(chosen))
         self.children_ = on_main(lambda: self._tree(self._sample))
-        self._blocks, self._cuts = blocks, {}
+        self._blocks = blocks
+        self._cuts = {}
 
     def _tree(self, sample: NDArray[np.floating]) -> NDArray[np.int64]:
         """(rows - 1, 2) the two nodes that each merge joins."""
         from sklearn.cluster import AgglomerativeClustering
 
-        if self.linkage == "ward":
-            model = AgglomerativeClustering(n_clusters=1, compute_full_tree=True, linkage="ward")
-        else:
-            model = AgglomerativeClustering(
-                n_clusters=1, compute_full_tree=True, linkage="average", metric="cosine"
-            )
+        ways = dict(linkage="ward") if self.linkage == "ward" else dict(linkage="average", metric="cosine")
+        model = AgglomerativeClustering(n_clusters=1, compute_full_tree=True, **ways)
         return np.asarray(model.fit(sample).children_, dtype=np.int64)
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of the ``k`` clusters that the tree has before its last k - 1 merges; ``labels_``
-        are what it predicts.
-        """
+        """The classifier of the ``k`` clusters before the last k - 1 merges; ``labels_``: its predictions."""
         children = self._fitted("children_")
         if not 1 <= k <= len(children) + 1:
             raise ValueError(
@@ -310,8 +304,8 @@ class AHC(LinearClusterer):
         if k not in self._cuts:
             if not hasattr(self, "_sample"):
                 raise ValueError(
-                    f"cut(k={k!r}): after load_state only k={sorted(self._cuts)} is known; fit again for "
-                    "others"
+                    f"cut(k={k!r}): after load_state only k={sorted(self._cuts)} is known; "
+                    "fit again for others"
                 )
             self._cuts[k] = self._classifier(cut_tree(children, k))
         return self._cuts[k]
@@ -332,7 +326,8 @@ class AHC(LinearClusterer):
         return {"weight": at.weight_, "bias": at.bias_, "tree": self.children_}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> AHC:
-        self.children_, self.clusters = np.asarray(state["tree"]), len(state["bias"])
+        self.children_ = np.asarray(state["tree"])
+        self.clusters = len(state["bias"])
         self._cuts = {self.clusters: LinearClassifier(state["weight"], state["bias"])}
         return self
 
@@ -347,6 +342,7 @@ def cut_tree(children: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     parent = np.arange(2 * rows - 1)
     for merge, (one, other) in enumerate(children[: rows - k]):
         parent[one] = parent[other] = rows + merge
+    # from the last node made downwards: what a parent points to is its root by then
     for node in range(rows + (rows - k) - 1, -1, -1):
         parent[node] = parent[parent[node]]
     _, first, labels = np.unique(parent[:rows], return_index=True, return_inverse=True)
@@ -354,8 +350,9 @@ def cut_tree(children: NDArray[np.int64], k: int) -> NDArray[np.int64]:
 
 
 def _without_empty(groups: NDArray[np.int64], centres: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Groups 0..k-1, each with a centre: an empty one takes the centre furthest from the mean of the largest
-    group.
+    """(centres) groups 0..k-1, each with a centre.
+
+    An empty one takes the centre furthest from the mean of the largest group.
     """
     groups = groups.copy()
     for group in range(k):
@@ -368,11 +365,10 @@ def _without_empty(groups: NDArray[np.int64], centres: NDArray[np.float64], k: i
 
 def check_memory(rows: int) -> None:
     """Raise a ValueError if the distances between so many rows do not fit into this machine's memory."""
-    needed = 4 * rows * rows
+    needed = 4 * rows * rows  # half of all pairs, 8 bytes each
     has = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else needed
     if needed > has:
         raise ValueError(
             f"rows={rows} need {needed / 2**30:.0f} GiB for their distances, this machine has "
-            f"{has / 2**30:.0f}: "
-            f"set rows to {int((has / 8) ** 0.5)} or fewer"
+            f"{has / 2**30:.0f}: set rows to {int((has / 8) ** 0.5)} or fewer"
         )

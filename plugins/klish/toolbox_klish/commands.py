@@ -1,15 +1,20 @@
-"""``toolbox klish``: what the plugin adds to the command line. Heavy modules are imported when a command is
-called.
+"""``toolbox klish``: what the plugin adds to the command line.
+
+Heavy modules are imported when a command is called.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from toolbox_klish.cost import MACHINES
-from toolbox_klish.look_commands import add_look_commands
-from toolbox_klish.table_command import add_arguments
+from toolbox_klish import cost
+from toolbox_klish.table import command as table_command
+
+# what --help says of a command, what adds its options, what is called with them
+Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 
 
 def add_commands(subparsers: Any) -> None:
@@ -20,21 +25,13 @@ def add_commands(subparsers: Any) -> None:
         description="Clusters of generator features (KLiSH).",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    _add_fit(
-        commands.add_parser(
-            "fit", help="cluster the features of a generator as a config says, and draw the clusters"
-        )
-    )
-    table = commands.add_parser(
-        "table", help="Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters"
-    )
-    add_arguments(table)
-    table.set_defaults(execute=_table)
-    add_look_commands(commands)
-    _add_cost(commands.add_parser("cost", help="memory and time that a fit would take, by a model"))
+    for name, (summary, add_arguments, execute) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary)
+        add_arguments(command)
+        command.set_defaults(execute=execute)
 
 
-def _add_fit(parser: argparse.ArgumentParser) -> None:
+def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     from toolbox.cli.common import add_config_arguments
 
     add_config_arguments(parser)
@@ -46,10 +43,9 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, what it takes, and stop"
     )
-    parser.set_defaults(execute=_fit)
 
 
-def _add_cost(parser: argparse.ArgumentParser) -> None:
+def _cost_arguments(parser: argparse.ArgumentParser) -> None:
     """The defaults are the paper's size."""
     parser.add_argument(
         "--rows", type=int, default=256 * 256 * 256, help="pixels (paper: 256 images of 256 x 256)"
@@ -57,24 +53,54 @@ def _add_cost(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--width", type=int, default=992, help="channels (paper: 496 to 992)")
     parser.add_argument("--first", type=int, default=100, help="first clusters (paper: 100)")
     parser.add_argument("--bytes-each", type=int, choices=(2, 4), default=2, help="of a stored feature")
-    parser.add_argument("--gpu", choices=tuple(MACHINES), default="h100", help="what it would run on")
-    parser.set_defaults(execute=_cost)
+    parser.add_argument("--gpu", choices=tuple(cost.MACHINES), default="h100", help="what it would run on")
+
+
+def _draw_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="+", help="folders of `toolbox klish fit`; several: a generator each"
+    )
+    parser.add_argument("--k", type=int, nargs="+", help="numbers of clusters (default: those of the config)")
+    parser.add_argument("--samples", type=int, help="images a picture (default: as the config says)")
+    parser.add_argument("--seed", type=int, help="which fit is shown (default: the run's first)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="another folder for pictures and report (default: the run's; for several runs "
+        "runs/klish_generators)",
+    )
+    parser.add_argument("--device", help="where the generator runs (default: as the config says)")
+
+
+def _name_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="folder of `toolbox klish fit`")
+    parser.add_argument(
+        "--set",
+        metavar="NAME=NUMBERS",
+        nargs="+",
+        default=[],
+        help="clusters that have a name: hair=0,3 skin=1; several are merged; 'hair=' drops a name",
+    )
+    parser.add_argument("--device", help="where the generator runs (default: as the config says)")
+
+
+def _toy_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("runs/klish_toy.png"), help="PNG to write")
+    parser.add_argument("--seed", type=int, default=0, help="of the points and of k-means")
+    parser.add_argument("--first", type=int, default=8, help="clusters that KLiSH and KASP start from")
 
 
 def _fit(arguments: argparse.Namespace) -> int:
     """The folder, or its report, is the last line."""
     from toolbox.cli.common import read_options
-    from toolbox_klish.fitting import fit, planned
+    from toolbox_klish.runs.fitting import fit, planned
 
     options = read_options(arguments.cfg_options)
     if arguments.dry_run:
-        from toolbox_klish.plan import describe
+        from toolbox_klish.runs.plan import describe
 
-        print(
-            describe(
-                planned(arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)
-            )
-        )
+        run = planned(arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)
+        print(describe(run))
         return 0
     folder = fit(
         arguments.config,
@@ -85,17 +111,63 @@ def _fit(arguments: argparse.Namespace) -> int:
         arguments.plugin,
         pictures=not arguments.no_pictures,
     )
-    print(folder / "report.html" if (folder / "report.html").is_file() else folder)
+    report = folder / "report.html"
+    print(report if report.is_file() else folder)
     return 0
 
 
-def _table(arguments: argparse.Namespace) -> int:
-    from toolbox_klish.table_command import execute
+def _draw(arguments: argparse.Namespace) -> int:
+    """The path of the report is the last line."""
+    from toolbox_klish.runs.report import draw_run, draw_runs
+    from toolbox_klish.runs.run import ClusterRun
 
-    return execute(arguments)
+    runs = [ClusterRun.open(folder, arguments.device) for folder in arguments.runs]
+    chosen = dict(numbers=arguments.k, samples=arguments.samples, seed=arguments.seed)
+    if len(runs) == 1:
+        print(draw_run(runs[0], out=arguments.out, **chosen))
+    else:
+        print(draw_runs(runs, arguments.out or Path("runs/klish_generators"), **chosen))
+    return 0
 
 
-def _cost(arguments: argparse.Namespace) -> int:
-    from toolbox_klish.cost import execute
+def _name(arguments: argparse.Namespace) -> int:
+    from toolbox_klish.runs.naming import parse_setting
+    from toolbox_klish.runs.report import show_clusters
+    from toolbox_klish.runs.run import ClusterRun
 
-    return execute(arguments)
+    settings = [parse_setting(text) for text in arguments.set]
+    print("\n".join(show_clusters(ClusterRun.open(arguments.run, arguments.device), settings)))
+    return 0
+
+
+def _toy(arguments: argparse.Namespace) -> int:
+    from toolbox_klish.pictures import draw_toy
+    from toolbox_klish.runs.settings import check_seed
+
+    check_seed(arguments.seed, "--seed")
+    path, scores = draw_toy(arguments.out, arguments.seed, arguments.first)
+    print("adjusted Rand index: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
+    print(path)
+    return 0
+
+
+_COMMANDS: dict[str, Command] = {
+    "fit": (
+        "cluster the features of a generator as a config says, and draw the clusters",
+        _fit_arguments,
+        _fit,
+    ),
+    "table": (
+        "Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters",
+        table_command.add_arguments,
+        table_command.execute,
+    ),
+    "draw": (
+        "every picture of a clustering run, and its report; several runs: side by side",
+        _draw_arguments,
+        _draw,
+    ),
+    "name": ("show the clusters of a run, give them names and merge them", _name_arguments, _name),
+    "toy": ("three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy),
+    "cost": ("memory and time that a fit would take, by a model", _cost_arguments, cost.execute),
+}

@@ -17,8 +17,8 @@ class Machine:
 
     Attributes:
         bandwidth: bytes to and from its memory.
-        flops: floating-point operations of products of float32. hessian_flops: of Hessians: TF32 where there
-            are tensor cores.
+        flops: floating-point operations of products of float32.
+        hessian_flops: of Hessians: TF32 where there are tensor cores.
         memory: bytes.
         launch: seconds that a call of a kernel takes beside its work; 0 for a CPU.
     """
@@ -30,8 +30,7 @@ class Machine:
     launch: float = 0.0
 
 
-#: Data sheets, times the share that large products usually reach (bandwidth 0.7, products 0.6). Not measured
-#: here.
+#: Data sheets, times the share that large products usually reach (bandwidth 0.7, products 0.6); not measured.
 MACHINES = {
     "h100": Machine(0.7 * 3.35e12, 0.6 * 67e12, 0.6 * 495e12, 80e9, 1e-5),
     "a100-80": Machine(0.7 * 2.04e12, 0.6 * 19.5e12, 0.6 * 156e12, 80e9, 1e-5),
@@ -41,12 +40,15 @@ MACHINES = {
 
 @dataclass(frozen=True)
 class Effort:
-    """What training one class takes, in units of N rows. The numbers were counted on made data (100,000 x 64,
-    20 clusters).
+    """What training one class takes, in units of N rows.
+
+    The numbers below were counted on made data (100,000 x 64, 20 clusters).
 
     Attributes:
-        passes: over all rows. near: readings of gathered rows, as float32.
-        hessian: rows that enter Hessians. steps: of Newton's method.
+        passes: over all rows.
+        near: readings of gathered rows, as float32.
+        hessian: rows that enter Hessians.
+        steps: of Newton's method.
     """
 
     passes: float
@@ -65,8 +67,7 @@ class Cost:
 
     Attributes:
         features, confidences, scratch: bytes.
-        first, merges: seconds of the initial training and of all merges; k-means and the filter are not in
-            it.
+        first, merges: seconds of the initial training and of all merges; without k-means and the filter.
     """
 
     features: float
@@ -88,23 +89,24 @@ def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each:
     the sets of many classes do not fit together.
 
     Args:
-        rows: N. width: D. clusters: K0.
+        rows: N.
+        width: D.
+        clusters: K0.
         machine: what it runs on.
         bytes_each: of a stored feature: 2 or 4.
     """
-    from toolbox_klish.svm import TOGETHER
-    from toolbox_klish.working_set import LEAST, ROOM
+    from toolbox_klish.svm.newton import TOGETHER
+    from toolbox_klish.svm.working_set import LEAST, ROOM
 
     enough = rows >= LEAST * width
     room = ROOM["cuda" if machine.launch else "cpu"]
-    large = 4 * clusters * rows > 4 * GIB
+    large = 4 * clusters * rows > 4 * GIB  # then confidences are kept in half precision
     scores = 8 * TOGETHER * rows * 4  # signs, scores, and temporaries of their size
     matrices = 2 * TOGETHER * (width + 1) ** 2 * 8
     gathered = min(room, 2 * rows * width) if enough else 0  # at most half of the rows
     rounds = -(-clusters // TOGETHER)
-    first = rounds * _reading(rows, width, machine, bytes_each, ON_ALL) + clusters * _computing(
-        rows, width, machine, ON_ALL
-    )
+    reading = rounds * _reading(rows, width, machine, bytes_each, ON_ALL)
+    first = reading + clusters * _computing(rows, width, machine, ON_ALL)
     one = ON_SETS if enough else ON_ALL
     merge = _reading(rows, width, machine, bytes_each, one) + _computing(rows, width, machine, one)
     return Cost(
@@ -118,22 +120,21 @@ def estimate(rows: int, width: int, clusters: int, machine: Machine, bytes_each:
 
 def _reading(rows: int, width: int, machine: Machine, bytes_each: int, effort: Effort) -> float:
     """Seconds of the passes: stored features are read, written as float32 unless they are, and read again."""
-    each = bytes_each if bytes_each == 4 else bytes_each + 8
-    from toolbox_klish.features import BLOCK_BYTES
+    from toolbox_klish.svm.blocks import BLOCK_BYTES
 
+    each = bytes_each if bytes_each == 4 else bytes_each + 8
     launches = 12 * -(-rows * width * 4 // BLOCK_BYTES["cuda"]) * machine.launch
     return effort.passes * (rows * width * each / machine.bandwidth + launches)
 
 
 def _computing(rows: int, width: int, machine: Machine, effort: Effort) -> float:
-    """Seconds of what one class takes beside them: gathered rows, Hessians (rows are copied for them), their
-    factors.
-    """
+    """Seconds of what one class takes beside the passes: gathered rows, Hessians, their factors."""
     near = effort.near * rows * width * 4 / machine.bandwidth
-    hessians = effort.hessian * rows * (12 * width / machine.bandwidth + 2 * width**2 / machine.hessian_flops)
-    return (
-        near + hessians + effort.steps * ((width + 1) ** 3 / 3 / (machine.flops / 4) + 500 * machine.launch)
-    )
+    # rows are copied for a Hessian: read, written and read again; its factor is Cholesky's, in float64
+    row = 12 * width / machine.bandwidth + 2 * width**2 / machine.hessian_flops
+    hessians = effort.hessian * rows * row
+    factor = (width + 1) ** 3 / 3 / (machine.flops / 4) + 500 * machine.launch
+    return near + hessians + effort.steps * factor
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -149,9 +150,9 @@ def execute(arguments: argparse.Namespace) -> int:
         f"clusters, {arguments.gpu}"
     )
     print(
-        f"memory {cost.memory / GIB:.1f} GiB: features {cost.features / GIB:.1f}, confidences "
-        f"{cost.confidences / GIB:.1f}, "
-        f"scratch {cost.scratch / GIB:.1f}; the machine has {machine.memory / GIB:.1f}"
+        f"memory {cost.memory / GIB:.1f} GiB: features {cost.features / GIB:.1f}, "
+        f"confidences {cost.confidences / GIB:.1f}, scratch {cost.scratch / GIB:.1f}; "
+        f"the machine has {machine.memory / GIB:.1f}"
     )
     print(f"initial training {cost.first:.0f} s, all merges {cost.merges:.0f} s")
     return 0

@@ -1,6 +1,4 @@
-"""A linear classifier at every pixel of an image: its scores and clusters, from the maps of
-:mod:`toolbox.features`.
-"""
+"""A linear classifier at every pixel of an image, from the maps of :mod:`toolbox.features`."""
 
 from __future__ import annotations
 
@@ -15,8 +13,9 @@ from toolbox.features import stack_maps
 
 
 def segment(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
-    """(N, size, size) int64: the cluster with the highest score at each pixel. Arguments as
-    :func:`score_maps`.
+    """(N, size, size) int64: the cluster with the highest score at each pixel.
+
+    Arguments as of :func:`score_maps`.
     """
     return score_maps(classifier, maps, size).argmax(dim=1)
 
@@ -26,8 +25,8 @@ def score_maps(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
     """(N, K, size, size) float32 scores of maps (N, C_l, h_l, w_l).
 
     They are those of ``classifier.scores`` on the resized, joined maps, computed layer by layer: scores are
-    linear, so that a layer with more channels than classes is scored first and resized then, which is the
-    same in less memory.
+    linear in the features, and resizing in the pixels, so that a layer with more channels than classes may
+    be scored first and resized then, in less memory.
 
     Args:
         classifier: with ``weight`` (K, D) and ``bias`` (K), D the channels of all maps; ``groups`` (K), where
@@ -38,16 +37,14 @@ def score_maps(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
     Raises:
         ValueError: when the channels do not add up to D.
     """
-    weight, bias = (
-        torch.as_tensor(array, dtype=torch.float32, device=maps[0].device)
-        for array in (classifier.weight, classifier.bias)
-    )
+    device = maps[0].device
+    weight = torch.as_tensor(classifier.weight, dtype=torch.float32, device=device)  # (K, D)
+    bias = torch.as_tensor(classifier.bias, dtype=torch.float32, device=device)
     channels = [layer.shape[1] for layer in maps]
     if sum(channels) != weight.shape[1]:
         raise ValueError(
             f"maps have {' + '.join(map(str, channels))} = {sum(channels)} channels, the classifier was "
-            "fitted on "
-            f"{weight.shape[1]}: take the layers that it was fitted on"
+            f"fitted on {weight.shape[1]}: take the layers that it was fitted on"
         )
     scores = bias[None, :, None, None].expand(len(maps[0]), -1, size, size).clone()
     for layer, part in zip(maps, weight.split(channels, dim=1), strict=True):
@@ -67,6 +64,5 @@ def _best_of_groups(scores: Tensor, groups: Any) -> Tensor:
     if groups is None:
         return scores
     numbers = torch.as_tensor(groups, device=scores.device)
-    return torch.stack(
-        [scores[:, numbers == group].amax(dim=1) for group in range(int(numbers.max()) + 1)], dim=1
-    )
+    best = [scores[:, numbers == group].amax(dim=1) for group in range(int(numbers.max()) + 1)]
+    return torch.stack(best, dim=1)

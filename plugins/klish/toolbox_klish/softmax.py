@@ -1,13 +1,11 @@
-"""The linear classifier that lets agglomerative clusters speak of new rows (sec. 4.1; details from the
-authors' code).
-"""
+"""The linear classifier that extends agglomerative clusters to new rows (sec. 4.1; the authors' code)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from toolbox_klish.planes import Planes
+from toolbox_klish.svm.planes import Planes
 
 _DECAY = 1e-3  # of the mean square weight
 _STILL = 1e-4  # largest change of a weight at which training stops
@@ -19,22 +17,24 @@ def train_softmax(
     """Softmax cross-entropy over all rows at once, by Adam, from planes through the class means.
 
     Args:
-        features: (N, D). labels: (N,) from 0, every class with a row.
+        features: (N, D).
+        labels: (N,) from 0, every class with a row.
         biased: whether planes have a bias.
-        steps: at most so many. learning_rate: of Adam.
+        steps: at most so many.
+        learning_rate: of Adam.
     """
     features = features.float()
     weight, bias = mean_planes(features, labels)
     bias = bias if biased else torch.zeros_like(bias)
-    parameters = [weight.requires_grad_(), *([bias.requires_grad_()] if biased else [])]
+    parameters = [weight, bias] if biased else [weight]
+    for parameter in parameters:
+        parameter.requires_grad_()
     optimiser = torch.optim.Adam(parameters, lr=learning_rate)
     for _ in range(steps):
         before = weight.detach().clone()
         optimiser.zero_grad()
-        loss = (
-            torch.nn.functional.cross_entropy(features @ weight.T + bias, labels)
-            + _DECAY * weight.square().mean()
-        )
+        scores = features @ weight.T + bias  # (N, K)
+        loss = torch.nn.functional.cross_entropy(scores, labels) + _DECAY * weight.square().mean()
         loss.backward()
         optimiser.step()
         if float((weight.detach() - before).abs().max()) < _STILL:

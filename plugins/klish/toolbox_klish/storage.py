@@ -22,8 +22,10 @@ def save_features(
     then.
 
     Args:
-        path: of the file. chunks: as many rows as announced, in all.
-        rows: N. width: D.
+        path: of the file.
+        chunks: as many rows as announced, in all.
+        rows: N.
+        width: D.
         dtype: 'float32', or 'float16' for half the size (values above 65504 do not fit).
 
     Raises:
@@ -33,9 +35,8 @@ def save_features(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_room(
-        path.parent, rows * width * np.dtype(dtype).itemsize, f"{rows:,} x {width} features of {dtype}"
-    )
+    needed = rows * width * np.dtype(dtype).itemsize
+    check_room(path.parent, needed, f"{rows:,} x {width} features of {dtype}")
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         _write(unfinished, chunks, rows, width, dtype)
@@ -50,28 +51,34 @@ def check_room(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
-            f"{what} need {needed / GIB:.1f} GiB, {folder} has {free / GIB:.1f} GiB free: take fewer images "
-            "or pixels, "
-            "float16, or another disk"
+            f"{what} need {needed / GIB:.1f} GiB, {folder} has {free / GIB:.1f} GiB free: "
+            "take fewer images or pixels, float16, or another disk"
         )
 
 
 def free_memory() -> int:
-    """Bytes that this process may still take: what the system calls available, or what is left under its
-    control group's limit.
+    """Bytes that this process may still take.
+
+    That is what the system calls available, or what is left under the limit of its control group.
     """
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")] if hasattr(os, "sysconf") else []
-    meminfo, group = Path("/proc/meminfo"), Path("/sys/fs/cgroup")
+    found = []
+    if hasattr(os, "sysconf"):
+        found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")]
+    meminfo = Path("/proc/meminfo")
     if meminfo.is_file():
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
-        found = [int(fields["MemAvailable"].split()[0]) * 1024] if "MemAvailable" in fields else found
-    limit, used = (
-        file.read_text().strip() if file.is_file() else "max"
-        for file in (group / "memory.max", group / "memory.current")
-    )
-    if limit.isdigit() and used.isdigit():
+        if "MemAvailable" in fields:  # counts caches that can be dropped; free pages alone do not
+            found = [int(fields["MemAvailable"].split()[0]) * 1024]
+    group = Path("/sys/fs/cgroup")
+    limit = _text_of(group / "memory.max")
+    used = _text_of(group / "memory.current")
+    if limit.isdigit() and used.isdigit():  # 'max' where there is none
         found.append(int(limit) - int(used))
     return max(0, min(found, default=4 * GIB))
+
+
+def _text_of(file: Path) -> str:
+    return file.read_text().strip() if file.is_file() else ""
 
 
 def _write(path: Path, chunks: Iterable[NDArray[np.floating]], rows: int, width: int, dtype: str) -> None:
@@ -84,9 +91,8 @@ def _write(path: Path, chunks: Iterable[NDArray[np.floating]], rows: int, width:
             )
         if chunk.size and not np.abs(chunk).max() <= np.finfo(dtype).max:
             raise ValueError(
-                f"a chunk at row {filled} holds NaN or values beyond {np.finfo(dtype).max:g}: {dtype} cannot "
-                "hold "
-                "them; use float32"
+                f"a chunk at row {filled} holds NaN or values beyond {np.finfo(dtype).max:g}: "
+                f"{dtype} cannot hold them; use float32"
             )
         target[filled : filled + len(chunk)] = chunk
         filled += len(chunk)

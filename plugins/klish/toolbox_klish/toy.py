@@ -16,9 +16,12 @@ def curved_clusters(
     apart.
 
     Args:
-        rows: N. width: D, more than ``classes``. classes: number of clusters.
-        seed: of all draws. spread: radius of the arcs; classes lie at distance 4. noise: standard deviation
-            in every direction.
+        rows: N.
+        width: D, at least two more than ``classes``.
+        classes: number of clusters.
+        seed: of all draws.
+        spread: radius of the arcs; classes lie at distance 4.
+        noise: standard deviation in every direction.
 
     Raises:
         ValueError: for a width that has no room for the arcs.
@@ -32,9 +35,9 @@ def curved_clusters(
     basis = np.linalg.qr(rng.standard_normal((width, width)))[0]
     labels = rng.integers(classes, size=rows)
     angle = rng.uniform(0, np.pi, size=rows) + rng.uniform(0, 2 * np.pi, size=classes)[labels]
-    planes = np.stack([rng.choice(np.arange(classes, width), size=2, replace=False) for _ in range(classes)])[
-        labels
-    ]
+    # two directions that the classes do not own, of each class, for its arc to lie in
+    across = [rng.choice(np.arange(classes, width), size=2, replace=False) for _ in range(classes)]
+    planes = np.stack(across)[labels]  # (rows, 2)
     features = noise * rng.standard_normal((rows, width))
     features[np.arange(rows), labels] += 4.0
     features[np.arange(rows), planes[:, 0]] += spread * np.cos(angle)
@@ -43,15 +46,15 @@ def curved_clusters(
 
 
 def three_sets(rows: int = 2400, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Points (rows, 2) of three sets in the plane, and the set of each (rows,), after Fig. 2, whose own
-    points are not published.
+    """Points (rows, 2) of three sets in the plane, and the set of each (rows,), after Fig. 2.
 
-    A line parts each set from the rest, but each is put together from strips and blobs, so that its centre
-    says little of it. The first is long and bent: it holds half of the points, and its end lies nearer to the
-    second set than to its own beginning.
+    The figure's own points are not published. A line parts each set from the rest, but each is put together
+    from strips and blobs, so that its centre says little of it. The first is long and bent: it holds half of
+    the points, and its end lies nearer to the second set than to its own beginning.
     """
     rng = np.random.default_rng(seed)
-    counts = np.diff(np.round(np.linspace(0, rows, 13)).astype(int)).reshape(6, 2).sum(axis=1)
+    twelfths = np.diff(np.round(np.linspace(0, rows, 13)).astype(int))  # all points are used
+    counts = twelfths.reshape(6, 2).sum(axis=1)
     bent = [
         _strip(rng, (-8, -2), (-7, -8), 0.35, counts[0]),
         _strip(rng, (-7, -8), (-2.5, 0), 0.35, counts[1]),

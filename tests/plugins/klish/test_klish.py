@@ -14,12 +14,12 @@ import toolbox_klish
 from toolbox import testing
 from toolbox.plugins import host
 from toolbox.registry import BuildError, build
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.planes import Planes
-from toolbox_klish.svm import NotConverged
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.newton import NotConverged
+from toolbox_klish.svm.planes import Planes
+from toolbox_klish.svm.working_set import train
 from toolbox_klish.toy import curved_clusters
-from toolbox_klish.working_set import train
 from toolbox_lcp.intra_class import IntraClassClusters
 from toolbox_lcp.layout import ClusterLayout
 
@@ -41,10 +41,10 @@ class Chunks:
     """Chunks that can be read again and again, as a memory map or a generator network gives them."""
 
     def __init__(self, features: np.ndarray, size: int) -> None:
-        self.features, self.size, self.readings = features, size, 0
+        self.features = features
+        self.size = size
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        self.readings += 1
         return (self.features[i : i + self.size] for i in range(0, len(self.features), self.size))
 
 
@@ -71,19 +71,14 @@ def test_every_clusterer_keeps_the_contract(config: dict[str, Any]) -> None:
 
 def test_the_plugin_keeps_the_contract_and_all_its_clusterers_are_checked() -> None:
     assert testing.check_plugin("toolbox_klish").paper
-    ours = {
-        entry.name
-        for entry in host().catalog.entries("clusterer")
-        if entry.plugin == toolbox_klish.plugin_info()["name"]
-    }
+    entries = host().catalog.entries("clusterer")
+    ours = {entry.name for entry in entries if entry.plugin == toolbox_klish.plugin_info()["name"]}
     assert ours == {config["type"] for config in CLUSTERERS}
 
 
 def test_training_one_class_equals_training_all(mixture: Arrays) -> None:
-    blocks, labels = (
-        FeatureBlocks(mixture["X"], "float64"),
-        torch.from_numpy(mixture["labels0"].astype(np.int64)),
-    )
+    blocks = FeatureBlocks(mixture["X"], "float64")
+    labels = torch.from_numpy(mixture["labels0"].astype(np.int64))
     start = Planes(torch.zeros(14, 64), torch.zeros(14))
     everyone, _ = train(blocks, labels, list(range(14)), start, C=5000.0)
     alone, _ = train(blocks, labels, [3], start[[3]], C=5000.0)
@@ -91,7 +86,8 @@ def test_training_one_class_equals_training_all(mixture: Arrays) -> None:
 
 
 def test_order_of_rows_and_names_of_clusters_do_not_matter(small: tuple[np.ndarray, np.ndarray]) -> None:
-    X, rng = small[0], np.random.default_rng(0)
+    X = small[0]
+    rng = np.random.default_rng(0)
     first = build(dict(type="LloydKMeans", clusters=9)).fit(X).labels_
     reference = KLiSH(clusters=9, C=100.0, filter_sigma=None).fit(X, initial=first)
     rows, names = rng.permutation(len(X)), rng.permutation(9)
@@ -104,10 +100,9 @@ def test_every_row_twice_changes_nothing(small: tuple[np.ndarray, np.ndarray]) -
     """The hinge is a mean over rows."""
     X = small[0]
     first = build(dict(type="LloydKMeans", clusters=9)).fit(X).labels_
-    once = KLiSH(clusters=9, C=100.0, filter_sigma=None, precision="float64").fit(X, initial=first)
-    twice = KLiSH(clusters=9, C=100.0, filter_sigma=None, precision="float64").fit(
-        np.concatenate([X, X]), initial=np.concatenate([first, first])
-    )
+    settings: dict[str, Any] = dict(clusters=9, C=100.0, filter_sigma=None, precision="float64")
+    once = KLiSH(**settings).fit(X, initial=first)
+    twice = KLiSH(**settings).fit(np.concatenate([X, X]), initial=np.concatenate([first, first]))
     np.testing.assert_array_equal(once.merges_, twice.merges_)
     np.testing.assert_allclose(once.iou_, twice.iou_)
     np.testing.assert_allclose(once.cut(4).weight_, twice.cut(4).weight_, atol=1e-8)
@@ -134,9 +129,8 @@ def test_any_form_of_features_gives_the_same_tree(
 
 
 def test_half_precision_is_read_as_it_is(mixture: Arrays) -> None:
-    found = KLiSH(clusters=14, filter_sigma=None).fit(
-        mixture["X"].astype(np.float16), initial=mixture["labels0"]
-    )
+    halves = mixture["X"].astype(np.float16)
+    found = KLiSH(clusters=14, filter_sigma=None).fit(halves, initial=mixture["labels0"])
     np.testing.assert_array_equal(found.merges_[:, 2], mixture["exact_removed"])
 
 
@@ -164,17 +158,11 @@ def test_merging_finds_what_kmeans_does_not(small: tuple[np.ndarray, np.ndarray]
 
 def test_labels_are_unions_and_records_are_complete(small: tuple[np.ndarray, np.ndarray]) -> None:
     found = merged(small[0])
-    assert (
-        found.iou_.shape == found.ecos_.shape == (8, 9)
-        and found.gaps().shape == (8, 2)
-        and (found.gaps() >= 0).all()
-    )
+    assert found.iou_.shape == found.ecos_.shape == (8, 9)
+    assert found.gaps().shape == (8, 2) and (found.gaps() >= 0).all()
     for step, (k, kept, removed) in enumerate(found.merges_):
-        assert (
-            kept != removed
-            and np.isfinite(found.iou_[step, :k]).all()
-            and np.isnan(found.iou_[step, k:]).all()
-        )
+        assert kept != removed
+        assert np.isfinite(found.iou_[step, :k]).all() and np.isnan(found.iou_[step, k:]).all()
         assert found.iou_[step, removed] == np.nanmin(found.iou_[step]) and found.ecos_[step, removed] == 0
         np.testing.assert_array_equal(np.bincount(found.cut(k).labels_), found.sizes_[step, :k])
         before, after = found.cut(k).labels_, found.cut(k - 1).labels_
@@ -247,13 +235,14 @@ def test_arguments_that_make_no_sense(arguments: dict[str, Any], message: str) -
 
 
 def test_features_that_cannot_be_clustered() -> None:
-    X, labels = np.random.default_rng(0).standard_normal((20, 3)), np.arange(20) % 4
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    labels = np.arange(20) % 4
     broken = X.copy()
     broken[7, 1] = np.nan
     model = KLiSH(clusters=4)
-    refused(
-        r"20 rows of features cannot make clusters=21: ask for at most 20", lambda: KLiSH(clusters=21).fit(X)
-    )
+    three, five, many = (KLiSH(clusters=k) for k in (3, 5, 21))
+    whole = KLiSH(clusters=4, filter_sigma=None).fit(X, initial=labels)
+    refused(r"20 rows of features cannot make clusters=21: ask for at most 20", lambda: many.fit(X))
     refused(r"NaN or infinite values in 1 rows or more \(first: row 7\)", lambda: model.fit(broken))
     refused(r"features are constant: all 20 rows are equal", lambda: model.fit(np.ones((20, 3))))
     refused(r"features must be \(N, D\).*got shape \(20,\)", lambda: model.fit(X[:, 0]))
@@ -261,19 +250,9 @@ def test_features_that_cannot_be_clustered() -> None:
     refused(r"a chunk after row 10 has 2 columns, those before it 3", lambda: model.fit([X[:10], X[10:, :2]]))
     refused(r"features are a int", lambda: model.fit(3))  # type: ignore[arg-type]
     refused("initial has 19 labels, the features 20 rows", lambda: model.fit(X, initial=labels[:19]))
-    refused(
-        "initial has labels from 0 to 3: with clusters=3", lambda: KLiSH(clusters=3).fit(X, initial=labels)
-    )
-    refused(
-        "initial has no row in cluster 4 .*set clusters=4", lambda: KLiSH(clusters=5).fit(X, initial=labels)
-    )
+    refused("initial has labels from 0 to 3: with clusters=3", lambda: three.fit(X, initial=labels))
+    refused("initial has no row in cluster 4 .*set clusters=4", lambda: five.fit(X, initial=labels))
     refused("initial has shape .* expected whole numbers", lambda: model.fit(X, initial=labels / 2))
     refused("has found no clusters yet", lambda: model.cut(3))
-    refused(
-        r"cut\(k=9\): there is a classifier for each k from 2 to 4",
-        lambda: KLiSH(clusters=4, filter_sigma=None).fit(X, initial=labels).cut(9),
-    )
-    refused(
-        r"features have shape \(20, 2\): expected \(N, 3\)",
-        lambda: KLiSH(clusters=4, filter_sigma=None).fit(X, initial=labels).predict(X[:, :2]),
-    )
+    refused(r"cut\(k=9\): there is a classifier for each k from 2 to 4", lambda: whole.cut(9))
+    refused(r"features have shape \(20, 2\): expected \(N, 3\)", lambda: whole.predict(X[:, :2]))

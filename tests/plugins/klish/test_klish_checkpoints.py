@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from toolbox import ranks, testing
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.toy import curved_clusters
 
 SLOW_FIT = """
 import sys, time
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.toy import curved_clusters
 
 class Slow:
@@ -60,10 +60,8 @@ def equal_trees(one: KLiSH, other: KLiSH) -> None:
 def test_every_step_can_be_gone_on_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    """StoppedError after each write in turn, the fit needs as many calls as it makes writes, and loses
-    nothing.
-    """
-    from toolbox_klish import checkpoints
+    """Stopped after each write in turn, the fit needs as many calls as it writes, and loses nothing."""
+    from toolbox_klish.algorithm import checkpoints
 
     class StoppedError(Exception):
         pass
@@ -109,7 +107,8 @@ def test_a_finished_fit_is_read_not_made_again(tmp_path: Path) -> None:
 
 
 def test_checkpoints_of_another_fit_are_refused(tmp_path: Path) -> None:
-    path, X = tmp_path / "fit.npz", features()
+    path = tmp_path / "fit.npz"
+    X = features()
     model().fit(X, checkpoint=path)
     before = path.read_bytes()
     for other, message in [
@@ -127,8 +126,9 @@ def test_checkpoints_of_another_fit_are_refused(tmp_path: Path) -> None:
 
 
 def fit_on_ranks(folder: str) -> tuple[int, dict[str, np.ndarray]]:
-    """Merges this rank's file starts from, and the state found. Ranks stop at different steps: the file of
-    the second is older.
+    """Merges this rank's file starts from, and the state found.
+
+    Ranks stop at different steps: the file of the second is older.
     """
     X = features()
     own = X[:200] if ranks.rank() == 0 else X[200:]
@@ -136,7 +136,7 @@ def fit_on_ranks(folder: str) -> tuple[int, dict[str, np.ndarray]]:
     if ranks.rank() == 0:
         model(precision="float64", stop_iou=None).fit(own, checkpoint=Path(folder) / "fit.npz", every=0)
     else:
-        from toolbox_klish import checkpoints
+        from toolbox_klish.algorithm import checkpoints
 
         write = checkpoints.write_whole
         checkpoints.write_whole = lambda path, fill: None if merges_in(path) == 2 else write(path, fill)  # type: ignore[assignment]

@@ -9,7 +9,7 @@ import pytest
 
 from toolbox.cli.main import main
 from toolbox_klish.cost import MACHINES, estimate
-from toolbox_klish.published import GENERATORS, published, rows_of
+from toolbox_klish.table.published import GENERATORS, published, rows_of
 
 
 def test_the_published_table() -> None:
@@ -35,9 +35,6 @@ def test_listing_commands_imports_no_torch() -> None:
         "import sys; from toolbox.cli.main import build_parser; build_parser(['plugins']); "
         "sys.exit('torch' in sys.modules)"
     )
-    assert (
-        subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}, timeout=60
-        ).returncode
-        == 0
-    )
+    environment = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60)
+    assert done.returncode == 0

@@ -1,6 +1,4 @@
-"""Every clustering config: it loads in full and small, its layers are those of table II, and slips
-are found.
-"""
+"""Every clustering config: it loads in full and small, its layers are those of table II, slips are found."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from toolbox.cli.main import main
 from toolbox.config import ConfigError, load_config
 from toolbox.features import default_layers, feature_stream
 from toolbox.registry import build
-from toolbox_klish.fitting import planned
-from toolbox_klish.settings import KEYS, numbers_of, read_config
+from toolbox_klish.runs.fitting import planned
+from toolbox_klish.runs.settings import KEYS, numbers_of, read_config
 
 FOLDER = Path(__file__).parents[3] / "configs"
 CONFIGS = sorted(FOLDER.glob("klish_*.py"))
@@ -43,14 +41,12 @@ PUBLISHED: dict[str, tuple[str, int, int]] = {
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_full_and_quick(path: Path, tmp_path: Path) -> None:
     """Every clusterer builds for every number of clusters; the small version needs no file."""
-    full, quick = read_config(path), read_config(path, quick=True)
+    full = read_config(path)
+    quick = read_config(path, quick=True)
     assert path.read_text().startswith('"""KLiSH') and full.title
     assert {"klish", "kmeans", "kasp", "ahc_ward", "ahc_arccos"} == set(full.clusterers)
-    assert (
-        full.seeds[0] in range(1990, 1995)
-        and len(full.seeds) == 5
-        and max(numbers_of(full)) <= full.clusterers.klish.clusters
-    )
+    assert full.seeds[0] in range(1990, 1995) and len(full.seeds) == 5
+    assert max(numbers_of(full)) <= full.clusterers.klish.clusters
     run = planned(quick, tmp_path / "run")
     stream = run.stream()
     assert "type" in run.config.generator and stream.rows >= 10_000 and not (tmp_path / "run").exists()
@@ -63,18 +59,14 @@ def published(kind: str, image_size: int, **narrow: int) -> Any:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_layers_of_table_ii(name: str) -> None:
-    """Numbers fit the generator, at tiny width too; they are what the rule finds, and as wide as the table
-    says.
-    """
+    """Numbers fit the generator, at tiny width too; they are what the rule finds, as wide as in the table."""
     kind, size, width = PUBLISHED[name]
     features = read_config(FOLDER / f"klish_{name}.py").features
     network = published(kind, size, channel_base=32768 if kind == "StyleGAN2Generator" else 16384)
     stream = feature_stream(network, 1, features.layers)
     assert stream.width == width and stream.layers == default_layers(network)
-    assert (
-        feature_stream(published(kind, size, channel_base=size, channel_max=4), 1, features.layers).layers
-        == stream.layers
-    )
+    tiny = published(kind, size, channel_base=size, channel_max=4)
+    assert feature_stream(tiny, 1, features.layers).layers == stream.layers
 
 
 def test_every_published_row_has_a_config() -> None:
@@ -169,7 +161,8 @@ def test_a_device_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_generator_has_one_source(tmp_path: Path) -> None:
-    path, rest = tmp_path / "a.py", "\nclusterers = dict(a=dict(type='KLiSH', clusters=3))\nfinal = 2\n"
+    path = tmp_path / "a.py"
+    rest = "\nclusterers = dict(a=dict(type='KLiSH', clusters=3))\nfinal = 2\n"
     for source, words in (
         ("dict(wieghts='x')", "must have one of type, weights, run"),
         ("'x.pkl'", "must have one of"),

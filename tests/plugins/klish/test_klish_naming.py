@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from toolbox_klish.naming import NamedClassifier, Names, parse_setting
-from toolbox_klish.planes import LinearClassifier
+from toolbox_klish.runs.naming import NamedClassifier, Names, parse_setting
+from toolbox_klish.svm.planes import LinearClassifier
 
 
 def test_named_clusters_are_merged_and_the_rest_keeps_its_number() -> None:
@@ -39,10 +39,8 @@ def test_setting_a_name_takes_its_clusters_from_others() -> None:
     names = Names.template(4).named("hair", [0, 3]).named("skin", [3])
     assert dict(names.groups) == {"cluster 1": [1], "cluster 2": [2], "hair": [0], "skin": [3]}
     assert dict(names.named("hair", []).groups) == {"cluster 1": [1], "cluster 2": [2], "skin": [3]}
-    assert parse_setting("long hair = 0, 3") == ("long hair", [0, 3]) and parse_setting("hair=") == (
-        "hair",
-        [],
-    )
+    assert parse_setting("long hair = 0, 3") == ("long hair", [0, 3])
+    assert parse_setting("hair=") == ("hair", [])
 
 
 @pytest.mark.parametrize(

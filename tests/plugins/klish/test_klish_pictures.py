@@ -1,6 +1,4 @@
-"""Colours, sheets and pictures of a merge tree: exact where a pixel can be known, written and not empty
-elsewhere.
-"""
+"""Colours, sheets, pictures of a merge tree: exact where a pixel can be known, elsewhere not empty."""
 
 from __future__ import annotations
 
@@ -11,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.merge import union_places
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.algorithm.merge import union_places
 from toolbox_klish.pictures import (
     Panel,
     confidence,
@@ -72,10 +70,9 @@ def test_colours_differ_and_fewer_are_the_beginning_of_more() -> None:
 
 def test_a_cluster_keeps_its_colour_until_a_larger_one_takes_it(tree: KLiSH) -> None:
     for k in range(2, 12):
-        assert {tuple(colour) for colour in tree_colours(tree, k)} == {
-            tuple(colour) for colour in distinct_colours(k)
-        }
-        before, after = tree_colours(tree, k + 1), tree_colours(tree, k)
+        before = tree_colours(tree, k + 1)
+        after = tree_colours(tree, k)
+        assert set(map(tuple, after)) == set(map(tuple, distinct_colours(k)))
         moved = union_places(tree.merges_[12 - k - 1 : 12 - k], k + 1, k)
         sizes = tree.sizes_[12 - k - 1]
         for place in range(k):
@@ -89,9 +86,8 @@ def test_another_clustering_takes_the_colours_of_what_it_shares() -> None:
     reference = np.repeat([0, 1, 2], 100)
     colours = distinct_colours(3)
     swapped = np.array([2, 0, 1])[reference]
-    np.testing.assert_array_equal(
-        matched_colours(swapped, 3, reference, colours)[swapped], colours[reference]
-    )
+    matched = matched_colours(swapped, 3, reference, colours)
+    np.testing.assert_array_equal(matched[swapped], colours[reference])
     split = np.where(np.arange(300) < 20, 3, swapped)
     found = matched_colours(split, 4, reference, colours)
     np.testing.assert_array_equal(found[:3], colours[[1, 2, 0]])
@@ -100,11 +96,8 @@ def test_another_clustering_takes_the_colours_of_what_it_shares() -> None:
 
 def test_painted_pixels_are_the_colours() -> None:
     labels = np.array([[[0, 1], [2, 0]]])
-    painted = paint(labels, distinct_colours(3))
-    np.testing.assert_array_equal(
-        ((painted + 1) * 127.5).round().permute(0, 2, 3, 1).numpy().astype(np.uint8),
-        distinct_colours(3)[labels],
-    )
+    painted = ((paint(labels, distinct_colours(3)) + 1) * 127.5).round().permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(painted.numpy().astype(np.uint8), distinct_colours(3)[labels])
 
 
 def test_a_sheet_holds_its_tiles_pixel_by_pixel() -> None:
@@ -121,14 +114,7 @@ def test_a_sheet_holds_its_tiles_pixel_by_pixel() -> None:
 
 @pytest.mark.parametrize(
     ("columns", "size", "tile"),
-    [
-        (8, 64, 128),
-        (8, 16, 144),
-        (12, 256, 130),
-        (12, 64, 128),
-        (30, 64, 64),
-        (8, 30, 120),
-    ],
+    [(8, 64, 128), (8, 16, 144), (12, 256, 130), (12, 64, 128), (30, 64, 64), (8, 30, 120)],
 )
 def test_tiles_are_whole_multiples_of_maps_that_fit(columns: int, size: int, tile: int) -> None:
     assert tile_size(columns, size) == tile
@@ -138,18 +124,19 @@ def test_each_cluster_is_shown_where_it_is_largest_and_alone_in_colour(
     images: torch.Tensor, tmp_path: Path
 ) -> None:
     labels = np.zeros((3, 8, 8), dtype=np.int64)
-    labels[1, :4], labels[2, :2] = 1, 1
+    labels[1, :4] = 1
+    labels[2, :2] = 1
     assert best_samples(labels, 1, 2).tolist() == [1, 2]
     grey = faded(images)
     assert bool((grey[:, 0] == grey[:, 2]).all()) and float(grey.min()) >= 0.2
-    drawn = pixels(
-        draw_clusters(images, labels, ["0\n80 %", "1\n20 %"], tmp_path / "a.png", "title", columns=2)
-    )
+    texts = ["0\n80 %", "1\n20 %"]
+    drawn = pixels(draw_clusters(images, labels, texts, tmp_path / "a.png", "title", columns=2))
     assert drawn.shape[0] > 2 * 144 and (drawn.std(axis=2) > 5).sum() > 144 * 144
 
 
 def test_pictures_of_maps_are_written(images: torch.Tensor, tmp_path: Path) -> None:
-    labels, colours = np.arange(3 * 64).reshape(3, 8, 8) % 5, distinct_colours(5)
+    labels = np.arange(3 * 64).reshape(3, 8, 8) % 5
+    colours = distinct_colours(5)
     texts = [f"{k}: 20.0 %" for k in range(5)]
     drawn = pixels(draw_maps(images, labels, colours, texts, tmp_path / "maps.png", "title", columns=2))
     for colour in colours:
@@ -175,14 +162,10 @@ def test_the_step_is_that_of_the_records(tree: KLiSH, images: torch.Tensor, tmp_
         merge_step(tree, 13)
     step = merge_step(tree, 5)
     maps = paint(np.zeros((3, 8, 8), dtype=np.int64), distinct_colours(1))
-    sure = {
-        cluster: torch.full((3, 8, 8), 1.0)
-        for cluster in (step.removed, step.kept, step.runner_up)
-        if cluster is not None
-    }
-    drawn = pixels(
-        draw_step(step, images, maps, maps, sure, distinct_colours(5), tmp_path / "step.png", "title")
-    )
+    assert step.runner_up is not None
+    sure = dict.fromkeys((step.removed, step.kept, step.runner_up), torch.ones(3, 8, 8))
+    path = draw_step(step, images, maps, maps, sure, distinct_colours(5), tmp_path / "step.png", "title")
+    drawn = pixels(path)
     assert (drawn == heat_scale()[255]).all(axis=2).sum() >= 9 * 144 * 144
 
 
@@ -194,9 +177,8 @@ def test_confidence_is_that_of_equation_5() -> None:
 
 @pytest.mark.parametrize("settings", [dict(clusters=12), dict(clusters=5, first=12)])
 def test_tree_and_curves(settings: dict[str, int], tmp_path: Path) -> None:
-    model = KLiSH(C=100.0, filter_sigma=None, **settings).fit(
-        curved_clusters(rows=400, width=6, classes=4)[0]
-    )
+    X, _ = curved_clusters(rows=400, width=6, classes=4)
+    model = KLiSH(C=100.0, filter_sigma=None, **settings).fit(X)
     for path in (
         draw_tree(model, tmp_path / "new" / "tree.png", "a title", final=5),
         draw_tree(model, tmp_path / "end.png", leaves=8),
@@ -213,7 +195,8 @@ def test_branches_do_not_cross(tree: KLiSH) -> None:
     """Every node of the tree spans neighbouring leaves."""
     for leaves in (12, 7):
         steps = tree.merges_[12 - leaves :]
-        places, inside = leaf_places(steps, leaves), [[leaf] for leaf in range(leaves)]
+        places = leaf_places(steps, leaves)
+        inside = [[leaf] for leaf in range(leaves)]
         for _, kept, removed in steps.tolist():
             inside[kept] += inside[removed]
             del inside[removed]

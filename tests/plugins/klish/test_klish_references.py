@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from toolbox.registry import build
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.initial import by_size, filtered, separable
-from toolbox_klish.kmeans import centre_planes, nearest
-from toolbox_klish.solvers import NewtonSolver
+from toolbox_klish.algorithm.initial import by_size, filtered, separable
+from toolbox_klish.algorithm.kmeans import centre_planes, nearest
+from toolbox_klish.algorithm.solvers import NewtonSolver
+from toolbox_klish.svm.blocks import FeatureBlocks
 
 Arrays = dict[str, np.ndarray]
 CASES = [("toy2d_k4", 100.0, 1000), ("mix64_k14", 5000.0, 20)]
@@ -41,9 +41,8 @@ def test_exact_merges(
     arrays = reference(name)
     assert arrays["C"] == C
     found = fitted(arrays, precision=precision)
-    np.testing.assert_array_equal(
-        found.merges_, np.stack([arrays["K"], arrays["exact_kept"], arrays["exact_removed"]], axis=1)
-    )
+    merges = np.stack([arrays["K"], arrays["exact_kept"], arrays["exact_removed"]], axis=1)
+    np.testing.assert_array_equal(found.merges_, merges)
     np.testing.assert_array_equal(found.nodes_, arrays["merge_ids"])
     np.testing.assert_array_equal(found.sizes_, np.nan_to_num(arrays["size"]))
     np.testing.assert_allclose(found.iou_, arrays["exact_iou"], atol=iou)
@@ -58,9 +57,7 @@ def test_exact_merges(
 
 @pytest.mark.parametrize(("name", "C", "calls"), CASES)
 def test_the_original_loop(reference: Callable[[str], Arrays], name: str, C: float, calls: int) -> None:
-    """All classes by capped L-BFGS: the merges of the authors' code, and its scores within what the cap
-    leaves open.
-    """
+    """All classes by capped L-BFGS: the authors' merges, and their scores within what the cap leaves open."""
     arrays = reference(name)
     found = fitted(arrays, solver="joint", joint_calls=calls)
     np.testing.assert_array_equal(found.merges_[:, 1:], np.stack([arrays["kept"], arrays["removed"]], axis=1))
@@ -76,16 +73,14 @@ def test_labels_from_centres(mixture: Arrays) -> None:
 
 
 def test_filter(mixture: Arrays) -> None:
-    blocks, order = FeatureBlocks(mixture["X"], "float64"), mixture["order"]
+    blocks = FeatureBlocks(mixture["X"], "float64")
+    order = mixture["order"]
     centres = torch.from_numpy(mixture["centroids"][order].astype(np.float64))
     labels = torch.from_numpy(mixture["labels0"].astype(np.int64))
     found = filtered(blocks, labels, centres, NewtonSolver(C=5000.0), 1.0, "euclidean")
     np.testing.assert_array_equal(found["kept"], mixture["filter_keep"])
-    match = (
-        np.abs(found["centres"].numpy()[:, None] - mixture["filter_centroids"][None])
-        .max(axis=2)
-        .argmin(axis=1)
-    )
+    away = np.abs(found["centres"].numpy()[:, None] - mixture["filter_centroids"][None]).max(axis=2)
+    match = away.argmin(axis=1)
     np.testing.assert_allclose(found["centres"], mixture["filter_centroids"][match], atol=1e-4)
     np.testing.assert_array_equal(match[found["labels"]], mixture["filter_labels"])
 

@@ -1,6 +1,4 @@
-"""Drawing and naming a run: every picture, the report, the commands, and what is said where something is
-missing.
-"""
+"""Drawing and naming a run: every picture, the report, the commands, and what is said of gaps."""
 
 from __future__ import annotations
 
@@ -15,12 +13,13 @@ from sklearn.metrics import adjusted_rand_score
 
 from toolbox.cli.main import main
 from toolbox.config import ConfigError
-from toolbox_klish.naming import Names
-from toolbox_klish.pictures.look import Look, PictureSettings
+from toolbox_klish.pictures.look import Look
 from toolbox_klish.pictures.run import algorithm_titles
 from toolbox_klish.pictures.toy import agreement, toy_clusterings
-from toolbox_klish.report import draw_run
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish.runs.naming import Names
+from toolbox_klish.runs.report import draw_run
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import PictureSettings
 from toolbox_klish.segment import segment
 from toolbox_klish.toy import three_sets
 
@@ -46,12 +45,11 @@ PICTURES = {"algorithms", "clusters", "iou", "iou-bars", "maps-4", "maps-6", "st
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("klish")
-    (folder / "config.py").write_text(CONFIG)
-    assert (
-        main(["klish", "fit", str(folder / "config.py"), "--work-dir", str(folder / "run"), "--no-pictures"])
-        == 0
-    )
-    return folder / "run"
+    config = folder / "config.py"
+    config.write_text(CONFIG)
+    run = folder / "run"
+    assert main(["klish", "fit", str(config), "--work-dir", str(run), "--no-pictures"]) == 0
+    return run
 
 
 @pytest.fixture
@@ -63,9 +61,8 @@ def test_drawing_writes_every_picture_and_one_page(folder: Path, capsys: pytest.
     assert main(["klish", "draw", str(folder)]) == 0
     assert capsys.readouterr().out.strip().endswith(str(folder / "report.html"))
     assert {path.stem for path in (folder / "pictures").glob("*.png")} == PICTURES
-    assert {f"{name}.png" for name in PICTURES} == set(
-        json.loads((folder / "pictures" / "captions.json").read_text())
-    )
+    captions = json.loads((folder / "pictures" / "captions.json").read_text())
+    assert {f"{name}.png" for name in PICTURES} == set(captions)
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(PICTURES) and "A small &lt;run&gt;" in page
     assert "Low separability" in page and "badly separable" in page and 'src="http' not in page
@@ -78,14 +75,10 @@ def test_drawing_writes_every_picture_and_one_page(folder: Path, capsys: pytest.
 
 
 def test_what_is_asked_for_and_cannot_be_shown_is_said(folder: Path, tmp_path: Path) -> None:
-    page = draw_run(
-        ClusterRun.open(folder), numbers=[7, 5], samples=2, seed=1, out=tmp_path / "out"
-    ).read_text()
-    assert {path.stem for path in (tmp_path / "out" / "pictures").glob("maps-*.png")} == {
-        "maps-7",
-        "maps-5",
-        "maps-4",
-    }
+    out = tmp_path / "out"
+    page = draw_run(ClusterRun.open(folder), numbers=[7, 5], samples=2, seed=1, out=out).read_text()
+    drawn = {path.stem for path in (out / "pictures").glob("maps-*.png")}
+    assert drawn == {"maps-7", "maps-5", "maps-4"}
     assert "kmeans at K = 7 is not shown" in page and "1 of 0, 1" in page
     assert not (folder / "pictures").exists()
 
@@ -98,10 +91,10 @@ def test_samples_are_new_and_their_labels_those_of_the_classifiers(folder: Path)
     np.testing.assert_array_equal(look.labels["klish", 4].ravel(), run.classifier(4).predict(rows))
     assert look.labels["kmeans", 6].shape == (2, 16, 16) and look.labels["klish", 6].shape == (3, 16, 16)
     assert np.array_equal(look.images[1], stream.image(1))
-    scores = run.classifier(7).scores(rows[:256])[:, look.step.removed]
-    np.testing.assert_allclose(
-        look.confidences[look.step.removed][0].ravel(), (np.clip(scores, -1, 1) + 1) / 2, atol=1e-4
-    )
+    removed = look.step.removed
+    scores = run.classifier(7).scores(rows[:256])[:, removed]
+    expected = (np.clip(scores, -1, 1) + 1) / 2
+    np.testing.assert_allclose(look.confidences[removed][0].ravel(), expected, atol=1e-4)
     assert look.strip_numbers == [8, 7, 6, 5, 4, 3, 2] and look.shares("klish", 4).sum() == pytest.approx(1)
 
 
@@ -113,10 +106,11 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     assert main(["klish", "name", str(folder), "--set", "hair=0,3", "skin=1"]) == 0
     assert "3 hair" in capsys.readouterr().out
     run = ClusterRun.open(folder)
-    names, named = run.names, run.named
+    names = run.names
+    named = run.named
     stream = run.stream(2, seed=5)
-    rows, labels = np.concatenate([chunk.numpy() for chunk in stream]), run.classifier()
-    np.testing.assert_array_equal(named.predict(rows), names.apply(labels.predict(rows)))
+    rows = np.concatenate([chunk.numpy() for chunk in stream])
+    np.testing.assert_array_equal(named.predict(rows), names.apply(run.classifier().predict(rows)))
     np.testing.assert_array_equal(named.scores(rows).argmax(axis=1), named.predict(rows))
     np.testing.assert_array_equal(segment(named, stream.maps(1), 16).ravel(), named.predict(rows[256:]))
     assert names.titles[:3] == ["cluster 2", "hair", "skin"]
@@ -134,9 +128,8 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     assert (folder / "names.json").read_bytes() == before
     draw_run(ClusterRun.open(folder))
     assert "<td>3 hair</td>" in (folder / "report.html").read_text()
-    assert (
-        "<td>3 hair</td>" not in draw_run(ClusterRun.open(folder), seed=1).read_text()
-    )  # other clusters than those named
+    other = draw_run(ClusterRun.open(folder), seed=1).read_text()
+    assert "<td>3 hair</td>" not in other  # other clusters than those named
 
 
 def test_names_of_another_number_of_clusters_are_refused(
@@ -153,31 +146,14 @@ def test_clusters_of_other_weights_are_refused(folder: Path, capsys: pytest.Capt
     record["generator"]["fingerprint"] = "0" * 64
     (folder / "record.json").write_text(json.dumps(record))
     assert main(["klish", "draw", str(folder)]) == 1
-    assert (
-        "the weights of its generator have changed since its features were clustered"
-        in capsys.readouterr().err
-    )
+    words = "the weights of its generator have changed since its features were clustered"
+    assert words in capsys.readouterr().err
 
 
 def test_several_runs_side_by_side(folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(folder, tmp_path / "other"))
-    assert (
-        main(
-            [
-                "klish",
-                "draw",
-                str(folder),
-                str(other),
-                "--out",
-                str(tmp_path / "both"),
-                "--samples",
-                "2",
-                "--k",
-                "6",
-            ]
-        )
-        == 0
-    )
+    words = ["--out", str(tmp_path / "both"), "--samples", "2", "--k", "6"]
+    assert main(["klish", "draw", str(folder), str(other), *words]) == 0
     with Image.open(tmp_path / "both" / "pictures" / "generators.png") as picture:
         assert picture.width > 4 * 100 and picture.height > 5 * 100
     assert "Generators side by side" in (tmp_path / "both" / "report.html").read_text()
@@ -208,13 +184,9 @@ def test_slips_of_commands(words: list[str], message: str, capsys: pytest.Captur
 def test_a_run_without_klish_is_drawn_too(folder: Path) -> None:
     text = (folder / "config.py").read_text()
     (folder / "config.py").write_text(text + "\nclusterers.pop('klish')\n")
-    drawn = draw_run(ClusterRun.open(folder), out=folder / "out")
-    assert {path.stem for path in (drawn.parent / "pictures").glob("*.png")} == {
-        "algorithms",
-        "clusters",
-        "maps-4",
-        "maps-6",
-    }
+    draw_run(ClusterRun.open(folder), out=folder / "out")
+    drawn = {path.stem for path in (folder / "out" / "pictures").glob("*.png")}
+    assert drawn == {"algorithms", "clusters", "maps-4", "maps-6"}
 
 
 def test_the_toy_of_figure_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,4 @@
-"""A clustering run: what is fitted once stays, what was killed goes on, what is asked of its folder
-afterwards.
-"""
+"""A clustering run: what is fitted once stays, what was killed goes on, what its folder answers."""
 
 from __future__ import annotations
 
@@ -24,12 +22,14 @@ import toolbox
 from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox.models.stylegan2_embedded import WEIGHTS
-from toolbox_klish import fitting, storage
-from toolbox_klish.fitting import fit, low_clusters, planned
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.naming import Names
-from toolbox_klish.plan import describe
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish import storage
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.runs import fitting
+from toolbox_klish.runs.fitting import fit, planned
+from toolbox_klish.runs.naming import Names
+from toolbox_klish.runs.plan import describe
+from toolbox_klish.runs.quality import low_clusters, warnings_of
+from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import score_maps, segment
 
 CONFIG = """
@@ -81,21 +81,14 @@ class TestFolder:
         run = ClusterRun.open(fitted)
         assert models(fitted) == FILES == sorted(run.record["fits"]) and not list(fitted.glob("features*"))
         record = run.record
-        assert (
-            record["finished"]
-            and record["rows"] == 1024
-            and record["width"] == 20
-            and record["seeds"] == [1, 0]
-        )
-        assert (
-            record["layers"] == ["4x4", "8x8", "16x16"]
-            and record["generator"]["type"] == "StyleGAN2Generator"
-        )
+        assert record["finished"] and record["seeds"] == [1, 0]
+        assert record["rows"] == 1024 and record["width"] == 20
+        assert record["layers"] == ["4x4", "8x8", "16x16"]
+        assert record["generator"]["type"] == "StyleGAN2Generator"
         assert record["clusterers"] == ["klish", "angles", "kasp", "kmeans"] == run.clusterers
         assert record["environment"]["versions"]["torch"] == torch.__version__
-        assert (
-            run.numbers == [5, 4, 3] and run.seeds == [1, 0] and run.default == "klish" and run.names is None
-        )
+        assert run.numbers == [5, 4, 3] and run.seeds == [1, 0]
+        assert run.default == "klish" and run.names is None
 
     def test_every_clusterer_answers_for_every_number(self, fitted: Path) -> None:
         run = ClusterRun.open(fitted)
@@ -116,17 +109,13 @@ class TestFolder:
         kept = run.model()
         assert isinstance(kept, KLiSH) and np.array_equal(kept.merges_, tree.merges_)
         assert np.allclose(kept.iou_, tree.iou_, equal_nan=True)
-        assert np.array_equal(
-            run.classifier(5).predict(next(iter(stream))), tree.cut(5).predict(next(iter(stream)))
-        )
+        rows = next(iter(stream))
+        assert np.array_equal(run.classifier(5).predict(rows), tree.cut(5).predict(rows))
 
     def test_streams(self, fitted: Path) -> None:
         run = ClusterRun.open(fitted)
-        assert (
-            run.stream().seed == 1
-            and run.stream().rows == 1024
-            and run.stream(2, seed=5, size=8, pixels=3).rows == 6
-        )
+        assert run.stream().seed == 1 and run.stream().rows == 1024
+        assert run.stream(2, seed=5, size=8, pixels=3).rows == 6
         assert torch.equal(run.stream().image(0), run.stream(1, seed=1).image(0))
 
     def test_faults(self, fitted: Path, tmp_path: Path) -> None:
@@ -140,9 +129,8 @@ class TestFolder:
                 run.classifier(*arguments)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=r"cut\(k=9\): there is a classifier for each k"):
             run.classifier(9)
-        with pytest.raises(
-            ConfigError, match=r"holds no clustering run.*- did you mean '.*small'.*toolbox klish fit CONFIG"
-        ):
+        words = r"holds no clustering run.*- did you mean '.*small'.*toolbox klish fit CONFIG"
+        with pytest.raises(ConfigError, match=words):
             ClusterRun.open(fitted.parent / "smal")
 
 
@@ -150,11 +138,8 @@ def test_three_lines_of_python() -> None:
     """From a file to parts, with the words that configs have."""
     generator = toolbox.load_generator(WEIGHTS)
     images = generator.sample(2, seed=0, truncation=0.7)
-    parts = (
-        toolbox.build(dict(type="KLiSH", clusters=6, device="cpu"))
-        .fit(toolbox.feature_stream(generator, 2, size=16))
-        .cut(4)
-    )
+    features = toolbox.feature_stream(generator, 2, size=16)
+    parts = toolbox.build(dict(type="KLiSH", clusters=6, device="cpu")).fit(features).cut(4)
     assert images.shape == (2, 3, 64, 64) and parts.n_clusters == 4 and len(parts.labels_) == 512
 
 
@@ -168,24 +153,16 @@ class TestResuming:
         after = {file.name: file.stat().st_mtime_ns for file in (copied / "models").iterdir()}
         assert [name for name in after if after[name] != before[name]] == ["kmeans-1-4.npz"]
         told = capsys.readouterr().out
-        assert (
-            "kmeans-1-4: " in told
-            and "klish" not in told.split("warning")[0]
-            and told.count("features of") == 1
-        )
+        assert "kmeans-1-4: " in told and "klish" not in told.split("warning")[0]
+        assert told.count("features of") == 1
 
     def test_more_numbers_seeds_and_clusterers(self, config: Path, copied: Path) -> None:
-        fit(
-            config,
-            copied,
-            resume=True,
-            pictures=False,
-            options={
-                "shown": [3, 5, 6],
-                "seeds": [1, 0, 2],
-                "clusterers.other": dict(type="LloydKMeans", metric="arccos"),
-            },
-        )
+        options = {
+            "shown": [3, 5, 6],
+            "seeds": [1, 0, 2],
+            "clusterers.other": dict(type="LloydKMeans", metric="arccos"),
+        }
+        fit(config, copied, resume=True, pictures=False, options=options)
         added = set(models(copied)) - set(FILES)
         assert added == {
             *(f"{name}-{s}-6" for name in ("angles", "kasp", "kmeans") for s in (0, 1)),
@@ -219,9 +196,8 @@ class TestResuming:
     ) -> None:
         Names.template(4).write(copied / "names.json")
         fit(config, copied, resume=True, options=dict(seeds=[1, 0]), pictures=False)
-        with pytest.raises(
-            ConfigError, match=r"names.json names the clusters of seed 1 at final=4, not those of seed"
-        ):
+        words = r"names.json names the clusters of seed 1 at final=4, not those of seed"
+        with pytest.raises(ConfigError, match=words):
             fit(config, copied, resume=True, options=options, pictures=False)
 
     def test_torn_features_of_a_killed_run_are_removed(self, config: Path, copied: Path) -> None:
@@ -257,26 +233,15 @@ class TestResuming:
             fit(config, copied, pictures=False)
 
     def test_a_run_is_not_written_over(self, config: Path, fitted: Path) -> None:
-        with pytest.raises(
-            ConfigError, match="holds a clustering run already: continue it with --resume, or name another"
-        ):
+        words = "holds a clustering run already: continue it with --resume, or name another"
+        with pytest.raises(ConfigError, match=words):
             fit(config, fitted)
 
     def test_killed(self, config: Path, fitted: Path, tmp_path: Path) -> None:
         """Killed after a few fits, continued: the same states as never killed."""
-        words = [
-            sys.executable,
-            "-m",
-            "toolbox.cli.main",
-            "klish",
-            "fit",
-            str(config),
-            "--work-dir",
-            str(tmp_path / "run"),
-        ]
-        child = subprocess.Popen(
-            [*words, "--no-pictures"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        command = [sys.executable, "-m", "toolbox.cli.main", "klish", "fit", str(config), "--no-pictures"]
+        command += ["--work-dir", str(tmp_path / "run")]
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while child.poll() is None and len(list(tmp_path.glob("run/models/*.npz"))) < 3:
             time.sleep(0.002)
         os.kill(child.pid, signal.SIGKILL)
@@ -285,10 +250,9 @@ class TestResuming:
         fit(config, tmp_path / "run", resume=True, pictures=False)
         assert models(tmp_path / "run") == FILES
         for name in FILES:
-            with (
-                np.load(fitted / f"models/{name}.npz") as one,
-                np.load(tmp_path / f"run/models/{name}.npz") as other,
-            ):
+            one = np.load(fitted / f"models/{name}.npz")
+            other = np.load(tmp_path / f"run/models/{name}.npz")
+            with one, other:
                 assert all(np.allclose(one[key], other[key], equal_nan=True) for key in one)
 
     def test_a_disk_that_is_full_of_writes(
@@ -319,9 +283,8 @@ class TestStorage:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         monkeypatch.setattr(fitting, "free_memory", lambda: 1000)
-        folder = fit(
-            config, tmp_path / "run", pictures=False, options={"seeds": [1], "features.dtype": "float16"}
-        )
+        options = {"seeds": [1], "features.dtype": "float16"}
+        folder = fit(config, tmp_path / "run", pictures=False, options=options)
         assert "on the disk" in capsys.readouterr().out and not list(folder.glob("*.npy"))
         one, other = ClusterRun.open(fitted).model(), ClusterRun.open(folder).model()
         assert np.allclose(one.iou_[0], other.iou_[0], atol=0.05)  # type: ignore[attr-defined]
@@ -333,20 +296,16 @@ class TestStorage:
         monkeypatch.setattr(fitting, "free_memory", lambda: 1000)
         full = shutil._ntuple_diskusage(10, 10, 0)  # type: ignore[attr-defined]
         monkeypatch.setattr(storage.shutil, "disk_usage", lambda folder: full)
-        with pytest.raises(
-            OSError, match=r"1,024 x 20 features of float32 need .* GiB.*take fewer images or pixels"
-        ):
+        words = r"1,024 x 20 features of float32 need .* GiB.*take fewer images or pixels"
+        with pytest.raises(OSError, match=words):
             fit(config, tmp_path / "run")
         assert not (tmp_path / "run").exists() or not list((tmp_path / "run").glob("[!.]*"))
 
     def test_shared_images(self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """With features.seed all fits cluster the same images, which are made once."""
-        fit(
-            config,
-            tmp_path / "run",
-            pictures=False,
-            options={"features.seed": 5, "clusterers": dict(_delete_=True, kmeans=dict(type="LloydKMeans"))},
-        )
+        clusterers = dict(_delete_=True, kmeans=dict(type="LloydKMeans"))
+        options = {"features.seed": 5, "clusterers": clusterers}
+        fit(config, tmp_path / "run", pictures=False, options=options)
         assert capsys.readouterr().out.count("features of 4 images (seed 5)") == 1
 
     def test_free_memory(self) -> None:
@@ -387,9 +346,8 @@ class TestFaults:
 
     def test_constant_features(self, tmp_path: Path) -> None:
         path = tmp_path / "dead.py"
-        path.write_text(
-            CONFIG.replace("features = dict(", "features = dict(layers=['4x4.0'], noise='const', ")
-        )
+        dead = "features = dict(layers=['4x4.0'], noise='const', "
+        path.write_text(CONFIG.replace("features = dict(", dead))
         with pytest.raises(ValueError, match="features are constant: all 300 rows are equal"):
             fit(path, tmp_path / "run", options={"features.size": 1, "features.images": 300})
 
@@ -399,43 +357,34 @@ class TestFaults:
         words = r"klish, seed 1: low separability, IoU below 1.1, of 4 of 4 clusters: \d \(0\.\d\d\)"
         assert re.match(words, record["warnings"][0])
         model: Any = ClusterRun.open(fitted).model()
-        assert (
-            low_clusters(model, 4, 0.0) == {} == low_clusters(ClusterRun.open(fitted).model("kmeans"), 4, 1.1)
-        )
-        assert low_clusters(model, 5, 1.1) == pytest.approx(
-            dict(enumerate(model.iou_[model.clusters_ - 5, :5]))
-        )
+        assert low_clusters(model, 4, 0.0) == {}
+        assert low_clusters(ClusterRun.open(fitted).model("kmeans"), 4, 1.1) == {}
+        iou = model.iou_[model.clusters_ - 5, :5]
+        assert low_clusters(model, 5, 1.1) == pytest.approx(dict(enumerate(iou)))
 
     def test_a_filter_that_leaves_too_few(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
         run.config.shown = [8, 7]
-        monkeypatch.setattr(
-            run, "model", lambda name, seed: SimpleNamespace(clusters_=6, iou_=np.ones((5, 6)))
-        )
-        assert fitting.warnings_of(run)[0].startswith(
-            "klish, seed 1: the filter left 6 clusters, 8 were asked for: start"
-        )
+        tree = SimpleNamespace(clusters_=6, iou_=np.ones((5, 6)))
+        monkeypatch.setattr(run, "model", lambda name, seed: tree)
+        words = "klish, seed 1: the filter left 6 clusters, 8 were asked for: start"
+        assert warnings_of(run)[0].startswith(words)
 
     def test_a_threshold_that_ends_too_early(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
-        monkeypatch.setattr(
-            run, "model", lambda name, seed: SimpleNamespace(clusters_=8, iou_=np.ones((3, 8)))
-        )
+        tree = SimpleNamespace(clusters_=8, iou_=np.ones((3, 8)))
+        monkeypatch.setattr(run, "model", lambda name, seed: tree)
         words = "klish, seed 1: merging stopped at 6 clusters, above final=4: raise stop_iou, or leave it out"
-        assert fitting.warnings_of(run)[0] == words
+        assert warnings_of(run)[0] == words
 
 
 class TestCommand:
     def test_dry_run(self, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert (
-            main(["klish", "fit", str(config), "--quick", "--dry-run", "--work-dir", str(tmp_path / "run")])
-            == 0
-        )
+        folder = str(tmp_path / "run")
+        assert main(["klish", "fit", str(config), "--quick", "--dry-run", "--work-dir", folder]) == 0
         told = capsys.readouterr().out
-        assert (
-            "4 images, 16 x 16 of each: 1,024 rows of 20 (4x4 (8), 8x8 (8), 16x16 (4)), truncation 0.5"
-            in told
-        )
+        layers = "4x4 (8), 8x8 (8), 16x16 (4)"
+        assert f"4 images, 16 x 16 of each: 1,024 rows of 20 ({layers}), truncation 0.5" in told
         assert "4 for each of 1 seeds" in told and "klish: estimate, not a measurement, on core" in told
         assert not (tmp_path / "run").exists()
         run = planned(config, tmp_path / "run", options={"features.pixels": 7})
@@ -443,9 +392,8 @@ class TestCommand:
 
     def test_the_script(self, tmp_path: Path) -> None:
         script = Path(__file__).parents[3] / "tools" / "cluster.py"
-        done = subprocess.run(
-            [sys.executable, str(script), "--help"], capture_output=True, text=True, cwd=tmp_path
-        )
+        command = [sys.executable, str(script), "--help"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0 and "klish fit" in done.stdout and "--resume" in done.stdout
 
 
@@ -454,18 +402,18 @@ class TestSegments:
     def test_they_are_predictions_at_every_pixel(self, fitted: Path, name: str) -> None:
         """Layer by layer, wide layers before they are resized, is the same as all at once."""
         run = ClusterRun.open(fitted)
-        stream, classifier = run.stream(2, seed=9), run.classifier(4, name)
+        stream = run.stream(2, seed=9)
+        classifier = run.classifier(4, name)
         for i, chunk in enumerate(stream):
             scores = score_maps(classifier, stream.maps(i), 16)
             expected = torch.from_numpy(classifier.scores(chunk.numpy())).T.reshape(1, -1, 16, 16)
             assert torch.allclose(scores, expected, atol=1e-4 * float(expected.abs().max()))
-            assert (
-                torch.equal(segment(classifier, stream.maps(i), 16), expected.argmax(dim=1)) or name == "kasp"
-            )
+            found = segment(classifier, stream.maps(i), 16)
+            assert torch.equal(found, expected.argmax(dim=1)) or name == "kasp"
 
     def test_other_layers(self, fitted: Path) -> None:
         run = ClusterRun.open(fitted)
-        with pytest.raises(
-            ValueError, match=r"maps have 8 \+ 4 = 12 channels, the classifier was fitted on 20"
-        ):
-            segment(run.classifier(), run.stream(1, layers=["8x8", "16x16"]).maps(0), 16)
+        maps = run.stream(1, layers=["8x8", "16x16"]).maps(0)
+        words = r"maps have 8 \+ 4 = 12 channels, the classifier was fitted on 20"
+        with pytest.raises(ValueError, match=words):
+            segment(run.classifier(), maps, 16)

@@ -14,12 +14,12 @@ from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox.models.segmenter import EmbeddedSegmenter
 from toolbox.registry import BuildError
-from toolbox_klish.fitting import fit
-from toolbox_klish.published import ALGORITHMS
-from toolbox_klish.runs import ClusterRun
-from toolbox_klish.table import BEST, METRICS, Table, scores
-from toolbox_klish.table_features import drawn, fit_all, read_data
-from toolbox_klish.table_run import in_table_iv, judge
+from toolbox_klish.runs.fitting import fit
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.table.features import drawn, fit_all, read_data
+from toolbox_klish.table.published import ALGORITHMS
+from toolbox_klish.table.run import in_table_iv, judge
+from toolbox_klish.table.table import BEST, METRICS, Table, scores
 
 SMALL = dict(rows=700, images=4, pixels=60, classes=4)
 CONFIG = """
@@ -54,30 +54,22 @@ def table(folder: Path) -> Table:
 
 
 def test_every_clusterer_seed_and_number_is_judged(table: Table) -> None:
-    lengths = {
-        (k, name): {len(values) for values in of.values()}
-        for k, found in table.results.items()
-        for name, of in found.items()
-    }
-    assert lengths == {(k, name): {2} for k in (4, 5) for name in ("klish", "kmeans", "kasp", "angles")}
-    assert all(
-        0 < value <= 100 for found in table.results.values() for of in found.values() for value in of["AMI"]
-    )
-    assert (
-        table.facts["images"] == 3
-        and table.facts["seed"] == 2022
-        and table.facts["size"] == 64
-        and table.paper is None
-    )
+    assert set(table.results) == {4, 5} and table.paper is None
+    for found in table.results.values():
+        assert set(found) == {"klish", "kmeans", "kasp", "angles"}
+        for of in found.values():
+            assert {len(values) for values in of.values()} == {2}
+            assert all(0 < value <= 100 for value in of["AMI"])
+    details = table.details
+    assert details["images"] == 3 and details["seed"] == 2022 and details["size"] == 64
 
 
 @pytest.mark.parametrize("name", ["klish", "kasp"])
 def test_the_numbers_are_scikit_learns(folder: Path, table: Table, name: str) -> None:
-    """From rows predicted in one piece, where the table scores maps layer by layer and sums tables image by
-    image.
-    """
+    """From rows predicted in one piece; the table scores maps layer by layer and sums image by image."""
     run = ClusterRun.open(folder)
-    stream, teacher = run.stream(3, seed=2022, pixels=None), EmbeddedSegmenter()
+    stream = run.stream(3, seed=2022, pixels=None)
+    teacher = EmbeddedSegmenter()
     truth = np.concatenate([teacher.labels(stream.image(i)[None]).flatten().numpy() for i in range(3)])
     rows = torch.cat(list(stream)).numpy()
     for place, seed in enumerate(run.seeds):
@@ -92,11 +84,8 @@ def test_the_text_says_what_was_done(table: Table) -> None:
     assert text.startswith("A tiny run, in percent: mean")
     assert "| K | metric | klish | kmeans | kasp | angles |" in text and "| 5 | MIoU (official) |" in text
     assert BEST in text and "Judged on 3 new images (seed 2022; the paper: 10,000), 64 x 64 pixels." in text
-    card = EmbeddedSegmenter().card["metrics"]
-    assert (
-        f"EmbeddedSegmenter, whose mean IoU on test images with exact masks is {card['test: miou']:.3f}"
-        in text
-    )
+    miou = EmbeddedSegmenter().card["metrics"]["test: miou"]
+    assert f"EmbeddedSegmenter, whose mean IoU on test images with exact masks is {miou:.3f}" in text
     assert "paper " not in text.split("* AMI")[0]
     first, second = table.results[5]["klish"]["AMI"]
     mean, half = (first + second) / 2, abs(first - second) / 2**0.5
@@ -107,16 +96,11 @@ def test_the_papers_values_stand_beside_the_algorithms_they_belong_to(folder: Pa
     """K = 20 is in Table IV; only euclidean k-means, KASP, AHC and KLiSH are."""
     run = ClusterRun.open(folder)
     found = judge(run, images=1, clusters=[4], seeds=[0], paper="StyleGAN2-FFHQ")
-    named = Table(
-        "x", {20: found.results[4]}, paper="StyleGAN2-FFHQ", algorithm_of=found.algorithm_of
-    ).markdown()
-    row = next(line for line in named.splitlines() if line.startswith("| 20 | AMI"))
-    assert [cell.partition("paper ")[2] for cell in row.split("|")[3:-1]] == [
-        "70.6) ",
-        "64.8) ",
-        "61.9) ",
-        "65.2) ",
-    ]
+    results = {20: found.results[4]}
+    named = Table("x", results, paper="StyleGAN2-FFHQ", algorithm_of=found.algorithm_of)
+    row = next(line for line in named.markdown().splitlines() if line.startswith("| 20 | AMI"))
+    theirs = [cell.partition("paper ")[2] for cell in row.split("|")[3:-1]]
+    assert theirs == ["70.6) ", "64.8) ", "61.9) ", "65.2) "]
 
 
 def test_a_generator_is_found_in_table_iv_by_its_title(folder: Path) -> None:
@@ -125,12 +109,10 @@ def test_a_generator_is_found_in_table_iv_by_its_title(folder: Path) -> None:
     assert in_table_iv(run) is None  # the embedded generator stands in
     run.config.generator = dict(weights="any.pkl")
     assert in_table_iv(run) == "StyleGAN2-FFHQ"
-    for title, expected in (
-        ("KLiSH on PGGAN on CelebA-HQ", "PGGAN-CelebAHQ"),
-        ("KLiSH on StyleGAN on bedrooms", None),
-    ):
-        run.config.title = title
-        assert in_table_iv(run) == expected
+    run.config.title = "KLiSH on PGGAN on CelebA-HQ"
+    assert in_table_iv(run) == "PGGAN-CelebAHQ"
+    run.config.title = "KLiSH on StyleGAN on bedrooms"
+    assert in_table_iv(run) is None
 
 
 def test_what_a_filter_has_left_out_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,16 +125,10 @@ def test_what_a_filter_has_left_out_is_said(folder: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(run, "classifier", filtered)
     table = judge(run, images=1, clusters=[5])
-    assert {name: len(of["AMI"]) for name, of in table.results[5].items()} == {
-        "klish": 1,
-        "kmeans": 2,
-        "kasp": 2,
-        "angles": 2,
-    }
-    assert (
-        "* Not judged: klish, seed 0: cut(k=9): there is a classifier for each k from 2 to"
-        in table.markdown()
-    )
+    lengths = {name: len(of["AMI"]) for name, of in table.results[5].items()}
+    assert lengths == dict(klish=1, kmeans=2, kasp=2, angles=2)
+    words = "* Not judged: klish, seed 0: cut(k=9): there is a classifier for each k from 2 to"
+    assert words in table.markdown()
     monkeypatch.setattr(run, "classifier", lambda k, name, seed: usual(9, "klish", seed))
     with pytest.raises(ValueError, match=r"has nothing to judge\. Not judged: klish, seed 0"):
         judge(run, images=1, clusters=[5])
@@ -162,14 +138,11 @@ def test_the_command_writes_markdown_and_json(folder: Path, capsys: pytest.Captu
     assert main(["klish", "table", str(folder), "--images", "2", "--clusters", "5", "--seeds", "1"]) == 0
     text = (folder / "tables" / "table.md").read_text()
     assert text in capsys.readouterr().out and "(seed 2022" in text
-    facts = json.loads((folder / "tables" / "table.json").read_text())
-    assert (
-        facts["seeds"] == [1]
-        and facts["truth"] == dict(type="EmbeddedSegmenter")
-        and facts["protocol"].keys() == set(METRICS)
-    )
-    values = facts["results"]["5"]["klish"]["ARI"]
-    assert facts["summary"]["5"]["klish"]["ARI"] == dict(mean=values[0], deviation=None, best=values[0])
+    written = json.loads((folder / "tables" / "table.json").read_text())
+    assert written["seeds"] == [1] and written["truth"] == dict(type="EmbeddedSegmenter")
+    assert written["protocol"].keys() == set(METRICS)
+    values = written["results"]["5"]["klish"]["ARI"]
+    assert written["summary"]["5"]["klish"]["ARI"] == dict(mean=values[0], deviation=None, best=values[0])
 
 
 def test_a_run_that_cannot_be_judged(
@@ -177,23 +150,20 @@ def test_a_run_that_cannot_be_judged(
 ) -> None:
     run = ClusterRun.open(folder)
     run.config.truth = None
-    with pytest.raises(
-        ConfigError, match=r"has no truth to compare with: give its config.py truth=dict\(type='Embedded"
-    ):
+    words = r"has no truth to compare with: give its config.py truth=dict\(type='Embedded"
+    with pytest.raises(ConfigError, match=words):
         judge(run)
     run.config.truth = dict(type="EmbeddedSegmentr")
     with pytest.raises(BuildError, match="did you mean 'EmbeddedSegmenter'"):
         judge(run)
     run = ClusterRun.open(folder)
-    with pytest.raises(
-        ConfigError, match=r"seed=1: .* has clustered the images of this seed; .* none of \[0, 1\]"
-    ):
+    words = r"seed=1: .* has clustered the images of this seed; .* none of \[0, 1\]"
+    with pytest.raises(ConfigError, match=words):
         judge(run, seed=1)
     with pytest.raises(ValueError, match="images=0 must be a whole number of at least 1"):
         judge(run, images=0)
-    with pytest.raises(
-        ConfigError, match=r"holds no 'klish-7' .*; of klish it holds klish-0, klish-1\. .*--resume"
-    ):
+    words = r"holds no 'klish-7' .*; of klish it holds klish-0, klish-1\. .*--resume"
+    with pytest.raises(ConfigError, match=words):
         judge(run, images=1, seeds=[7])
     with pytest.raises(ValueError, match="clusters=0 must be a whole number of at least 1"):
         judge(run, images=1, clusters=[0])
@@ -212,17 +182,10 @@ def test_a_run_that_cannot_be_judged(
 
 def test_the_table_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = drawn(**SMALL)
-    np.savez(
-        tmp_path / "features.npz",
-        fit=data.fit,
-        test=data.test.reshape(4, 6, 10, -1),
-        truth=data.truth.reshape(4, 6, 10),
-    )
+    test = data.test.reshape(4, 6, 10, -1)
+    file = tmp_path / "features.npz"
+    np.savez(file, fit=data.fit, test=test, truth=data.truth.reshape(4, 6, 10))
     words = [
-        "klish",
-        "table",
-        "--data",
-        str(tmp_path / "features.npz"),
         "--clusters",
         "20",
         "--first",
@@ -233,16 +196,15 @@ def test_the_table_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "150",
         "--paper",
         "StyleGAN2-FFHQ",
-        "--out",
-        str(tmp_path / "out"),
     ]
-    assert main(words) == 0
+    assert main(["klish", "table", "--data", str(file), *words, "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "table.md").read_text()
     assert text in capsys.readouterr().out
     assert text.count(" (paper ") == 15 and "| 20 | AMI | 64.8 | 61.9 | 62.9 | 65.2 | 70.6 |" in text
-    facts = json.loads((tmp_path / "out" / "table.json").read_text())
-    assert facts["seeds"] == [0] and set(facts["protocol"]) == set(METRICS) and facts["C"] == 5000
-    assert set(facts["results"]["20"]) == set(ALGORITHMS) and len(facts["results"]["20"]["KLiSH"]["AMI"]) == 1
+    written = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert written["seeds"] == [0] and set(written["protocol"]) == set(METRICS) and written["C"] == 5000
+    found = written["results"]["20"]
+    assert set(found) == set(ALGORITHMS) and len(found["KLiSH"]["AMI"]) == 1
 
 
 def test_klish_finds_the_drawn_clusters() -> None:
@@ -265,9 +227,8 @@ def test_files_that_do_not_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str
     np.savez(tmp_path / "a.npz", fit=np.zeros((5, 2)), test=np.zeros((2, 3, 2)))
     with pytest.raises(ValueError, match=r"has no 'truth': it must hold fit \(N, D\)"):
         read_data(tmp_path / "a.npz")
-    np.savez(
-        tmp_path / "b.npz", fit=np.zeros((5, 2)), test=np.zeros((2, 3, 2)), truth=np.zeros((2, 4), dtype=int)
-    )
+    truth = np.zeros((2, 4), dtype=int)
+    np.savez(tmp_path / "b.npz", fit=np.zeros((5, 2)), test=np.zeros((2, 3, 2)), truth=truth)
     with pytest.raises(ValueError, match=r"test \(2, 3, 2\) and truth \(2, 4\) do not fit together"):
         read_data(tmp_path / "b.npz")
     assert main(["klish", "table", "--clusters", "30", "--first", "30", "--out", str(tmp_path)]) == 1

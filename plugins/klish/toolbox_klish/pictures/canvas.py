@@ -9,16 +9,18 @@ import numpy as np
 
 from toolbox.runs.files import write_whole
 
-INK, FAINT, LINE, BAR, LOW = "#26262a", "#707078", "#e2e0db", "#2b6cb0", "#c2410c"
+INK = "#26262a"
+FAINT = "#707078"
+LINE = "#e2e0db"
+BAR = "#2b6cb0"
+LOW = "#c2410c"
 _DPI = 144
 
 
 def new_figure(
     width: float, height: float, title: str = "", panels: tuple[int, int] = (1, 1)
 ) -> tuple[Any, Any]:
-    """A figure of ``width`` x ``height`` inches, and its axes (one, or an array of ``panels`` rows and
-    columns).
-    """
+    """A figure of ``width`` x ``height`` inches, and its axes: one, or an array (rows, columns) of them."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white", layout="constrained")

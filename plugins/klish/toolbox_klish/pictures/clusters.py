@@ -24,25 +24,27 @@ def draw_clusters(
     """A sheet to tell by eye what each cluster is.
 
     Args:
-        images: (N, 3, H, W) in [-1, 1], of which each cluster shows its best. labels: (N, h, w).
+        images: (N, 3, H, W) in [-1, 1], of which each cluster shows its best.
+        labels: (N, h, w).
         texts: K, one or several lines at the left of each row.
-        path: PNG to write. title: line above. columns: samples a cluster.
+        path: PNG to write.
+        title: line above.
+        columns: samples a cluster.
     """
-    columns, size = min(columns, len(images)), max(images.shape[-1], labels.shape[-1])
+    columns = min(columns, len(images))
+    size = max(images.shape[-1], labels.shape[-1])
     images = F.interpolate(images, (size, size), mode="bilinear", antialias=True)
     down = len(texts) if len(texts) <= _ONE_ABOVE_OTHER else -(-len(texts) // 2)
     sheet = Sheet([columns] if down == len(texts) else [columns, columns], title, size)
     for first in range(down):
         shown = range(first, len(texts), down)
-        sheet.row(
-            [texts[cluster] for cluster in shown],
-            torch.cat([_lit(images, labels, cluster, columns) for cluster in shown]),
-            smooth=True,
-        )
+        tiles = [_lit(images, labels, cluster, columns) for cluster in shown]
+        sheet.row([texts[cluster] for cluster in shown], torch.cat(tiles), smooth=True)
     return sheet.save(path)
 
 
 def _lit(images: Tensor, labels: Labels, cluster: int, number: int) -> Tensor:
+    """(number, 3, H, W) the best samples of a cluster, all but its pixels faded."""
     chosen = best_samples(labels, cluster, number)
     inside = torch.from_numpy(labels[chosen] == cluster)[:, None].float()
     inside = F.interpolate(inside, images.shape[-2:], mode="nearest-exact") > 0

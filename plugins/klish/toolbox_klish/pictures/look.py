@@ -1,11 +1,8 @@
-"""What the pictures of a run are made of: new samples of its generator, and what every classifier says of
-them.
-"""
+"""What the pictures of a run are made of: new samples, and what every classifier says of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,59 +10,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolbox.catalog import near_miss
-from toolbox.checking import check_type
 from toolbox.config import ConfigError
 from toolbox.weights.fingerprint import fingerprint
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.checks import check_whole
-from toolbox_klish.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
 from toolbox_klish.pictures.step import Step, confidence, merge_step
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import PictureSettings
 from toolbox_klish.segment import score_maps, segment
-from toolbox_klish.settings import check_seed
 
 Labels = NDArray[np.integer]
 _STRIP = 10  # numbers of clusters in the strip over K
-
-
-@dataclass(frozen=True)
-class PictureSettings:
-    """The ``pictures`` of a clustering run's config.
-
-    Args:
-        samples: images a picture. seed: of them; another than that of the fitted images, so that they are
-            new.
-        pool: images that each cluster's best examples are chosen from.
-        strip: samples that are followed over K.
-        step: K of the merge whose confidence maps are shown; None = the merge that led to ``final``.
-    """
-
-    samples: int = 8
-    seed: int = 2022
-    pool: int = 24
-    strip: int = 2
-    step: int | None = None
-
-    @classmethod
-    def of(cls, arguments: Mapping[str, Any]) -> PictureSettings:
-        """From a config.
-
-        Raises:
-            ConfigError: for an unknown key, or a number that makes no sense.
-        """
-        known = [field.name for field in fields(cls)]
-        for key, value in arguments.items():
-            if key not in known:
-                raise ConfigError(
-                    f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}"
-                )
-            if key == "seed":
-                check_type(value, int, "pictures.seed")
-                check_seed(value, "pictures.seed")
-            elif (key, value) != ("step", None):
-                check_whole(f"pictures.{key}", value)
-        return cls(**arguments)
 
 
 def check_weights(run: ClusterRun) -> None:
@@ -74,8 +30,7 @@ def check_weights(run: ClusterRun) -> None:
     if fitted is not None and fitted != fingerprint(run.generator):
         raise ConfigError(
             f"{run.folder}: the weights of its generator have changed since its features were clustered, so "
-            "that the "
-            "clusters do not fit them: put the old weights back, or fit again into another folder"
+            "that the clusters do not fit them: put the old weights back, or fit again into another folder"
         )
 
 
@@ -83,13 +38,15 @@ class Look:
     """New samples under the classifiers of a run, all read in one pass over the generator.
 
     Args:
-        run: fitted. settings: which samples.
-        numbers: numbers of clusters to show; None = those of the run. seed: which fit; None = the run's
-            first.
+        run: fitted.
+        settings: which samples.
+        numbers: numbers of clusters to show; None = those of the run.
+        seed: which fit; None = the run's first.
 
     Attributes:
-        tree: the fitted KLiSH, if that is the clusterer that is shown first. final: K of the classifier that
-            is named.
+        default: the clusterer that is shown first.
+        tree: the fitted KLiSH, if that is the clusterer that is shown first.
+        final: K of the classifier that is named.
         step: the merge to show, if there is one.
         images: (pool, 3, H, W) in [-1, 1], samples first.
         labels: {(clusterer, K): (images, h, w)}; over the whole pool for the final classifier and the step,
@@ -105,13 +62,12 @@ class Look:
         numbers: Sequence[int] | None = None,
         seed: int | None = None,
     ) -> None:
-        self.run, self.settings = run, settings
+        self.run = run
+        self.settings = settings
         self.notes: list[str] = []
-        self.seed, self.final, self.default = (
-            run.seeds[0] if seed is None else seed,
-            int(run.config.final),
-            run.default,
-        )
+        self.seed = run.seeds[0] if seed is None else seed
+        self.final = int(run.config.final)
+        self.default = run.default
         for k in numbers or ():
             check_whole("k", k)
         self.numbers = sorted(set(numbers or run.numbers), reverse=True)
@@ -127,10 +83,12 @@ class Look:
         """Numbers of clusters of the strip, from the first to the last that the tree has."""
         if self.tree is None:
             return []
-        first, last = self.tree.clusters_, self.tree.clusters_ - len(self.tree.iou_) + 1
+        first = self.tree.clusters_
+        last = first - len(self.tree.iou_) + 1
         numbers = {int(k) for k in np.geomspace(first, last, _STRIP).round()}
         if last <= self.final <= first:  # in the place of the number next to it
-            near = min(numbers - {first, last} or numbers, key=lambda k: abs(np.log(k / self.final)))
+            movable = numbers - {first, last} or numbers
+            near = min(movable, key=lambda k: abs(np.log(k / self.final)))
             numbers = numbers - {near} | {self.final, first, last}
         return sorted(numbers, reverse=True)
 
@@ -150,46 +108,48 @@ class Look:
         return np.asarray(counts / counts.sum())
 
     def iou(self, k: int) -> NDArray[np.float64] | None:
-        """(k) IoU of the tree's clusters with the rows that they were fitted on, None without a tree."""
-        if self.tree is None or k not in range(
-            self.tree.clusters_ - len(self.tree.iou_) + 1, self.tree.clusters_ + 1
-        ):
+        """(k) IoU of the tree's clusters with the rows that they were fitted on; None without a record."""
+        if self.tree is None:
             return None
-        return np.asarray(self.tree.iou_[self.tree.clusters_ - k, :k])
+        step = self.tree.clusters_ - k
+        return np.asarray(self.tree.iou_[step, :k]) if 0 <= step < len(self.tree.iou_) else None
 
     def _step(self) -> Step | None:
         if self.tree is None or not len(self.tree.merges_):
             return None
-        asked = self.settings.step
+        k = self.settings.step
+        if k is None:  # the merge that led to the final classifier
+            k = min(self.final + 1, self.tree.clusters_)
         try:
-            return merge_step(self.tree, min(self.final + 1, self.tree.clusters_) if asked is None else asked)
+            return merge_step(self.tree, k)
         except ValueError as error:
             self.notes.append(f"the merge of pictures.step is not shown: {error}")
             return None
 
     def _read(self) -> tuple[Tensor, dict[tuple[str, int], Labels], dict[int, Tensor]]:
         """One pass over the pool: images, labels, confidences."""
-        few, pool = self.settings.samples, max(self.settings.samples, self.settings.pool)
+        few = self.settings.samples
+        pool = max(few, self.settings.pool)
         size = min(self.run.generator.image_size, self.run.config.features.size)
         stream = self.run.stream(pool, seed=self.settings.seed, size=size, pixels=None)
-        readers, whole = self._readers(size), [(self.default, self.final), *self._step_keys()]
+        readers = self._readers(size)
+        whole = [(self.default, self.final), *self._step_keys()]  # what is read over the whole pool
         found: dict[Any, list[Tensor]] = {key: [] for key in readers}
         images = []
         for i in range(pool):
             images.append(stream.image(i).cpu())
-            wanted = readers if i < few else {key: read for key, read in readers.items() if key in whole}
             maps = stream.maps(i)
-            for key, read in wanted.items():
-                found[key].append(read(maps)[0].cpu())
-        confidences = torch.stack(found.pop("step")) if "step" in found else torch.empty(0, 0)
-        labels: dict[tuple[str, int], Labels] = {
-            key: torch.stack(parts).numpy().astype(np.int16) for key, parts in found.items()
-        }
-        return (
-            torch.stack(images),
-            labels,
-            {cluster: confidences[:, place] for place, cluster in enumerate(self._concerned())},
-        )
+            for key, read in readers.items():
+                if i < few or key in whole:
+                    found[key].append(read(maps)[0].cpu())
+        confidences: dict[int, Tensor] = {}
+        if "step" in found:
+            each = torch.stack(found.pop("step"))  # (pool, clusters of the step, h, w)
+            confidences = {cluster: each[:, place] for place, cluster in enumerate(self._concerned())}
+        labels: dict[tuple[str, int], Labels] = {}
+        for key, parts in found.items():
+            labels[key] = torch.stack(parts).numpy().astype(np.int16)
+        return torch.stack(images), labels, confidences
 
     def _readers(self, size: int) -> dict[Any, Callable[[list[Tensor]], Tensor]]:
         """{what: function of the maps of one image}."""
@@ -218,18 +178,15 @@ class Look:
 
     def _step_keys(self) -> list[Any]:
         """What the picture of the step is made of."""
-        return (
-            []
-            if self.step is None
-            else ["step", (self.default, self.step.k), (self.default, self.step.k - 1)]
-        )
+        if self.step is None:
+            return []
+        return ["step", (self.default, self.step.k), (self.default, self.step.k - 1)]
 
     def _concerned(self) -> list[int]:
         """The clusters of the step: p, q and the runner-up."""
         if self.step is None:
             return []
-        return [
-            cluster
-            for cluster in (self.step.removed, self.step.kept, self.step.runner_up)
-            if cluster is not None
-        ]
+        clusters = [self.step.removed, self.step.kept]
+        if self.step.runner_up is not None:
+            clusters.append(self.step.runner_up)
+        return clusters

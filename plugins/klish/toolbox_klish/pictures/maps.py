@@ -51,10 +51,16 @@ def draw_maps(
     """Samples, their cluster maps below them, and what each colour is.
 
     Args:
-        images: (N, 3, H, W) in [-1, 1]. labels: (N, h, w). colours: (K, 3). texts: K, for the legend.
-        path: PNG to write. title: line above. columns: samples a row.
+        images: (N, 3, H, W) in [-1, 1].
+        labels: (N, h, w).
+        colours: (K, 3).
+        texts: K, for the legend.
+        path: PNG to write.
+        title: line above.
+        columns: samples a row.
     """
-    sheet, painted = Sheet(min(columns, len(images)), title, labels.shape[-1]), paint(labels, colours)
+    sheet = Sheet(min(columns, len(images)), title, labels.shape[-1])
+    painted = paint(labels, colours)
     for start in range(0, len(images), columns):
         sheet.row("samples", images[start : start + columns], smooth=True)
         sheet.row("clusters", painted[start : start + columns])
@@ -68,62 +74,62 @@ def draw_strip(
     """A few samples while K falls from left to right.
 
     Args:
-        images: (N, 3, H, W) in [-1, 1], few. maps: {K: (N, 3, h, w) painted maps}, in the order to be shown.
-        path: PNG to write. title: line above. columns: maps a line; further ones follow below.
+        images: (N, 3, H, W) in [-1, 1], few.
+        maps: {K: (N, 3, h, w) painted maps}, in the order to be shown.
+        path: PNG to write.
+        title: line above.
+        columns: maps a line; further ones follow below.
     """
-    numbers, size = list(maps), next(iter(maps.values())).shape[-1]
+    numbers = list(maps)
+    size = maps[numbers[0]].shape[-1]
     sheet = Sheet(min(columns, len(numbers)) + 1, title, size)
     for start in range(0, len(numbers), columns):
         shown = numbers[start : start + columns]
         sheet.columns(["sample", *(f"K = {k}" for k in shown)])
         for i in range(len(images)):
-            image, *painted = (
-                _at(tiles[i : i + 1], sheet.tile, mode)
-                for tiles, mode in [(images, "bilinear"), *((maps[k], "nearest-exact") for k in shown)]
-            )
+            image = _at(images[i : i + 1], sheet.tile, "bilinear")
+            painted = [_at(maps[k][i : i + 1], sheet.tile, "nearest-exact") for k in shown]
             sheet.row("", torch.cat([image, *painted]))
     return sheet.save(path)
 
 
 def draw_grid(panels: Sequence[Panel], path: str | Path, title: str = "") -> Path:
-    """All algorithms at all numbers of clusters (Figs. 5 and 7): a block for each number, in it a row for
-    each algorithm.
+    """All algorithms at all K (Figs. 5 and 7): a block for each K, in it a row for each algorithm.
 
     Args:
         panels: one for each generator, side by side. Blocks and algorithms are those that any of them has;
-            what another lacks stays grey. path: PNG to write. title: line above.
+            what another lacks stays grey.
+        path: PNG to write.
+        title: line above.
     """
-    size = max(
-        painted.shape[-1] for panel in panels for rows in panel.maps.values() for painted in rows.values()
-    )
+    blocks: dict[str, dict[str, None]] = {}  # algorithms of each block, in order
+    size = 0
+    for panel in panels:
+        for block, maps in panel.maps.items():
+            blocks.setdefault(block, {}).update(dict.fromkeys(maps))
+            size = max([size, *(painted.shape[-1] for painted in maps.values())])
     sheet = Sheet([len(panel.images) for panel in panels], title, size)
     sheet.group_titles([panel.title for panel in panels])
-    sheet.row(
-        "samples", torch.cat([_at(panel.images, sheet.tile, "bilinear") for panel in panels]), smooth=True
-    )
-    for block in dict.fromkeys(block for panel in panels for block in panel.maps):
+    samples = [_at(panel.images, sheet.tile, "bilinear") for panel in panels]
+    sheet.row("samples", torch.cat(samples), smooth=True)
+    for block, algorithms in blocks.items():
         sheet.heading(block)
-        for algorithm in dict.fromkeys(name for panel in panels for name in panel.maps.get(block, {})):
-            sheet.row(
-                algorithm, torch.cat([_painted(panel, block, algorithm, sheet.tile) for panel in panels])
-            )
+        for algorithm in algorithms:
+            tiles = [_painted(panel, block, algorithm, sheet.tile) for panel in panels]
+            sheet.row(algorithm, torch.cat(tiles))
     return sheet.save(path)
 
 
 def _painted(panel: Panel, block: str, algorithm: str, side: int) -> Tensor:
     """(N, 3, side, side) maps, grey where there are none."""
     found = panel.maps.get(block, {}).get(algorithm)
-    return (
-        torch.full((len(panel.images), 3, side, side), _NOTHING)
-        if found is None
-        else _at(found, side, "nearest-exact")
-    )
+    if found is None:
+        return torch.full((len(panel.images), 3, side, side), _NOTHING)
+    return _at(found, side, "nearest-exact")
 
 
 def _at(tiles: Tensor, side: int, mode: str) -> Tensor:
-    smooth = mode == "bilinear" and side % tiles.shape[-1] != 0
-    return (
-        F.interpolate(tiles, (side, side), mode="bilinear", antialias=True)
-        if smooth
-        else F.interpolate(tiles, (side, side), mode="nearest-exact")
-    )
+    """Resized; to a whole multiple by repeating pixels, whatever the mode."""
+    if mode == "bilinear" and side % tiles.shape[-1] != 0:
+        return F.interpolate(tiles, (side, side), mode="bilinear", antialias=True)
+    return F.interpolate(tiles, (side, side), mode="nearest-exact")

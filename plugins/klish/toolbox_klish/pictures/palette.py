@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 
 Colours = NDArray[np.uint8]  # (K, 3) RGB
 
@@ -52,13 +52,10 @@ def distinct_colours(n: int) -> Colours:
     candidates = np.stack(np.meshgrid(grid, grid, grid), axis=-1).reshape(-1, 3)
     lab = oklab(candidates)
     chroma = np.hypot(lab[:, 1], lab[:, 2])
-    usable = (
-        (lab[:, 0] > _LIGHTNESS[0])
-        & (lab[:, 0] < _LIGHTNESS[1])
-        & (chroma > _CHROMA[0])
-        & (chroma < _CHROMA[1])
-    )
-    candidates, lab = candidates[usable], lab[usable]
+    light = (lab[:, 0] > _LIGHTNESS[0]) & (lab[:, 0] < _LIGHTNESS[1])
+    usable = light & (chroma > _CHROMA[0]) & (chroma < _CHROMA[1])
+    candidates = candidates[usable]
+    lab = lab[usable]
     chosen = [np.array(colour, dtype=np.float64) for colour in _FIRST]
     away = ((lab[:, None] - oklab(chosen)) ** 2).sum(axis=2).min(axis=1)
     while len(chosen) < n:
@@ -107,15 +104,16 @@ def _split(numbers: list[int], merge: NDArray[np.int64], sizes: NDArray[np.int64
 def matched_colours(
     labels: NDArray[np.integer], k: int, reference: NDArray[np.integer], colours: Colours
 ) -> Colours:
-    """(k, 3) colours for another clustering of the same pixels: a cluster takes the colour of the one it
-    shares most pixels with.
+    """(k, 3) colours for another clustering of the same pixels, by the pixels that clusters share.
 
     Pairs are chosen for the largest number of shared pixels in all; clusters without a partner get colours
     that nobody has.
 
     Args:
-        labels: clusters 0..k-1 of pixels. reference: those of the same pixels by the clustering whose
-            ``colours`` are known.
+        labels: clusters 0..k-1 of pixels.
+        k: number of clusters.
+        reference: those of the same pixels by the clustering whose ``colours`` are known.
+        colours: (K, 3) of the latter.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -125,4 +123,5 @@ def matched_colours(
     found = dict(zip(ours.tolist(), theirs.tolist(), strict=True))
     taken = {tuple(colours[number]) for number in found.values()}
     spare = iter([colour for colour in distinct_colours(k + len(colours)) if tuple(colour) not in taken])
-    return np.stack([colours[found[place]] if place in found else next(spare) for place in range(k)])
+    own = [colours[found[place]] if place in found else next(spare) for place in range(k)]
+    return np.stack(own)

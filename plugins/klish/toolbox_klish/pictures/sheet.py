@@ -15,10 +15,17 @@ from toolbox.data.base import to_uint8
 from toolbox.visual.grids import FAINT, INK, PAPER, Picture, save_picture
 from toolbox_klish.pictures.palette import Colours
 
-_MARGIN, _GAP, _GROUP_GAP = 12, 3, 22
-_TITLE, _HEADING, _TEXT = 20, 17, 15
-_SWATCH, _LINE = 16, 24
-_WIDEST, _TILES = 1560, (64, 144)  # pixels: of all tiles of a row together, and of one tile
+# pixels
+_MARGIN = 12
+_GAP = 3  # between tiles
+_GROUP_GAP = 22
+_TITLE = 20  # heights of texts
+_HEADING = 17
+_TEXT = 15
+_SWATCH = 16  # of the legend
+_LINE = 24
+_WIDEST = 1560  # all tiles of a row together
+_TILES = (64, 144)  # least and most of one tile
 
 Draw = Callable[[Any, Any, int], None]  # of an image, its pen, and the height to draw at
 
@@ -84,9 +91,11 @@ class Sheet:
         names = [name] if isinstance(name, str) else list(name)
         for known, one in zip(self._names, names, strict=False):
             known.append(one)
-        self._bands.append(
-            (self.tile + _GAP, lambda sheet, pen, y: self._write_row(sheet, pen, y, names, pixels))
-        )
+
+        def write(sheet: Any, pen: Any, y: int) -> None:
+            self._write_row(sheet, pen, y, names, pixels)
+
+        self._bands.append((self.tile + _GAP, write))
 
     def scale(self, colours: Colours, low: str, high: str) -> None:
         """A bar of colours (n, 3) between two texts."""
@@ -97,9 +106,8 @@ class Sheet:
 
         def write(sheet: Any, pen: Any, y: int) -> None:
             pen.text((_MARGIN, y + _SWATCH // 2), low, INK, font, anchor="lm")
-            sheet.paste(
-                Image.fromarray(np.broadcast_to(colours, (_SWATCH, *colours.shape)).copy()), (start, y)
-            )
+            bar = np.broadcast_to(colours, (_SWATCH, *colours.shape)).copy()
+            sheet.paste(Image.fromarray(bar), (start, y))
             pen.text((start + len(colours) + 8, y + _SWATCH // 2), high, INK, font, anchor="lm")
 
         self._space(10)
@@ -114,7 +122,8 @@ class Sheet:
 
         def write(sheet: Any, pen: Any, y: int) -> None:
             for place, (colour, text) in enumerate(zip(colours.tolist(), texts, strict=True)):
-                x, top = _MARGIN + place // down * cell, y + place % down * _LINE
+                x = _MARGIN + place // down * cell
+                top = y + place % down * _LINE
                 pen.rectangle((x, top, x + _SWATCH, top + _SWATCH), tuple(colour))
                 pen.text((x + _SWATCH + 8, top + _SWATCH // 2), text, INK, _font(_TEXT), anchor="lm")
 
@@ -127,7 +136,8 @@ class Sheet:
 
         height = 2 * _MARGIN + sum(height for height, _ in self._bands)
         sheet = Image.new("RGB", (max(self._width(), self._widest), height), PAPER)
-        pen, y = ImageDraw.Draw(sheet), _MARGIN
+        pen = ImageDraw.Draw(sheet)
+        y = _MARGIN
         for height, write in self._bands:
             write(sheet, pen, y)
             y += height
@@ -147,23 +157,17 @@ class Sheet:
 
         for x, tile in zip(self._lefts(), pixels, strict=False):
             sheet.paste(Image.fromarray(tile), (x, y))
+        style: dict[str, Any] = dict(anchor="rm", align="right", spacing=5)
         for (start, _), name in zip(self._spans(), names, strict=False):
-            pen.text(
-                (start - 12, y + self.tile // 2),
-                name,
-                INK,
-                _font(_TEXT),
-                anchor="rm",
-                align="right",
-                spacing=5,
-            )
+            pen.text((start - 12, y + self.tile // 2), name, INK, _font(_TEXT), **style)
 
     def _width(self) -> int:
         return self._spans()[-1][1] + _MARGIN
 
     def _spans(self) -> list[tuple[int, int]]:
         """Left and right end of each group; it takes all rows to know how much room their names need."""
-        spans, x = [], _MARGIN
+        spans: list[tuple[int, int]] = []
+        x = _MARGIN
         for count, names in zip(self.groups, self._names, strict=True):
             widest = _longest(names)
             x += widest + 12 if widest else 0
@@ -172,12 +176,12 @@ class Sheet:
         return spans
 
     def _lefts(self) -> list[int]:
+        """Left end of each tile."""
         pitch = self.tile + _GAP
-        return [
-            start + i * pitch
-            for (start, _), n in zip(self._spans(), self.groups, strict=True)
-            for i in range(n)
-        ]
+        lefts: list[int] = []
+        for (start, _), count in zip(self._spans(), self.groups, strict=True):
+            lefts += [start + i * pitch for i in range(count)]
+        return lefts
 
 
 def tile_size(columns: int, size: int) -> int:
@@ -200,7 +204,8 @@ def _pixels(tiles: Tensor, side: int, smooth: bool) -> NDArray[np.uint8]:
 def _longest(texts: Iterable[str]) -> int:
     """Pixels of the widest line of all texts."""
     font = _font(_TEXT)
-    return max((int(font.getlength(line)) for text in texts for line in text.split("\n")), default=0)
+    lines = "\n".join(texts).split("\n")
+    return max(int(font.getlength(line)) for line in lines)
 
 
 def _font(size: int) -> Any:

@@ -1,6 +1,4 @@
-"""One merge, as Fig. 6 of the paper shows it: how sure the planes of the clusters concerned are, pixel by
-pixel.
-"""
+"""One merge, as Fig. 6 of the paper shows it: how sure the planes concerned are, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours
 from toolbox_klish.pictures.sheet import Sheet
 
@@ -23,9 +21,12 @@ class Step:
     """What happened at one K. Clusters are numbered by their place at that K.
 
     Attributes:
-        k: clusters before the merge. removed, kept: p and q.
+        k: clusters before the merge.
+        removed, kept: p and q of algorithm 1.
         runner_up: the cluster with the second highest ECoS with p; None at K = 2.
-        iou: of p, the lowest at K. ecos: of p with q. ecos_runner_up: of p with the runner-up.
+        iou: of p, the lowest at K.
+        ecos: of p with q.
+        ecos_runner_up: of p with the runner-up; NaN at K = 2.
     """
 
     k: int
@@ -48,18 +49,14 @@ def merge_step(model: KLiSH, k: int) -> Step:
         raise ValueError(f"k={k!r}: merges are recorded from k={model.clusters_} down to {last}")
     at = model.clusters_ - k
     _, kept, removed = model.merges_[at].tolist()
-    ecos = model.ecos_[at, :k].copy()
-    ecos[[removed, kept]] = -1.0
-    second = int(ecos.argmax()) if k > 2 else None
-    return Step(
-        k,
-        removed,
-        kept,
-        second,
-        float(model.iou_[at, removed]),
-        float(model.ecos_[at, kept]),
-        float("nan") if second is None else float(ecos[second]),
-    )
+    iou = float(model.iou_[at, removed])
+    ecos = float(model.ecos_[at, kept])
+    if k == 2:
+        return Step(k, removed, kept, None, iou, ecos, float("nan"))
+    others = model.ecos_[at, :k].copy()
+    others[[removed, kept]] = -1.0
+    second = int(others.argmax())
+    return Step(k, removed, kept, second, iou, ecos, float(others[second]))
 
 
 def confidence(scores: Tensor) -> Tensor:
@@ -80,10 +77,13 @@ def draw_step(
     """Samples, clusters before the merge, confidences of p, q and the runner-up, clusters after it.
 
     Args:
-        step: from :func:`merge_step`. images: (N, 3, H, W) in [-1, 1].
+        step: from :func:`merge_step`.
+        images: (N, 3, H, W) in [-1, 1].
         before, after: (N, 3, h, w) painted maps at K and K - 1.
         confidences: {cluster: (N, h, w) in [0, 1]}, of p, q and the runner-up.
-        colours: (K, 3) RGB of the clusters at K. path: PNG to write. title: line above.
+        colours: (K, 3) RGB of the clusters at K.
+        path: PNG to write.
+        title: line above.
     """
     roles = {
         step.removed: f"least separable:\nIoU {step.iou:.2f}",

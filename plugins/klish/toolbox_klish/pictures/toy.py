@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.metrics.functional import adjusted_rand_index, contingency_matrix
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.baselines import AHC, KASP, LloydKMeans
-from toolbox_klish.klish import KLiSH
 from toolbox_klish.pictures.canvas import FAINT, INK, new_figure, save_figure
 from toolbox_klish.pictures.palette import distinct_colours, matched_colours
-from toolbox_klish.planes import LinearClassifier
+from toolbox_klish.svm.planes import LinearClassifier
 from toolbox_klish.toy import three_sets
 
 _PARTS = 3
@@ -29,33 +29,29 @@ def draw_toy(
     demonstration.
 
     Args:
-        path: PNG to write. seed: of the points and of k-means. first: K0 of KLiSH and KASP: unknown in the
-            paper.
-        rows: number of points. C: weight of the hinge.
+        path: PNG to write.
+        seed: of the points and of k-means.
+        first: K0 of KLiSH and KASP: unknown in the paper.
+        rows: number of points.
+        C: weight of the hinge.
 
     Returns:
         Path of the picture, and the index of each algorithm.
     """
     X, truth = three_sets(rows, seed)
     found = toy_clusterings(X, seed, first, C)
-    figure, panels = new_figure(
-        13.5,
-        3.5,
+    title = (
         "Three sets that lines can part and centres cannot describe (after Fig. 2), "
-        f"{_PARTS} clusters each; K0 = {first}, seed {seed}",
-        (1, 1 + len(found)),
+        f"{_PARTS} clusters each; K0 = {first}, seed {seed}"
     )
+    figure, panels = new_figure(13.5, 3.5, title, (1, 1 + len(found)))
     colours = distinct_colours(_PARTS)
     _draw(panels[0], X, colours[truth], "the three sets")
     scores = {name: agreement(truth, labels.labels_) for name, labels in found.items()}
     for axes, (name, classifier) in zip(panels[1:], found.items(), strict=True):
         labels = classifier.labels_
-        _draw(
-            axes,
-            X,
-            matched_colours(labels, _PARTS, truth, colours)[labels],
-            f"{name}\nARI {scores[name]:.2f}",
-        )
+        matched = matched_colours(labels, _PARTS, truth, colours)
+        _draw(axes, X, matched[labels], f"{name}\nARI {scores[name]:.2f}")
     _draw_lines(panels[-1], found["KLiSH"], X)
     return save_figure(figure, path), scores
 
@@ -72,9 +68,8 @@ def toy_clusterings(X: NDArray[np.floating], seed: int, first: int, C: float = 1
 
 def agreement(truth: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
     """Adjusted Rand index of two partitions."""
-    return float(
-        adjusted_rand_index(contingency_matrix(truth, labels, (int(truth.max()) + 1, int(labels.max()) + 1)))
-    )
+    shape = (int(truth.max()) + 1, int(labels.max()) + 1)
+    return float(adjusted_rand_index(contingency_matrix(truth, labels, shape)))
 
 
 def _draw(axes: Any, X: NDArray[np.floating], colours: NDArray[np.uint8], title: str) -> None:

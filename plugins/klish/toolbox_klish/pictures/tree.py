@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolbox_klish.klish import KLiSH
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.pictures.canvas import FAINT, INK, LOW, new_figure, save_figure
 from toolbox_klish.pictures.palette import tree_colours
 
@@ -25,15 +25,17 @@ def draw_tree(
     final: int | None = None,
     names: Mapping[int, str] | None = None,
 ) -> Path:
-    """The merge tree: K falls from left to right, each joint is coloured by the IoU of the cluster that was
-    removed there.
+    """The merge tree: K falls from left to right, each joint is coloured by the IoU of the removed cluster.
 
     Leaves carry the colour that they have in cluster maps, their number and share of the rows; up to 40 of
     them, the ECoS with the cluster that took it in stands at each joint.
 
     Args:
-        model: fitted. path: PNG to write. title: line above.
-        leaves: begin at this K, with clusters that are merged already; None = K0. final: K to mark by a line.
+        model: fitted.
+        path: PNG to write.
+        title: line above.
+        leaves: begin at this K, with clusters that are merged already; None = K0.
+        final: K to mark by a line.
         names: what to call leaves, by their place at ``leaves``.
 
     Raises:
@@ -43,26 +45,10 @@ def draw_tree(
     figure, axes = new_figure(10.0, 1.4 + 0.19 * tree.many, title)
     colours = _Colours()
     for joint in tree.joints:
-        for x, y in zip(joint.since, joint.heights, strict=True):
-            axes.plot([x, joint.at], [y, y], color=FAINT, linewidth=0.9, zorder=1)
-        axes.plot(
-            [joint.at] * 2,
-            joint.heights,
-            color=colours(joint.iou),
-            linewidth=2.6,
-            solid_capstyle="round",
-            zorder=2,
-        )
+        _draw_joint(axes, joint, colours(joint.iou))
         if tree.many <= _MOST_NUMBERS:
-            axes.annotate(
-                f"{joint.ecos:.2f}",
-                (joint.at, max(joint.heights)),
-                (0, -7),
-                textcoords="offset points",
-                ha="center",
-                fontsize=6,
-                color=FAINT,
-            )
+            below = (joint.at, max(joint.heights))
+            _annotate(axes, f"{joint.ecos:.2f}", below, (0, -7), ha="center", fontsize=6, color=FAINT)
     _name_leaves(axes, tree, tree_colours(model, tree.many) / 255, names or {})
     _name_steps(axes, tree, final)
     bar = figure.colorbar(
@@ -79,11 +65,24 @@ def draw_tree(
     return save_figure(figure, path)
 
 
+def _draw_joint(axes: Any, joint: _Joint, colour: Any) -> None:
+    for x, y in zip(joint.since, joint.heights, strict=True):
+        axes.plot([x, joint.at], [y, y], color=FAINT, linewidth=0.9, zorder=1)
+    style = dict(color=colour, linewidth=2.6, solid_capstyle="round", zorder=2)
+    axes.plot([joint.at] * 2, joint.heights, **style)
+
+
+def _annotate(axes: Any, text: str, at: tuple[float, float], away: tuple[int, int], **style: Any) -> None:
+    """A text some points away from a place."""
+    axes.annotate(text, at, away, textcoords="offset points", **style)
+
+
 def leaf_places(merges: NDArray[np.int64], leaves: int) -> NDArray[np.int64]:
     """(leaves) rank of each leaf from the top, so that no two branches cross.
 
     Args:
-        merges: rows (K, kept, removed) from K = ``leaves`` on. leaves: clusters before them.
+        merges: rows (K, kept, removed) from K = ``leaves`` on.
+        leaves: clusters before them.
     """
     groups = [[leaf] for leaf in range(leaves)]
     for _, kept, removed in merges.tolist():
@@ -94,8 +93,13 @@ def leaf_places(merges: NDArray[np.int64], leaves: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class _Joint:
-    """Two branches that meet: when, since when each has been there, how high they are, and the measures of
-    the merge.
+    """Two branches that meet.
+
+    Attributes:
+        at: the merge, counted from 1.
+        since: the merge that each branch came from; 0 for a leaf.
+        heights: of the branches, in lines from the top.
+        iou, ecos: of the removed cluster, and of the pair.
     """
 
     at: int
@@ -115,16 +119,19 @@ class _Tree:
             raise ValueError(
                 f"leaves={many!r}: merges are recorded from {model.clusters_} clusters down to {last}"
             )
-        self.many, self.steps = many, model.merges_[first:]
+        self.many = many
+        self.steps = model.merges_[first:]
         self.shares = model.sizes_[first, :many] / model.sizes_[first].sum()
         self.heights = leaf_places(self.steps, many)
         self.joints: list[_Joint] = []
-        present = [(0, float(height)) for height in self.heights]
+        present = [(0, float(height)) for height in self.heights]  # (since, height) by place
         for number, (_, kept, removed) in enumerate(self.steps.tolist()):
-            (one, high), (other, low) = present[kept], present[removed]
-            at, row = number + 1, first + number
-            measures = float(model.iou_[row, removed]), float(model.ecos_[row, kept])
-            self.joints.append(_Joint(at, (one, other), (high, low), *measures))
+            one, high = present[kept]
+            other, low = present[removed]
+            at = number + 1
+            iou = float(model.iou_[first + number, removed])
+            ecos = float(model.ecos_[first + number, kept])
+            self.joints.append(_Joint(at, (one, other), (high, low), iou, ecos))
             present[kept] = (at, (high + low) / 2)
             del present[removed]
 
@@ -147,16 +154,9 @@ def _name_leaves(axes: Any, tree: _Tree, colours: NDArray[np.float64], names: Ma
     texts = [f"{names.get(leaf, leaf)}  {100 * share:.1f} %" for leaf, share in enumerate(tree.shares)]
     axes.set_yticks(tree.heights, texts, parse_math=False)
     axes.tick_params(axis="y", length=0, pad=10)
-    axes.scatter(
-        np.full(tree.many, -0.004),
-        tree.heights,
-        c=colours,
-        marker="s",
-        s=38,
-        clip_on=False,
-        zorder=3,
-        transform=axes.get_yaxis_transform(),
-    )
+    x = np.full(tree.many, -0.004)  # in axes, y in data: left of the frame at any width
+    style = dict(c=colours, marker="s", s=38, clip_on=False, zorder=3)
+    axes.scatter(x, tree.heights, transform=axes.get_yaxis_transform(), **style)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(tree.many - 0.4, -0.8)
 
@@ -169,13 +169,6 @@ def _name_steps(axes: Any, tree: _Tree, final: int | None) -> None:
     axes.set_xlabel(f"number of clusters K that are left after a merge{numbers}", fontsize=8.5, color=FAINT)
     if final is not None and final < tree.many:
         axes.axvline(tree.many - final + 0.5, color=LOW, linewidth=1.0, linestyle=(0, (4, 3)), zorder=0)
-        axes.annotate(
-            f"K = {final}",
-            (tree.many - final + 0.5, 1),
-            (3, -2),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            va="top",
-            fontsize=8,
-            color=INK,
-        )
+        top = (tree.many - final + 0.5, 1)
+        style: dict[str, Any] = dict(va="top", fontsize=8, color=INK)
+        _annotate(axes, f"K = {final}", top, (3, -2), xycoords=("data", "axes fraction"), **style)

@@ -1,5 +1,6 @@
-"""What the paper prints in Table IV, in percent, best of five runs. MIoU is its evaluator's: see
-`matched_iou_per_image`.
+"""What the paper prints in Table IV, in percent, best of five runs.
+
+MIoU is its evaluator's: see :func:`toolbox.metrics.functional.matched_iou_per_image`.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def published(generator: str, clusters: int | str, metric: str) -> dict[str, flo
     """{algorithm: percent} of a row of Table IV; empty where the paper has none.
 
     Args:
-        generator: one of GENERATORS. clusters: K, or 'final'. metric: 'AMI', 'ARI' or 'MIoU'.
+        generator: one of GENERATORS.
+        clusters: K, or 'final'.
+        metric: 'AMI', 'ARI' or 'MIoU'.
     """
     row = _ROWS.get((generator, str(clusters), metric))
     return {} if row is None else dict(zip(ALGORITHMS, row, strict=True))

@@ -53,14 +53,16 @@ class Names:
         for name, numbers in self.groups.items():
             _check_group(name, numbers, self.clusters)
             for number in numbers:
-                if number in owner:
-                    where = (
-                        f"twice under {name!r}"
-                        if owner[number] == name
-                        else f"under {owner[number]!r} and under {name!r}"
+                other = owner.setdefault(number, name)
+                if other != name:
+                    raise ValueError(
+                        f"names: cluster {number} stands under {other!r} and under {name!r}; "
+                        "a cluster has one name"
                     )
-                    raise ValueError(f"names: cluster {number} stands {where}; a cluster has one name")
-                owner[number] = name
+                if list(numbers).count(number) > 1:
+                    raise ValueError(
+                        f"names: cluster {number} stands twice under {name!r}; a cluster has one name"
+                    )
 
     @classmethod
     def template(cls, clusters: int) -> Names:
@@ -72,22 +74,21 @@ class Names:
         """Names of a file.
 
         Args:
-            path: JSON as above. clusters: K of the classifier that they are wanted for, to be checked.
+            path: JSON as above.
+            clusters: K of the classifier that they are wanted for, to be checked.
 
         Raises:
             ValueError: naming the file and what is wrong with it.
         """
         try:
-            names = _parsed(
-                json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_without_repeats)
-            )
-        except ValueError as error:  # JSON's own among them
+            text = Path(path).read_text(encoding="utf-8")
+            names = _parsed(json.loads(text, object_pairs_hook=_without_repeats))
+        except ValueError as error:  # JSON's and the decoder's own among them
             raise ValueError(f"{path}: {error}") from error
         if clusters is not None and names.clusters != clusters:
             raise ValueError(
                 f"{path}: names {names.clusters} clusters, the classifier has {clusters}: another number "
-                "needs "
-                "names of its own; move the file away and run `toolbox klish name` again"
+                "needs names of its own; move the file away and run `toolbox klish name` again"
             )
         return names
 
@@ -95,28 +96,25 @@ class Names:
         """The file as above, a name a line; whole or not at all."""
         from toolbox.runs.files import write_text
 
-        lines = ",\n".join(
-            f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(list(map(int, numbers)))}"
-            for name, numbers in self.groups.items()
-        )
-        write_text(f'{{\n  "clusters": {self.clusters},\n  "names": {{\n{lines}\n  }}\n}}\n', path)
+        lines = []
+        for name, numbers in self.groups.items():
+            lines.append(f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(list(map(int, numbers)))}")
+        names = ",\n".join(lines)
+        write_text(f'{{\n  "clusters": {self.clusters},\n  "names": {{\n{names}\n  }}\n}}\n', path)
 
     def named(self, name: str, numbers: Sequence[int]) -> Names:
         """A copy where these clusters, and no others, have this name; no clusters = the name is dropped."""
-        groups = {
-            known: [number for number in theirs if number not in numbers]
-            for known, theirs in self.groups.items()
-        }
+        groups = {}
+        for known, theirs in self.groups.items():
+            groups[known] = [number for number in theirs if number not in numbers]
         groups[name] = list(numbers)
         return Names(self.clusters, {known: theirs for known, theirs in groups.items() if theirs})
 
     @cached_property
     def titles(self) -> list[str]:
         taken = {number for numbers in self.groups.values() for number in numbers}
-        return [
-            *self.groups,
-            *(f"cluster {number}" for number in range(self.clusters) if number not in taken),
-        ]
+        unnamed = [f"cluster {number}" for number in range(self.clusters) if number not in taken]
+        return [*self.groups, *unnamed]
 
     @cached_property
     def places(self) -> NDArray[np.int64]:
@@ -136,8 +134,9 @@ class Names:
 
 
 class NamedClassifier:
-    """A classifier whose clusters are merged and called as :class:`Names` says: a name scores as its best
-    cluster does.
+    """A classifier whose clusters are merged and called as :class:`Names` says.
+
+    A name scores as its best cluster does.
 
     Args:
         classifier: of K clusters, linear: ``weight``, ``bias``, and ``groups`` where a cluster is the best of
@@ -145,7 +144,8 @@ class NamedClassifier:
         names: of its clusters.
 
     Attributes:
-        titles: what each class is called. weight, bias, groups: for :func:`toolbox_klish.segment.segment`.
+        titles: what each class is called.
+        weight, bias, groups: for :func:`toolbox_klish.segment.segment`.
 
     Raises:
         ValueError: for names of another number of clusters.
@@ -156,8 +156,11 @@ class NamedClassifier:
             raise ValueError(
                 f"names are those of {names.clusters} clusters, the classifier has {classifier.n_clusters}"
             )
-        self._classifier, self._names, self.titles = classifier, names, names.titles
-        self.weight, self.bias = classifier.weight, classifier.bias
+        self._classifier = classifier
+        self._names = names
+        self.titles = names.titles
+        self.weight = classifier.weight
+        self.bias = classifier.bias
         groups = getattr(classifier, "groups", None)
         self.groups = names.places if groups is None else names.places[groups]
 
@@ -168,10 +171,9 @@ class NamedClassifier:
 
     def scores(self, features: ArrayLike) -> NDArray[np.floating]:
         """(N, n_clusters) best score of the clusters of each name."""
-        each = self._classifier.scores(features)
-        return np.stack(
-            [each[:, self._names.members(place)].max(axis=1) for place in range(self.n_clusters)], axis=1
-        )
+        each = self._classifier.scores(features)  # (N, K)
+        best = [each[:, self._names.members(place)].max(axis=1) for place in range(self.n_clusters)]
+        return np.stack(best, axis=1)
 
     def predict(self, features: ArrayLike) -> NDArray[np.integer]:
         """(N,) place in ``titles``."""
@@ -201,8 +203,8 @@ def check_settings(settings: Sequence[tuple[str, Sequence[int]]]) -> None:
         for number in numbers:
             if owner.setdefault(number, name) != name:
                 raise ValueError(
-                    f"--set gives cluster {number} to {owner[number]!r} and to {name!r}; a cluster has one "
-                    "name"
+                    f"--set gives cluster {number} to {owner[number]!r} and to {name!r}; "
+                    "a cluster has one name"
                 )
 
 

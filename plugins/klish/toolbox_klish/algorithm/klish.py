@@ -14,27 +14,28 @@ from torch import Tensor
 
 from toolbox.interfaces import Clusterer, Features
 from toolbox.ranks import from_main, world
-from toolbox_klish.checkpoints import Checkpoint, Standing
+from toolbox_klish.algorithm.checkpoints import Checkpoint, FitState
+from toolbox_klish.algorithm.initial import by_size, filtered, given_labels
+from toolbox_klish.algorithm.joint import JointSolver
+from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
+from toolbox_klish.algorithm.merge import MergeLoop, MergeTree, Stop, union_places
+from toolbox_klish.algorithm.solvers import NewtonSolver, Solver
 from toolbox_klish.checks import check_choice, check_whole, usable_device
-from toolbox_klish.features import DTYPES, FeatureBlocks
-from toolbox_klish.initial import by_size, filtered, given_labels
-from toolbox_klish.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
-from toolbox_klish.merge import MergeLoop, MergeTree, Stop, union_places
-from toolbox_klish.planes import LinearClassifier, Planes, join
-from toolbox_klish.solvers import JointSolver, NewtonSolver, Solver
+from toolbox_klish.svm.blocks import DTYPES, FeatureBlocks
+from toolbox_klish.svm.planes import LinearClassifier, Planes, join
 
 SOLVERS = ("newton", "joint")
 HESSIANS = ("same", "tf32")
 
 
 class KLiSH(Clusterer):
-    """Many k-means clusters, merged one pair at a time: the least separable one into the one it is confused
-    with most.
+    """Many k-means clusters, merged a pair at a time: the least separable into its most confused one.
 
-    ``fit`` records a classifier for every number of clusters from K0 down to 2, or to where it is told to
-    stop (``first`` or ``stop_iou``); :meth:`cut` takes one out. ``labels_``, ``predict`` and ``scores``
-    answer at the number where the loop was told to stop, and at K0 if it was not: which of the recorded
-    numbers is right, the method leaves to the eye.
+    The merges are those of algorithm 1 (:mod:`toolbox_klish.algorithm.merge`), the machines those of eq. 3
+    (:mod:`toolbox_klish.svm.newton`). ``fit`` records a classifier for every number of clusters from K0 down
+    to 2, or to where it is told to stop (``first`` or ``stop_iou``); :meth:`cut` takes one out. ``labels_``,
+    ``predict`` and ``scores`` answer at the number where the loop was told to stop, and at K0 if it was not:
+    which of the recorded numbers is right, the method leaves to the eye.
 
     Two kinds of labels belong to each K. ``labels_`` are unions of the first clusters; ``predict`` is the
     highest score, and may say otherwise near a border.
@@ -55,25 +56,27 @@ class KLiSH(Clusterer):
         metric: 'euclidean' or 'arccos', of k-means.
         bias: whether planes have a bias.
         kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see
-            :func:`toolbox_klish.kmeans.kmeans`). The first two are those of the authors' code.
+            :func:`toolbox_klish.algorithm.kmeans.kmeans`). The first two are those of the authors' code.
         kmeans_sample: rows that centres are seeded from. Unknown in the paper.
         precision: 'float32' (sums in double), or 'float64' throughout.
         hessian: 'tf32' lets the products of Hessians round float32 to 10 bits, which a GPU's tensor cores do
             several times as fast; the result is the same, as gradients are not rounded. 'same' = as
             precision. None = 'tf32' on a GPU.
         device: 'cpu', 'cuda', ...; None = a GPU if there is one.
-        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.working_set.train`). joint_calls:
-            cap of 'joint'.
+        tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.svm.working_set.train`).
+        joint_calls: cap of 'joint'.
         seed: of k-means.
 
     Attributes:
-        merges_: (steps, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted
+        merges_: (merges, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted
             by size at the start, largest first; places after the removed one move up.
-        iou_: (steps, K0) IoU of each class, NaN beyond K. ecos_: likewise, of the removed class with each; 0
-            with itself.
-        sizes_: (steps, K0) rows of each class, 0 beyond K. nodes_: (merges, 3) kept, removed and new node of
-            the tree.
-        labels_: (N,). clusters_: K0 after the filter. passes_: evaluations of all rows.
+        iou_: (steps, K0) IoU of each class, NaN beyond K.
+        ecos_: (merges, K0) of the removed class with each, 0 with itself, NaN beyond K.
+        sizes_: (steps, K0) rows of each class, 0 beyond K.
+        nodes_: (merges, 3) kept, removed and new node of the tree.
+        labels_: (N,).
+        clusters_: K0 after the filter.
+        passes_: evaluations of all rows.
         filter_: dict(iou, kept) of the clusters before the filter, where there is one.
         seconds_: (steps,) when each step was recorded, since the first training began.
 
@@ -102,52 +105,38 @@ class KLiSH(Clusterer):
         joint_calls: int = 20,
         seed: int = 0,
     ) -> None:
-        for name, number in dict(
-            clusters=clusters, kmeans_restarts=kmeans_restarts, max_passes=max_passes
-        ).items():
-            check_whole(name, number)
-        for name, value, known in (
-            ("solver", solver, SOLVERS),
-            ("metric", metric, METRICS),
-            ("precision", precision, DTYPES),
-            ("hessian", hessian or "same", HESSIANS),
-        ):
-            check_choice(name, value, known)
+        check_whole("clusters", clusters)
+        check_whole("kmeans_restarts", kmeans_restarts)
+        check_whole("max_passes", max_passes)
+        check_choice("solver", solver, SOLVERS)
+        check_choice("metric", metric, METRICS)
+        check_choice("precision", precision, DTYPES)
+        check_choice("hessian", hessian or "same", HESSIANS)
         if not C > 0:
             raise ValueError(f"C={C!r} must be a positive number")
-        if first is not None and not (isinstance(first, (int, np.integer)) and first >= clusters):
-            raise ValueError(
-                f"first={first!r} must be a whole number of at least clusters={clusters}: merging only makes "
-                "fewer"
-            )
-        if stop_iou is not None and not 0 < stop_iou <= 1:
-            raise ValueError(f"stop_iou={stop_iou!r} must lie in (0, 1]: it is compared with an IoU")
+        _check_stop(clusters, first, stop_iou)
         if filter_sigma is not None and not filter_sigma >= 0:
             raise ValueError(f"filter_sigma={filter_sigma!r} must be a number >= 0, or None for no filter")
-        self.clusters, self.C, self.filter_sigma, self.first, self.stop_iou = (
-            clusters,
-            C,
-            filter_sigma,
-            first,
-            stop_iou,
-        )
-        self.solver, self.metric, self.bias, self.precision, self.device = (
-            solver,
-            metric,
-            bias,
-            precision,
-            device,
-        )
+        self.clusters = clusters
+        self.C = C
+        self.filter_sigma = filter_sigma
+        self.first = first
+        self.stop_iou = stop_iou
+        self.solver = solver
+        self.metric = metric
+        self.bias = bias
+        self.kmeans_steps = kmeans_steps
+        self.kmeans_tolerance = kmeans_tolerance
+        self.kmeans_restarts = kmeans_restarts
+        self.kmeans_sample = kmeans_sample
+        self.precision = precision
         self.hessian = hessian
-        self.kmeans_steps, self.kmeans_tolerance = kmeans_steps, kmeans_tolerance
-        self.kmeans_restarts, self.kmeans_sample = kmeans_restarts, kmeans_sample
-        self.tolerance, self.max_passes, self.joint_calls, self.seed = (
-            tolerance,
-            max_passes,
-            joint_calls,
-            seed,
-        )
-        self._first: NDArray[np.integer] | None = None
+        self.device = device
+        self.tolerance = tolerance
+        self.max_passes = max_passes
+        self.joint_calls = joint_calls
+        self.seed = seed
+        self._first: NDArray[np.integer] | None = None  # (N,) first cluster of each fitted row
 
     @property
     def n_clusters(self) -> int:
@@ -167,7 +156,7 @@ class KLiSH(Clusterer):
 
         Args:
             features: (N, D), a memory map, or chunks (n_i, D); see
-                :class:`toolbox_klish.features.FeatureBlocks`.
+                :class:`toolbox_klish.svm.blocks.FeatureBlocks`.
             y: ignored.
             initial: (N,) a partition into K0 parts to merge, in place of k-means.
             checkpoint: a file to write the state of the fit to. Where it exists, the fit goes on from it, and
@@ -184,34 +173,24 @@ class KLiSH(Clusterer):
         blocks = FeatureBlocks(features, self.precision, device, rounded)
         blocks.need(self._many)
         file = Checkpoint(checkpoint, self._identity(blocks, initial), every)
-        standing = file.load() or self._begin(blocks, initial)
-        file.save(standing, now=True)
-        loop = MergeLoop(
-            blocks,
-            standing.labels.to(blocks.device, copy=True),
-            standing.start.to(blocks.device),
-            self._solver(),
-        )
-        if standing.tree.members:
-            loop.resume(standing.tree)
-        standing.tree = loop.tree
-        loop.run(
-            Stop(1 if self.first is None else self.clusters, self.stop_iou), lambda _: file.save(standing)
-        )
-        file.save(standing, now=True)
-        self._keep(standing)
+        state = file.load() or self._begin(blocks, initial)
+        file.save(state, now=True)
+        self._merge(blocks, state, file)
+        file.save(state, now=True)
+        self._keep(state)
         return self
 
     def cut(self, k: int) -> LinearClassifier:
-        """The classifier of ``k`` classes: ``labels_`` (unions of the first clusters), ``predict``,
-        ``scores``.
+        """The classifier of ``k`` classes; its ``labels_`` are unions of the first clusters.
 
         Raises:
             ValueError: when there is no record of ``k``.
         """
         self._check_fitted()
         smallest = self.clusters_ - len(self._members) + 1
-        labels = None if self._first is None else union_places(self.merges_, self.clusters_, k)[self._first]
+        labels = None
+        if self._first is not None:
+            labels = union_places(self.merges_, self.clusters_, k)[self._first]
         if k == 1 and smallest == 2:  # everything is one class: the minimum of eq. 3 is w = 0, b = 1
             return LinearClassifier(np.zeros_like(self._weight[:1]), np.ones_like(self._bias[:1]), labels)
         if not smallest <= k <= self.clusters_:
@@ -226,15 +205,17 @@ class KLiSH(Clusterer):
         return self.cut(self.n_clusters).scores(features)
 
     def gaps(self) -> NDArray[np.float64]:
-        """(merges, 2) how far ahead each choice was: second lowest less lowest IoU, highest less second
-        highest ECoS.
+        """(merges, 2) how far ahead each choice was, in IoU and in ECoS.
 
-        Where either is near 0, another seed may well merge otherwise.
+        That is second lowest less lowest IoU, and highest less second highest ECoS. Where either is near 0,
+        another seed may well merge otherwise.
         """
         found = []
         for step, (k, _, removed) in enumerate(self.merges_):
-            iou, ecos = np.sort(self.iou_[step, :k]), np.sort(np.delete(self.ecos_[step, :k], removed))
-            found.append((iou[1] - iou[0], ecos[-1] - ecos[-2] if k > 2 else np.inf))
+            iou = np.sort(self.iou_[step, :k])
+            ecos = np.sort(np.delete(self.ecos_[step, :k], removed))
+            gap = ecos[-1] - ecos[-2] if k > 2 else np.inf
+            found.append((iou[1] - iou[0], gap))
         return np.array(found).reshape(-1, 2)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -252,23 +233,25 @@ class KLiSH(Clusterer):
         }
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> KLiSH:
-        self._weight, self._bias, self._members = (
-            np.asarray(state[key]) for key in ("weight", "bias", "members")
-        )
-        self.merges_, self.nodes_, self.iou_, self.ecos_, self.sizes_ = (
-            np.asarray(state[key]) for key in ("merges", "nodes", "iou", "ecos", "sizes")
-        )
-        self.clusters_, self.chosen_, self._first = self._members.shape[1], int(state["chosen"]), None
+        self._weight = np.asarray(state["weight"])
+        self._bias = np.asarray(state["bias"])
+        self._members = np.asarray(state["members"])
+        self.merges_ = np.asarray(state["merges"])
+        self.nodes_ = np.asarray(state["nodes"])
+        self.iou_ = np.asarray(state["iou"])
+        self.ecos_ = np.asarray(state["ecos"])
+        self.sizes_ = np.asarray(state["sizes"])
+        self.clusters_ = self._members.shape[1]
+        self.chosen_ = int(state["chosen"])
+        self._first = None
         return self
 
     def _identity(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> dict[str, Any]:
         """What makes a fit this one; all that a checkpoint must agree in."""
         names = [name for name in inspect.signature(KLiSH).parameters if name != "device"]
-        given = (
-            None
-            if initial is None
-            else hashlib.sha256(np.asarray(initial).astype(np.int64).tobytes()).hexdigest()
-        )
+        given = None
+        if initial is not None:
+            given = hashlib.sha256(np.asarray(initial).astype(np.int64).tobytes()).hexdigest()
         return {
             **{name: getattr(self, name) for name in names},
             "rows of features": blocks.rows,
@@ -278,37 +261,50 @@ class KLiSH(Clusterer):
             "ranks": world(),
         }
 
-    def _begin(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> Standing:
+    def _begin(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> FitState:
         """Before the first training."""
         labels, start = self._partition(blocks, initial)
         found = self.filter_ if self.filter_sigma is not None and hasattr(self, "filter_") else {}
-        return Standing(labels.cpu(), start, found, MergeTree(len(start)))
+        return FitState(labels.cpu(), start, found, MergeTree(len(start)))
 
     def _partition(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> tuple[Tensor, Planes]:
-        """Labels by size, and the planes that training starts from."""
+        """(N) labels by size, and the planes that training starts from."""
         if initial is None:
-            centres = kmeans(
-                blocks,
-                self._many,
-                self.seed,
-                self.metric,
-                self.kmeans_steps,
-                self.kmeans_tolerance,
-                self.kmeans_restarts,
-                self.kmeans_sample,
-            )
+            centres = self._kmeans(blocks)
             labels = nearest(blocks, centres, self.metric)
         else:
             labels = given_labels(initial, blocks, self._many)
             centres = class_means(blocks, labels, self._many)
         labels, order = by_size(blocks, labels, self._many)
-        centres = centres[order.to(centres.device)]
+        centres = centres[order.to(centres.device)]  # (K0, D)
         if self.filter_sigma is not None and len(centres) > 1:
             found = filtered(blocks, labels, centres, self._solver(), self.filter_sigma, self.metric)
             self.filter_ = dict(iou=found["iou"], kept=found["kept"])
             labels, order = by_size(blocks, found["labels"], len(found["centres"]))
             centres = found["centres"][order.to(centres.device)]
         return labels, centre_planes(centres, self.metric)
+
+    def _kmeans(self, blocks: FeatureBlocks) -> Tensor:
+        return kmeans(
+            blocks,
+            self._many,
+            self.seed,
+            self.metric,
+            self.kmeans_steps,
+            self.kmeans_tolerance,
+            self.kmeans_restarts,
+            self.kmeans_sample,
+        )
+
+    def _merge(self, blocks: FeatureBlocks, state: FitState, file: Checkpoint) -> None:
+        """Algorithm 1 from where ``state`` stands; its tree grows, and is saved now and then."""
+        labels = state.labels.to(blocks.device, copy=True)  # the loop changes these, not the state's
+        loop = MergeLoop(blocks, labels, state.start.to(blocks.device), self._solver())
+        if state.tree.members:
+            loop.resume(state.tree)
+        state.tree = loop.tree
+        smallest = 1 if self.first is None else self.clusters
+        loop.run(Stop(smallest, self.stop_iou), lambda _: file.save(state))
 
     @property
     def _many(self) -> int:
@@ -320,21 +316,23 @@ class KLiSH(Clusterer):
             return JointSolver(self.C, self.joint_calls, biased=self.bias)
         return NewtonSolver(self.C, self.tolerance, self.max_passes, self.bias)
 
-    def _keep(self, standing: Standing) -> None:
+    def _keep(self, state: FitState) -> None:
         """The tree as arrays."""
-        tree = standing.tree
+        tree = state.tree
         planes = join(tree.planes)
-        self.clusters_, self.passes_, self._first = tree.clusters, tree.passes, standing.labels.numpy()
-        if standing.filter:
-            self.filter_ = standing.filter
-        self._weight, self._bias = from_main(planes.weight.numpy()), from_main(planes.bias.numpy())
+        self.clusters_ = tree.clusters
+        self.passes_ = tree.passes
+        self._first = state.labels.numpy()
+        if state.filter:
+            self.filter_ = state.filter
+        # ranks may round differently on unlike machines: all keep the first rank's planes
+        self._weight = from_main(planes.weight.numpy())
+        self._bias = from_main(planes.bias.numpy())
         self._members = _padded(tree.members, tree.clusters, -1).astype(np.int64)
         self.merges_ = np.array(tree.merges, dtype=np.int64).reshape(-1, 3)
         self.nodes_ = np.array(tree.nodes, dtype=np.int64).reshape(-1, 3)
-        self.iou_, self.ecos_ = (
-            _padded(tree.iou, tree.clusters, np.nan),
-            _padded(tree.ecos, tree.clusters, np.nan),
-        )
+        self.iou_ = _padded(tree.iou, tree.clusters, np.nan)
+        self.ecos_ = _padded(tree.ecos, tree.clusters, np.nan)
         self.sizes_ = _padded(tree.sizes, tree.clusters, 0).astype(np.int64)
         self.seconds_ = np.array(tree.seconds)
         told = self.first is not None or self.stop_iou is not None
@@ -346,7 +344,18 @@ class KLiSH(Clusterer):
             raise ValueError("KLiSH has found no clusters yet: call fit(features) or load_state(state) first")
 
 
+def _check_stop(clusters: int, first: int | None, stop_iou: float | None) -> None:
+    if first is not None and not (isinstance(first, (int, np.integer)) and first >= clusters):
+        raise ValueError(
+            f"first={first!r} must be a whole number of at least clusters={clusters}: "
+            "merging only makes fewer"
+        )
+    if stop_iou is not None and not 0 < stop_iou <= 1:
+        raise ValueError(f"stop_iou={stop_iou!r} must lie in (0, 1]: it is compared with an IoU")
+
+
 def _padded(rows: list[Any], width: int, filler: float) -> NDArray[np.float64]:
+    """(steps, width) rows of K0, K0 - 1, ... numbers, filled up at the right."""
     table = np.full((len(rows), width), filler, dtype=np.float64)
     for line, row in zip(table, rows, strict=True):
         line[: len(row)] = row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from toolbox.catalog import near_miss
 from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError, accepted, check
+from toolbox_klish.checks import check_whole
 
 COMMAND = "klish fit"
 
@@ -20,8 +22,8 @@ KEYS: dict[str, str] = {
     "command": "always 'klish fit'",
     "generator": "dict(type=...), dict(weights=FILE) in any known layout, or dict(run=FOLDER)",
     "features": "what is clustered: see FEATURES",
-    "clusterers": "{name: component}; one that names 'clusters' is fitted once and cut, any other is fitted "
-    "for each number",
+    "clusterers": "{name: component}; one that names 'clusters' is fitted once and cut, "
+    "any other is fitted for each number",
     "shown": "numbers of clusters in pictures and tables",
     "final": "the number of clusters that is used",
     "seeds": "one fit of everything for each; the first is the one that is shown",
@@ -72,14 +74,54 @@ _FEATURE_TYPES: dict[str, Any] = dict(
 )
 
 
+@dataclass(frozen=True)
+class PictureSettings:
+    """The ``pictures`` of a clustering run's config.
+
+    Args:
+        samples: images a picture.
+        seed: of them; another than that of the fitted images, so that they are new.
+        pool: images that each cluster's best examples are chosen from.
+        strip: samples that are followed over K.
+        step: K of the merge whose confidence maps are shown; None = the merge that led to ``final``.
+    """
+
+    samples: int = 8
+    seed: int = 2022
+    pool: int = 24
+    strip: int = 2
+    step: int | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> PictureSettings:
+        """From a config.
+
+        Raises:
+            ConfigError: for an unknown key, or a number that makes no sense.
+        """
+        known = [field.name for field in fields(cls)]
+        for key, value in arguments.items():
+            if key not in known:
+                raise ConfigError(
+                    f"pictures: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}"
+                )
+            if key == "seed":
+                check_type(value, int, "pictures.seed")
+                check_seed(value, "pictures.seed")
+            elif (key, value) != ("step", None):
+                check_whole(f"pictures.{key}", value)
+        return cls(**arguments)
+
+
 def read_config(
     name: str | Path,
     quick: bool = False,
     options: Mapping[str, Any] | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> Any:
-    """A resolved, checked config of a clustering run, its defaults filled in; arguments as
-    :func:`toolbox.load_config`.
+    """A resolved, checked config of a clustering run, its defaults filled in.
+
+    Arguments as of :func:`toolbox.load_config`.
 
     Raises:
         ConfigError: for what is wrong, naming the key, what is allowed and the near miss.
@@ -91,12 +133,7 @@ def read_config(
     for key in ("clusterers", "features", "pictures"):
         _check_is_dict(config.get(key), key)
     config.features = {**FEATURES, **_checked_features(config.get("features") or {})}
-    defaults: dict[str, Any] = dict(
-        shown=[config.final], seeds=[0], truth=None, pictures={}, warn_iou=0.8, device=None
-    )
-    for key, default in defaults.items():
-        if config.get(key) is None:
-            config[key] = default
+    _fill_in_defaults(config)
     for key, kind in _TYPES.items():
         if key in config:
             check_type(config[key], kind, key)
@@ -107,6 +144,16 @@ def read_config(
         _looked_up(config.truth, "segmenter", "truth")
     _check_pictures(config)
     return config
+
+
+def _fill_in_defaults(config: Any) -> None:
+    """None is taken as not given."""
+    defaults: dict[str, Any] = dict(
+        shown=[config.final], seeds=[0], truth=None, pictures={}, warn_iou=0.8, device=None
+    )
+    for key, default in defaults.items():
+        if config.get(key) is None:
+            config[key] = default
 
 
 def numbers_of(config: Any) -> list[int]:
@@ -160,20 +207,20 @@ def _check_generator(generator: Any) -> None:
 def _check_numbers(config: Any) -> None:
     if config.final < 1:
         raise ConfigError(f"final={config.final} must be a whole number of at least 1")
-    for key, least in dict(shown=1, seeds=0).items():
-        values = config[key]
-        if (
-            not isinstance(values, (list, tuple))
-            or not values
-            or not all(_is_whole(value) and value >= least for value in values)
-        ):
-            raise ConfigError(
-                f"{key}={values!r} must be a list of whole numbers of at least {least}, one or more"
-            )
+    _check_list(config.shown, "shown", 1)
+    _check_list(config.seeds, "seeds", 0)
     for seed in config.seeds:
         check_seed(seed, "seeds")
     if len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds={list(config.seeds)} name one twice")
+
+
+def _check_list(values: Any, where: str, least: int) -> None:
+    right = isinstance(values, (list, tuple)) and len(values) > 0
+    if not right or not all(_is_whole(value) and value >= least for value in values):
+        raise ConfigError(
+            f"{where}={values!r} must be a list of whole numbers of at least {least}, one or more"
+        )
 
 
 def check_seed(seed: int, where: str) -> None:
@@ -184,15 +231,12 @@ def check_seed(seed: int, where: str) -> None:
 
 def _check_pictures(config: Any) -> None:
     """Their arguments; and that the samples are none of the images that are clustered."""
-    from toolbox_klish.pictures.look import PictureSettings
-
     seed = PictureSettings.of(config.pictures).seed
     clustered = list(config.seeds) if config.features.seed is None else [config.features.seed]
     if seed in clustered:
         raise ConfigError(
             f"pictures.seed={seed}: the images of this seed are clustered, and samples are to be new: take "
-            "one "
-            f"that is none of {clustered}"
+            f"one that is none of {clustered}"
         )
 
 
@@ -206,31 +250,33 @@ def _is_whole(value: Any) -> bool:
 
 
 def _check_clusterers(config: Any) -> None:
+    """Each is known and can be asked for all numbers of clusters; None takes one of the base out."""
     for name, component in list(config.clusterers.items()):
         if component is None:
             config.clusterers.pop(name)
-            continue
-        where = f"clusterers.{name}"
-        if not re.fullmatch(r"\w+", name):
-            raise ConfigError(
-                f"{where}: a name may have letters, digits and underscores; files are called by it"
-            )
-        found = _looked_up(component, "clusterer", where)
-        if "seed" in component:
-            raise ConfigError(
-                f"{where}: seed={component['seed']} may not be set here: each of the config's seeds is tried"
-            )
-        if not is_cut(component) and "clusters" not in (accepted(found) or {}):
-            raise ConfigError(
-                f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for "
-                f"{config.final}"
-            )
-        if is_cut(component):
-            _check_first(component.get("first") or component["clusters"], max(numbers_of(config)), where)
+        else:
+            _check_clusterer(config, name, component)
     if not config.clusterers:
         raise ConfigError(
             "clusterers is empty: name at least one, such as klish=dict(type='KLiSH', clusters=100)"
         )
+
+
+def _check_clusterer(config: Any, name: str, component: Any) -> None:
+    where = f"clusterers.{name}"
+    if not re.fullmatch(r"\w+", name):
+        raise ConfigError(f"{where}: a name may have letters, digits and underscores; files are called by it")
+    found = _looked_up(component, "clusterer", where)
+    if "seed" in component:
+        raise ConfigError(
+            f"{where}: seed={component['seed']} may not be set here: each of the config's seeds is tried"
+        )
+    if not is_cut(component) and "clusters" not in (accepted(found) or {}):
+        raise ConfigError(
+            f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for {config.final}"
+        )
+    if is_cut(component):
+        _check_first(component.get("first") or component["clusters"], max(numbers_of(config)), where)
 
 
 def _check_first(first: Any, most: int, where: str) -> None:
@@ -239,12 +285,12 @@ def _check_first(first: Any, most: int, where: str) -> None:
     if first < most:
         raise ConfigError(
             f"{where}: it starts from {first} clusters, shown and final ask for {most}: start from more, or "
-            "show "
-            "fewer"
+            "show fewer"
         )
 
 
 def _looked_up(component: Any, kind: str, where: str) -> Any:
+    """The class of a component, its arguments checked by name and type."""
     if not isinstance(component, Mapping):
         raise ConfigError(f"{where}={component!r} must be dict(type=...)")
     try:

@@ -41,11 +41,13 @@ def second_moments(x: Tensor, rounded: bool = False) -> Tensor:
 
 
 def to_tf32(x: Tensor) -> Tensor:
-    """Float32 rounded to the 10 bits after the point that TF32 keeps, ties away from zero; other types as
-    they are.
+    """Float32 rounded to the 10 bits after the point that TF32 keeps, ties away from zero.
+
+    Other types as they are.
     """
     if x.dtype != torch.float32:
         return x
+    # float32 has 23 bits: half of the last one kept is added, then the lower 13 are cleared
     return ((x.view(torch.int32) + (1 << 12)) & ~((1 << 13) - 1)).view(torch.float32)
 
 

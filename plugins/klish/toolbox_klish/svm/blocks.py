@@ -13,7 +13,7 @@ from torch import Tensor
 
 from toolbox.interfaces import Features
 from toolbox.ranks import gather_objects, rank, sum_over_ranks, together
-from toolbox_klish.products import second_moments
+from toolbox_klish.svm.products import second_moments
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 BLOCK_BYTES = {"cpu": 16 * 2**20, "cuda": 2**30}
@@ -28,13 +28,15 @@ class FeatureBlocks:
             and again is never held as a whole; a generator, which can be read only once, is.
         precision: 'float32' or 'float64', of the blocks.
         rounded: whether second moments may be of products rounded to TF32
-            (:func:`toolbox_klish.products.second_moments`).
+            (:func:`toolbox_klish.svm.products.second_moments`).
         device: where the blocks are needed. On a GPU the features stay there if they fill less than 80 % of
             what is free.
 
     Attributes:
-        rows: N on this rank; total: N over all ranks; first: number of this rank's first row among all;
-            width: D.
+        rows: N on this rank.
+        total: N over all ranks.
+        first: number of this rank's first row among all.
+        width: D.
         fingerprint: of this rank's rows: their number, the first block, the range of each column.
         same: whether all ranks hold the very same rows, which then count once (always so in a single
             process).
@@ -50,19 +52,22 @@ class FeatureBlocks:
         device: torch.device | str = "cpu",
         rounded: bool = False,
     ) -> None:
-        self.dtype, self.device, self.rounded = DTYPES[precision], torch.device(device), rounded
+        self.dtype = DTYPES[precision]
+        self.device = torch.device(device)
+        self.rounded = rounded
         self._source = self._hold(_as_source(features))
         self.rows, lowest, highest = together(self._check)
         self.width = len(lowest)
         self.fingerprint = _fingerprint(self.rows, next(iter(self))[1], lowest, highest)
         self.same = len(set(gather_objects(self.fingerprint))) == 1
+        # rows are numbered over all ranks, one rank after the other; ranks with the same rows count as one
         everyone = [self.rows] if self.same else gather_objects(self.rows)
-        self.total, self.first = sum(everyone), 0 if self.same else sum(everyone[: rank()])
+        self.total = sum(everyone)
+        self.first = 0 if self.same else sum(everyone[: rank()])
         if self.rows > 1 and not int(self.sum((lowest < highest).any().long())):
             raise ValueError(
                 f"features are constant: all {self.rows} rows are equal, so that no cluster can be told from "
-                "another; "
-                "check the layers they were taken from"
+                "another; check the layers they were taken from"
             )
         self._moments: Tensor | None = None
 
@@ -83,27 +88,22 @@ class FeatureBlocks:
     def take(self, wanted: NDArray[np.integer]) -> NDArray[np.floating]:
         """Features of rows by their sorted numbers over all ranks, on every rank."""
         mine = wanted[(wanted >= self.first) & (wanted < self.first + self.rows)] - self.first
-        parts = [
-            block[torch.from_numpy(mine[(mine >= at.start) & (mine < at.stop)] - at.start).to(self.device)]
-            .cpu()
-            .numpy()
-            for at, block in self
-        ]
+        parts = []
+        for at, block in self:
+            inside = mine[(mine >= at.start) & (mine < at.stop)] - at.start
+            parts.append(block[torch.from_numpy(inside).to(self.device)].cpu().numpy())
         own = np.concatenate(parts)
         return own if self.same else np.concatenate(gather_objects(own))
 
     def sum(self, value: Tensor) -> Tensor:
-        """Elementwise sum of every rank's value; this rank's own where all hold the same rows. A
-        new tensor.
-        """
+        """Elementwise sum of every rank's value, a new tensor; its own where all hold the same rows."""
         return value.clone() if self.same else sum_over_ranks(value)
 
     def moments(self) -> Tensor:
         """(D + 1, D + 1) sum of [x 1] [x 1]^T over this rank's rows, float64; computed once."""
         if self._moments is None:
-            self._moments = torch.zeros(
-                self.width + 1, self.width + 1, dtype=torch.float64, device=self.device
-            )
+            size = self.width + 1
+            self._moments = torch.zeros(size, size, dtype=torch.float64, device=self.device)
             for _, x in self:
                 self._moments += second_moments(x, self.rounded)
         return self._moments
@@ -125,9 +125,9 @@ class FeatureBlocks:
         if isinstance(block, np.ndarray):
             if block.dtype.name not in ("float16", "float32", "float64"):
                 block = block.astype(np.float64)
-            block = torch.from_numpy(
-                block if block.flags.writeable and not isinstance(block, np.memmap) else np.array(block)
-            )
+            if isinstance(block, np.memmap) or not block.flags.writeable:
+                block = np.array(block)  # torch warns of arrays that must not be written to
+            block = torch.from_numpy(block)
         return block.to(self.device, self.dtype)
 
     def _hold(self, source: Any) -> Any:
@@ -143,44 +143,45 @@ class FeatureBlocks:
 
     def _check(self) -> tuple[int, Tensor, Tensor]:
         """Rows, and (D) lowest and highest value of each column."""
-        rows, width = 0, None
+        rows = 0
+        width = None
         lowest = highest = torch.zeros(0)
         for block in map(self._on_device, self._raw()):
             if width not in (None, block.shape[1]):
                 raise ValueError(
-                    f"features: a chunk after row {rows} has {block.shape[1]} columns, those before it "
-                    f"{width}"
+                    f"features: a chunk after row {rows} has {block.shape[1]} columns, "
+                    f"those before it {width}"
                 )
             width = block.shape[1]
             if not len(block):
                 continue
-            low, high = block.amin(dim=0), block.amax(dim=0)
+            low = block.amin(dim=0)
+            high = block.amax(dim=0)
             if not bool(torch.isfinite(low + high).all()):
                 _say_not_finite(block, rows)
-            lowest, highest = (
-                (torch.minimum(lowest, low), torch.maximum(highest, high)) if rows else (low, high)
-            )
+            lowest = torch.minimum(lowest, low) if rows else low
+            highest = torch.maximum(highest, high) if rows else high
             rows += len(block)
         if not rows or not width:
             raise ValueError(
-                f"features hold {rows} rows of {width or 0} numbers: there is nothing to cluster (an "
-                "iterator that "
-                "was read before gives no rows)"
+                f"features hold {rows} rows of {width or 0} numbers: there is nothing to cluster "
+                "(an iterator that was read before gives no rows)"
             )
         return rows, lowest, highest
 
 
 def _fingerprint(rows: int, *parts: Tensor) -> str:
-    return hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in parts)).hexdigest() + f" {rows}"
+    content = b"".join(part.cpu().numpy().tobytes() for part in parts)
+    return f"{hashlib.sha256(content).hexdigest()} {rows}"
 
 
 def _say_not_finite(block: Tensor, before: int) -> None:
     bad = ~torch.isfinite(block).all(dim=1)
     if bool(bad.any()):
+        first = before + int(bad.long().argmax())
         raise ValueError(
-            f"features hold NaN or infinite values in {int(bad.sum())} rows or more (first: row "
-            f"{before + int(bad.long().argmax())}); half precision overflows above 65504: use bfloat16 or "
-            "float32"
+            f"features hold NaN or infinite values in {int(bad.sum())} rows or more (first: row {first}); "
+            "half precision overflows above 65504: use bfloat16 or float32"
         )
 
 
@@ -189,9 +190,7 @@ def _is_whole(source: Any) -> bool:
 
 
 def _as_source(features: Features) -> Any:
-    """An array as it is; chunks that can be iterated again as they are; a one-time iterator and nested lists
-    as an array.
-    """
+    """An array or chunks that can be iterated again as they are; an iterator and nested lists as an array."""
     if _is_whole(features):
         return features
     if isinstance(features, (list, tuple)):

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from toolbox.ranks import from_main
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.planes import Planes
+from toolbox_klish.svm.blocks import FeatureBlocks
+from toolbox_klish.svm.planes import Planes
 
 METRICS = ("euclidean", "arccos")
 
@@ -27,22 +27,26 @@ def kmeans(
 
     Args:
         blocks: features of this rank. The result does not depend on how rows are spread over ranks.
-        clusters: K. seed: of the sample and of the seeding.
+        clusters: K.
+        seed: of the sample and of the seeding.
         metric: 'euclidean', or 'arccos': the angle between features scaled to unit length.
         steps, tolerance: Lloyd's steps end after ``steps``, or when no coordinate moves by more than
             ``tolerance``.
-        restarts: seedings to try. sample: rows that centres are seeded from.
+        restarts: seedings to try.
+        sample: rows that centres are seeded from.
 
     Raises:
         ValueError: for fewer rows than clusters.
     """
     blocks.need(clusters)
-    rounds = [
-        lloyd(blocks, seed_centres(blocks, clusters, seed + trial, metric, sample), metric, steps, tolerance)
-        for trial in range(restarts)
-    ]
-    costs = [float(_step(blocks, centres, metric)[2]) for centres in rounds] if restarts > 1 else [0.0]
-    return rounds[int(np.argmin(costs))]
+    found = []
+    for trial in range(restarts):
+        seeded = seed_centres(blocks, clusters, seed + trial, metric, sample)
+        found.append(lloyd(blocks, seeded, metric, steps, tolerance))
+    if restarts == 1:
+        return found[0]  # no pass over the features to compare it with itself
+    costs = [float(_step(blocks, centres, metric)[2]) for centres in found]
+    return found[int(np.argmin(costs))]
 
 
 def seed_centres(blocks: FeatureBlocks, clusters: int, seed: int, metric: str, sample: int) -> Tensor:
@@ -50,7 +54,8 @@ def seed_centres(blocks: FeatureBlocks, clusters: int, seed: int, metric: str, s
     from sklearn.cluster import kmeans_plusplus
 
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(blocks.total, size=min(blocks.total, max(sample, clusters)), replace=False))
+    size = min(blocks.total, max(sample, clusters))
+    rows = np.sort(rng.choice(blocks.total, size=size, replace=False))  # the same on every rank
     taken = _measured(torch.from_numpy(blocks.take(rows)), metric).numpy()
     centres, _ = kmeans_plusplus(taken, clusters, random_state=seed)
     return torch.from_numpy(np.asarray(from_main(centres), dtype=np.float64)).to(blocks.device)
@@ -68,7 +73,8 @@ def lloyd(
         sums, counts, _ = _step(blocks, centres, metric)
         moved = torch.where(counts[:, None] > 0, sums / counts[:, None].clamp_min(1), centres)
         moved = _measured(moved, metric)
-        centres, shift = moved, float((moved - centres).abs().max())
+        shift = float((moved - centres).abs().max())
+        centres = moved
         if shift < tolerance:
             break
     return centres
@@ -90,27 +96,27 @@ def class_means(blocks: FeatureBlocks, labels: Tensor, classes: int) -> Tensor:
 
 
 def centre_planes(centres: Tensor, metric: str = "euclidean") -> Planes:
-    """Planes whose highest score is the nearest centre's: w_k = c_k / m, b_k = -|c_k|^2 / 2m with m = max_k
-    |c_k|^2.
+    """Planes whose highest score is the nearest centre's.
 
-    The division makes the largest bias 1/2. Under 'arccos', w_k is the unit centre and there is no bias.
+    |x - c_k|^2 = |x|^2 - 2 (x . c_k - |c_k|^2 / 2), so w_k = c_k / m and b_k = -|c_k|^2 / 2m, where
+    m = max_k |c_k|^2 makes the largest bias 1/2. Under 'arccos', w_k is the unit centre and there is no bias.
     """
     if metric == "arccos":
-        return Planes(
-            _measured(centres, metric), torch.zeros(len(centres), dtype=centres.dtype, device=centres.device)
-        )
+        return Planes(_measured(centres, metric), centres.new_zeros(len(centres)))
     squares = centres.square().sum(dim=1)
     largest = squares.max().clamp_min(1e-30)
     return Planes(centres / largest, -squares / (2 * largest))
 
 
 def _measured(x: Tensor, metric: str) -> Tensor:
+    """Rows as the metric sees them: 'arccos' is euclidean between rows of unit length."""
     return torch.nn.functional.normalize(x, dim=1) if metric == "arccos" else x
 
 
 def _step(blocks: FeatureBlocks, centres: Tensor, metric: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Sum and number of the rows nearest to each centre, and the sum of their squared distances, over all
-    ranks.
+    """(K, D) sums and (K) numbers of the rows nearest to each centre, and the sum of squared distances.
+
+    All are over all ranks.
     """
     squares = centres.square().sum(dim=1)
     found = torch.zeros(len(centres), blocks.width + 1, dtype=torch.float64, device=blocks.device)
@@ -121,8 +127,8 @@ def _step(blocks: FeatureBlocks, centres: Tensor, metric: str) -> tuple[Tensor, 
         best, which = half.max(dim=1)
         cost += (x.square().sum(dim=1) - 2 * best).clamp_min(0).sum()
         found += _sums(which, x, len(centres))
-    found, cost = blocks.sum(found), blocks.sum(cost)
-    return found[:, :-1], found[:, -1], cost
+    found = blocks.sum(found)
+    return found[:, :-1], found[:, -1], blocks.sum(cost)
 
 
 def _sums(labels: Tensor, x: Tensor, classes: int) -> Tensor:

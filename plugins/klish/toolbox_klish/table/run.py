@@ -1,6 +1,4 @@
-"""Table IV of a clustering run: every clusterer, seed and number of clusters on new images, under the run's
-teacher.
-"""
+"""Table IV of a clustering run: every clusterer, seed and K on new images, under the run's teacher."""
 
 from __future__ import annotations
 
@@ -16,12 +14,13 @@ from toolbox.interfaces import Segmenter
 from toolbox.metrics.functional import contingency_matrix
 from toolbox.registry import build
 from toolbox_klish.checks import check_whole
-from toolbox_klish.published import GENERATORS
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import segment
-from toolbox_klish.table import METRICS, Results, Table, scores
+from toolbox_klish.table.published import GENERATORS
+from toolbox_klish.table.table import Results, Table, no_results, scores
 
-IMAGES, SEED = 200, 2022  # the paper: 10,000 new images; the seed is the authors'
+IMAGES = 200  # the paper: 10,000 new images
+SEED = 2022  # of these images: the authors'
 
 
 @dataclass
@@ -29,7 +28,8 @@ class _Judged:
     """One classifier, and what it does to each image.
 
     Attributes:
-        name, seed, k: clusterer, its seed, number of clusters. classifier: of them.
+        name, seed, k: clusterer, its seed, number of clusters.
+        classifier: of them.
         tables: (images, parts, k) int32, filled image by image.
     """
 
@@ -49,14 +49,15 @@ def judge(
     size: int | None = None,
     paper: str | None = None,
 ) -> Table:
-    """The table of a run. Images are made one at a time; of each, a table of parts and clusters is kept for
-    every classifier.
+    """The table of a run.
+
+    Images are made one at a time; of each, a table of parts and clusters is kept for every classifier.
 
     Args:
         run: fitted, with a ``truth``.
         images, seed: how many new images, and the seed they are drawn with.
-        clusters: numbers of clusters; None = the run's ``shown`` and ``final``. seeds: of the fits; None =
-            all of the run.
+        clusters: numbers of clusters; None = the run's ``shown`` and ``final``.
+        seeds: of the fits; None = all of the run.
         size: pixels of a side at which parts and clusters are compared; None = the images' own, at most the
             run's.
         paper: generator whose rows of the paper are printed beside; None = see :func:`in_table_iv`.
@@ -66,8 +67,8 @@ def judge(
             clustered.
         ValueError: for an argument out of its range.
     """
-    for name, value in dict(images=images, size=1 if size is None else size).items():
-        check_whole(name, value)
+    check_whole("images", images)
+    check_whole("size", 1 if size is None else size)
     for k in clusters or ():
         check_whole("clusters", k)
     _check_new(run, seed)
@@ -76,23 +77,19 @@ def judge(
         raise ValueError(f"size={size} must be at most {run.generator.image_size}, that of the images")
     size = size or min(run.generator.image_size, run.config.features.size)
     missing: list[str] = []
-    judged = list(
-        _classifiers(
-            run, clusters or run.numbers, seeds or run.seeds, images, len(teacher.part_names), missing
-        )
-    )
+    shape = (images, len(teacher.part_names))
+    judged = list(_classifiers(run, clusters or run.numbers, seeds or run.seeds, shape, missing))
     if not judged:
         raise ValueError(f"{run.folder} has nothing to judge. {missing[0]}")
     stream = run.stream(images, seed=seed, size=size, pixels=None)
     for i in _watched(images):
         _look(i, stream, teacher, judged, size)
-    title = run.config.get("title", run.folder.name)
     notes = [
         f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.",
         _worth(teacher),
         *missing,
     ]
-    facts = dict(
+    details = dict(
         run=run.folder.name,
         images=images,
         seed=seed,
@@ -102,9 +99,9 @@ def judge(
         parts=list(teacher.part_names),
         teacher=getattr(teacher, "card", {}).get("metrics"),
     )
-    return Table(
-        title, _results(judged, run.clusterers), notes, paper or in_table_iv(run), _in_the_paper(run), facts
-    )
+    title = run.config.get("title", run.folder.name)
+    results = _results(judged, run.clusterers)
+    return Table(title, results, notes, paper or in_table_iv(run), _in_the_paper(run), details)
 
 
 def teacher_of(run: ClusterRun) -> Segmenter:
@@ -116,16 +113,16 @@ def teacher_of(run: ClusterRun) -> Segmenter:
     if not run.config.truth:
         raise ConfigError(
             f"{run.folder} has no truth to compare with: give its config.py "
-            "truth=dict(type='EmbeddedSegmenter'), or "
-            "another segmenter that knows what the generator shows"
+            "truth=dict(type='EmbeddedSegmenter'), or another segmenter that knows what the generator shows"
         )
     teacher: Segmenter = build(dict(run.config.truth), "segmenter", "truth")
     return teacher.to(run.device).eval()
 
 
 def in_table_iv(run: ClusterRun) -> str | None:
-    """The generator of Table IV that a run's title names ('StyleGAN2 on FFHQ'), unless another one stands in
-    for its weights.
+    """The generator of Table IV that a run's title names ('StyleGAN2 on FFHQ').
+
+    None where another generator stands in for its weights.
     """
     if "weights" not in run.config.generator:
         return None
@@ -142,8 +139,7 @@ def _check_new(run: ClusterRun, seed: int) -> None:
     if seed in clustered:
         raise ConfigError(
             f"seed={seed}: {run.folder} has clustered the images of this seed; new ones are needed, take a "
-            "seed that "
-            f"is none of {clustered}"
+            f"seed that is none of {clustered}"
         )
 
 
@@ -151,11 +147,13 @@ def _classifiers(
     run: ClusterRun,
     clusters: Sequence[int],
     seeds: Sequence[int],
-    images: int,
-    parts: int,
+    shape: tuple[int, int],
     missing: list[str],
 ) -> Iterator[_Judged]:
-    """What there is; ``missing`` takes in, in words, what a filter or a threshold has left out."""
+    """What there is; ``missing`` takes in, in words, what a filter or a threshold has left out.
+
+    ``shape``: numbers of images and of parts.
+    """
     for k in sorted(set(clusters)):
         for name in run.clusterers:
             for seed in seeds:
@@ -166,7 +164,7 @@ def _classifiers(
                 except ValueError as error:
                     missing.append(f"Not judged: {name}, seed {seed}: {error}.")
                 else:
-                    yield _Judged(name, seed, k, classifier, np.zeros((images, parts, k), dtype=np.int32))
+                    yield _Judged(name, seed, k, classifier, np.zeros((*shape, k), dtype=np.int32))
 
 
 def _look(i: int, stream: Any, teacher: Segmenter, judged: Sequence[_Judged], size: int) -> None:
@@ -179,7 +177,7 @@ def _look(i: int, stream: Any, teacher: Segmenter, judged: Sequence[_Judged], si
 
 
 def _results(judged: Sequence[_Judged], names: Sequence[str]) -> Results:
-    results: Results = {one.k: {name: {metric: [] for metric in METRICS} for name in names} for one in judged}
+    results = no_results([one.k for one in judged], names)
     for one in judged:
         for metric, value in scores(one.tables).items():
             results[one.k][one.name][metric].append(value)
@@ -198,24 +196,22 @@ def _in_the_paper(run: ClusterRun) -> dict[str, str]:
     found = {}
     for name in run.clusterers:
         config = run.config.clusterers[name]
-        kind = {"LloydKMeans": config.get("metric", "euclidean"), "AHC": config.get("linkage", "ward")}.get(
-            config["type"]
-        )
+        kinds = {"LloydKMeans": config.get("metric", "euclidean"), "AHC": config.get("linkage", "ward")}
+        kind = kinds.get(config["type"])
         found[name] = known.get((config["type"], kind), "")
     return found
 
 
 def _worth(teacher: Segmenter) -> str:
     """What the truth is worth."""
-    kind, measured = type(teacher).__name__, (getattr(teacher, "card", None) or {}).get("metrics")
+    kind = type(teacher).__name__
+    measured = (getattr(teacher, "card", None) or {}).get("metrics")
     if not measured:
         return f"Truth: {kind}; how well it segments is not known here."
     return (
         f"Truth: {kind}, whose mean IoU on test images with exact masks is {measured['test: miou']:.3f} (an "
-        "image at a time, "
-        f"without background) and {measured['test: miou-pooled']:.3f} (pooled, with it). Generated images "
-        "have no masks to "
-        "test it on."
+        f"image at a time, without background) and {measured['test: miou-pooled']:.3f} (pooled, with it). "
+        "Generated images have no masks to test it on."
     )
 
 

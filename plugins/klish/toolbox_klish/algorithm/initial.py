@@ -1,6 +1,4 @@
-"""The partition that merging starts from: numbered by size, filtered by separability if asked (KLiSH, sec.
-3.2).
-"""
+"""The partition that merging starts from: numbered by size, filtered by separability (KLiSH, sec. 3.2)."""
 
 from __future__ import annotations
 
@@ -12,17 +10,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from toolbox_klish.features import FeatureBlocks
-from toolbox_klish.kmeans import centre_planes, lloyd, nearest
-from toolbox_klish.measures import Separability, count_labels
-from toolbox_klish.solvers import Solver
+from toolbox_klish.algorithm.kmeans import centre_planes, lloyd, nearest
+from toolbox_klish.algorithm.measures import Separability, count_labels
+from toolbox_klish.algorithm.solvers import Solver
+from toolbox_klish.svm.blocks import FeatureBlocks
 
 _TINY = 1e-9  # keeps the logits of IoU 0 and 1 finite, at -20.7 and 20.7
 
 
 def given_labels(initial: ArrayLike, blocks: FeatureBlocks, clusters: int) -> Tensor:
-    """A partition from outside, checked: one label from 0 for each row, as many non-empty clusters as asked
-    for.
+    """(N) a partition from outside, checked: labels from 0, as many non-empty clusters as asked for.
 
     Raises:
         ValueError: naming what does not fit.
@@ -39,26 +36,26 @@ def given_labels(initial: ArrayLike, blocks: FeatureBlocks, clusters: int) -> Te
     if labels.min() < 0 or labels.max() >= clusters:
         raise ValueError(
             f"initial has labels from {labels.min()} to {labels.max()}: with clusters={clusters} they must "
-            "lie in "
-            f"0..{clusters - 1}; set clusters={labels.max() + 1}, or renumber them"
+            f"lie in 0..{clusters - 1}; set clusters={labels.max() + 1}, or renumber them"
         )
     found = torch.from_numpy(labels.astype(np.int64)).to(blocks.device)
     empty = (count_labels(blocks, found, clusters) == 0).nonzero()[:, 0].tolist()
     if empty:
         raise ValueError(
             f"initial has no row in cluster {empty[0]} ({len(empty)} of clusters={clusters} are empty): "
-            "renumber the "
-            f"labels without gaps and set clusters={clusters - len(empty)}"
+            f"renumber the labels without gaps and set clusters={clusters - len(empty)}"
         )
     return found
 
 
 def by_size(blocks: FeatureBlocks, labels: Tensor, clusters: int) -> tuple[Tensor, Tensor]:
-    """Labels numbered by size, largest first, ties by number; and which old cluster each new one was. Empty
-    ones are dropped.
+    """(N) labels numbered by size, largest first, ties by number; and (K) which old cluster each new one was.
+
+    Clusters without rows are dropped, with a warning.
     """
     sizes = count_labels(blocks, labels, clusters).cpu()
-    order = torch.sort(sizes, descending=True, stable=True).indices[: int((sizes > 0).sum())]
+    filled = int((sizes > 0).sum())
+    order = torch.sort(sizes, descending=True, stable=True).indices[:filled]
     new = torch.zeros(clusters, dtype=torch.int64)
     new[order] = torch.arange(len(order))
     if len(order) < clusters:
@@ -69,10 +66,10 @@ def by_size(blocks: FeatureBlocks, labels: Tensor, clusters: int) -> tuple[Tenso
 
 
 def separable(iou: NDArray[np.floating], sigma: float) -> NDArray[np.bool_]:
-    """(K) whether a cluster's logit of IoU, ln(a / (1 - a)), is above the mean less ``sigma`` standard
-    deviations.
+    """(K) whether a cluster's logit of IoU is above the mean less ``sigma`` standard deviations.
 
-    A cluster of IoU 0 or 1 has logit -20.7 or 20.7 and weighs heavily in both.
+    The logit of an IoU a is ln(a / (1 - a)); the paper's ``sigma`` is 1 (sec. 3.2). A cluster of IoU 0 or 1
+    has logit -20.7 or 20.7 and weighs heavily in both.
     """
     logits = np.log(np.maximum(iou / np.maximum(1 - iou, _TINY), _TINY))
     if len(logits) < 2 or np.ptp(logits) == 0:
@@ -86,9 +83,11 @@ def filtered(
     """K-means again from the centres of the separable clusters (sec. 3.2, "Filter initial clusters").
 
     Args:
-        labels: clusters by size. centres: (K, D) of those clusters, in the same order.
-        solver: trains their support vector machines. sigma: see :func:`separable`. metric: of the second
-            k-means.
+        labels: clusters by size.
+        centres: (K, D) of those clusters, in the same order.
+        solver: trains their support vector machines.
+        sigma: see :func:`separable`.
+        metric: of the second k-means.
 
     Returns:
         dict(iou, kept: masks over the clusters given; centres: those of the second k-means; labels: nearest
@@ -100,7 +99,6 @@ def filtered(
     measured.renew(labels, [(classes, planes)])
     iou = measured.iou(classes).cpu().numpy()
     kept = separable(iou, sigma)
-    again = lloyd(
-        blocks, centres[torch.from_numpy(kept).to(centres.device)], metric, steps=2000, tolerance=1e-3
-    )
+    left = centres[torch.from_numpy(kept).to(centres.device)]
+    again = lloyd(blocks, left, metric, steps=2000, tolerance=1e-3)
     return dict(iou=iou, kept=kept, centres=again, labels=nearest(blocks, again, metric))

@@ -1,10 +1,10 @@
 """The folder of a clustering run, and what can be asked of it.
 
-config.py                      the resolved config
-record.json                    generator, layers, sizes, seconds, warnings, versions
-models/<clusterer>-<seed>.npz  state of a clusterer that is cut
-models/<clusterer>-<seed>-<K>.npz  of one that is fitted for each K
-names.json                     names of clusters, if they were given any
+config.py                          the resolved config
+record.json                        generator, layers, sizes, seconds, warnings, versions
+models/<clusterer>-<seed>.npz      state of a clusterer that is cut
+models/<clusterer>-<seed>-<K>.npz  state of one that is fitted for each K
+names.json                         names of clusters, if they were given any
 pictures/, tables/, report.html
 """
 
@@ -26,7 +26,7 @@ from toolbox.interfaces import Clusterer, Generator
 from toolbox.randomness import seeded
 from toolbox.registry import accepted, build, check
 from toolbox_klish.checks import usable_device
-from toolbox_klish.settings import is_cut, numbers_of, read_config
+from toolbox_klish.runs.settings import is_cut, numbers_of, read_config
 
 _OF_STREAMS = ("layers", "size", "truncation", "noise", "pixels", "label", "batch_size")
 
@@ -35,7 +35,8 @@ class ClusterRun:
     """A clustering run: its config, its generator, and the clusterers fitted so far.
 
     Args:
-        folder: where it is kept. config: resolved, as :func:`toolbox_klish.settings.read_config` gives it.
+        folder: where it is kept.
+        config: resolved, of :func:`toolbox_klish.runs.settings.read_config`.
 
     Attributes:
         folder, config: as given.
@@ -43,7 +44,8 @@ class ClusterRun:
     """
 
     def __init__(self, folder: str | Path, config: Any) -> None:
-        self.folder, self.config = Path(folder), config
+        self.folder = Path(folder)
+        self.config = config
         self.record: dict[str, Any] = _read_record(self.folder / "record.json")
 
     @classmethod
@@ -51,7 +53,8 @@ class ClusterRun:
         """A run that ``toolbox klish fit`` has written.
 
         Args:
-            folder: the run's. device: where its generator goes; None = as its config says.
+            folder: the run's.
+            device: where its generator goes; None = as its config says.
 
         Raises:
             ConfigError: for a folder that holds none.
@@ -90,9 +93,8 @@ class ClusterRun:
     def clusterers(self) -> list[str]:
         """Names of the clusterers, in the order of the config."""
         order = self.record.get("clusterers", [])  # a config that was written and read again is sorted
-        return sorted(
-            self.config.clusterers, key=lambda name: order.index(name) if name in order else len(order)
-        )
+        known = [name for name in order if name in self.config.clusterers]
+        return known + [name for name in self.config.clusterers if name not in order]
 
     @property
     def default(self) -> str:
@@ -113,9 +115,9 @@ class ClusterRun:
             **overrides: other arguments of :func:`toolbox.feature_stream`.
         """
         features = self.config.features
-        arguments = (
-            {"keep": 0} | {key: features[key] for key in _OF_STREAMS} | overrides
-        )  # whoever fits keeps them as one array
+        arguments = {key: features[key] for key in _OF_STREAMS}
+        arguments["keep"] = 0  # whoever fits keeps them as one array
+        arguments |= overrides
         seed = self.feature_seed(self.seeds[0]) if seed is None else seed
         return feature_stream(self.generator, images or features.images, seed=seed, **arguments)
 
@@ -125,13 +127,12 @@ class ClusterRun:
         return seed if fixed is None else int(fixed)
 
     def build(self, name: str, seed: int, k: int | None = None) -> Clusterer:
-        """A clusterer of the config, not fitted; ``k`` is for one that is fitted for each number of
-        clusters.
-        """
+        """A clusterer of the config, not fitted; ``k``: clusters of one that is fitted for each number."""
         component = dict(self.config.clusterers[self._known(name)])
         known = accepted(check(component, "clusterer")) or {}
-        given = dict(seed=seed, device=self.device)
-        component |= {key: value for key, value in given.items() if key in known and key not in component}
+        for key, value in dict(seed=seed, device=self.device).items():
+            if key in known:
+                component.setdefault(key, value)
         if not is_cut(component):
             component["clusters"] = k or self.config.final
         return build(component, "clusterer", f"clusterers.{name}")
@@ -145,22 +146,22 @@ class ClusterRun:
         """A fitted clusterer.
 
         Args:
-            name: None = 'klish', or the first. seed: None = the first.
+            name: None = 'klish', or the first.
+            seed: None = the first.
             k: number of clusters, for one that is fitted for each; None = the config's ``final``.
 
         Raises:
             ConfigError: when there is none of that name, seed or number, or it is not fitted yet.
         """
-        name, seed = self._known(name or self.default), self.seeds[0] if seed is None else seed
+        name = self._known(name or self.default)
+        seed = self.seeds[0] if seed is None else seed
         path = self.model_path(name, seed, k)
         if not path.is_file():
             have = sorted(file.stem for file in path.parent.glob(f"{name}-*.npz"))
             raise ConfigError(
                 f"{self.folder} holds no {path.stem!r} (clusterer, seed, number of clusters); of {name} it "
-                "holds "
-                f"{', '.join(have) or 'none yet'}. `toolbox klish fit CONFIG --resume` fits what is missing "
-                "of the "
-                "config's seeds, shown and final"
+                f"holds {', '.join(have) or 'none yet'}. `toolbox klish fit CONFIG --resume` fits what is "
+                "missing of the config's seeds, shown and final"
             )
         try:
             with np.load(path, allow_pickle=False) as state:
@@ -168,13 +169,13 @@ class ClusterRun:
         except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
             raise ConfigError(
                 f"{path} is torn, or not of this clusterer ({error}): remove it, and `toolbox klish fit "
-                "CONFIG "
-                "--resume` fits it again"
+                "CONFIG --resume` fits it again"
             ) from error
 
     def classifier(self, k: int | None = None, name: str | None = None, seed: int | None = None) -> Any:
-        """What tells ``k`` clusters apart: ``n_clusters``, ``predict(X)``, ``scores(X)``, and of linear ones
-        ``weight`` (K, D) and ``bias`` (K). Arguments as :meth:`model`.
+        """What tells ``k`` clusters apart: ``n_clusters``, ``predict(X)``, ``scores(X)``.
+
+        Linear ones also have ``weight`` (K, D) and ``bias`` (K). Arguments as :meth:`model`.
         """
         k = self.config.final if k is None else k
         found = self.model(name, seed, k)
@@ -182,18 +183,16 @@ class ClusterRun:
 
     @property
     def names(self) -> Any:
-        """Names of the clusters of the final classifier, as :class:`toolbox_klish.naming.Names`; None where
-        none were given.
-        """
-        from toolbox_klish.naming import Names
+        """Names (:class:`toolbox_klish.runs.naming.Names`) of the final classifier's clusters, or None."""
+        from toolbox_klish.runs.naming import Names
 
         file = self.folder / "names.json"
         return Names.read(file) if file.is_file() else None
 
     @property
     def named(self) -> Any:
-        """The final classifier under its names, as :class:`toolbox_klish.naming.NamedClassifier`."""
-        from toolbox_klish.naming import NamedClassifier, Names
+        """The final classifier under its names, as :class:`toolbox_klish.runs.naming.NamedClassifier`."""
+        from toolbox_klish.runs.naming import NamedClassifier, Names
 
         classifier = self.classifier()
         return NamedClassifier(classifier, self.names or Names(classifier.n_clusters))

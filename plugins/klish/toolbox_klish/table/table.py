@@ -23,12 +23,12 @@ from toolbox.metrics.functional import (
     matched_iou,
     matched_iou_per_image,
 )
-from toolbox_klish.published import ALGORITHMS, published, rows_of
+from toolbox_klish.table.published import ALGORITHMS, published, rows_of
 
 METRICS = ("AMI", "ARI", "MIoU (official)", "MIoU (pooled)")
 PROTOCOL = {
-    "AMI": "adjusted mutual information, arithmetic mean, all pixels as one clustering; counts / 1000 above "
-    "5 million",
+    "AMI": "adjusted mutual information, arithmetic mean, all pixels as one clustering; "
+    "counts / 1000 above 5 million",
     "ARI": "adjusted Rand index, all pixels as one clustering",
     "MIoU (official)": "greedy matching of every cluster, IoU averaged over images, then over all classes "
     "(authors' evaluator)",
@@ -36,8 +36,7 @@ PROTOCOL = {
 }
 BEST = (
     "Whoever takes the best of several seeds by these numbers has looked at the truth: the best is printed "
-    "since the paper "
-    "prints it, and is no result of an unsupervised method; the mean is."
+    "since the paper prints it, and is no result of an unsupervised method; the mean is."
 )
 Results = dict[int, dict[str, dict[str, list[float]]]]  # K -> algorithm -> metric -> value of each seed
 
@@ -47,12 +46,12 @@ class Table:
     """What was measured, and what has to be said about it.
 
     Attributes:
-        title: the heading. results: {K: {algorithm: {metric: percent of each seed}}}; an empty list where
-            there is none.
-        notes: further lines below the protocol. paper: the generator whose rows of the paper are printed
-            beside ours.
-        algorithm_of: {column: its name in the paper, if it is in there}. facts: further entries of the JSON
-            file.
+        title: the heading.
+        results: {K: {algorithm: {metric: percent of each seed}}}; an empty list where there is none.
+        notes: further lines below the protocol.
+        paper: the generator whose rows of the paper are printed beside ours.
+        algorithm_of: {column: its name in the paper, if it is in there}.
+        details: further entries of the JSON file.
     """
 
     title: str
@@ -60,49 +59,40 @@ class Table:
     notes: Sequence[str] = ()
     paper: str | None = None
     algorithm_of: Mapping[str, str] = field(default_factory=lambda: {name: name for name in ALGORITHMS})
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def markdown(self) -> str:
-        """Mean ± standard deviation over seeds (best), in percent; the paper's best of five beside it where
-        it has the same K.
-        """
-        columns = list(self.algorithm_of)
-        head = ["K", "metric", *columns]
-        rows = [
-            [k, metric, *(_cell(found[name][metric], self._theirs(k, metric, name)) for name in columns)]
-            for k, found in self.results.items()
-            for metric in METRICS
-        ]
+        """Mean ± standard deviation over seeds (best), in percent; the paper's best of five beside it."""
+        rows: list[list[Any]] = [["K", "metric", *self.algorithm_of]]
+        for k, found in self.results.items():
+            for metric in METRICS:
+                cells = [
+                    _cell(found[name][metric], self._theirs(k, metric, name)) for name in self.algorithm_of
+                ]
+                rows.append([k, metric, *cells])
         lines = [
             f"{self.title}, in percent: mean ± standard deviation over seeds (best of them).",
             "",
-            *_rows([head, *rows]),
-        ]
-        lines += [
+            *_rows(rows),
             "",
             *(f"* {name}: {words}." for name, words in PROTOCOL.items()),
             *(f"* {note}" for note in [BEST, *self.notes]),
         ]
-        return "\n".join(lines + (_paper_lines(self.paper) if self.paper else [])) + "\n"
+        if self.paper:
+            lines += _paper_lines(self.paper)
+        return "\n".join(lines) + "\n"
 
     def record(self) -> dict[str, Any]:
         """The JSON file: everything that the text says, and the values of single seeds."""
         printed = rows_of(self.paper) if self.paper else []
         theirs = {f"{k} {metric}": published(str(self.paper), k, metric) for k, metric in printed}
-        summary = {
-            k: {
-                name: {metric: _summary(values) for metric, values in of.items() if values}
-                for name, of in found.items()
-            }
-            for k, found in self.results.items()
-        }
         return dict(
             title=self.title,
             protocol=PROTOCOL,
             notes=[BEST, *self.notes],
-            **self.facts,
+            **self.details,
             results=self.results,
-            summary=summary,
+            summary={k: _summaries(found) for k, found in self.results.items()},
             paper=dict(generator=self.paper, rows=theirs),
         )
 
@@ -115,23 +105,42 @@ class Table:
         write_text(json.dumps(self.record(), indent=2) + "\n", folder / "table.json")
 
     def _theirs(self, k: int, metric: str, column: str) -> float | None:
+        """The paper's value; its MIoU is the official one."""
         if self.paper is None or metric == "MIoU (pooled)":
             return None
         return published(self.paper, k, metric.split()[0]).get(self.algorithm_of[column])
 
 
+def no_results(clusters: Sequence[int], algorithms: Sequence[str]) -> Results:
+    """Empty lists, to be filled seed by seed."""
+    results: Results = {}
+    for k in clusters:
+        results[k] = {name: {metric: [] for metric in METRICS} for name in algorithms}
+    return results
+
+
 def scores(tables: NDArray[np.integer]) -> dict[str, float]:
-    """Every metric of METRICS, in percent, of contingency tables (I, R, K): truth class x cluster in each
-    image.
+    """Every metric of METRICS, in percent.
+
+    Args:
+        tables: (I, R, K) pixels of each truth class and cluster in each image.
     """
     pooled = tables.sum(axis=0, dtype=np.int64)
-    found = (
-        adjusted_mutual_information(pooled),
-        adjusted_rand_index(pooled),
-        matched_iou_per_image(tables).miou,
-        matched_iou(pooled).miou,
-    )
-    return {name: 100 * value for name, value in zip(METRICS, found, strict=True)}
+    found = {
+        "AMI": adjusted_mutual_information(pooled),
+        "ARI": adjusted_rand_index(pooled),
+        "MIoU (official)": matched_iou_per_image(tables).miou,
+        "MIoU (pooled)": matched_iou(pooled).miou,
+    }
+    return {name: 100 * found[name] for name in METRICS}
+
+
+def _summaries(found: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, Any]]:
+    """{algorithm: {metric: mean, deviation, best}}, of those with a value."""
+    summaries = {}
+    for name, metrics in found.items():
+        summaries[name] = {metric: _summary(values) for metric, values in metrics.items() if values}
+    return summaries
 
 
 def _summary(values: Sequence[float]) -> dict[str, float | None]:
@@ -145,14 +154,14 @@ def _summary(values: Sequence[float]) -> dict[str, float | None]:
 
 def _cell(values: Sequence[float], theirs: float | None) -> str:
     """``mean ± deviation (best; paper x)``, without what there is not."""
-    several = len(values) > 1
-    mean = f"{statistics.mean(values):.1f}" if values else "none"
-    beside = [f"{max(values):.1f}"] * several + ([] if theirs is None else [f"paper {theirs:.1f}"])
-    return (
-        mean
-        + (f" ± {statistics.stdev(values):.1f}" if several else "")
-        + (f" ({'; '.join(beside)})" if beside else "")
-    )
+    text = f"{statistics.mean(values):.1f}" if values else "none"
+    beside = []
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values):.1f}"
+        beside.append(f"{max(values):.1f}")
+    if theirs is not None:
+        beside.append(f"paper {theirs:.1f}")
+    return f"{text} ({'; '.join(beside)})" if beside else text
 
 
 def _rows(rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -162,16 +171,13 @@ def _rows(rows: Sequence[Sequence[Any]]) -> list[str]:
 
 
 def _paper_lines(paper: str) -> list[str]:
-    """Table IV as printed: best of five runs, on 10,000 images of the generator under a supervised
-    segmenter.
-    """
-    rows = [
-        [k, metric, *(f"{value:.1f}" for value in published(paper, k, metric).values())]
-        for k, metric in rows_of(paper)
-    ]
+    """Table IV as printed."""
+    rows = [["K", "metric", *ALGORITHMS]]
+    for k, metric in rows_of(paper):
+        rows.append([k, metric, *(f"{value:.1f}" for value in published(paper, k, metric).values())])
     return [
         "",
         f"The paper's table for {paper}: best of five runs, 10,000 images, masks by a supervised segmenter.",
         "",
-        *_rows([["K", "metric", *ALGORITHMS], *rows]),
+        *_rows(rows),
     ]

@@ -15,11 +15,12 @@ from toolbox.visual.page import Section, page, page_banner, page_header
 from toolbox.visual.pictures import add_caption
 from toolbox.visual.run_folder import Figure, RunFolder, Table, read_run_folder
 from toolbox.visual.tables import data_table, properties_table, words
-from toolbox_klish.naming import Names, check_settings
-from toolbox_klish.pictures.look import Look, PictureSettings
+from toolbox_klish.pictures.look import Look
 from toolbox_klish.pictures.maps import draw_grid
 from toolbox_klish.pictures.run import Drawn, RunPictures, numbered_names, run_names
-from toolbox_klish.runs import ClusterRun
+from toolbox_klish.runs.naming import Names, check_settings
+from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import PictureSettings
 
 _SECTIONS = {
     "clusters": "Clusters",
@@ -31,8 +32,7 @@ _SECTIONS = {
 }
 _GENERATORS = (
     "After Figs. 5 and 7: a row for each algorithm, a block for each number of clusters, the samples of each "
-    "generator "
-    "side by side. What a run has not been fitted for is grey."
+    "generator side by side. What a run has not been fitted for is grey."
 )
 
 
@@ -46,8 +46,10 @@ def draw_run(
     """Write all pictures of a run as ``pictures/*.png``, and ``report.html``.
 
     Args:
-        run: fitted. numbers: numbers of clusters to show; None = those of the config.
-        samples: images a picture; None = as the config says. seed: which fit; None = the run's first.
+        run: fitted.
+        numbers: numbers of clusters to show; None = those of the config.
+        samples: images a picture; None = as the config says.
+        seed: which fit; None = the run's first.
         out: another folder for pictures and report.
 
     Returns:
@@ -57,7 +59,8 @@ def draw_run(
         ConfigError: for a run that is not fitted, or a config's ``pictures`` that make no sense.
         ValueError: for ``names.json`` that does not fit the run.
     """
-    look, folder = _look(run, numbers, samples, seed), Path(out or run.folder)
+    look = _look(run, numbers, samples, seed)
+    folder = Path(out or run.folder)
     pictures = RunPictures(look, folder / "pictures")
     drawn = pictures.draw()
     _keep_captions(drawn)
@@ -73,25 +76,24 @@ def draw_runs(
     samples: int | None = None,
     seed: int | None = None,
 ) -> Path:
-    """Several runs, each a generator, in one picture and one report (Figs. 5 and 7). Arguments as
-    :func:`draw_run`.
+    """Several runs, each a generator, in one picture and one report (Figs. 5 and 7).
+
+    Arguments as of :func:`draw_run`.
     """
-    folder, panels, looks = Path(out), [], []
+    folder = Path(out)
+    panels = []
+    notes: list[str] = []
     for run in runs:
-        looks.append(_look(run, numbers, samples or 4, seed))
-        panels.append(RunPictures(looks[-1], folder / "pictures").panel())
-    path = draw_grid(
-        panels, folder / "pictures" / "generators.png", "All algorithms at equal K, on several generators"
-    )
+        look = _look(run, numbers, samples or 4, seed)
+        panels.append(RunPictures(look, folder / "pictures").panel())
+        notes += look.notes
+    title = "All algorithms at equal K, on several generators"
+    path = draw_grid(panels, folder / "pictures" / "generators.png", title)
     drawn = [Drawn("generators", path, _GENERATORS)]
     _keep_captions(drawn)
-    header = page_header(
-        "Clustering runs",
-        "Generators side by side",
-        folder,
-        {"Runs": ", ".join(str(run.folder) for run in runs)},
-    )
-    sections = [*_drawn_sections(drawn, []), *_notes([note for look in looks for note in look.notes])]
+    listed = ", ".join(str(run.folder) for run in runs)
+    header = page_header("Clustering runs", "Generators side by side", folder, {"Runs": listed})
+    sections = [*_drawn_sections(drawn, []), *_notes(notes)]
     write_text(page(header, sections, "Generators side by side"), folder / "report.html")
     return folder / "report.html"
 
@@ -100,15 +102,17 @@ def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]]
     """Draw the clusters of the final classifier for naming, take names, and say in lines what there is.
 
     Args:
-        run: fitted. settings: (name, clusters) to set in ``names.json``; no clusters = the name is dropped.
-            Where there is no such file, one is written with every cluster on its own.
+        run: fitted.
+        settings: (name, clusters) to set in ``names.json``; no clusters = the name is dropped. Where there is
+            no such file, one is written with every cluster on its own.
 
     Raises:
         ValueError: for a cluster that there is not, one that is named twice, or a file for another number of
             clusters. The file is as it was then.
     """
     check_settings(settings)
-    path, names = run.folder / "names.json", run_names(run, run.seeds[0])
+    path = run.folder / "names.json"
+    names = run_names(run, run.seeds[0])
     if not path.is_file():
         names = Names.template(names.clusters)
     for name, numbers in settings:
@@ -129,18 +133,14 @@ def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]]
 
 def cluster_table(look: Look, pictures: RunPictures) -> Table:
     """Every cluster of the final classifier: number and name, share of the samples, IoU."""
-    shares, iou = look.shares(look.default, look.final), look.iou(look.final)
+    shares = look.shares(look.default, look.final)
+    iou = look.iou(look.final)
     rows: list[list[Any]] = []
     for cluster, title in enumerate(numbered_names(pictures.names)):
-        low = iou is not None and iou[cluster] < pictures.low
-        rows.append(
-            [
-                title,
-                round(100 * float(shares[cluster]), 1),
-                None if iou is None else round(float(iou[cluster]), 3),
-                "badly separable" if low else "",
-            ]
-        )
+        own = None if iou is None else float(iou[cluster])
+        remark = "badly separable" if own is not None and own < pictures.low else ""
+        share = round(100 * float(shares[cluster]), 1)
+        rows.append([title, share, None if own is None else round(own, 3), remark])
     return Table("", ["Cluster", "Share of pixels, %", "IoU", ""], rows)
 
 
@@ -148,10 +148,11 @@ def _as_text(table: Table) -> list[str]:
     """The table in columns."""
     cells = [[words(value) for value in row] for row in [table.columns, *table.rows]]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    lines = []
+    for row in cells:
+        padded = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(padded).rstrip())
+    return lines
 
 
 def _look(run: ClusterRun, numbers: Sequence[int] | None, samples: int | None, seed: int | None) -> Look:
@@ -165,26 +166,25 @@ def _keep_captions(drawn: Sequence[Drawn]) -> None:
 
 
 def _html(run: ClusterRun, look: Look, pictures: RunPictures, drawn: Sequence[Drawn]) -> str:
-    lying = read_run_folder(run.folder)
-    sections = _drawn_sections(drawn, look.notes)
-    if (look.default, look.final) in look.labels:
-        how = element(
-            "p",
-            "Names and merges: ",
-            element("code", f"toolbox klish name {run.folder} --set hair=0,3"),
-            ", or edit names.json.",
-            class_="faint small",
-        )
-        table = join([data_table(cluster_table(look, pictures)), how])
-        sections = [
-            (title, name, join([table, content]) if name == "clusters" else content)
-            for title, name, content in sections
-        ]
-    sections += [*_tables(lying), *_about(run, lying), *_notes([*look.notes, *lying.notes])]
+    found = read_run_folder(run.folder)
+    sections = []
+    for title, name, content in _drawn_sections(drawn, look.notes):
+        if name == "clusters" and (look.default, look.final) in look.labels:
+            content = join([_cluster_section(run, look, pictures), content])
+        sections.append((title, name, content))
+    sections += [*_tables(found), *_about(run, found), *_notes([*look.notes, *found.notes])]
     warnings = [str(warning) for warning in run.record.get("warnings", [])]
     banner = page_banner("Low separability", warnings) if warnings else None
     title = str(run.config.get("title", run.folder.name))
-    return page(page_header("Clustering run", title, run.folder, _facts(run, look)), sections, title, banner)
+    header = page_header("Clustering run", title, run.folder, _summary(run, look))
+    return page(header, sections, title, banner)
+
+
+def _cluster_section(run: ClusterRun, look: Look, pictures: RunPictures) -> Markup:
+    """The table of clusters, and how to name them."""
+    command = element("code", f"toolbox klish name {run.folder} --set hair=0,3")
+    how = element("p", "Names and merges: ", command, ", or edit names.json.", class_="faint small")
+    return join([data_table(cluster_table(look, pictures)), how])
 
 
 def _drawn_sections(drawn: Sequence[Drawn], notes: list[str]) -> list[Section]:
@@ -197,7 +197,7 @@ def _drawn_sections(drawn: Sequence[Drawn], notes: list[str]) -> list[Section]:
     return found
 
 
-def _facts(run: ClusterRun, look: Look) -> dict[str, str | None]:
+def _summary(run: ClusterRun, look: Look) -> dict[str, str | None]:
     record = run.record
     listed = ", ".join(map(str, run.seeds))
     many = None if look.tree is None else look.tree.clusters_
@@ -213,32 +213,26 @@ def _facts(run: ClusterRun, look: Look) -> dict[str, str | None]:
     }
 
 
-def _tables(lying: RunFolder) -> list[Section]:
-    return [("Tables", "tables", join([data_table(table) for table in lying.tables]))] if lying.tables else []
+def _tables(found: RunFolder) -> list[Section]:
+    return [("Tables", "tables", join([data_table(table) for table in found.tables]))] if found.tables else []
 
 
-def _about(run: ClusterRun, lying: RunFolder) -> list[Section]:
+def _about(run: ClusterRun, found: RunFolder) -> list[Section]:
     """What was fitted on what, and the config."""
-    facts = {
-        key: value
-        for key, value in run.record.items()
-        if key not in ("warnings", "fits", "environment", "title")
-    }
+    elsewhere = ("warnings", "fits", "environment", "title")
+    properties = {key: value for key, value in run.record.items() if key not in elsewhere}
     fits = [[name, fit.get("seconds")] for name, fit in run.record.get("fits", {}).items()]
-    environment = {
-        key: value
-        for key, value in dict(run.record.get("environment", {})).items()
-        if key not in ("data", "starts")
-    }
-    config = element(
-        "details", element("summary", "The resolved config"), element("pre", element("code", lying.config))
-    )
-    parts: list[Markup | None] = [
-        properties_table("Run", json.loads(json.dumps(facts, default=str))) if facts else None,
-        data_table(Table("Time of each fit", ["Fit", "Seconds"], fits)) if fits else None,
-        properties_table("Machine and code", environment) if environment else None,
-        config,
-    ]
+    machine = dict(run.record.get("environment", {}))
+    environment = {key: value for key, value in machine.items() if key not in ("data", "starts")}
+    parts: list[Markup | None] = []
+    if properties:
+        parts.append(properties_table("Run", json.loads(json.dumps(properties, default=str))))
+    if fits:
+        parts.append(data_table(Table("Time of each fit", ["Fit", "Seconds"], fits)))
+    if environment:
+        parts.append(properties_table("Machine and code", environment))
+    text = element("pre", element("code", found.config))
+    parts.append(element("details", element("summary", "The resolved config"), text))
     return [("About the run", "about", join(parts))]
 
 

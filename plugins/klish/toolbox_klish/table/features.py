@@ -1,6 +1,4 @@
-"""Table IV on features at hand: a file of them, or a drawn set with known clusters; everything is fitted
-here.
-"""
+"""Table IV on features at hand, a file of them or a drawn set with known clusters: all is fitted here."""
 
 from __future__ import annotations
 
@@ -14,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.metrics.functional import contingency_matrix
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.baselines import AHC, KASP, LloydKMeans
-from toolbox_klish.klish import KLiSH
-from toolbox_klish.published import ALGORITHMS
-from toolbox_klish.table import METRICS, Results, scores
+from toolbox_klish.table.published import ALGORITHMS
+from toolbox_klish.table.table import Results, no_results, scores
 from toolbox_klish.toy import curved_clusters
 
 
@@ -26,7 +24,10 @@ class Data:
     """Features to cluster, and images to judge by.
 
     Attributes:
-        name: for the heading. fit: (N, D). test: (I, P, D). truth: (I, P) class of each pixel.
+        name: for the heading.
+        fit: (N, D).
+        test: (I, P, D) features of each pixel of I images.
+        truth: (I, P) class of each pixel.
     """
 
     name: str
@@ -36,24 +37,24 @@ class Data:
 
 
 def drawn(rows: int = 6000, images: int = 20, pixels: int = 200, classes: int = 6) -> Data:
-    """Curved clusters that planes can part, but distances to centres cannot (see
-    :func:`toolbox_klish.toy.curved_clusters`).
+    """Curved clusters that planes can part, but distances to centres cannot.
 
-    They show what the method is made for (as Fig. 2 does), not how often generators are like that.
+    They are those of :func:`toolbox_klish.toy.curved_clusters`. They show what the method is made for (as
+    Fig. 2 does), not how often generators are like that.
     """
     width = classes + 2
     X, y = curved_clusters(rows + images * pixels, width, classes, seed=0, spread=8.0)
-    return Data(
-        f"drawn: {classes} curved clusters in {width} dimensions, not a generator",
-        X[:rows],
-        X[rows:].reshape(images, pixels, width),
-        y[rows:].reshape(images, pixels),
-    )
+    name = f"drawn: {classes} curved clusters in {width} dimensions, not a generator"
+    test = X[rows:].reshape(images, pixels, width)
+    return Data(name, X[:rows], test, y[rows:].reshape(images, pixels))
 
 
 def read_data(path: str | Path) -> Data:
-    """A file with ``fit`` (N, D), features to cluster; ``test`` (I, ..., D), features of I other images;
-    ``truth`` (I, ...).
+    """A file of features to cluster, and of others to judge by.
+
+    Args:
+        path: npz with ``fit`` (N, D); ``test`` (I, ..., D), features of I other images; ``truth`` (I, ...),
+            the class of each of their pixels.
 
     Raises:
         ValueError: naming what is missing or does not fit.
@@ -62,20 +63,19 @@ def read_data(path: str | Path) -> Data:
         missing = [key for key in ("fit", "test", "truth") if key not in file]
         if missing:
             raise ValueError(
-                f"{path} has no {missing[0]!r}: it must hold fit (N, D), test (I, ..., D) and truth (I, "
-                "...); "
-                f"it holds {', '.join(file) or 'nothing'}"
+                f"{path} has no {missing[0]!r}: it must hold fit (N, D), test (I, ..., D) and truth "
+                f"(I, ...); it holds {', '.join(file) or 'nothing'}"
             )
-        fit, test, truth = file["fit"], file["test"], file["truth"]
+        fit = file["fit"]
+        test = file["test"]
+        truth = file["truth"]
     if test.shape[:-1] != truth.shape or fit.ndim != 2 or fit.shape[1] != test.shape[-1]:
         raise ValueError(
             f"{path}: fit {fit.shape}, test {test.shape} and truth {truth.shape} do not fit together: "
-            "expected "
-            "(N, D), (I, ..., D) and (I, ...)"
+            "expected (N, D), (I, ..., D) and (I, ...)"
         )
-    return Data(
-        Path(path).name, fit, test.reshape(len(test), -1, test.shape[-1]), truth.reshape(len(truth), -1)
-    )
+    test = test.reshape(len(test), -1, test.shape[-1])
+    return Data(Path(path).name, fit, test, truth.reshape(len(truth), -1))
 
 
 def _opened(path: str | Path) -> Any:
@@ -88,14 +88,10 @@ def _opened(path: str | Path) -> Any:
 def measure(classifier: Any, data: Data) -> dict[str, float]:
     """Every metric of METRICS, in percent, for a fitted classifier."""
     shape = (int(data.truth.max()) + 1, classifier.n_clusters)
-    return scores(
-        np.stack(
-            [
-                contingency_matrix(truth, classifier.predict(image), shape)
-                for truth, image in zip(data.truth, data.test, strict=True)
-            ]
-        )
-    )
+    tables = []
+    for truth, image in zip(data.truth, data.test, strict=True):
+        tables.append(contingency_matrix(truth, classifier.predict(image), shape))
+    return scores(np.stack(tables))  # of (I, R, K)
 
 
 def algorithms(
@@ -129,9 +125,7 @@ def fit_all(
         raise ValueError(
             f"clusters={max(clusters)} must be below first={first}, the number that KLiSH and KASP start from"
         )
-    results: Results = {
-        k: {name: {metric: [] for metric in METRICS} for name in ALGORITHMS} for k in clusters
-    }
+    results = no_results(clusters, ALGORITHMS)
     for seed in seeds:
         for name, fit in algorithms(first, clusters, seed, rows, settings).items():
             cut = fit(data.fit)

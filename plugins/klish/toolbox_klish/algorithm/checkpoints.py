@@ -1,12 +1,11 @@
-"""Where a fit stands, in a file: an interrupted one goes on from it and ends with the same tree to
-the bit.
-"""
+"""The state of a fit in a file: an interrupted one goes on and ends with the same tree, to the bit."""
 
 from __future__ import annotations
 
 import json
 import time
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,14 @@ from torch import Tensor
 
 from toolbox.ranks import gather_objects, rank, together
 from toolbox.runs.files import explain_full_disk, write_whole
-from toolbox_klish.merge import MergeTree
-from toolbox_klish.planes import Planes
+from toolbox_klish.algorithm.merge import MergeTree
+from toolbox_klish.svm.planes import Planes
 
 FORMAT = 1  # of the file
 
 
 @dataclass
-class Standing:
+class FitState:
     """What a fit needs to go on.
 
     Attributes:
@@ -52,36 +51,38 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | Path | None, identity: dict[str, Any], every: float = 60.0) -> None:
-        self.path = None if path is None else Path(f"{path}.{rank()}" if rank() else path)
-        self.every, self._identity, self._written = every, {**identity, "format": FORMAT}, -float("inf")
+        self.path: Path | None = None
+        if path is not None:
+            self.path = Path(f"{path}.{rank()}" if rank() else path)
+        self.every = every
+        self._identity = {**identity, "format": FORMAT}
+        self._written = -float("inf")
 
-    def load(self) -> Standing | None:
+    def load(self) -> FitState | None:
         """Where the fit stood, on all ranks alike; None if it has not begun.
 
         Raises:
             ValueError: when the file is broken, or that of another fit.
         """
-        standing = together(self._read)
-        everyone = gather_objects(
-            None if standing is None else (len(standing.tree.merges), standing.tree.passes)
-        )
-        if standing is None or None in everyone:
+        state = together(self._read)
+        reached = None if state is None else (len(state.tree.merges), state.tree.passes)
+        everyone = gather_objects(reached)
+        if state is None or None in everyone:
             return None
         merges, passes = min(everyone)  # ranks may have been stopped at different steps
-        standing.tree = (
-            _until(standing.tree, merges, passes) if merges < len(standing.tree.merges) else standing.tree
-        )
-        return standing
+        if merges < len(state.tree.merges):
+            state.tree = _until(state.tree, merges, passes)
+        return state
 
-    def save(self, standing: Standing, now: bool = False) -> None:
+    def save(self, state: FitState, now: bool = False) -> None:
         """Write, unless the last time was less than ``every`` seconds ago (``now``: in any case)."""
         if self.path is not None and (now or time.monotonic() - self._written >= self.every):
-            arrays = {"identity": np.array(json.dumps(self._identity)), **_arrays(standing)}
+            arrays = {"identity": np.array(json.dumps(self._identity)), **_to_arrays(state)}
             with explain_full_disk(self.path.parent):
                 write_whole(self.path, lambda file: np.savez(file, allow_pickle=False, **arrays))
             self._written = time.monotonic()
 
-    def _read(self) -> Standing | None:
+    def _read(self) -> FitState | None:
         if self.path is None or not self.path.exists():
             return None
         what = f"checkpoint={str(self.path)!r}"
@@ -92,47 +93,48 @@ class Checkpoint:
         except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
             raise ValueError(
                 f"{what} is broken, or not of a KLiSH fit ({error}): give another path, or remove it to "
-                "begin "
-                "again"
+                "begin again"
             ) from error
         for name, here in self._identity.items():
             if there.get(name) != here:
                 raise ValueError(
-                    f"{what} is of another fit: {name} was {there.get(name)!r}, and is {here!r} now; give "
-                    "another "
-                    "path, or remove it to begin again"
+                    f"{what} is of another fit: {name} was {there.get(name)!r}, and is {here!r} now; "
+                    "give another path, or remove it to begin again"
                 )
-        return _standing(arrays)
+        return _from_arrays(arrays)
 
 
-def _arrays(standing: Standing) -> dict[str, NDArray[Any]]:
-    tree = standing.tree
-    rows: dict[str, list[Any]] = dict(iou=tree.iou, ecos=tree.ecos, sizes=tree.sizes, members=tree.members)
-    rows |= dict(
-        weight=[planes.weight for planes in tree.planes], bias=[planes.bias for planes in tree.planes]
-    )
+def _to_arrays(state: FitState) -> dict[str, NDArray[Any]]:
+    """Rows of different lengths are laid end to end: their lengths follow from K0."""
+    tree = state.tree
     return {
-        "labels": standing.labels.numpy().astype(np.min_scalar_type(tree.clusters)),
-        "start_weight": standing.start.weight.cpu().numpy(),
-        "start_bias": standing.start.bias.cpu().numpy(),
-        **{f"filter_{name}": value for name, value in standing.filter.items()},
+        "labels": state.labels.numpy().astype(np.min_scalar_type(tree.clusters)),
+        "start_weight": state.start.weight.cpu().numpy(),
+        "start_bias": state.start.bias.cpu().numpy(),
+        **{f"filter_{name}": value for name, value in state.filter.items()},
         "merges": np.array(tree.merges, dtype=np.int64).reshape(-1, 3),
         "nodes": np.array(tree.nodes, dtype=np.int64).reshape(-1, 3),
         "groups": np.array([len(planes) for planes in tree.planes], dtype=np.int64),
         "seconds": np.array(tree.seconds),
         "passes": np.array(tree.passes),
-        **{
-            name: np.concatenate([np.asarray(part) for part in parts]) if parts else np.zeros(0)
-            for name, parts in rows.items()
-        },
+        "iou": _flat(tree.iou),
+        "ecos": _flat(tree.ecos),
+        "sizes": _flat(tree.sizes),
+        "members": _flat(tree.members),
+        "weight": _flat([planes.weight for planes in tree.planes]),
+        "bias": _flat([planes.bias for planes in tree.planes]),
     }
 
 
-def _standing(arrays: dict[str, NDArray[Any]]) -> Standing:
-    start = Planes(torch.from_numpy(arrays["start_weight"]), torch.from_numpy(arrays["start_bias"]))
-    steps, merges, clusters = len(arrays["seconds"]), len(arrays["merges"]), len(start)
-    ends = np.cumsum(arrays["groups"])[:-1]
-    weights, biases = (np.split(arrays[name], ends) for name in ("weight", "bias"))
+def _flat(rows: Sequence[Any]) -> NDArray[Any]:
+    return np.concatenate([np.asarray(row) for row in rows]) if rows else np.zeros(0)
+
+
+def _from_arrays(arrays: dict[str, NDArray[Any]]) -> FitState:
+    start = _planes(arrays["start_weight"], arrays["start_bias"])
+    steps = len(arrays["seconds"])
+    merges = len(arrays["merges"])
+    clusters = len(start)
     tree = MergeTree(
         clusters,
         [(int(k), int(kept), int(removed)) for k, kept, removed in arrays["merges"]],
@@ -140,28 +142,31 @@ def _standing(arrays: dict[str, NDArray[Any]]) -> Standing:
         iou=_ragged(arrays["iou"], clusters, steps),
         ecos=_ragged(arrays["ecos"], clusters, merges),
         sizes=_ragged(arrays["sizes"], clusters, steps),
-        planes=[
-            Planes(torch.from_numpy(w), torch.from_numpy(b)) for w, b in zip(weights, biases, strict=True)
-        ]
-        if steps
-        else [],
         members=[row.tolist() for row in _ragged(arrays["members"], clusters, steps)],
         passes=int(arrays["passes"]),
         seconds=arrays["seconds"].tolist(),
     )
-    kept = {name.removeprefix("filter_"): arrays[name] for name in arrays if name.startswith("filter_")}
-    return Standing(torch.from_numpy(arrays["labels"].astype(np.int64)), start, kept, tree)
+    if steps:
+        ends = np.cumsum(arrays["groups"])[:-1]
+        weights = np.split(arrays["weight"], ends)
+        biases = np.split(arrays["bias"], ends)
+        tree.planes = [_planes(weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+    found = {name.removeprefix("filter_"): arrays[name] for name in arrays if name.startswith("filter_")}
+    return FitState(torch.from_numpy(arrays["labels"].astype(np.int64)), start, found, tree)
+
+
+def _planes(weight: NDArray[Any], bias: NDArray[Any]) -> Planes:
+    return Planes(torch.from_numpy(weight), torch.from_numpy(bias))
 
 
 def _ragged(flat: NDArray[Any], first: int, rows: int) -> list[NDArray[Any]]:
-    """Rows of ``first``, first - 1, ... numbers."""
+    """Rows of ``first``, first - 1, ... numbers: at each step there is one cluster less."""
     return np.split(flat, np.cumsum(first - np.arange(rows))[:-1]) if rows else []
 
 
 def _until(tree: MergeTree, merges: int, passes: int) -> MergeTree:
     """The tree as it was after so many merges."""
-    by_step = {
-        name: getattr(tree, name)[: merges + 1] for name in ("iou", "sizes", "planes", "members", "seconds")
-    }
+    stepwise = ("iou", "sizes", "planes", "members", "seconds")  # the first record precedes the first merge
+    by_step = {name: getattr(tree, name)[: merges + 1] for name in stepwise}
     by_merge = {name: getattr(tree, name)[:merges] for name in ("merges", "nodes", "ecos")}
     return MergeTree(tree.clusters, passes=passes, **by_step, **by_merge)

@@ -50,7 +50,8 @@ class LinearClassifier:
     """K classes by the highest of K linear scores: what a cut through a hierarchy of clusters gives.
 
     Args:
-        weight: (K, D). bias: (K,).
+        weight: (K, D).
+        bias: (K,).
         labels: (N,) classes of the rows it was fitted on, or None where they are not known (after
             ``load_state``).
     """
@@ -61,7 +62,8 @@ class LinearClassifier:
         bias: NDArray[np.floating],
         labels: NDArray[np.integer] | None = None,
     ) -> None:
-        self.weight_, self.bias_ = np.asarray(weight), np.asarray(bias)
+        self.weight_ = np.asarray(weight)
+        self.bias_ = np.asarray(bias)
         self._labels = labels
 
     @property
@@ -84,23 +86,24 @@ class LinearClassifier:
         """(N,) classes of the fitted rows."""
         if self._labels is None:
             raise AttributeError(
-                "labels_ of the fitted rows are not part of a saved state: fit again, or call "
-                "predict(features)"
+                "labels_ of the fitted rows are not part of a saved state: "
+                "fit again, or call predict(features)"
             )
         return self._labels
 
     def scores(self, features: ArrayLike) -> NDArray[np.floating]:
         """(N, K) scores of features (N, D): positive = inside."""
-        array = (
-            features.detach().cpu().float().numpy() if isinstance(features, Tensor) else np.asarray(features)
-        )
+        if isinstance(features, Tensor):
+            array = features.detach().cpu().float().numpy()
+        else:
+            array = np.asarray(features)
         if array.ndim != 2 or array.shape[1] != self.weight_.shape[1]:
             raise ValueError(
-                f"features have shape {array.shape}: expected (N, {self.weight_.shape[1]}), the width fitted "
-                "on"
+                f"features have shape {array.shape}: expected (N, {self.weight_.shape[1]}), "
+                "the width fitted on"
             )
         if array.dtype == np.float16:
-            array = array.astype(np.float32)
+            array = array.astype(np.float32)  # scores may exceed 65504
         return np.asarray(array @ self.weight_.T.astype(array.dtype) + self.bias_.astype(array.dtype))
 
     def predict(self, features: ArrayLike) -> NDArray[np.integer]:

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolbox_klish.published import GENERATORS
+from toolbox_klish.table.published import GENERATORS
 
 if TYPE_CHECKING:
-    from toolbox_klish.table import Table
+    from toolbox_klish.table.table import Table
 
 #: What the command takes where no run is named, with the defaults; a run has its own.
 OF_FEATURES: dict[str, Any] = dict(data=None, first=30, rows=2000, C=5000.0, filter_sigma=1.0)
@@ -68,49 +68,53 @@ def execute(arguments: argparse.Namespace) -> int:
     Raises:
         ConfigError, ValueError: for what cannot be judged.
     """
-    foreign = [
-        name for name in (OF_FEATURES if arguments.run else OF_RUNS) if getattr(arguments, name) is not None
-    ]
-    if foreign:
-        option = "--" + foreign[0].replace("_", "-")
-        raise ValueError(
-            f"{option} goes without a run: a run was fitted with its own settings; leave it out"
-            if arguments.run
-            else f"{option} goes with a run: name its folder, toolbox klish table RUN {option} ..."
-        )
-    table = _of_run(arguments) if arguments.run else _of_features(arguments)
-    out = arguments.out or (Path(arguments.run) / "tables" if arguments.run else Path("runs/klish_table"))
-    table.write(out)
+    _check_options(arguments)
+    if arguments.run:
+        table = _of_run(arguments)
+        folder = Path(arguments.run) / "tables"
+    else:
+        table = _of_features(arguments)
+        folder = Path("runs/klish_table")
+    table.write(arguments.out or folder)
     print(table.markdown())  # the command's answer
     return 0
 
 
-def _of_run(arguments: argparse.Namespace) -> Table:
-    from toolbox_klish.runs import ClusterRun
-    from toolbox_klish.table_run import IMAGES, SEED, judge
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Some options go with a run only, others without one only."""
+    foreign = OF_FEATURES if arguments.run else OF_RUNS
+    given = [name for name in foreign if getattr(arguments, name) is not None]
+    if not given:
+        return
+    option = "--" + given[0].replace("_", "-")
+    if arguments.run:
+        raise ValueError(f"{option} goes without a run: a run was fitted with its own settings; leave it out")
+    raise ValueError(f"{option} goes with a run: name its folder, toolbox klish table RUN {option} ...")
 
-    run = ClusterRun.open(arguments.run)
+
+def _of_run(arguments: argparse.Namespace) -> Table:
+    from toolbox_klish.runs.run import ClusterRun
+    from toolbox_klish.table.run import IMAGES, SEED, judge
+
+    images = IMAGES if arguments.images is None else arguments.images
+    seed = SEED if arguments.seed is None else arguments.seed
     given = {name: getattr(arguments, name) for name in ("clusters", "seeds", "size", "paper")}
-    return judge(
-        run,
-        IMAGES if arguments.images is None else arguments.images,
-        SEED if arguments.seed is None else arguments.seed,
-        **given,
-    )
+    return judge(ClusterRun.open(arguments.run), images, seed, **given)
 
 
 def _of_features(arguments: argparse.Namespace) -> Table:
-    from toolbox_klish.settings import check_seed
-    from toolbox_klish.table import Table
-    from toolbox_klish.table_features import drawn, fit_all, read_data
+    from toolbox_klish.runs.settings import check_seed
+    from toolbox_klish.table.features import drawn, fit_all, read_data
+    from toolbox_klish.table.table import Table
 
     chosen = {name: getattr(arguments, name) for name in OF_FEATURES}
     given = {name: OF_FEATURES[name] if value is None else value for name, value in chosen.items()}
     data = read_data(given["data"]) if given["data"] else drawn()
-    settings = dict(C=given["C"], filter_sigma=given["filter_sigma"] if given["filter_sigma"] >= 0 else None)
+    sigma = given["filter_sigma"] if given["filter_sigma"] >= 0 else None
+    settings = dict(C=given["C"], filter_sigma=sigma)
     seeds = arguments.seeds or [0, 1, 2, 3, 4]
     for seed in seeds:
         check_seed(seed, "--seeds")
     results = fit_all(data, arguments.clusters or [6, 8], given["first"], seeds, given["rows"], settings)
-    facts = dict(data=data.name, first=given["first"], seeds=seeds, rows=given["rows"], **settings)
-    return Table(f"Clusters of {data.name}", results, paper=arguments.paper, facts=facts)
+    details = dict(data=data.name, first=given["first"], seeds=seeds, rows=given["rows"], **settings)
+    return Table(f"Clusters of {data.name}", results, paper=arguments.paper, details=details)
