@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import toolbox
 from toolbox.catalog import KINDS
 from toolbox.cli.main import build_parser
 from toolbox.cli.new_plugin import write_plugin
+from toolbox.testing import __all__ as checks
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -61,10 +63,8 @@ def test_the_plugin_of_one_file_trains_as_the_guide_says(tmp_path: Path) -> None
 
 
 def test_the_guide_names_every_kind_and_every_check() -> None:
-    import toolbox.testing
-
     assert all(f"`{kind}`" in GUIDE for kind in KINDS)
-    assert all(name in GUIDE for name in toolbox.testing.__all__ if name.startswith("check_"))
+    assert all(name in GUIDE for name in checks if name.startswith("check_"))
 
 
 def test_the_table_of_traps_and_their_tests_agree() -> None:
@@ -157,3 +157,17 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 def test_the_configs_and_tools_of_a_page_exist(page: Path) -> None:
     named = re.findall(r"(?<![\w/])((?:configs|tools)/\w+\.py)\b", page.read_text(encoding="utf-8"))
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_map_of_the_code_is_right() -> None:
+    rooms = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Rules")[0]
+    named = re.findall(r"`((?:toolbox|plugins|configs)/[\w/.]+)`", rooms)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_plugin_api_version_of_the_page_is_ours() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert re.findall(r"`toolbox\.PLUGIN_API_VERSION` \((\d+) now\)", " ".join(page.split())) == [
+        str(toolbox.PLUGIN_API_VERSION)
+    ]
