@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 TABLE = PAGE.partition("## What is not in it")[0]
 PUBLIC = re.findall(r"^\| `(toolbox[\w.]*(?:\.\*)?)` \|", TABLE, re.MULTILINE)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
 OUR_FILES = sorted(ROOT.glob("plugins/*/toolbox_*/**/*.py"))
 OUR_MODULES = [file for file in OUR_FILES if "configs" not in file.parts]
 
@@ -88,6 +89,14 @@ def test_a_new_plugin_imports_what_is_public(tmp_path: Path) -> None:
     found = {file.name: faults(file.read_text(encoding="utf-8")) for file in files}
     assert len(found) >= 5
     assert {name: what for name, what in found.items() if what} == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_the_code_of_the_pages_uses_what_is_public(page: Path) -> None:
+    blocks = re.findall(
+        r"^```python\n(.*?)\n```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert [fault for block in blocks for fault in faults(block)] == []
 
 
 @pytest.mark.parametrize("entry", PUBLIC)
