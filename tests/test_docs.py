@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import toolbox
 from toolbox.catalog import KINDS
+from toolbox.cli.main import build_parser
 from toolbox.cli.new_plugin import write_plugin
+from toolbox.testing import __all__ as checks
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 TRAPS = (ROOT / "docs" / "mmengine.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^`([\w./]+\.py)`:\n\n```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+SAVED = re.compile(r"^Save this as `(\w+\.py)`.*?\n\n```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MOST_WORDS = 40
+MOST_COLUMNS = 120
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in FILE.findall(GUIDE)])
@@ -28,14 +43,28 @@ def test_the_code_of_the_guide_runs() -> None:
     blocks = BLOCK.findall(FILE.sub("", GUIDE))
     for block in blocks:
         exec(compile(block, "docs/plugins.md", "exec"), namespace)
-    assert len(blocks) == 4 and "clusterer" in namespace
+    assert len(blocks) == 6 and "clusterer" in namespace
+
+
+def test_the_plugin_of_one_file_trains_as_the_guide_says(tmp_path: Path) -> None:
+    saved = dict(SAVED.findall(GUIDE))
+    assert set(saved) == {"my_idea.py", "my_config.py"}
+    for name, code in saved.items():
+        (tmp_path / name).write_text(code, encoding="utf-8")
+    command = next(line for line in commands(GUIDE) if line.startswith("toolbox train my_config.py"))
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    subprocess.run(
+        [sys.executable, "-m", "toolbox.cli.main", *shlex.split(command)[1:]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+    )
+    assert "brightness/generator" in (tmp_path / "runs" / "my_config-quick" / "scalars.jsonl").read_text()
 
 
 def test_the_guide_names_every_kind_and_every_check() -> None:
-    import toolbox.testing
-
     assert all(f"`{kind}`" in GUIDE for kind in KINDS)
-    assert all(name in GUIDE for name in toolbox.testing.__all__ if name.startswith("check_"))
+    assert all(name in GUIDE for name in checks if name.startswith("check_"))
 
 
 def test_the_table_of_traps_and_their_tests_agree() -> None:
@@ -59,3 +88,86 @@ def test_the_tests_behind_each_promise_exist() -> None:
         assert name in {path.name for path in files}, name
     for name in re.findall(r"(?:`|::)(test_\w+)(?!\w|\.py)", page):
         assert f"def {name}(" in everything, name
+
+
+# -- how the pages read, and whether their commands are real -------------------------------------------------
+
+
+def without_code(text: str) -> str:
+    """A page without its fenced blocks and indented lines of code."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    kept: list[str] = []
+    for line in text.splitlines():
+        after_a_gap = not kept or not kept[-1].strip() or kept[-1] == "CODE"
+        kept.append("CODE" if line.startswith("    ") and after_a_gap else line)
+    return "\n".join("" if line == "CODE" else line for line in kept)
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Every sentence of a page outside tables and code; a list's item and a heading end one."""
+    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[*\-#|]|\d+\.) ?)", without_code(text)):
+        if paragraph.lstrip().startswith(("|", "!")):
+            continue
+        plain = re.sub(r"`[^`]*`", "CODE", " ".join(paragraph.split()))
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", plain)
+        yield from re.split(r"(?<=[.!?])[*)\"]* +(?=[*(\"A-Z0-9])", plain)
+
+
+def commands(text: str) -> Iterator[str]:
+    """Every ``toolbox ...`` command of a page's indented blocks."""
+    for line in text.splitlines():
+        found = re.match(r"^    (?:\.venv/bin/)?(toolbox .*)", line)
+        if found:
+            yield found[1]
+
+
+@each_page
+def test_sentences_are_short(page: Path) -> None:
+    long = [s for s in sentences(page.read_text(encoding="utf-8")) if len(s.split()) > MOST_WORDS]
+    assert long == []
+
+
+def test_a_long_sentence_is_found() -> None:
+    text = "# Title\n\nShort one. " + "Word " * 41 + "\nend.\n\n* item\n  goes on.\n\n    code " + "x " * 50
+    assert [len(s.split()) > MOST_WORDS for s in sentences(text)] == [False, False, True, False, False]
+
+
+@each_page
+def test_lines_are_short(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > MOST_COLUMNS and not line.startswith("|")] == []
+
+
+@each_page
+def test_the_commands_of_a_page_exist(page: Path) -> None:
+    for line in commands(page.read_text(encoding="utf-8")):
+        words = shlex.split(line, comments=True)[1:]
+        parsed = build_parser(words).parse_args(words)  # exits at an unknown command or option
+        assert isinstance(parsed, argparse.Namespace) and hasattr(parsed, "execute"), line
+
+
+@each_page
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)\)", text)
+    assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
+
+
+@each_page
+def test_the_configs_and_tools_of_a_page_exist(page: Path) -> None:
+    named = re.findall(r"(?<![\w/])((?:configs|tools)/\w+\.py)\b", page.read_text(encoding="utf-8"))
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_map_of_the_code_is_right() -> None:
+    rooms = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Rules")[0]
+    named = re.findall(r"`((?:toolbox|plugins|configs)/[\w/.]+)`", rooms)
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_plugin_api_version_of_the_page_is_ours() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert re.findall(r"`toolbox\.PLUGIN_API_VERSION` \((\d+) now\)", " ".join(page.split())) == [
+        str(toolbox.PLUGIN_API_VERSION)
+    ]
