@@ -77,5 +77,14 @@ def use_plugin(folder: Path) -> None:
         finder.distributions.append(SourceDistribution(folder))
 
 
+def linked_folder(path: Path) -> Path:
+    """The folder at ``path``, a symbolic link of the source tree; an ordinary folder once installed.
+
+    Where there are no symbolic links (Windows' default, some archives), git leaves a text file that holds the
+    link's target in its place: that is followed.
+    """
+    return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
+
+
 def _same_name(one: str, other: str) -> bool:
     return one.lower().replace("-", "_") == other.lower().replace("-", "_")
