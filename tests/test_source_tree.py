@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from toolbox.source_tree import SourceFinder, use_checkout
+from toolbox.source_tree import SourceFinder, linked_folder, use_checkout
 
 SETUP = """
 [metadata]
@@ -56,3 +56,16 @@ def test_a_second_call_changes_nothing(checkout: Path) -> None:
     before = list(sys.path), list(sys.meta_path)
     use_checkout(checkout)
     assert (sys.path, sys.meta_path) == before
+
+
+def test_a_link_that_git_could_not_make_is_followed(tmp_path: Path) -> None:
+    """On Windows and in some archives it is a text file that holds the target."""
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "package").mkdir()
+    link = tmp_path / "package" / "configs"
+    assert linked_folder(link) == link  # nothing is there
+    link.write_text("../configs")
+    assert linked_folder(link).resolve() == (tmp_path / "configs").resolve()
+    link.unlink()
+    link.mkdir()
+    assert linked_folder(link) == link

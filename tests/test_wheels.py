@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.training.killing import write_small_set
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"toolbox": ROOT, "toolbox_klish": ROOT / "plugins/klish", "toolbox_lcp": ROOT / "plugins/lcp"}
 CONFIGS = {
@@ -147,12 +149,13 @@ def test_every_config_is_listed_and_loads(installed: Installed) -> None:
     assert {line.split()[0] for line in installed.toolbox("configs").splitlines()} == expected
 
 
-def test_it_explains_and_trains(installed: Installed) -> None:
+def test_it_explains_and_trains(installed: Installed, tmp_path: Path) -> None:
     assert "minimise" in installed.toolbox("explain", "lcp/lcp_cifar")
     small = {
         "train_cfg.max_iters": "2",
         "train_dataloader.batch_size": "16",
-        "train_dataloader.dataset.source.split": "test",
+        "train_dataloader.dataset.source.type": "ImageFolder",
+        "train_dataloader.dataset.source.root": str(write_small_set(tmp_path / "images")),
         "train_dataloader.dataset.split.labelled_per_class": "12",
         "before.classifier.train_cfg.max_iters": "2",
         "before.classifier.train_dataloader.batch_size": "16",

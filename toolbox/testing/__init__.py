@@ -6,8 +6,8 @@
         check_generator(MyGenerator(channels=8))
 
 A check returns nothing; it raises AssertionError naming what is broken. The toolbox's own components pass the
-same ones. Nothing heavy is imported until a check is used. ``use_plugin(folder)`` lets a plugin's tests find it
-in its folder, installed or not.
+same ones. Nothing heavy is imported until a check is used. ``use_plugin(folder)`` is no check: with it a plugin's
+tests find the plugin in its folder, installed or not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from toolbox.source_tree import use_plugin
+from toolbox.source_tree import use_plugin as use_plugin
 
 _WHERE = {
     "check_generator": "generators",
