@@ -6,8 +6,9 @@
         check_generator(MyGenerator(channels=8))
 
 A check returns nothing; it raises AssertionError naming what is broken. The toolbox's own components pass the
-same ones. Nothing heavy is imported until a check is used. ``use_plugin(folder)`` is no check: with it a plugin's
-tests find the plugin in its folder, installed or not.
+same ones. Nothing heavy is imported until a check is used.
+
+``use_plugin(folder)`` lets the tests of a plugin find it in its folder, installed or not.
 """
 
 from __future__ import annotations
