@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from toolbox.compat import import_torchvision
-from toolbox.source_tree import use_checkout
+from toolbox.source_tree import use_source_tree
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -27,7 +27,7 @@ os.environ.setdefault(
     "TOOLBOX_TEST_SALT", "0"
 )  # other salts draw other numbers; handed on to child processes
 torch.set_num_threads(1)
-use_checkout(Path(__file__).resolve().parent.parent)
+use_source_tree(Path(__file__).resolve().parent.parent)
 import_torchvision()  # before any test module imports open_clip or timm
 
 _counter = itertools.count()

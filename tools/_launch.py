@@ -15,9 +15,9 @@ def launch(*command: str) -> None:
     status.
     """
     sys.path.insert(0, str(ROOT))
-    from toolbox.source_tree import use_checkout
+    from toolbox.source_tree import use_source_tree
 
-    use_checkout(ROOT)
+    use_source_tree(ROOT)
     from toolbox.cli.main import main
 
     sys.exit(main([*command, *sys.argv[1:]]))
