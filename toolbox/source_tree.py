@@ -34,7 +34,7 @@ class SourceDistribution(metadata.Distribution):
 
 
 class SourceFinder(metadata.DistributionFinder):
-    """Offers source folders to ``importlib.metadata``; an installed distribution of the same name precedes."""
+    """Offers source folders to ``importlib.metadata``; installed distributions precede."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.distributions = [SourceDistribution(folder) for folder in folders]

@@ -88,14 +88,12 @@ def only_one_at_a_time():
 
 
 def distributions() -> list[Path]:
-    """The core and every plugin of this checkout."""
+    """The core and every plugin of this source tree."""
     return [ROOT, *sorted(file.parent for file in ROOT.glob("plugins/*/setup.cfg"))]
 
 
 def fingerprint() -> str:
-    """Changes with the pins, any distribution's metadata, and the place of the checkout (installs are
-    editable).
-    """
+    """Changes with the pins, any distribution's metadata, and the source tree's place (installs are editable)."""
     digest = hashlib.sha256(str(ROOT).encode())
     for file in [ROOT / "constraints.txt", *(folder / "setup.cfg" for folder in distributions())]:
         digest.update(file.read_bytes())
