@@ -93,7 +93,7 @@ def distributions() -> list[Path]:
 
 
 def fingerprint() -> str:
-    """Changes with the pins, any distribution's metadata, and the source tree's place (installs are editable)."""
+    """Changes with the pins, any distribution's metadata, and the tree's place (installs are editable)."""
     digest = hashlib.sha256(str(ROOT).encode())
     for file in [ROOT / "constraints.txt", *(folder / "setup.cfg" for folder in distributions())]:
         digest.update(file.read_bytes())
