@@ -1,5 +1,6 @@
 # make train   set up .venv, then train configs/lcp_cifar.py --quick (or go on with it)
 # make test    set up .venv, then run the test suite without the slow tests
+# make salts   the same five times: global random numbers are seeded by each test's name and SALT, here 1 to 5
 # PYTHON=python3.12 names the interpreter, VENV=FOLDER the environment, ARGS=... what is added to the command.
 # TORCH_INDEX=URL names a package index with another build of torch (PyPI's own is the CUDA build on Linux).
 
@@ -8,37 +9,51 @@ VENV ?= .venv
 TORCH_INDEX ?=
 ARGS ?=
 JOBS ?= 2
+SALT ?= 0
 
 BIN = $(VENV)/bin
 SETUP = $(PYTHON) tools/setup_venv.py --venv $(VENV) --torch-index "$(TORCH_INDEX)"
 PYTEST = OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+FAST = $(PYTEST) -m "not slow" --benchmark-disable -n $(JOBS) $(ARGS)
 
-.PHONY: train test slow bench lint venv clean
+.PHONY: train test salts slow bench lint venv clean
 
 train: venv
-	$(BIN)/python tools/train.py configs/lcp_cifar.py --quick --resume $(ARGS)
+	@echo "training configs/lcp_cifar.py --quick ..."
+	@$(BIN)/python tools/train.py configs/lcp_cifar.py --quick --resume $(ARGS)
 
 test:
-	$(SETUP) --extra test
-	$(PYTEST) -m "not slow" --benchmark-disable -n $(JOBS) $(ARGS)
+	@$(SETUP) --extra test
+	@echo "running the tests without the slow ones, salt $(SALT) ..."
+	@TOOLBOX_TEST_SALT=$(SALT) $(FAST)
+
+salts:
+	@$(SETUP) --extra test
+	@failed=""; for salt in 1 2 3 4 5; do \
+		echo "running the tests without the slow ones, salt $$salt ..."; \
+		TOOLBOX_TEST_SALT=$$salt $(FAST) || failed="$$failed $$salt"; \
+	done; test -z "$$failed" || { echo "failed with salt$$failed"; exit 1; }
 
 slow:
-	$(SETUP) --extra test
-	$(PYTEST) -m slow $(ARGS)
+	@$(SETUP) --extra test
+	@echo "running the slow tests, salt $(SALT) ..."
+	@TOOLBOX_TEST_SALT=$(SALT) $(PYTEST) -m slow $(ARGS)
 
 bench:
-	$(SETUP) --extra test
-	$(PYTEST) tests/benchmarks -o python_files="bench_*.py" --benchmark-only $(ARGS)
+	@$(SETUP) --extra test
+	@echo "measuring speeds ..."
+	@$(PYTEST) tests/benchmarks -o python_files="bench_*.py" --benchmark-only $(ARGS)
 
 lint:
-	$(SETUP) --extra test --extra lint
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@$(SETUP) --extra test --extra lint
+	@echo "ruff, mypy and the import contracts ..."
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
 
 venv:
-	$(SETUP)
+	@$(SETUP)
 
 clean:
 	rm -rf .venv build dist *.egg-info plugins/*/*.egg-info plugins/*/build

@@ -1,6 +1,6 @@
 """LCP-GAN on CIFAR-10 with 10 % of the labels: BigGAN, soft clusters, learnt cluster prompts."""
 
-_base_ = 'biggan_cifar.py'
+_base_ = 'toolbox/biggan_cifar'
 title = 'LCP-GAN on BigGAN: soft clusters, learnt cluster prompts'
 train_dataloader = dict(dataset=dict(split=dict(labelled_per_class=400, seed=0)))
 # The stage before the game: a classifier learns from labelled images and its own pseudo-labels (FixMatch).

@@ -34,7 +34,8 @@ def modules_after(code: str) -> set[str]:
         "import toolbox",
         "import toolbox.testing",
         "from toolbox.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
-        "from toolbox.source_tree import use_checkout; from pathlib import Path; use_checkout(Path.cwd())\n"
+        "from toolbox.source_tree import use_source_tree\nfrom pathlib import Path\n"
+        "use_source_tree(Path.cwd())\n"
         "from toolbox.cli.main import main\nassert main(['plugins']) == 0 and main(['configs']) == 0",
     ],
     ids=["toolbox", "toolbox.testing", "--help", "plugins"],

@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.hookspecs import PLUGIN_API_VERSION, hookimpl
+from toolbox.source_tree import linked_folder
+
+#: The core's own configs; setup.cfg packs the same.
+CONFIGS = ("biggan_*.py", "clip_*.py", "pggan_*.py", "segmenter_*.py", "stylegan*.py")
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "model": {"Game": "toolbox.training.game.game:Game"},
@@ -140,6 +144,6 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 
 @hookimpl
 def configs() -> dict[str, Path]:
-    """The configs of a source checkout (``toolbox/<name>``); none in a bare installation."""
-    folder = Path(__file__).parent.parent / "configs"
-    return {file.stem: file for file in sorted(folder.glob("*.py"))}
+    """The ready-made configs, ``toolbox/<name>``."""
+    folder = linked_folder(Path(__file__).parent / "configs")
+    return {file.stem: file for pattern in CONFIGS for file in sorted(folder.glob(pattern))}

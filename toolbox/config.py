@@ -226,7 +226,7 @@ def _with_plain_bases(path: Path, scratch: Path) -> str:
     """The file, or a copy of it in which ``<plugin>/<config>`` bases are replaced by paths (mmengine cannot
     do that).
     """
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     node = next(
         (
             n
@@ -256,5 +256,5 @@ def _with_plain_bases(path: Path, scratch: Path) -> str:
     )
     target = scratch / str(len(list(scratch.iterdir()))) / path.name
     target.parent.mkdir()
-    target.write_text(copied)
+    target.write_text(copied, encoding="utf-8")
     return str(target)

@@ -1,4 +1,4 @@
-"""Running from a source checkout: plugins that lie in a folder, found as if they were installed."""
+"""Running from a source tree: plugins that lie in a folder, found as if they were installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SourceDistribution(metadata.Distribution):
         self._config.read(folder / "setup.cfg", encoding="utf-8")
 
     def read_text(self, filename: str) -> str | None:
-        """The content of a metadata file; None for those that a checkout does not have."""
+        """The content of a metadata file; None for those that a source tree does not have."""
         if filename == "METADATA":
             about = self._config["metadata"]
             return f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about.get('version', '0')}\n"
@@ -34,9 +34,7 @@ class SourceDistribution(metadata.Distribution):
 
 
 class SourceFinder(metadata.DistributionFinder):
-    """Offers source folders to ``importlib.metadata``; an installed distribution of the same name
-    goes first.
-    """
+    """Offers source folders to ``importlib.metadata``; installed distributions precede."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.distributions = [SourceDistribution(folder) for folder in folders]
@@ -50,8 +48,8 @@ class SourceFinder(metadata.DistributionFinder):
         yield from (item for item in self.distributions if wanted is None or _same_name(item.name, wanted))
 
 
-def use_checkout(root: Path) -> None:
-    """Put a checkout's root and its plugins on the import path, installed or not.
+def use_source_tree(root: Path) -> None:
+    """Put a source tree's root and its plugins on the import path, installed or not.
 
     Args:
         root: folder that holds ``toolbox/`` and ``plugins/``.
@@ -75,6 +73,15 @@ def use_plugin(folder: Path) -> None:
         sys.meta_path.append(finder)
     if all(distribution.folder != folder for distribution in finder.distributions):
         finder.distributions.append(SourceDistribution(folder))
+
+
+def linked_folder(path: Path) -> Path:
+    """The folder at ``path``, a symbolic link of the source tree; an ordinary folder once installed.
+
+    Where there are no symbolic links (Windows' default, some archives), git leaves a text file that holds the
+    link's target in its place: that is followed.
+    """
+    return path.parent / path.read_text(encoding="utf-8").strip() if path.is_file() else path
 
 
 def _same_name(one: str, other: str) -> bool:

@@ -3,7 +3,7 @@
 
 torch is installed first and by itself, everything else in one call with the pins of constraints.txt. A second
 call does nothing as long as the pins and the packages' metadata are the same. An interrupted one is noticed,
-and starts over. Only the standard library is used here.
+and starts over. What pip says is shown when it fails. Only the standard library is used here.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def distributions() -> list[Path]:
 
 
 def fingerprint() -> str:
-    """Changes with the pins, any distribution's metadata, and the source tree's place."""
+    """Changes with the pins, any distribution's metadata, and the tree's place (installs are editable)."""
     digest = hashlib.sha256(str(ROOT).encode())
     for file in [ROOT / "constraints.txt", *(folder / "setup.cfg" for folder in distributions())]:
         digest.update(file.read_bytes())
@@ -125,34 +125,43 @@ def create(venv: Path) -> None:
         shutil.rmtree(venv)
     venv.mkdir(parents=True)
     write_state(venv, {"ready": False})
+    say(f"making {venv} with Python {platform.python_version()}")
     run([sys.executable, "-m", "venv", str(venv)])
 
 
 def install(venv: Path, extras: list[str], torch_index: str) -> None:
     pip = [str(venv / ("Scripts" if os.name == "nt" else "bin") / "python"), "-m", "pip"]
-    index = ["--extra-index-url", torch_index] if torch_index else []
-    pins = ["--quiet", "--disable-pip-version-check", "--constraint", str(ROOT / "constraints.txt"), *index]
-    torch = next(
-        line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("torch==")
-    )
+    pins = [
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+        "--constraint",
+        str(ROOT / "constraints.txt"),
+    ]
+    if torch_index:
+        pins += ["--extra-index-url", torch_index]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    torch = next(line for line in lines if line.startswith("torch=="))
+    say(f"installing {torch}")
     run([*pip, "install", *pins, torch])
     core, *plugins = distributions()
-    core_with_extras = f"{core}[{','.join(extras)}]" if extras else str(core)
-    run(
-        [
-            *pip,
-            "install",
-            *pins,
-            *(part for item in (core_with_extras, *map(str, plugins)) for part in ("-e", item)),
-        ]
-    )
+    wanted = [f"{core}[{','.join(extras)}]" if extras else str(core), *map(str, plugins)]
+    say(f"installing {', '.join(['the toolbox', *(p.name for p in plugins), *extras])} and what they need")
+    run([*pip, "install", *pins, *(part for item in wanted for part in ("-e", item))])
+    say("checking that all requirements are met")
     run([*pip, "check"])
 
 
+def say(what: str) -> None:
+    print(what, "...", flush=True)
+
+
 def run(command: list[str]) -> None:
-    print("+", *command, flush=True)
-    status = subprocess.run(command, cwd=ROOT, check=False).returncode
+    """Run it in silence; what it said is shown if it fails."""
+    answer = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    status = answer.returncode
     if status:
+        print("+", *command, "\n" + answer.stdout.decode(errors="replace"), flush=True)
         sys.exit(
             f"set-up failed (exit status {status}) at the command above; mend what it says and call again"
         )

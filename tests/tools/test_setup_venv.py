@@ -102,9 +102,35 @@ def test_an_old_python_is_told_what_is_needed(set_up: Callable, monkeypatch: pyt
         set_up()
 
 
-def test_a_failed_command_ends_it_and_says_so() -> None:
+def test_it_says_in_plain_words_what_it_does(set_up: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("--extra", "test")
+    making, torch, rest, check, ready = capsys.readouterr().out.splitlines()
+    assert making.startswith("making ") and torch.startswith("installing torch==")
+    assert rest == "installing the toolbox, klish, lcp, test and what they need ..."
+    assert check == "checking that all requirements are met ..." and "is ready" in ready
+
+
+@pytest.fixture
+def plain() -> ModuleType:
+    """The script as a module that runs commands."""
     spec = importlib.util.spec_from_file_location("setup_venv", ROOT / "tools" / "setup_venv.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+TALK = "import sys; print('WARNING: chatter'); print('the reason', file=sys.stderr); "
+
+
+def test_a_failed_command_ends_it_and_says_why(plain: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="exit status 3"):
-        module.run([sys.executable, "-c", "raise SystemExit(3)"])
+        plain.run([sys.executable, "-c", TALK + "raise SystemExit(3)"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"+ {sys.executable}") and "chatter" in shown and "the reason" in shown
+
+
+def test_what_a_command_says_is_not_shown_otherwise(
+    plain: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plain.run([sys.executable, "-c", TALK])
+    assert capfd.readouterr() == ("", "")

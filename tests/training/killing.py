@@ -92,9 +92,9 @@ def _import_everything() -> None:
     sys.path.insert(0, str(ROOT))
     from toolbox.compat import import_torchvision
     from toolbox.plugins import host
-    from toolbox.source_tree import use_checkout
+    from toolbox.source_tree import use_source_tree
 
-    use_checkout(ROOT)
+    use_source_tree(ROOT)
     import_torchvision()
     assert not host().check()  # imports every component
     for name in (

@@ -32,14 +32,10 @@ class NewPluginError(ValueError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument(
-        "name", help="short and lower-case, such as my_paper; the package will be toolbox_my_paper"
-    )
-    parser.add_argument(
-        "--into",
-        metavar="FOLDER",
-        help="where to put the plugin's folder; default plugins/ of a checkout, else here",
-    )
+    name_help = "short and lower-case, such as my_paper; the package will be toolbox_my_paper"
+    into_help = "where to put the plugin's folder; default plugins/ of a source tree, else here"
+    parser.add_argument("name", help=name_help)
+    parser.add_argument("--into", metavar="FOLDER", help=into_help)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -56,8 +52,7 @@ def write_plugin(name: str, into: str | Path | None = None) -> Path:
     """Write the plugin ``name`` into ``into/name``.
 
     Raises:
-        NewPluginError: for a name that is no package name, a keyword or taken, or a folder that is there
-            already.
+        NewPluginError: for a name that is no package name, a keyword or taken, or a folder that exists.
     """
     check_name(name)
     folder = (_default_folder() if into is None else Path(into)) / name
@@ -67,9 +62,8 @@ def write_plugin(name: str, into: str | Path | None = None) -> Path:
     for template, target in FILES.items():
         file = folder / Template(target).substitute(words)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(
-            Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words), encoding="utf-8"
-        )
+        text = Template((TEMPLATES / template).read_text(encoding="utf-8")).substitute(words)
+        file.write_text(text, encoding="utf-8")
     return folder
 
 

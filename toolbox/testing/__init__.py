@@ -7,12 +7,16 @@
 
 A check returns nothing; it raises AssertionError naming what is broken. The toolbox's own components pass the
 same ones. Nothing heavy is imported until a check is used.
+
+``use_plugin(folder)`` lets the tests of a plugin find it in its folder, installed or not.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
+
+from toolbox.source_tree import use_plugin as use_plugin
 
 _WHERE = {
     "check_generator": "generators",
@@ -33,7 +37,7 @@ _WHERE = {
     "random_sample": "common",
 }
 
-__all__ = sorted(_WHERE)
+__all__ = sorted([*_WHERE, "use_plugin"])
 
 
 def __getattr__(name: str) -> Any:

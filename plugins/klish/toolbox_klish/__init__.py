@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox import hookimpl
+from toolbox.source_tree import linked_folder
 
 _COMPONENTS = {
     "KLiSH": ("clusterer", "algorithm.klish:KLiSH"),
@@ -39,8 +40,8 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 
 @hookimpl
 def configs() -> dict[str, Path]:
-    """The ready-made configs: those of the source tree, or those packed beside this file."""
-    folder = Path(__file__).parent / "configs"
+    """The ready-made configs, ``klish/<name>``."""
+    folder = linked_folder(Path(__file__).parent / "configs")
     return {file.stem: file for file in sorted(folder.glob("klish_*.py"))}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolbox import hookimpl
+from toolbox.source_tree import linked_folder
 
 _COMPONENTS = {
     "SoftKMeans": ("clusterer", "clustering:SoftKMeans"),
@@ -47,8 +48,8 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 
 @hookimpl
 def configs() -> dict[str, Path]:
-    """The ready-made configs: those of the source checkout, or those packed beside this file."""
-    folder = Path(__file__).parent / "configs"
+    """The ready-made configs, ``lcp/<name>``."""
+    folder = linked_folder(Path(__file__).parent / "configs")
     return {file.stem: file for file in sorted(folder.glob("lcp_*.py"))}
 
 
