@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
+from plugins.lcp.experiments.toy import CLASSES, ToyFeatures, ToyImages, config
 from toolbox import testing
 from toolbox.data.stream import Stream
 from toolbox.registry import build
 from toolbox.training.evaluation.measure import evaluate_game
 from toolbox.training.evaluation.records import read_records
-from toolbox_lcp.toy import CLASSES, ToyFeatures, ToyImages, config
 
 
 class Labeller(nn.Module):

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from plugins.lcp.experiments.toy import ToyImages, config, consistency, main, train
 from toolbox.data.stream import Stream, StreamSampler
 from toolbox.registry import build
 from toolbox.training.game.optimizers import PlayerOptimizers
-from toolbox_lcp.toy import ToyImages, config, consistency, main, train
 
 
 class Play:

@@ -1,6 +1,6 @@
 """Two classes of two colours: does the prompt discriminator tie clusters to what they stand for?
 
-    python -m toolbox_lcp.toy --seeds 4
+    python plugins/lcp/experiments/toy.py --seeds 4
 
 Squares and diamonds, red and blue, 16 pixels; a frozen random CLIP. Without the prompt discriminator nothing
 says which of a class's cluster embeddings should draw which colour. It says nothing about the quality of real
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,12 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.data import DataLoader
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+from toolbox.source_tree import use_checkout
+
+use_checkout(ROOT)
 
 from toolbox.data.base import ArraySet
 from toolbox.data.stream import Stream, StreamSampler

@@ -1,6 +1,6 @@
 """How far unsupervised clusters find known sub-categories, by feature extractor; no GAN is trained:
 
-    python -m toolbox_lcp.agreement --seeds 0 1 2
+    python plugins/lcp/experiments/agreement.py --seeds 0 1 2
 
 In each class soft k-means is fitted on 40 images; every image of the class is assigned. The figure is the
 mean over classes of the adjusted mutual information with the known factor (0 = chance, 1 = the same).
@@ -12,15 +12,22 @@ import argparse
 import statistics
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+from toolbox.source_tree import use_checkout
+
+use_checkout(ROOT)
+
+from plugins.lcp.experiments.table import GROUPS
 from toolbox.data.base import to_tensor
 from toolbox.metrics.functional.clustering import agreement_per_class
 from toolbox.registry import build
-from toolbox_lcp.table import GROUPS
 
 EXTRACTORS = ("TinyConvFeatures", "PooledPixels", "EmbeddedClipFeatures")
 SETS: dict[str, tuple[dict[str, Any], str, int]] = {  # title: (data set, factor, clusters a class)
@@ -62,7 +69,6 @@ def agreement(
 def main(words: Sequence[str] | None = None) -> int:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(
-        prog="python -m toolbox_lcp.agreement",
         description=__doc__,
         formatter_class=argparse.RawTextHelpFormatter,
     )

@@ -1,6 +1,6 @@
 """The ablation table on embedded data, made by one command:
 
-    python -m toolbox_lcp.table --seeds 0 1 2 --iterations 500 --jobs 2 --out runs/lcp_table
+    python plugins/lcp/experiments/table.py --seeds 0 1 2 --iterations 500 --jobs 2 --out runs/lcp_table
 
 Three coarse classes of three Fashion-MNIST classes each, so that the intra-class modes are known: 'top'
 (t-shirt, pullover, shirt), 'shoe' (sandal, sneaker, ankle boot), 'other' (trouser, dress, bag). 40 labels a
@@ -20,6 +20,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+from toolbox.source_tree import use_checkout
+
+use_checkout(ROOT)
 
 from toolbox.runs.files import write_text
 
@@ -170,9 +176,7 @@ def _cell(values: Sequence[float]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is not there yet, then write and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m toolbox_lcp.table", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--n-fake", type=int, default=2000)
@@ -219,8 +223,7 @@ def _in_parallel(arguments: argparse.Namespace) -> None:
         subprocess.run(
             [
                 sys.executable,
-                "-m",
-                "toolbox_lcp.table",
+                __file__,
                 "--seeds",
                 str(seed),
                 "--out",
