@@ -8,15 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolbox_lcp.clustering import (
-    CollapseWarning,
-    HardKMeans,
-    SoftKMeans,
-    coefficients,
-    critical_temperature,
-    perplexity,
-    update,
-)
+from toolbox_lcp.clustering import CollapseWarning, HardKMeans, SoftKMeans
+from toolbox_lcp.equations import coefficients, critical_temperature, perplexity, update
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "softkmeans_seed0.npz")
 
