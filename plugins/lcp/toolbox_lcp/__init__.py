@@ -30,9 +30,10 @@ def plugin_info() -> dict[str, object]:
     return {
         "name": "lcp",
         "title": "LCP-GAN",
-        "paper": "Exploring Intra-class Variation Factors with Learnable Cluster Prompts for Semi-supervised "
-        "Image "
-        "Synthesis (CVPR 2023)",
+        "paper": (
+            "Exploring Intra-class Variation Factors with Learnable Cluster Prompts for Semi-supervised "
+            "Image Synthesis (CVPR 2023)"
+        ),
         "api_version": 1,
         "summary": "Soft intra-class clusters as generator conditions, supervised by learnable CLIP prompts.",
     }
@@ -47,7 +48,7 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 
 @hookimpl
 def configs() -> dict[str, Path]:
-    """The ready-made configs: those of the source checkout, or those packed beside this file."""
+    """The ready-made configs: those of the source tree, or those packed beside this file."""
     folder = Path(__file__).parent / "configs"
     return {file.stem: file for file in sorted(folder.glob("lcp_*.py"))}
 
