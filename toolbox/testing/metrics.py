@@ -11,7 +11,7 @@ import torch
 from toolbox.interfaces import Metric, Sample
 from toolbox.testing.common import random_sample, require
 
-NEEDS = ("real", "fake", "labels", "pairs", "weights")
+NEEDS = ("real", "fake", "labels", "pairs", "weights", "modes")
 
 
 def check_metric(

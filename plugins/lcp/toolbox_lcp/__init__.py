@@ -31,9 +31,10 @@ def plugin_info() -> dict[str, object]:
     return {
         "name": "lcp",
         "title": "LCP-GAN",
-        "paper": "Exploring Intra-class Variation Factors with Learnable Cluster Prompts for Semi-supervised "
-        "Image "
-        "Synthesis (CVPR 2023)",
+        "paper": (
+            "Exploring Intra-class Variation Factors with Learnable Cluster Prompts for Semi-supervised "
+            "Image Synthesis (CVPR 2023)"
+        ),
         "api_version": 1,
         "summary": "Soft intra-class clusters as generator conditions, supervised by learnable CLIP prompts.",
     }

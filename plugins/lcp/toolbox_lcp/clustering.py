@@ -1,4 +1,4 @@
-"""Soft k-means with cosine similarity inside one class (LCP-GAN, eq. 1 and 2), and hard k-means beside it."""
+"""What clusters one class: soft k-means with cosine similarity (LCP-GAN, eq. 1 and 2), and hard k-means."""
 
 from __future__ import annotations
 
@@ -10,75 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolbox.interfaces import Clusterer, Features
-
-Array = NDArray[np.float64]
-_TINY = 1e-8  # keeps the cosine of a vanished prototype defined
+from toolbox_lcp.equations import (
+    TINY,
+    Array,
+    coefficients,
+    cosines,
+    critical_temperature,
+    perplexity,
+    unit_length,
+    update,
+)
 
 
 class CollapseWarning(UserWarning):
     """A temperature above the critical one: all prototypes of a class will end in the same place."""
-
-
-# the equations
-
-
-def cosines(prototypes: Array, features: Array) -> Array:
-    """(N, K) cosine of each feature (N, D) with each prototype (K, D)."""
-    lengths = np.linalg.norm(features, axis=1)[:, None] * np.linalg.norm(prototypes, axis=1)[None]
-    return np.asarray(features @ prototypes.T / np.maximum(lengths, _TINY))
-
-
-def coefficients(prototypes: Array, features: Array, delta: float) -> Array:
-    """(N, K) u_x, the degree of each feature in each cluster; rows sum to 1 (eq. 2).
-
-    u_x^(i) = exp(cos(rho_i, f(x)) / delta) / sum_j exp(cos(rho_j, f(x)) / delta). The slide prints the
-    division inside the cosine of the numerator, where it would cancel: a misplaced bracket.
-    """
-    logits = cosines(prototypes, features) / delta
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
-
-
-def update(prototypes: Array, feature: Array, u: Array, mu: float) -> Array:
-    """Prototypes (K, D) after one sample: rho_i <- (1 - mu) rho_i + mu u_x^(i) f(x) (eq. 1)."""
-    return (1 - mu) * prototypes + mu * u[:, None] * feature[None]
-
-
-def critical_temperature(features: Array) -> float:
-    """The temperature above which soft k-means with cosines has one stable state only: all prototypes at the
-    mean.
-
-    delta_crit = lambda_max(Cov_perp) / |m|, with m the mean of the unit features and Cov_perp their
-    covariance without the part along m. One step of eq. 1 and 2 multiplies small differences between
-    prototypes by Cov_perp / (delta |m|).
-    """
-    unit = _unit(features)
-    mean = unit.mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    if length < _TINY:
-        return float("inf")
-    across = unit - np.outer(unit @ mean, mean) / length**2
-    across = across - across.mean(axis=0)
-    return _largest_singular_value(across) ** 2 / len(unit) / length
-
-
-def _largest_singular_value(matrix: Array) -> float:
-    if min(matrix.shape) < 64:
-        return float(np.linalg.norm(matrix, ord=2))
-    from scipy.sparse.linalg import svds
-
-    start = np.random.default_rng(0).standard_normal(min(matrix.shape))
-    return float(svds(matrix, k=1, v0=start, return_singular_vectors=False)[0])
-
-
-def perplexity(u: Array) -> float:
-    """Mean of exp(entropy) of coefficient rows (N, K): 1 = hard, K = uniform."""
-    entropy = -(u * np.log(np.maximum(u, 1e-300))).sum(axis=1)
-    return float(np.exp(entropy).mean())
-
-
-def _unit(features: Array) -> Array:
-    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), _TINY))
 
 
 class SoftKMeans(Clusterer):
@@ -125,28 +70,29 @@ class SoftKMeans(Clusterer):
             raise ValueError(f"delta={delta!r} must be a positive number or 'auto'")
         if not 0 < mu < 1:
             raise ValueError(f"mu={mu!r} must lie between 0 and 1")
-        self.clusters, self.delta, self.delta_share, self.mu, self.hard = (
-            clusters,
-            delta,
-            delta_share,
-            mu,
-            hard,
-        )
-        self.passes, self.restarts, self.lloyd_steps = passes, restarts, lloyd_steps
-        self.reseed_share, self.seed = reseed_share, seed
+        self.clusters = clusters
+        self.delta = delta
+        self.delta_share = delta_share
+        self.mu = mu
+        self.hard = hard
+        self.passes = passes
+        self.restarts = restarts
+        self.lloyd_steps = lloyd_steps
+        self.reseed_share = reseed_share
+        self.seed = seed
 
     @property
     def n_clusters(self) -> int:
         return self.clusters
 
     def fit(self, features: Features, y: Any = None) -> SoftKMeans:
-        features = checked_features(features, self.clusters)
+        features = checked_features(features, self.clusters)  # (N, D)
         rng = np.random.default_rng(self.seed)
         self._choose_delta(features)
+        centres = spherical_kmeans(features, self.clusters, self.restarts, self.lloyd_steps, rng)  # (K, D)
+        # eq. 1 weighs each feature by u_x, on average 1 / K: prototypes end at that share of its length
         scale = np.linalg.norm(features, axis=1).mean() / self.clusters
-        self.prototypes_ = scale * spherical_kmeans(
-            features, self.clusters, self.restarts, self.lloyd_steps, rng
-        )
+        self.prototypes_ = scale * centres
         for _ in range(self.passes):
             self.partial_fit(features[rng.permutation(len(features))])
             self._reseed(features)
@@ -154,11 +100,9 @@ class SoftKMeans(Clusterer):
         return self
 
     def partial_fit(self, features: ArrayLike, y: Any = None) -> SoftKMeans:
-        """One sequence of eq. 1 over features (N, D), in order; coefficients are renewed before
-        each update.
-        """
+        """Eq. 1 for each of features (N, D), in order, with the coefficients of that moment."""
         for feature in self._check(features):
-            u = self._coefficients(feature[None])[0]
+            u = self._coefficients(feature[None])[0]  # (K,)
             self.prototypes_ = update(self.prototypes_, feature, u, self.mu)
         return self
 
@@ -175,17 +119,16 @@ class SoftKMeans(Clusterer):
         return {"prototypes": self.prototypes_, "delta": np.array([self.delta_, self.critical_delta_])}
 
     def load_state(self, state: dict[str, NDArray[Any]]) -> SoftKMeans:
-        prototypes = np.asarray(state["prototypes"], dtype=np.float64)
-        self.clusters, self.prototypes_ = len(prototypes), prototypes
+        self.prototypes_ = np.asarray(state["prototypes"], dtype=np.float64)
+        self.clusters = len(self.prototypes_)
         self.delta_, self.critical_delta_ = (float(value) for value in state["delta"])
         return self
 
     def report(self, features: ArrayLike) -> dict[str, float]:
-        """What to watch: temperatures, perplexity of u, smallest share, largest cosine between two
-        prototypes.
-        """
+        """Temperatures, perplexity of u, smallest share, largest cosine between two prototypes."""
         u = self.membership(features)
-        between = cosines(self.prototypes_, self.prototypes_) - 2 * np.eye(self.clusters)
+        # minus 2: a prototype's cosine with itself is never the largest
+        between = cosines(self.prototypes_, self.prototypes_) - 2 * np.eye(self.clusters)  # (K, K)
         return {
             "delta": self.delta_,
             "critical_delta": self.critical_delta_,
@@ -203,21 +146,20 @@ class SoftKMeans(Clusterer):
         self.critical_delta_ = critical_temperature(features)
         if self.delta == "auto":
             finite = np.isfinite(self.critical_delta_)
-            self.delta_ = max(self.delta_share * self.critical_delta_, _TINY) if finite else 1.0
+            self.delta_ = max(self.delta_share * self.critical_delta_, TINY) if finite else 1.0
             return
         self.delta_ = float(self.delta)
         if self.clusters > 1 and not self.hard and self.delta_ > self.critical_delta_:
             warnings.warn(
                 f"delta={self.delta_:.4g} is above the critical temperature {self.critical_delta_:.4g} of "
                 f"these features: all {self.clusters} prototypes will end at the mean and carry no "
-                "information. Use delta='auto' or a value below "
-                f"{self.critical_delta_:.4g}.",
+                f"information. Use delta='auto' or a value below {self.critical_delta_:.4g}.",
                 CollapseWarning,
                 stacklevel=3,
             )
 
     def _reseed(self, features: Array) -> None:
-        share = self._coefficients(features).mean(axis=0)
+        share = self._coefficients(features).mean(axis=0)  # (K,)
         starved = np.flatnonzero(share < self.reseed_share / self.clusters)
         if len(starved):
             worst = np.argsort(cosines(self.prototypes_, features).max(axis=1))[: len(starved)]
@@ -247,7 +189,9 @@ class HardKMeans(Clusterer):
 
     def __init__(self, clusters: int = 5, restarts: int = 5, seed: int = 0) -> None:
         _positive("clusters", clusters)
-        self.clusters, self.restarts, self.seed = clusters, restarts, seed
+        self.clusters = clusters
+        self.restarts = restarts
+        self.seed = seed
 
     @property
     def n_clusters(self) -> int:
@@ -257,15 +201,17 @@ class HardKMeans(Clusterer):
         from sklearn.cluster import KMeans
 
         features = checked_features(features, self.clusters)
-        model = KMeans(self.clusters, n_init=self.restarts, random_state=self.seed).fit(_unit(features))
-        self.centres_ = np.asarray(model.cluster_centers_, dtype=np.float64)
+        model = KMeans(self.clusters, n_init=self.restarts, random_state=self.seed)
+        model.fit(unit_length(features))
+        self.centres_ = np.asarray(model.cluster_centers_, dtype=np.float64)  # (K, D)
         self.labels_ = self.predict(features)
         return self
 
     def scores(self, features: ArrayLike) -> Array:
         """(N, K) minus squared distance of the unit feature to each centre."""
-        unit = _unit(checked_features(features))
-        return np.asarray(-((unit[:, None] - self.centres_[None]) ** 2).sum(axis=2))
+        unit = unit_length(checked_features(features))
+        differences = unit[:, None] - self.centres_[None]  # (N, K, D)
+        return np.asarray(-(differences**2).sum(axis=2))
 
     def state(self) -> dict[str, NDArray[Any]]:
         return {"centres": self.centres_}
@@ -282,25 +228,34 @@ def spherical_kmeans(
     """(K, D) unit centres: k-means++ and Lloyd steps under the cosine, best of ``restarts``."""
     from sklearn.cluster import kmeans_plusplus
 
-    unit = _unit(features)
-    best, best_fit = unit[:clusters], -np.inf
+    unit = unit_length(features)
+    best = unit[:clusters]
+    best_fit = -np.inf
     for _ in range(restarts):
-        centres, _ = kmeans_plusplus(unit, clusters, random_state=int(rng.integers(2**31)))
-        for _ in range(steps):
-            centres, before = _lloyd_step(unit, centres), centres
-            if np.array_equal(before, centres):
-                break
+        start, _ = kmeans_plusplus(unit, clusters, random_state=int(rng.integers(2**31)))
+        centres = _lloyd(unit, start, steps)
         fit = float((unit @ centres.T).max(axis=1).sum())
         if fit > best_fit:
-            best, best_fit = centres, fit
+            best = centres
+            best_fit = fit
     return best
+
+
+def _lloyd(unit: Array, centres: Array, steps: int) -> Array:
+    """Centres (K, D) after at most ``steps`` steps; fewer when they stand still."""
+    for _ in range(steps):
+        before = centres
+        centres = _lloyd_step(unit, before)
+        if np.array_equal(before, centres):
+            break
+    return centres
 
 
 def _lloyd_step(unit: Array, centres: Array) -> Array:
     """Mean direction of the samples nearest to each centre; a centre without samples stays."""
-    nearest = np.eye(len(centres))[(unit @ centres.T).argmax(axis=1)]
-    sums = nearest.T @ unit
-    return np.where(nearest.any(axis=0)[:, None], _unit(sums), centres)
+    nearest = np.eye(len(centres))[(unit @ centres.T).argmax(axis=1)]  # (N, K) one-hot
+    sums = nearest.T @ unit  # (K, D)
+    return np.where(nearest.any(axis=0)[:, None], unit_length(sums), centres)
 
 
 def checked_features(features: Features, at_least: int = 0) -> Array:
@@ -315,9 +270,9 @@ def checked_features(features: Features, at_least: int = 0) -> Array:
     array = np.asarray(array, dtype=np.float64)
     if array.ndim != 2:
         raise ValueError(f"features must be (N, D), got shape {array.shape}")
-    if not np.isfinite(array).all():
-        rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
-        raise ValueError(f"features hold NaN or infinite values in {len(rows)} rows (first: row {rows[0]})")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad):
+        raise ValueError(f"features hold NaN or infinite values in {len(bad)} rows (first: row {bad[0]})")
     if len(array) < at_least:
         raise ValueError(
             f"{len(array)} rows of features cannot make {at_least} clusters: ask for at most {len(array)}"

@@ -1,6 +1,4 @@
-"""How the coefficients u_z of generated images are drawn. The paper says only that they are sampled at
-random.
-"""
+"""How the coefficients u_z of generated images are drawn; the paper says only: sampled at random."""
 
 from __future__ import annotations
 
@@ -20,15 +18,18 @@ class Coefficients(nn.Module, ABC):
     """
 
     def prepare(self, coefficients: Tensor, labels: Tensor, sizes: Tensor, rng: torch.Generator) -> None:
-        """See coefficients (N, K) of real images with labels (N,), -1 = unknown; ``sizes`` (C,) of the
-        classes.
+        """See coefficients (N, K) of real images with labels (N,).
+
+        Args:
+            coefficients: (N, K) u_x.
+            labels: (N,), -1 = unknown.
+            sizes: (C,) clusters of each class.
+            rng: for what is drawn.
         """
 
     @abstractmethod
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
-        """(n, width) coefficients for labels (n,): rows sum to 1, zero beyond each class's number of
-        clusters.
-        """
+        """(n, width) coefficients for labels (n,): rows sum to 1, zero beyond the clusters of the class."""
 
     def refresh(self, coefficients: Tensor, labels: Tensor, share: float, rng: torch.Generator) -> None:
         """See newer coefficients (n, K) of some real images."""
@@ -54,11 +55,12 @@ class EmpiricalCoefficients(Coefficients):
         self.register_buffer("bank", torch.zeros(0, bank_size, 0))
 
     def prepare(self, coefficients: Tensor, labels: Tensor, sizes: Tensor, rng: torch.Generator) -> None:
-        bank = coefficients.new_zeros(len(sizes), self.bank_size, coefficients.shape[1])
+        bank = coefficients.new_zeros(len(sizes), self.bank_size, coefficients.shape[1])  # (C, M, K)
         for y in range(len(sizes)):
             rows = (labels == y).nonzero().flatten()
             order = torch.randperm(len(rows), generator=rng).to(rows.device)
-            bank[y] = coefficients[rows[order.repeat(self.bank_size // len(rows) + 1)[: self.bank_size]]]
+            times = self.bank_size // len(rows) + 1  # a small class fills its bank by repetition
+            bank[y] = coefficients[rows[order.repeat(times)[: self.bank_size]]]  # (M, K)
         self.bank = bank
 
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
@@ -68,21 +70,20 @@ class EmpiricalCoefficients(Coefficients):
                 "checkpoint"
             )
         slots = torch.randint(self.bank_size, labels.shape, generator=rng)
-        return self.bank[labels.to(self.bank.device), slots.to(self.bank.device)]
+        return self.bank[labels.to(self.bank.device), slots.to(self.bank.device)]  # (n, K)
 
     def refresh(self, coefficients: Tensor, labels: Tensor, share: float, rng: torch.Generator) -> None:
         """Replace random vectors of the bank, at most ``share`` of it."""
-        room = min(len(labels), self.bank_size, max(1, int(share * self.bank_size * len(self.bank))))
+        allowed = max(1, int(share * self.bank_size * len(self.bank)))
+        room = min(len(labels), self.bank_size, allowed)
         chosen = torch.randperm(len(labels), generator=rng)[:room].to(labels.device)
-        slots = torch.randperm(self.bank_size, generator=rng)[:room].to(
-            labels.device
-        )  # distinct: no two writes meet
+        # distinct slots: no two writes meet, whose order would be undefined on a GPU
+        slots = torch.randperm(self.bank_size, generator=rng)[:room].to(labels.device)
         known = labels[chosen] >= 0
         self.bank[labels[chosen][known], slots[known]] = coefficients[chosen][known]
 
-    def _load_from_state_dict(
-        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
-    ) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        """Take the size of the bank from what was saved, unless one is filled here."""
         saved = state_dict.get(f"{prefix}bank")
         if saved is not None and saved.ndim == 3 and not len(self.bank):
             self.bank_size = saved.shape[1]
@@ -105,16 +106,15 @@ class DirichletCoefficients(Coefficients):
         if alpha != "fit" and not (isinstance(alpha, (int, float)) and alpha > 0):
             raise ValueError(f"alpha={alpha!r} must be a positive number or 'fit'")
         self.fit = alpha == "fit"
-        self.register_buffer(
-            "alpha", torch.tensor(float("nan") if self.fit else float(alpha), dtype=torch.float64)
-        )
+        known = float("nan") if self.fit else float(alpha)
+        self.register_buffer("alpha", torch.tensor(known, dtype=torch.float64))
 
     def prepare(self, coefficients: Tensor, labels: Tensor, sizes: Tensor, rng: torch.Generator) -> None:
-        if self.fit:
-            known = labels >= 0
-            numbers = sizes.cpu().numpy()[labels[known].cpu().numpy()]
-            fitted = fit_alpha(coefficients[known].double().cpu().numpy(), numbers)
-            self.alpha.fill_(fitted)
+        if not self.fit:
+            return
+        known = labels >= 0
+        numbers = sizes.cpu().numpy()[labels[known].cpu().numpy()]  # k of each row's class
+        self.alpha.fill_(fit_alpha(coefficients[known].double().cpu().numpy(), numbers))
 
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
         alpha = float(self.alpha)
@@ -122,8 +122,9 @@ class DirichletCoefficients(Coefficients):
             raise ValueError(
                 "alpha='fit' has not seen coefficients of real images yet: prepare the conditioner first"
             )
-        draws = torch.from_numpy(_numpy_rng(rng).standard_gamma(alpha, size=(len(labels), width)) + 1e-300)
-        return _normalised(draws, labels, sizes, width)
+        # gamma draws divided by their sum are Dirichlet; for a small alpha all of them may underflow to 0
+        draws = _numpy_rng(rng).standard_gamma(alpha, size=(len(labels), width)) + 1e-300
+        return _normalised(torch.from_numpy(draws), labels, sizes, width)
 
 
 class SoftmaxNormalCoefficients(Coefficients):
@@ -140,9 +141,9 @@ class SoftmaxNormalCoefficients(Coefficients):
         self.tau = tau
 
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:
-        normal = torch.randn(len(labels), width, generator=rng) / self.tau
+        logits = torch.randn(len(labels), width, generator=rng) / self.tau
         live = _live(labels, sizes, width)
-        return normal.masked_fill(~live, float("-inf")).softmax(dim=1)
+        return logits.masked_fill(~live, float("-inf")).softmax(dim=1)
 
 
 class OneHotCoefficients(Coefficients):
@@ -172,7 +173,8 @@ def fit_alpha(coefficients: np.ndarray, numbers: np.ndarray) -> float:
     several = numbers > 1
     if not several.any():
         return 1.0
-    rows, k = coefficients[several], numbers[several]
+    rows = coefficients[several]
+    k = numbers[several]
     entropy = float(-(rows * np.log(np.maximum(rows, 1e-300))).sum(axis=1).mean())
 
     def excess(log_alpha: float) -> float:
@@ -180,9 +182,11 @@ def fit_alpha(coefficients: np.ndarray, numbers: np.ndarray) -> float:
         return float((psi(k * alpha + 1) - psi(alpha + 1)).mean()) - entropy
 
     low, high = np.log(0.01), np.log(100.0)
-    if excess(low) >= 0:
+    if excess(low) >= 0:  # the expected entropy grows with alpha
         return 0.01
-    return 100.0 if excess(high) <= 0 else float(np.exp(brentq(excess, low, high)))
+    if excess(high) <= 0:
+        return 100.0
+    return float(np.exp(brentq(excess, low, high)))
 
 
 def _live(labels: Tensor, sizes: Tensor, width: int) -> Tensor:
@@ -191,6 +195,7 @@ def _live(labels: Tensor, sizes: Tensor, width: int) -> Tensor:
 
 
 def _normalised(draws: Tensor, labels: Tensor, sizes: Tensor, width: int) -> Tensor:
+    """Draws (n, width) > 0, zeroed where their class has no cluster, divided by their sum."""
     draws = draws * _live(labels, sizes, width)
     return (draws / draws.sum(dim=1, keepdim=True)).float()
 

@@ -1,37 +1,29 @@
-"""The conditions of LCP-GAN: every image, real or generated, has a class and coefficients over the class's
-clusters.
-"""
+"""The conditions of LCP-GAN: every image has a class and coefficients over the class's clusters."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
-from toolbox import ranks
-from toolbox.data.base import to_tensor
 from toolbox.data.classes import check_classes
-from toolbox.interfaces import Condition, Conditioner, FeatureExtractor, Request, Sample, concatenate
+from toolbox.interfaces import Condition, FeatureExtractor, Sample
 from toolbox.metrics.functional import agreement_per_class
 from toolbox.registry import build
+from toolbox_lcp.cluster_requests import ClusterRequests
+from toolbox_lcp.extraction import digest_of, extract, frozen_extractor, in_batches
 from toolbox_lcp.intra_class import IntraClassClusters
 from toolbox_lcp.layout import ClusterLayout
 
-_BY_IMAGE = (
-    "labels",
-    "labelled",
-    "coefficients",
-    "features",
-)  # buffers with one row for each image of the data set
+_BY_IMAGE = ("labels", "labelled", "coefficients", "features")  # buffers with a row for each image
 
 
-class ClusterConditions(Conditioner):
-    """Clusters real images inside their classes, and draws classes and coefficients for generated ones (eq.
-    1, 2, 6).
+class ClusterConditions(ClusterRequests):
+    """Clusters real images inside classes, draws classes and coefficients of generated ones (eq. 1, 2, 6).
 
     Before training: features of all images once, clusters of the labelled ones, labels for the unlabelled
     ones from a trained classifier, coefficients u_x of all, and a bank of them to draw u_z from. During
@@ -61,11 +53,8 @@ class ClusterConditions(Conditioner):
         batch_size: images at a time when features are computed.
 
     Attributes:
-        layout: where each cluster stands among the S rows of ``condition.weights``.
         report: {class name: temperatures, perplexity, shares} after :meth:`prepare`.
     """
-
-    grants = ("class_name", "mode", "coefficients")
 
     labels: Tensor
     labelled: Tensor
@@ -96,18 +85,23 @@ class ClusterConditions(Conditioner):
         self.class_names = self.layout.class_names
         self.clusters = IntraClassClusters(self.layout, clusterer or {"type": "SoftKMeans"})
         self.sampler = build(sampler or {"type": "EmpiricalCoefficients"}, "component", "conditioner.sampler")
-        # not a submodule: it is frozen, comes from outside, and is saved as a digest only
-        self._extractor = (_extractor(extractor),)
-        self.classifier, self.gan_pseudo_threshold, self.relabel = classifier, gan_pseudo_threshold, relabel
-        self.update_with_pseudo, self.freeze_prototypes_after = update_with_pseudo, freeze_prototypes_after
-        self.refresh_share, self.batch_size = refresh_share, batch_size
+        self._extractor = (frozen_extractor(extractor),)  # in a tuple: no submodule, saved as a digest only
+        self.classifier = classifier
+        self.gan_pseudo_threshold = gan_pseudo_threshold
+        self.relabel = relabel
+        self.update_with_pseudo = update_with_pseudo
+        self.freeze_prototypes_after = freeze_prototypes_after
+        self.refresh_share = refresh_share
+        self.batch_size = batch_size
         self.report: dict[str, dict[str, float]] = {}
+        self._register_buffers()
+
+    def _register_buffers(self) -> None:
+        """The state that a checkpoint holds; empty until :meth:`prepare` or loading."""
         self.register_buffer("labels", torch.zeros(0, dtype=torch.int64))  # given, or the classifier's, or -1
         self.register_buffer("labelled", torch.zeros(0, dtype=torch.bool))  # whether the label was given
-        self.register_buffer("coefficients", torch.zeros(0, self.layout.width))
-        self.register_buffer(
-            "features", torch.zeros(0, 0, dtype=torch.float16)
-        )  # empty once clusters stand still
+        self.register_buffer("coefficients", torch.zeros(0, self.layout.width))  # (N, K)
+        self.register_buffer("features", torch.zeros(0, 0, dtype=torch.float16))  # empty once nothing moves
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
         self.register_buffer("extractor_digest", torch.zeros(0, dtype=torch.uint8))
 
@@ -115,7 +109,9 @@ class ClusterConditions(Conditioner):
     def count_conditions(cls, classes: Sequence[str], **arguments: Any) -> int:
         """Clusters of all classes."""
         clusters: int | Mapping[str, int] = arguments["clusters"]
-        return sum(clusters.values()) if isinstance(clusters, Mapping) else len(classes) * clusters
+        if isinstance(clusters, Mapping):
+            return sum(clusters.values())
+        return len(classes) * clusters
 
     @property
     def extractor(self) -> FeatureExtractor:  # type: ignore[override]
@@ -137,44 +133,27 @@ class ClusterConditions(Conditioner):
                 images without a classifier, features that cannot be clustered.
         """
         check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
-        device, used = game.device, torch.from_numpy(np.unique(dataset.entries))
-        labels = torch.as_tensor(np.array(dataset.visible_labels))
+        device = game.device
+        used = torch.from_numpy(np.unique(dataset.entries))  # (n,) images that the split shows
+        labels = torch.as_tensor(np.array(dataset.visible_labels))  # (N,)
         labelled = labels >= 0
-        features = self._features(dataset.source, used, device)
+        features = extract(self.extractor, dataset.source, used, self.batch_size, device)  # (N, d)
         self._label(labels, used[~labelled[used]], dataset.source, game)
-        shaping = labels >= 0 if self.update_with_pseudo else labelled
-        self.clusters.fit(features[shaping].numpy(), labels[shaping].numpy())
-        self.report = self.clusters.report(features[shaping].numpy(), labels[shaping].numpy())
-        self.coefficients = torch.from_numpy(self.clusters.membership(features.numpy(), labels.numpy())).to(
-            device
-        )
-        self.labels, self.labelled, self.features = (
-            labels.to(device),
-            labelled.to(device),
-            features.to(device),
-        )
-        self.extractor_digest = self._digest().to(device)
+        self._cluster(features.numpy(), labels.numpy(), self._shaping(labels, labelled).numpy())
+        u = self.clusters.membership(features.numpy(), labels.numpy())  # (N, K)
+        self.coefficients = torch.from_numpy(u).to(device)
+        self.labels = labels.to(device)
+        self.labelled = labelled.to(device)
+        self.features = features.to(device)
+        self.extractor_digest = digest_of(self.extractor).to(device)
         self.to(device)
-        rng = torch.Generator().manual_seed(
-            int(torch.randint(2**62, (1,)))
-        )  # a game prepares under its own seed
+        seed = int(torch.randint(2**62, (1,)))  # a game prepares under its own seed
+        rng = torch.Generator().manual_seed(seed)
         self.sampler.prepare(self.coefficients, self.labels, self.clusters.sizes, rng)
         self._settle_if_due()
-        self._announce()
-
-    def _features(self, source: Any, used: Tensor, device: torch.device) -> Tensor:
-        """(N, d) float16 features of the images in use, zero for the others."""
-        self.extractor.to(device)
-        found = _in_batches(
-            source, used, self.batch_size, device, lambda images: self.extractor(images).half().cpu()
-        )
-        if not found.isfinite().all():
-            raise ValueError(
-                f"extractor {self.extractor.name!r} gave features that are NaN, infinite or above 65504"
-            )
-        return found.new_zeros(len(source), found.shape[1]).index_copy_(0, used, found)
 
     def _label(self, labels: Tensor, hidden: Tensor, source: Any, game: Any) -> None:
+        """Fill in, in place, the classifier's labels of images ``hidden`` (m,)."""
         if not len(hidden):
             return
         if self.classifier is None:
@@ -184,27 +163,27 @@ class ClusterConditions(Conditioner):
                 "unlabelled images out of the split (unlabelled='none')"
             )
         classifier = game.network(self.classifier, averaged=True).eval()
-        labels[hidden] = _in_batches(
-            source,
-            hidden,
-            self.batch_size,
-            game.device,
-            lambda images: self._decide(classifier(images)).cpu(),
-        )
+
+        def decide(images: Tensor) -> Tensor:
+            return self._decide(classifier(images)).cpu()
+
+        labels[hidden] = in_batches(source, hidden, self.batch_size, game.device, decide)
 
     def _decide(self, logits: Tensor) -> Tensor:
         """argmax, or -1 below the threshold."""
         confidence, labels = logits.softmax(dim=1).max(dim=1)
         return torch.where(confidence >= self.gan_pseudo_threshold, labels, -1)
 
-    def _digest(self) -> Tensor:
-        return torch.tensor(
-            list(hashlib.sha256(self.extractor.fingerprint().encode()).digest()), dtype=torch.uint8
-        )
+    def _shaping(self, labels: Tensor, labelled: Tensor) -> Tensor:
+        """(n,) bool: whether an image shapes the clusters."""
+        return labels >= 0 if self.update_with_pseudo else labelled
 
-    def _announce(self) -> None:
-        from mmengine.logging import print_log
-
+    def _cluster(self, features: np.ndarray, labels: np.ndarray, shaping: np.ndarray) -> None:
+        """Fit the clusters of each class on the ``shaping`` images, and log how they came out."""
+        features = features[shaping]
+        labels = labels[shaping]
+        self.clusters.fit(features, labels)
+        self.report = self.clusters.report(features, labels)
         for name, values in self.report.items():
             figures = ", ".join(f"{key} {value:.3g}" for key, value in values.items())
             print_log(f"clusters of {name!r}: {figures}", "current")
@@ -212,51 +191,57 @@ class ClusterConditions(Conditioner):
     # while training
 
     def real(self, sample: Sample) -> Condition:
-        """Label (given or the classifier's) and coefficient rows (N, S) of real images; zero rows for label
-        -1.
+        """Label (given or the classifier's) and coefficient rows (N, S) of real images.
 
-        ``extra['labelled']`` (N,) says whose label was given.
+        Rows are zero for label -1; ``extra['labelled']`` (N,) says whose label was given.
+
+        Raises:
+            ValueError: for images without an index, or before :meth:`prepare`.
         """
-        if sample.index is None or not len(self.labels):
-            raise ValueError(
-                "coefficients of real images are known by their index in the training set: "
-                + ("these images have none" if sample.index is None else "prepare the conditioner first")
-            )
+        known_by = "coefficients of real images are known by their index in the training set"
+        if sample.index is None:
+            raise ValueError(f"{known_by}: these images have none")
+        if not len(self.labels):
+            raise ValueError(f"{known_by}: prepare the conditioner first")
         labels = self.labels[sample.index]
-        weights = self.layout.spread(labels, self.coefficients[sample.index])
+        weights = self.layout.spread(labels, self.coefficients[sample.index])  # (N, S)
         extra = {**sample.condition.extra, "labelled": self.labelled[sample.index]}
         return sample.condition.replace(labels=labels, weights=weights, extra=extra)
 
+    # eq. 6: the u_z of G(z, sum_i u_z^(i) eps_{y,i})
     def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
         """Classes uniform over all (unless given), coefficients u_z from the sampler."""
         if labels is None:
             labels = torch.randint(len(self.class_names), (n,), generator=rng)
-        u = self.sampler(labels, self.clusters.sizes, self.layout.width, rng)
+        u = self.sampler(labels, self.clusters.sizes, self.layout.width, rng)  # (n, K)
         return Condition(labels=labels, weights=self.layout.spread(labels.to(u.device), u))
 
     @torch.no_grad()
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
-        """New labels, eq. 1 with the labelled images, new coefficients, then the bank: all of the batch of
-        all ranks.
+        """New labels, eq. 1 with the labelled images, new coefficients (eq. 2), then the bank.
+
+        All from the whole batch, that of all ranks.
         """
         if not len(self.features) or real.index is None:
             return
-        index = game.gather(real.index)
+        index = game.gather(real.index)  # (n,) of all ranks
         if self.relabel:
             self.labels[index] = game.gather(self._relabelled(game, real.images, real.index))
-        labels, features = self.labels[index], self.features[index].cpu().numpy()
+        labels = self.labels[index]
+        features = self.features[index].cpu().numpy()  # (n, d)
         if self._moving:
-            shaping = labels >= 0 if self.update_with_pseudo else self.labelled[index]
+            shaping = self._shaping(labels, self.labelled[index])
             self.clusters.update(features[shaping.cpu().numpy()], labels[shaping].cpu().numpy())
-        fresh = torch.from_numpy(self.clusters.membership(features, labels.cpu().numpy())).to(labels.device)
-        self.coefficients[index] = fresh
-        self.sampler.refresh(fresh, labels, self.refresh_share, rng)
+        u = torch.from_numpy(self.clusters.membership(features, labels.cpu().numpy())).to(labels.device)
+        self.coefficients[index] = u
+        self.sampler.refresh(u, labels, self.refresh_share, rng)
         self.updates += 1
         self._settle_if_due()
 
     def _relabelled(self, game: Any, images: Tensor, index: Tensor) -> Tensor:
         """Labels (n,) of this rank's images, asked for again where they were not given."""
-        labels, hidden = self.labels[index], ~self.labelled[index]
+        labels = self.labels[index]
+        hidden = ~self.labelled[index]
         if hidden.any():
             classifier = game.network(self.classifier, averaged=True)
             training = classifier.training
@@ -270,9 +255,7 @@ class ClusterConditions(Conditioner):
         return self.clusters.moving and (limit is None or int(self.updates) < limit)
 
     def _settle_if_due(self) -> None:
-        """When nothing can change any more: final coefficients of all images; their features are not needed
-        again.
-        """
+        """When nothing can change any more: final coefficients of all images, and no features."""
         if self._moving or self.relabel:
             return
         u = self.clusters.membership(self.features.cpu().numpy(), self.labels.cpu().numpy())
@@ -283,146 +266,36 @@ class ClusterConditions(Conditioner):
         """Drop the features of the training images, which a release does not need."""
         self.features = self.features.new_zeros(0, 0)
 
-    # asking for something in particular
-
-    def names(self) -> list[str]:
-        """What each of the S rows is called: 'trouser / cluster 2'."""
-        return self.layout.names
-
-    def modes(self) -> Condition:
-        """Each cluster in use alone, in the order of the rows; with one cluster a class, the classes."""
-        pairs = [(y, i) for y, size in enumerate(self.clusters.sizes.tolist()) for i in range(size)]
-        return concatenate([self.by_cluster(y, i) for y, i in pairs])
-
-    def requests(self) -> dict[str, dict[str, Request]]:
-        """Classes, and the clusters of each class alone: 'trouser 2' is cluster 2 of class 'trouser'."""
-        classes = {name: Request(class_name=name) for name in self.class_names}
-        clusters = {
-            f"{name} {i}": Request(class_name=name, mode=i)
-            for name, size in zip(self.class_names, self.layout.sizes, strict=True)
-            for i in range(size)
-        }
-        return {"class": classes, "cluster": clusters}
-
-    def fulfil(self, request: Request, n: int, rng: torch.Generator) -> Condition:
-        """A class with drawn coefficients, one of its clusters alone, or given coefficients over its
-        clusters.
-
-        Raises:
-            ValueError: a cluster or coefficients without a class, an unknown class or cluster, coefficients
-                that are none.
-        """
-        label = self.label_of(request)
-        if request.mode is None and request.coefficients is None:
-            return super().fulfil(request, n, rng)
-        if label is None:
-            raise ValueError(f"a cluster is one of a class: name it; classes: {', '.join(self.class_names)}")
-        if request.mode is not None:
-            return self.by_cluster(label, request.mode, n)
-        return self.by_coefficients(label, [request.coefficients] * n)
-
-    def by_class(self, labels: Tensor, rng: torch.Generator) -> Condition:
-        """Conditions of given classes (n,), coefficients from the sampler."""
-        return self.sample(len(labels), rng, labels)
-
-    def by_cluster(self, name: str | int, cluster: int, n: int = 1) -> Condition:
-        """n times one cluster of a class (name or number) alone."""
-        self.layout.row(name, cluster)
-        return self.by_coefficients(name, torch.eye(self.layout.width)[[cluster] * n])
-
-    def by_coefficients(self, name: str | int, u: Any) -> Condition:
-        """Conditions of a class (name or number) with coefficients u, (k,) or (n, k).
-
-        Raises:
-            ValueError: coefficients that are negative, do not sum to 1, or are too many for the class.
-        """
-        y = self.layout.class_index(name)
-        rows = torch.atleast_2d(torch.as_tensor(u, dtype=torch.float32))
-        used, beyond = rows[:, : self.layout.sizes[y]], rows[:, self.layout.sizes[y] :]
-        if (
-            beyond.any()
-            or (rows < 0).any()
-            or not torch.allclose(rows.sum(dim=1), torch.ones(len(rows)), atol=1e-4)
-        ):
-            raise ValueError(
-                f"coefficients of class {self.class_names[y]!r} must be {self.layout.sizes[y]} numbers >= "
-                f"0 with sum 1, got {rows.tolist()[0]}"
-            )
-        padded = torch.zeros(len(rows), self.layout.width)
-        padded[:, : used.shape[1]] = used
-        labels = torch.full((len(rows),), y)
-        return Condition(labels=labels, weights=self.layout.spread(labels, padded))
-
-    def interpolation(self, name: str | int, i: int, j: int, steps: int = 8) -> Condition:
-        """From cluster i to cluster j of a class in ``steps`` steps: e(a) = (1 - a) eps_i + a eps_j, a =
-        0..1.
-        """
-        a = torch.linspace(0, 1, steps)[:, None]
-        start, end = (
-            torch.eye(self.layout.width)[self.layout.row(name, k) - self.layout.row(name, 0)] for k in (i, j)
-        )
-        return self.by_coefficients(name, (1 - a) * start + a * end)
-
-    def assign(self, features: Tensor, labels: Tensor | None) -> Tensor:
-        """(N,) row of the cluster, of those of each label (N,), that features (N, d) fall into; -1 for label
-        -1.
-        """
-        if labels is None:
-            raise ValueError("clusters are found inside classes: images need condition.labels")
-        found = self.clusters.assign(features.detach().cpu().numpy(), labels.cpu().numpy())
-        rows = torch.tensor(self.layout.offsets)[labels.cpu()] + torch.from_numpy(found)
-        return rows.where(labels.cpu() >= 0, -1)
+    # after training
 
     def agreement(self, factor: Any) -> float:
-        """Adjusted mutual information, inside classes, of the training images' clusters and a known factor
-        (N,).
+        """Adjusted mutual information, inside classes, of the training images' clusters and a factor (N,).
 
         1 = the same partition, about 0 = chance. Images without a label or a factor value (-1) are left out.
         """
         known = np.asarray(factor)
-        labels, clusters = self.labels.cpu().numpy(), self.coefficients.argmax(dim=1).cpu().numpy()
-        used = (labels >= 0) & (known >= 0) & (self.coefficients.sum(dim=1) > 0).cpu().numpy()
+        labels = self.labels.cpu().numpy()
+        clusters = self.coefficients.argmax(dim=1).cpu().numpy()
+        clustered = (self.coefficients.sum(dim=1) > 0).cpu().numpy()
+        used = (labels >= 0) & (known >= 0) & clustered
         return agreement_per_class(clusters[used], known[used], labels[used])
 
-    # loading
-
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
-        """Take the number of images from what was saved, unless something is prepared here; the rest is
-        strict.
-        """
+        """Take the number of images from what was saved, unless some are known here; the rest is strict."""
         if not len(self.labels):
             for name in (*_BY_IMAGE, "extractor_digest"):
                 saved = state_dict.get(f"{prefix}{name}")
-                if saved is not None and (
-                    name != "coefficients" or saved.shape[1:] == self.coefficients.shape[1:]
-                ):
+                if saved is not None and self._fits(name, saved):
                     setattr(self, name, torch.zeros_like(saved, device=self.labels.device))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-        if len(self.extractor_digest) and not torch.equal(self.extractor_digest.cpu(), self._digest()):
-            args[-1].append(
+        digest = self.extractor_digest
+        if len(digest) and not torch.equal(digest.cpu(), digest_of(self.extractor)):
+            args[-1].append(  # torch passes its list of error messages last
                 f"{prefix}extractor: the clusters were found on features of another extractor than "
                 f"{self.extractor.name!r} (its fingerprint differs): set conditioner.extractor as it was "
                 "then"
             )
 
-
-def _extractor(config: Any) -> FeatureExtractor:
-    extractor = build(config, None, "conditioner.extractor")
-    if not isinstance(extractor, FeatureExtractor):
-        raise ValueError(f"extractor must be a FeatureExtractor, got {type(extractor).__name__}")
-    return extractor.requires_grad_(False).eval()
-
-
-def _in_batches(
-    source: Any, rows: Tensor, batch: int, device: torch.device, function: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """``function`` of the unaugmented images ``rows`` (n,) of an image set, joined; batches are shared among
-    the ranks.
-    """
-    batches, own = rows.split(batch), []
-    with torch.no_grad():
-        for some in batches[ranks.rank() :: ranks.world()]:
-            images = torch.stack([to_tensor(source.image(int(i))) for i in some])
-            own.append(function(images.to(device)))
-    found = ranks.gather_objects(own)
-    return torch.cat([found[number % len(found)][number // len(found)] for number in range(len(batches))])
+    def _fits(self, name: str, saved: Tensor) -> bool:
+        """Coefficients over another number of clusters are left to torch, which names both shapes."""
+        return name != "coefficients" or saved.shape[1:] == self.coefficients.shape[1:]

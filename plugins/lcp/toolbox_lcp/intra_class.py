@@ -40,15 +40,17 @@ class IntraClassClusters(nn.Module):
     def __init__(self, layout: ClusterLayout, clusterer: Mapping[str, Any]) -> None:
         super().__init__()
         self.layout = layout
-        self.register_buffer("sizes", torch.tensor(layout.sizes))
-        self.states = nn.ModuleList(
-            _State(build(dict(clusterer), "clusterer", "conditioner.clusterer", clusters=size))
-            for size in layout.sizes
-        )
         self._config = dict(clusterer)
+        self.register_buffer("sizes", torch.tensor(layout.sizes))
+        self.states = nn.ModuleList(_State(self._clusterer(size)) for size in layout.sizes)
+
+    def _clusterer(self, clusters: int) -> Clusterer:
+        made: Clusterer = build(self._config, "clusterer", "conditioner.clusterer", clusters=clusters)
+        return made
 
     @property
     def _each(self) -> list[_State]:
+        """``states`` with their type, which a ModuleList forgets."""
         return [state for state in self.states if isinstance(state, _State)]
 
     @property
@@ -57,8 +59,7 @@ class IntraClassClusters(nn.Module):
         return all(hasattr(state.clusterer, "partial_fit") for state in self._each)
 
     def fit(self, features: NDArray[Any], labels: NDArray[np.int64]) -> IntraClassClusters:
-        """Cluster labelled features (N, D) class by class; k_y is at most a quarter of a class's images, at
-        least 1.
+        """Cluster labelled features (N, D) class by class; k_y is at most a quarter of a class's images.
 
         Raises:
             ValueError: for a class without labelled images, or one that cannot be clustered.
@@ -70,12 +71,10 @@ class IntraClassClusters(nn.Module):
                     f"class {name!r} has no labelled image: every class needs some, since unlabelled "
                     "images are taken to belong to the same classes (check the split)"
                 )
-            size = self._affordable(y, len(own))
-            clusterer = build(self._config, "clusterer", "conditioner.clusterer", clusters=size)
+            clusterer = self._clusterer(self._affordable(y, len(own)))
             try:
-                fitted = ranks.from_main(
-                    clusterer.fit(own)
-                )  # threads may have summed in another order elsewhere
+                # rank 0's on all: threads may have summed in another order elsewhere
+                fitted = ranks.from_main(clusterer.fit(own))
             except ValueError as error:
                 raise ValueError(f"class {name!r}: {error}") from error
             self.states[y] = _State(fitted)
@@ -83,6 +82,7 @@ class IntraClassClusters(nn.Module):
         return self
 
     def _affordable(self, y: int, images: int) -> int:
+        """Number of clusters of class y, at least 1, with a warning where it is not the one asked for."""
         asked = self.layout.sizes[y]
         size = max(1, min(asked, images // _PER_CLUSTER))
         if size < asked:
@@ -101,16 +101,19 @@ class IntraClassClusters(nn.Module):
             )
         self.sizes[y] = found
 
+    # eq. 1
     def update(self, features: NDArray[Any], labels: NDArray[np.int64]) -> None:
-        """Eq. 1 over a batch, in order. Classes that are not in it do not move."""
+        """Let the clusters follow a batch (N, D), in order; classes that are not in it do not move."""
         for y in np.unique(labels[labels >= 0]):
             self._each[int(y)].partial_fit(features[labels == y])
 
+    # eq. 2
     def membership(self, features: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(N, K) coefficients u_x in each label's class (eq. 2), zero in padded places and for label -1."""
+        """(N, K) coefficients u_x in each label's class, zero in padded places and for label -1."""
         u = np.zeros((len(features), self.layout.width), dtype=np.float32)
         for y in np.unique(labels[labels >= 0]):
-            rows, clusterer = labels == y, self._each[int(y)].clusterer
+            rows = labels == y
+            clusterer = self._each[int(y)].clusterer
             u[rows, : clusterer.n_clusters] = clusterer.membership(features[rows])
         return u
 
@@ -120,11 +123,12 @@ class IntraClassClusters(nn.Module):
 
     def report(self, features: NDArray[Any], labels: NDArray[np.int64]) -> dict[str, dict[str, float]]:
         """{class name: what its clusterer says of itself}; empty for clusterers without ``report``."""
-        return {
-            name: state.clusterer.report(features[labels == y])
-            for y, (name, state) in enumerate(zip(self.layout.class_names, self._each, strict=True))
-            if hasattr(state.clusterer, "report")
-        }
+        found = {}
+        for y, name in enumerate(self.layout.class_names):
+            clusterer = self._each[y].clusterer
+            if hasattr(clusterer, "report"):
+                found[name] = clusterer.report(features[labels == y])
+        return found
 
 
 class _State(nn.Module):
@@ -144,26 +148,26 @@ class _State(nn.Module):
     def _store(self) -> None:
         for name, array in self.clusterer.state().items():
             old = self._buffers.get(name)
-            self.register_buffer(
-                name, torch.as_tensor(np.array(array), device=None if old is None else old.device)
-            )
+            device = None if old is None else old.device
+            self.register_buffer(name, torch.as_tensor(np.array(array), device=device))
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
         """Take the shapes of what was saved: an unfitted clusterer has none of its own."""
-        arrays = {
-            key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)
-        }
-        unexpected = [name for name in self._buffers if name not in arrays]
-        if arrays and not unexpected:
+        own = [key for key in state_dict if key.startswith(prefix)]
+        arrays = {key.removeprefix(prefix): state_dict[key] for key in own}
+        missing = [name for name in self._buffers if name not in arrays]
+        if arrays and not missing:
             for name, value in arrays.items():
                 self.register_buffer(name, torch.empty_like(value))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         if arrays:
-            self._restore(prefix, args[-1])
+            self._restore(prefix, args[-1])  # torch passes its list of error messages last
 
     def _restore(self, prefix: str, errors: list[str]) -> None:
+        """Load the buffers into the clusterer; another kind of clusterer lacks some array."""
+        arrays = {name: buffer.cpu().numpy() for name, buffer in self.named_buffers()}
         try:
-            self.clusterer.load_state({name: buffer.cpu().numpy() for name, buffer in self.named_buffers()})
+            self.clusterer.load_state(arrays)
         except KeyError as error:
             errors.append(
                 f"{prefix}* holds {sorted(self._buffers)}, {type(self.clusterer).__name__} needs {error}: it "

@@ -35,7 +35,8 @@ class ClusterLayout:
         self.class_names = [str(name) for name in class_names]
         self.sizes = self._read(clusters)
         self.offsets = [sum(self.sizes[:y]) for y in range(len(self.sizes))]
-        self.total, self.width = sum(self.sizes), max(self.sizes)
+        self.total = sum(self.sizes)
+        self.width = max(self.sizes)
 
     def _read(self, clusters: int | Mapping[str, int]) -> list[int]:
         if not isinstance(clusters, Mapping):
@@ -66,7 +67,11 @@ class ClusterLayout:
         return [y for y, size in enumerate(self.sizes) for _ in range(size)]
 
     def class_index(self, name: str | int) -> int:
-        """Number of a class given by name or number."""
+        """Number of a class given by name or number.
+
+        Raises:
+            ValueError: for a class that does not exist.
+        """
         if isinstance(name, str):
             if name not in self.class_names:
                 raise ValueError(
@@ -75,14 +80,16 @@ class ClusterLayout:
                 )
             return self.class_names.index(name)
         if not 0 <= name < len(self.class_names):
-            raise ValueError(
-                f"class {name} does not exist: there are {len(self.class_names)} "
-                f"(0..{len(self.class_names) - 1})"
-            )
+            number = len(self.class_names)
+            raise ValueError(f"class {name} does not exist: there are {number} (0..{number - 1})")
         return int(name)
 
     def row(self, name: str | int, cluster: int) -> int:
-        """Row of a cluster of a class."""
+        """Row of a cluster of a class.
+
+        Raises:
+            ValueError: for a class or a cluster that does not exist.
+        """
         y = self.class_index(name)
         if not 0 <= cluster < self.sizes[y]:
             raise ValueError(
@@ -91,17 +98,20 @@ class ClusterLayout:
             )
         return self.offsets[y] + int(cluster)
 
+    def place(self, row: int) -> tuple[str, int]:
+        """Class name and cluster of a row; the inverse of :meth:`row`."""
+        y = self.class_of_row[row]
+        return self.class_names[y], row - self.offsets[y]
+
     def spread(self, labels: Tensor, coefficients: Tensor) -> Tensor:
-        """Rows (N, S) that hold coefficients (N, K) in the block of each label (N,); all zero for
-        label -1.
-        """
-        columns = self._columns(labels.device)[labels]  # label -1 picks the last line, which points outside
-        rows = coefficients.new_zeros(len(labels), self.total + 1)
+        """Rows (N, S) with coefficients (N, K) in the block of each label (N,); all zero for label -1."""
+        columns = self._columns(labels.device)[labels]  # (N, K); label -1 picks the last line
+        rows = coefficients.new_zeros(len(labels), self.total + 1)  # column S takes what belongs nowhere
         return rows.scatter_(1, columns, coefficients)[:, :-1]
 
     def gather(self, labels: Tensor, rows: Tensor) -> Tensor:
         """Coefficients (N, K) of each label's block out of rows (N, S); the inverse of :meth:`spread`."""
-        padded = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)
+        padded = torch.cat([rows, rows.new_zeros(len(rows), 1)], dim=1)  # (N, S + 1)
         return padded.gather(1, self._columns(rows.device)[labels])
 
     def _columns(self, device: torch.device) -> Tensor:

@@ -1,12 +1,12 @@
-"""What the authors show of LCP-GAN: clusters beside their real images, paths between clusters, words of the
-prompts.
-"""
+"""What the authors show of LCP-GAN: clusters beside real images, paths between them, words of prompts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from toolbox.visual.pictures import add_picture, add_table, real_images
@@ -31,35 +31,31 @@ def draw(sampler: Any, real: Any, folder: Path) -> None:
 
 
 def draw_clusters(sampler: Any, real: Any, folder: Path, columns: int = 6) -> None:
-    """A row a cluster: real images with the largest u_x at the left, generated ones with one-hot u at the
-    right.
-    """
+    """A row a cluster: real images with the largest u_x (left), images generated with one-hot u (right)."""
     conditioner = sampler.game.conditioner
-    layout, coefficients, labels = (
-        conditioner.layout,
-        conditioner.coefficients.cpu(),
-        conditioner.labels.cpu(),
-    )
-    rows, names = [], []
-    for name in layout.class_names[:CLASSES]:
-        y = layout.class_index(name)
-        for i in range(layout.sizes[y]):
-            share = torch.where(labels == y, coefficients[:, i], torch.full((), -1.0))
-            best = share.argsort(descending=True, stable=True)[:columns]
-            drawn = sampler(
-                torch.arange(columns), condition=conditioner.by_cluster(name, i, columns)
-            ).images.cpu()
-            rows += [real_images(real, best.numpy()), drawn]
+    layout = conditioner.layout
+    latents = torch.arange(columns)
+    rows = []
+    names = []
+    for name, size in zip(layout.class_names[:CLASSES], layout.sizes, strict=False):
+        for i in range(size):
+            rows.append(real_images(real, _most_typical(conditioner, name, i, columns)))
+            generated = sampler(latents, condition=conditioner.by_cluster(name, i, columns))
+            rows.append(generated.images.cpu())
             names.append(f"{name} {i}")
-    add_picture(
-        folder,
-        "clusters",
-        torch.cat(rows),
+    caption = (
         "Clusters: real images with the largest coefficient (left half) and images "
-        "generated from this cluster alone (right half), the same latents in every row.",
-        2 * columns,
-        names,
+        "generated from this cluster alone (right half), the same latents in every row."
     )
+    add_picture(folder, "clusters", torch.cat(rows), caption, 2 * columns, names)
+
+
+def _most_typical(conditioner: ClusterConditions, name: str, cluster: int, n: int) -> np.ndarray:
+    """Numbers of the n images of a class with the largest u_x in one of its clusters."""
+    own = conditioner.labels.cpu() == conditioner.layout.class_index(name)
+    u = conditioner.coefficients.cpu()[:, cluster]  # (N,)
+    share = torch.where(own, u, torch.full((), -1.0))
+    return share.argsort(descending=True, stable=True)[:n].numpy()
 
 
 def draw_interpolations(sampler: Any, folder: Path, steps: int = 8) -> None:
@@ -67,32 +63,26 @@ def draw_interpolations(sampler: Any, folder: Path, steps: int = 8) -> None:
     conditioner = sampler.game.conditioner
     layout = conditioner.layout
     shown = [name for name in layout.class_names if layout.sizes[layout.class_index(name)] > 1][:CLASSES]
-    rows = [
-        sampler(torch.full((steps,), 1), condition=conditioner.interpolation(name, 0, 1, steps)).images
-        for name in shown
-    ]
-    add_picture(
-        folder,
-        "interpolations",
-        torch.cat(rows),
-        "Between the embeddings of clusters 0 and 1 of each class, the latent fixed.",
-        steps,
-        shown,
-    )
+    same = torch.full((steps,), 1)  # one latent for the whole row
+    rows = [sampler(same, condition=conditioner.interpolation(name, 0, 1, steps)).images for name in shown]
+    caption = "Between the embeddings of clusters 0 and 1 of each class, the latent fixed."
+    add_picture(folder, "interpolations", torch.cat(rows), caption, steps, shown)
 
 
 def tabulate_prompts(name: str, prompts: ClusterPrompts, clip: Any, folder: Path) -> None:
     """Class, cluster, and the nearest word of each context slot with its distance."""
     words = prompts.nearest_words(clip, top=1)
-    titles = prompts.layout.names if len(words) == prompts.layout.total else ["all classes"]
     rows = [
-        [title, *[f"{slot[0][0]} ({slot[0][1]:.2f})" if slot else "-" for slot in slots]]
-        for title, slots in zip(titles, words, strict=False)
+        [prompt, *(_nearest_word(found) for found in slots)]
+        for prompt, slots in zip(prompts.layout.names, words, strict=True)
     ]
-    add_table(
-        folder,
-        f"{name}-words",
-        f"{name}: nearest word of each context vector (Euclidean distance)",
-        ["prompt", *[f"slot {i + 1}" for i in range(len(rows[0]) - 1)]],
-        rows,
-    )
+    columns = ["prompt", *(f"slot {i + 1}" for i in range(len(words[0])))]
+    title = f"{name}: nearest word of each context vector (Euclidean distance)"
+    add_table(folder, f"{name}-words", title, columns, rows)
+
+
+def _nearest_word(found: Sequence[tuple[str, float]]) -> str:
+    if not found:
+        return "-"
+    word, distance = found[0]
+    return f"{word} ({distance:.2f})"

@@ -49,11 +49,9 @@ class PromptDiscriminator(Discriminator):
         if prompt_every < 1:
             raise ValueError(f"prompt_every={prompt_every} must be 1 or more")
         self._clip = (clip,)  # in a tuple: borrowed networks are no submodules
+        filled_in = {"clip": clip} if isinstance(prompts, Mapping) else {}
         self.prompts: PromptLearner = build(
-            prompts,
-            "prompt_learner",
-            "prompt_discriminator.prompts",
-            **({"clip": clip} if isinstance(prompts, Mapping) else {}),
+            prompts, "prompt_learner", "prompt_discriminator.prompts", **filled_in
         )
         image = nn.Linear(clip.embedding_dim, hidden)
         self.h_img = nn.Sequential(spectral_norm(image) if spectral else image, nn.LeakyReLU(0.2))
@@ -61,7 +59,8 @@ class PromptDiscriminator(Discriminator):
         nn.init.orthogonal_(self.h_txt.weight)
         self.w_unc = nn.Parameter(0.02 * torch.randn(hidden))
         self.scale = hidden**-0.5 if scale is None else scale
-        self.normalize, self.prompt_every = normalize, prompt_every
+        self.normalize = normalize
+        self.prompt_every = prompt_every
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of this network, while it moved
         self._last_seen: int | None = None
 
@@ -74,22 +73,26 @@ class PromptDiscriminator(Discriminator):
         """h_img(E_img(x)), (N, hidden); gradients reach the images, and h_img, but not CLIP."""
         return self.h_img(self._unit(self.clip.encode_images(images)))
 
+    # eq. 4: w_y(u) = sum_i u^(i) h_txt(E_txt(t_{y,i})); eq. 5: D = (w_y(u) + w_unc) . h_img(E_img(x))
     def judge(self, features: Tensor, condition: Condition | None = None) -> Tensor:
-        """Logits (N,) under ``condition.weights`` (N, S), eq. 5; zero rows are judged by w_unc alone.
+        """Logits (N,) of features (N, hidden) under ``condition.weights`` (N, S), the rows of u.
+
+        Zero rows are judged by w_unc alone.
 
         Raises:
             ValueError: when there are no weights, or not one for each prompt.
         """
-        weights, moving = self._weights(condition, len(features)), self._prompts_move()
-        active = (
-            (weights != 0).any(dim=0).nonzero().flatten()
-        )  # only the prompts that somebody asks for are encoded
-        w = self.w_unc.expand(len(features), -1)
-        if len(active):
-            w = w + weights[:, active] @ self.h_txt(self._unit(self._texts(active, moving)))
+        weights = self._weights(condition, len(features))
+        moving = self._prompts_move()
+        asked_for = (weights != 0).any(dim=0).nonzero().flatten()  # only these prompts are encoded
+        w = self.w_unc.expand(len(features), -1)  # (N, hidden)
+        if len(asked_for):
+            texts = self.h_txt(self._unit(self._texts(asked_for, moving)))  # (prompts, hidden)
+            w = w + weights[:, asked_for] @ texts
         return (w * features).sum(dim=1) * self.scale
 
     def _weights(self, condition: Condition | None, n: int) -> Tensor:
+        """``condition.weights``, checked to be (n, S)."""
         weights = None if condition is None else condition.weights
         if weights is None:
             raise ValueError(

@@ -31,11 +31,11 @@ class PseudoLabelCrossEntropy(Objective):
         super().__init__()
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold={threshold} must lie between 0 and 1")
-        self.classifier, self.threshold, self.unlabelled_weight = classifier, threshold, unlabelled_weight
-        self.formulas = {
-            classifier: f"CE(C(weak(x)), y) + {unlabelled_weight:g} [max C(weak(x)) >= {threshold:g}] "
-            "CE(C(strong(x)), argmax C(weak(x)))"
-        }
+        self.classifier = classifier
+        self.threshold = threshold
+        self.unlabelled_weight = unlabelled_weight
+        consistency = f"[max C(weak(x)) >= {threshold:g}] CE(C(strong(x)), argmax C(weak(x)))"
+        self.formulas = {classifier: f"CE(C(weak(x)), y) + {unlabelled_weight:g} {consistency}"}
         self._log: dict[str, Tensor] = {}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
@@ -45,11 +45,11 @@ class PseudoLabelCrossEntropy(Objective):
     def classifier_loss(self, turn: Turn) -> Tensor:
         """Both terms from one pass over both views, so that BatchNorm sees them together."""
         weak, strong, labels = _views(turn.real)
-        logits = turn.network(self.classifier)(torch.cat([weak, strong]))
-        weak_logits, strong_logits = logits[: len(weak)], logits[len(weak) :]
-        labelled = mean_over_selected(
-            F.cross_entropy(weak_logits, labels.clamp(min=0), reduction="none"), labels >= 0
-        )
+        logits = turn.network(self.classifier)(torch.cat([weak, strong]))  # (2 N, C)
+        weak_logits = logits[: len(weak)]
+        strong_logits = logits[len(weak) :]
+        losses = F.cross_entropy(weak_logits, labels.clamp(min=0), reduction="none")  # (N,)
+        labelled = mean_over_selected(losses, labels >= 0)
         unlabelled, confident = self._consistency(weak_logits.detach(), strong_logits, labels < 0)
         self._log = {"labelled": labelled.detach(), "confident": confident}
         return labelled + self.unlabelled_weight * unlabelled
@@ -57,6 +57,7 @@ class PseudoLabelCrossEntropy(Objective):
     def _consistency(
         self, weak_logits: Tensor, strong_logits: Tensor, hidden: Tensor
     ) -> tuple[Tensor, Tensor]:
+        """FixMatch's term, and the share of confident images, over the ``hidden`` (N,) ones."""
         confidence, guess = weak_logits.softmax(dim=1).max(dim=1)
         confident = (confidence >= self.threshold).float()
         losses = F.cross_entropy(strong_logits, guess, reduction="none") * confident
@@ -78,7 +79,8 @@ class LabelCrossEntropy(Objective):
 
     def __init__(self, classifier: str = "classifier", teaches: str = "generator") -> None:
         super().__init__()
-        self.classifier, self.teaches = classifier, teaches
+        self.classifier = classifier
+        self.teaches = teaches
         self.formulas = {teaches: "CE(C(G(z, y)), y)"}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
@@ -93,10 +95,12 @@ class LabelCrossEntropy(Objective):
                 "LabelCrossEntropy needs condition.labels of the generated images: use a conditioner "
                 "with classes"
             )
-        return F.cross_entropy(turn.network(self.classifier)(turn.fake.images), labels)
+        logits = turn.network(self.classifier)(turn.fake.images)  # (N, C)
+        return F.cross_entropy(logits, labels)
 
 
 def _views(real: Sample) -> tuple[Tensor, Tensor, Tensor]:
+    """Weak and strong views (N, 3, H, W), and the given labels (N,), -1 where hidden."""
     if "strong" not in real.extras:
         raise ValueError(
             "PseudoLabelCrossEntropy needs a strongly augmented view of each image, the batch has "

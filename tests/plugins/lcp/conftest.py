@@ -46,7 +46,9 @@ class PooledPixels(FeatureExtractor):
 
     def __init__(self, cells: int = 4) -> None:
         super().__init__()
-        self.name, self.cells, self.n_features = f"pooled-{cells}", cells, 3 * cells * cells
+        self.name = f"pooled-{cells}"
+        self.cells = cells
+        self.n_features = 3 * cells * cells
 
     def forward(self, images: Tensor) -> Tensor:
         return torch.nn.functional.adaptive_avg_pool2d(images * 0.5 + 0.5, self.cells).flatten(1)
@@ -60,18 +62,14 @@ class Coloured(ArraySet):
 
     def __init__(self, each: int = 12, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        labels, colour = np.repeat([0, 1], 2 * each), np.tile(np.repeat([0, 1], each), 2)
+        labels = np.repeat([0, 1], 2 * each)
+        colour = np.tile(np.repeat([0, 1], each), 2)
         images = rng.integers(0, 40, size=(4 * each, 8, 8, 3), dtype=np.uint8)
         for i, (y, c) in enumerate(zip(labels, colour, strict=True)):
             images[i, 4 * y : 4 * y + 4, :, 2 * c] += 180
-        super().__init__(
-            images,
-            labels,
-            ["top half", "bottom half"],
-            title="coloured halves",
-            factors={"colour": colour},
-            factor_names={"colour": ["red", "blue"]},
-        )
+        classes = ["top half", "bottom half"]
+        known = dict(factors={"colour": colour}, factor_names={"colour": ["red", "blue"]})
+        super().__init__(images, labels, classes, title="coloured halves", **known)
 
 
 class FixedStream:
@@ -90,7 +88,8 @@ class FakeGame:
     """What a conditioner asks of a game."""
 
     def __init__(self, **networks: torch.nn.Module) -> None:
-        self.networks, self.device = networks, torch.device("cpu")
+        self.networks = networks
+        self.device = torch.device("cpu")
 
     def network(self, name: str, averaged: bool = False) -> torch.nn.Module:
         return self.networks[name]

@@ -8,30 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toolbox_lcp.clustering import (
-    CollapseWarning,
-    HardKMeans,
-    SoftKMeans,
-    coefficients,
-    critical_temperature,
-    perplexity,
-    update,
-)
+from toolbox_lcp.clustering import CollapseWarning, HardKMeans, SoftKMeans
+from toolbox_lcp.equations import coefficients, critical_temperature, perplexity, update
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "softkmeans_seed0.npz")
 
 
 def golden_class(c: int) -> SoftKMeans:
-    state = {
-        "prototypes": GOLDEN["rho0"][c],
-        "delta": np.array([GOLDEN["delta"][c], GOLDEN["delta_crit"][c]]),
-    }
+    delta = np.array([GOLDEN["delta"][c], GOLDEN["delta_crit"][c]])
+    state = {"prototypes": GOLDEN["rho0"][c], "delta": delta}
     return SoftKMeans(3, mu=float(GOLDEN["mu"])).load_state(state)
 
 
 @pytest.mark.parametrize("c", [0, 1])
 def test_golden_coefficients_update_and_critical_temperature(c):
-    model, rows = golden_class(c), GOLDEN["y"] == c
+    model = golden_class(c)
+    rows = GOLDEN["y"] == c
     features = GOLDEN["f"]
     assert critical_temperature(features[rows]) == pytest.approx(GOLDEN["delta_crit"][c], abs=1e-10)
     np.testing.assert_allclose(model.membership(features[rows]), GOLDEN["u0"][rows], atol=1e-10)

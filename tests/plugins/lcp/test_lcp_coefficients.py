@@ -16,6 +16,7 @@ from toolbox_lcp.coefficients import (
 )
 
 SIZES = torch.tensor([3, 1, 2])
+ONE = torch.zeros(1, dtype=torch.int64)  # the label of one image
 SAMPLERS = [
     EmpiricalCoefficients(16),
     DirichletCoefficients(0.5),
@@ -98,14 +99,8 @@ def test_dirichlet_mean_is_uniform_and_one_hot_covers_all():
         (lambda: DirichletCoefficients("auto"), "alpha='auto' must be a positive number or 'fit'"),
         (lambda: SoftmaxNormalCoefficients(0), "tau=0 must be positive"),
         (lambda: EmpiricalCoefficients(0), "bank_size=0"),
-        (
-            lambda: EmpiricalCoefficients()(torch.zeros(1).long(), SIZES, 3, rng()),
-            "bank of coefficients is empty",
-        ),
-        (
-            lambda: DirichletCoefficients("fit")(torch.zeros(1).long(), SIZES, 3, rng()),
-            "has not seen coefficients",
-        ),
+        (lambda: EmpiricalCoefficients()(ONE, SIZES, 3, rng()), "bank of coefficients is empty"),
+        (lambda: DirichletCoefficients("fit")(ONE, SIZES, 3, rng()), "has not seen coefficients"),
     ],
 )
 def test_faults(make, message):

@@ -86,11 +86,8 @@ def test_hidden_labels_come_from_the_classifier_and_true_ones_are_not_read(condi
 def test_below_the_threshold_an_image_keeps_no_label_and_no_weight(conditions):
     made = conditions([5], classifier="classifier", gan_pseudo_threshold=1.01)
     real = made.real(batch([5, 6]))
-    assert (
-        real.labels.tolist() == [-1, 0]
-        and not real.weights[0].any()
-        and real.weights[1].sum() == pytest.approx(1)
-    )
+    assert real.labels.tolist() == [-1, 0]
+    assert not real.weights[0].any() and real.weights[1].sum() == pytest.approx(1)
 
 
 def test_only_labelled_images_of_the_batch_move_their_class(conditions, alone):
@@ -216,19 +213,15 @@ def test_a_temperature_that_collapses_is_warned_of_with_numeric_delta(conditions
 
 
 def test_faults_of_the_data(conditions, lcp_parts):
-    with pytest.raises(
-        ValueError, match="3 of the training images have no label and the conditioner has no classifier"
-    ):
+    no_label = "3 of the training images have no label and the conditioner has no classifier"
+    with pytest.raises(ValueError, match=no_label):
         conditions([1, 2, 3])
     with pytest.raises(ValueError, match="class 'top half' has no labelled image"):
         conditions(list(range(24)), classifier="classifier")
     wrong = lcp_parts.Coloured()
     wrong.classes = ["top half", "lower half"]
-    with pytest.raises(
-        ValueError,
-        match=r"conditioner.class_names has 'bottom half' where the data set has 'lower "
-        r"half'",
-    ):
+    other_class = r"conditioner.class_names has 'bottom half' where the data set has 'lower half'"
+    with pytest.raises(ValueError, match=other_class):
         conditions(source=wrong)
 
 

@@ -12,6 +12,7 @@ def test_rows_names_and_both_ways():
     layout = ClusterLayout(["cat", "dog"], {"cat": 2, "dog": 3})
     assert (layout.sizes, layout.offsets, layout.total, layout.width) == ([2, 3], [0, 2], 5, 3)
     assert layout.names[3] == "dog / cluster 1" and layout.row("dog", 1) == layout.row(1, 1) == 3
+    assert [layout.place(row) for row in (0, 1, 4)] == [("cat", 0), ("cat", 1), ("dog", 2)]
     u = torch.tensor([[0.25, 0.75, 0.0], [0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])
     labels = torch.tensor([0, 1, -1])
     rows = layout.spread(labels, u)

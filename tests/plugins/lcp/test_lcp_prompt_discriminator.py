@@ -102,12 +102,12 @@ def test_clip_is_borrowed_and_never_changes(judge, clip):
 
 def test_lazy_prompts_get_gradients_every_other_step(judge):
     network, (images, weights) = judge(prompt_every=2).train(), some()
-    optimiser, got = torch.optim.SGD(network.parameters(), 1e-3), []
+    condition = Condition(weights=weights)
+    optimiser = torch.optim.SGD(network.parameters(), 1e-3)
+    got = []
     for _ in range(4):
         optimiser.zero_grad()
-        total = sum(
-            network(images, Condition(weights=weights)).sum() for _ in range(2)
-        )  # judging twice is one step
+        total = network(images, condition).sum() + network(images, condition).sum()  # one step all the same
         total.backward()
         got.append(network.prompts.context.grad is not None)
         optimiser.step()
@@ -116,14 +116,12 @@ def test_lazy_prompts_get_gradients_every_other_step(judge):
 
 def test_options(judge):
     images, weights = some()
-    plain = judge(spectral=False, scale=1.0)
-    torch.testing.assert_close(
-        plain(images, Condition(weights=weights)),
-        4 * judge(spectral=False)(images, Condition(weights=weights)),
-    )
-    assert judge(normalize=True)(images, Condition(weights=weights)).abs().max() < 4
+    condition = Condition(weights=weights)
+    unscaled = judge(spectral=False, scale=1.0)(images, condition)
+    torch.testing.assert_close(unscaled, 4 * judge(spectral=False)(images, condition))
+    assert judge(normalize=True)(images, condition).abs().max() < 4
     fixed = judge(prompts={"learn": False, "context": 16})
-    assert fixed(images, Condition(weights=weights)).shape == (4,)
+    assert fixed(images, condition).shape == (4,)
     assert not any(p.requires_grad for p in fixed.prompts.parameters())
 
 

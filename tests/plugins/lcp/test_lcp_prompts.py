@@ -38,14 +38,8 @@ def test_only_requested_rows_are_encoded_and_get_gradients(clip, monkeypatch):
     encode = clip.encode_embeddings
     monkeypatch.setattr(clip, "encode_embeddings", lambda e, ids: seen.append(len(e)) or encode(e, ids))
     prompts.encode(clip, torch.tensor([1, 4])).square().sum().backward()
-    assert seen == [2] and prompts.context.grad.flatten(1).any(1).tolist() == [
-        False,
-        True,
-        False,
-        False,
-        True,
-        False,
-    ]
+    touched = prompts.context.grad.flatten(1).any(1).nonzero().flatten()
+    assert seen == [2] and touched.tolist() == [1, 4]
     assert all(parameter.grad is None for parameter in clip.parameters())
 
 
@@ -69,10 +63,8 @@ def test_ablations_encode_each_class_once(clip, arguments, monkeypatch):
 
 def test_hand_written_prompt_is_the_sentence(clip):
     prompts = ClusterPrompts(clip, NAMES, clusters=2, learn=False, template="a drawing of a {}")
-    expected = clip.encode_texts(["a drawing of a ankle boot.", "a drawing of a bag."]).repeat_interleave(
-        2, dim=0
-    )
-    torch.testing.assert_close(prompts.encode(clip), expected, atol=1e-5, rtol=0)
+    texts = clip.encode_texts(["a drawing of a ankle boot.", "a drawing of a bag."])
+    torch.testing.assert_close(prompts.encode(clip), texts.repeat_interleave(2, dim=0), atol=1e-5, rtol=0)
     assert prompts.nearest_words(clip) == [[]] * 4
 
 
@@ -94,25 +86,17 @@ def test_export_and_restore(clip, shared):
 
 def test_restore_faults_change_nothing(clip):
     prompts = ClusterPrompts(clip, NAMES, clusters=2, context=4)
-    before, record = prompts.context.clone(), prompts.export()
+    before = prompts.context.clone()
+    record = prompts.export()
+    misspelt = [{**p, "class": p["class"].replace("bag", "bga")} for p in record["prompts"]]
+    short = [{**p, "context": torch.ones(3, 64)} for p in record["prompts"]]
     for change, message in [
         ({"format": "x"}, "have format='x'"),
         ({"position": "front"}, "have position='front', here it is 'end'"),
         ({"shared": True}, "have shared=True"),
         ({"prompts": record["prompts"][:3]}, "lack 1 of 4: bag / cluster 1"),
-        (
-            {
-                "prompts": [
-                    {**p, "class": "bga" if p["class"] == "bag" else p["class"]} for p in record["prompts"]
-                ]
-            },
-            "no class is called 'bga' - did you mean 'bag'",
-        ),
-        (
-            {"prompts": [{**p, "context": torch.ones(3, 64)} for p in record["prompts"]]},
-            r"is \(3, 64\), expected \(4, "
-            r"64\)",
-        ),
+        ({"prompts": misspelt}, "no class is called 'bga' - did you mean 'bag'"),
+        ({"prompts": short}, r"is \(3, 64\), expected \(4, 64\)"),
     ]:
         with pytest.raises(ValueError, match=message):
             prompts.restore({**record, **change})

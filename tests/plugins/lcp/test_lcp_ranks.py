@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
+from plugins.lcp.experiments.toy import CLASSES, ToyFeatures, ToyImages, config
 from toolbox import testing
 from toolbox.data.stream import Stream
 from toolbox.registry import build
 from toolbox.training.evaluation.measure import evaluate_game
 from toolbox.training.evaluation.records import read_records
-from toolbox_lcp.toy import CLASSES, ToyFeatures, ToyImages, config
 
 
 class Labeller(nn.Module):
@@ -89,10 +89,8 @@ def measured(folder: Path) -> list[dict[str, float]]:
         metrics=dict(fid=dict(type="FID"), consistency=dict(type="ClusterConsistency")),
         cache_dir=str(folder / "cache"),
     )
-    return [
-        evaluate_game(made, {**settings, "bn": bn}, folder / "metrics.jsonl")
-        for bn in ("running", "batch", "standing")
-    ]
+    kinds = ("running", "batch", "standing")
+    return [evaluate_game(made, {**settings, "bn": bn}, folder / "metrics.jsonl") for bn in kinds]
 
 
 def test_an_evaluation_of_two_ranks_is_that_of_one(tmp_path: Path) -> None:
@@ -106,6 +104,5 @@ def test_an_evaluation_of_two_ranks_is_that_of_one(tmp_path: Path) -> None:
     ]
     two, alone = (read_records(tmp_path / name / "metrics.jsonl") for name in ("two", "one"))
     assert len(two) == len(alone) == 9
-    assert [(line["metric"], line["values"]) for line in two] == [
-        (line["metric"], line["values"]) for line in alone
-    ]
+    for line, same in zip(two, alone, strict=True):
+        assert (line["metric"], line["values"]) == (same["metric"], same["values"])

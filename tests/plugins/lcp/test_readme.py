@@ -12,7 +12,5 @@ ROOT = Path(__file__).parents[3]
 
 def test_the_explained_iteration_is_the_present_one() -> None:
     """The README holds the print-out of ``toolbox explain configs/lcp_cifar.py``, word for word."""
-    assert (
-        explain(load_config(ROOT / "configs" / "lcp_cifar.py"))
-        in (ROOT / "plugins" / "lcp" / "README.md").read_text()
-    )
+    readme = (ROOT / "plugins" / "lcp" / "README.md").read_text()
+    assert explain(load_config(ROOT / "configs" / "lcp_cifar.py")) in readme

@@ -1,6 +1,4 @@
-"""LCP as a whole, on two classes of two colours: the game learns what each cluster stands for, resumes, and
-is fair.
-"""
+"""LCP as a whole, on two classes of two colours: it learns what clusters stand for, resumes, and is fair."""
 
 from __future__ import annotations
 
@@ -10,10 +8,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from plugins.lcp.experiments.toy import ToyImages, config, consistency, main, train
 from toolbox.data.stream import Stream, StreamSampler
 from toolbox.registry import build
 from toolbox.training.game.optimizers import PlayerOptimizers
-from toolbox_lcp.toy import ToyImages, config, consistency, main, train
 
 
 class Play:
@@ -86,9 +84,7 @@ def test_names_of_clusters_do_not_matter(played):
 
 
 def test_prompts_tie_clusters_to_what_they_stand_for():
-    """With the class discriminator alone this seed stays at 0.5: in one class the clusters draw each other's
-    colour.
-    """
+    """With the class discriminator alone this seed stays at 0.5: the clusters of one class change colours."""
     assert consistency(train(seed=1, iterations=60)) > 0.95
 
 

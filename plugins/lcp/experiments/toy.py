@@ -1,6 +1,6 @@
 """Two classes of two colours: does the prompt discriminator tie clusters to what they stand for?
 
-    python -m toolbox_lcp.toy --seeds 4
+    python plugins/lcp/experiments/toy.py --seeds 4
 
 Squares and diamonds, red and blue, 16 pixels; a frozen random CLIP. Without the prompt discriminator nothing
 says which of a class's cluster embeddings should draw which colour. It says nothing about the quality of real
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,12 @@ from mmengine.logging import MMLogger
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.data import DataLoader
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+from toolbox.source_tree import use_source_tree
+
+use_source_tree(ROOT)
 
 from toolbox.data.base import ArraySet
 from toolbox.data.stream import Stream, StreamSampler
@@ -50,23 +57,22 @@ class ToyImages(ArraySet):
 
     def __init__(self, each: int = 100, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        labels, colour = np.repeat([0, 1], 2 * each), np.tile(np.repeat([0, 1], each), 2)
+        labels = np.repeat([0, 1], 2 * each)
+        colour = np.tile(np.repeat([0, 1], each), 2)
         images = np.stack([_draw(y, c, rng) for y, c in zip(labels, colour, strict=True)])
-        super().__init__(
-            images,
-            labels,
-            CLASSES,
-            title="toy shapes",
-            factors={"colour": colour},
-            factor_names={"colour": COLOURS},
-        )
+        known = dict(factors={"colour": colour}, factor_names={"colour": COLOURS})
+        super().__init__(images, labels, CLASSES, title="toy shapes", **known)
 
 
 def _draw(label: int, colour: int, rng: np.random.Generator) -> np.ndarray:
+    """One picture, uint8 (16, 16, 3)."""
     row, column = np.mgrid[:SIZE, :SIZE]
-    x, y = (grid - rng.uniform(6.5, 8.5) for grid in (column, row))
+    x = column - rng.uniform(6.5, 8.5)
+    y = row - rng.uniform(6.5, 8.5)
     radius = rng.uniform(4, 5.5)
-    inside = np.maximum(abs(x), abs(y)) < radius if label == 0 else abs(x) + abs(y) < 1.4 * radius
+    square = np.maximum(abs(x), abs(y)) < radius
+    diamond = abs(x) + abs(y) < 1.4 * radius
+    inside = square if label == 0 else diamond
     paint = np.array([[220, 40, 40], [40, 40, 220]])[colour] + rng.integers(-30, 31, 3)
     picture = np.where(inside[:, :, None], paint, 128) + rng.integers(-8, 9, (SIZE, SIZE, 3))
     return np.clip(picture, 0, 255).astype(np.uint8)
@@ -75,7 +81,8 @@ def _draw(label: int, colour: int, rng: np.random.Generator) -> np.ndarray:
 class ToyFeatures(FeatureExtractor):
     """Colours of a 4 x 4 grid of cells, in [0, 1]."""
 
-    name, n_features = "toy-pixels", 48
+    name = "toy-pixels"
+    n_features = 48
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 48) means of the cells."""
@@ -86,12 +93,15 @@ class ToyFeatures(FeatureExtractor):
         return self.name
 
 
+# eq. 6: x = G(z, e) with e = sum_i u^(i) eps_i
 class ToyGenerator(Generator):
-    """Latents and e = sum_i u^(i) eps_i (eq. 6) to 16-pixel images, by three small convolutions."""
+    """Latents and embeddings to 16-pixel images, by three small convolutions."""
 
     def __init__(self, n_conditions: int = CLUSTERS, width: int = 32) -> None:
         super().__init__()
-        self.latent_dim, self.image_size, self.n_conditions = 16, SIZE, n_conditions
+        self.latent_dim = 16
+        self.image_size = SIZE
+        self.n_conditions = n_conditions
         self.table = nn.Parameter(torch.randn(n_conditions, 16))
         self.start = nn.Linear(32, 2 * width * 16)
         self.body = nn.Sequential(
@@ -113,7 +123,8 @@ class ToyGenerator(Generator):
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """(N, 3, 16, 16)."""
         assert condition is not None and condition.weights is not None
-        return self.body(self.start(torch.cat([latents, condition.weights @ self.table], dim=1)))
+        embeddings = condition.weights @ self.table  # (N, 16)
+        return self.body(self.start(torch.cat([latents, embeddings], dim=1)))
 
 
 class ToyDiscriminator(Discriminator):
@@ -126,7 +137,10 @@ class ToyDiscriminator(Discriminator):
             return nn.Sequential(spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2))
 
         self.body = nn.Sequential(
-            down(3, width), down(width, 2 * width), down(2 * width, 2 * width), nn.Flatten()
+            down(3, width),
+            down(width, 2 * width),
+            down(2 * width, 2 * width),
+            nn.Flatten(),
         )
         self.score = spectral_norm(nn.Linear(8 * width, 1))
         self.classes = spectral_norm(nn.Embedding(len(CLASSES), 8 * width))
@@ -143,10 +157,11 @@ class ToyDiscriminator(Discriminator):
 
 def config(seed: int, prompts: bool = True, sampler: str = "EmpiricalCoefficients") -> dict[str, Any]:
     """The game, with or without the prompt discriminator."""
-    networks: dict[str, Any] = dict(
-        generator=dict(type=ToyGenerator), discriminator=dict(type=ToyDiscriminator)
-    )
-    objectives: dict[str, Any] = dict(real_or_fake=dict(type="HingeAdversarial"))
+    networks: dict[str, Any] = {
+        "generator": dict(type=ToyGenerator),
+        "discriminator": dict(type=ToyDiscriminator),
+    }
+    objectives: dict[str, Any] = {"real_or_fake": dict(type="HingeAdversarial")}
     if prompts:
         networks["clip"] = dict(type="Clip", architecture=TINY_CLIP)
         networks["prompt_discriminator"] = dict(
@@ -156,7 +171,9 @@ def config(seed: int, prompts: bool = True, sampler: str = "EmpiricalCoefficient
             prompts=dict(type="ClusterPrompts", class_names=CLASSES, clusters=len(COLOURS), context=4),
         )
         objectives["prompts"] = dict(
-            type="HingeAdversarial", discriminator="prompt_discriminator", joint=True
+            type="HingeAdversarial",
+            discriminator="prompt_discriminator",
+            joint=True,
         )
     judges = [name for name in networks if name.endswith("discriminator")]
     return dict(
@@ -193,11 +210,12 @@ def train(seed: int, prompts: bool = True, iterations: int = 320, batch: int = 3
 
 def consistency(game: Any, each: int = 64) -> float:
     """Share of the images drawn for one cluster alone that its prototype claims, over all clusters."""
-    modes = game.conditioner.modes()
-    which = torch.arange(len(modes)).repeat_interleave(each)
-    samples = Sampler(game, bn="batch")(torch.arange(len(which)), condition=modes[which])
-    found = game.conditioner.assign(game.conditioner.extractor(samples.images), modes[which].labels)
-    return float((found == modes[which].weights.argmax(dim=1)).float().mean())
+    conditioner = game.conditioner
+    modes = conditioner.modes()
+    asked = modes[torch.arange(len(modes)).repeat_interleave(each)]
+    samples = Sampler(game, bn="batch")(torch.arange(len(asked)), condition=asked)
+    found = conditioner.assign(conditioner.extractor(samples.images), asked.labels)  # rows of the table
+    return float((found == asked.weights.argmax(dim=1)).float().mean())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -207,17 +225,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--iterations", type=int, default=320)
     parser.add_argument("--sampler", default="EmpiricalCoefficients", help="distribution of the coefficients")
     chosen = parser.parse_args(arguments)
-    MMLogger.get_instance(
-        "toolbox-lcp-toy", log_level="ERROR"
-    )  # otherwise its default one writes between the lines
-    sys.stdout.write(
-        "| seed | with the prompt discriminator | class discriminator only |\n| --- | --- | --- |\n"
-    )
+    # without a logger of ours mmengine's default one writes between the lines
+    MMLogger.get_instance("toolbox-lcp-toy", log_level="ERROR")
+    print("| seed | with the prompt discriminator | class discriminator only |\n| --- | --- | --- |")
     for seed in range(chosen.seeds):
-        games = (train(seed, prompts, chosen.iterations, sampler=chosen.sampler) for prompts in (True, False))
-        values = [consistency(game) for game in games]
-        sys.stdout.write(f"| {seed} | {values[0]:.2f} | {values[1]:.2f} |\n")
-        sys.stdout.flush()
+        with_prompts = consistency(train(seed, True, chosen.iterations, sampler=chosen.sampler))
+        without = consistency(train(seed, False, chosen.iterations, sampler=chosen.sampler))
+        print(f"| {seed} | {with_prompts:.2f} | {without:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

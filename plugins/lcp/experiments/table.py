@@ -1,6 +1,6 @@
 """The ablation table on embedded data, made by one command:
 
-    python -m toolbox_lcp.table --seeds 0 1 2 --iterations 500 --jobs 2 --out runs/lcp_table
+    python plugins/lcp/experiments/table.py --seeds 0 1 2 --iterations 500 --jobs 2 --out runs/lcp_table
 
 Three coarse classes of three Fashion-MNIST classes each, so that the intra-class modes are known: 'top'
 (t-shirt, pullover, shirt), 'shoe' (sandal, sneaker, ankle boot), 'other' (trouser, dress, bag). 40 labels a
@@ -21,7 +21,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT))
+from toolbox.source_tree import use_source_tree
+
+use_source_tree(ROOT)
+
+from toolbox.config import load_config
+from toolbox.loading import load_game
+from toolbox.metrics.functional.clustering import agreement_per_class
+from toolbox.pipeline import evaluate_run, train
+from toolbox.registry import build
 from toolbox.runs.files import write_text
+from toolbox_lcp.conditions import ClusterConditions
 
 ROWS = {
     "all labels": "toolbox/biggan_cifar",
@@ -51,22 +65,19 @@ METRICS = {
 
 def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
     """The quick version of a config on the coarse classes."""
-    from toolbox.config import load_config
-
     source = dict(type="RelabelledSet", source=dict(type="EmbeddedFashion"), groups=GROUPS)
     config = load_config(name, quick=True)
-    config.seed, config.threads = seed, 1
+    config.seed = seed
+    config.threads = 1
     config.train_cfg.max_iters = iterations
     config.train_dataloader.dataset.source = config.evaluation.real = source
     if config.train_dataloader.dataset.get("split"):
         config.train_dataloader.dataset.split.seed = seed
     config.evaluation.test = dict(source, split="test")
     config.evaluation.n_fake = n_fake
-    config.evaluation.metrics = {
-        key: value
-        for key, value in config.evaluation.metrics.items()
-        if key in ("fid", "intra_fid", "accuracy", "consistency")
-    }
+    wanted = ("fid", "intra_fid", "accuracy", "consistency")
+    metrics = config.evaluation.metrics
+    config.evaluation.metrics = {key: value for key, value in metrics.items() if key in wanted}
     config.hooks.samples = None
     return config
 
@@ -74,11 +85,16 @@ def run_config(name: str, seed: int, iterations: int, n_fake: int) -> Any:
 def run_one(
     name: str, seed: int, iterations: int, n_fake: int, folder: Path, borrow: Path | None = None
 ) -> dict[str, float]:
-    """Train, measure, and keep ``result.json``; ``borrow`` is a run of the same seed whose classifier is the
-    same.
-    """
-    from toolbox.pipeline import evaluate_run, train
+    """Train, measure, and keep ``result.json``.
 
+    Args:
+        name: of the config.
+        seed: of the run and its split.
+        iterations: of the main stage.
+        n_fake: generated images that an evaluation measures.
+        folder: of the run.
+        borrow: a run of the same seed whose stages before the main one (the classifier) are the same.
+    """
     kept = folder / "result.json"
     if kept.is_file():
         result = dict(json.loads(kept.read_text()))
@@ -93,7 +109,7 @@ def run_one(
     train(config, work_dir=folder, evaluate=False, report=False)
     if not (folder / "done.json").is_file():
         raise SystemExit(f"{folder} was interrupted: nothing of it is in the table; run the command again")
-    found = {key.split("[")[0]: value for key, value in evaluate_run(folder).items() if key.endswith("]")}
+    found = _by_metric(evaluate_run(folder))
     result = {"fid": found["fid"], "intra-fid": found["intra-fid"], "accuracy": found["classifier-accuracy"]}
     if "cluster-consistency" in found:
         result["consistency"] = found["cluster-consistency"]
@@ -110,18 +126,13 @@ def measured_elsewhere(folder: Path) -> dict[str, float]:
     Rows with prompts are trained against the embedded CLIP; in its own features they are judged by what they
     were trained to please.
     """
-    from toolbox.pipeline import evaluate_run
-
-    metrics = dict(
-        fid=dict(type="FID"), intra_fid=dict(type="IntraFID"), accuracy=dict(type="ClassifierAccuracy")
-    )
-    found = {
-        key.split("[")[0]: value
-        for key, value in evaluate_run(
-            folder, metrics=metrics, extractor=dict(type="TinyConvFeatures"), test=None
-        ).items()
-        if key.endswith("]")
+    metrics = {
+        "fid": dict(type="FID"),
+        "intra_fid": dict(type="IntraFID"),
+        "accuracy": dict(type="ClassifierAccuracy"),
     }
+    extractor = dict(type="TinyConvFeatures")
+    found = _by_metric(evaluate_run(folder, metrics=metrics, extractor=extractor, test=None))
     return {
         "fid-tiny": found["fid"],
         "intra-fid-tiny": found["intra-fid"],
@@ -129,18 +140,13 @@ def measured_elsewhere(folder: Path) -> dict[str, float]:
     }
 
 
+def _by_metric(values: Mapping[str, float]) -> dict[str, float]:
+    """'fid[settings]' to 'fid'; other keys are left out."""
+    return {key.split("[")[0]: value for key, value in values.items() if key.endswith("]")}
+
+
 def cluster_agreement(folder: Path) -> dict[str, float]:
-    """Mean over classes of the AMI between the clusters of all training images and their true
-    sub-category.
-    """
-    import numpy as np
-
-    from toolbox.config import load_config
-    from toolbox.loading import load_game
-    from toolbox.metrics.functional.clustering import agreement_per_class
-    from toolbox.registry import build
-    from toolbox_lcp.conditions import ClusterConditions
-
+    """Mean over classes of the AMI of all training images' clusters and their true sub-category."""
     conditioner = load_game(folder).conditioner
     if not isinstance(conditioner, ClusterConditions):
         return {}
@@ -153,15 +159,13 @@ def markdown(results: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Rows of mean ± standard deviation."""
     lines = ["| | " + " | ".join(METRICS.values()) + " |", "|---|" + "---|" * len(METRICS)]
     for row, runs in results.items():
-        lines.append(
-            f"| {row} | "
-            + " | ".join(_cell([run[key] for run in runs if key in run]) for key in METRICS)
-            + " |"
-        )
+        cells = [cell([run[key] for run in runs if key in run]) for key in METRICS]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _cell(values: Sequence[float]) -> str:
+def cell(values: Sequence[float]) -> str:
+    """Mean ± standard deviation, or a dash for no value."""
     if not values:
         return "-"
     spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
@@ -170,9 +174,7 @@ def _cell(values: Sequence[float]) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run what is not there yet, then write and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="python -m toolbox_lcp.table", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--iterations", type=int, default=500)
     parser.add_argument("--n-fake", type=int, default=2000)
@@ -182,60 +184,37 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     out = Path(arguments.out)
     if arguments.jobs > 1 and len(arguments.seeds) > 1:
-        _in_parallel(arguments)
+        _train_in_parallel(arguments)
     results: dict[str, list[dict[str, float]]] = {row: [] for row in arguments.rows}
     for seed in arguments.seeds:
         lender = None
         for row in arguments.rows:
             folder = out / f"seed{seed}" / Path(ROWS[row]).name
-            results[row].append(
-                run_one(ROWS[row], seed, arguments.iterations, arguments.n_fake, folder, lender)
-            )
-            lender = folder if (folder / "stages").is_dir() else lender
+            result = run_one(ROWS[row], seed, arguments.iterations, arguments.n_fake, folder, lender)
+            results[row].append(result)
+            if (folder / "stages").is_dir():
+                lender = folder
     text = markdown(results)
     write_text(text + "\n", out / "table.md")
-    facts = dict(
-        iterations=arguments.iterations, seeds=arguments.seeds, n_fake=arguments.n_fake, results=results
-    )
-    write_text(json.dumps(facts, indent=2), out / "table.json")
+    settings = dict(iterations=arguments.iterations, seeds=arguments.seeds, n_fake=arguments.n_fake)
+    write_text(json.dumps({**settings, "results": results}, indent=2), out / "table.json")
     print(text)
     return 0
 
 
-def _in_parallel(arguments: argparse.Namespace) -> None:
-    """One process a seed."""
-    common = [
-        "--iterations",
-        str(arguments.iterations),
-        "--n-fake",
-        str(arguments.n_fake),
-        "--jobs",
-        "1",
-        "--rows",
-        *arguments.rows,
-    ]
+def _train_in_parallel(arguments: argparse.Namespace) -> None:
+    """One process of this script a seed; their runs end where one process would leave them."""
+    common = ["--iterations", str(arguments.iterations), "--n-fake", str(arguments.n_fake), "--jobs", "1"]
+    common += ["--rows", *arguments.rows]
 
-    def seed_process(seed: int) -> None:
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "toolbox_lcp.table",
-                "--seeds",
-                str(seed),
-                "--out",
-                f"{arguments.out}/.part{seed}",
-                *common,
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        shutil.copytree(
-            f"{arguments.out}/.part{seed}/seed{seed}", f"{arguments.out}/seed{seed}", dirs_exist_ok=True
-        )
+    def train_seed(seed: int) -> None:
+        part = f"{arguments.out}/.part{seed}"
+        command = [sys.executable, __file__, "--seeds", str(seed), "--out", part, *common]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        shutil.copytree(f"{part}/seed{seed}", f"{arguments.out}/seed{seed}", dirs_exist_ok=True)
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(seed_process, arguments.seeds))
+        list(pool.map(train_seed, arguments.seeds))
 
 
 if __name__ == "__main__":
