@@ -14,6 +14,8 @@ import pytest
 
 from tests.training.killing import write_small_set
 
+pytestmark = pytest.mark.xdist_group("wheels")  # one worker builds and installs them, once
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"toolbox": ROOT, "toolbox_klish": ROOT / "plugins/klish", "toolbox_lcp": ROOT / "plugins/lcp"}
 CONFIGS = {
@@ -32,7 +34,7 @@ LOAD_EVERYTHING = """
 import toolbox
 from toolbox.config import load_config
 from toolbox.plugins import host
-from toolbox_klish.settings import KEYS
+from toolbox_klish.runs.settings import KEYS
 
 print(toolbox.__file__)
 for name, file in host().configs().items():
