@@ -19,7 +19,7 @@ class Augment(nn.Module, ABC):
         """Logits (n,) of augmented real images, whenever a discriminator that moves has judged some."""
 
     def after_iteration(self, iteration: int, images: int) -> None:
-        """Moving state, which must stay equal on all ranks; ``images`` real ones were shown on all of them."""
+        """Moving state, equal on all ranks; ``images`` real ones were shown on all of them together."""
 
     def log(self) -> dict[str, Tensor]:
         """Scalars worth logging, still on the device, detached."""

@@ -48,7 +48,7 @@ class Generator(nn.Module, ABC):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Sample:
-        """Images with all that was known or made on the way; ``rng`` feeds the noise that the network adds."""
+        """Images with all that was known or made on the way; ``rng`` feeds whatever noise is added."""
         condition = Condition() if condition is None else condition
         return Sample(images=self(latents, condition), condition=condition, latents=latents)
 
