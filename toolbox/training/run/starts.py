@@ -12,6 +12,7 @@ from toolbox.runs.environment import environment
 from toolbox.runs.files import write_text
 
 _COMPARED = ("python", "versions", "git", "device", "plugins", "processes")
+_OF_EACH_START = ("starts", "goes_on_from", "changes", "data_fingerprint")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def keep_record(
     Args:
         folder: the run's.
         config: the resolved config.
-        data: facts of the training data.
+        data: description of the training data.
         goes_on_from: {stage: iteration} that has checkpoints.
         changes: what was changed knowingly.
     """
@@ -44,12 +45,8 @@ def keep_record(
         changes={key: [_plain(value) for value in pair] for key, pair in changes.items()},
     )
     first = {"data": dict(data), **(before if goes_on_from and before else now)}
-    own = {
-        key: value
-        for key, value in first.items()
-        if key not in ("starts", "goes_on_from", "changes", "data_fingerprint")
-    }
-    record = {**own, "starts": [*before.get("starts", ()), now]}
+    record = {key: value for key, value in first.items() if key not in _OF_EACH_START}
+    record["starts"] = [*before.get("starts", ()), now]
     write_text(json.dumps(record, indent=2), folder / "environment.json")
 
 
