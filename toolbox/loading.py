@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from toolbox.interfaces import Generator
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from toolbox.training.game.game import Game
     from toolbox.training.game.sampler import Sampler
+    from toolbox.training.release import ReleasedGame
 
 
 def load_run(
@@ -36,7 +37,7 @@ def load_run(
     return Sampler(game, seed=seed, bn=bn)
 
 
-def load_game(path: str | Path, config: Config | None = None) -> Any:
+def load_game(path: str | Path, config: Config | None = None) -> Game | ReleasedGame:
     """A trained Game in eval mode (see :func:`load_run`); of a release file, what is needed to sample."""
     from toolbox.training.release import is_release, load_release
 
@@ -105,8 +106,7 @@ def load_generator(path: str | Path, config: Config | None = None) -> Generator:
     if not (path.is_dir() or with_config or is_release(path)):
         return read_generator(path)
     game = load_game(path, config)
-    generator: Generator = game.network(game.generator, averaged=True)
-    return generator
+    return cast(Generator, game.network(game.generator, averaged=True))
 
 
 def _config_beside(checkpoint: Path) -> Path:

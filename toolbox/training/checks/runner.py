@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.checking import check_call, check_known, find_registered
 from toolbox.config import ConfigError
+
+if TYPE_CHECKING:
+    from mmengine import Config
 
 _HOOKS = {
     "timer": "IterTimerHook",
@@ -42,7 +45,7 @@ def check_schedules(config: Any, players: Iterable[str], where: str = "param_sch
             check_schedules(own, (), f"{where}.{player}")
 
 
-def check_runner(config: Any) -> None:
+def check_runner(config: Config) -> None:
     """What mmengine's Runner gets as is: ``default_hooks``, ``env_cfg``, ``log_processor``, ``visualizer``.
 
     Raises:

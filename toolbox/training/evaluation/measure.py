@@ -21,7 +21,7 @@ from toolbox.training.game.sampler import Sampled, Sampler
 
 
 def evaluate_game(
-    game: Any, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = ""
+    game: Sampled, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = ""
 ) -> dict[str, float]:
     """Metrics of a game's generator (collective).
 
@@ -58,7 +58,7 @@ class Measured:
     records: list[dict[str, Any]]
 
 
-def measure_game(game: Any, settings: Mapping[str, Any], real: Any) -> Measured:
+def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measured:
     """Metrics of a game's generator against ``real``, the data set of ``settings['real']`` (collective)."""
     from toolbox.metrics.evaluate import evaluate
 

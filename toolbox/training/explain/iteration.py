@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.training.game.phases import LossWeight, Plan, Step
 from toolbox.training.run.prepare import Stage, prepare
 
+if TYPE_CHECKING:
+    from mmengine import Config
 
-def explain(config: Any) -> str:
+
+def explain(config: Config) -> str:
     """One iteration of every stage, in order; no network is built.
 
     Raises:

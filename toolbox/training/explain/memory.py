@@ -6,7 +6,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from torch.utils._pytree import tree_leaves
 
 from toolbox.data.stream import Stream
 from toolbox.training.game.optimizers import PlayerOptimizers
+
+if TYPE_CHECKING:
+    from toolbox.training.game.game import Game
 
 _PER_CLASS = 24  # images that a conditioner is prepared on
 
@@ -46,7 +49,7 @@ class Memory:
         return sum(getattr(self, field.name) for field in fields(self))
 
 
-def estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
+def estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
     """Play a game's first iteration on two small batches and scale up; the game is spent afterwards.
 
     Peak memory is taken to grow linearly with the batch, which terms that compare all pairs of images do not
@@ -66,7 +69,7 @@ def estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: 
         logging.disable(logging.NOTSET)
 
 
-def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
+def _estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
     wrappers = PlayerOptimizers(optimizers)(game)
     sample = _small(stream)
     game.train()
@@ -81,7 +84,7 @@ def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size:
     return _add_up(game, wrappers, round(peak), round(kept * len(stream) / len(sample)))
 
 
-def _add_up(game: Any, wrappers: Any, peak: int, kept: int) -> Memory:
+def _add_up(game: Game, wrappers: Any, peak: int, kept: int) -> Memory:
     gradients = max(_bytes(game.trained_parameters(player)) for player in game.players)
     weights: list[Tensor] = []
     for part in (game.networks, game.objectives, game.conditioner.extractor):
@@ -138,7 +141,7 @@ class _Tracker(TorchDispatchMode):
         self.alive -= size
 
 
-def _play(game: Any, wrappers: Any, stream: Any, n: int) -> None:
+def _play(game: Game, wrappers: Any, stream: Any, n: int) -> None:
     """The first iteration, in which every phase takes place, on n images."""
     game.iteration.zero_()
     items = [stream[i % len(stream)] for i in range(n)]

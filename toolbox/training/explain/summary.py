@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 from toolbox.registry import build
@@ -11,8 +11,11 @@ from toolbox.training.explain.iteration import explain
 from toolbox.training.game.game import Game
 from toolbox.training.run.prepare import Stage, notices, prepare
 
+if TYPE_CHECKING:
+    from mmengine import Config
 
-def summary(config: Any, memory: bool = True) -> str:
+
+def summary(config: Config, memory: bool = True) -> str:
     """Networks, optimisers, data, memory, evaluation, hooks, the iteration. All is built, nothing is kept.
 
     Args:
@@ -35,7 +38,7 @@ def summary(config: Any, memory: bool = True) -> str:
     return "\n".join([*lines, *_evaluation(config), "", explain(config)])
 
 
-def _networks(game: Any) -> list[str]:
+def _networks(game: Game) -> list[str]:
     lines = []
     for name, network in game.networks.items():
         count = sum(p.numel() for p in network.parameters())
@@ -82,7 +85,7 @@ def _size(n: float) -> str:
     return f"{n / 2**30:.1f} GiB" if n >= 2**30 else f"{n / 2**20:.1f} MiB"
 
 
-def _evaluation(config: Any) -> list[str]:
+def _evaluation(config: Config) -> list[str]:
     evaluation = config.get("evaluation")
     if not evaluation:
         return ["evaluation: none"]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
@@ -23,6 +23,11 @@ from toolbox.training.game.state import frozen_fingerprints, saved_state
 from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import Evaluation, check_metric_name
 from toolbox.training.run.resume import restore
+
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Checkpoints(Hook):
         self._best: Best | None = None
         self._good: set[Path] = set()  # known to be whole
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config: Config) -> None:
         """Refuse ``best`` where nothing would measure it.
 
         Raises:
@@ -142,7 +147,7 @@ class Checkpoints(Hook):
         if runner._resume:
             self._go_on(game, checkpoint)
 
-    def _go_on(self, game: Any, checkpoint: Mapping[str, Any]) -> None:
+    def _go_on(self, game: Game, checkpoint: Mapping[str, Any]) -> None:
         if checkpoint.get("logs") is not None:
             game.load_log_state(checkpoint["logs"])
         best = checkpoint.get("best")

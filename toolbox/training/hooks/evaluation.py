@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.hooks import Hook
@@ -21,6 +21,11 @@ from toolbox.training.evaluation.records import ORIGIN, append_records, of_train
 from toolbox.training.evaluation.settings import check_evaluation
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.resume import drop_after
+
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
 
 
 class Evaluation(Hook):
@@ -64,7 +69,7 @@ class Evaluation(Hook):
         self.measured_at: int | None = None
         self.scores: dict[str, tuple[float, bool]] = {}
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config: Config) -> None:
         """Refuse what could not be measured, before anything is trained.
 
         Raises:
@@ -99,7 +104,7 @@ class Evaluation(Hook):
             settings = self.settings(runner.cfg.get("evaluation") or {})
             self.measure(game, settings, iteration, Path(runner.work_dir))
 
-    def measure(self, game: Any, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
+    def measure(self, game: Game, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
         """Measure now, keep and say the results."""
         from toolbox.runs.terminal import say
 
@@ -112,7 +117,7 @@ class Evaluation(Hook):
 
 
 @contextmanager
-def undisturbed(game: Any) -> Iterator[None]:
+def undisturbed(game: Game) -> Iterator[None]:
     """Modes of modules, what requires gradients, and the global generators are as before afterwards."""
     modes = [(module, module.training) for module in game.modules()]
     gradients = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
@@ -130,7 +135,7 @@ def undisturbed(game: Any) -> Iterator[None]:
             parameter.requires_grad_(required)
 
 
-def check_metric_name(name: str, config: Any, where: str) -> None:
+def check_metric_name(name: str, config: Config, where: str) -> None:
     """Refuse the name of a metric that the hook ``Evaluation`` does not measure.
 
     Raises:
@@ -153,7 +158,7 @@ def check_metric_name(name: str, config: Any, where: str) -> None:
     _check_name(name.partition(".")[0], settings["metrics"], where)
 
 
-def _has_generator(config: Any) -> bool:
+def _has_generator(config: Config) -> bool:
     model = config.get("model") or {}
     return (model.get("networks") or {}).get(model.get("generator", "generator")) is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 from torch.utils.data import Sampler
@@ -16,6 +16,11 @@ from toolbox.models.growing import faded_images
 from toolbox.models.style_based import resolutions
 from toolbox.training.game.phases import PlanError
 from toolbox.training.hooks.common import game_of
+
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
 
 _CURE = "train_dataloader needs batch_sampler=dict(type='GrowingBatches', growth=...)"
 
@@ -157,7 +162,7 @@ class ProgressiveGrowing(Hook):
         self.names = tuple(networks)
         self.restart = restart
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config: Config) -> None:
         """Refuse networks that the game does not have, and another growth than the loader's.
 
         Raises:
@@ -195,12 +200,14 @@ class ProgressiveGrowing(Hook):
         game = game_of(runner)
         lod = self.growth.lod(int(game.images_seen) / 1000)
         for name in self.names:
-            game.network(name).lod = game.network(name, averaged=True).lod = lod
+            for averaged in (False, True):
+                network: Any = game.network(name, averaged)
+                network.lod = lod
         self._set_optimizers(runner.optim_wrapper, game, len(data_batch["images"]) * ranks.world())
         for branch in game.branches:
             data_batch[branch] = faded_images(data_batch[branch], lod)
 
-    def _set_optimizers(self, wrappers: Any, game: Any, batch: int) -> None:
+    def _set_optimizers(self, wrappers: Any, game: Game, batch: int) -> None:
         kimg = int(game.images_seen) / 1000
         iteration = int(game.iteration)
         expected = self.growth.batch_size(kimg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
@@ -19,6 +19,11 @@ from toolbox.training.evaluation.records import ORIGIN, append_records, of_train
 from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import undisturbed
 from toolbox.training.run.resume import drop_after
+
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
 
 MEASURES = ("miou", "miou-pooled", "pixel-accuracy")
 
@@ -90,7 +95,7 @@ class SegmentationTest(Hook):
         self.batch_size = int(batch_size)
         self._built: Any = None
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config: Config) -> None:
         """Refuse a game without the network, before anything is trained.
 
         Raises:
@@ -113,7 +118,7 @@ class SegmentationTest(Hook):
         if (batch_idx + 1) % self.interval == 0 or batch_idx + 1 == runner.max_iters:
             self.test(game_of(runner), batch_idx + 1, Path(runner.work_dir))
 
-    def test(self, game: Any, iteration: int, folder: Path) -> None:
+    def test(self, game: Game, iteration: int, folder: Path) -> None:
         """Test now, keep and say the results."""
         from toolbox.runs.terminal import say
 
@@ -129,7 +134,7 @@ class SegmentationTest(Hook):
         append_records(folder / "metrics.jsonl", records, iteration=iteration, during=ORIGIN)
         say(f"iteration {iteration}: {', '.join(f'{name} {found[name]:.4f}' for name in MEASURES)}")
 
-    def _segmenter(self, game: Any) -> Segmenter:
+    def _segmenter(self, game: Game) -> Segmenter:
         network = game.network(self.network, averaged=True)
         if not isinstance(network, Segmenter):
             kind = type(network).__name__

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.runs.changes import Changes
 from toolbox.runs.environment import environment
 from toolbox.runs.files import write_text
+
+if TYPE_CHECKING:
+    from mmengine import Config
 
 _COMPARED = ("python", "versions", "git", "device", "plugins", "processes")
 _OF_EACH_START = ("starts", "goes_on_from", "changes", "data_fingerprint")
@@ -26,7 +29,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def keep_record(
-    folder: Path, config: Any, data: Mapping[str, Any], goes_on_from: Mapping[str, int], changes: Changes
+    folder: Path, config: Config, data: Mapping[str, Any], goes_on_from: Mapping[str, int], changes: Changes
 ) -> None:
     """Add a start. What stands beside ``starts`` is of the start that the run's first iteration belongs to.
 
