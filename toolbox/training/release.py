@@ -18,7 +18,7 @@ from toolbox.registry import build
 from toolbox.training.checkpoints import CheckpointError, load_whole
 from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.networks import build_networks
-from toolbox.training.game.phases import PlanError
+from toolbox.training.game.phases import PlanError, check_members
 from toolbox.training.game.state import check_frozen, frozen_fingerprints
 from toolbox.weights.card import card_path, read_card, read_release, write_release
 
@@ -51,6 +51,7 @@ class ReleasedGame(nn.Module):
         iteration: that the weights are of.
 
     Raises:
+        PlanError: for a stored network that the model does not describe.
         CheckpointError: for a model that names anything but registered components.
         BuildError: for a component that is not installed here.
     """
@@ -64,8 +65,9 @@ class ReleasedGame(nn.Module):
         configs = {name: dict(model["networks"][name]) for name in needed}
         conditioner = model.get("conditioner")
         check_components([configs, conditioner])
+        check_members(stored, configs, "the card")
         for name in stored:
-            if configs.get(name, {}).get("weights") is not None:
+            if configs[name].get("weights") is not None:
                 configs[name]["weights"] = dict(checkpoint=None)  # they come from this file
         self.networks, self.from_outside = build_networks(configs, stored, seed)
         self.conditioner: Conditioner = NoConditions()
