@@ -110,8 +110,11 @@ def _rows_of(sampler: Sampler, kind: str, arguments: argparse.Namespace) -> tupl
         _check_class(sampler, arguments)
         found = {name: request for name, request in found.items() if request.class_name == class_name}
     wanted = {name: request for name, request in found.items() if arguments.mode in (None, request.mode)}
-    if not wanted:
+    if not wanted and class_name is not None:
         raise CatalogError(f"there is no {kind} {arguments.mode}; there are: {', '.join(found)}")
+    if not wanted:
+        most = 1 + max((request.mode for request in found.values() if request.mode is not None), default=0)
+        raise CatalogError(f"no {kind} {arguments.mode}: the classes have up to {most} (0..{most - 1})")
     latents = torch.arange(arguments.columns)
     rows = [sampler(latents, requests=request).images for request in wanted.values()]
     return torch.cat(rows), list(wanted), arguments.columns
