@@ -1,4 +1,4 @@
-"""Feature streams: a function of (seed, image) alone, the rows of table II, any generator with taps."""
+"""Feature streams: a function of (seed, image) alone, the rows of table II, any generator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 
 import toolbox
-from toolbox.features import FeatureStream, Tap, default_layers, feature_stream, stack_maps, taps_of
+from toolbox.features import (
+    FeatureLayer,
+    FeatureStream,
+    default_layers,
+    feature_layers_of,
+    feature_stream,
+    stack_maps,
+)
 from toolbox.interfaces import Condition, Generator
 from toolbox.models.biggan import BigGANGenerator
 from toolbox.models.biggan_ajbrock import AjbrockGenerator
@@ -162,7 +169,7 @@ class TestImages:
         assert torch.allclose(half, whole, atol=1e-5)
 
     def test_ajbrocks_generator(self) -> None:
-        """The last tap is what its output layer reads."""
+        """The last layer is what its output layer reads."""
         network = AjbrockGenerator(channels=2, n_conditions=3).eval()
         latents, condition = torch.randn(2, 128), Condition(labels=torch.tensor([0, 2]))
         with torch.no_grad():
@@ -194,7 +201,7 @@ class TestStacking:
 
 
 class Foreign(Generator):
-    """Somebody's network: taps of its own names, in half precision, widths not told."""
+    """Somebody's network: feature layers of its own names, in half precision, widths not told."""
 
     latent_dim, image_size, feature_layers = 4, 8, ("early", "deep 1", "deep 2")
 
@@ -221,7 +228,7 @@ class Foreign(Generator):
 class TestLayers:
     def test_numbers_of_table_ii(self, style: StyleGAN2Generator, classes: BigGANGenerator) -> None:
         assert feature_stream(style, 1, [5, "4x4", 2]).layers == ("4x4", "8x8.0", "16x16")
-        assert feature_stream(classes, 1, [3, 5]).layers == ("8x8", "16x16")  # one tap a block: odd numbers
+        assert feature_stream(classes, 1, [3, 5]).layers == ("8x8", "16x16")  # one layer a block: odd numbers
 
     def test_the_default_rule(self) -> None:
         with torch.device("meta"):
@@ -232,7 +239,11 @@ class TestLayers:
 
     def test_a_generator_that_tells_no_widths(self) -> None:
         network = Foreign()
-        assert taps_of(network) == [Tap("early", 3, 4), Tap("deep 1", 2, 8), Tap("deep 2", 6, 8)]
+        assert feature_layers_of(network) == [
+            FeatureLayer("early", 3, 4),
+            FeatureLayer("deep 1", 2, 8),
+            FeatureLayer("deep 2", 6, 8),
+        ]
         stream = feature_stream(network, 2, size=6)
         assert (
             stream.layers == ("early", "deep 2") and rows(stream).dtype == torch.float32 and stream.width == 9

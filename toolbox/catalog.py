@@ -41,9 +41,7 @@ class CatalogError(KeyError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One component: ``name`` in configs, its ``kind``, the 'module:Class' it lives at, and who
-    brought it.
-    """
+    """One component: ``name`` in configs, its ``kind``, its address 'module:Class', and who brought it."""
 
     name: str
     kind: str
@@ -87,8 +85,8 @@ class Catalog:
             )
         if "." in name or not name.isidentifier():
             raise CatalogError(
-                f"component name {name!r} must be an identifier without dots (mmengine reads a dot as a "
-                "scope)"
+                f"component name {name!r} must be an identifier without dots "
+                "(mmengine reads a dot as a scope)"
             )
         if address.count(":") != 1:
             raise CatalogError(f"address {address!r} of {name!r} must read 'module:Class'")
@@ -115,10 +113,8 @@ class Catalog:
         if entry is None:
             raise CatalogError(self._unknown(name, kind))
         if kind is not None and entry.kind != kind:
-            raise CatalogError(
-                f"{name!r} is a {entry.kind}, a {kind} is needed here; "
-                f"there are: {', '.join(e.name for e in self.entries(kind)) or 'none'}"
-            )
+            names = ", ".join(other.name for other in self.entries(kind)) or "none"
+            raise CatalogError(f"{name!r} is a {entry.kind}, a {kind} is needed here; there are: {names}")
         return entry
 
     def __contains__(self, name: str) -> bool:
@@ -126,12 +122,12 @@ class Catalog:
 
     def entries(self, kind: str | None = None, plugin: str | None = None) -> list[Entry]:
         """All entries, sorted by kind and name, of one kind and plugin if asked."""
-        chosen = [
-            e
-            for e in self._entries.values()
-            if (kind is None or e.kind == kind) and (plugin is None or e.plugin == plugin)
-        ]
-        return sorted(chosen, key=lambda e: (list(KINDS).index(e.kind), e.name))
+        chosen = list(self._entries.values())
+        if kind is not None:
+            chosen = [entry for entry in chosen if entry.kind == kind]
+        if plugin is not None:
+            chosen = [entry for entry in chosen if entry.plugin == plugin]
+        return sorted(chosen, key=lambda entry: (list(KINDS).index(entry.kind), entry.name))
 
     def _unknown(self, name: str, kind: str | None) -> str:
         candidates = [entry.name for entry in self.entries(kind)]
@@ -140,8 +136,8 @@ class Catalog:
             hint = f"; there are: {', '.join(candidates)}"
         absent = "".join(f"; plugin {plugin} is {why}" for plugin, why in self._absent().items())
         return (
-            f"no {kind or 'component'} is called {name!r}{hint}{absent} ('toolbox plugins' lists what is "
-            "installed)"
+            f"no {kind or 'component'} is called {name!r}{hint}{absent} "
+            "('toolbox plugins' lists what is installed)"
         )
 
 
@@ -149,9 +145,9 @@ def near_miss(name: str, candidates: Iterable[str]) -> str:
     """`` - did you mean 'x'?``, or nothing when no candidate is near."""
     candidates = list(candidates)
     lowered = {candidate.lower(): candidate for candidate in candidates}
-    found = difflib.get_close_matches(name, candidates, n=2) or [
-        lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=2)
-    ]
+    found = difflib.get_close_matches(name, candidates, n=2)
+    if not found:
+        found = [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered, n=2)]
     return f" - did you mean {' or '.join(repr(item) for item in found)}?" if found else ""
 
 
@@ -164,10 +160,8 @@ def check_interface(found: object, kind: str, name: str) -> None:
         return
     interface = _import(interface_address, f"interface of {kind}")
     if not isinstance(found, type) or not issubclass(found, interface):
-        raise TypeError(
-            f"{name!r} is registered as {kind} but {found!r} does not inherit "
-            f"{interface_address.replace(':', '.')}"
-        )
+        wanted = interface_address.replace(":", ".")
+        raise TypeError(f"{name!r} is registered as {kind} but {found!r} does not inherit {wanted}")
     missing = sorted(getattr(found, "__abstractmethods__", ()))
     if missing:
         raise TypeError(f"{name!r} ({kind}) does not implement: {', '.join(missing)}")

@@ -49,8 +49,9 @@ def check_call(
     Raises:
         ConfigError: for an unknown key, with the near miss, or a value of the wrong type.
     """
-    known = [*(name for name in accepted(function) or () if name not in (*filled, *besides)), *besides]
-    check_known(arguments, known, where)
+    left_out = (*filled, *besides)
+    own = [name for name in accepted(function) or () if name not in left_out]
+    check_known(arguments, [*own, *besides], where)
     check_types({key: value for key, value in arguments.items() if key not in besides}, function, where)
 
 
@@ -80,10 +81,8 @@ def check_types(arguments: Mapping[str, Any], function: Any, where: str) -> None
     for key, value in arguments.items():
         if key in hints and not _fits(value, hints[key]):
             name = getattr(function, "__name__", str(function))
-            raise ConfigError(
-                f"{where}.{key}={value!r}: {name} expects {_in_words(hints[key])}, not a "
-                f"{type(value).__name__}"
-            )
+            expected = f"{name} expects {_in_words(hints[key])}"
+            raise ConfigError(f"{where}.{key}={value!r}: {expected}, not a {type(value).__name__}")
 
 
 def check_type(value: Any, hint: Any, where: str) -> None:
@@ -106,7 +105,7 @@ def _hints(function: Any) -> dict[str, Any]:
 def _hints_of(function: Any) -> dict[str, Any]:
     try:
         return get_type_hints(function)
-    except Exception:  # a third party's annotations may name what is not imported: then types are not checked
+    except Exception:  # a third party's annotations may name what is not imported: no types to check then
         return {}
 
 

@@ -12,8 +12,7 @@ _keep_alive: list[Any] = []  # the library object must outlive the import, or to
 
 
 def import_torchvision() -> ModuleType:
-    """torchvision, with the two operators it cannot import without declared if its own library failed to
-    load.
+    """torchvision, with two operators declared that it needs where its own library failed to load.
 
     A complete build never enters the second branch. Call it before anything that imports torchvision
     (open_clip, timm).
@@ -30,6 +29,7 @@ def import_torchvision() -> ModuleType:
 def _declare_missing_operators() -> None:
     import torch
 
+    # what the failed import left behind
     for name in [name for name in sys.modules if name == "torchvision" or name.startswith("torchvision.")]:
         del sys.modules[name]
     library = torch.library.Library("torchvision", "FRAGMENT")
@@ -39,9 +39,7 @@ def _declare_missing_operators() -> None:
 
 
 def reachable(url: str, seconds: float = 8.0) -> bool:
-    """Whether a server answers, whatever it says. Libraries that download retry for minutes where
-    none does.
-    """
+    """Whether a server answers, whatever it says; where none does, downloads retry for minutes."""
     import urllib.error
     import urllib.request
 

@@ -6,10 +6,13 @@ import ast
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.catalog import near_miss
 from toolbox.plugins import host
+
+if TYPE_CHECKING:
+    from mmengine import Config
 
 #: Top-level keys of a config. A helper variable of a config file starts with an underscore.
 KEYS: dict[str, str] = {
@@ -87,8 +90,8 @@ def load_config(
     plugins: Sequence[str | Path] = (),
     command: str = "train",
     keys: Mapping[str, str] = KEYS,
-) -> Any:
-    """A resolved, checked config (an ``mmengine.Config``).
+) -> Config:
+    """A resolved, checked config.
 
     Args:
         name: a path, or ``<plugin>/<config>``.
@@ -108,23 +111,16 @@ def load_config(
     for key in [key for key in config if key.startswith("_")]:
         config.pop(key)
     check_command(config, name, command)
-    _load_plugins(config.get("plugins") or (), f"config {str(name)!r}")
+    own_plugins = config.get("plugins") or ()
+    _load_plugins(own_plugins, f"config {str(name)!r}")
     if plugins:
-        config.plugins = list(
-            dict.fromkeys([*(config.get("plugins") or ()), *(_absolute(file) for file in plugins)])
-        )
+        config.plugins = list(dict.fromkeys([*own_plugins, *map(_absolute, plugins)]))
     overrides = config.pop("quick", None)
     if quick:
         if not overrides:
             raise ConfigError(f"config {str(name)!r} has no 'quick' block")
         config = type(config)(override(config.to_dict(), dict(overrides)), filename=config.filename)
-    _check_options(config, options or {})
-    try:
-        config.merge_from_dict(dict(options or {}))
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ConfigError(
-            f"--cfg-options {', '.join(options or {})} cannot be merged into the config: {error}"
-        ) from error
+    _merge_options(config, options or {})
     check_command(config, name, command)
     check_keys(config, keys=keys)
     config.setdefault("default_scope", "toolbox")
@@ -183,16 +179,26 @@ def check_keys(config: Mapping[str, Any], where: str = "", keys: Mapping[str, st
         if key not in keys:
             place = f"key {key!r} in {where}" if where else f"top-level key {key!r}"
             raise ConfigError(
-                f"unknown {place}{near_miss(key, keys)}; "
-                f"a helper variable must start with an underscore. Known: {', '.join(keys)}"
+                f"unknown {place}{near_miss(key, keys)}; a helper variable must start with an underscore. "
+                f"Known: {', '.join(keys)}"
             )
     for stage, own in (config.get("before") or {}).items():
         if own is not None:
             check_keys(own, f"before.{stage}")
 
 
-def _check_options(config: Any, options: Mapping[str, Any]) -> None:
-    """An override must name a place that exists, or a new key of an existing dict."""
+def _merge_options(config: Config, options: Mapping[str, Any]) -> None:
+    """Apply overrides. Each must name a place that exists, or a new key of an existing dict."""
+    _check_options(config, options)
+    try:
+        config.merge_from_dict(dict(options))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f"--cfg-options {', '.join(options)} cannot be merged into the config: {error}"
+        ) from error
+
+
+def _check_options(config: Config, options: Mapping[str, Any]) -> None:
     for dotted in options:
         place: Any = config.to_dict()
         *way, _ = dotted.split(".")
@@ -202,14 +208,14 @@ def _check_options(config: Any, options: Mapping[str, Any]) -> None:
             elif isinstance(place, Mapping) and part in place:
                 place = place[part]
             else:
-                have = list(place) if isinstance(place, Mapping) else []
+                siblings = list(place) if isinstance(place, Mapping) else []
+                missing = ".".join(way[: depth + 1])
                 raise ConfigError(
-                    f"--cfg-options {dotted}: there is no "
-                    f"{'.'.join(way[: depth + 1])!r}{near_miss(part, have)}"
+                    f"--cfg-options {dotted}: there is no {missing!r}{near_miss(part, siblings)}"
                 )
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> Config:
     from mmengine import Config
 
     try:
@@ -223,38 +229,29 @@ def _read(path: Path) -> Any:
 
 
 def _with_plain_bases(path: Path, scratch: Path) -> str:
-    """The file, or a copy of it in which ``<plugin>/<config>`` bases are replaced by paths (mmengine cannot
-    do that).
-    """
+    """The file, or a copy of it in which bases ``<plugin>/<config>``, unknown to mmengine, are paths."""
     text = path.read_text(encoding="utf-8")
-    node = next(
-        (
-            n
-            for n in ast.parse(text).body
-            if isinstance(n, ast.Assign)
-            and any(isinstance(t, ast.Name) and t.id == "_base_" for t in n.targets)
-        ),
-        None,
-    )
+    node = _base_assignment(text)
     if node is None:
         return str(path)
     value = ast.literal_eval(node.value)
     bases = [value] if isinstance(value, str) else list(value)
     files = [path.parent / base if (path.parent / base).is_file() else find_config(base) for base in bases]
-    plain = [_with_plain_bases(file, scratch) for file in files]
-    if all(
-        (path.parent / base).is_file() and Path(p) == path.parent / base
-        for base, p in zip(bases, plain, strict=True)
-    ):
-        return str(path)
+    plain = [Path(_with_plain_bases(file, scratch)) for file in files]
+    if plain == [path.parent / base for base in bases]:
+        return str(path)  # every base is a file that mmengine finds as it is
     lines = text.splitlines(keepends=True)
-    end = node.end_lineno or node.lineno
-    copied = (
-        "".join(lines[: node.lineno - 1])
-        + f"_base_ = {[str(Path(p).resolve()) for p in plain]!r}\n"
-        + "".join(lines[end:])
-    )
-    target = scratch / str(len(list(scratch.iterdir()))) / path.name
-    target.parent.mkdir()
-    target.write_text(copied, encoding="utf-8")
-    return str(target)
+    lines[node.lineno - 1 : node.end_lineno] = [f"_base_ = {[str(file.resolve()) for file in plain]!r}\n"]
+    copy = scratch / str(len(list(scratch.iterdir()))) / path.name
+    copy.parent.mkdir()
+    copy.write_text("".join(lines), encoding="utf-8")
+    return str(copy)
+
+
+def _base_assignment(text: str) -> ast.Assign | None:
+    """The statement ``_base_ = ...`` of a config's source."""
+    assignments = [node for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    for node in assignments:
+        if any(isinstance(target, ast.Name) and target.id == "_base_" for target in node.targets):
+            return node
+    return None

@@ -22,12 +22,12 @@ from toolbox.interfaces import Condition, Generator
 from toolbox.plugins import host
 
 NOISES = ("random", "const")
-_APART = 1_000_003  # image i of seed s: the generator seeded with s * _APART + i, as Generator.sample does
+_APART = 1_000_003  # image i of seed s: rng seeded with s * _APART + i, as Generator.sample does
 
 
 @dataclass(frozen=True)
-class Tap:
-    """A place where activations are taken.
+class FeatureLayer:
+    """A layer of a generator whose activations can be taken.
 
     Attributes:
         name: in the generator's ``feature_layers``.
@@ -41,8 +41,7 @@ class Tap:
 
 
 class FeatureStream:
-    """Rows of features of images 0, 1, ... of a generator; made by :func:`feature_stream`, whose arguments it
-    keeps.
+    """Rows of features of a generator's images 0, 1, ...; made by :func:`feature_stream`.
 
     Can be iterated again and again, with the same values: all that is drawn is a function of (seed, image).
 
@@ -56,7 +55,7 @@ class FeatureStream:
         self,
         generator: Generator,
         images: int,
-        taps: Sequence[Tap],
+        layers: Sequence[FeatureLayer],
         size: int,
         truncation: float,
         seed: int,
@@ -66,27 +65,31 @@ class FeatureStream:
         label: int | None,
         keep: float,
     ) -> None:
-        self.generator, self.images, self.size, self.truncation, self.seed = (
-            generator,
-            images,
-            size,
-            truncation,
-            seed,
-        )
-        self.pixels, self.noise, self.batch_size, self.label = pixels, noise, batch_size, label
-        self.layers, self.channels = tuple(tap.name for tap in taps), tuple(tap.channels for tap in taps)
-        self.width, self.rows, self.keep = sum(self.channels), images * (pixels or size * size), keep
+        self.generator = generator
+        self.images = images
+        self.size = size
+        self.truncation = truncation
+        self.seed = seed
+        self.pixels = pixels
+        self.noise = noise
+        self.batch_size = batch_size
+        self.label = label
+        self.keep = keep
+        self.layers = tuple(layer.name for layer in layers)
+        self.channels = tuple(layer.channels for layer in layers)
+        self.width = sum(self.channels)
+        self.rows = images * (pixels or size * size)
         self._kept: list[Tensor] | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
-        """(n, D) float32, one chunk an image: all its pixels in raster order, or ``pixels`` random ones in
-        raster order.
+        """(n, D) float32, one chunk an image: all its pixels, or ``pixels`` random ones, in raster order.
 
         Chunks may be kept (``keep``): do not write to them.
         """
+        size_in_bytes = 4 * self.rows * self.width
         if self._kept is not None:
             yield from self._kept
-        elif 4 * self.rows * self.width > self.keep * 2**30:
+        elif size_in_bytes > self.keep * 2**30:
             yield from self._made()
         else:
             made = []
@@ -107,11 +110,8 @@ class FeatureStream:
         """(3, H, W) in [-1, 1]: image ``i``, at the generator's own size."""
         with _in_eval_mode(self.generator):
             latents, condition, rng = self._draw([i])
-            return (
-                self.generator.truncated(latents, condition, self.truncation, **_fresh(rng))[0]
-                .float()
-                .clamp(-1, 1)
-            )
+            images = self.generator.truncated(latents, condition, self.truncation, **_fresh(rng))
+        return images[0].float().clamp(-1, 1)
 
     def maps(self, i: int) -> list[Tensor]:
         """[(1, C, h, w)] float32: the maps of image ``i``, coarse to fine, each at its own size."""
@@ -127,34 +127,28 @@ class FeatureStream:
         return [found[layer].float() for layer in self.layers]
 
     def _draw(self, numbers: Sequence[int]) -> tuple[Tensor, Condition | None, torch.Generator | None]:
-        """Latents, condition, and what feeds the noise, of some images; random noise can be drawn for one
-        image only.
-        """
+        """Latents, condition and the source of noise of some images; of one image where noise is random."""
         for i in numbers:
             if i < 0:
                 raise ValueError(f"image i={i!r} must be 0 or more")
+        device = _device(self.generator)
         rngs = [torch.Generator().manual_seed(self.seed * _APART + i) for i in numbers]
-        latents = torch.cat([self.generator.sample_latents(1, rng) for rng in rngs])
+        latents = torch.cat([self.generator.sample_latents(1, rng) for rng in rngs]).to(device)
         condition = None
         if self.generator.n_conditions:
-            drawn = [torch.randint(self.generator.n_conditions, (1,), generator=rng) for rng in rngs]
-            condition = Condition(
-                labels=torch.cat(drawn) if self.label is None else torch.full((len(numbers),), self.label)
-            )
-        device = _device(self.generator)
-        return (
-            latents.to(device),
-            None if condition is None else condition.to(device),
-            rngs[0] if self.noise == "random" else None,
-        )
+            # drawn for a given label too, so that the noise that follows is the same
+            labels = torch.cat([torch.randint(self.generator.n_conditions, (1,), generator=r) for r in rngs])
+            if self.label is not None:
+                labels = torch.full((len(numbers),), self.label)
+            condition = Condition(labels=labels).to(device)
+        return latents, condition, rngs[0] if self.noise == "random" else None
 
     def _rows(self, maps: list[Tensor], i: int) -> Tensor:
         rows = stack_maps(maps, self.size)[0].flatten(1).T
         if self.pixels is None:
             return rows.contiguous()
-        rng = torch.Generator().manual_seed(
-            -1 - self.seed * _APART - i
-        )  # apart from what the image is drawn from
+        # a seed below 0: none of those that images are drawn from
+        rng = torch.Generator().manual_seed(-1 - self.seed * _APART - i)
         chosen = torch.randperm(self.size * self.size, generator=rng)[: self.pixels].sort().values
         return rows[chosen.to(rows.device)]
 
@@ -172,11 +166,10 @@ def feature_stream(
     label: int | None = None,
     keep: float = 1.0,
 ) -> FeatureStream:
-    """Features of a generator's images, for any clusterer: N = images x size x size rows of D = sum of
-    channels.
+    """Features of a generator's images, for any clusterer: images x size x size rows, width sum of channels.
 
     Args:
-        generator: one with feature taps, on whatever device; it draws in eval mode, and keeps the mode that
+        generator: one with feature layers, on whatever device; it draws in eval mode, and keeps the mode that
             it is in.
         images: how many (KLiSH: 256).
         layers: names out of ``generator.feature_layers``, or their numbers in KLiSH's table II (9 = the last
@@ -195,13 +188,13 @@ def feature_stream(
             better written to the disk first.
 
     Raises:
-        ValueError: for a generator without taps, an unknown layer, or an argument out of its range.
+        ValueError: for a generator without feature layers, an unknown layer, or an argument out of its range.
     """
-    taps = _chosen(generator, layers)
+    chosen = _chosen(generator, layers)
     counts = dict(images=images, size=size, batch_size=batch_size, pixels=1 if pixels is None else pixels)
-    for name, value, least in [*((name, value, 1) for name, value in counts.items()), ("seed", seed, 0)]:
-        if not (isinstance(value, int) and not isinstance(value, bool) and value >= least):
-            raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
+    for name, value in counts.items():
+        _check_whole_number(name, value, 1)
+    _check_whole_number("seed", seed, 0)
     if pixels is not None and pixels > size * size:
         raise ValueError(
             f"pixels={pixels} must be at most {size * size}, all of an image of size={size}; None = all"
@@ -214,98 +207,99 @@ def feature_stream(
         raise ValueError(f"keep={keep!r} must be a number of GiB, 0 or more")
     _check_label(generator, label)
     return FeatureStream(
-        generator, images, taps, size, truncation, seed, pixels, noise, batch_size, label, keep
+        generator, images, chosen, size, truncation, seed, pixels, noise, batch_size, label, keep
     )
 
 
 def stack_maps(maps: Sequence[Tensor], size: int) -> Tensor:
-    """(N, D, size, size) of maps (N, C_l, h_l, w_l): each resized bilinearly, corners aligned, then joined in
-    order.
-    """
-    return torch.cat(
-        [F.interpolate(layer.float(), (size, size), mode="bilinear", align_corners=True) for layer in maps],
-        dim=1,
-    )
+    """(N, D, size, size) of maps (N, C_l, h_l, w_l), resized bilinearly, corners aligned, joined in order."""
+    shape = (size, size)
+    resized = [F.interpolate(x.float(), shape, mode="bilinear", align_corners=True) for x in maps]
+    return torch.cat(resized, dim=1)
 
 
 def default_layers(generator: Generator, most: int = 1000) -> tuple[str, ...]:
-    """The rule of KLiSH's table II: the last map of each resolution, without the lowest ones so that D <=
-    ``most``.
+    """The rule of KLiSH's table II: the last map of each resolution, highest ones first, while D <= ``most``.
 
     Raises:
-        ValueError: for a generator without taps.
+        ValueError: for a generator without feature layers.
     """
-    last = list({tap.size: tap for tap in taps_of(generator)}.values())
-    while len(last) > 1 and sum(tap.channels for tap in last) > most:
+    last = list({layer.size: layer for layer in feature_layers_of(generator)}.values())
+    while len(last) > 1 and sum(layer.channels for layer in last) > most:
         del last[0]
-    return tuple(tap.name for tap in last)
+    return tuple(layer.name for layer in last)
 
 
-def taps_of(generator: Generator) -> list[Tap]:
-    """All taps of a generator, coarse to fine. Makes an image where names and ``feature_channels`` do not
-    tell.
+def feature_layers_of(generator: Generator) -> list[FeatureLayer]:
+    """All feature layers of a generator, coarse to fine.
+
+    Makes an image where the layers' names and ``feature_channels`` do not tell their shapes.
 
     Raises:
-        ValueError: for a generator without taps.
+        ValueError: for a generator without feature layers.
     """
-    if not generator.feature_layers:
+    names = generator.feature_layers
+    if not names:
         raise ValueError(
             f"{type(generator).__name__} has no feature taps (its feature_layers are empty), so that its "
-            "features "
-            f"cannot be clustered; generators that have: {', '.join(_with_taps())}"
+            f"features cannot be clustered; generators that have: {', '.join(_with_features())}"
         )
-    names = generator.feature_layers
-    sizes = [re.match(r"(\d+)x\1\b", name) for name in names]
-    if len(generator.feature_channels) == len(names) and all(sizes):
-        return [
-            Tap(name, channels, int(size[1]))
-            for name, channels, size in zip(names, generator.feature_channels, sizes, strict=True)
-            if size
-        ]
+    sizes = [int(found[1]) for name in names if (found := re.match(r"(\d+)x\1\b", name))]
+    if len(generator.feature_channels) == len(sizes) == len(names):
+        return [FeatureLayer(*layer) for layer in zip(names, generator.feature_channels, sizes, strict=True)]
     return _probed(generator)
 
 
 @torch.no_grad()
-def _probed(generator: Generator) -> list[Tap]:
-    condition = Condition(labels=torch.zeros(1, dtype=torch.long)) if generator.n_conditions else None
-    condition = None if condition is None else condition.to(_device(generator))
-    latents = generator.sample_latents(1, torch.Generator().manual_seed(0)).to(_device(generator))
+def _probed(generator: Generator) -> list[FeatureLayer]:
+    """The shapes of the activations of one image."""
+    device = _device(generator)
+    condition = None
+    if generator.n_conditions:
+        condition = Condition(labels=torch.zeros(1, dtype=torch.long)).to(device)
+    latents = generator.sample_latents(1, torch.Generator().manual_seed(0)).to(device)
     with _in_eval_mode(generator):
         found = generator.features(latents, condition, generator.feature_layers)
-    return [Tap(name, found[name].shape[1], found[name].shape[2]) for name in generator.feature_layers]
+    shapes = {name: found[name].shape for name in generator.feature_layers}  # (1, C, h, w)
+    return [FeatureLayer(name, shape[1], shape[2]) for name, shape in shapes.items()]
 
 
-def _chosen(generator: Generator, layers: Sequence[str | int] | None) -> list[Tap]:
-    """The taps asked for, coarse to fine."""
-    taps = {tap.name: tap for tap in taps_of(generator)}
+def _chosen(generator: Generator, layers: Sequence[str | int] | None) -> list[FeatureLayer]:
+    """The layers asked for, coarse to fine."""
+    known = {layer.name: layer for layer in feature_layers_of(generator)}
     if isinstance(layers, (str, int)):
         raise ValueError(f"layers={layers!r} must be a list of names or numbers, such as [{layers!r}]")
     if layers is not None and not len(layers):
         raise ValueError("layers is empty: name at least one, or None for those of the rule of table II")
-    names = default_layers(generator) if layers is None else [_name(layer, taps) for layer in layers]
+    names = default_layers(generator) if layers is None else [_name(layer, known) for layer in layers]
     if len(set(names)) < len(names):
         raise ValueError(f"layers={list(layers or ())!r} name a map twice")
-    return [tap for name, tap in taps.items() if name in names]
+    return [layer for name, layer in known.items() if name in names]
 
 
-def _name(layer: str | int, taps: dict[str, Tap]) -> str:
-    """A layer's name, of its name or its number in table II: 2 for each resolution from 4 x 4 on, the last
-    one odd.
-    """
+def _name(layer: str | int, known: dict[str, FeatureLayer]) -> str:
+    """A layer's name, from its name or its number in table II."""
+    # the table numbers two layers for each resolution from 4 x 4 on, '4x4.0' = 0, '4x4' = 1, '8x8.0' = 2, ...
     numbers = {}
-    for name, tap in taps.items():
+    for name, one in known.items():
         inner = re.fullmatch(r"(\d+)x\1(\.0)?", name)
         if inner:
-            numbers[2 * (tap.size.bit_length() - 3) + (0 if inner[2] else 1)] = name
+            resolutions_below = one.size.bit_length() - 3
+            numbers[2 * resolutions_below + (0 if inner[2] else 1)] = name
     if isinstance(layer, int) and layer in numbers:
         return numbers[layer]
-    if layer in taps:
+    if layer in known:
         return str(layer)
     told = f", or their numbers in table II: {sorted(numbers)}" if numbers else ""
     raise ValueError(
-        f"layers: {layer!r} is none of the generator's{near_miss(str(layer), taps)}; choose from "
-        f"{list(taps)}{told}"
+        f"layers: {layer!r} is none of the generator's{near_miss(str(layer), known)}; choose from "
+        f"{list(known)}{told}"
     )
+
+
+def _check_whole_number(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least {least}")
 
 
 def _check_label(generator: Generator, label: int | None) -> None:
@@ -321,7 +315,7 @@ def _check_label(generator: Generator, label: int | None) -> None:
         )
 
 
-def _with_taps() -> list[str]:
+def _with_features() -> list[str]:
     """Names of the registered generators that write :meth:`Generator.features`."""
     found = []
     for entry in host().catalog.entries("generator"):

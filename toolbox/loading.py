@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from toolbox.interfaces import Generator
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
+    from toolbox.training.game.sampler import Sampler
+    from toolbox.training.release import ReleasedGame
+
 
 def load_run(
-    path: str | Path, config: Any = None, seed: int = 0, bn: str = "running", device: str = "cpu"
-) -> Any:
+    path: str | Path, config: Config | None = None, seed: int = 0, bn: str = "running", device: str = "cpu"
+) -> Sampler:
     """A trained game as a Sampler.
 
     Args:
@@ -30,22 +37,20 @@ def load_run(
     return Sampler(game, seed=seed, bn=bn)
 
 
-def load_game(path: str | Path, config: Any = None) -> Any:
-    """A trained Game, in eval mode (see :func:`load_run`); of a release file, what of it is needed
-    to sample.
-    """
+def load_game(path: str | Path, config: Config | None = None) -> Game | ReleasedGame:
+    """A trained Game in eval mode (see :func:`load_run`); of a release file, what is needed to sample."""
     from toolbox.training.release import is_release, load_release
 
     return load_release(path) if is_release(path) else _load(Path(path), config)[0]
 
 
 def export(
-    run: str | Path, out: str | Path, config: Any = None, licence: str = "", replace: bool = False
+    run: str | Path, out: str | Path, config: Config | None = None, licence: str = "", replace: bool = False
 ) -> Path:
-    """Write a run's averaged generator and its conditioner as a release: ``NAME.safetensors`` and its card
-    ``NAME.json``.
+    """Write a run's averaged generator and its conditioner as a release: a safetensors file and its card.
 
-    The card holds config, metrics with their protocol, data, licence, versions and the file's sha256.
+    The card ``NAME.json`` holds config, metrics with their protocol, data, licence, versions and the file's
+    sha256.
 
     Args:
         run: a run's folder (its newest checkpoint), or a checkpoint file.
@@ -64,7 +69,7 @@ def export(
     return write_game(game, used, checkpoint.parent, out, licence, replace)
 
 
-def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
+def _load(path: Path, config: Config | None) -> tuple[Game, Config, Path]:
     """(game, config, checkpoint's file)."""
     from toolbox.config import load_config
     from toolbox.runs.terminal import say
@@ -82,7 +87,7 @@ def _load(path: Path, config: Any) -> tuple[Any, Any, Path]:
     return game.eval(), config, checkpoint
 
 
-def load_generator(path: str | Path, config: Any = None) -> Generator:
+def load_generator(path: str | Path, config: Config | None = None) -> Generator:
     """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
 
     Args:
@@ -101,19 +106,16 @@ def load_generator(path: str | Path, config: Any = None) -> Generator:
     if not (path.is_dir() or with_config or is_release(path)):
         return read_generator(path)
     game = load_game(path, config)
-    return game.network(game.generator, averaged=True)
+    return cast(Generator, game.network(game.generator, averaged=True))
 
 
 def _config_beside(checkpoint: Path) -> Path:
     beside = checkpoint.parent / "config.py"
-    if not beside.is_file():
-        card = (
-            f", and no card ({checkpoint.stem}.json) that would make it a release"
-            if checkpoint.suffix == ".safetensors"
-            else ""
-        )
-        raise CheckpointError(
-            f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG "
-            "CHECKPOINT)"
-        )
-    return beside
+    if beside.is_file():
+        return beside
+    card = ""
+    if checkpoint.suffix == ".safetensors":
+        card = f", and no card ({checkpoint.stem}.json) that would make it a release"
+    raise CheckpointError(
+        f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG CHECKPOINT)"
+    )

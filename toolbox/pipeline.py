@@ -1,16 +1,21 @@
-"""The whole job: train, measure, draw, report."""
+"""The whole of a run: train, measure, draw, report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.run.compare import Comparison
+
 
 def train(
-    config: Any,
+    config: str | Path | Config,
     work_dir: str | Path | None = None,
     quick: bool = False,
     resume: bool = False,
@@ -49,7 +54,7 @@ def train(
     from toolbox.runs.locking import locked
     from toolbox.training.run.play import play
 
-    if not hasattr(config, "filename"):
+    if isinstance(config, (str, Path)):
         config = _read_config(config, work_dir, quick, resume, options, plugins)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
@@ -57,12 +62,10 @@ def train(
         ranks.on_main(lambda: sweep(folder))
         if not play(config, resume, allow_changes):
             return folder  # interrupted: what follows is for --resume
-        if (
-            evaluate
-            and config.get("evaluation")
-            and not (resume and ranks.on_main(lambda: is_measured(folder)))
-        ):
-            measure(folder)
+        if evaluate and config.get("evaluation"):
+            measured = resume and ranks.on_main(lambda: is_measured(folder))
+            if not measured:
+                measure(folder)
         if report and ranks.is_main():
             draw(folder)
     return folder
@@ -75,7 +78,7 @@ def _read_config(
     resume: bool,
     options: Mapping[str, Any] | None,
     plugins: Sequence[str | Path],
-) -> Any:
+) -> Config:
     """The config by name, with the plugins of the run that it continues."""
     from toolbox.config import load_config
     from toolbox.runs.changes import kept_config
@@ -83,15 +86,15 @@ def _read_config(
     stem = Path(str(name)).stem
     usual = f"runs/{stem}-quick" if quick else f"runs/{stem}"
     kept = kept_config(Path(work_dir or usual)) if resume else None
-    files = [*plugins, *((kept.get("plugins") if kept is not None else None) or ())]
-    config = load_config(name, quick, options, files)
+    kept_plugins = () if kept is None else kept.get("plugins") or ()
+    config = load_config(name, quick, options, [*plugins, *kept_plugins])
     config.setdefault("work_dir", usual)
     return config
 
 
 def reproduce(
     run: str | Path, work_dir: str | Path | None = None, allow_data: bool = False, evaluate: bool = True
-) -> Any:
+) -> Comparison:
     """Play a finished run again from what its folder keeps, and compare.
 
     Args:
@@ -101,8 +104,7 @@ def reproduce(
         evaluate: measure and compare metrics too, where the run has been measured.
 
     Returns:
-        A :class:`~toolbox.training.run.compare.Comparison`. With ``deterministic``, one process, the same
-        versions and a CPU nothing should differ.
+        What differs. With ``deterministic``, one process, the same versions and a CPU nothing should.
 
     Raises:
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
@@ -115,9 +117,8 @@ def reproduce(
     folder = Path(run)
     config = load_config(_kept(folder, "config.py"))
     check_reproducible(folder, config, read_record(folder), allow_data)
-    again = train(
-        config, work_dir or f"{folder}-again", evaluate=evaluate and bool(metrics_of(folder)), report=False
-    )
+    with_metrics = evaluate and bool(metrics_of(folder))
+    again = train(config, work_dir or f"{folder}-again", evaluate=with_metrics, report=False)
     _kept(again, "done.json")
     return compare_runs(folder, again, stage_folders(config))
 
@@ -125,16 +126,12 @@ def reproduce(
 def _kept(folder: Path, name: str) -> Path:
     from toolbox.config import ConfigError
 
-    if not (folder / name).is_file():
-        raise ConfigError(
-            f"{folder} has no {name}: "
-            + (
-                "the run is not finished, continue it with --resume"
-                if name == "done.json"
-                else "is it a run's folder?"
-            )
-        )
-    return folder / name
+    if (folder / name).is_file():
+        return folder / name
+    hint = "is it a run's folder?"
+    if name == "done.json":
+        hint = "the run is not finished, continue it with --resume"
+    raise ConfigError(f"{folder} has no {name}: {hint}")
 
 
 def is_measured(folder: Path) -> bool:
@@ -142,16 +139,15 @@ def is_measured(folder: Path) -> bool:
     from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.training.evaluation.records import read_records
 
-    newest, path = latest_checkpoint(folder), folder / "metrics.jsonl"
+    newest = latest_checkpoint(folder)
     if newest is None:
         return False
-    return any(record.get("checkpoint") == newest.name for record in read_records(path))
+    records = read_records(folder / "metrics.jsonl")
+    return any(record.get("checkpoint") == newest.name for record in records)
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """The config's metrics, said aloud and kept in ``metrics.jsonl`` (collective: each rank measures its
-    share).
-    """
+    """The config's metrics, printed and kept in ``metrics.jsonl`` (collective)."""
     from toolbox.runs.terminal import say
     from toolbox.training.evaluation.measure import table
 
@@ -171,10 +167,9 @@ def draw(folder: Path) -> Path:
 
 
 def evaluate_run(
-    path: str | Path, config: Any = None, device: str | None = None, **changes: Any
+    path: str | Path, config: Config | None = None, device: str | None = None, **changes: Any
 ) -> dict[str, float]:
-    """Metrics of a run's newest checkpoint (or of a checkpoint file), appended to ``metrics.jsonl`` beside
-    it.
+    """Metrics of a run's newest checkpoint, or of a checkpoint file, appended to ``metrics.jsonl`` beside it.
 
     Args:
         path: a run's folder, or a checkpoint.
@@ -199,6 +194,5 @@ def evaluate_run(
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
     settings = {**(config.get("evaluation") or {}), **changes}
-    return evaluate_game(
-        game, settings, folder / "metrics.jsonl", checkpoint=str(checkpoint.name if checkpoint else "")
-    )
+    name = "" if checkpoint is None else checkpoint.name
+    return evaluate_game(game, settings, folder / "metrics.jsonl", checkpoint=name)

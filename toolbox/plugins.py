@@ -63,12 +63,8 @@ class PluginHost:
 
     def load_installed(self) -> None:
         """Built-in components first, then every entry point of the group ``toolbox.plugins``."""
-        self._register(
-            builtin,
-            PluginRecord(
-                "toolbox", "loaded", _version("generative-toolbox"), "generative-toolbox", "built in"
-            ),
-        )
+        ours = "generative-toolbox"
+        self._register(builtin, PluginRecord("toolbox", "loaded", _version(ours), ours, "built in"))
         for point in sorted(metadata.entry_points(group=hookspecs.GROUP), key=lambda p: p.name):
             distribution = point.dist.name if point.dist else ""
             version = point.dist.version if point.dist else ""
@@ -76,7 +72,8 @@ class PluginHost:
             if self._has(point.name):
                 continue  # an editable install can list its entry point twice
             if self._is_disabled(point.name):
-                record.state, record.reason = "disabled", f"switched off by {DISABLE_VARIABLE}"
+                record.state = "disabled"
+                record.reason = f"switched off by {DISABLE_VARIABLE}"
                 self.records.append(record)
                 continue
             self._load(point.load, record)
@@ -92,10 +89,8 @@ class PluginHost:
             return known
         else:
             record.state = "failed"
-            record.reason = (
-                f"the plugin name {record.name!r} is taken by "
-                f"{known.distribution or known.source}: rename the file"
-            )
+            owner = known.distribution or known.source
+            record.reason = f"the plugin name {record.name!r} is taken by {owner}: rename the file"
         return record
 
     def problems(self) -> list[PluginRecord]:
@@ -113,9 +108,7 @@ class PluginHost:
         for entry in self.catalog.entries():
             try:
                 entry.load()
-            except (
-                Exception
-            ) as error:  # a third party's module may raise anything; it is reported, not swallowed
+            except Exception as error:  # a third party's module may raise anything
                 faults.append(f"{entry.plugin}: {entry.kind} {entry.name}: {type(error).__name__}: {error}")
         return faults
 
@@ -132,9 +125,7 @@ class PluginHost:
         return found
 
     def call_each(self, hook: str, **arguments: Any) -> dict[str, Exception]:
-        """Call a hook plugin by plugin, so that a broken one does not keep the others from it; {plugin: what
-        it raised}.
-        """
+        """Call a hook plugin by plugin, so that a broken one harms no other; {plugin: what it raised}."""
         faults: dict[str, Exception] = {}
         for implementation in getattr(self.hook, hook).get_hookimpls():
             try:
@@ -171,14 +162,16 @@ class PluginHost:
 
     def _register(self, plugin: Any, record: PluginRecord) -> None:
         self.records.append(record)
+
+        def add(kind: str, name: str, address: str) -> None:
+            self.catalog.add(kind, name, address, record.name)
+
         try:
             self._manager.register(plugin, name=record.name)
             self._refuse_unknown_hooks(plugin)
             self._describe(plugin, record)
             if record.state == "loaded" and hasattr(plugin, "register_components"):
-                plugin.register_components(
-                    register=lambda kind, name, address: self.catalog.add(kind, name, address, record.name)
-                )
+                plugin.register_components(register=add)
         except Exception as error:
             record.state, record.reason = "failed", f"{type(error).__name__}: {error}"
         if record.state != "loaded":
@@ -189,7 +182,7 @@ class PluginHost:
             record.components.setdefault(entry.kind, []).append(entry.name)
 
     def _refuse_unknown_hooks(self, plugin: Any) -> None:
-        # pluggy accepts a misspelt hook name and never calls it.
+        # pluggy accepts a misspelt hook name and never calls it
         known = [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "toolbox_spec")]
         for name in dir(plugin):
             if hasattr(getattr(plugin, name, None), "toolbox_impl") and name not in known:
@@ -200,15 +193,14 @@ class PluginHost:
     def _describe(self, plugin: Any, record: PluginRecord) -> None:
         record.hooks = sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
         info = plugin.plugin_info() if hasattr(plugin, "plugin_info") else {}
-        record.title, record.paper = info.get("title", ""), info.get("paper", "")
+        record.title = info.get("title", "")
+        record.paper = info.get("paper", "")
         record.summary = info.get("summary", "")
-        wanted = int(info.get("api_version", hookspecs.PLUGIN_API_VERSION))
-        if wanted > hookspecs.PLUGIN_API_VERSION:
+        ours = hookspecs.PLUGIN_API_VERSION
+        wanted = int(info.get("api_version", ours))
+        if wanted > ours:
             record.state = "skipped"
-            record.reason = (
-                f"written for plugin API {wanted}, this toolbox has "
-                f"{hookspecs.PLUGIN_API_VERSION}: upgrade it"
-            )
+            record.reason = f"written for plugin API {wanted}, this toolbox has {ours}: upgrade it"
 
 
 def _version(distribution: str) -> str:

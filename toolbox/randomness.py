@@ -23,9 +23,7 @@ def rng_for(seed: int, *keys: str | int) -> torch.Generator:
 
 
 def seed_globals(seed: int) -> None:
-    """Set the global generators of Python, numpy and torch, for whatever draws from them against
-    all advice.
-    """
+    """Set the global generators of Python, numpy and torch, for whatever draws from them all the same."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (theirs, not ours)
     torch.manual_seed(seed)

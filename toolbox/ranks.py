@@ -36,16 +36,12 @@ def is_main() -> bool:
 
 
 def is_mine(number: int) -> bool:
-    """Whether batch ``number`` is this rank's share: they go round, so that batches are the same for any
-    number of ranks.
-    """
+    """Whether batch ``number`` is this rank's: dealt in turn, so that batches do not depend on the world."""
     return number % world() == rank()
 
 
 def sum_over_ranks(value: Tensor) -> Tensor:
-    """Elementwise sum of every rank's ``value`` (same shape and dtype on all); a new tensor, without
-    gradient.
-    """
+    """Elementwise sum of every rank's ``value`` (of one shape and dtype); a new tensor, without gradient."""
     total = value.detach().clone()
     if running():
         torch.distributed.all_reduce(total)
@@ -58,9 +54,7 @@ def mean_over_ranks(value: Tensor) -> Tensor:
 
 
 def gather_rows(value: Tensor) -> Tensor:
-    """(world * n, ...): every rank's rows (n, ...), in the order of the ranks, without gradient. n must be
-    equal on all.
-    """
+    """(world * n, ...) of every rank's rows (n, ...), n equal on all; in rank order, without gradient."""
     if not running():
         return value.detach()
     parts = [torch.empty_like(value) for _ in range(world())]
@@ -83,9 +77,7 @@ def gather_rows_with_gradient(value: Tensor) -> Tensor:
 
 
 def gather_objects(value: Any) -> list[Any]:
-    """Every rank's ``value`` (picklable; between processes of one run only), in the order of the ranks, on
-    all ranks.
-    """
+    """Every rank's ``value`` (picklable), in rank order, on all ranks; between processes of one run only."""
     if not running():
         return [value]
     values: list[Any] = [None] * world()
@@ -117,8 +109,7 @@ def wait_for_all() -> None:
 
 
 def together(work: Callable[[], T]) -> T:
-    """``work()`` on every rank; when it fails on one, all fail with its error instead of waiting for that
-    rank.
+    """``work()`` on every rank; when it fails on one, all fail with its error instead of waiting for it.
 
     Raises:
         Exception: this rank's own, or the first other rank's, of its class and text.
@@ -146,9 +137,7 @@ def on_main(work: Callable[[], T]) -> T:
 
 
 def gather_to_main(value: Any) -> list[Any]:
-    """Every rank's ``value`` (picklable), in the order of the ranks, on rank 0; an empty list on
-    the others.
-    """
+    """Every rank's ``value`` (picklable), in rank order, on rank 0; an empty list on the others."""
     if not running():
         return [value]
     values: list[Any] | None = [None] * world() if is_main() else None

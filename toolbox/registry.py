@@ -32,9 +32,7 @@ _ROOTS = {
 
 
 class CatalogRegistry(Registry):
-    """A registry that imports a component the first time its name is asked for, and checks its interface
-    then.
-    """
+    """A registry that imports a component, and checks its interface, when its name is first asked for."""
 
     def __init__(self, kind: str, parent: Registry | None = None) -> None:
         build_func = parent.build_func if parent is not None else None
@@ -52,37 +50,21 @@ class CatalogRegistry(Registry):
         return super().get(key)
 
 
+def _empty_child(name: str) -> Registry:
+    root = getattr(roots, name)
+    return Registry(f"toolbox {name.lower()}", build_func=root.build_func, parent=root, scope="toolbox")
+
+
 REGISTRIES: dict[str, CatalogRegistry] = {
     kind: CatalogRegistry(kind, getattr(roots, _ROOTS[kind]) if kind in _ROOTS else None) for kind in KINDS
 }
 
-# Roots that we add nothing to get an empty child too: mmengine warns when a scope is missing from one it
-# searches.
-_EMPTY = [
-    Registry(
-        f"toolbox {name.lower()}",
-        parent=getattr(roots, name),
-        scope="toolbox",
-        build_func=getattr(roots, name).build_func,
-    )
-    for name in (
-        "OPTIMIZERS",
-        "PARAM_SCHEDULERS",
-        "VISUALIZERS",
-        "VISBACKENDS",
-        "LOG_PROCESSORS",
-        "EVALUATOR",
-        "RUNNERS",
-        "MODEL_WRAPPERS",
-        "WEIGHT_INITIALIZERS",
-        "METRICS",
-        "FUNCTIONS",
-        "TASK_UTILS",
-        "INFERENCERS",
-        "STRATEGIES",
-        "RUNNER_CONSTRUCTORS",
-    )
-]
+# mmengine warns when a scope is missing from a root that it searches
+_ROOTS_WITHOUT_OURS = """
+    OPTIMIZERS PARAM_SCHEDULERS VISUALIZERS VISBACKENDS LOG_PROCESSORS EVALUATOR RUNNERS MODEL_WRAPPERS
+    WEIGHT_INITIALIZERS METRICS FUNCTIONS TASK_UTILS INFERENCERS STRATEGIES RUNNER_CONSTRUCTORS
+"""
+_EMPTY = [_empty_child(name) for name in _ROOTS_WITHOUT_OURS.split()]
 
 GENERATORS = REGISTRIES["generator"]
 DISCRIMINATORS = REGISTRIES["discriminator"]
@@ -98,8 +80,7 @@ class BuildError(Exception):
 
 
 def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -> Any:
-    """Build what a config ``dict(type='Name', ...)`` describes; anything but such a dict is returned as it
-    is.
+    """Build what a config ``dict(type='Name', ...)`` describes; anything but a dict is returned as it is.
 
     Args:
         config: the dict, or an object already built.
@@ -116,7 +97,8 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
     if not isinstance(config, Mapping):
         return config
     component = check(config, kind, where)
-    arguments, place = dict(config), f"{where}: " if where else ""
+    place = f"{where}: " if where else ""
+    arguments = dict(config)
     name = arguments.pop("type")
     both = set(arguments) & set(extra)
     if both:
@@ -169,8 +151,7 @@ def _dotted(name: str, place: str) -> Any:
 
 
 def accepted(component: Any) -> dict[str, inspect.Parameter] | None:
-    """Arguments by name; those that a constructor passes on as ``**kwargs`` are looked up in its base
-    classes.
+    """Arguments by name, with those of base classes that a constructor passes ``**kwargs`` on to.
 
     None for a function with ``**kwargs``: it takes anything.
     """
@@ -182,17 +163,16 @@ def accepted(component: Any) -> dict[str, inspect.Parameter] | None:
         if "__init__" not in vars(base) or base is object:
             continue
         own = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-        found = {**{p.name: p for p in own if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}, **found}
+        with_a_name = {p.name: p for p in own if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        found = {**with_a_name, **found}  # a subclass's own come first
         if not any(p.kind is p.VAR_KEYWORD for p in own):
             break
     return found
 
 
 def _check_arguments(component: Any, name: str, arguments: Iterable[str], place: str) -> None:
-    parameters = accepted(component)
+    known = accepted(component)
     for key in arguments:
-        if parameters is not None and key not in parameters:
-            raise BuildError(
-                f"{place}{name} has no argument {key!r}{near_miss(key, [*parameters, 'type'])}; "
-                f"it has: {', '.join(parameters)}"
-            )
+        if known is not None and key not in known:
+            hint = near_miss(key, [*known, "type"])
+            raise BuildError(f"{place}{name} has no argument {key!r}{hint}; it has: {', '.join(known)}")

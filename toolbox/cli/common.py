@@ -94,9 +94,8 @@ def _by_mmengine(text: str, read: Callable[[str], Any]) -> Any:
     try:
         return read(text)
     except (RecursionError, AssertionError):  # of a call such as dict(a=1), or brackets that do not match
-        raise SystemExit(
-            f"error: --cfg-options: {text!r} cannot be read: write a dict as \"{{'key': value}}\""
-        ) from None
+        cure = "write a dict as \"{'key': value}\""
+        raise SystemExit(f"error: --cfg-options: {text!r} cannot be read: {cure}") from None
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+
+if TYPE_CHECKING:
+    from toolbox.training.game.sampler import Sampler
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,13 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.loading import load_run
     from toolbox.visual.compare import compare
 
-    named = _named(arguments.runs)
-    samplers = {
-        name: load_run(path, seed=arguments.seed, device=device_of(arguments)) for name, path in named.items()
-    }
-    details = {
-        name: dict(path=path, iteration=int(samplers[name].game.iteration)) for name, path in named.items()
-    }
+    device = device_of(arguments)
+    samplers: dict[str, Sampler] = {}
+    details: dict[str, dict[str, object]] = {}
+    for name, path in _named(arguments.runs).items():
+        samplers[name] = load_run(path, seed=arguments.seed, device=device)
+        details[name] = dict(path=path, iteration=int(samplers[name].game.iteration))
     print(compare(samplers, arguments.out, columns=arguments.columns, details=details))
     return 0
 

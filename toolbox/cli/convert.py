@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout",
         metavar="LAYOUT",
-        help="rename to the names of our PGGAN, StyleGAN and StyleGAN2: 'auto', or "
-        "the layout that it is in (klish-stylegan2, genforce-pggan, rosinality-stylegan2, ...)",
+        help="rename to the names of our PGGAN, StyleGAN and StyleGAN2: 'auto', or the layout that it is in "
+        "(klish-stylegan2, genforce-pggan, rosinality-stylegan2, ...)",
     )
     parser.add_argument("--list", action="store_true", help="print what the file holds, and write nothing")
     parser.add_argument("--licence", default="", help="of the weights, for the card")
@@ -64,8 +64,10 @@ def run(arguments: argparse.Namespace) -> int:
         licence=arguments.licence or "not stated: the source's own applies",
         created_with=dict(toolbox=toolbox.__version__),
     )
-    card |= {} if network is None else dict(network=network)
-    metadata = {f"source_{key}": value for key, value in source.items()} | dict(facts=json.dumps(facts))
+    if network is not None:
+        card["network"] = network
+    metadata = {f"source_{key}": value for key, value in source.items()}
+    metadata["facts"] = json.dumps(facts)
     print(write_with_card(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
     return 0
 
@@ -79,9 +81,8 @@ def listing(kind: str, tensors: Mapping[str, Any], facts: Mapping[str, Any]) -> 
         for name, tensor in tensors.items()
     ]
     told = json.dumps(facts, indent=2, ensure_ascii=True) if facts else "none"
-    return "\n".join(
-        [f"format: {kind}", f"facts: {told}", f"{len(tensors)} tensors, {numbers:,} numbers", *lines]
-    )
+    head = [f"format: {kind}", f"facts: {told}", f"{len(tensors)} tensors, {numbers:,} numbers"]
+    return "\n".join([*head, *lines])
 
 
 def _facts_of(facts: dict[str, Any], network: str | None) -> dict[str, Any]:

@@ -13,8 +13,7 @@ from typing import Any
 import toolbox
 from toolbox.plugins import host
 
-#: command -> (module, what it does). The module has ``add_arguments(parser)`` and ``run(arguments) -> exit
-#: code``.
+#: command -> (module with ``add_arguments(parser)`` and ``run(arguments) -> exit code``, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("toolbox.cli.train", "train what a config describes"),
     "reproduce": ("toolbox.cli.reproduce", "play a run again from its folder and compare"),
@@ -77,17 +76,14 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Errors raised to be read by a person: our own kinds, what the system says of a file, a ValueError of
-    our own code.
-    """
+    """Errors for people to read: our own kinds, what the system says of a file, ValueErrors of our code."""
     if type(error).__module__.startswith("toolbox") or isinstance(error, OSError):
         return True
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return (
-        isinstance(error, ValueError)
-        and bool(frames)
-        and frames[-1][0].f_globals.get("__name__", "").startswith("toolbox")
-    )
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not isinstance(error, ValueError) or not frames:
+        return False
+    raised_in = frames[-1].f_globals.get("__name__", "")
+    return bool(raised_in.startswith("toolbox"))
 
 
 if __name__ == "__main__":

@@ -28,11 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
         plugins.load_file(file)
     faults = plugins.check() if arguments.check else []
     if arguments.json:
-        print(
-            json.dumps(
-                dict(plugins=[record.as_dict() for record in plugins.records], faults=faults), indent=2
-            )
-        )
+        records = [record.as_dict() for record in plugins.records]
+        print(json.dumps(dict(plugins=records, faults=faults), indent=2))
     else:
         print(_table(plugins))
         for fault in faults:

@@ -30,13 +30,13 @@ def preset_config(
     network: dict[str, Any] = dict(preset=name, image_size=image_size)
     if conditional:
         network["n_conditions"] = "data:n_classes"
+    discriminator = dict(optimizer=lazy(run.lr, 16))
+    generator = dict(optimizer=lazy(run.lr, 4))
     return dict(
         train_dataloader=dict(batch_size=run.batch, dataset=dict(source=dict(image_size=image_size))),
         model=_model(run, network, conditional),
-        optim_wrapper=dict(
-            discriminator=dict(optimizer=lazy(run.lr, 16)), generator=dict(optimizer=lazy(run.lr, 4))
-        ),
-        train_cfg=dict(max_iters=-(-run.kimg * 1000 // run.batch)),
+        optim_wrapper=dict(discriminator=discriminator, generator=generator),
+        train_cfg=dict(max_iters=-(-run.kimg * 1000 // run.batch)),  # rounded up
     )
 
 
@@ -76,18 +76,12 @@ def preset_text(
     config = preset_config(name, image_size, processes, conditional)
     if data is not None:
         config["train_dataloader"]["dataset"]["source"]["root"] = data
-    kind = "conditional" if conditional else "unconditional"
-    head = (
-        f"StyleGAN2 with the published settings {name!r}: {image_size} pixels, {kind}, for "
-        f"{_processes(name, processes)}."
-    )
-    lines = [
-        f'"""{head}"""',
-        "",
-        f"_base_ = {base!r}",
-        f"title = {f'StyleGAN2, {name}, {image_size} pixels, {kind}'!r}",
-    ]
-    return "\n".join([*lines, *(f"{key} = {_literal(value)}" for key, value in config.items()), ""])
+    kind = f"{image_size} pixels, {'conditional' if conditional else 'unconditional'}"
+    title = f"StyleGAN2, {name}, {kind}"
+    summary = f"StyleGAN2 with the published settings {name!r}: {kind}, for {_processes(name, processes)}."
+    lines = [f'"""{summary}"""', "", f"_base_ = {base!r}", f"title = {title!r}"]
+    lines += [f"{key} = {_literal(value)}" for key, value in config.items()]
+    return "\n".join([*lines, ""])
 
 
 def _processes(name: str, processes: int) -> str:
@@ -107,4 +101,5 @@ def _literal(value: Any, depth: int = 1) -> str:
     joined = ", ".join(inside)
     if len(joined) < 90 - 4 * depth and "\n" not in joined:
         return f"dict({joined})"
-    return f"dict(\n{'    ' * depth}" + f",\n{'    ' * depth}".join(inside) + ")"
+    indent = "    " * depth
+    return f"dict(\n{indent}" + f",\n{indent}".join(inside) + ")"

@@ -104,33 +104,37 @@ def _rows_of(sampler: Sampler, kind: str, arguments: argparse.Namespace) -> tupl
     """One row for each thing of a kind, of --class and number --cluster alone where they are given."""
     import torch
 
-    kinds = sampler.requests()
-    if kind not in kinds:
-        conditioner = type(sampler.game.conditioner).__name__
-        raise CatalogError(
-            f"this run's conditioner ({conditioner}) has nothing of the kind "
-            f"{kind!r}{near_miss(kind, kinds)}; "
-            f"it has: {', '.join(kinds) or 'nothing that can be asked for'}"
-        )
-    if arguments.class_name is not None:
+    found = _requests_of(sampler, kind)
+    class_name = arguments.class_name
+    if class_name is not None:
         _check_class(sampler, arguments)
-    of_class = {
-        name: request
-        for name, request in kinds[kind].items()
-        if arguments.class_name in (None, request.class_name)
-    }
-    wanted = {name: request for name, request in of_class.items() if arguments.mode in (None, request.mode)}
+        found = {name: request for name, request in found.items() if request.class_name == class_name}
+    wanted = {name: request for name, request in found.items() if arguments.mode in (None, request.mode)}
+    if not wanted and class_name is not None:
+        raise CatalogError(f"there is no {kind} {arguments.mode}; there are: {', '.join(found)}")
     if not wanted:
-        raise CatalogError(f"there is no {kind} {arguments.mode}; there are: {', '.join(of_class)}")
+        most = 1 + max((request.mode for request in found.values() if request.mode is not None), default=0)
+        raise CatalogError(f"no {kind} {arguments.mode}: the classes have up to {most} (0..{most - 1})")
     latents = torch.arange(arguments.columns)
     rows = [sampler(latents, requests=request).images for request in wanted.values()]
     return torch.cat(rows), list(wanted), arguments.columns
 
 
+def _requests_of(sampler: Sampler, kind: str) -> dict[str, Request]:
+    """All requests of a kind, by name."""
+    kinds = sampler.requests()
+    if kind not in kinds:
+        conditioner = type(sampler.game.conditioner).__name__
+        hint = near_miss(kind, kinds)
+        known = ", ".join(kinds) or "nothing that can be asked for"
+        raise CatalogError(
+            f"this run's conditioner ({conditioner}) has nothing of the kind {kind!r}{hint}; it has: {known}"
+        )
+    return kinds[kind]
+
+
 def _interpolation(sampler: Sampler, arguments: argparse.Namespace) -> Tensor:
-    """A row for each latent: e(a) = (1 - a) eps_i + a eps_j, a = 0..1, over the clusters i and j of
-    --class.
-    """
+    """A row for each latent: e(a) = (1 - a) eps_i + a eps_j, a = 0..1, from cluster i to j of --class."""
     import torch
 
     from toolbox.interfaces import Request
@@ -168,9 +172,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _prompt_table(game: Sampled) -> str:
-    """Every network that learns prompts: a line a prompt, with the nearest word of each slot and its
-    distance.
-    """
+    """Of every network that learns prompts a line a prompt: each slot's nearest word and its distance."""
     lines: list[str] = []
     names = game.conditioner.names()
     for network_name, network in game.networks.items():
@@ -178,7 +180,8 @@ def _prompt_table(game: Sampled) -> str:
         if prompts is None:
             continue
         words = prompts.nearest_words(network.clip, top=1)
-        titles = names if len(words) == len(names) else [f"prompt {row}" for row in range(len(words))]
+        numbered = [f"prompt {number}" for number in range(len(words))]
+        titles = names if len(names) == len(words) else numbered
         for title, slots in zip(titles, words, strict=True):
             nearest = [slot[0] for slot in slots if slot]
             shown = " ".join(f"{word} ({distance:.2f})" for word, distance in nearest)

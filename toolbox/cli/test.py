@@ -36,9 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.training.evaluation.measure import table
 
     config = load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))
-    changes = {
-        key: value for key, value in (("n_fake", arguments.n_fake), ("bn", arguments.bn)) if value is not None
-    }
+    said = dict(n_fake=arguments.n_fake, bn=arguments.bn)
+    changes = {key: value for key, value in said.items() if value is not None}
     with joined(arguments):
         results = evaluate_run(arguments.checkpoint, config, device=device_of(arguments), **changes)
         if ranks.is_main():

@@ -78,10 +78,9 @@ def _options(arguments: argparse.Namespace) -> dict[str, object]:
         compile=arguments.compile or None,
         channels_last=arguments.channels_last or None,
     )
-    return {
-        **read_options(arguments.cfg_options),
-        **{key: value for key, value in said.items() if value is not None},
-    }
+    options = read_options(arguments.cfg_options)
+    options.update({key: value for key, value in said.items() if value is not None})
+    return options
 
 
 def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:

@@ -91,8 +91,7 @@ class Conditioner(nn.Module, ABC):
     # -- asking for something in particular ------------------------------------------------------------------
 
     def requests(self) -> dict[str, dict[str, Request]]:
-        """What can be asked for by name, by kind: ``{'class': {'cat': Request(class_name='cat'), ...},
-        ...}``.
+        """What can be asked for by name: ``{kind: {name: Request}}``, such as kind 'class', name 'cat'.
 
         A picture has a row for each name of one kind; the first kind is the usual one. Default: the classes.
         """
@@ -114,9 +113,10 @@ class Conditioner(nn.Module, ABC):
         granted = self.grants if self.class_names else [name for name in self.grants if name != "class_name"]
         for name in request.asks():
             if name not in granted:
+                known = ", ".join(granted) or "nothing in particular"
                 raise ValueError(
                     f"{type(self).__name__} cannot be asked for {name}={getattr(request, name)!r}; "
-                    f"it can be asked for: {', '.join(granted) or 'nothing in particular'}"
+                    f"it can be asked for: {known}"
                 )
         wanted = request.class_name
         if wanted is None:

@@ -31,12 +31,11 @@ class Rows:
         return self.stop - self.start
 
     def fewer(self, shrink: int) -> Rows:
-        """The rows of a smaller batch, one for every ``shrink`` of these (rounded up), that belong to whoever
-        has these.
-        """
-        mine = -(-len(self) // shrink)
-        part = self.start // len(self)
-        return Rows(part * mine, (part + 1) * mine, self.total // len(self) * mine)
+        """The part, at the same place, of a batch with one row for every ``shrink`` of these (rounded up)."""
+        size = -(-len(self) // shrink)
+        part = self.start // len(self)  # which of the equal parts of the whole these rows are
+        parts = self.total // len(self)
+        return Rows(part * size, (part + 1) * size, parts * size)
 
     @property
     def here(self) -> slice:

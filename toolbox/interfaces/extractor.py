@@ -20,9 +20,7 @@ class FeatureExtractor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Features (N, n_features) float32 of images (N, 3, H, W) in [-1, 1]; does its own resizing and
-        scaling.
-        """
+        """Features (N, n_features) float32 of images (N, 3, H, W) in [-1, 1], which it resizes and scales."""
 
     @abstractmethod
     def fingerprint(self) -> str:

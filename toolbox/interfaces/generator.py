@@ -22,7 +22,7 @@ class Generator(nn.Module, ABC):
         image_size: height = width of the images, in pixels.
         n_conditions: rows of the table that ``condition.weights`` or ``.labels`` choose from; 0 =
             unconditional.
-        feature_layers: names that :meth:`features` accepts, coarse to fine; empty = no taps. The last map of
+        feature_layers: names that :meth:`features` accepts, coarse to fine; empty = none. The last map of
             each resolution is called by it: '8x8'.
         feature_channels: their widths; empty = found out by whoever needs them, at the cost of an image.
         bounded: :meth:`forward` keeps to [-1, 1]. False for networks without a last tanh (StyleGAN), some of
@@ -48,9 +48,7 @@ class Generator(nn.Module, ABC):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Sample:
-        """Images with all that was known or made on the way. ``rng`` feeds whatever noise the
-        network adds.
-        """
+        """Images with all that was known or made on the way; ``rng`` feeds whatever noise is added."""
         condition = Condition() if condition is None else condition
         return Sample(images=self(latents, condition), condition=condition, latents=latents)
 
@@ -62,8 +60,7 @@ class Generator(nn.Module, ABC):
         truncation: float = 1.0,
         rng: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
-        """Activations {layer: (N, C, h, w)} on the way to :meth:`truncated`'s images, for names out of
-        ``feature_layers``.
+        """Activations {layer: (N, C, h, w)} of some ``feature_layers``, on the way to :meth:`truncated`.
 
         Args:
             latents: (N, latent_dim).
@@ -85,8 +82,9 @@ class Generator(nn.Module, ABC):
         truncation: float,
         rng: torch.Generator | None = None,
     ) -> Tensor:
-        """Images of less variety, ``truncation`` in (0, 1]: here of latents times ``truncation``; style-based
-        ones act on w.
+        """Images of less variety, ``truncation`` in (0, 1]: of latents times ``truncation``.
+
+        Style-based generators act on w instead.
 
         ``rng`` draws whatever noise the network can add afresh; None = the noise that is part of its weights,
         or none.

@@ -29,9 +29,7 @@ class Metric(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """Name with protocol, such as ``fid[toy-clip,2k]``: numbers under different names are not
-        comparable.
-        """
+        """Name with protocol, such as ``fid[toy-clip,2k]``: numbers of different names do not compare."""
 
     def update_real(self, sample: Sample) -> None:  # noqa: B027 (not every metric needs them)
         """Take in real images."""
@@ -42,8 +40,7 @@ class Metric(ABC):
 
     @abstractmethod
     def compute(self) -> dict[str, float]:
-        """{'' : value, 'std': spread, ...}: the empty key is the metric itself, others are appended to its
-        name.
+        """{'' : value, 'std': spread, ...}: '' is the metric itself, other keys are appended to its name.
 
         A metric of several equal numbers (precision and recall) has no empty key.
 

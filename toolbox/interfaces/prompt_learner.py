@@ -21,8 +21,7 @@ class PromptLearner(nn.Module, ABC):
     def forward(self, which: Tensor) -> Tensor:
         """Token embeddings (N, L, d_token) of whole prompts (start, context, name, end).
 
-        ``which`` is an int64 index (N,) of prompts, or latents (N, latent_dim) for a learner that maps
-        latents.
+        ``which`` is an int64 index (N,) of prompts; for a learner that maps latents, (N, latent_dim) of them.
         """
 
     @abstractmethod
@@ -30,9 +29,7 @@ class PromptLearner(nn.Module, ABC):
         """Text features (N, d_clip) of prompts ``which`` (default: all), differentiable in the prompts."""
 
     def nearest_words(self, clip: Any, top: int = 1) -> list[list[list[tuple[str, float]]]]:
-        """For each prompt and context slot the ``top`` nearest vocabulary words with their Euclidean
-        distance.
-        """
+        """For each prompt and context slot the ``top`` nearest words and their Euclidean distances."""
         raise NotImplementedError(f"{type(self).__name__} does not name its nearest words")
 
     def export(self) -> dict[str, Any]:

@@ -34,16 +34,10 @@ def _take(value: Any, rows: Any) -> Any:
     if isinstance(value, (list, tuple)):
         if isinstance(rows, slice):
             return value[rows]
-        return (
-            [value[int(i)] for i in torch.as_tensor(rows).nonzero().flatten()]
-            if _is_mask(rows)
-            else [value[int(i)] for i in rows]
-        )
+        if isinstance(rows, Tensor) and rows.dtype == torch.bool:
+            rows = rows.nonzero().flatten()
+        return [value[int(i)] for i in rows]
     return value
-
-
-def _is_mask(rows: Any) -> bool:
-    return isinstance(rows, Tensor) and rows.dtype == torch.bool
 
 
 class Record:
@@ -51,7 +45,7 @@ class Record:
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Any:
         """A copy with ``function`` applied to every tensor."""
-        return type(self)(**{f.name: _map(getattr(self, f.name), function) for f in fields(self)})  # type: ignore[arg-type]
+        return type(self)(**{name: _map(value, function) for name, value in self._values().items()})
 
     def to(self, device: torch.device | str) -> Any:
         """A copy on ``device``."""
@@ -63,11 +57,14 @@ class Record:
 
     def __getitem__(self, rows: Any) -> Any:
         """Some rows: a slice, an index tensor or a boolean mask."""
-        return type(self)(**{f.name: _take(getattr(self, f.name), rows) for f in fields(self)})  # type: ignore[arg-type]
+        return type(self)(**{name: _take(value, rows) for name, value in self._values().items()})
 
     def replace(self, **changes: Any) -> Any:
         """A copy with some fields changed."""
-        return type(self)(**{**{f.name: getattr(self, f.name) for f in fields(self)}, **changes})  # type: ignore[arg-type]
+        return type(self)(**{**self._values(), **changes})
+
+    def _values(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 
 
 @dataclass
@@ -126,9 +123,7 @@ def concatenate(records: Sequence[Any]) -> Any:
         ValueError: when a field is there in some of the records only.
     """
     first = records[0]
-    values: dict[str, Any] = {}
-    for f in fields(first):
-        values[f.name] = _join(f.name, [getattr(record, f.name) for record in records])
+    values = {f.name: _join(f.name, [getattr(record, f.name) for record in records]) for f in fields(first)}
     return type(first)(**values)
 
 
@@ -144,9 +139,8 @@ def _join(name: str, parts: list[Any]) -> Any:
     if isinstance(parts[0], dict):
         keys = set(parts[0])
         if any(set(part) != keys for part in parts):
-            raise ValueError(
-                f"cannot join records: the entries of {name!r} differ: {[sorted(p) for p in parts]}"
-            )
+            each = [sorted(part) for part in parts]
+            raise ValueError(f"cannot join records: the entries of {name!r} differ: {each}")
         return {key: _join(f"{name}.{key}", [part[key] for part in parts]) for key in parts[0]}
     if isinstance(parts[0], (list, tuple)):
         return [item for part in parts for item in part]

@@ -38,9 +38,7 @@ class Segmenter(nn.Module, ABC):
 
     @torch.no_grad()
     def labels(self, images: Tensor, size: int | None = None) -> Tensor:
-        """Parts (N, H, W) int64, indices of ``part_names``, of images (N, 3, H, W) in [-1, 1]; (N, size,
-        size) with ``size``.
-        """
+        """Parts (N, H, W) int64, indices of ``part_names``; of images and sizes as :meth:`scores`."""
         return self.scores(images, size).argmax(dim=1)
 
 

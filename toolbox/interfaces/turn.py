@@ -49,15 +49,11 @@ class Turn(Protocol):
         ...
 
     def score(self, discriminator: str, sample: Sample, condition: Condition | None = None) -> Tensor:
-        """Logits (N,): augments, encodes once a turn, judges under ``condition`` (default: the
-        sample's own).
-        """
+        """Logits (N,): augments, encodes once a turn, judges under ``condition``; None = the sample's own."""
         ...
 
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
-        """What a discriminator's ``encode`` makes of a sample: augmented, and once a turn, as in
-        :meth:`score`.
-        """
+        """What a discriminator's ``encode`` makes of a sample: augmented, once a turn, as :meth:`score`."""
         ...
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
@@ -65,8 +61,9 @@ class Turn(Protocol):
         ...
 
     def fewer_fakes(self, shrink: int) -> Sample:
-        """A generated batch of its own, one image for ``shrink`` of the turn's (rounded up); ``fake`` need
-        not be made.
+        """A generated batch of its own, one image for ``shrink`` of the turn's (rounded up).
+
+        ``fake`` need not be made for it.
         """
         ...
 

@@ -38,8 +38,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         return dict(read_nested(path))
     except Exception as error:  # torch raises many kinds for a bad file; all mean the same here
         raise CheckpointError(
-            f"cannot read {str(path)!r}: {reason_of(error)} - the file is torn, or holds objects "
-            "that would run code when loaded (only tensors and plain values are accepted)"
+            f"cannot read {str(path)!r}: {reason_of(error)} - the file is torn, or holds objects that would "
+            "run code when loaded (only tensors and plain values are accepted)"
         ) from error
 
 
@@ -53,8 +53,8 @@ def write_checkpoint(contents: Mapping[str, Any], path: str | Path) -> None:
         write_whole(path, lambda file: torch.save(dict(contents), file))
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f"cannot write {str(path)!r}: {reason_of(error)}; older checkpoints are intact. "
-            "Free some space and continue with --resume"
+            f"cannot write {str(path)!r}: {reason_of(error)}; older checkpoints are intact. Free some space "
+            "and continue with --resume"
         ) from error
 
 
@@ -71,14 +71,14 @@ class Found:
     bad: Mapping[str, str]
 
     def __str__(self) -> str:
-        faults = "; ".join(f"{name} {why}" for name, why in self.bad.items())
-        return f"{faults}; {self.newest.name} is taken, the newest good one" if self.newest else faults
+        faults = [f"{name} {why}" for name, why in self.bad.items()]
+        if self.newest is not None:
+            faults.append(f"{self.newest.name} is taken, the newest good one")
+        return "; ".join(faults)
 
 
 def find_checkpoints(folder: str | Path) -> Found:
-    """The newest checkpoint that is whole; newer ones, and the one named by ``last_checkpoint``, are said to
-    be bad.
-    """
+    """The newest checkpoint that is whole, and what is wrong with newer ones and with ``last_checkpoint``."""
     folder = Path(folder)
     bad = _bad_pointer(folder)
     for path in reversed(checkpoint_files(folder)):
@@ -113,11 +113,9 @@ def latest_checkpoint(folder: str | Path, tell: Callable[[str], None] | None = N
 
 def checkpoint_files(folder: str | Path, name: str = "iter") -> list[Path]:
     """``<name>_N.pth`` of a folder by N, torn ones too."""
-    pattern = re.compile(rf"{re.escape(name)}_(\d+)\.pth")
-    numbered = {
-        path: int(match[1]) for path in Path(folder).glob("*.pth") if (match := pattern.fullmatch(path.name))
-    }
-    return sorted(numbered, key=lambda path: numbered[path])
+    pattern = re.compile(rf"{re.escape(name)}_\d+\.pth")
+    found = [path for path in Path(folder).glob("*.pth") if pattern.fullmatch(path.name)]
+    return sorted(found, key=iteration_of)
 
 
 def iteration_of(path: Path) -> int:
@@ -126,13 +124,12 @@ def iteration_of(path: Path) -> int:
 
 
 def fault_of(path: Path) -> str | None:
-    """What is wrong with a checkpoint's file, None = nothing: every byte is compared with the checksums
-    inside it.
-    """
+    """What is wrong with a checkpoint's file, None = nothing: its bytes are compared with its checksums."""
     try:
         verify_archive(path)
     except (WeightsError, OSError) as error:
-        return "is " + str(error).removeprefix(f"{path} is ").partition("; take an older")[0]
+        fault = str(error).removeprefix(f"{path} is ").partition("; take an older")[0]
+        return f"is {fault}"
     return None
 
 
@@ -155,13 +152,13 @@ def check_fit(state: Mapping[str, Tensor], model: nn.Module, what: str) -> None:
         CheckpointError: listing missing, unexpected and differently shaped entries. Nothing has been loaded
             then.
     """
-    own, state = (
-        {k: v for k, v in part.items() if not k.startswith("conditioner.")}
-        for part in (model.state_dict(), state)
-    )
-    found = misfits(state, own)
+    found = misfits(_without_conditioner(state), _without_conditioner(model.state_dict()))
     if found:
         raise CheckpointError(f"{what} does not fit this config, nothing was loaded: {found}")
+
+
+def _without_conditioner(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value for key, value in state.items() if not key.startswith("conditioner.")}
 
 
 def load_whole(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
@@ -174,27 +171,33 @@ def load_whole(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None
 
 
 def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
-    """Fill a network from ``weights=``: a path (a run's folder: its newest checkpoint), or
-    dict(checkpoint=path, network=name).
+    """Fill a network from its config's ``weights``.
+
+    Args:
+        network: what is filled.
+        source: a path (of a run's folder: its newest checkpoint), or dict(checkpoint=path, network=name).
+        name: of the network in the config, and in the file if ``source`` does not say another.
 
     Raises:
         CheckpointError: when the file does not hold this network whole.
     """
+    path = source
+    inner = name
     if isinstance(source, Mapping):
-        path, inner = source["checkpoint"], source.get("network", name)
-    else:
-        path, inner = source, name
+        path = source["checkpoint"]
+        inner = source.get("network", name)
     if Path(path).is_dir():
         path = latest_checkpoint(path, say) or path
-    state = read_checkpoint(path)
-    load_whole(
-        network, network_state(state.get("state_dict", state), inner), f"weights of network {name!r} ({path})"
-    )
+    contents = read_checkpoint(path)
+    state = network_state(contents.get("state_dict", contents), inner)
+    load_whole(network, state, f"weights of network {name!r} ({path})")
 
 
 def network_state(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """One network's part of a game's state dict: its averaged copy, else itself, else the whole if it is no
-    game's.
+    """One network's part of a game's state dict, averaged if it can be; the whole, if it is no game's.
+
+    Raises:
+        CheckpointError: for a game without this network, naming those that it has.
     """
     for prefix in (f"average.{name}.module.", f"networks.{name}."):
         part = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
@@ -209,9 +212,7 @@ def network_state(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 
 def use_safe_loader() -> None:
-    """Make mmengine read local checkpoints with ``weights_only=True`` (its own reader fails on current
-    torch).
-    """
+    """Make mmengine read local checkpoints with ``weights_only=True``; its own reader fails on new torch."""
     CheckpointLoader.register_scheme(prefixes="", loader=load_from_file, force=True)
 
 

@@ -1,6 +1,4 @@
-"""A trained game reduced to what sampling needs: its generator, what that borrows, and its conditioner, with
-a card.
-"""
+"""A trained game reduced to what sampling needs: generator, what that borrows, conditioner, and a card."""
 
 from __future__ import annotations
 
@@ -8,21 +6,26 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 import toolbox
 from toolbox.catalog import near_miss
-from toolbox.interfaces import Condition
+from toolbox.interfaces import Condition, Conditioner
 from toolbox.registry import build
 from toolbox.training.checkpoints import CheckpointError, load_whole
 from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.networks import build_networks
-from toolbox.training.game.phases import PlanError
+from toolbox.training.game.phases import PlanError, check_members
 from toolbox.training.game.state import check_frozen, frozen_fingerprints
 from toolbox.weights.card import card_path, read_card, read_with_card, write_with_card
+
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
 
 KIND = "release"
 _OF_THE_MACHINE = (
@@ -48,6 +51,7 @@ class ReleasedGame(nn.Module):
         iteration: that the weights are of.
 
     Raises:
+        PlanError: for a stored network that the model does not describe.
         CheckpointError: for a model that names anything but registered components.
         BuildError: for a component that is not installed here.
     """
@@ -57,18 +61,18 @@ class ReleasedGame(nn.Module):
     ) -> None:
         super().__init__()
         self.generator = str(model.get("generator", "generator"))
-        configs = {
-            name: dict(model["networks"][name]) for name in borrowed(model["networks"], self.generator)
-        }
+        needed = borrowed(model["networks"], self.generator)
+        configs = {name: dict(model["networks"][name]) for name in needed}
         conditioner = model.get("conditioner")
         check_components([configs, conditioner])
+        check_members(stored, configs, "the card")
         for name in stored:
-            if configs.get(name, {}).get("weights") is not None:
+            if configs[name].get("weights") is not None:
                 configs[name]["weights"] = dict(checkpoint=None)  # they come from this file
         self.networks, self.from_outside = build_networks(configs, stored, seed)
-        self.conditioner: Any = (
-            NoConditions() if conditioner is None else build(conditioner, "conditioner", "model.conditioner")
-        )
+        self.conditioner: Conditioner = NoConditions()
+        if conditioner is not None:
+            self.conditioner = build(conditioner, "conditioner", "model.conditioner")
         self.register_buffer("iteration", torch.tensor(iteration), persistent=False)
         self.iteration: Tensor
         self.requires_grad_(False).eval()
@@ -118,9 +122,11 @@ def check_components(value: Any) -> None:
             raise CheckpointError(
                 f"the config asks for type={str(kind)[:80]!r}: a release may name registered components only"
             )
-        value = list(value.values())
-    for item in value if isinstance(value, (list, tuple)) else ():
-        check_components(item)
+        for item in value.values():
+            check_components(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            check_components(item)
 
 
 def is_release(path: str | Path) -> bool:
@@ -145,8 +151,10 @@ def load_release(path: str | Path) -> ReleasedGame:
     """
     tensors, card = read_with_card(path)
     try:
-        model, stored = card["config"]["model"], list(card["networks"])
-        game = ReleasedGame(model, stored, int(card["config"].get("seed", 0)), int(card["iteration"]))
+        model = card["config"]["model"]
+        stored = list(card["networks"])
+        seed = int(card["config"].get("seed", 0))
+        game = ReleasedGame(model, stored, seed, int(card["iteration"]))
         frozen = dict(card.get("frozen", {}))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CheckpointError(
@@ -160,25 +168,15 @@ def load_release(path: str | Path) -> ReleasedGame:
 
 
 def write_game(
-    game: Any, config: Any, folder: Path, out: str | Path, licence: str = "", replace: bool = False
+    game: Game, config: Config, folder: Path, out: str | Path, licence: str = "", replace: bool = False
 ) -> Path:
-    """Write a game's averaged generator and its conditioner as a release (see
-    :func:`toolbox.loading.export`).
-    """
+    """Write a game's averaged generator and its conditioner as a release (:func:`toolbox.loading.export`)."""
     plain = {key: value for key, value in config.to_dict().items() if key not in _OF_THE_MACHINE}
-    needed = borrowed(plain["model"]["networks"], game.generator)
+    model = plain["model"]
+    needed = borrowed(model["networks"], game.generator)
     stored = [name for name in needed if name not in game.from_outside or name == game.generator]
-    check_components(
-        [{name: plain["model"]["networks"][name] for name in needed}, plain["model"].get("conditioner")]
-    )
-    game.conditioner.forget_features()
-    tensors = {
-        f"networks.{name}.{key}": value
-        for name in stored
-        for key, value in game.network(name, averaged=True).state_dict().items()
-    }
-    tensors |= {f"conditioner.{key}": value for key, value in game.conditioner.state_dict().items()}
-    outside = set(needed) - set(stored)
+    check_components([*(model["networks"][name] for name in needed), model.get("conditioner")])
+    fingerprints = frozen_fingerprints(game)
     card = dict(
         kind=KIND,
         title=plain.get("title") or folder.name,
@@ -186,34 +184,42 @@ def write_game(
         images_seen=int(game.images_seen),
         networks=stored,
         averaged=[name for name in stored if name in game.average],
-        frozen={name: digest for name, digest in frozen_fingerprints(game).items() if name in outside},
+        frozen={name: fingerprints[name] for name in sorted(needed) if name not in stored},
         metrics=_metrics(folder, int(game.iteration)),
         licence=licence or "not stated",
-        **_facts(folder),
+        **_noted_by_the_run(folder),
         exported=time.strftime("%Y-%m-%d"),
         config=_for_json(plain, folder),
     )
-    return write_with_card(
-        out, tensors, card, metadata=dict(toolbox=toolbox.__version__, title=card["title"]), replace=replace
-    )
+    metadata = dict(toolbox=toolbox.__version__, title=card["title"])
+    game.conditioner.forget_features()
+    return write_with_card(out, _tensors(game, stored), card, metadata=metadata, replace=replace)
+
+
+def _tensors(game: Game, networks: list[str]) -> dict[str, Tensor]:
+    """Of some networks, averaged where they can be, and of the conditioner."""
+    parts: dict[str, nn.Module] = {f"networks.{name}": game.network(name, averaged=True) for name in networks}
+    parts["conditioner"] = game.conditioner
+    tensors: dict[str, Tensor] = {}
+    for prefix, part in parts.items():
+        tensors |= {f"{prefix}.{key}": value for key, value in part.state_dict().items()}
+    return tensors
 
 
 def _metrics(folder: Path, iteration: int) -> list[dict[str, Any]]:
-    """What was measured of these weights; a metric's name carries its protocol, the last measurement of a
-    name counts.
-    """
+    """What was measured of these weights; of several measurements of one name the last."""
     file = folder / "metrics.jsonl"
     lines = file.read_text().splitlines() if file.is_file() else []
     records = [json.loads(line) for line in lines if line.strip()]
-    return list(
-        {
-            record["metric"]: record for record in records if record.get("iteration", iteration) == iteration
-        }.values()
-    )
+    found = {}
+    for record in records:
+        if record.get("iteration", iteration) == iteration:
+            found[record["metric"]] = record
+    return list(found.values())
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    """Data and versions, as the run noted them."""
+def _noted_by_the_run(folder: Path) -> dict[str, Any]:
+    """Data and versions."""
     file = folder / "environment.json"
     noted = json.loads(file.read_text()) if file.is_file() else {}
     versions = {key: noted[key] for key in ("python", "versions", "git") if key in noted}
@@ -229,6 +235,5 @@ def _for_json(config: Mapping[str, Any], folder: Path) -> Any:
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"the config of {folder} cannot be written into a card ({error}): name classes by their "
-            "registered "
-            "names"
+            "registered names"
         ) from error

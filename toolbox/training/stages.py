@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.config import ConfigError
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
 MAIN = "main"
+_NOT_INHERITED = ("model", "evaluation", "param_scheduler", "load_from", "title")
+_MERGED = ("hooks", "train_cfg", "train_dataloader")
 
 
-def stage_folder(config: Any, stage: str) -> Path:
+def stage_folder(config: Config, stage: str) -> Path:
     """The main game lives in the run's folder, earlier stages in ``stages/<name>`` below it."""
     folder = Path(config.get("work_dir") or "runs/unnamed")
     return folder if stage == MAIN else folder / "stages" / stage
 
 
-def stage_config(config: Any, stage: str) -> Any:
+def stage_config(config: Config, stage: str) -> Config:
     """The config of one game: the run's own, or that of an earlier stage with what it inherits.
 
     Raises:
@@ -29,12 +35,17 @@ def stage_config(config: Any, stage: str) -> Any:
     if stage != MAIN:
         if before.get(stage) is None:
             raise ConfigError(f"stages names {stage!r}, 'before' describes {', '.join(before) or 'none'}")
-        own = ("model", "evaluation", "param_scheduler", "load_from", "title")
-        shared = ("hooks", "train_cfg", "train_dataloader")
-        inherited = {key: plain[key] for key in plain if key not in own}
-        merged = Config(inherited)
-        merged.merge_from_dict({k: v for k, v in before[stage].items() if k in shared})
-        plain = {**merged.to_dict(), **{k: v for k, v in before[stage].items() if k not in shared}}
+        plain = _with_inherited(before[stage], plain)
     plain["work_dir"] = str(stage_folder(config, stage))
     plain.pop("stages", None)
     return Config(plain)
+
+
+def _with_inherited(own: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+    """A stage's config over what it inherits of the run's: some keys not, some merged, others as they are."""
+    from mmengine import Config
+
+    inherited = Config({key: value for key, value in run.items() if key not in _NOT_INHERITED})
+    inherited.merge_from_dict({key: value for key, value in own.items() if key in _MERGED})
+    replaced = {key: value for key, value in own.items() if key not in _MERGED}
+    return {**inherited.to_dict(), **replaced}

@@ -39,27 +39,32 @@ def check_component(
     """
     if not isinstance(config, Mapping):
         return
-    component = check({key: config[key] for key in config if key == "type"} or config, kind, where)
-    known = accepted(component)
-    if known is not None:
-        for key in config:
-            if key not in (*known, *besides, "type"):
-                names = [*known, *besides]
-                raise BuildError(
-                    f"{where}: {config['type']} has no argument {key!r}{near_miss(key, [*names, 'type'])}; "
-                    f"it has: {', '.join(names)}"
-                )
-    config = {key: value for key, value in config.items() if key not in besides}
+    component = check({"type": config["type"]} if "type" in config else config, kind, where)
+    _check_names(config, component, besides, where)
+    own = {key: value for key, value in config.items() if key not in besides}
     for key in filled:
-        if key in config:
+        if key in own:
             raise ConfigError(f"{where}.{key} is filled in by the toolbox and may not be set")
-    check_types({key: value for key, value in config.items() if key != "type"}, component, where)
+    check_types({key: value for key, value in own.items() if key != "type"}, component, where)
     plain = _PLAIN.get(str(config["type"]), {})
-    for key, value in config.items():
+    for key, value in own.items():
         if key in plain:
             _check_plain(value, plain[key], f"{where}.{key}")
         else:
             check_inside(value, f"{where}.{key}")
+
+
+def _check_names(config: Mapping[str, Any], component: Any, besides: Iterable[str], where: str) -> None:
+    known = accepted(component)
+    if known is None:
+        return
+    names = [*known, *besides]
+    for key in config:
+        if key not in (*names, "type"):
+            hint = near_miss(key, [*names, "type"])
+            raise BuildError(
+                f"{where}: {config['type']} has no argument {key!r}{hint}; it has: {', '.join(names)}"
+            )
 
 
 def check_inside(value: Any, where: str) -> None:
@@ -83,13 +88,11 @@ def _check_plain(value: Any, addresses: Sequence[str], where: str) -> None:
             _check_plain(inner, addresses, f"{where}.{number}")
     elif isinstance(value, Mapping):
         functions = [get_object_from_string(address.replace(":", ".")) for address in addresses]
-        named = {
-            name
-            for function in functions
-            for name, p in inspect.signature(function).parameters.items()
-            if p.kind is not p.VAR_KEYWORD
-        }
-        check_known(value, sorted(named - {"source"}), where)
+        names: set[str] = set()
+        for function in functions:
+            parameters = inspect.signature(function).parameters.values()
+            names |= {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}
+        check_known(value, sorted(names - {"source"}), where)
         for function in functions:
             check_types(value, function, where)
         check_inside(dict(value), where)

@@ -73,9 +73,9 @@ def _check_stages(config: Config, before: Mapping[str, Any]) -> None:
         raise ConfigError(f"stages={list(stages)} names one of them twice; a stage is played once")
     for stage in stages:
         if before.get(stage) is None:
+            hint = near_miss(str(stage), before)
             raise ConfigError(
-                f"stages names {stage!r}{near_miss(str(stage), before)}, "
-                f"'before' describes {', '.join(before) or 'none'}"
+                f"stages names {stage!r}{hint}, 'before' describes {', '.join(before) or 'none'}"
             )
     for name, own in before.items():
         check_removal(name, own, before, "before")
@@ -185,7 +185,5 @@ def _check_compile(option: Any, where: str) -> None:
 
         known = dynamo.list_backends(exclude_tags=())
         if backend not in known:
-            raise ConfigError(
-                f"{where}.backend={backend!r} is not known{near_miss(backend, known)}; known: "
-                f"{', '.join(known)}"
-            )
+            hint = near_miss(backend, known)
+            raise ConfigError(f"{where}.backend={backend!r} is not known{hint}; known: {', '.join(known)}")

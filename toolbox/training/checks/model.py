@@ -18,12 +18,8 @@ from toolbox.training.checks.names import explain_override, meant_name, named
 from toolbox.training.game.average import Average
 from toolbox.training.game.phases import LossWeight, Phase, check_members
 
-_OF_THE_GAME = (
-    "uses",
-    "weights",
-    "frozen",
-    "freeze_layers",
-)  # in a network's entry, beside its own arguments
+#: In a network's entry, beside its own arguments.
+_OF_THE_GAME = ("uses", "weights", "frozen", "freeze_layers")
 
 
 def check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
@@ -79,9 +75,7 @@ def _check_network(name: str, config: Config, networks: Iterable[str], before: M
     weights = config.get("weights")
     beside = [key for key in _OF_THE_GAME if key not in own]
     if isinstance(weights, Mapping) and "weights" not in beside:
-        beside.append(
-            "weights"
-        )  # of a stage or a checkpoint: the game fills the network, whatever it takes itself
+        beside.append("weights")  # of a stage or a checkpoint: the game's, whatever the network takes itself
     check_component(config, None, where, besides=beside)
     uses = (config.get("uses") or {}) if "uses" in beside else {}
     if own:
@@ -97,8 +91,9 @@ def _check_weights_of_stage(weights: Config, name: str, before: Mapping[str, Any
         return
     stage = weights["stage"]
     if stage not in before:
+        hint = near_miss(str(stage), before)
         raise ConfigError(
-            f"{where}.weights.stage={stage!r}: there is no such stage{near_miss(str(stage), before)}; "
+            f"{where}.weights.stage={stage!r}: there is no such stage{hint}; "
             f"'before' describes {', '.join(before) or 'none'}"
         )
     made = ((before[stage] or {}).get("model") or {}).get("networks") or {}
@@ -125,7 +120,8 @@ def _check_all_are_used(model: Mapping[str, Any]) -> None:
     for config in model["networks"].values():
         elsewhere |= set(_strings((config or {}).get("uses")))
     for name, config in model["networks"].items():
-        if config is not None and name not in elsewhere and (meant := meant_name(name, model["networks"])):
+        meant = meant_name(name, model["networks"])
+        if config is not None and name not in elsewhere and meant:
             raise ConfigError(
                 f"model.networks.{name} is of no use, no player moves it and nothing names it - "
                 f"did you mean {meant!r}?"
@@ -133,9 +129,7 @@ def _check_all_are_used(model: Mapping[str, Any]) -> None:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """All strings inside, and those that components have as defaults (an objective's
-    ``discriminator='discriminator'``).
-    """
+    """All strings inside, and defaults of components (an objective's ``discriminator='discriminator'``)."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.checking import check_call, check_known, find_registered
 from toolbox.config import ConfigError
+
+if TYPE_CHECKING:
+    from mmengine import Config
 
 _HOOKS = {
     "timer": "IterTimerHook",
@@ -42,9 +45,8 @@ def check_schedules(config: Any, players: Iterable[str], where: str = "param_sch
             check_schedules(own, (), f"{where}.{player}")
 
 
-def check_runner(config: Any) -> None:
-    """What mmengine's Runner gets as it is: ``default_hooks``, ``env_cfg``, ``log_processor``,
-    ``visualizer``.
+def check_runner(config: Config) -> None:
+    """What mmengine's Runner gets as is: ``default_hooks``, ``env_cfg``, ``log_processor``, ``visualizer``.
 
     Raises:
         ConfigError: for an unknown key, with the near miss, or one that would have no effect.
@@ -62,14 +64,16 @@ def _check_hooks(hooks: Mapping[str, Any]) -> None:
 
     check_known(hooks, [*_HOOKS, *_REPLACED], "default_hooks")
     for name, hook in hooks.items():
-        if hook is not None and name in _REPLACED:
-            raise ConfigError(f"default_hooks.{name} has no effect here; instead: {_REPLACED[name]}")
-        if hook is not None:
-            kind = hook.get("type", _HOOKS[name])
-            found = getattr(mmengine.hooks, str(kind), None) or find_registered(
-                HOOKS, kind, f"default_hooks.{name}.type"
-            )
-            check_call(hook, found, f"default_hooks.{name}", besides=("type", "priority"))
+        if hook is None:
+            continue
+        where = f"default_hooks.{name}"
+        if name in _REPLACED:
+            raise ConfigError(f"{where} has no effect here; instead: {_REPLACED[name]}")
+        kind = hook.get("type", _HOOKS[name])
+        found = getattr(mmengine.hooks, str(kind), None)
+        if found is None:
+            found = find_registered(HOOKS, kind, f"{where}.type")
+        check_call(hook, found, where, besides=("type", "priority"))
 
 
 def _check_environment(environment: Mapping[str, Any]) -> None:
@@ -98,9 +102,5 @@ def _check_visualizer(config: Mapping[str, Any]) -> None:
     check_call(config, found, "visualizer", besides=("type",))
     for number, backend in enumerate(config.get("vis_backends") or ()):
         where = f"visualizer.vis_backends.{number}"
-        check_call(
-            backend,
-            find_registered(VISBACKENDS, backend.get("type", ""), f"{where}.type"),
-            where,
-            besides=("type",),
-        )
+        found = find_registered(VISBACKENDS, backend.get("type", ""), f"{where}.type")
+        check_call(backend, found, where, besides=("type",))

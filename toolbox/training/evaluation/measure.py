@@ -21,7 +21,7 @@ from toolbox.training.game.sampler import Sampled, Sampler
 
 
 def evaluate_game(
-    game: Any, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = ""
+    game: Sampled, settings: Mapping[str, Any], record: Path | None = None, checkpoint: str = ""
 ) -> dict[str, float]:
     """Metrics of a game's generator (collective).
 
@@ -58,18 +58,20 @@ class Measured:
     records: list[dict[str, Any]]
 
 
-def measure_game(game: Any, settings: Mapping[str, Any], real: Any) -> Measured:
+def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measured:
     """Metrics of a game's generator against ``real``, the data set of ``settings['real']`` (collective)."""
     from toolbox.metrics.evaluate import evaluate
 
     seed = int(settings.get("seed", 0))
     whole, by_mode = _build_metrics(game, settings)
     sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
-    passes: list[tuple[Any, dict[str, Metric]]] = [(sampler, whole)] if whole else []
+    passes: list[tuple[Any, dict[str, Metric]]] = []
+    if whole:
+        passes.append((sampler, whole))
     modes = game.conditioner.modes()
-    passes += [(ModeSampler(sampler, modes), by_mode)] if modes is not None and by_mode else []
+    if modes is not None and by_mode:
+        passes.append((ModeSampler(sampler, modes), by_mode))
     found: dict[str, float] = {}
-    facts = dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch) / "records.jsonl"
         for drawn, metrics in passes:
@@ -84,22 +86,23 @@ def measure_game(game: Any, settings: Mapping[str, Any], real: Any) -> Measured:
                 device=game.device,
                 cache_dir=settings.get("cache_dir", "data/statistics"),
             )
-        records = [{**line, "bn": sampler.bn, **facts} for line in read_records(record)]
+        records = [{**line, "bn": sampler.bn} for line in read_records(record)]
     accuracy = classifier_accuracy(game, settings)
-    records += [
-        dict(metric=name, value=value, values={"": value}, higher_is_better=True, **facts)
-        for name, value in accuracy.items()
-    ]
+    for name, value in accuracy.items():
+        records.append(dict(metric=name, value=value, values={"": value}, higher_is_better=True))
+    for line in records:
+        line |= dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
     return Measured({**found, **accuracy}, _scores({**whole, **by_mode}, found), records)
 
 
 def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
-    return {
-        key + name.removeprefix(metric.name): (value, metric.higher_is_better)
-        for key, metric in metrics.items()
-        for name, value in found.items()
-        if name == metric.name or name.startswith(f"{metric.name}.")
-    }
+    scores = {}
+    for key, metric in metrics.items():
+        for name, value in found.items():
+            if name == metric.name or name.startswith(f"{metric.name}."):
+                part = name.removeprefix(metric.name)  # '' or '.recall'
+                scores[key + part] = (value, metric.higher_is_better)
+    return scores
 
 
 def _announce(real: Any) -> None:
@@ -112,8 +115,7 @@ def _announce(real: Any) -> None:
 
 
 def classifier_accuracy(game: Sampled, settings: Mapping[str, Any]) -> dict[str, float]:
-    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images; {} without
-    one.
+    """Top-1 accuracy on ``settings['test']`` of the classifier that labelled the training images, if any.
 
     It bounds how often a generator that learnt from its labels can show the right class. Each rank
     classifies its share.
@@ -130,7 +132,8 @@ def classifier_accuracy(game: Sampled, settings: Mapping[str, Any]) -> dict[str,
         for batch in real_batches(test, 200, game.device):
             right += (network(batch.images).argmax(1) == batch.condition.labels).sum()
     total = int(ranks.sum_over_ranks(right))
-    return {f"pseudo-labeller-accuracy[{test.title.replace(',', '')} test,{len(test)}]": total / len(test)}
+    protocol = f"[{test.title.replace(',', '')} test,{len(test)}]"
+    return {f"pseudo-labeller-accuracy{protocol}": total / len(test)}
 
 
 class ModeSampler:
@@ -146,9 +149,7 @@ class ModeSampler:
 
 
 def _build_metrics(game: Sampled, settings: Mapping[str, Any]) -> tuple[dict[str, Metric], dict[str, Metric]]:
-    """Metrics of the whole distribution, and those of single modes (clusters), by their names in
-    the config.
-    """
+    """Metrics of the whole distribution and of single modes (clusters), by their names in the config."""
     shared = build(settings.get("extractor"), None, "evaluation.extractor")
     conditioner = game.conditioner
     whole: dict[str, Metric] = {}

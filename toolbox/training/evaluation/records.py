@@ -15,8 +15,10 @@ ORIGIN = "training"  # marks, in a line of metrics.jsonl, what the hook Evaluati
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The lines of ``metrics.jsonl``, without torn ones; [] where there is no such file."""
+    if not path.is_file():
+        return []
     records = []
-    for line in path.read_text().splitlines() if path.is_file() else []:
+    for line in path.read_text().splitlines():
         try:
             records.append(json.loads(line))
         except ValueError:
@@ -34,8 +36,13 @@ def of_training(record: Mapping[str, Any]) -> bool:
     return record.get("during") == ORIGIN
 
 
-def append_records(path: Path, records: Iterable[Mapping[str, Any]], **facts: Any) -> None:
-    """Add lines to ``metrics.jsonl``: all of them or none, on the first process (collective)."""
-    ranks.on_main(
-        lambda: write_records(path, [*read_records(path), *({**record, **facts} for record in records)])
-    )
+def append_records(path: Path, records: Iterable[Mapping[str, Any]], **of_all: Any) -> None:
+    """Add lines to ``metrics.jsonl``: all of them or none, on the first process (collective).
+
+    Args:
+        path: the file.
+        records: one a line.
+        **of_all: further keys of every line.
+    """
+    added = [{**record, **of_all} for record in records]
+    ranks.on_main(lambda: write_records(path, [*read_records(path), *added]))

@@ -28,15 +28,12 @@ def check_evaluation(settings: Mapping[str, Any]) -> None:
         check_at_least(1, settings.get(key, 1), f"evaluation.{key}")
     bn = settings.get("bn", "running")
     if bn not in BATCHNORM_MODES:
-        raise ConfigError(
-            f"evaluation.bn={bn!r} must be one of "
-            f"{', '.join(BATCHNORM_MODES)}{near_miss(str(bn), BATCHNORM_MODES)}"
-        )
+        hint = near_miss(str(bn), BATCHNORM_MODES)
+        raise ConfigError(f"evaluation.bn={bn!r} must be one of {', '.join(BATCHNORM_MODES)}{hint}")
     if settings.get("real") is None:
         raise ConfigError(
             "the config says nothing of evaluation.real: name the data set that generated images are "
-            "compared with, "
-            "evaluation=dict(real=dict(type=...), metrics=dict(fid=dict(type='FID')), ...)"
+            "compared with, evaluation=dict(real=dict(type=...), metrics=dict(fid=dict(type='FID')), ...)"
         )
     for name, config in (settings.get("metrics") or {}).items():
         if config is not None:

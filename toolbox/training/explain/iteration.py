@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.training.game.phases import LossWeight, Plan, Step
 from toolbox.training.run.prepare import Stage, prepare
 
+if TYPE_CHECKING:
+    from mmengine import Config
 
-def explain(config: Any) -> str:
+
+def explain(config: Config) -> str:
     """One iteration of every stage, in order; no network is built.
 
     Raises:
@@ -45,10 +48,10 @@ def _explain_step(number: int, step: Step, plan: Plan, batch: int, with_fakes: b
     for name, network in step.terms:
         objective = plan.objectives[name]
         formula = objective.formulas.get(network, "(no formula given)")
-        factor = f"{phase.every} * " if phase.every > 1 else ""
-        lines.append(
-            f"       {factor}{_weight(plan.weights[name])} * {name} ({type(objective).__name__}): {formula}"
-        )
+        weight = _weight(plan.weights[name])
+        if phase.every > 1:
+            weight = f"{phase.every} * {weight}"
+        lines.append(f"       {weight} * {name} ({type(objective).__name__}): {formula}")
     return lines
 
 
@@ -67,7 +70,8 @@ def _explain_rest(model: Mapping[str, Any]) -> list[str]:
         lines.append(f"  every term is computed on each of {', '.join(branches)} and summed")
     for name, arguments in (model.get("average") or {}).items():
         if arguments is not None:
-            lines.append(f"  then: average of {name} ({', '.join(f'{k}={v}' for k, v in arguments.items())})")
+            said = ", ".join(f"{key}={value}" for key, value in arguments.items())
+            lines.append(f"  then: average of {name} ({said})")
     conditioner = model.get("conditioner")
     if conditioner:
         lines.append(f"  conditions: {conditioner['type']}: {_what_it_is(conditioner['type'])}")
@@ -80,32 +84,34 @@ def _explain_rest(model: Mapping[str, Any]) -> list[str]:
 
 def _explain_networks(model: Mapping[str, Any]) -> list[str]:
     """Networks that do not simply start at random and move: borrowed, loaded, frozen."""
-    moving = {name for members in model["players"].values() if members is not None for name in members}
+    moving = {name for members in model["players"].values() for name in members or ()}
     lines = []
     for name, network in sorted(model["networks"].items()):
         if network is None:
             continue
-        facts = [] if name in moving else ["does not move"]
+        remarks = [] if name in moving else ["does not move"]
         if network.get("freeze_layers"):
-            facts.append(f"{', '.join(network['freeze_layers'])} do not move")
+            remarks.append(f"{', '.join(network['freeze_layers'])} do not move")
         weights = network.get("weights")
         if weights is not None:
-            facts.append(f"starts from {_source(weights, name)}")
-        facts += [f"borrows {used}" for used in (network.get("uses") or {}).values()]
-        if facts:
-            lines.append(f"  {name} ({network['type']}) {', '.join(facts)}")
+            remarks.append(f"starts from {_source(weights, name)}")
+        remarks += [f"borrows {used}" for used in (network.get("uses") or {}).values()]
+        if remarks:
+            lines.append(f"  {name} ({network['type']}) {', '.join(remarks)}")
     return lines
 
 
 def _source(weights: Any, name: str) -> str:
     if not isinstance(weights, Mapping):
         return str(weights)
-    other = f"{weights['network']} of " if weights.get("network", name) != name else ""
-    return other + (f"stage {weights['stage']}" if "stage" in weights else str(weights.get("checkpoint")))
+    place = f"stage {weights['stage']}" if "stage" in weights else str(weights.get("checkpoint"))
+    network = weights.get("network", name)
+    return place if network == name else f"{network} of {place}"
 
 
 def _what_it_is(name: str) -> str:
     from toolbox.plugins import host
 
-    paragraph = (host().catalog.find(name).load().__doc__ or "").strip().partition("\n\n")[0]
-    return " ".join(paragraph.split())
+    docstring = host().catalog.find(name).load().__doc__ or ""
+    summary = docstring.strip().partition("\n\n")[0]
+    return " ".join(summary.split())

@@ -1,6 +1,4 @@
-"""How much memory a game will take: weights and optimiser state counted, the rest measured on small batches
-and scaled.
-"""
+"""How much memory a game will take: weights and optimiser state counted, activations scaled up."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +16,9 @@ from torch.utils._pytree import tree_leaves
 
 from toolbox.data.stream import Stream
 from toolbox.training.game.optimizers import PlayerOptimizers
+
+if TYPE_CHECKING:
+    from toolbox.training.game.game import Game
 
 _PER_CLASS = 24  # images that a conditioner is prepared on
 
@@ -48,7 +49,7 @@ class Memory:
         return sum(getattr(self, field.name) for field in fields(self))
 
 
-def estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
+def estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
     """Play a game's first iteration on two small batches and scale up; the game is spent afterwards.
 
     Peak memory is taken to grow linearly with the batch, which terms that compare all pairs of images do not
@@ -68,7 +69,7 @@ def estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: 
         logging.disable(logging.NOTSET)
 
 
-def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
+def _estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
     wrappers = PlayerOptimizers(optimizers)(game)
     sample = _small(stream)
     game.train()
@@ -83,25 +84,22 @@ def _estimate(game: Any, optimizers: Mapping[str, Any], stream: Any, batch_size:
     return _add_up(game, wrappers, round(peak), round(kept * len(stream) / len(sample)))
 
 
-def _add_up(game: Any, wrappers: Any, peak: int, kept: int) -> Memory:
+def _add_up(game: Game, wrappers: Any, peak: int, kept: int) -> Memory:
     gradients = max(_bytes(game.trained_parameters(player)) for player in game.players)
-    others = [game.conditioner.extractor]
-    weights = [
-        tensor
-        for part in (game.networks, game.objectives, *others)
-        if isinstance(part, torch.nn.Module)
-        for tensor in (*part.parameters(), *part.buffers())
-    ]
-    states = [
-        leaf for wrapper in wrappers.values() for leaf in tree_leaves(list(wrapper.optimizer.state.values()))
-    ]
+    weights: list[Tensor] = []
+    for part in (game.networks, game.objectives, game.conditioner.extractor):
+        if isinstance(part, torch.nn.Module):
+            weights += [*part.parameters(), *part.buffers()]
+    states: list[Any] = []
+    for wrapper in wrappers.values():
+        states += tree_leaves(list(wrapper.optimizer.state.values()))
     return Memory(
-        _bytes(weights),
-        kept,
-        gradients,
-        _bytes(states),
-        _bytes([*game.average.parameters(), *game.average.buffers()]),
-        max(peak - gradients, 0),
+        weights=_bytes(weights),
+        conditioner=kept,
+        gradients=gradients,
+        optimizers=_bytes(states),
+        averages=_bytes([*game.average.parameters(), *game.average.buffers()]),
+        passes=max(peak - gradients, 0),
     )
 
 
@@ -117,16 +115,16 @@ class _Tracker(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.alive, self.peak = 0, 0
+        self.alive = 0
+        self.peak = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        arguments = {
-            id(leaf.untyped_storage()) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)
-        }
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        known = {id(tensor.untyped_storage()) for tensor in given}
         found = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(found):
-            if isinstance(leaf, Tensor) and id(leaf.untyped_storage()) not in arguments:
+            if isinstance(leaf, Tensor) and id(leaf.untyped_storage()) not in known:
                 self._note(leaf.untyped_storage())
         return found
 
@@ -143,7 +141,7 @@ class _Tracker(TorchDispatchMode):
         self.alive -= size
 
 
-def _play(game: Any, wrappers: Any, stream: Any, n: int) -> None:
+def _play(game: Game, wrappers: Any, stream: Any, n: int) -> None:
     """The first iteration, in which every phase takes place, on n images."""
     game.iteration.zero_()
     items = [stream[i % len(stream)] for i in range(n)]
@@ -151,25 +149,18 @@ def _play(game: Any, wrappers: Any, stream: Any, n: int) -> None:
 
 
 def _small(stream: Any) -> Any:
-    """The same data with a few images a class, all labelled, so that preparing takes no time; other data as
-    they are.
-    """
+    """A Stream with a few images a class, all labelled, which takes no time to prepare; other data as is."""
     if not isinstance(stream, Stream):
         return stream
     from toolbox.data.relabelled import Subset
 
     labels = stream.source.labels
     chosen = [np.flatnonzero(labels == label)[:_PER_CLASS] for label in range(len(stream.source.classes))]
-    return Stream(
-        Subset(stream.source, np.sort(np.concatenate(chosen))), None, stream.transforms, stream.seed
-    )
+    source = Subset(stream.source, np.sort(np.concatenate(chosen)))
+    return Stream(source, None, stream.transforms, stream.seed)
 
 
 def _bytes(tensors: Iterable[Any]) -> int:
     """Of all tensors among these, each once."""
-    sizes = {
-        tensor.data_ptr(): tensor.numel() * tensor.element_size()
-        for tensor in tensors
-        if isinstance(tensor, Tensor)
-    }
-    return sum(sizes.values())
+    distinct = {tensor.data_ptr(): tensor for tensor in tensors if isinstance(tensor, Tensor)}
+    return sum(tensor.numel() * tensor.element_size() for tensor in distinct.values())

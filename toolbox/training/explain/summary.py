@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 from toolbox.registry import build
@@ -11,10 +11,12 @@ from toolbox.training.explain.iteration import explain
 from toolbox.training.game.game import Game
 from toolbox.training.run.prepare import Stage, notices, prepare
 
+if TYPE_CHECKING:
+    from mmengine import Config
 
-def summary(config: Any, memory: bool = True) -> str:
-    """One screen: networks, optimisers, data, memory, evaluation, hooks, the iteration. All is built, nothing
-    kept or trained.
+
+def summary(config: Config, memory: bool = True) -> str:
+    """Networks, optimisers, data, memory, evaluation, hooks, the iteration. All is built, nothing is kept.
 
     Args:
         config: the loaded config.
@@ -27,26 +29,23 @@ def summary(config: Any, memory: bool = True) -> str:
     for stage in prepare(config):
         game = stage.check(compile=False)
         data = stage.data
-        lines.append(
-            f"[{stage.name}] data: {data['title']}: {data['n']:,} images, "
-            f"{data['labelled']:,} labelled, {len(data['classes'])} classes"
-        )
+        labels = f"{data['labelled']:,} labelled, {len(data['classes'])} classes"
+        lines.append(f"[{stage.name}] data: {data['title']}: {data['n']:,} images, {labels}")
         lines += [f"    {notice}" for notice in [data["notice"], *notices(game)] if notice]
         lines += [*_networks(game), *_optimizers(stage.config.optim_wrapper, game), *_hooks(stage)]
-        lines += [_memory(game, stage)] if memory else []
+        if memory:
+            lines.append(_memory(game, stage))
     return "\n".join([*lines, *_evaluation(config), "", explain(config)])
 
 
-def _networks(game: Any) -> list[str]:
+def _networks(game: Game) -> list[str]:
     lines = []
     for name, network in game.networks.items():
         count = sum(p.numel() for p in network.parameters())
         moving = sum(p.numel() for p in network.parameters() if p.requires_grad)
         averaged = ", averaged" if name in game.average else ""
-        lines.append(
-            f"    {name:<24}{type(network).__name__:<24}{count:>13,} parameters, {moving:,} of them "
-            f"move{averaged}"
-        )
+        kind = type(network).__name__
+        lines.append(f"    {name:<24}{kind:<24}{count:>13,} parameters, {moving:,} of them move{averaged}")
     return lines
 
 
@@ -73,10 +72,8 @@ def _memory(game: Game, stage: Stage) -> str:
     share = int(stage.config.train_dataloader.batch_size) // ranks.world()
     try:
         found = estimate(game, stage.config.optim_wrapper, stage.loader.dataset, share)
-    except (RuntimeError, ValueError, LookupError, TypeError) as error:
-        reason = (
-            str(error).splitlines()[0] if str(error) else ""
-        )  # a trial on a few images may not be possible
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:  # a few images may not be enough
+        reason = str(error).partition("\n")[0]
         return f"    memory: not estimated ({type(error).__name__}: {reason})"
     counted = ("weights", "conditioner", "gradients", "optimizers", "averages")
     parts = ", ".join(f"{name} {_size(getattr(found, name))}" for name in counted)
@@ -88,15 +85,13 @@ def _size(n: float) -> str:
     return f"{n / 2**30:.1f} GiB" if n >= 2**30 else f"{n / 2**20:.1f} MiB"
 
 
-def _evaluation(config: Any) -> list[str]:
+def _evaluation(config: Config) -> list[str]:
     evaluation = config.get("evaluation")
     if not evaluation:
         return ["evaluation: none"]
     real = build(evaluation["real"], "dataset", "evaluation.real")
     metrics = sorted((evaluation.get("metrics") or {}).items())
     names = [f"{name} ({metric['type']})" for name, metric in metrics if metric is not None]
-    return [
-        f"evaluation: {', '.join(names) or 'no metrics'}; {int(evaluation.get('n_fake', 10000)):,} generated "
-        "images against "
-        f"{real.title} ({len(real):,} images)"
-    ]
+    n_fake = int(evaluation.get("n_fake", 10000))
+    against = f"{n_fake:,} generated images against {real.title} ({len(real):,} images)"
+    return [f"evaluation: {', '.join(names) or 'no metrics'}; {against}"]

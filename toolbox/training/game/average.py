@@ -45,8 +45,11 @@ class Average(nn.Module):
             if value is not None and value < 0:
                 raise ValueError(f"average: {name}={value} must be at least 0 (0: a plain copy), or None")
         self.module = copy.deepcopy(network).requires_grad_(False).eval()
-        self.decay, self.start = decay, start
-        self.half_life_kimg, self.rampup, self.average_buffers = half_life_kimg, rampup, average_buffers
+        self.decay = decay
+        self.start = start
+        self.half_life_kimg = half_life_kimg
+        self.rampup = rampup
+        self.average_buffers = average_buffers
 
     def train(self, mode: bool = True) -> Average:
         """Stays in eval mode: it is never trained."""
@@ -56,28 +59,26 @@ class Average(nn.Module):
         """Weight of the old value at this iteration."""
         if self.half_life_kimg is None:
             return 0.0 if iteration < self.start else self.decay
-        half_life = (
-            self.half_life_kimg if self.rampup is None else min(self.half_life_kimg, self.rampup * kimg)
-        )
+        half_life = self.half_life_kimg
+        if self.rampup is not None:
+            half_life = min(half_life, self.rampup * kimg)
         return float(0.5 ** (batch / max(half_life * 1000, 1e-8)))
 
     @torch.no_grad()
     def update(self, network: nn.Module, iteration: int, kimg: float, batch: int) -> None:
         """Move the average towards the network's present weights."""
         decay = self.decay_at(iteration, kimg, batch)
-        moving = dict(network.named_parameters())
-        self._lerp(dict(self.module.named_parameters()), moving, decay)
-        buffers, own = dict(network.named_buffers()), dict(self.module.named_buffers())
-        vectors = {name for name in buffers if name.endswith(("weight_u", "weight_v"))}
-        floating = {
-            k: v
-            for k, v in buffers.items()
-            if v.is_floating_point() and self.average_buffers and k not in vectors
-        }
-        self._lerp({k: own[k] for k in floating}, floating, decay)
-        for name, value in buffers.items():
-            if name not in floating and name not in vectors:
+        self._lerp(dict(self.module.named_parameters()), dict(network.named_parameters()), decay)
+        own = dict(self.module.named_buffers())
+        averaged: dict[str, Tensor] = {}
+        for name, value in network.named_buffers():
+            if name.endswith(("weight_u", "weight_v")):
+                continue  # the vectors of spectral normalisation
+            if self.average_buffers and value.is_floating_point():
+                averaged[name] = value
+            else:
                 own[name].copy_(value)
+        self._lerp({name: own[name] for name in averaged}, averaged, decay)
         self._follow_singular_vectors()
 
     def _follow_singular_vectors(self) -> None:

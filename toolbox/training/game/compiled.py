@@ -32,12 +32,12 @@ class Compiled:
         self._networks = networks
         self._entries: dict[tuple[str, str], Entry] = {}
         for network in networks.values():
-            if self.on and not isinstance(network, Discriminator):
-                for part in [
-                    network.get_submodule(name) for name in getattr(network, "compiled_parts", ("",))
-                ]:
-                    # what Module.compile() sets: used by calling the network, left behind by its copies
-                    part._compiled_call_impl = Entry(part._call_impl, part, self.arguments)
+            if not self.on or isinstance(network, Discriminator):
+                continue
+            for name in getattr(network, "compiled_parts", ("",)):
+                part = network.get_submodule(name)
+                # what Module.compile() sets: used by calling the network, left behind by its copies
+                part._compiled_call_impl = Entry(part._call_impl, part, self.arguments)
 
     def entry(self, network: str, method: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         """``plain``, a method of this network, compiled once."""
@@ -57,27 +57,27 @@ class Entry:
     """
 
     def __init__(self, plain: Callable[..., Any], network: nn.Module, arguments: Mapping[str, Any]) -> None:
-        self.plain, self.fast = plain, torch.compile(plain, **arguments)
+        self.plain = plain
+        self.fast = torch.compile(plain, **arguments)
         self.norms = list(_spectral_norms(network))
         self.passed: list[bool] | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The method's value. The first call is a plain one, which shows through which layers the method
-        goes.
-        """
+        """The method's value. The first call is a plain one, which shows what layers the method uses."""
         if self.norms and self.passed is None:
-            before = [getattr(module, norm.name) for module, _, norm in self.norms]
+            before = self._weights()
             value = self.plain(*args, **kwargs)
-            self.passed = [
-                getattr(module, norm.name) is not old
-                for (module, _, norm), old in zip(self.norms, before, strict=True)
-            ]
+            self.passed = [new is not old for new, old in zip(self._weights(), before, strict=True)]
             return value
         for (module, _, norm), passed in zip(self.norms, self.passed or (), strict=True):
             weight = norm.compute_weight(module, do_power_iteration=passed and module.training)
             setattr(module, norm.name, weight)
         with _without(self.norms):
             return self.fast(*args, **kwargs)
+
+    def _weights(self) -> list[Any]:
+        """The normalised weights that the layers hold now."""
+        return [getattr(module, norm.name) for module, _, norm in self.norms]
 
 
 def _spectral_norms(network: nn.Module) -> Iterator[tuple[nn.Module, int, SpectralNorm]]:

@@ -34,7 +34,7 @@ class GradientAverage:
             return
         flags = [float(p.grad is not None) for p in parameters] + [float(self.asked)]
         by_type = _by_type(parameters)
-        carrier = next(iter(by_type), torch.float32)
+        carrier = next(iter(by_type), torch.float32)  # the flags travel with the gradients of this type
         for dtype, members in by_type.items() or [(carrier, [])]:
             parts = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in members]
             extra = torch.tensor(flags if dtype == carrier else [], dtype=dtype, device=_device(parameters))
@@ -57,14 +57,12 @@ def average_running_statistics(networks: Iterable[nn.Module]) -> None:
     """
     if not ranks.running():
         return
-    values = [
-        value
-        for network in networks
-        for module in network.modules()
-        if isinstance(module, _BatchNorm)
-        for value in (module.running_mean, module.running_var)
-        if value is not None
-    ]
+    values: list[Tensor] = []
+    for network in networks:
+        for module in network.modules():
+            if isinstance(module, _BatchNorm):
+                statistics = (module.running_mean, module.running_var)
+                values += [value for value in statistics if value is not None]
     if not values:
         return
     flat = ranks.mean_over_ranks(torch.cat([value.flatten() for value in values]))

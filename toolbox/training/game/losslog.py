@@ -26,27 +26,23 @@ class LossLog:
 
     def read(self) -> dict[str, Tensor]:
         """Means since the last reading, over all ranks (collective); forgets them."""
-        means = {
-            name: total / self.counts[name]
-            for name, total in zip(self.sums, self._sums_of_all(), strict=True)
-        }
-        self.sums, self.counts = {}, {}
+        means = {name: total / self.counts[name] for name, total in self._sums_of_all().items()}
+        self.sums = {}
+        self.counts = {}
         return means
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps, so that a run resumed between two readings logs the same numbers
-        (collective).
-        """
-        return {"sums": dict(zip(self.sums, self._sums_of_all(), strict=True)), "counts": dict(self.counts)}
+        """What a checkpoint keeps, so that a run resumed between two readings logs the same (collective)."""
+        return {"sums": self._sums_of_all(), "counts": dict(self.counts)}
 
     def load_state(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Continue where :meth:`state` was taken."""
         self.sums = {name: value.to(device) for name, value in state["sums"].items()}
         self.counts = {name: int(count) for name, count in state["counts"].items()}
 
-    def _sums_of_all(self) -> list[Tensor]:
+    def _sums_of_all(self) -> dict[str, Tensor]:
+        """Sums averaged over ranks, by one all-reduce."""
         if not self.sums or not ranks.running():
-            return list(self.sums.values())
-        return list(
-            ranks.mean_over_ranks(torch.stack([total.double() for total in self.sums.values()])).float()
-        )
+            return dict(self.sums)
+        own = torch.stack([total.double() for total in self.sums.values()])
+        return dict(zip(self.sums, ranks.mean_over_ranks(own).float(), strict=True))

@@ -10,7 +10,7 @@ from torch import nn
 
 from toolbox.catalog import near_miss
 from toolbox.randomness import seeded
-from toolbox.registry import Config, _component, build
+from toolbox.registry import Config, build, check
 from toolbox.training.checkpoints import load_network_weights
 from toolbox.training.game.phases import PlanError
 
@@ -48,16 +48,17 @@ def _order(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     ordered: list[str] = []
     waiting = sorted(configs)
     while waiting:
-        ready = [
-            name
-            for name in waiting
-            if all(used in ordered for used in (configs[name].get("uses") or {}).values())
-        ]
+        ready = [name for name in waiting if _borrowed(configs[name]) <= set(ordered)]
         if not ready:
             _explain_stuck(waiting, configs)
         ordered += ready
         waiting = [name for name in waiting if name not in ready]
     return ordered
+
+
+def _borrowed(config: Mapping[str, Any]) -> set[str]:
+    """Names of the networks that one uses."""
+    return set((config.get("uses") or {}).values())
 
 
 def _explain_stuck(waiting: Sequence[str], configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -75,7 +76,7 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
     arguments = dict(config)
     uses = {key: built[used] for key, used in (arguments.pop("uses", None) or {}).items()}
     # ``weights``, ``frozen`` and ``freeze_layers`` are the game's, unless the component has such an argument
-    own = inspect.signature(_component(arguments.get("type"), None, f"{where}: ")).parameters
+    own = inspect.signature(check({"type": arguments.get("type")}, None, where)).parameters
     weights = None
     if "weights" not in own or isinstance(arguments.get("weights"), Mapping):
         weights = arguments.pop("weights", None)
@@ -99,10 +100,8 @@ def _freeze_layers(network: nn.Module, prefixes: Sequence[str], where: str) -> N
     names = [name for name, _ in network.named_parameters()]
     for prefix in prefixes:
         if not any(name.startswith(prefix) for name in names):
-            raise PlanError(
-                f"{where}: freeze_layers names {prefix!r}, no parameter starts with "
-                f"it{near_miss(prefix, names)}"
-            )
+            hint = near_miss(prefix, names)
+            raise PlanError(f"{where}: freeze_layers names {prefix!r}, no parameter starts with it{hint}")
     for name, parameter in network.named_parameters():
-        if name.startswith(tuple(prefixes)) and prefixes:
+        if name.startswith(tuple(prefixes)):
             parameter.requires_grad_(False)

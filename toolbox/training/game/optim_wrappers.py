@@ -52,8 +52,7 @@ class ScaledOptimizer(OptimWrapper):
 
 
 class FiniteGradients(OptimWrapper):
-    """An optimiser that takes NaN in a gradient for 0 and infinities for +-``limit``, as the published
-    StyleGAN2-ADA code does.
+    """An optimiser that takes NaN in a gradient for 0 and infinities for +-``limit`` (StyleGAN2-ADA's code).
 
     ``optim_wrapper = dict(generator=dict(type='FiniteGradients', optimizer=dict(type='Adam', ...)))``. A run
     whose gradients are finite is the same with and without it, bit for bit. Under ``precision='fp16'`` there
@@ -75,7 +74,5 @@ class FiniteGradients(OptimWrapper):
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    torch.nan_to_num(
-                        parameter.grad, nan=0.0, posinf=self.limit, neginf=-self.limit, out=parameter.grad
-                    )
+                    parameter.grad.nan_to_num_(nan=0.0, posinf=self.limit, neginf=-self.limit)
         super().step(**arguments)

@@ -24,18 +24,14 @@ def dtype_of(precision: str, where: str) -> torch.dtype:
 
 @contextmanager
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
-    """Matrix products and convolutions in this precision; weights, losses and what torch deems delicate stay
-    float32.
-    """
+    """Matrix products and convolutions in this precision; weights, losses and the rest stay float32."""
     with torch.autocast(device.type, dtype=PRECISIONS[precision], enabled=precision != "float32"):
         yield
 
 
 @contextmanager
 def exactly(device: torch.device) -> Iterator[None]:
-    """float32 and uncompiled: for terms that differentiate a gradient (R1, path length), which neither
-    carries well.
-    """
+    """float32 and uncompiled: for terms that differentiate a gradient (R1, path length)."""
     with torch.autocast(device.type, enabled=False), torch.compiler.set_stance("force_eager"):
         yield
 

@@ -1,4 +1,4 @@
-"""The guard of a run of several processes: whatever a game holds must be the same on all of them."""
+"""Checks, in a run of several processes, that whatever a game holds is the same on all of them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ class RanksDifferError(RuntimeError):
 
 
 def check_same_on_ranks(game: Any) -> None:
-    """Compare every parameter and buffer of a game over ranks by a digest (collective); nothing in one
-    process.
+    """Compare a game's parameters and buffers over ranks by digests (collective).
 
     Networks that come from outside the run never move and are left out.
 
@@ -29,12 +28,14 @@ def check_same_on_ranks(game: Any) -> None:
     """
     if not ranks.running():
         return
-    differing = differences(ranks.gather_objects({name: _digest(value) for name, value in _entries(game)}))
-    if differing:
-        raise RanksDifferError(
-            "; ".join(explain(name, game) for name in differing[:5])
-            + (f"; and {len(differing) - 5} more" if len(differing) > 5 else "")
-        )
+    digests = {name: _digest(value) for name, value in _entries(game)}
+    differing = differences(ranks.gather_objects(digests))
+    if not differing:
+        return
+    lines = [explain(name, game) for name in differing[:5]]
+    if len(differing) > 5:
+        lines.append(f"and {len(differing) - 5} more")
+    raise RanksDifferError("; ".join(lines))
 
 
 def differences(by_rank: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -48,8 +49,7 @@ def explain(name: str, game: Any) -> str:
     if name in dict(game.named_parameters()):
         return (
             f"parameter {name!r} differs between ranks: each must take part in the same optimiser steps, and "
-            "nothing else "
-            "may move a parameter"
+            "nothing else may move a parameter"
         )
     return f"buffer {name!r} differs between ranks: {REDUCE}"
 
@@ -64,7 +64,6 @@ def _entries(game: Any) -> Iterator[tuple[str, Tensor]]:
 
 def _digest(value: Tensor) -> str:
     data = value.detach().cpu().contiguous()
-    shape = f"{data.dtype} {tuple(data.shape)} "
-    return hashlib.blake2b(
-        shape.encode() + data.reshape(-1).view(torch.uint8).numpy().tobytes(), digest_size=16
-    ).hexdigest()
+    head = f"{data.dtype} {tuple(data.shape)} ".encode()
+    content = data.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return hashlib.blake2b(head + content, digest_size=16).hexdigest()

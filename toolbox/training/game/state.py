@@ -14,9 +14,7 @@ from toolbox.weights.fingerprint import fingerprint
 def saved_state(game: Any) -> dict[str, torch.Tensor]:
     """A game's state dict without the networks that come from outside."""
     outside = tuple(f"networks.{name}." for name in game.from_outside)
-    return {
-        key: value for key, value in game.state_dict().items() if not key.startswith(outside) or not outside
-    }
+    return {key: value for key, value in game.state_dict().items() if not key.startswith(outside)}
 
 
 def frozen_state(game: Any) -> dict[str, torch.Tensor]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
@@ -23,6 +24,11 @@ from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import Evaluation, check_metric_name
 from toolbox.training.run.resume import restore
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
+
 
 @dataclass(frozen=True)
 class Best:
@@ -34,8 +40,7 @@ class Best:
 
 
 class Checkpoints(Hook):
-    """Saves ``iter_N.pth`` and ``last_checkpoint``, whole; checks that what is loaded fits; keeps the last
-    few.
+    """Saves ``iter_N.pth`` and ``last_checkpoint``, whole; checks what is loaded; keeps the last few.
 
     The files hold tensors and plain values only, so that ``torch.load(weights_only=True)`` reads them, with
     all networks under ``state_dict``. Networks from outside (a frozen CLIP) are in them as a fingerprint,
@@ -56,12 +61,14 @@ class Checkpoints(Hook):
             raise ValueError(
                 f"interval={interval}, keep={keep}: interval must be 1 or more, keep 0 (= all) or more"
             )
-        self.interval, self.keep, self.best = int(interval), int(keep), best
+        self.interval = int(interval)
+        self.keep = int(keep)
+        self.best = best
         self._saved: int | None = None
         self._best: Best | None = None
         self._good: set[Path] = set()  # known to be whole
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config: Config) -> None:
         """Refuse ``best`` where nothing would measure it.
 
         Raises:
@@ -79,7 +86,8 @@ class Checkpoints(Hook):
     ) -> None:
         """Save every ``interval`` iterations, and where the best measurement was made."""
         iteration = batch_idx + 1
-        due, improved = iteration % self.interval == 0, self._note_best(runner, iteration)
+        due = iteration % self.interval == 0
+        improved = self._note_best(runner, iteration)
         if due or improved:
             self.save(runner, iteration, due, improved)
 
@@ -89,13 +97,21 @@ class Checkpoints(Hook):
             self.save(runner, runner.iter)
 
     def save(self, runner: Any, iteration: int, due: bool = True, improved: bool = False) -> None:
-        """Write this iteration's checkpoint under its names, point ``last_checkpoint`` at it, drop what is
-        not kept.
+        """Write this iteration's checkpoint under its names, and drop what is not kept.
+
+        Args:
+            runner: mmengine's.
+            iteration: the one that has just ended.
+            due: save it as ``iter_N.pth``, and point ``last_checkpoint`` at it.
+            improved: save it as the best one.
         """
         contents = self.contents(runner, iteration)
         folder = Path(runner.work_dir)
-        names = [f"best_{self.best}_iter_{iteration}.pth"] * improved + [f"iter_{iteration}.pth"] * due
-        ranks.on_main(lambda: self._write(contents, [folder / name for name in names], due))
+        # the best one first: a checkpoint that speaks of it must find it
+        paths = [folder / f"best_{self.best}_iter_{iteration}.pth"] if improved else []
+        if due:
+            paths.append(folder / f"iter_{iteration}.pth")
+        ranks.on_main(lambda: self._write(contents, paths, due))
         if due:
             self._saved = iteration
 
@@ -131,7 +147,7 @@ class Checkpoints(Hook):
         if runner._resume:
             self._go_on(game, checkpoint)
 
-    def _go_on(self, game: Any, checkpoint: Mapping[str, Any]) -> None:
+    def _go_on(self, game: Game, checkpoint: Mapping[str, Any]) -> None:
         if checkpoint.get("logs") is not None:
             game.load_log_state(checkpoint["logs"])
         best = checkpoint.get("best")
@@ -143,20 +159,25 @@ class Checkpoints(Hook):
         if self.best is None or evaluation is None or evaluation.measured_at != iteration:
             return False
         if self.best not in evaluation.scores:
+            hint = near_miss(self.best, evaluation.scores)
             raise ConfigError(
-                f"hooks.checkpoints.best={self.best!r} is not a single number"
-                f"{near_miss(self.best, evaluation.scores)}; measured: {', '.join(evaluation.scores)}"
+                f"hooks.checkpoints.best={self.best!r} is not a single number{hint}; "
+                f"measured: {', '.join(evaluation.scores)}"
             )
         value, higher = evaluation.scores[self.best]
-        if value != value or (
-            self._best and (value <= self._best.value if higher else value >= self._best.value)
-        ):
+        if not self._is_better(value, higher):
             return False
         self._best = Best(self.best, value, iteration)
         return True
 
+    def _is_better(self, value: float, higher: bool) -> bool:
+        if math.isnan(value):
+            return False
+        if self._best is None:
+            return True
+        return value > self._best.value if higher else value < self._best.value
+
     def _write(self, contents: Mapping[str, Any], paths: list[Path], due: bool) -> None:
-        """The best one first: a checkpoint that speaks of it must find it."""
         files.write_checkpoint(contents, paths[0])
         for other in paths[1:]:
             copy_whole(paths[0], other)
@@ -166,9 +187,7 @@ class Checkpoints(Hook):
             self._drop_old(paths[-1].parent)
 
     def _drop_old(self, folder: Path) -> None:
-        """All but the ``keep`` newest good checkpoints, and all but the best; after the save that knows of a
-        better one.
-        """
+        """All but the ``keep`` newest good ones and the best; after the save that knows of a better one."""
         good = 0
         for path in reversed(files.checkpoint_files(folder) if self.keep else []):
             if good == self.keep:
@@ -176,8 +195,10 @@ class Checkpoints(Hook):
             elif path in self._good or files.fault_of(path) is None:
                 self._good.add(path)
                 good += 1
-        for path in files.checkpoint_files(folder, f"best_{self.best}_iter") if self._best else []:
-            if files.iteration_of(path) != self._best.iteration:  # type: ignore[union-attr]
+        if self._best is None:
+            return
+        for path in files.checkpoint_files(folder, f"best_{self.best}_iter"):
+            if files.iteration_of(path) != self._best.iteration:
                 path.unlink()
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from toolbox.training.game.game import Game
 
 
-def game_of(runner: Any) -> Any:
+def game_of(runner: Any) -> Game:
     """The Game inside a runner, unwrapped."""
-    return getattr(runner.model, "module", runner.model)
+    game: Game = getattr(runner.model, "module", runner.model)
+    return game

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.hooks import Hook
@@ -22,10 +22,16 @@ from toolbox.training.evaluation.settings import check_evaluation
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.resume import drop_after
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
+
 
 class Evaluation(Hook):
-    """Measures every so often with the config's ``evaluation``; lines in ``metrics.jsonl`` have
-    ``during='training'``.
+    """Measures every so often with the config's ``evaluation``.
+
+    Its lines in ``metrics.jsonl`` have ``during='training'``.
 
     Weights, modes, statistics and every source of randomness are as before afterwards: a run is the same with
     and without it. In several processes all of them take part. Games without a generator (an earlier stage)
@@ -56,16 +62,14 @@ class Evaluation(Hook):
     ) -> None:
         if int(interval) < 1:
             raise ValueError(f"interval={interval}: at least 1 iteration")
-        self.interval, self.metrics = int(interval), metrics
-        self.changes = {
-            key: value
-            for key, value in (("n_fake", n_fake), ("bn", bn), ("batch_size", batch_size))
-            if value is not None
-        }
+        self.interval = int(interval)
+        self.metrics = metrics
+        said = dict(n_fake=n_fake, bn=bn, batch_size=batch_size)
+        self.changes = {key: value for key, value in said.items() if value is not None}
         self.measured_at: int | None = None
         self.scores: dict[str, tuple[float, bool]] = {}
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config: Config) -> None:
         """Refuse what could not be measured, before anything is trained.
 
         Raises:
@@ -95,43 +99,43 @@ class Evaluation(Hook):
     ) -> None:
         """Measure every ``interval`` iterations."""
         game = game_of(runner)
-        if (batch_idx + 1) % self.interval == 0 and game.generator in game.networks:
-            self.measure(
-                game, self.settings(runner.cfg.get("evaluation") or {}), batch_idx + 1, Path(runner.work_dir)
-            )
+        iteration = batch_idx + 1
+        if iteration % self.interval == 0 and game.generator in game.networks:
+            settings = self.settings(runner.cfg.get("evaluation") or {})
+            self.measure(game, settings, iteration, Path(runner.work_dir))
 
-    def measure(self, game: Any, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
+    def measure(self, game: Game, settings: Mapping[str, Any], iteration: int, folder: Path) -> None:
         """Measure now, keep and say the results."""
         from toolbox.runs.terminal import say
 
         with undisturbed(game):
             found = measure_game(game, settings, build(settings["real"], "dataset", "evaluation.real"))
-        self.measured_at, self.scores = iteration, ranks.from_main(found.scores)
+        self.measured_at = iteration
+        self.scores = ranks.from_main(found.scores)
         append_records(folder / "metrics.jsonl", found.records, during=ORIGIN)
         say(f"iteration {iteration}:\n{table(found.values)}")
 
 
 @contextmanager
-def undisturbed(game: Any) -> Iterator[None]:
-    """Modes of all modules, what requires gradients, and the global generators are afterwards as
-    they were.
-    """
+def undisturbed(game: Game) -> Iterator[None]:
+    """Modes of modules, what requires gradients, and the global generators are as before afterwards."""
     modes = [(module, module.training) for module in game.modules()]
-    wanted = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
-    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002 (given back, not used)
+    gradients = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
+    state_of_python = random.getstate()
+    state_of_numpy = np.random.get_state()  # noqa: NPY002 (given back, not used)
     try:
         with seeded(game.seed, "evaluation"):
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(arrays)  # noqa: NPY002
+        random.setstate(state_of_python)
+        np.random.set_state(state_of_numpy)  # noqa: NPY002
         for module, mode in modes:
             module.training = mode
-        for parameter, before in wanted:
-            parameter.requires_grad_(before)
+        for parameter, required in gradients:
+            parameter.requires_grad_(required)
 
 
-def check_metric_name(name: str, config: Any, where: str) -> None:
+def check_metric_name(name: str, config: Config, where: str) -> None:
     """Refuse the name of a metric that the hook ``Evaluation`` does not measure.
 
     Raises:
@@ -139,28 +143,30 @@ def check_metric_name(name: str, config: Any, where: str) -> None:
     """
     if not _has_generator(config):
         return
-    hooks = [
+    hooks = config.get("hooks") or {}
+    found = [
         build(own, "hook", f"hooks.{key}")
-        for key, own in (config.get("hooks") or {}).items()
+        for key, own in hooks.items()
         if own and own.get("type") == "Evaluation"
     ]
-    if not hooks:
+    if not found:
         raise ConfigError(
             f"{where}={name!r} needs measurements during training: add "
             "hooks=dict(evaluation=dict(type='Evaluation', interval=...))"
         )
-    settings = hooks[0].settings(config.get("evaluation") or {})
+    settings = found[0].settings(config.get("evaluation") or {})
     _check_name(name.partition(".")[0], settings["metrics"], where)
 
 
-def _has_generator(config: Any) -> bool:
+def _has_generator(config: Config) -> bool:
     model = config.get("model") or {}
     return (model.get("networks") or {}).get(model.get("generator", "generator")) is not None
 
 
 def _check_name(name: str, known: Mapping[str, Any], where: str) -> None:
     if name not in known:
+        hint = near_miss(name, known)
         raise ConfigError(
-            f"{where} names {name!r}, which is not measured{near_miss(name, known)}; "
+            f"{where} names {name!r}, which is not measured{hint}; "
             f"evaluation.metrics has: {', '.join(known) or 'none'}"
         )

@@ -1,13 +1,11 @@
-"""Progressive growing: resolution, fade-in, batch and learning rate as functions of the images shown (PGGAN,
-appendix A.1).
-"""
+"""Progressive growing: resolution, fade-in, batch and learning rate follow the images shown (PGGAN, A.1)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from mmengine.hooks import Hook
 from torch.utils.data import Sampler
@@ -19,11 +17,17 @@ from toolbox.models.style_based import resolutions
 from toolbox.training.game.phases import PlanError
 from toolbox.training.hooks.common import game_of
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
+
+_CURE = "train_dataloader needs batch_sampler=dict(type='GrowingBatches', growth=...)"
+
 
 @dataclass(frozen=True)
 class Growth:
-    """When a network grows. Each resolution is trained for ``kimg``, then the next is faded in during
-    ``fade_kimg``.
+    """When a network grows: each resolution is trained for ``kimg``, the next faded in during ``fade_kimg``.
 
     Attributes:
         image_size: the last resolution.
@@ -55,11 +59,11 @@ class Growth:
             raise PlanError(
                 f"{where}={value!r} must be dict(image_size=..., start=..., kimg=..., fade_kimg=...)"
             )
+        known = [field.name for field in fields(cls)]
         for key in value:
-            if key not in cls.__dataclass_fields__:
+            if key not in known:
                 raise PlanError(
-                    f"{where} has no key {key!r}{near_miss(key, cls.__dataclass_fields__)}; "
-                    f"it has: {', '.join(cls.__dataclass_fields__)}"
+                    f"{where} has no key {key!r}{near_miss(key, known)}; it has: {', '.join(known)}"
                 )
         lists = {key: tuple(value[key]) for key in ("batch_sizes", "lr_factors") if key in value}
         return cls(**{**value, **lists})
@@ -80,9 +84,7 @@ class Growth:
             )
 
     def lod(self, kimg: float) -> float:
-        """Doublings that are missing after so many thousands of images, 0 = fully grown; a fraction while one
-        fades in.
-        """
+        """Doublings missing after so many thousands of images; a fraction during a fade, 0 = fully grown."""
         stage, shown = divmod(kimg, self.kimg + self.fade_kimg)
         faded = max(shown - self.kimg, 0.0) / self.fade_kimg if self.fade_kimg else 0.0
         return max(self._doublings - stage - faded, 0.0)
@@ -106,12 +108,14 @@ class Growth:
 
     def images_at(self, iteration: int) -> int:
         """Images shown before an iteration, where ``batch_sizes`` says how many each has."""
-        shown, left = 0, iteration
+        shown = 0
+        left = iteration
         while left:
             size = self.batch_size(shown / 1000)
             assert size is not None
             steps = left if self.lod(shown / 1000) == 0 else min(left, self._steps_alike(shown, size))
-            shown, left = shown + steps * size, left - steps
+            shown += steps * size
+            left -= steps
         return shown
 
     @property
@@ -119,13 +123,10 @@ class Growth:
         return int(math.log2(self.image_size // self.start))
 
     def _steps_alike(self, shown: int, size: int) -> int:
-        """Iterations of so many images until the resolution may change next: the first that begins there or
-        later.
-        """
-        stage, within = divmod(shown / 1000, self.kimg + self.fade_kimg)
-        edge = stage * (self.kimg + self.fade_kimg) + (
-            self.kimg if within <= self.kimg else self.kimg + self.fade_kimg
-        )
+        """Iterations of ``size`` images, at least 1, before the fade that is next begins or ends."""
+        whole = self.kimg + self.fade_kimg
+        stage, within = divmod(shown / 1000, whole)
+        edge = stage * whole + (self.kimg if within <= self.kimg else whole)
         return max(math.floor((edge * 1000 - shown) / size), 1)
 
     def _at(self, values: Sequence[Any], kimg: float) -> Any:
@@ -134,8 +135,7 @@ class Growth:
 
 
 class ProgressiveGrowing(Hook):
-    """Sets how far networks have grown before each iteration, and shows the discriminator real images of that
-    resolution.
+    """Before each iteration sets how far networks have grown, and resizes the real images accordingly.
 
     All is a function of the images shown, which a checkpoint holds: a resumed run goes on exactly, in the
     middle of a fade too. The networks' ``lod`` is in their weights, so that a checkpoint of a half-grown
@@ -159,11 +159,11 @@ class ProgressiveGrowing(Hook):
         restart: bool = True,
     ) -> None:
         self.growth = Growth.read(growth, "ProgressiveGrowing: growth")
-        self.names, self.restart = tuple(networks), restart
+        self.names = tuple(networks)
+        self.restart = restart
 
-    def check_config(self, config: Any) -> None:
-        """Refuse networks that the game has not, and another growth than the loader's, before anything is
-        trained.
+    def check_config(self, config: Config) -> None:
+        """Refuse networks that the game does not have, and another growth than the loader's.
 
         Raises:
             PlanError: naming the key.
@@ -172,9 +172,8 @@ class ProgressiveGrowing(Hook):
         for name in self.names:
             if networks.get(name) is None:
                 raise PlanError(
-                    f"ProgressiveGrowing: networks has {name!r}, which the game has "
-                    f"not{near_miss(name, networks)}; "
-                    f"it has: {', '.join(networks)}"
+                    f"ProgressiveGrowing: networks has {name!r}, which the game has not"
+                    f"{near_miss(name, networks)}; it has: {', '.join(networks)}"
                 )
             self._check_size(networks[name].get("image_size"), name)
         batches = (config.get("train_dataloader") or {}).get("batch_sampler") or {}
@@ -183,44 +182,43 @@ class ProgressiveGrowing(Hook):
         elif self.growth.batch_sizes:
             raise PlanError(
                 f"ProgressiveGrowing: growth.batch_sizes={list(self.growth.batch_sizes)}, but the loader's "
-                "batches do "
-                "not grow: train_dataloader needs batch_sampler=dict(type='GrowingBatches', growth=...)"
+                f"batches do not grow: {_CURE}"
             )
 
     def before_train(self, runner: Any) -> None:
-        """The networks can grow, and learning rates of the config are kept to be multiplied."""
+        """Check that the networks can grow; keep the config's learning rates, to be multiplied."""
         game = game_of(runner)
         for name in self.names:
             self._check(game.network(name), name)
         for _, wrapper in runner.optim_wrapper.items():
             for group in wrapper.optimizer.param_groups:
-                group.setdefault(
-                    "grown_from_lr", group["lr"]
-                )  # part of the optimiser's state: it survives a resume
+                # part of the optimiser's state: it survives a resume
+                group.setdefault("grown_from_lr", group["lr"])
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """``lod``, learning rates, moments and real images of the iteration."""
         game = game_of(runner)
         lod = self.growth.lod(int(game.images_seen) / 1000)
         for name in self.names:
-            game.network(name).lod = game.network(name, averaged=True).lod = lod
+            for averaged in (False, True):
+                network: Any = game.network(name, averaged)
+                network.lod = lod
         self._set_optimizers(runner.optim_wrapper, game, len(data_batch["images"]) * ranks.world())
         for branch in game.branches:
             data_batch[branch] = faded_images(data_batch[branch], lod)
 
-    def _set_optimizers(self, wrappers: Any, game: Any, batch: int) -> None:
-        kimg, iteration = int(game.images_seen) / 1000, int(game.iteration)
+    def _set_optimizers(self, wrappers: Any, game: Game, batch: int) -> None:
+        kimg = int(game.images_seen) / 1000
+        iteration = int(game.iteration)
         expected = self.growth.batch_size(kimg)
         if expected not in (None, batch):
             raise PlanError(
                 f"ProgressiveGrowing: growth.batch_sizes asks for {expected} images at iteration "
-                f"{iteration}, the "
-                f"loader gave {batch}: train_dataloader needs batch_sampler=dict(type='GrowingBatches', "
-                "growth=...)"
+                f"{iteration}, the loader gave {batch}: {_CURE}"
             )
-        before = (
-            self.growth.images_at(iteration - 1) / 1000 if expected and iteration else kimg - batch / 1000
-        )
+        before = kimg - batch / 1000
+        if expected and iteration:
+            before = self.growth.images_at(iteration - 1) / 1000
         restarts = self.restart and iteration > 0 and self.growth.restarts(before, kimg)
         for _, wrapper in wrappers.items():
             if restarts:
@@ -232,8 +230,7 @@ class ProgressiveGrowing(Hook):
         if not hasattr(network, "lod"):
             raise PlanError(
                 f"ProgressiveGrowing: network {name!r} is a {type(network).__name__}, which does not grow; "
-                "PGGAN's "
-                "and StyleGAN's do. Name those that do in networks=[...]"
+                "PGGAN's and StyleGAN's do. Name those that do in networks=[...]"
             )
         self._check_size(network.image_size, name)
 
@@ -246,18 +243,18 @@ class ProgressiveGrowing(Hook):
 
     def _check_batches(self, growth: Growth) -> None:
         for key in ("image_size", "start", "kimg", "fade_kimg", "batch_sizes"):
-            ours, theirs = getattr(self.growth, key), getattr(growth, key)
+            ours = getattr(self.growth, key)
+            theirs = getattr(growth, key)
             if ours != theirs:
                 raise PlanError(
-                    f"ProgressiveGrowing: growth.{key}={ours}, but "
-                    f"train_dataloader.batch_sampler.growth.{key}="
-                    f"{theirs}: make them equal, the batches follow the resolution"
+                    f"ProgressiveGrowing: growth.{key}={ours}, "
+                    f"but train_dataloader.batch_sampler.growth.{key}={theirs}: "
+                    "make them equal, the batches follow the resolution"
                 )
 
 
 class GrowingBatches(Sampler[list[tuple[int, int]]]):
-    """Batches whose size follows the resolution:
-    ``train_dataloader=dict(batch_sampler=dict(type='GrowingBatches', ...))``.
+    """Batches whose size follows the resolution, for ``train_dataloader.batch_sampler``.
 
     Batch i is a function of i. Rank r takes the r-th slice of each, so that several processes see what one
     would.
@@ -272,18 +269,15 @@ class GrowingBatches(Sampler[list[tuple[int, int]]]):
     """
 
     def __init__(self, sampler: Any, batch_size: int, growth: Mapping[str, Any] | Growth) -> None:
-        self.sampler, self.batch_size, self.growth = (
-            sampler,
-            batch_size,
-            Growth.read(growth, "GrowingBatches: growth"),
-        )
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.growth = Growth.read(growth, "GrowingBatches: growth")
         self.first = 0
         sizes = self.growth.batch_sizes
         if not sizes or any(size % sampler.world for size in sizes):
             raise PlanError(
                 f"GrowingBatches: growth.batch_sizes={list(sizes)} must give a size for each resolution, "
-                "each a "
-                f"multiple of the {sampler.world} processes"
+                f"each a multiple of the {sampler.world} processes"
             )
         if max(sizes) != batch_size * sampler.world:
             raise PlanError(
@@ -292,8 +286,8 @@ class GrowingBatches(Sampler[list[tuple[int, int]]]):
             )
         if sampler.parts != 1:
             raise PlanError(
-                f"GrowingBatches: a batch is used whole, but the phases repeat {sampler.parts} times; set "
-                "repeat=1"
+                f"GrowingBatches: a batch is used whole, but the phases repeat {sampler.parts} times; "
+                "set repeat=1"
             )
 
     def begin_at(self, iteration: int) -> None:

@@ -14,8 +14,7 @@ from toolbox.training.hooks.common import game_of
 
 
 class ProgressBar(Hook):
-    """A bar with pace and remaining time, on the first process; one line every ``lines`` seconds where there
-    is no terminal.
+    """A bar with pace and remaining time, on the first process; single lines where there is no terminal.
 
     Args:
         lines: seconds between two lines when the output is a file.
@@ -26,13 +25,15 @@ class ProgressBar(Hook):
     def __init__(self, lines: float = 20.0) -> None:
         self.lines = lines
         self._bar: Any = None
-        self._first, self._started = 0, 0.0
+        self._first = 0
+        self._started = 0.0
 
     def before_train(self, runner: Any) -> None:
         """Open the bar where the run starts."""
         from tqdm import tqdm
 
-        self._first, self._started = runner.iter, time.monotonic()
+        self._first = runner.iter
+        self._started = time.monotonic()
         on_terminal = sys.stderr.isatty()
         self._bar = tqdm(
             total=runner.max_iters,
@@ -64,10 +65,8 @@ class ProgressBar(Hook):
         pace = (time.monotonic() - self._started) / 5
         hours = pace * (runner.max_iters - iteration) / 3600
         if hours > 1:
-            self._bar.write(
-                f"pace on this CPU: {pace:.2f} s an iteration, {hours:,.0f} hours to go; --quick takes "
-                "minutes"
-            )
+            speed = f"pace on this CPU: {pace:.2f} s an iteration, {hours:,.0f} hours to go"
+            self._bar.write(f"{speed}; --quick takes minutes")
 
     def after_train(self, runner: Any) -> None:
         """Close it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.hooks import Hook
@@ -20,14 +20,20 @@ from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import undisturbed
 from toolbox.training.run.resume import drop_after
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
+    from toolbox.training.game.game import Game
+
 MEASURES = ("miou", "miou-pooled", "pixel-accuracy")
 
 
 def measure_segmenter(
     segmenter: Segmenter, data: Any, batch_size: int = 100, device: str | torch.device = "cpu"
 ) -> dict[str, Any]:
-    """Scores (see :meth:`SegmentationScores.compute`) on a data set with masks; collective: each rank looks
-    at its share.
+    """Scores (see :meth:`SegmentationScores.compute`) on a data set with masks.
+
+    Collective: each rank looks at its share.
 
     Args:
         segmenter: in eval mode.
@@ -43,10 +49,9 @@ def measure_segmenter(
         assert sample.index is not None
         truth = torch.stack([torch.from_numpy(checked_mask(data, int(i))) for i in sample.index])
         scores.update(truth, segmenter.labels(sample.images))
+    sums = {name: ranks.sum_over_ranks(value.to(device)).cpu() for name, value in scores.state().items()}
     whole = SegmentationScores(scores.parts)
-    whole.merge(
-        {name: ranks.sum_over_ranks(value.to(device)).cpu() for name, value in scores.state().items()}
-    )
+    whole.merge(sums)
     return whole.compute()
 
 
@@ -66,8 +71,7 @@ def check_parts(segmenter: Segmenter, data: Any) -> None:
 
 
 class SegmentationTest(Hook):
-    """Pixel accuracy and mean IoU of a game's segmenter (its averaged copy, where there is one) on images
-    with masks.
+    """Pixel accuracy and mean IoU, on images with masks, of a game's segmenter or of its averaged copy.
 
     Lines go to ``metrics.jsonl``. A run is the same with and without it; in several processes all take part.
 
@@ -85,15 +89,13 @@ class SegmentationTest(Hook):
     ) -> None:
         if int(interval) < 1 or int(batch_size) < 1:
             raise ValueError(f"interval={interval!r}, batch_size={batch_size!r}: both are at least 1")
-        self.data, self.network, self.interval, self.batch_size = (
-            data,
-            network,
-            int(interval),
-            int(batch_size),
-        )
+        self.data = data
+        self.network = network
+        self.interval = int(interval)
+        self.batch_size = int(batch_size)
         self._built: Any = None
 
-    def check_config(self, config: Any) -> None:
+    def check_config(self, config: Config) -> None:
         """Refuse a game without the network, before anything is trained.
 
         Raises:
@@ -101,15 +103,11 @@ class SegmentationTest(Hook):
         """
         networks = (config.get("model") or {}).get("networks") or {}
         if networks.get(self.network) is None:
-            raise ConfigError(
-                f"hooks: SegmentationTest tests the network {self.network!r}, the game has "
-                f"{', '.join(networks)}"
-            )
+            tested = f"hooks: SegmentationTest tests the network {self.network!r}"
+            raise ConfigError(f"{tested}, the game has {', '.join(networks)}")
 
     def before_train(self, runner: Any) -> None:
-        """Data and segmenter fit, which costs no training; on resume, drop what was measured after the
-        checkpoint.
-        """
+        """Check that data and segmenter fit; on resume, drop what was measured after the checkpoint."""
         check_parts(self._segmenter(game_of(runner)), self._test_data())
         drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl", of_training)
 
@@ -120,38 +118,30 @@ class SegmentationTest(Hook):
         if (batch_idx + 1) % self.interval == 0 or batch_idx + 1 == runner.max_iters:
             self.test(game_of(runner), batch_idx + 1, Path(runner.work_dir))
 
-    def test(self, game: Any, iteration: int, folder: Path) -> None:
+    def test(self, game: Game, iteration: int, folder: Path) -> None:
         """Test now, keep and say the results."""
         from toolbox.runs.terminal import say
 
         segmenter, data = self._segmenter(game), self._test_data()
         with undisturbed(game):
             found = measure_segmenter(segmenter.eval(), data, self.batch_size, game.device)
-        facts = f"[{data.title.replace(',', '')} {getattr(data, 'split', 'test')},{len(data)}]"
-        records = [
-            dict(
-                metric=f"segmentation-{name}{facts}",
-                value=found[name],
-                values={"": found[name]},
-                higher_is_better=True,
-                iteration=iteration,
-            )
-            for name in MEASURES
-        ]
-        append_records(folder / "metrics.jsonl", records, during=ORIGIN)
+        protocol = f"[{data.title.replace(',', '')} {getattr(data, 'split', 'test')},{len(data)}]"
+        records = []
+        for name in MEASURES:
+            value = found[name]
+            metric = f"segmentation-{name}{protocol}"
+            records.append(dict(metric=metric, value=value, values={"": value}, higher_is_better=True))
+        append_records(folder / "metrics.jsonl", records, iteration=iteration, during=ORIGIN)
         say(f"iteration {iteration}: {', '.join(f'{name} {found[name]:.4f}' for name in MEASURES)}")
 
-    def _segmenter(self, game: Any) -> Segmenter:
+    def _segmenter(self, game: Game) -> Segmenter:
         network = game.network(self.network, averaged=True)
         if not isinstance(network, Segmenter):
-            raise ConfigError(
-                f"hooks: SegmentationTest: {self.network!r} is a {type(network).__name__}, which is no "
-                "Segmenter"
-            )
+            kind = type(network).__name__
+            raise ConfigError(f"hooks: SegmentationTest: {self.network!r} is a {kind}, which is no Segmenter")
         return network
 
     def _test_data(self) -> Any:
-        self._built = (
-            build(self.data, "dataset", "SegmentationTest.data") if self._built is None else self._built
-        )
+        if self._built is None:
+            self._built = build(self.data, "dataset", "SegmentationTest.data")
         return self._built

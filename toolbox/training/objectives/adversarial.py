@@ -28,12 +28,12 @@ class Adversarial(Objective):
         self, discriminator: str = "discriminator", generator: str = "generator", joint: bool = False
     ) -> None:
         super().__init__()
-        self.discriminator, self.generator, self.joint = discriminator, generator, joint
+        self.discriminator = discriminator
+        self.generator = generator
+        self.joint = joint
         name = "D" if discriminator == "discriminator" else discriminator
-        self.formulas = {
-            discriminator: self.loss.formulas["discriminator"].replace("D(", f"{name}("),
-            generator: self.loss.formulas["generator"].replace("D(", f"{name}("),
-        }
+        formulas = {player: text.replace("D(", f"{name}(") for player, text in self.loss.formulas.items()}
+        self.formulas = {discriminator: formulas["discriminator"], generator: formulas["generator"]}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """Both sides of the game."""
@@ -44,7 +44,8 @@ class Adversarial(Objective):
         if self.joint:
             real, fake = turn.score_pair(self.discriminator, turn.real, turn.fake)
         else:
-            real, fake = turn.score(self.discriminator, turn.real), turn.score(self.discriminator, turn.fake)
+            real = turn.score(self.discriminator, turn.real)
+            fake = turn.score(self.discriminator, turn.fake)
         return self.loss.discriminator(real, fake)
 
     def generator_loss(self, turn: Turn) -> Tensor:
@@ -65,8 +66,6 @@ class NonSaturatingAdversarial(Adversarial):
 
 
 class WassersteinAdversarial(Adversarial):
-    """Wasserstein loss (Arjovsky et al. 2017); the discriminator needs R1 or spectral normalisation beside
-    it.
-    """
+    """Wasserstein loss (Arjovsky et al. 2017); the discriminator needs R1 or spectral normalisation too."""
 
     loss = adversarial.wasserstein

@@ -21,7 +21,8 @@ class CrossEntropy(Objective):
 
     def __init__(self, classifier: str = "classifier", label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.classifier, self.label_smoothing = classifier, label_smoothing
+        self.classifier = classifier
+        self.label_smoothing = label_smoothing
         self.formulas = {classifier: "-E log p(y | x) over labelled x"}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
@@ -40,8 +41,9 @@ class CrossEntropy(Objective):
 
 
 class AuxiliaryClassifier(Objective):
-    """Cross-entropy of the discriminator's class logits, for both players (AC-GAN: Odena et al. 2017; PGGAN's
-    code).
+    """Cross-entropy of the discriminator's class logits, for both players (AC-GAN: Odena et al. 2017).
+
+    As in PGGAN's code.
 
     Args:
         discriminator: name of a network whose ``class_logits(features)`` are (N, classes), such as
@@ -70,18 +72,18 @@ class AuxiliaryClassifier(Objective):
         return self._cross_entropy(turn, turn.fake)
 
     def _cross_entropy(self, turn: Turn, sample: Sample) -> Tensor:
-        network, labels = turn.network(self.discriminator), sample.condition.labels
-        if labels is None or not hasattr(network, "class_logits"):
-            missing = (
-                "the images have no labels (conditioner=dict(type='ClassConditions', ...) draws some)"
-                if labels is None
-                else f"{type(network).__name__} has no class_logits"
+        network = turn.network(self.discriminator)
+        labels = sample.condition.labels
+        if labels is None:
+            raise ValueError(
+                "AuxiliaryClassifier: the images have no labels "
+                "(conditioner=dict(type='ClassConditions', ...) draws some)"
             )
-            raise ValueError(f"AuxiliaryClassifier: {missing}")
-        logits = network.class_logits(turn.encoded(self.discriminator, sample))
-        return mean_over_selected(
-            F.cross_entropy(logits, labels, ignore_index=-1, reduction="none"), labels >= 0
-        )
+        if not hasattr(network, "class_logits"):
+            raise ValueError(f"AuxiliaryClassifier: {type(network).__name__} has no class_logits")
+        logits = network.class_logits(turn.encoded(self.discriminator, sample))  # (N, classes)
+        each = F.cross_entropy(logits, labels, ignore_index=-1, reduction="none")  # (N,)
+        return mean_over_selected(each, labels >= 0)
 
 
 class PixelCrossEntropy(Objective):
@@ -112,13 +114,12 @@ class PixelCrossEntropy(Objective):
         if mask is None:
             raise ValueError(
                 "PixelCrossEntropy needs masks: give the training data dict(type='Stream', masks=True, ...), "
-                "of a "
-                "source that has them"
+                "of a source that has them"
             )
         logits = turn.network(self.segmenter)(turn.real.images)
         if logits.shape[2:] != mask.shape[1:]:
+            found = tuple(logits.shape[2:])
             raise ValueError(
-                f"masks are {tuple(mask.shape[1:])} and the logits of {self.segmenter!r} "
-                f"{tuple(logits.shape[2:])}"
+                f"masks are {tuple(mask.shape[1:])} and the logits of {self.segmenter!r} {found}"
             )
         return F.cross_entropy(logits, mask)

@@ -36,7 +36,8 @@ class ImageTextContrastive(Objective):
 
     def contrast(self, turn: Turn) -> Tensor:
         """Cross-entropy of matching pairs, both ways; among the pairs of all ranks."""
-        clip, ids = turn.network(self.clip), turn.real.condition.text
+        clip = turn.network(self.clip)
+        ids = turn.real.condition.text
         assert isinstance(ids, Tensor), "ImageTextContrastive needs token ids (N, L) as the batch's 'text'"
         images = F.normalize(clip.encode_images(turn.real.images), dim=-1)
         texts = F.normalize(clip.encode_tokens(ids), dim=-1)

@@ -24,7 +24,8 @@ class R1(Objective):
 
     def __init__(self, gamma: float = 10.0, discriminator: str = "discriminator") -> None:
         super().__init__()
-        self.gamma, self.discriminator = gamma, discriminator
+        self.gamma = gamma
+        self.discriminator = discriminator
         self.formulas = {discriminator: f"{gamma:g}/2 E |grad_x D(x)|^2"}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
@@ -39,8 +40,7 @@ class R1(Objective):
 
 
 class PathLength(Objective):
-    """Path length regularisation: a step in w changes the image by the same amount everywhere (StyleGAN2,
-    section 3.2).
+    """Path length regularisation: a step in w changes the image equally everywhere (StyleGAN2, section 3.2).
 
         E (|J_w^T y| - a)^2,  y ~ N(0, I) / sqrt(pixels),  a = running mean of |J_w^T y|
 
@@ -63,10 +63,11 @@ class PathLength(Objective):
         super().__init__()
         if shrink < 1:
             raise ValueError(f"shrink={shrink} must be 1 or more")
-        self.generator, self.decay, self.shrink = generator, decay, shrink
-        self.formulas = {
-            generator: "E (|J_w^T y| - a)^2, y ~ N(0, I) / sqrt(pixels), a = running mean of |J_w^T y|"
-        }
+        self.generator = generator
+        self.decay = decay
+        self.shrink = shrink
+        formula = "E (|J_w^T y| - a)^2, y ~ N(0, I) / sqrt(pixels), a = running mean of |J_w^T y|"
+        self.formulas = {generator: formula}
         self.register_buffer("mean", torch.zeros(()))  # a before the iteration ``moved_at``
         self.register_buffer("moved", torch.zeros(()))  # a after it
         self.register_buffer("moved_at", torch.tensor(-1))
@@ -78,9 +79,8 @@ class PathLength(Objective):
     def penalty(self, turn: Turn) -> Tensor:
         """Mean squared deviation from a, which includes this batch (of all ranks) and carries gradient."""
         lengths = ranks.gather_rows_with_gradient(self._lengths(turn))
-        start = torch.where(
-            self.moved_at == turn.iteration, self.mean, self.moved
-        )  # once an iteration, however often asked
+        # a moves once an iteration, however often this is asked for
+        start = torch.where(self.moved_at == turn.iteration, self.mean, self.moved)
         mean = torch.lerp(start, lengths.mean(), self.decay)
         with torch.no_grad():
             self.mean.copy_(start)
@@ -93,10 +93,9 @@ class PathLength(Objective):
         return {"mean_length": self.moved.detach().clone()}
 
     def _lengths(self, turn: Turn) -> Tensor:
-        """(n,) of a batch of its own, the size of the turn's divided by ``shrink``: made once, with its
-        gradients.
-        """
-        fake, rows = turn.fewer_fakes(self.shrink), len(turn.real)
+        """(n,) of a batch of its own, the size of the turn's divided by ``shrink``, with its gradients."""
+        fake = turn.fewer_fakes(self.shrink)
+        rows = len(turn.real)
         if "ws" not in fake.extras:
             name = type(turn.network(self.generator)).__name__
             raise ValueError(f"PathLength needs a style-based generator; {name} gives no extras['ws']")
@@ -118,7 +117,8 @@ class GradientPenalty(Objective):
 
     def __init__(self, strength: float = 10.0, discriminator: str = "discriminator") -> None:
         super().__init__()
-        self.strength, self.discriminator = strength, discriminator
+        self.strength = strength
+        self.discriminator = discriminator
         self.formulas = {discriminator: f"{strength:g} E (|grad D(e x + (1 - e) G(z))| - 1)^2, e ~ U(0, 1)"}
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
@@ -137,8 +137,9 @@ class GradientPenalty(Objective):
 
 
 class Drift(Objective):
-    """E D(x)^2, which keeps a Wasserstein discriminator's output near zero (PGGAN, appendix A.1: weight
-    0.001).
+    """E D(x)^2, which keeps a Wasserstein discriminator's output near zero.
+
+    PGGAN (appendix A.1) has it with weight 0.001.
 
     Args:
         discriminator: name of the network.

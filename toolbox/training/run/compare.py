@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
-from toolbox.training.evaluation.records import ORIGIN, read_records
+from toolbox.training.evaluation.records import of_training, read_records
 
 _COMPARED = ("state_dict", "frozen", "optimizer", "param_schedulers")
 
@@ -36,31 +36,33 @@ def compare_runs(one: Path, other: Path, stages: Mapping[str, str]) -> Compariso
         one, other: the runs' folders.
         stages: {stage: its folder below the run's}.
     """
-    lines, differing = [], []
+    lines: list[str] = []
+    differing: list[str] = []
     for stage, place in stages.items():
-        digests = [digest(_newest(folder / place)) for folder in (one, other)]
-        different = [
-            key for key in sorted({*digests[0], *digests[1]}) if digests[0].get(key) != digests[1].get(key)
-        ]
-        whole = hashlib.sha256(
-            "".join(f"{key}{value}" for key, value in sorted(digests[0].items())).encode()
-        ).hexdigest()[:16]
-        lines.append(
-            f"[{stage}] {len(digests[0])} tensors and values: "
-            + (
-                f"{len(different)} differ: {', '.join(different[:5])}{' ...' if len(different) > 5 else ''}"
-                if different
-                else f"the same (sha256 {whole})"
-            )
-        )
+        old = digest(_newest(one / place))
+        new = digest(_newest(other / place))
+        different = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+        result = _in_words(different) if different else f"the same (sha256 {_digest_of_all(old)})"
+        lines.append(f"[{stage}] {len(old)} tensors and values: {result}")
         differing += [f"{stage}: {key}" for key in different]
-    values = [metrics_of(folder) for folder in (one, other)]
-    for name in sorted({*values[0], *values[1]}):
-        pair = [found.get(name) for found in values]
-        same = pair[0] == pair[1]
-        lines.append(f"{name}: {pair[0]} {'=' if same else '!='} {pair[1]}")
-        differing += [] if same else [name]
+    before = metrics_of(one)
+    now = metrics_of(other)
+    for name in sorted({*before, *now}):
+        same = before.get(name) == now.get(name)
+        lines.append(f"{name}: {before.get(name)} {'=' if same else '!='} {now.get(name)}")
+        if not same:
+            differing.append(name)
     return Comparison(lines, differing)
+
+
+def _in_words(different: Sequence[str]) -> str:
+    first = ", ".join(different[:5])
+    return f"{len(different)} differ: {first}{' ...' if len(different) > 5 else ''}"
+
+
+def _digest_of_all(digests: Mapping[str, str]) -> str:
+    text = "".join(f"{key}{value}" for key, value in sorted(digests.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def digest(checkpoint: Mapping[str, Any]) -> dict[str, str]:
@@ -73,18 +75,17 @@ def digest(checkpoint: Mapping[str, Any]) -> dict[str, str]:
 
 def metrics_of(folder: Path) -> dict[str, float]:
     """{metric: value} of a finished run, the newest of each."""
-    return {
-        line["metric"]: line["value"]
-        for line in read_records(folder / "metrics.jsonl")
-        if line.get("during") != ORIGIN and "metric" in line and "value" in line
-    }
+    records = read_records(folder / "metrics.jsonl")
+    finished = [line for line in records if not of_training(line) and "metric" in line and "value" in line]
+    return {line["metric"]: line["value"] for line in finished}
 
 
 def _add(value: Any, name: str, found: dict[str, str]) -> None:
     if isinstance(value, torch.Tensor):
         data = value.detach().cpu().contiguous()
         head = f"{data.dtype} {tuple(data.shape)}".encode()
-        found[name] = hashlib.sha256(head + data.reshape(-1).view(torch.uint8).numpy().tobytes()).hexdigest()
+        content = data.reshape(-1).view(torch.uint8).numpy().tobytes()
+        found[name] = hashlib.sha256(head + content).hexdigest()
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             _add(inner, f"{name}.{key}", found)

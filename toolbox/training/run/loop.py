@@ -65,9 +65,7 @@ class GameLoop(BaseLoop):
         self._iter += 1
 
     def _agree_to_stop(self, game: Any) -> None:
-        """A signal to any process stops all of them after the same iteration: the wish travels with the
-        gradients.
-        """
+        """A signal to any process stops all after the same iteration: it travels with the gradients."""
         if game.gradients.stopping:
             self.stop_training = True
             self.stopped_by = self.stopped_by or "a signal to another process"
@@ -88,9 +86,8 @@ class GameLoop(BaseLoop):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        stopping = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self._on_signal) for number in stopping}
         try:
             yield
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.config import ConfigError
 from toolbox.runs.changes import in_words
@@ -16,16 +16,20 @@ from toolbox.training.run.resume import iterations_done
 from toolbox.training.run.starts import other_surroundings
 from toolbox.training.stages import MAIN
 
+if TYPE_CHECKING:
+    from mmengine import Config
 
-def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], allow_data: bool) -> None:
+
+def check_reproducible(folder: Path, config: Config, record: Mapping[str, Any], allow_data: bool) -> None:
     """Say what may make a difference; refuse what will.
 
     Raises:
         ConfigError: for a run that is not finished, or training data that have changed (unless allowed).
     """
     stages = prepare(config)
+    places = stage_folders(config)
     for stage in stages:
-        _check_length(folder / stage_folders(config)[stage.name], stage.length)
+        _check_length(folder / places[stage.name], stage.length)
     kept = (record.get("data") or {}).get("fingerprint")
     now = stages[-1].data["fingerprint"]
     if kept is not None and kept != now and not allow_data:
@@ -38,35 +42,35 @@ def check_reproducible(folder: Path, config: Any, record: Mapping[str, Any], all
 
 
 def _check_length(folder: Path, length: int) -> None:
-    """What the config would play is what was played: a run may be resumed to be longer, be interrupted, or
-    for less.
-    """
+    """Refuse a run that was not played as long as its config says: interrupted, or resumed to be longer."""
     done = iterations_done(folder)
     newest = latest_checkpoint(folder)
     if not done or newest is None:
         raise ConfigError(f"{folder} holds no finished run (no done.json): continue it with --resume first")
     if not done == iteration_of(newest) == length:
         longest = max(length, done, iteration_of(newest))
+        cure = f"continue it with --resume --cfg-options train_cfg.max_iters={longest} first"
         raise ConfigError(
             f"{folder}: its config asks for {length} iterations, it was finished after {done}, its newest "
-            f"checkpoint is {newest.name}: continue it with --resume --cfg-options "
-            f"train_cfg.max_iters={longest} first"
+            f"checkpoint is {newest.name}: {cure}"
         )
 
 
-def stage_folders(config: Any) -> dict[str, str]:
+def stage_folders(config: Config) -> dict[str, str]:
     """{stage: its folder below the run's}."""
-    return {**{stage: f"stages/{stage}" for stage in config.get("stages", ())}, MAIN: "."}
+    places = {stage: f"stages/{stage}" for stage in config.get("stages", ())}
+    places[MAIN] = "."
+    return places
 
 
-def _warnings(config: Any, record: Mapping[str, Any], kept: str | None, now: str) -> list[str]:
+def _warnings(config: Config, record: Mapping[str, Any], kept: str | None, now: str) -> list[str]:
     found = other_surroundings(record, environment(config))
     if not config.get("deterministic"):
         found.append("the run was not made with --deterministic")
     if kept != now:
         found.append(f"training data: {kept or 'not recorded'} -> {now}")
     for start in record.get("starts", ()):
-        if start.get("changes"):
-            changes = {key: tuple(pair) for key, pair in start["changes"].items()}
+        changes = {key: tuple(pair) for key, pair in (start.get("changes") or {}).items()}
+        if changes:
             found.append(f"the run was changed on its way ({start.get('started')}): {in_words(changes)}")
     return found

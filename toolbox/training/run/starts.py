@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toolbox.runs.changes import Changes
 from toolbox.runs.environment import environment
 from toolbox.runs.files import write_text
 
+if TYPE_CHECKING:
+    from mmengine import Config
+
 _COMPARED = ("python", "versions", "git", "device", "plugins", "processes")
+_OF_EACH_START = ("starts", "goes_on_from", "changes", "data_fingerprint")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -25,14 +29,14 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def keep_record(
-    folder: Path, config: Any, data: Mapping[str, Any], goes_on_from: Mapping[str, int], changes: Changes
+    folder: Path, config: Config, data: Mapping[str, Any], goes_on_from: Mapping[str, int], changes: Changes
 ) -> None:
     """Add a start. What stands beside ``starts`` is of the start that the run's first iteration belongs to.
 
     Args:
         folder: the run's.
         config: the resolved config.
-        data: facts of the training data.
+        data: description of the training data.
         goes_on_from: {stage: iteration} that has checkpoints.
         changes: what was changed knowingly.
     """
@@ -44,12 +48,8 @@ def keep_record(
         changes={key: [_plain(value) for value in pair] for key, pair in changes.items()},
     )
     first = {"data": dict(data), **(before if goes_on_from and before else now)}
-    own = {
-        key: value
-        for key, value in first.items()
-        if key not in ("starts", "goes_on_from", "changes", "data_fingerprint")
-    }
-    record = {**own, "starts": [*before.get("starts", ()), now]}
+    record = {key: value for key, value in first.items() if key not in _OF_EACH_START}
+    record["starts"] = [*before.get("starts", ()), now]
     write_text(json.dumps(record, indent=2), folder / "environment.json")
 
 
