@@ -102,12 +102,6 @@ def copy_from_main(tensors: Sequence[Tensor]) -> None:
             torch.distributed.broadcast(tensor, src=0)
 
 
-def wait_for_all() -> None:
-    """Return when every rank is here."""
-    if running():
-        torch.distributed.barrier()
-
-
 def together(work: Callable[[], T]) -> T:
     """``work()`` on every rank; when it fails on one, all fail with its error instead of waiting for it.
 

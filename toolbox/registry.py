@@ -66,14 +66,6 @@ _ROOTS_WITHOUT_OURS = """
 """
 _EMPTY = [_empty_child(name) for name in _ROOTS_WITHOUT_OURS.split()]
 
-GENERATORS = REGISTRIES["generator"]
-DISCRIMINATORS = REGISTRIES["discriminator"]
-PROMPT_LEARNERS = REGISTRIES["prompt_learner"]
-CLUSTERERS = REGISTRIES["clusterer"]
-METRICS = REGISTRIES["metric"]
-OBJECTIVES = REGISTRIES["objective"]
-CONDITIONERS = REGISTRIES["conditioner"]
-
 
 class BuildError(Exception):
     """A component that could not be built; the message says which, where in the config, and why."""

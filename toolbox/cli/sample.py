@@ -173,11 +173,13 @@ def _numbers(text: str) -> list[float]:
 
 def _prompt_table(game: Sampled) -> str:
     """Of every network that learns prompts a line a prompt: each slot's nearest word and its distance."""
+    from toolbox.interfaces import PromptLearner
+
     lines: list[str] = []
     names = game.conditioner.names()
     for network_name, network in game.networks.items():
         prompts = getattr(network, "prompts", None)
-        if prompts is None:
+        if not isinstance(prompts, PromptLearner):
             continue
         words = prompts.nearest_words(network.clip, top=1)
         numbered = [f"prompt {number}" for number in range(len(words))]
