@@ -14,7 +14,7 @@ SALT ?= 0
 BIN = $(VENV)/bin
 SETUP = $(PYTHON) tools/setup_venv.py --venv $(VENV) --torch-index "$(TORCH_INDEX)"
 PYTEST = OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
-FAST = $(PYTEST) -m "not slow" --benchmark-disable -n $(JOBS) --dist loadgroup $(ARGS)
+FAST = $(PYTEST) -m "not slow" --benchmark-disable -n $(JOBS) --dist loadfile $(ARGS)
 
 .PHONY: train test salts slow bench lint venv clean
 

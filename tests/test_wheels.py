@@ -14,8 +14,6 @@ import pytest
 
 from tests.training.killing import write_small_set
 
-pytestmark = pytest.mark.xdist_group("wheels")  # one worker builds and installs them, once
-
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"toolbox": ROOT, "toolbox_klish": ROOT / "plugins/klish", "toolbox_lcp": ROOT / "plugins/lcp"}
 CONFIGS = {

@@ -104,6 +104,7 @@ def _check_phases(model: Mapping[str, Any]) -> None:
     for number, phase in enumerate(model.get("phases") or ()):
         check_is_dict(phase, f"model.phases.{number}")
         check_types(phase, Phase, f"model.phases.{number}")
+        Phase.read(phase)
 
 
 def _check_weight(weight: Any, where: str) -> None:
