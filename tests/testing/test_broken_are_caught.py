@@ -286,9 +286,9 @@ def test_prompt_learners(broken: type, message: str) -> None:
 
 
 def kmeans() -> type:
-    from toolbox.registry import CLUSTERERS
+    from toolbox.registry import REGISTRIES
 
-    return CLUSTERERS.get("KMeans")  # type: ignore[return-value]
+    return REGISTRIES["clusterer"].get("KMeans")  # type: ignore[return-value]
 
 
 def without_check(features: Any, at_least: int = 0) -> np.ndarray:
