@@ -173,10 +173,10 @@ class TestImages:
         network = AjbrockGenerator(channels=2, n_conditions=3).eval()
         latents, condition = torch.randn(2, 128), Condition(labels=torch.tensor([0, 2]))
         with torch.no_grad():
-            taps = network.features(latents, condition, network.feature_layers)
-            images = torch.tanh(network.conv2d5(torch.relu(network.bn4(taps["32x32"]))))
+            maps = network.features(latents, condition, network.feature_layers)
+            images = torch.tanh(network.conv2d5(torch.relu(network.bn4(maps["32x32"]))))
             assert torch.allclose(images, network(latents, condition), atol=1e-6)
-        assert [tap.shape[1:] for tap in taps.values()] == [(8, r, r) for r in (4, 8, 16, 32)]
+        assert [one.shape[1:] for one in maps.values()] == [(8, r, r) for r in (4, 8, 16, 32)]
 
 
 class TestStacking:
@@ -274,7 +274,7 @@ class TestLayers:
 
         with pytest.raises(
             ValueError,
-            match=r"Plain has no feature taps .* be clustered; generators that have: .*BigGANGenerator",
+            match=r"Plain has no feature layers .* be clustered; generators that have: .*BigGANGenerator",
         ):
             feature_stream(Plain(), 1)
 

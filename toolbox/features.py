@@ -241,7 +241,7 @@ def feature_layers_of(generator: Generator) -> list[FeatureLayer]:
     names = generator.feature_layers
     if not names:
         raise ValueError(
-            f"{type(generator).__name__} has no feature taps (its feature_layers are empty), so that its "
+            f"{type(generator).__name__} has no feature layers (feature_layers is empty), so that its "
             f"features cannot be clustered; generators that have: {', '.join(_with_features())}"
         )
     sizes = [int(found[1]) for name in names if (found := re.match(r"(\d+)x\1\b", name))]

@@ -73,7 +73,7 @@ class Generator(nn.Module, ABC):
         Raises:
             ValueError: for a name that is not among ``feature_layers``.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no feature taps (feature_layers is empty)")
+        raise NotImplementedError(f"{type(self).__name__} has no feature layers (feature_layers is empty)")
 
     def truncated(
         self,
