@@ -79,13 +79,25 @@ def run(command: list[str], cwd: Path) -> str:
     return answer.stdout
 
 
+def source_files() -> list[str]:
+    """What git tracks; in a tree without git, all files of the distributions but what Python leaves there."""
+    if (ROOT / ".git").exists() and shutil.which("git") is not None:
+        return subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")[:-1]
+    parts = [
+        *ROOT.glob("*"),
+        *(file for name in ("toolbox", "plugins", "configs") for file in ROOT.glob(f"{name}/**/*")),
+    ]
+    files = [file for file in parts if file.is_file() or file.is_symlink()]
+    return [
+        str(f.relative_to(ROOT)) for f in files if "__pycache__" not in f.parts and ".egg-info" not in str(f)
+    ]
+
+
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """{package: wheel}, built from a copy of what git tracks, so that nothing is left in the source tree."""
-    if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        pytest.skip("wheels are built from the files that git tracks")
+    """{package: wheel}, built from a copy, so that nothing is left in the source tree."""
     folder = tmp_path_factory.mktemp("wheels")
-    for name in subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")[:-1]:
+    for name in source_files():
         copy = folder / "source" / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, copy, follow_symlinks=False)

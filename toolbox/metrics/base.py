@@ -249,7 +249,9 @@ class ExtractorMetric(Metric):
     @property
     def n_fed(self) -> int:
         """How many generated images were taken in."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must say how many generated images it was fed: n_fed"
+        )
 
     def options(self) -> list[str]:
         """What differs from the usual protocol, for the name."""
@@ -283,7 +285,7 @@ class FeatureMetric(ExtractorMetric):
 
     def empty(self) -> Statistics:
         """Statistics of no images."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must give the statistics of no images: empty()")
 
     @property
     def n_fed(self) -> int:
