@@ -24,7 +24,7 @@ def load_run(
     Args:
         path: a run's folder (its newest checkpoint), a checkpoint file, or a release file (safetensors with
             its card).
-        config: the config; default the ``config.py`` beside the checkpoint. A release has its own.
+        config: the config; default the one beside the checkpoint. A release has its own.
         seed, bn: of the Sampler.
         device: where to put it.
 
@@ -91,8 +91,8 @@ def load_generator(path: str | Path, config: Config | None = None) -> Generator:
     """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
 
     Args:
-        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published
-            weights in any known layout (see :func:`toolbox.models.from_files.read_generator`).
+        path: a run's folder, a checkpoint with its ``config.json`` beside it, a release, or a file of
+            published weights in any known layout (see :func:`toolbox.models.from_files.read_generator`).
         config: of a checkpoint without one beside it.
 
     Raises:
@@ -110,12 +110,14 @@ def load_generator(path: str | Path, config: Config | None = None) -> Generator:
 
 
 def _config_beside(checkpoint: Path) -> Path:
-    beside = checkpoint.parent / "config.py"
-    if beside.is_file():
+    from toolbox.config import kept_file
+
+    beside = kept_file(checkpoint.parent)
+    if beside is not None:
         return beside
     card = ""
     if checkpoint.suffix == ".safetensors":
         card = f", and no card ({checkpoint.stem}.json) that would make it a release"
     raise CheckpointError(
-        f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG CHECKPOINT)"
+        f"{checkpoint} has no config.json beside it{card}: name the config (tools/test.py CONFIG CHECKPOINT)"
     )

@@ -81,13 +81,14 @@ def _read_config(
 ) -> Config:
     """The config by name, with the plugins of the run that it continues."""
     from toolbox.config import load_config
-    from toolbox.runs.changes import kept_config
+    from toolbox.runs.kept import kept_config
+    from toolbox.runs.terminal import say
 
     stem = Path(str(name)).stem
     usual = f"runs/{stem}-quick" if quick else f"runs/{stem}"
     kept = kept_config(Path(work_dir or usual)) if resume else None
     kept_plugins = () if kept is None else kept.get("plugins") or ()
-    config = load_config(name, quick, options, [*plugins, *kept_plugins])
+    config = load_config(name, quick, options, [*plugins, *kept_plugins], tell=say)
     config.setdefault("work_dir", usual)
     return config
 
@@ -110,12 +111,13 @@ def reproduce(
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
     """
     from toolbox.config import load_config
+    from toolbox.runs.kept import kept_path
     from toolbox.training.run.compare import compare_runs, metrics_of
     from toolbox.training.run.reproduce import check_reproducible, stage_folders
     from toolbox.training.run.starts import read_record
 
     folder = Path(run)
-    config = load_config(_kept(folder, "config.py"))
+    config = load_config(kept_path(folder))
     check_reproducible(folder, config, read_record(folder), allow_data)
     with_metrics = evaluate and bool(metrics_of(folder))
     again = train(config, work_dir or f"{folder}-again", evaluate=with_metrics, report=False)
@@ -184,13 +186,14 @@ def evaluate_run(
 
     from toolbox.config import load_config
     from toolbox.loading import load_game
+    from toolbox.runs.kept import kept_path
     from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.training.evaluation.measure import evaluate_game
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if config is None:
-        config = load_config(folder / "config.py")
+        config = load_config(kept_path(folder))
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
     settings = {**(config.get("evaluation") or {}), **changes}

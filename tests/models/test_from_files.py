@@ -149,5 +149,5 @@ def test_what_is_no_generator(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"othr.pth does not exist - did you mean 'other.pth'"):
         toolbox.load_generator(tmp_path / "othr.pth")
     torch.save(dict(state_dict={}), tmp_path / "iter_10.pth")
-    with pytest.raises(CheckpointError, match=r"no config.py beside it"):
+    with pytest.raises(CheckpointError, match=r"no config.json beside it"):
         toolbox.load_generator(tmp_path / "iter_10.pth")

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolbox import ranks
-from toolbox.runs.changes import check_kept_command, kept_config
+from toolbox.runs.changes import check_kept_command
 from toolbox.runs.files import write_text
+from toolbox.runs.kept import kept_config
 from toolbox.runs.terminal import say
 from toolbox.training.run.prepare import Stage, notices, prepare
 from toolbox.training.run.resume import begin, is_done, refuse_to_overwrite
