@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LINES = 20.0  # seconds between two lines where the output is a file
-_SILENCE = 5.0  # seconds after which work that was thought to be short shows a bar
+_SILENCE = 5.0  # seconds after which work that was thought to be short shows a bar, and between its lines
 
 
 def say(text: str) -> None:
@@ -60,7 +60,7 @@ def tracked(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         total: how many there are.
         what: is done with them.
     """
-    with progress_bar(total, what, lines=10.0, delay=_SILENCE, leave=False) as bar:
+    with progress_bar(total, what, lines=_SILENCE, delay=_SILENCE, leave=False) as bar:
         for item in items:
             yield item
             bar.update()
