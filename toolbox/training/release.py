@@ -213,7 +213,7 @@ def _metrics(folder: Path, iteration: int) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in lines if line.strip()]
     found = {}
     for record in records:
-        if record.get("iteration", iteration) == iteration:
+        if record.get("iteration", iteration) == iteration and "error" not in record:
             found[record["metric"]] = record
     return list(found.values())
 
