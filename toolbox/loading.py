@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,9 +23,9 @@ def load_run(
     """A trained game as a Sampler.
 
     Args:
-        path: a run's folder (its newest checkpoint), a checkpoint file, or a release file (safetensors with
+        path: a run's folder (its newest checkpoint), a checkpoint in one, or a release file (safetensors with
             its card).
-        config: the config; default the ``config.py`` beside the checkpoint. A release has its own.
+        config: the config; default the run's own (see :func:`config_of`). A release has its own.
         seed, bn: of the Sampler.
         device: where to put it.
 
@@ -53,9 +54,9 @@ def export(
     sha256.
 
     Args:
-        run: a run's folder (its newest checkpoint), or a checkpoint file.
+        run: a run's folder (its newest checkpoint), or a checkpoint in one.
         out: NAME.safetensors.
-        config: the config; default the one beside the checkpoint.
+        config: the config; default the run's own (see :func:`config_of`).
         licence: of the weights, in the card.
         replace: write over files that are there.
 
@@ -71,7 +72,6 @@ def export(
 
 def _load(path: Path, config: Config | None) -> tuple[Game, Config, Path]:
     """(game, config, checkpoint's file)."""
-    from toolbox.config import load_config
     from toolbox.runs.terminal import say
     from toolbox.training.run.prepare import Stage
     from toolbox.training.run.resume import restore
@@ -81,7 +81,7 @@ def _load(path: Path, config: Config | None) -> tuple[Game, Config, Path]:
         raise CheckpointError(f"{path} holds no checkpoint (iter_N.pth); is it the folder of a training run?")
     contents = read_checkpoint(checkpoint)
     if config is None:
-        config = load_config(_config_beside(checkpoint))
+        config = config_of(path)
     game = Stage(config).build_game(filled_later=True)
     restore(game, contents, f"checkpoint {checkpoint}")
     return game.eval(), config, checkpoint
@@ -91,9 +91,10 @@ def load_generator(path: str | Path, config: Config | None = None) -> Generator:
     """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
 
     Args:
-        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published
-            weights in any known layout (see :func:`toolbox.models.from_files.read_generator`).
-        config: of a checkpoint without one beside it.
+        path: a run's folder, a checkpoint in one, a release, or a file of published weights in any known
+            layout (see :func:`toolbox.models.from_files.read_generator`). Beside published weights nothing is
+            run: a ``config.py`` counts only in a run's folder (see :func:`config_of`).
+        config: of a checkpoint outside of its run's folder.
 
     Raises:
         CheckpointError, WeightsError: for what is none of these, or does not fit.
@@ -102,20 +103,42 @@ def load_generator(path: str | Path, config: Config | None = None) -> Generator:
     from toolbox.training.release import is_release
 
     path = Path(path)
-    with_config = config is not None or (path.parent / "config.py").is_file() or path.match("iter_*.pth")
-    if not (path.is_dir() or with_config or is_release(path)):
+    if config is None and not path.is_dir() and not is_release(path) and not is_of_run(path):
         return read_generator(path)
     game = load_game(path, config)
     return cast(Generator, game.network(game.generator, averaged=True))
 
 
-def _config_beside(checkpoint: Path) -> Path:
-    beside = checkpoint.parent / "config.py"
-    if beside.is_file():
-        return beside
-    card = ""
-    if checkpoint.suffix == ".safetensors":
-        card = f", and no card ({checkpoint.stem}.json) that would make it a release"
+def is_of_run(path: Path) -> bool:
+    """Whether a file is a run's own checkpoint: by its name, and the record of starts beside it."""
+    from toolbox.training.run.starts import read_record
+
+    named = re.fullmatch(r"[a-z]+_\d+\.pth", path.name) is not None
+    return named and bool(read_record(path.parent).get("starts"))
+
+
+def config_of(path: str | Path) -> Config:
+    """The config of a run, by its folder, or by a checkpoint of its own in it.
+
+    Configs run code. A file that is no run's checkpoint gets none, whatever lies beside it.
+
+    Raises:
+        CheckpointError: for such a file, or where there is no config.
+    """
+    from toolbox.config import load_config
+
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    beside = folder / "config.py"
+    if path.is_dir() or is_of_run(path):
+        if beside.is_file():
+            return load_config(beside)
+        raise CheckpointError(f"{folder} has no config.py: name the config (toolbox test CONFIG CHECKPOINT)")
+    reason = "is no checkpoint of a run (iter_N.pth beside the run's environment.json)"
+    if path.suffix == ".safetensors":
+        reason = f"has no card ({path.stem}.json) that would make it a release"
+    left = ", so the config.py beside it was not run" if beside.is_file() else ""
     raise CheckpointError(
-        f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG CHECKPOINT)"
+        f"{path} {reason}{left}: name a run's folder, or give the config (toolbox test CONFIG CHECKPOINT); "
+        "published weights are opened by toolbox.load_generator(FILE)"
     )

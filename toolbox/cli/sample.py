@@ -20,7 +20,7 @@ ROWS_OF_ONE_CLASS = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument("run", help="a run's folder, or a checkpoint with its config.py beside it")
+    parser.add_argument("run", help="a run's folder, a checkpoint in one, or a release")
     parser.add_argument(
         "--by", metavar="KIND", help="one row a class (default), a cluster, or whatever the run has"
     )

@@ -52,6 +52,11 @@ def read_generator(path: str | Path) -> Generator:
         weights = Weights(path, "safetensors", tensors, card.get("facts") or {})
     else:
         weights = read_weights(path)
+    if any(key.startswith("state_dict.networks.") for key in weights.tensors):
+        raise WeightsError(
+            f"{path} is the checkpoint of a run without the run's record (environment.json) beside it: name "
+            "the run's folder, or give load_generator the config"
+        )
     tensors, name = _generator_of(weights)
     mean = weights.tensors.get("latent_avg")
     try:

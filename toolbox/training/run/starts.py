@@ -19,11 +19,11 @@ _OF_EACH_START = ("starts", "goes_on_from", "changes", "data_fingerprint")
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record of a folder; {} where there is none."""
+    """The record of a folder; {} where there is none, or a damaged one."""
     path = folder / "environment.json"
     try:
         found = json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError:
+    except (ValueError, RecursionError, OSError):
         return {}
     return found if isinstance(found, dict) else {}
 
