@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 
 from toolbox.data.base import DataError, Mask, chosen_split
 from toolbox.data.files import FileSet
-from toolbox.data.pictures import SUFFIXES, picture_shape
+from toolbox.data.pictures import SUFFIXES, open_picture, picture_shape
 
 
 class MaskFolder(FileSet):
@@ -59,10 +59,10 @@ class MaskFolder(FileSet):
     def mask(self, i: int) -> Mask:
         file = _mask_file(self.path, self._names[i])
         try:
-            with Pillow.open(file) as opened:
+            with open_picture(file, formats=["PNG"]) as opened:
                 values = np.array(opened)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{file} is not a readable mask ({error}): fetch it anew") from None
+        except Exception as error:  # a torn picture raises almost anything
+            raise DataError(f"{file} is not a readable mask ({error}): it must be a whole PNG") from None
         if values.ndim == 3 and (values == values[..., :1]).all():
             values = values[..., 0]
         if values.ndim != 2 or values.dtype != np.uint8:
@@ -77,7 +77,7 @@ class MaskFolder(FileSet):
         """Masks may be smaller or larger than pictures, but not of another shape: squares would differ."""
         try:
             height, width = picture_shape(picture)
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{picture} is not a readable picture ({error}): fetch it anew") from None
         if abs(mask[0] * width / height - mask[1]) > 1:
             raise DataError(
