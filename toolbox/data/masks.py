@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from toolbox.data.base import DataError, Mask, chosen_split
+from toolbox.data.base import DataError, Mask, chosen_split, text_list
 from toolbox.data.files import FileSet
 from toolbox.data.pictures import SUFFIXES, open_picture, picture_shape
 
@@ -45,9 +45,10 @@ class MaskFolder(FileSet):
     ) -> None:
         root = Path(root)
         self.split = chosen_split(split, train)
-        self.part_names = list(part_names)
+        self.part_names = text_list(part_names, "part_names")
         folder = _part(root, self.split)
-        names = sorted(file.name for file in (folder / "images").iterdir() if file.suffix.lower() in SUFFIXES)
+        files = (file for file in (folder / "images").iterdir() if file.suffix.lower() in SUFFIXES)
+        names = sorted(file.name for file in files if file.is_file())
         missing = [name for name in names if not _mask_file(folder, name).is_file()]
         if missing:
             raise DataError(f"{folder}: {missing[0]} has no mask {_mask_file(folder, missing[0])}")

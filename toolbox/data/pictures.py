@@ -14,6 +14,7 @@ RESIZE = "centre-crop,pillow-lanczos"  # antialiased; part of every fingerprint 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")  # Pillow's names; PPM is PGM too
 MOST_PIXELS = 2**26  # 8192 x 8192, which are 200 MB as RGB
+MOST_BYTES = 2**28  # of a file
 _MOST_SCANS = 200  # of a JPEG; progressive ones have about ten, and each costs a pass over all pixels
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _PLAIN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -38,12 +39,13 @@ def open_picture(source: bytes | Path, formats: Sequence[str] = FORMATS) -> Pill
 
     Raises:
         FileNotFoundError: when it is missing.
-        ValueError: for a torn or foreign file, and for more than ``MOST_PIXELS``.
+        ValueError: for a torn or foreign file, and for more than ``MOST_PIXELS`` or ``MOST_BYTES``.
     """
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
     try:
         opened = Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
-    except FileNotFoundError:
-        raise
     except Pillow.UnidentifiedImageError:
         raise ValueError(f"it is no picture of the kinds that are read: {', '.join(formats)}") from None
     except Exception as error:  # a torn picture raises almost anything
