@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from toolbox import ranks
+
+_HOLDER = re.compile(r"process (\d{1,9}) on .*")
 
 
 class LockedError(RuntimeError):
@@ -36,26 +39,35 @@ def locked(folder: str | Path) -> Iterator[None]:
             _remove_empty(Path(folder))
 
 
+def holders(folder: str | Path) -> set[int]:
+    """The numbers of the processes that have held the folder, this one too: whose files may lie there."""
+    file = Path(folder) / ".lock"
+    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
+    return {int(line[1]) for line in map(_HOLDER.fullmatch, lines) if line}
+
+
 def _lock(folder: Path) -> IO[str]:
     folder.mkdir(parents=True, exist_ok=True)
-    file = open(folder / ".lock", "a+")  # noqa: SIM115 (closed by whoever holds it)
+    file = open(folder / ".lock", "a+", errors="replace")  # noqa: SIM115 (closed by whoever holds it)
     try:
         import fcntl
 
         # lockf's lock is of the process: unlike flock's, a loader's worker does not inherit it
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except ImportError:  # no such locks on this system
-        return file
+        pass
     except OSError as error:
         file.seek(0)
-        holder = file.read().strip() or "another process"
+        holder = (file.read().strip() or "another process").splitlines()[-1]
         file.close()
         raise LockedError(
             f"{folder} is in use by {holder}: two runs in one folder would spoil each other. "
             "Wait for it, stop it, or name another folder with --work-dir"
         ) from error
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}")
+    file.seek(0)
+    known = file.read()
+    new_line = "\n" if known and not known.endswith("\n") else ""
+    file.write(f"{new_line}process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
     return file
 
