@@ -201,10 +201,17 @@ class TestResuming:
             fit(config, copied, resume=True, options=options, pictures=False)
 
     def test_torn_features_of_a_killed_run_are_removed(self, config: Path, copied: Path) -> None:
-        (copied / "features-1.npy.123.part").write_bytes(b"torn")
+        (copied / ".lock").write_text("process 123 on a host\n")
+        (copied / ".features-1.npy.123.tmp").write_bytes(b"torn")
+        others = [copied / "features-mine.npy", copied / "models" / "mine.unfinished"]
+        for other in others:
+            other.write_bytes(b"somebody else's")
         (copied / "models" / "klish-1.unfinished").write_bytes(b"killed between the model and this")
         fit(config, copied, resume=True, pictures=False)
-        assert not list(copied.glob("features*")) and models(copied) == FILES
+        assert all(other.is_file() for other in others)
+        for other in others:
+            other.unlink()
+        assert not list(copied.glob("*features*")) and models(copied) == FILES
 
     @pytest.mark.parametrize(
         ("name", "text", "words"),
