@@ -38,6 +38,29 @@ def load_run(
     return Sampler(game, seed=seed, bn=bn)
 
 
+def load_sampler(
+    path: str | Path, seed: int = 0, bn: str = "running", device: str = "cpu", truncation: float = 1.0
+) -> Sampler:
+    """Whatever images can be drawn from, as a Sampler: what :func:`load_run` and :func:`load_generator` open.
+
+    A generator's file has no conditioner: its classes are drawn uniformly, and called by their numbers.
+
+    Args:
+        path: a run's folder, a checkpoint, a release, or a file of published weights.
+        seed, bn, truncation: of the Sampler.
+        device: where to put it.
+
+    Raises:
+        CheckpointError, WeightsError: for what is none of these.
+        ValueError: for a truncation where the generator has none.
+    """
+    from toolbox.training.game.lone import LoneGenerator
+    from toolbox.training.game.sampler import Sampler
+
+    game = load_game(path) if _holds_game(Path(path)) else LoneGenerator(load_generator(path))
+    return Sampler(game.to(device), seed=seed, bn=bn, truncation=truncation)
+
+
 def load_game(path: str | Path, config: Config | None = None) -> Game | ReleasedGame:
     """A trained Game in eval mode (see :func:`load_run`); of a release file, what is needed to sample."""
     from toolbox.training.release import is_release, load_release
@@ -100,13 +123,19 @@ def load_generator(path: str | Path, config: Config | None = None) -> Generator:
         CheckpointError, WeightsError: for what is none of these, or does not fit.
     """
     from toolbox.models.from_files import read_generator
-    from toolbox.training.release import is_release
 
     path = Path(path)
-    if config is None and not path.is_dir() and not is_release(path) and not is_of_run(path):
+    if config is None and not _holds_game(path):
         return read_generator(path)
     game = load_game(path, config)
     return cast(Generator, game.network(game.generator, averaged=True))
+
+
+def _holds_game(path: Path) -> bool:
+    """Whether there is more than a generator: a run's folder, a checkpoint of a run, a release."""
+    from toolbox.training.release import is_release
+
+    return path.is_dir() or is_release(path) or is_of_run(path)
 
 
 def is_of_run(path: Path) -> bool:
