@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from toolbox.interfaces import Generator
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
@@ -82,26 +83,30 @@ def _load(path: Path, config: Config | None) -> tuple[Game, Config, Path]:
     contents = read_checkpoint(checkpoint)
     if config is None:
         config = load_config(_config_beside(checkpoint))
-    game = Stage(config).build_game(filled_later=True)
+    game = Stage(config).build_game(filled_later=True, restored=True)
     restore(game, contents, f"checkpoint {checkpoint}")
     return game.eval(), config, checkpoint
 
 
-def load_generator(path: str | Path, config: Config | None = None) -> Generator:
+def load_generator(path: str | Path | Mapping[str, Any], config: Config | None = None) -> Generator:
     """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
 
     Args:
-        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published
-            weights in any known layout (see :func:`toolbox.models.from_files.read_generator`).
+        path: what ``weights=`` may be anywhere: a run's folder, a checkpoint with its ``config.py`` beside
+            it, a release, a file of published weights in any known layout (see
+            :func:`toolbox.models.from_files.read_network`), a plugin's file, or an address (see
+            :func:`toolbox.weights.sources.local_path`).
         config: of a checkpoint without one beside it.
 
     Raises:
         CheckpointError, WeightsError: for what is none of these, or does not fit.
     """
     from toolbox.models.from_files import read_generator
+    from toolbox.runs.terminal import say
     from toolbox.training.release import is_release
+    from toolbox.weights.sources import local_path
 
-    path = Path(path)
+    path = local_path(path, say)
     with_config = config is not None or (path.parent / "config.py").is_file() or path.match("iter_*.pth")
     if not (path.is_dir() or with_config or is_release(path)):
         return read_generator(path)

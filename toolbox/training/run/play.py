@@ -10,6 +10,7 @@ from toolbox import ranks
 from toolbox.runs.changes import check_kept_command, kept_config
 from toolbox.runs.files import write_text
 from toolbox.runs.terminal import say
+from toolbox.training.checkpoints import checkpoint_files
 from toolbox.training.run.prepare import Stage, notices, prepare
 from toolbox.training.run.resume import begin, is_done, refuse_to_overwrite
 from toolbox.training.run.runner import build_runner
@@ -35,7 +36,7 @@ def play(config: Config, resume: bool = False, allow_changes: bool = False) -> b
     check_kept_command(folder, kept_config(folder), "train")
     if not resume:
         refuse_to_overwrite(stages, folder)
-    said = [_check(stage) for stage in stages]
+    said = [_check(stage, resume) for stage in stages]
     config.model = stages[-1].model  # what the data set fills is part of the run's record
     begin(config, stages, resume, allow_changes)
     for notice in said[-1]:
@@ -44,9 +45,9 @@ def play(config: Config, resume: bool = False, allow_changes: bool = False) -> b
     return all(is_done(stage) or _play_stage(stage, resume) for stage in stages)
 
 
-def _check(stage: Stage) -> list[str]:
+def _check(stage: Stage, resume: bool) -> list[str]:
     """Build a stage once and throw the game away; what its parts say of themselves."""
-    game = stage.check()
+    game = stage.check(restored=resume and bool(checkpoint_files(stage.folder)))
     return [notice for notice in [stage.data["notice"], *notices(game)] if notice]
 
 
