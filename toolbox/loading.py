@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from toolbox.interfaces import Generator
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
@@ -105,26 +106,29 @@ def _load(path: Path, config: Config | None) -> tuple[Game, Config, Path]:
     contents = read_checkpoint(checkpoint)
     if config is None:
         config = config_of(path)
-    game = Stage(config).build_game(filled_later=True)
+    game = Stage(config).build_game(filled_later=True, restored=True)
     restore(game, contents, f"checkpoint {checkpoint}")
     return game.eval(), config, checkpoint
 
 
-def load_generator(path: str | Path, config: Config | None = None) -> Generator:
+def load_generator(path: str | Path | Mapping[str, Any], config: Config | None = None) -> Generator:
     """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
 
     Args:
-        path: a run's folder, a checkpoint in one, a release, or a file of published weights in any known
-            layout (see :func:`toolbox.models.from_files.read_generator`). Beside published weights nothing is
-            run: a ``config.py`` counts only in a run's folder (see :func:`config_of`).
+        path: what ``weights=`` may be anywhere: a run's folder, a checkpoint in one, a release, a file of
+            published weights in any known layout (see :func:`toolbox.models.from_files.read_network`), a
+            plugin's file, or an address (see :func:`toolbox.weights.sources.local_path`). Beside published
+            weights nothing is run: a ``config.py`` counts only in a run's folder (see :func:`config_of`).
         config: of a checkpoint outside of its run's folder.
 
     Raises:
         CheckpointError, WeightsError: for what is none of these, or does not fit.
     """
     from toolbox.models.from_files import read_generator
+    from toolbox.runs.terminal import say
+    from toolbox.weights.sources import local_path
 
-    path = Path(path)
+    path = local_path(path, say)
     if config is None and not _holds_game(path):
         return read_generator(path)
     game = load_game(path, config)
