@@ -42,31 +42,35 @@ def train(
         allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
 
     Returns:
-        The run's folder; ``done.json`` in it says that the run was not interrupted.
+        The run's folder.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
             spent.
         WriteError, CheckpointError: when the disk is full.
         LockedError: when another run is at work in the folder.
+        Stopped: a KeyboardInterrupt; Ctrl-C or SIGTERM ended the run, ``resume`` goes on with it.
     """
     from toolbox.runs.files import explain_full_disk, sweep
     from toolbox.runs.locking import locked
+    from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.play import play
 
     if isinstance(config, (str, Path)):
         config = _read_config(config, work_dir, quick, resume, options, plugins)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
-    with explain_full_disk(folder), locked(folder):
+    stop_request = StopRequest()
+    with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
-        if not play(config, resume, allow_changes):
-            return folder  # interrupted: what follows is for --resume
+        play(config, resume, allow_changes, stop_request)
         if evaluate and config.get("evaluation"):
             measured = resume and ranks.on_main(lambda: is_measured(folder))
             if not measured:
+                stop_request.check()
                 measure(folder)
         if report and ranks.is_main():
+            stop_request.check()
             draw(folder)
     return folder
 

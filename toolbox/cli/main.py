@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -42,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return int(parsed.execute(parsed) or 0)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        if arguments is None:  # this process ends now: no traceback of a second Ctrl-C on its way out
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         print("stopped", file=sys.stderr)
-        return 130
+        return int(getattr(stop, "exit_code", 130))
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
 from toolbox import ranks
 
@@ -25,31 +24,32 @@ def locked(folder: str | Path) -> Iterator[None]:
     Raises:
         LockedError: when another process holds it, naming that process.
     """
-    held: list[IO[str]] = []
-    ranks.on_main(lambda: held.append(_lock(Path(folder))))
+    held = ExitStack()
+    ranks.on_main(lambda: _hold(Path(folder), held))
     try:
         yield
     finally:
-        for file in held:
-            file.close()
+        held.close()
         if not ranks.running() and not any(Path(folder).glob("[!.]*")):
             _remove_empty(Path(folder))
 
 
-def _lock(folder: Path) -> IO[str]:
+def _hold(folder: Path, held: ExitStack) -> None:
+    """Lock the file that names the holder, and the folder itself: a file can be deleted under a run."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = open(folder / ".lock", "a+")  # noqa: SIM115 (closed by whoever holds it)
+    file = held.enter_context(open(folder / ".lock", "a+"))  # noqa: SIM115 (held)
     try:
         import fcntl
-
+    except ImportError:  # no such locks on this system
+        return
+    try:
         # lockf's lock is of the process: unlike flock's, a loader's worker does not inherit it
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # no such locks on this system
-        return file
-    except OSError as error:
+        _hold_folder(folder, held)
+    except BlockingIOError as error:
         file.seek(0)
         holder = file.read().strip() or "another process"
-        file.close()
+        held.close()
         raise LockedError(
             f"{folder} is in use by {holder}: two runs in one folder would spoil each other. "
             "Wait for it, stop it, or name another folder with --work-dir"
@@ -57,7 +57,26 @@ def _lock(folder: Path) -> IO[str]:
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}")
     file.flush()
-    return file
+
+
+def _hold_folder(folder: Path, held: ExitStack) -> None:
+    """flock on the folder, closed by forked processes at once: one that outlives its parent holds nothing."""
+    import fcntl
+
+    opened: list[int] = [os.open(folder, os.O_RDONLY)]
+
+    def close() -> None:
+        while opened:
+            os.close(opened.pop())
+
+    held.callback(close)
+    os.register_at_fork(after_in_child=close)
+    try:
+        fcntl.flock(opened[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a network's file system that locks no folders
+        close()
 
 
 def _remove_empty(folder: Path) -> None:

@@ -70,4 +70,9 @@ class ProgressBar(Hook):
 
     def after_train(self, runner: Any) -> None:
         """Close it."""
-        self._bar.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close the bar, where one is open."""
+        if self._bar is not None:
+            self._bar.close()
