@@ -230,8 +230,8 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
 
 
-def checked_mask(source: ImageSet, i: int) -> Mask:
-    """``source.mask(i)``, of the image's size and with parts that have names.
+def checked_mask(source: ImageSet, i: int, ignore: int | None = None) -> Mask:
+    """``source.mask(i)``, of the image's size and with parts that have names, but for pixels of ``ignore``.
 
     Raises:
         DataError: naming the image and what does not fit.
@@ -243,10 +243,11 @@ def checked_mask(source: ImageSet, i: int) -> Mask:
             f"{source.title}: the mask of image {i} has shape {mask.shape}, the image has {(size, size)}"
         )
     n_parts = len(source.part_names)
-    if mask.size and int(mask.max()) >= n_parts:
+    parts = mask if ignore is None else mask[mask != ignore]
+    if parts.size and int(parts.max()) >= n_parts:
         raise DataError(
-            f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are {n_parts} part "
-            f"names (parts must be 0 to {n_parts - 1})"
+            f"{source.title}: the mask of image {i} has part {int(parts.max())}, but there are {n_parts} "
+            f"part names (parts must be 0 to {n_parts - 1})"
         )
     return mask
 

@@ -225,12 +225,23 @@ def _fit_one(run: ClusterRun, name: str, seed: int, numbers: Sequence[int], feat
             model.cut(k)
         else:
             model = _fitted(run.build(name, seed, k), features, unfinished)
+            if not is_cut(run.config.clusterers[name]):
+                _check_found(model, name, k)
         write_whole(path, partial(np.savez, **model.state()))
         unfinished.unlink(missing_ok=True)
         seconds = time.perf_counter() - start
         run.record["fits"][path.stem] = dict(seconds=round(seconds, 3))
         _write_record(run)
         say(f"{path.stem}: {seconds:.1f} s")
+
+
+def _check_found(model: Clusterer, name: str, k: int) -> None:
+    """Raise a ValueError for more clusters than were asked for: nothing could compare them."""
+    if model.n_clusters > k:
+        raise ValueError(
+            f"{name} was asked for clusters={k} and has found {model.n_clusters}: a clusterer of a run may "
+            "find fewer clusters than its argument says, but not more"
+        )
 
 
 def _fitted(model: Clusterer, features: Features, unfinished: Path) -> Clusterer:

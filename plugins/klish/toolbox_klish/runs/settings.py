@@ -276,6 +276,11 @@ def _check_clusterer(config: Any, name: str, component: Any) -> None:
         raise ConfigError(
             f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for {config.final}"
         )
+    if is_cut(component) and not hasattr(found, "cut"):
+        raise ConfigError(
+            f"{where}: {component['type']} has no method cut(k), so that one fit cannot answer for every "
+            f"number of clusters: leave 'clusters' out, and it is fitted for each of {numbers_of(config)}"
+        )
     if is_cut(component):
         _check_first(component.get("first") or component["clusters"], max(numbers_of(config)), where)
 
