@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -137,17 +136,10 @@ def load_generator(path: str | Path | Mapping[str, Any], config: Config | None =
 
 def _holds_game(path: Path) -> bool:
     """Whether there is more than a generator: a run's folder, a checkpoint of a run, a release."""
+    from toolbox.runs.environment import is_of_run
     from toolbox.training.release import is_release
 
     return path.is_dir() or is_release(path) or is_of_run(path)
-
-
-def is_of_run(path: Path) -> bool:
-    """Whether a file is a run's own checkpoint: by its name, and the record of starts beside it."""
-    from toolbox.training.run.starts import read_record
-
-    named = re.fullmatch(r"[a-z]+_\d+\.pth", path.name) is not None
-    return named and bool(read_record(path.parent).get("starts"))
 
 
 def config_of(path: str | Path) -> Config:
@@ -159,6 +151,7 @@ def config_of(path: str | Path) -> Config:
         CheckpointError: for such a file, or where there is no config.
     """
     from toolbox.config import load_config
+    from toolbox.runs.environment import is_of_run
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent

@@ -114,9 +114,9 @@ def reproduce(
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
     """
     from toolbox.config import load_config
+    from toolbox.runs.environment import read_record
     from toolbox.training.run.compare import compare_runs, metrics_of
     from toolbox.training.run.reproduce import check_reproducible, stage_folders
-    from toolbox.training.run.starts import read_record
 
     folder = Path(run)
     config = load_config(_kept(folder, "config.py"))

@@ -13,6 +13,7 @@ from toolbox.config import load_config
 from toolbox.interfaces import Discriminator, Generator
 from toolbox.models.from_files import checked_config, open_weights, read_network
 from toolbox.registry import Config
+from toolbox.runs.environment import is_of_run
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, load_whole, network_state
 from toolbox.weights.errors import WeightsError, misfits
@@ -141,8 +142,8 @@ def _of_a_game(state: Mapping[str, Any]) -> bool:
 
 def _model_of(path: Path) -> Config | None:
     """``model`` of the config of a checkpoint or release; None for any other file."""
-    beside = path.parent / "config.py"
-    if path.suffix == ".pth" and (beside.is_file() or path.match("iter_*.pth")):
+    if is_of_run(path):  # no other file makes a config beside it run
+        beside = path.parent / "config.py"
         if not beside.is_file():
             raise CheckpointError(f"{path} has no config.py beside it that says what its networks are")
         return dict(load_config(beside).model)

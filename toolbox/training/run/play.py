@@ -12,7 +12,6 @@ from toolbox.runs.files import write_text
 from toolbox.runs.stopping import Stopped, StopRequest
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import checkpoint_files
-from toolbox.training.hooks.progress import ProgressBar
 from toolbox.training.run.prepare import Stage, notices, prepare
 from toolbox.training.run.resume import begin, is_done, refuse_to_overwrite
 from toolbox.training.run.runner import build_runner
@@ -76,8 +75,8 @@ def _play_stage(stage: Stage, resume: bool, stop_request: StopRequest) -> None:
         runner.train()
     finally:
         for hook in runner.hooks:
-            if isinstance(hook, ProgressBar):
-                hook.close()  # else what is said of an error stands behind the bar
+            if hasattr(hook, "close"):
+                hook.close()  # a bar: else what is said of an error stands behind the bar
     if loop.stopped_by:
         say(
             f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
