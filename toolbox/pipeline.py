@@ -163,9 +163,11 @@ def measure(folder: Path) -> dict[str, float]:
 
 def draw(folder: Path) -> Path:
     """Pictures, tables and the report."""
+    from toolbox.runs.terminal import say
     from toolbox.visual.pictures import draw_run
     from toolbox.visual.report import write_report
 
+    say("drawing pictures and the report ...")
     draw_run(folder)
     return write_report(folder)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import time
+import warnings
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from toolbox.runs.terminal import progress_bar, say, tracked
+from toolbox.runs.terminal import plain_warnings, progress_bar, say, tracked
 from toolbox.training.hooks.progress import ProgressBar, as_many_as_fit, in_short
 
 LOSSES = {
@@ -98,3 +99,10 @@ def test_short_work_shows_no_bar_and_long_work_does(
     for _ in tracked("abc", 3, "letters"):
         time.sleep(0.02)
     assert "letters" in capsys.readouterr().err
+
+
+def test_warnings_of_a_command_are_lines_for_people(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.warns(UserWarning, match="few images"), plain_warnings():
+        warnings.warn("few images", stacklevel=1)
+        assert warnings.formatwarning("few images", UserWarning, "a.py", 3) == "warning: few images\n"
+    assert warnings.formatwarning("few", UserWarning, "a.py", 3).startswith("a.py:3: UserWarning")

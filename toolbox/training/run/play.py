@@ -36,6 +36,7 @@ def play(
             spent.
         Stopped: when a signal ended it; a checkpoint is saved.
     """
+    say("checking config, networks and data ...")
     stages = prepare(config)
     folder = Path(config.work_dir)
     check_kept_command(folder, kept_config(folder), "train")
