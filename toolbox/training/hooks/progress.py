@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from toolbox.training.hooks.common import game_of
 _WARM_UP = 3  # iterations whose pace says little: kernels are chosen, caches filled
 _MEASURED = 10
 _LONG = 2.0  # hours; no quick run takes so long
+_NO_LIMIT = 10000
 _BAR = 58  # columns that tqdm needs beside title and numbers, with a bar of ten
 
 
@@ -50,7 +52,7 @@ class ProgressBar(Hook):
         if outputs:
             values = {name: float(value) for name, value in outputs.items()}
             shown = in_short(values, game_of(runner).networks)
-            room = shutil.get_terminal_size().columns - _BAR - len(self._bar.desc)
+            room = _room(self._bar.desc) if sys.stderr.isatty() else _NO_LIMIT
             self._bar.set_postfix_str(as_many_as_fit(shown, room), refresh=False)
         self._bar.update(1)
         self._warn_if_slow(runner, batch_idx)
@@ -76,6 +78,11 @@ class ProgressBar(Hook):
         """Close the bar, where one is open."""
         if self._bar is not None:
             self._bar.close()
+
+
+def _room(title: str) -> int:
+    """Columns for losses beside a living bar."""
+    return shutil.get_terminal_size().columns - _BAR - len(title)
 
 
 def in_short(losses: Mapping[str, float], networks: Iterable[str]) -> list[str]:
