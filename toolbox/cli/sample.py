@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from toolbox.catalog import CatalogError, near_miss
 from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+from toolbox.runs.terminal import show
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -58,13 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     sampler = load_run(arguments.run, seed=arguments.seed, bn=arguments.bn, device=device_of(arguments))
     if arguments.prompts:
-        print(_prompt_table(sampler.game))
+        show(_prompt_table(sampler.game))
         return 0
     images, names, columns = draw(sampler, arguments)
     folder = Path(arguments.run) if Path(arguments.run).is_dir() else Path(arguments.run).parent
     out = Path(arguments.out) if arguments.out else folder / "samples.png"
     save_grid(images, out, columns=columns, row_names=names or None)
-    print(out)
+    show(out)
     return 0
 
 

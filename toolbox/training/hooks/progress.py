@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from toolbox import ranks
+from toolbox.runs.terminal import one_line
 from toolbox.training.hooks.common import game_of
 
 
@@ -38,7 +39,7 @@ class ProgressBar(Hook):
         self._bar = tqdm(
             total=runner.max_iters,
             initial=runner.iter,
-            desc=Path(runner.work_dir).name,
+            desc=one_line(Path(runner.work_dir).name),
             unit="it",
             disable=not ranks.is_main(),
             dynamic_ncols=on_terminal,
@@ -54,7 +55,7 @@ class ProgressBar(Hook):
         """One tick; losses when they were read."""
         if outputs:
             shown = [f"{name} {float(value):.2f}" for name, value in outputs.items()][:4]
-            self._bar.set_postfix_str(", ".join(shown), refresh=False)
+            self._bar.set_postfix_str(one_line(", ".join(shown)), refresh=False)
         self._bar.update(1)
         self._warn_if_slow(runner, batch_idx)
 
