@@ -42,31 +42,35 @@ def train(
         allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
 
     Returns:
-        The run's folder; ``done.json`` in it says that the run was not interrupted.
+        The run's folder.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
             spent.
         WriteError, CheckpointError: when the disk is full.
         LockedError: when another run is at work in the folder.
+        Stopped: a KeyboardInterrupt; Ctrl-C or SIGTERM ended the run, ``resume`` goes on with it.
     """
     from toolbox.runs.files import explain_full_disk, sweep
     from toolbox.runs.locking import locked
+    from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.play import play
 
     if isinstance(config, (str, Path)):
         config = _read_config(config, work_dir, quick, resume, options, plugins)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
-    with explain_full_disk(folder), locked(folder):
+    stop_request = StopRequest()
+    with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
-        if not play(config, resume, allow_changes):
-            return folder  # interrupted: what follows is for --resume
+        play(config, resume, allow_changes, stop_request)
         if evaluate and config.get("evaluation"):
             measured = resume and ranks.on_main(lambda: is_measured(folder))
             if not measured:
+                stop_request.check()
                 measure(folder)
         if report and ranks.is_main():
+            stop_request.check()
             draw(folder)
     return folder
 
@@ -111,10 +115,10 @@ def reproduce(
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
     """
     from toolbox.config import load_config
+    from toolbox.runs.environment import read_record
     from toolbox.runs.kept import kept_path
     from toolbox.training.run.compare import compare_runs, metrics_of
     from toolbox.training.run.reproduce import check_reproducible, stage_folders
-    from toolbox.training.run.starts import read_record
 
     folder = Path(run)
     config = load_config(kept_path(folder))
@@ -161,9 +165,11 @@ def measure(folder: Path) -> dict[str, float]:
 
 def draw(folder: Path) -> Path:
     """Pictures, tables and the report."""
+    from toolbox.runs.terminal import say
     from toolbox.visual.pictures import draw_run
     from toolbox.visual.report import write_report
 
+    say("drawing pictures and the report ...")
     draw_run(folder)
     return write_report(folder)
 
@@ -174,8 +180,8 @@ def evaluate_run(
     """Metrics of a run's newest checkpoint, or of a checkpoint file, appended to ``metrics.jsonl`` beside it.
 
     Args:
-        path: a run's folder, or a checkpoint.
-        config: the config; default the one beside the checkpoint.
+        path: a run's folder, or a checkpoint in one.
+        config: the config; default the run's own.
         device: default the GPU where there is one.
         **changes: replace entries of the config's ``evaluation``.
 
@@ -184,16 +190,14 @@ def evaluate_run(
     """
     import torch
 
-    from toolbox.config import load_config
-    from toolbox.loading import load_game
-    from toolbox.runs.kept import kept_path
+    from toolbox.loading import config_of, load_game
     from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.training.evaluation.measure import evaluate_game
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if config is None:
-        config = load_config(kept_path(folder))
+        config = config_of(path)
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
     settings = {**(config.get("evaluation") or {}), **changes}

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from toolbox.cli.common import add_config_arguments, read_options
+from toolbox.runs.terminal import show
 
 _WIDEST = 72  # columns of a value before what is said of it; a longer one pushes it to the right
 
@@ -25,12 +26,11 @@ def run(arguments: argparse.Namespace) -> int:
     for note in found.notes:
         say_aside(note)
     if arguments.json:
-        print(_as_json(found.values(), {key: words for key, _, words in found.origins()}))
+        show(_as_json(found.values(), {key: words for key, _, words in found.origins()}))
         return 0
     lines = [(f"{key} = {value!r}", words) for key, value, words in found.origins()]
     width = min(max((len(text) for text, _ in lines), default=0), _WIDEST)
-    for text, words in lines:
-        print(f"{text:<{width}}  # {words}")
+    show("\n".join(f"{text:<{width}}  # {words}" for text, words in lines))
     return 0
 
 

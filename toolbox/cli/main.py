@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import toolbox
 from toolbox.plugins import host
+from toolbox.runs.terminal import complain, plain_warnings
 
 #: command -> (module with ``add_arguments(parser)`` and ``run(arguments) -> exit code``, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -42,17 +44,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        return int(parsed.execute(parsed) or 0)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+        with plain_warnings():
+            return int(parsed.execute(parsed) or 0)
+    except KeyboardInterrupt as stop:
+        if arguments is None:  # this process ends now: no traceback of a second Ctrl-C on its way out
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        complain("stopped")
+        return int(getattr(stop, "exit_code", 130))
+    except SystemExit as stop:
+        if not isinstance(stop.code, str):
+            raise
+        complain(stop.code)
+        return 1
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if os.environ.get("TOOLBOX_TRACEBACK") or not _is_ours(error):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
 
 
@@ -72,7 +82,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             loaded.add_arguments(command)
             command.set_defaults(execute=loaded.run)
     for plugin, error in host().call_each("add_commands", subparsers=commands).items():
-        print(f"plugin {plugin}: its commands are missing: {type(error).__name__}: {error}", file=sys.stderr)
+        complain(f"plugin {plugin}: its commands are missing: {type(error).__name__}: {error}")
     return parser
 
 

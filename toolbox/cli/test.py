@@ -13,6 +13,7 @@ from toolbox.cli.common import (
     load_plugins,
     read_options,
 )
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,5 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
     with joined(arguments):
         results = evaluate_run(arguments.checkpoint, config, device=device_of(arguments), **changes)
         if ranks.is_main():
-            print(table(results))
+            show(table(results))
     return 0

@@ -11,6 +11,7 @@ from toolbox.cli.common import (
     load_plugins,
     read_options,
 )
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         if ranks.is_main():
             report = folder / "report.html"
-            print(report if report.is_file() else folder)
+            show(report if report.is_file() else folder)
     return 0
 
 
@@ -87,5 +88,5 @@ def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:
     from toolbox.config import load_config
     from toolbox.training.explain.summary import summary
 
-    print(summary(load_config(arguments.config, arguments.quick, options)))
+    show(summary(load_config(arguments.config, arguments.quick, options)))
     return 0
