@@ -145,7 +145,8 @@ def _holds_game(path: Path) -> bool:
 def config_of(path: str | Path) -> Config:
     """The config of a run, by its folder, or by a checkpoint of its own in it.
 
-    The config of an older run is Python, and is executed. A file that is no run's checkpoint gets none, whatever lies beside it.
+    The config of an older run is Python, and is executed. A file that is no run's checkpoint gets none,
+    whatever lies beside it.
 
     Raises:
         CheckpointError: for such a file, or where there is no config.
