@@ -61,6 +61,16 @@ def test_another_generator_is_the_one_that_is_clustered(
     assert config["clusterers"]["klish"]["clusters"] <= 40  # small all the same
 
 
+def test_a_generator_of_another_type_takes_nothing_of_the_old_one(write: Write) -> None:
+    head = "command = 'klish fit'\n"
+    write(f"{head}generator = dict(type='StyleGAN2Generator', image_size=64, weights='a')\n", "parent")
+    for source in (dict(type="PGGANGenerator", channel_max=8), dict(run="runs/mine")):
+        path = write(f"_base_ = 'parent.py'\ngenerator = {source}\n")
+        assert resolved(path, quick=False)[0]["generator"] == source
+    path = write("_base_ = 'parent.py'\ngenerator = dict(weights='b')\n")  # of the same network
+    assert resolved(path, quick=False)[0]["generator"]["type"] == "StyleGAN2Generator"
+
+
 def test_a_generator_named_on_the_command_line_is_the_one_that_is_clustered() -> None:
     for option, value in (("generator.weights", "mine.pkl"), ("generator.run", "runs/mine")):
         found = resolve_config("klish/klish_stylegan2_ffhq", True, {option: value})
