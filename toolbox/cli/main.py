@@ -37,14 +37,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. An error that names its cause is one line, not a traceback."""
-    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
-    parsed = parser.parse_args(arguments)
-    if not hasattr(parsed, "execute"):
-        parser.print_help()
-        return 2
     try:
         with plain_warnings():
-            return int(parsed.execute(parsed) or 0)
+            return _execute(arguments)
     except KeyboardInterrupt as stop:
         if arguments is None:  # this process ends now: no traceback of a second Ctrl-C on its way out
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -63,6 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         complain(f"error: {error}")
         return 1
+
+
+def _execute(arguments: Sequence[str] | None) -> int:
+    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = parser.parse_args(arguments)
+    if not hasattr(parsed, "execute"):
+        parser.print_help()
+        return 2
+    return int(parsed.execute(parsed) or 0)
 
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
