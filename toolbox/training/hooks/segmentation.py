@@ -14,6 +14,7 @@ from toolbox.data.base import checked_mask
 from toolbox.interfaces import Segmenter
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.segmentation import SegmentationScores
+from toolbox.ranges import check_whole
 from toolbox.registry import build
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
 from toolbox.training.hooks.common import game_of
@@ -87,12 +88,11 @@ class SegmentationTest(Hook):
     def __init__(
         self, data: Any, network: str = "segmenter", interval: int = 1000, batch_size: int = 100
     ) -> None:
-        if int(interval) < 1 or int(batch_size) < 1:
-            raise ValueError(f"interval={interval!r}, batch_size={batch_size!r}: both are at least 1")
+        check_whole(1, interval=interval, batch_size=batch_size)
         self.data = data
         self.network = network
-        self.interval = int(interval)
-        self.batch_size = int(batch_size)
+        self.interval = interval
+        self.batch_size = batch_size
         self._built: Any = None
 
     def check_config(self, config: Config) -> None:
