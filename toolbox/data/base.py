@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolbox.data.pictures import resize, resize_name
+from toolbox.ranges import check_whole
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Mask = NDArray[np.uint8]  # (H, W) number of the part that each pixel shows
@@ -64,6 +65,7 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         captions: Sequence[Sequence[str]] | None = None,
         license: str = "",
     ) -> None:
+        check_whole(1, image_size=image_size)
         self.title = title
         self.labels = whole_numbers(labels, f"{title}: labels")
         self.classes = text_list(classes, f"{title}: classes")
@@ -150,7 +152,8 @@ class ArraySet(ImageSet):
             raise DataError(
                 f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} {images.shape}"
             )
-        super().__init__(labels, classes, image_size or images.shape[1], title, **known)
+        size = images.shape[1] if image_size is None else image_size
+        super().__init__(labels, classes, size, title, **known)
         if len(images) != len(self.labels):
             raise DataError(f"{title}: {len(images)} images but {len(self.labels)} labels")
         self._images = images

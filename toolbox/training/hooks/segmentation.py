@@ -14,6 +14,7 @@ from toolbox.data.base import checked_mask
 from toolbox.interfaces import Segmenter
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.segmentation import SegmentationScores, check_ignore
+from toolbox.ranges import check_whole
 from toolbox.registry import build
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
 from toolbox.training.hooks.common import game_of
@@ -100,12 +101,11 @@ class SegmentationTest(Hook):
         batch_size: int = 100,
         ignore: int | None = None,
     ) -> None:
-        if int(interval) < 1 or int(batch_size) < 1:
-            raise ValueError(f"interval={interval!r}, batch_size={batch_size!r}: both are at least 1")
+        check_whole(1, interval=interval, batch_size=batch_size)
         self.data = data
         self.network = network
-        self.interval = int(interval)
-        self.batch_size = int(batch_size)
+        self.interval = interval
+        self.batch_size = batch_size
         self.ignore = ignore
         self._built: Any = None
 
