@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from toolbox.interfaces import Generator
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
@@ -22,9 +23,9 @@ def load_run(
     """A trained game as a Sampler.
 
     Args:
-        path: a run's folder (its newest checkpoint), a checkpoint file, or a release file (safetensors with
+        path: a run's folder (its newest checkpoint), a checkpoint in one, or a release file (safetensors with
             its card).
-        config: the config; default the ``config.py`` beside the checkpoint. A release has its own.
+        config: the config; default the run's own (see :func:`config_of`). A release has its own.
         seed, bn: of the Sampler.
         device: where to put it.
 
@@ -76,9 +77,9 @@ def export(
     sha256.
 
     Args:
-        run: a run's folder (its newest checkpoint), or a checkpoint file.
+        run: a run's folder (its newest checkpoint), or a checkpoint in one.
         out: NAME.safetensors.
-        config: the config; default the one beside the checkpoint.
+        config: the config; default the run's own (see :func:`config_of`).
         licence: of the weights, in the card.
         replace: write over files that are there.
 
@@ -94,7 +95,6 @@ def export(
 
 def _load(path: Path, config: Config | None) -> tuple[Game, Config, Path]:
     """(game, config, checkpoint's file)."""
-    from toolbox.config import load_config
     from toolbox.runs.terminal import say
     from toolbox.training.run.prepare import Stage
     from toolbox.training.run.resume import restore
@@ -104,26 +104,30 @@ def _load(path: Path, config: Config | None) -> tuple[Game, Config, Path]:
         raise CheckpointError(f"{path} holds no checkpoint (iter_N.pth); is it the folder of a training run?")
     contents = read_checkpoint(checkpoint)
     if config is None:
-        config = load_config(_config_beside(checkpoint))
-    game = Stage(config).build_game(filled_later=True)
+        config = config_of(path)
+    game = Stage(config).build_game(filled_later=True, restored=True)
     restore(game, contents, f"checkpoint {checkpoint}")
     return game.eval(), config, checkpoint
 
 
-def load_generator(path: str | Path, config: Config | None = None) -> Generator:
+def load_generator(path: str | Path | Mapping[str, Any], config: Config | None = None) -> Generator:
     """A trained generator (its averaged copy where there is one), ready for ``generator.sample(16, seed=0)``.
 
     Args:
-        path: a run's folder, a checkpoint with its ``config.py`` beside it, a release, or a file of published
-            weights in any known layout (see :func:`toolbox.models.from_files.read_generator`).
-        config: of a checkpoint without one beside it.
+        path: what ``weights=`` may be anywhere: a run's folder, a checkpoint in one, a release, a file of
+            published weights in any known layout (see :func:`toolbox.models.from_files.read_network`), a
+            plugin's file, or an address (see :func:`toolbox.weights.sources.local_path`). Beside published
+            weights nothing is run: a ``config.py`` counts only in a run's folder (see :func:`config_of`).
+        config: of a checkpoint outside of its run's folder.
 
     Raises:
         CheckpointError, WeightsError: for what is none of these, or does not fit.
     """
     from toolbox.models.from_files import read_generator
+    from toolbox.runs.terminal import say
+    from toolbox.weights.sources import local_path
 
-    path = Path(path)
+    path = local_path(path, say)
     if config is None and not _holds_game(path):
         return read_generator(path)
     game = load_game(path, config)
@@ -131,20 +135,36 @@ def load_generator(path: str | Path, config: Config | None = None) -> Generator:
 
 
 def _holds_game(path: Path) -> bool:
-    """Whether there is more than a generator: a run's folder, a checkpoint, a release."""
+    """Whether there is more than a generator: a run's folder, a checkpoint of a run, a release."""
+    from toolbox.runs.environment import is_of_run
     from toolbox.training.release import is_release
 
-    of_run = (path.parent / "config.py").is_file() or path.match("iter_*.pth")
-    return path.is_dir() or of_run or is_release(path)
+    return path.is_dir() or is_release(path) or is_of_run(path)
 
 
-def _config_beside(checkpoint: Path) -> Path:
-    beside = checkpoint.parent / "config.py"
-    if beside.is_file():
-        return beside
-    card = ""
-    if checkpoint.suffix == ".safetensors":
-        card = f", and no card ({checkpoint.stem}.json) that would make it a release"
+def config_of(path: str | Path) -> Config:
+    """The config of a run, by its folder, or by a checkpoint of its own in it.
+
+    Configs run code. A file that is no run's checkpoint gets none, whatever lies beside it.
+
+    Raises:
+        CheckpointError: for such a file, or where there is no config.
+    """
+    from toolbox.config import load_config
+    from toolbox.runs.environment import is_of_run
+
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    beside = folder / "config.py"
+    if path.is_dir() or is_of_run(path):
+        if beside.is_file():
+            return load_config(beside)
+        raise CheckpointError(f"{folder} has no config.py: name the config (toolbox test CONFIG CHECKPOINT)")
+    reason = "is no checkpoint of a run (iter_N.pth beside the run's environment.json)"
+    if path.suffix == ".safetensors":
+        reason = f"has no card ({path.stem}.json) that would make it a release"
+    left = ", so the config.py beside it was not run" if beside.is_file() else ""
     raise CheckpointError(
-        f"{checkpoint} has no config.py beside it{card}: name the config (tools/test.py CONFIG CHECKPOINT)"
+        f"{path} {reason}{left}: name a run's folder, or give the config (toolbox test CONFIG CHECKPOINT); "
+        "published weights are opened by toolbox.load_generator(FILE)"
     )

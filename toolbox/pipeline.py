@@ -114,9 +114,9 @@ def reproduce(
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
     """
     from toolbox.config import load_config
+    from toolbox.runs.environment import read_record
     from toolbox.training.run.compare import compare_runs, metrics_of
     from toolbox.training.run.reproduce import check_reproducible, stage_folders
-    from toolbox.training.run.starts import read_record
 
     folder = Path(run)
     config = load_config(_kept(folder, "config.py"))
@@ -163,9 +163,11 @@ def measure(folder: Path) -> dict[str, float]:
 
 def draw(folder: Path) -> Path:
     """Pictures, tables and the report."""
+    from toolbox.runs.terminal import say
     from toolbox.visual.pictures import draw_run
     from toolbox.visual.report import write_report
 
+    say("drawing pictures and the report ...")
     draw_run(folder)
     return write_report(folder)
 
@@ -176,8 +178,8 @@ def evaluate_run(
     """Metrics of a run's newest checkpoint, or of a checkpoint file, appended to ``metrics.jsonl`` beside it.
 
     Args:
-        path: a run's folder, or a checkpoint.
-        config: the config; default the one beside the checkpoint.
+        path: a run's folder, or a checkpoint in one.
+        config: the config; default the run's own.
         device: default the GPU where there is one.
         **changes: replace entries of the config's ``evaluation``.
 
@@ -186,15 +188,14 @@ def evaluate_run(
     """
     import torch
 
-    from toolbox.config import load_config
-    from toolbox.loading import load_game
+    from toolbox.loading import config_of, load_game
     from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.training.evaluation.measure import evaluate_game
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
     if config is None:
-        config = load_config(folder / "config.py")
+        config = config_of(path)
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
     settings = {**(config.get("evaluation") or {}), **changes}

@@ -221,6 +221,36 @@ def test_array_set_checks_what_it_is_given():
         ArraySet(images, [0, 1, 1], ["a", "b"], factors={"f": [0]})
     with pytest.raises(DataError, match=r"must be uint8"):
         ArraySet(images.astype(float), [0, 1, 1], ["a", "b"])
+    assert ArraySet(images, [0.0, 1.0, 1.0], ["a", "b"]).labels.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "known", "message"),
+    [
+        ([0, 1.7, 1], "ab", {}, "labels must be whole numbers, number 1 of them is 1.7"),
+        ([0, 1, 10**30], "ab", {}, "labels must be whole numbers"),
+        ([0, 1, 10**18], ["a", "b"], {}, "labels run from 0 to 1000000000000000000"),
+        ([0, 1, float("nan")], "ab", {}, "number 2 of them is nan"),
+        (["0", "1", "1"], "ab", {}, "labels must be whole numbers, number 0 of them is '0'"),
+        ([[0, 1], [1]], "ab", {}, "labels must be a list of whole numbers"),
+        ([0, 1, 1], "cats", {}, "classes must be a list of texts.* not 'cats'"),
+        ([0, 1, 1], ["a", 7], {}, "classes must be texts, number 1 of them is 7"),
+        ([0, 1, 1], ["a", "a"], {}, "two classes are called 'a'"),
+        ([0, 1, 1], ["a", "b"], {"captions": ["one", "two", "three"]}, "captions of image 0 .* not 'one'"),
+        ([0, 1, 1], ["a", "b"], {"captions": "one"}, "captions must be a list of texts for each image"),
+        ([0, 1, 1], ["a", "b"], {"factors": {"f": [0, 0.5, 1]}}, "factor 'f' must be .* 1 of them is 0.5"),
+        (
+            [0, 1, 1],
+            ["a", "b"],
+            {"factors": {"f": [0, 1, 2]}, "factor_names": {"f": ["x", "y"]}},
+            "factor 'f' has the value 2, but there are 2 names",
+        ),
+        ([0, 1, 1], ["a", "b"], {"factor_names": {"f": "xy"}}, "names of factor 'f' must be a list"),
+    ],
+)
+def test_what_would_be_cut_or_taken_letter_by_letter_is_refused(labels, classes, known, message):
+    with pytest.raises(DataError, match=f"array: .*{message}" if "run" not in message else message):
+        ArraySet(np.zeros((3, 4, 4, 3), np.uint8), labels, classes, **known)
 
 
 def test_the_download_is_torchvisions_with_its_checksum(tmp_path, monkeypatch):

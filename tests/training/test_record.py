@@ -18,9 +18,9 @@ import pytest
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError
 from toolbox.runs.changes import differences
+from toolbox.runs.environment import read_record
 from toolbox.runs.locking import LockedError, locked
 from toolbox.training.game.phases import PlanError
-from toolbox.training.run.starts import read_record
 
 Run = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,6 +13,7 @@ from typing import Any
 
 import toolbox
 from toolbox.plugins import host
+from toolbox.runs.terminal import plain_warnings
 
 #: command -> (module with ``add_arguments(parser)`` and ``run(arguments) -> exit code``, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        return int(parsed.execute(parsed) or 0)
+        with plain_warnings():
+            return int(parsed.execute(parsed) or 0)
     except KeyboardInterrupt as stop:
         if arguments is None:  # this process ends now: no traceback of a second Ctrl-C on its way out
             signal.signal(signal.SIGINT, signal.SIG_IGN)

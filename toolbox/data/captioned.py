@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from toolbox.data.base import DataError, Image, ImageSet, digest, to_tensor
+from toolbox.data.base import DataError, Image, ImageSet, digest, text_list, to_tensor
 
 PLACEHOLDERS = ("name", "class", "keywords")
 MAX_KEYWORDS = 4
@@ -44,8 +44,14 @@ class CaptionSource:
         self.data = build(self.data, "dataset", "sources.data")
         if self.repeat < 1:
             raise ValueError(f"repeat={self.repeat} of {self.data.title} must be at least 1")
+        self.templates = text_list(self.templates, f"templates of {self.data.title}")
         for template in self.templates:
             self._check(template)
+        bare = [i for i, texts in enumerate(self.data.captions or ()) if not texts]
+        if bare:
+            raise DataError(
+                f"{self.data.title}: image {bare[0]} has no caption: give each image at least one"
+            )
 
     def _check(self, template: str) -> None:
         used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}

@@ -149,9 +149,7 @@ class StyleBasedGenerator(Generator):
         if self.training:
             self.mapping.track(w)
             ws = self._mixed(ws, condition, rng)
-        images = self.synthesis(ws, self.noise(ws, rng))
-        if not self.training:
-            images = images.clamp(-1, 1)
+        images = self.clipped(self.synthesis(ws, self.noise(ws, rng)))
         return Sample(images, Condition() if condition is None else condition, latents, extras={"ws": ws})
 
     def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:

@@ -40,6 +40,7 @@ class RunFolder:
         environment: ``environment.json``, or {}.
         scalars: readings of the losses, in order.
         metrics: records of the metrics, in order.
+        failures: {metric: why it could not be computed}, where that is the newest that is known of it.
         samples: grids of ``samples/``, by iteration.
         pictures, tables: of the folders with these names.
         stages: games played before this one, by name.
@@ -52,6 +53,7 @@ class RunFolder:
     environment: dict[str, Any] = field(default_factory=dict)
     scalars: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
     samples: list[Figure] = field(default_factory=list)
     pictures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -118,7 +120,10 @@ def read_run_folder(path: str | Path) -> RunFolder:
     run.config = _try(run, path / "config.py", _text, "")
     run.environment = _try(run, path / "environment.json", _json_object, {})
     run.scalars = [r for r in _json_lines(run, "scalars.jsonl") if _has_iteration(r)]
-    run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
+    records = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
+    run.metrics = [record for record in records if "error" not in record]
+    newest = {record["metric"]: record for record in records}
+    run.failures = {name: str(r["error"]) for name, r in newest.items() if "error" in r}
     run.samples = _read_samples(path / "samples")
     run.pictures = _read_pictures(run)
     tables = [_try(run, file, _table, None) for file in sorted((path / "tables").glob("*.json"))]

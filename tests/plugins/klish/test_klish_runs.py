@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -201,10 +200,17 @@ class TestResuming:
             fit(config, copied, resume=True, options=options, pictures=False)
 
     def test_torn_features_of_a_killed_run_are_removed(self, config: Path, copied: Path) -> None:
-        (copied / "features-1.npy.123.part").write_bytes(b"torn")
+        (copied / ".lock").write_text("process 123 on a host\n")
+        (copied / ".features-1.npy.123.tmp").write_bytes(b"torn")
+        others = [copied / "features-mine.npy", copied / "models" / "mine.unfinished"]
+        for other in others:
+            other.write_bytes(b"somebody else's")
         (copied / "models" / "klish-1.unfinished").write_bytes(b"killed between the model and this")
         fit(config, copied, resume=True, pictures=False)
-        assert not list(copied.glob("features*")) and models(copied) == FILES
+        assert all(other.is_file() for other in others)
+        for other in others:
+            other.unlink()
+        assert not list(copied.glob("*features*")) and models(copied) == FILES
 
     @pytest.mark.parametrize(
         ("name", "text", "words"),
@@ -365,15 +371,17 @@ class TestFaults:
     def test_a_filter_that_leaves_too_few(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
         run.config.shown = [8, 7]
-        tree = SimpleNamespace(clusters_=6, iou_=np.ones((5, 6)))
-        monkeypatch.setattr(run, "model", lambda name, seed: tree)
+        tree = KLiSH(8)
+        tree.clusters_, tree.iou_ = 6, np.ones((5, 6))
+        monkeypatch.setattr(run, "model", lambda name, seed, k=None: tree)
         words = "klish, seed 1: the filter left 6 clusters, 8 were asked for: start"
         assert warnings_of(run)[0].startswith(words)
 
     def test_a_threshold_that_ends_too_early(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
-        tree = SimpleNamespace(clusters_=8, iou_=np.ones((3, 8)))
-        monkeypatch.setattr(run, "model", lambda name, seed: tree)
+        tree = KLiSH(8)
+        tree.clusters_, tree.iou_ = 8, np.ones((3, 8))
+        monkeypatch.setattr(run, "model", lambda name, seed, k=None: tree)
         words = "klish, seed 1: merging stopped at 6 clusters, above final=4: raise stop_iou, or leave it out"
         assert warnings_of(run)[0] == words
 

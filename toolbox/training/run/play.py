@@ -11,7 +11,7 @@ from toolbox.runs.changes import check_kept_command, kept_config
 from toolbox.runs.files import write_text
 from toolbox.runs.stopping import Stopped, StopRequest
 from toolbox.runs.terminal import say
-from toolbox.training.hooks.progress import ProgressBar
+from toolbox.training.checkpoints import checkpoint_files
 from toolbox.training.run.prepare import Stage, notices, prepare
 from toolbox.training.run.resume import begin, is_done, refuse_to_overwrite
 from toolbox.training.run.runner import build_runner
@@ -36,12 +36,13 @@ def play(
             spent.
         Stopped: when a signal ended it; a checkpoint is saved.
     """
+    say("checking config, networks and data ...")
     stages = prepare(config)
     folder = Path(config.work_dir)
     check_kept_command(folder, kept_config(folder), "train")
     if not resume:
         refuse_to_overwrite(stages, folder)
-    said = [_check(stage) for stage in stages]
+    said = [_check(stage, resume) for stage in stages]
     config.model = stages[-1].model  # what the data set fills is part of the run's record
     begin(config, stages, resume, allow_changes)
     for notice in said[-1]:
@@ -54,9 +55,9 @@ def play(
             _play_stage(stage, resume, stop_request)
 
 
-def _check(stage: Stage) -> list[str]:
+def _check(stage: Stage, resume: bool) -> list[str]:
     """Build a stage once and throw the game away; what its parts say of themselves."""
-    game = stage.check()
+    game = stage.check(restored=resume and bool(checkpoint_files(stage.folder)))
     return [notice for notice in [stage.data["notice"], *notices(game)] if notice]
 
 
@@ -75,8 +76,8 @@ def _play_stage(stage: Stage, resume: bool, stop_request: StopRequest) -> None:
         runner.train()
     finally:
         for hook in runner.hooks:
-            if isinstance(hook, ProgressBar):
-                hook.close()  # else what is said of an error stands behind the bar
+            if hasattr(hook, "close"):
+                hook.close()  # a bar: else what is said of an error stands behind the bar
     if loop.stopped_by:
         say(
             f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "

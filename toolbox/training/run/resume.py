@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any
 from toolbox import ranks
 from toolbox.config import ConfigError
 from toolbox.runs.changes import Changes, differences, in_words, kept_config, refuse
-from toolbox.runs.environment import environment
+from toolbox.runs.environment import environment, read_record
 from toolbox.runs.files import write_text
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import checkpoint_files, iteration_of, latest_checkpoint, load_whole
 from toolbox.training.game.state import check_frozen, frozen_state
-from toolbox.training.run.starts import keep_record, other_surroundings, read_record
+from toolbox.training.run.starts import keep_record, other_surroundings
 from toolbox.training.stages import MAIN, stage_config
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def build_runner(stage: Stage, resume: bool = False) -> Any:
     name = f"{stage.folder.name}-{stage.name}-{os.getpid()}-{time.monotonic_ns()}"
     deterministic = config.get("deterministic", False)
     return quiet_runner()(
-        model=stage.build_game(),
+        model=stage.build_game(restored=newest is not None),
         train_dataloader=stage.loader,
         custom_hooks=list(stage.hooks().values()),
         work_dir=str(stage.folder),

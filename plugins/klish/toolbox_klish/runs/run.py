@@ -25,6 +25,7 @@ from toolbox.features import FeatureStream, feature_stream
 from toolbox.interfaces import Clusterer, Generator
 from toolbox.randomness import seeded
 from toolbox.registry import accepted, build, check
+from toolbox.weights.sources import is_elsewhere
 from toolbox_klish.checks import usable_device
 from toolbox_klish.runs.settings import is_cut, numbers_of, read_config
 
@@ -228,7 +229,7 @@ def build_generator(source: Any) -> Generator:
         with seeded(0, "generator"):  # of one without weights
             return build(dict(source), "generator", "generator")
     key = "weights" if "weights" in source else "run"
-    if not Path(source[key]).exists():
+    if not is_elsewhere(source[key]) and not Path(source[key]).exists():
         raise ConfigError(
             f"generator: {key}={source[key]!r} is not there: put it there, name another with --cfg-options "
             f"generator.{key}=..., or see how a run goes with --quick"
