@@ -113,7 +113,9 @@ def _opened(name: str, role: str, with_labels: bool, arguments: argparse.Namespa
 
 
 def _is_run(folder: Path) -> bool:
-    return (folder / "config.py").is_file() or any(folder.glob("iter_*.pth"))
+    return any((folder / name).is_file() for name in ("config.py", "config.json")) or any(
+        folder.glob("iter_*.pth")
+    )
 
 
 def _files(path: Path, with_labels: bool, arguments: argparse.Namespace) -> Any:
