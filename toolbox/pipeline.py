@@ -223,8 +223,8 @@ def evaluate_run(
     """Metrics of a run's newest checkpoint, or of a checkpoint file, appended to ``metrics.jsonl`` beside it.
 
     Args:
-        path: a run's folder, or a checkpoint in one.
-        config: the config; default the run's own.
+        path: a run's folder, a checkpoint in one, or a release.
+        config: the config; default the run's own, or what a release's card keeps of it.
         device: default the GPU where there is one.
         **changes: replace entries of the config's ``evaluation``.
 
@@ -236,13 +236,17 @@ def evaluate_run(
     from toolbox.loading import config_of, load_game
     from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.training.evaluation.measure import evaluate_game
+    from toolbox.training.release import evaluation_of, is_release
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    if config is None:
-        config = config_of(path)
+    if config is None and is_release(path):
+        evaluation = evaluation_of(path)
+    else:
+        config = config or config_of(path)
+        evaluation = config.get("evaluation") or {}
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
-    settings = {**(config.get("evaluation") or {}), **changes}
+    settings = {**evaluation, **changes}
     name = "" if checkpoint is None else checkpoint.name
     return evaluate_game(game, settings, folder / "metrics.jsonl", checkpoint=name)
