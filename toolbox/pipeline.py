@@ -130,13 +130,14 @@ def _read_by_name(
 ) -> Config:
     """The config by name, with the plugins of the run that it continues."""
     from toolbox.config import load_config
-    from toolbox.runs.changes import kept_config
+    from toolbox.runs.kept import kept_config
+    from toolbox.runs.terminal import say
 
     stem = Path(str(name)).stem
     usual = f"runs/{stem}-quick" if quick else f"runs/{stem}"
     kept = kept_config(Path(work_dir or usual)) if resume else None
     kept_plugins = () if kept is None else kept.get("plugins") or ()
-    config = load_config(name, quick, options, [*plugins, *kept_plugins])
+    config = load_config(name, quick, options, [*plugins, *kept_plugins], tell=say)
     config.setdefault("work_dir", usual)
     return config
 
@@ -160,11 +161,12 @@ def reproduce(
     """
     from toolbox.config import load_config
     from toolbox.runs.environment import read_record
+    from toolbox.runs.kept import kept_path
     from toolbox.training.run.compare import compare_runs, metrics_of
     from toolbox.training.run.reproduce import check_reproducible, stage_folders
 
     folder = Path(run)
-    config = load_config(_kept(folder, "config.py"))
+    config = load_config(kept_path(folder))
     check_reproducible(folder, config, read_record(folder), allow_data)
     with_metrics = evaluate and bool(metrics_of(folder))
     again = train(config, work_dir or f"{folder}-again", evaluate=with_metrics, report=False)

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "toolbox.cli.preset",
         "write a training config with the settings of a published StyleGAN2 run",
     ),
+    "config": ("toolbox.cli.config", "what a config resolves to, each value with where it comes from"),
     "configs": ("toolbox.cli.configs", "list the configs"),
     "plugins": ("toolbox.cli.plugins", "list the plugins and what they bring"),
     "new-plugin": ("toolbox.cli.new_plugin", "write a plugin that works"),

@@ -28,6 +28,7 @@ __all__ = [
     "load_config",
     "override",
     "resolve_config",
+    "say_aside",
 ]
 
 #: Top-level keys of a config. A helper variable of a config file starts with an underscore.
@@ -90,7 +91,7 @@ def load_config(
     """
     found = resolve_config(name, quick, options, plugins, command)
     for note in found.notes:
-        (tell or _tell)(note)
+        (tell or say_aside)(note)
     config = found.config()
     check_command(config, name, command)
     check_keys(config, keys=keys)
@@ -129,7 +130,8 @@ def resolve_config(
     return found
 
 
-def _tell(line: str) -> None:
+def say_aside(line: str) -> None:
+    """A line for the person at the terminal, on standard error of the first process."""
     if ranks.is_main():
         sys.stderr.write(f"{line}\n")
 

@@ -3,8 +3,9 @@
 A ``quick`` block speaks of what its own file and that file's bases describe. It leaves alone
 
 * a component that a later file, or the command line, brought or replaced, and all inside it;
-* a component that it would swap for another ``type``, where one of those set an argument of it that the new one
-  is not given (the ``root`` of a data set). Its ``image_size`` is followed all the same: networks depend on it;
+* a component that it would swap for another ``type``, where one of those set an argument of it that the new
+  one is not given (the ``root`` of a data set). Its ``image_size`` is followed all the same: networks depend
+  on it;
 * a list of components or phases that one of those set.
 """
 

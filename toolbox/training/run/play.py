@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolbox import ranks
-from toolbox.runs.changes import check_kept_command, kept_config
+from toolbox.runs.changes import check_kept_command
 from toolbox.runs.files import write_text
+from toolbox.runs.kept import kept_config
 from toolbox.runs.stopping import Stopped, StopRequest
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import checkpoint_files

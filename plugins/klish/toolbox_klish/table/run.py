@@ -117,8 +117,8 @@ def teacher_of(run: ClusterRun) -> Segmenter:
     """
     if not run.config.truth:
         raise ConfigError(
-            f"{run.folder} has no truth to compare with: give its config.py "
-            "truth=dict(type='EmbeddedSegmenter'), or another segmenter that knows what the generator shows"
+            f"{run.folder} has no truth to compare with: give its config.json "
+            '"truth": {"type": "EmbeddedSegmenter"}, or another segmenter that knows what the generator shows'
         )
     teacher: Segmenter = build(dict(run.config.truth), "segmenter", "truth")
     return teacher.to(run.device).eval()
