@@ -148,8 +148,8 @@ def _holds_game(path: Path) -> bool:
 def config_of(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
     """The config of a run, by its folder, or by a checkpoint of its own in it.
 
-    The config of an older run is Python, and is executed. A file that is no run's checkpoint gets none,
-    whatever lies beside it. ``options`` are overrides by dotted key.
+    The config of an older run is Python, and is executed, where its folder is named. A file that is no run's
+    checkpoint gets none, whatever lies beside it. ``options`` are overrides by dotted key.
 
     Raises:
         CheckpointError: for such a file, or where there is no config.
@@ -161,6 +161,8 @@ def config_of(path: str | Path, options: Mapping[str, Any] | None = None) -> Con
     folder = path if path.is_dir() else path.parent
     beside = kept_file(folder)
     if path.is_dir() or is_of_run(path):
+        if beside is not None and beside.suffix == ".py" and not path.is_dir():
+            raise CheckpointError(f"{beside} would be executed: name the run's folder, {folder}, if you trust it")
         if beside is not None:
             return load_config(beside, options=options)
         raise CheckpointError(
