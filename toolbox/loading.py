@@ -162,7 +162,9 @@ def config_of(path: str | Path, options: Mapping[str, Any] | None = None) -> Con
     beside = kept_file(folder)
     if path.is_dir() or is_of_run(path):
         if beside is not None and beside.suffix == ".py" and not path.is_dir():
-            raise CheckpointError(f"{beside} would be executed: name the run's folder, {folder}, if you trust it")
+            raise CheckpointError(
+                f"{beside} would be executed: name the run's folder, {folder}, if you trust it"
+            )
         if beside is not None:
             return load_config(beside, options=options)
         raise CheckpointError(
