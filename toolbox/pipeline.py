@@ -60,7 +60,7 @@ def train(
     config.work_dir = str(folder)
     with explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
-        if not play(config, resume, allow_changes):
+        if not play(config, resume, allow_changes, measured=evaluate):
             return folder  # interrupted: what follows is for --resume
         if evaluate and config.get("evaluation"):
             measured = resume and ranks.on_main(lambda: is_measured(folder))
@@ -159,10 +159,12 @@ def measure(folder: Path) -> dict[str, float]:
 
 def draw(folder: Path) -> Path:
     """Pictures, tables and the report."""
+    from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.visual.pictures import draw_run
     from toolbox.visual.report import write_report
 
-    draw_run(folder)
+    if latest_checkpoint(folder) is not None:
+        draw_run(folder)
     return write_report(folder)
 
 

@@ -10,7 +10,8 @@ from toolbox import ranks
 from toolbox.runs.changes import check_kept_command, kept_config
 from toolbox.runs.files import write_text
 from toolbox.runs.terminal import say
-from toolbox.training.run.prepare import Stage, notices, prepare
+from toolbox.training.run.prepare import Stage, prepare
+from toolbox.training.run.rehearse import rehearse
 from toolbox.training.run.resume import begin, is_done, refuse_to_overwrite
 from toolbox.training.run.runner import build_runner
 
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
     from mmengine import Config
 
 
-def play(config: Config, resume: bool = False, allow_changes: bool = False) -> bool:
+def play(config: Config, resume: bool = False, allow_changes: bool = False, measured: bool = True) -> bool:
     """Train what a loaded config describes: its earlier stages, then its game. False when it was interrupted.
 
     Args:
         config: the loaded config.
         resume: go on where the folder's run stopped.
         allow_changes: also where its config or data have changed in what shapes the run.
+        measured: the run will be measured: its ``evaluation`` must be possible.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
@@ -35,19 +37,13 @@ def play(config: Config, resume: bool = False, allow_changes: bool = False) -> b
     check_kept_command(folder, kept_config(folder), "train")
     if not resume:
         refuse_to_overwrite(stages, folder)
-    said = [_check(stage) for stage in stages]
+    said = [line for one in rehearse(stages, measured, played=not resume) for line in one.lines]
     config.model = stages[-1].model  # what the data set fills is part of the run's record
     begin(config, stages, resume, allow_changes)
-    for notice in said[-1]:
-        say(notice)
+    for line in dict.fromkeys(said):
+        say(line)
     say(_in_a_line(stages[-1]))
     return all(is_done(stage) or _play_stage(stage, resume) for stage in stages)
-
-
-def _check(stage: Stage) -> list[str]:
-    """Build a stage once and throw the game away; what its parts say of themselves."""
-    game = stage.check()
-    return [notice for notice in [stage.data["notice"], *notices(game)] if notice]
 
 
 def _in_a_line(stage: Stage) -> str:
