@@ -54,8 +54,8 @@ class IntraFID(FeatureMetric):
         label = int(np.argmin(per_class)) if len(per_class) else 0
         if len(per_class) and per_class[label] < self._least:
             return (
-                f"cannot be computed: class {label} has {per_class[label]} real images, at least {self._least} "
-                "are needed"
+                f"cannot be computed: class {label} has {per_class[label]} real images, at least "
+                f"{self._least} are needed"
             )
         if n_fake < self._least * len(per_class):
             return f"cannot be computed of {n_fake} generated images of {len(per_class)} classes"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,17 +39,18 @@ def check_built(game: Game, model: Mapping[str, Any], data: Any) -> None:
     _check_conditions(game, model)
 
 
+def _generator(game: Game) -> nn.Module | None:
+    """None in a game that generates nothing."""
+    return game.network(game.generator) if game.generator in game.networks else None
+
+
 def _check_image_size(game: Game, image: torch.Tensor) -> None:
-    made = (
-        getattr(game.networks[game.generator], "image_size", None)
-        if game.generator in game.networks
-        else None
-    )
+    made = getattr(_generator(game), "image_size", None)
     height, width = image.shape[1:]
     if isinstance(made, int) and (height, width) != (made, made):
         raise ConfigError(
-            f"the training data give images of {height} x {width} pixels, model.networks.{game.generator} makes "
-            f"{made} x {made}: set image_size of the data set or of the networks"
+            f"the training data give images of {height} x {width} pixels, model.networks.{game.generator} "
+            f"makes {made} x {made}: set image_size of the data set or of the networks"
         )
 
 
@@ -63,20 +65,24 @@ def _check_classifier(game: Game, image: torch.Tensor) -> None:
             f"{near_miss(name, game.networks)}; networks: {', '.join(game.networks)}"
         )
     network = game.network(name)
-    with torch.no_grad():
-        logits = _in_eval_mode(network, image[None].to(game.device))
+    with _looked_at(network):
+        logits = network(image[None].to(game.device))
     expected = len(game.conditioner.class_names)
     if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] != expected:
         raise ConfigError(
-            f"model.networks.{name} (the conditioner's classifier) tells {logits.shape[1]} classes apart, the "
-            f"data has {expected}: set n_classes='data:n_classes'"
+            f"model.networks.{name} (the conditioner's classifier) tells {logits.shape[1]} classes apart, "
+            f"the data has {expected}: set n_classes='data:n_classes'"
         )
 
 
-def _in_eval_mode(network: nn.Module, images: torch.Tensor) -> Any:
+@contextmanager
+def _looked_at(network: nn.Module) -> Iterator[None]:
+    """A network in eval mode, without gradients, that is as before afterwards."""
     training = network.training
+    network.eval()
     try:
-        return network.eval()(images)
+        with torch.no_grad():
+            yield
     finally:
         network.train(training)
 
@@ -84,7 +90,7 @@ def _in_eval_mode(network: nn.Module, images: torch.Tensor) -> Any:
 def _check_conditions(game: Game, model: Mapping[str, Any]) -> None:
     """As many rows of conditions as the conditioner draws from; more only where weights bring them."""
     classes = list(game.conditioner.class_names)
-    network = game.networks[game.generator] if game.generator in game.networks else None
+    network = _generator(game)
     if not classes or not model.get("conditioner") or not isinstance(network, Generator):
         return
     rows = count_conditions(model["conditioner"], classes)
@@ -106,60 +112,40 @@ def check_heeded(game: Game) -> list[str]:
     Raises:
         ConfigError: when the generator makes the same of every condition.
     """
-    if not game.conditioner.class_names or game.generator not in game.networks:
+    generator, classes = _generator(game), game.conditioner.class_names
+    if not isinstance(generator, Generator) or len(classes) < 2:
         return []
-    generator = game.generator_network()
-    conditions = _two_classes(game)
-    if conditions is None:
-        return []
-    if not generator.n_conditions and _same(_images(game, condition) for condition in conditions):
+    one, other = _two_classes(game)
+    images = _made(generator, one)
+    if not generator.n_conditions and torch.equal(images, _made(generator, other)):
         raise ConfigError(
-            f"model.networks.{game.generator} makes the same images of every class, and model.conditioner asks "
-            f"for {len(game.conditioner.class_names)} classes: set n_conditions='data:n_conditions', or take the "
-            "conditioner out"
+            f"model.networks.{game.generator} makes the same images of every class, and model.conditioner "
+            f"asks for {len(classes)} classes: set n_conditions='data:n_conditions', or take the conditioner "
+            "out"
         )
-    judges = {name: n for name, n in game.networks.items() if isinstance(n, Discriminator)}
-    images = _images(game, conditions[0])
-    if judges and all(_same(_judged(n, images, c) for c in conditions) for n in judges.values()):
-        return [
-            f"no discriminator looks at the class ({', '.join(judges)}): what it is asked for teaches a generator "
-            "nothing, unless another loss term does"
-        ]
-    return []
+    judges = {name: network for name, network in game.networks.items() if isinstance(network, Discriminator)}
+    if not judges or any(_tells_apart(judge, images, one, other) for judge in judges.values()):
+        return []
+    return [f"no discriminator ({', '.join(judges)}) looks at the class: is it taught by another loss term?"]
 
 
-def _two_classes(game: Game) -> Sequence[Condition] | None:
-    """Two conditions of one image that differ in the class; None where there is one class."""
-    if len(game.conditioner.class_names) < 2:
-        return None
+def _two_classes(game: Game) -> list[Condition]:
+    """Two conditions of one image that differ in the class."""
     rng = torch.Generator().manual_seed(0)
     return [game.conditioner.sample(1, rng, torch.tensor([y])).to(game.device) for y in (0, 1)]
 
 
-@torch.no_grad()
-def _images(game: Game, condition: Condition) -> torch.Tensor:
-    network = game.generator_network()
-    training = network.training
+def _made(generator: Generator, condition: Condition) -> torch.Tensor:
+    """One image, of always the same latents and noise."""
     rng = torch.Generator().manual_seed(0)
-    try:
-        latents = network.eval().sample_latents(1, rng).to(game.device)
-        return network.generate(latents, condition, rng).images
-    finally:
-        network.train(training)
+    with _looked_at(generator):
+        latents = generator.sample_latents(1, rng).to(next(generator.parameters()).device)
+        return generator.generate(latents, condition, rng).images
 
 
-@torch.no_grad()
-def _judged(network: Discriminator, images: torch.Tensor, condition: Condition) -> torch.Tensor:
-    training = network.training
-    try:
-        return network.eval()(images, condition)
-    finally:
-        network.train(training)
-
-
-def _same(values: Any) -> bool:
-    first, second = values
-    return torch.equal(first, second)
+def _tells_apart(judge: Discriminator, images: torch.Tensor, one: Condition, other: Condition) -> bool:
+    with _looked_at(judge):
+        return not torch.equal(judge(images, one), judge(images, other))
 
 
 def check_stage_weights(game: Game, model: Mapping[str, Any], earlier: Mapping[str, Game]) -> None:

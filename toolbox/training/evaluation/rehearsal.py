@@ -137,8 +137,8 @@ def _check_names(metrics: Mapping[str, Metric]) -> None:
     for key, metric in metrics.items():
         if (other := known.setdefault(metric.name, key)) != key:
             raise ConfigError(
-                f"evaluation.metrics: {other!r} and {key!r} are both named {metric.name!r}: leave one out, or "
-                "let an option tell them apart"
+                f"evaluation.metrics: {other!r} and {key!r} are both named {metric.name!r}: leave one out, "
+                "or let an option tell them apart"
             )
 
 

@@ -210,9 +210,8 @@ def _refuse_two_players(players: Mapping[str, Sequence[str]]) -> None:
     for player, members in players.items():
         for name in members:
             if movers.setdefault(name, player) != player:
-                raise PlanError(
-                    f"model.players: {movers[name]!r} and {player!r} both move {name!r}; a network has one player"
-                )
+                both = f"{movers[name]!r} and {player!r} both move {name!r}"
+                raise PlanError(f"model.players: {both}; a network has one player")
 
 
 def _terms(

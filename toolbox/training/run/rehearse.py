@@ -84,8 +84,8 @@ def _check_hooks(stage: Stage, game: Game) -> None:
     batches = isinstance(stage.loader.batch_sampler, GrowingBatches)
     if batches and not any(isinstance(hook, ProgressiveGrowing) for hook in hooks):
         raise ConfigError(
-            "train_dataloader.batch_sampler: the batches grow (GrowingBatches), and no hook lets the networks "
-            "grow: add hooks=dict(growing=dict(type='ProgressiveGrowing', growth=...)) with the same growth"
+            "train_dataloader.batch_sampler: the batches grow (GrowingBatches), and no hook lets the "
+            "networks grow: add hooks=dict(growing=dict(type='ProgressiveGrowing', growth=...))"
         )
 
 

@@ -128,8 +128,8 @@ def _check_all_are_reached(game: Game, reached: set[int]) -> None:
             if name not in with_loss and not own & reached:
                 raise PlanError(
                     f"model.players.{player} moves {name!r}, but no loss reaches it, so it would never be "
-                    f"trained: the phases minimise losses of {', '.join(sorted(with_loss))}. Give an objective "
-                    "its name, or take it out of the player"
+                    f"trained: the phases minimise losses of {', '.join(sorted(with_loss))}. Give an "
+                    "objective its name, or take it out of the player"
                 )
 
 
@@ -174,7 +174,7 @@ def _split_of(split: Any, chosen: np.ndarray) -> Any:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """No warnings and log lines of data that are not the run's; global generators are as before afterwards."""
+    """No warnings and log lines of data that are not the run's; global generators stay as they are."""
     logging.disable(logging.INFO)
     try:
         with globals_kept(), warnings.catch_warnings():
