@@ -66,7 +66,7 @@ def train(
     stop_request = StopRequest()
     with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
-        play(config, resume, allow_changes, stop_request)
+        play(config, resume, allow_changes, stop_request, measured=evaluate)
         if evaluate and config.get("evaluation"):
             measured = resume and ranks.on_main(lambda: is_measured(folder))
             if not measured:
@@ -211,11 +211,13 @@ def measure(folder: Path, device: str | None = None) -> dict[str, float]:
 def draw(folder: Path) -> Path:
     """Pictures, tables and the report."""
     from toolbox.runs.terminal import say
+    from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.visual.pictures import draw_run
     from toolbox.visual.report import write_report
 
     say("drawing pictures and the report ...")
-    draw_run(folder)
+    if latest_checkpoint(folder) is not None:
+        draw_run(folder)
     return write_report(folder)
 
 

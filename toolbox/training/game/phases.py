@@ -175,6 +175,7 @@ class Plan:
         for player, members in named.items():
             check_members(members, networks, f"model.players.{player}")
         players = {name: list(members) for name, members in named.items()}
+        _refuse_two_players(players)
         configs = {name: dict(own) for name, own in model["objectives"].items() if own is not None}
         weights = {name: LossWeight.read(own.pop("weight", 1.0), name) for name, own in configs.items()}
         objectives: dict[str, Objective] = {}
@@ -215,6 +216,16 @@ def check_members(names: Any, networks: Iterable[str], where: str) -> None:
                 f"{where} names the network {name!r}, which does not exist{near_miss(str(name), networks)}; "
                 f"networks: {', '.join(sorted(networks))}"
             )
+
+
+def _refuse_two_players(players: Mapping[str, Sequence[str]]) -> None:
+    """A network is moved by one optimiser."""
+    movers: dict[str, str] = {}
+    for player, members in players.items():
+        for name in members:
+            if movers.setdefault(name, player) != player:
+                both = f"{movers[name]!r} and {player!r} both move {name!r}"
+                raise PlanError(f"model.players: {both}; a network has one player")
 
 
 def _terms(

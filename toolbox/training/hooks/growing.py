@@ -190,11 +190,18 @@ class ProgressiveGrowing(Hook):
                 f"batches do not grow: {_CURE}"
             )
 
-    def before_train(self, runner: Any) -> None:
-        """Check that the networks can grow; keep the config's learning rates, to be multiplied."""
-        game = game_of(runner)
+    def check_game(self, game: Game, config: Config) -> None:
+        """Refuse networks that do not grow, or grow to another size.
+
+        Raises:
+            PlanError: naming the network.
+        """
         for name in self.names:
             self._check(game.network(name), name)
+
+    def before_train(self, runner: Any) -> None:
+        """Check that the networks can grow; keep the config's learning rates, to be multiplied."""
+        self.check_game(game_of(runner), runner.cfg)
         for _, wrapper in runner.optim_wrapper.items():
             for group in wrapper.optimizer.param_groups:
                 # part of the optimiser's state: it survives a resume

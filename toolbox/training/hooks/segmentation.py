@@ -120,9 +120,17 @@ class SegmentationTest(Hook):
             tested = f"hooks: SegmentationTest tests the network {self.network!r}"
             raise ConfigError(f"{tested}, the game has {', '.join(networks)}")
 
+    def check_game(self, game: Game, config: Config) -> None:
+        """Refuse a network that is no segmenter, or data whose masks are not of its parts.
+
+        Raises:
+            ConfigError, ValueError, DataError: see :func:`check_parts`.
+        """
+        check_parts(self._segmenter(game), self._test_data(), self.ignore)
+
     def before_train(self, runner: Any) -> None:
         """Check that data and segmenter fit; on resume, drop what was measured after the checkpoint."""
-        check_parts(self._segmenter(game_of(runner)), self._test_data(), self.ignore)
+        self.check_game(game_of(runner), runner.cfg)
         drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl", of_training)
 
     def after_train_iter(
