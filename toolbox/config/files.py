@@ -188,6 +188,8 @@ def _beside(plugin: Any, path: Path) -> Any:
 
 def label(path: Path) -> str:
     """A config file for people: below the current folder, below a plugin's configs, or whole."""
+    if not str(path).isprintable():  # a terminal obeys what is not
+        return repr(str(path))
     if path.is_relative_to(Path.cwd()):
         return str(path.relative_to(Path.cwd()))
     for name, file in host().configs().items():

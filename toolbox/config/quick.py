@@ -116,7 +116,9 @@ class Quick:
         if named is None:
             return "the dict"
         value = plain(node[named])
-        return str(value) if named == "type" else f"{named}={value!r}"
+        if named == "type" and str(value).isprintable():  # a terminal obeys what is not
+            return str(value)
+        return f"{named}={value!r}"
 
     def notes(self, config: Node) -> list[str]:
         """Up to three lines: what was swapped, what was left, and whether training and evaluation differ.

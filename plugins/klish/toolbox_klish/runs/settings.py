@@ -188,9 +188,8 @@ def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
 def _check_generator(generator: Any) -> None:
     named = [key for key in SOURCES if key in generator] if isinstance(generator, Mapping) else []
     if len(named) != 1 and named != ["type", "weights"]:
-        instead = "; to name another source, dict(_delete_=True, ...)" if named else ""
         raise ConfigError(
-            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}"
+            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}"
         )
     unknown = [key for key in generator if key not in SOURCES]
     if named[0] != "type" and unknown:
