@@ -122,6 +122,18 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         """
         raise DataError(f"{self.title} has no masks: take a data set that has them, such as DrawnPortraits")
 
+    def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
+        """Whether image i can be used; (height, width) of its file, None where there is none to be broken.
+
+        Args:
+            i: number of the image.
+            whole: decode it (and its mask); else the file's header is read.
+
+        Raises:
+            DataError: when it cannot be used.
+        """
+        return None
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Hex digest: two sets that agree on it hold the same images and labels in the same order."""
