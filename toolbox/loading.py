@@ -46,7 +46,7 @@ def load_sampler(
     A generator's file has no conditioner: its classes are drawn uniformly, and called by their numbers.
 
     Args:
-        path: a run's folder, a checkpoint, a release, or a file of published weights.
+        path: as :func:`load_generator` takes it.
         seed, bn, truncation: of the Sampler.
         device: where to put it.
 
@@ -54,10 +54,13 @@ def load_sampler(
         CheckpointError, WeightsError: for what is none of these.
         ValueError: for a truncation where the generator has none.
     """
+    from toolbox.runs.terminal import say
     from toolbox.training.game.lone import LoneGenerator
     from toolbox.training.game.sampler import Sampler
+    from toolbox.weights.sources import local_path
 
-    game = load_game(path) if _holds_game(Path(path)) else LoneGenerator(load_generator(path))
+    path = local_path(path, say)
+    game = load_game(path) if _holds_game(path) else LoneGenerator(load_generator(path))
     return Sampler(game.to(device), seed=seed, bn=bn, truncation=truncation)
 
 
@@ -142,11 +145,11 @@ def _holds_game(path: Path) -> bool:
     return path.is_dir() or is_release(path) or is_of_run(path)
 
 
-def config_of(path: str | Path) -> Config:
+def config_of(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
     """The config of a run, by its folder, or by a checkpoint of its own in it.
 
-    The config of an older run is Python, and is executed. A file that is no run's checkpoint gets none,
-    whatever lies beside it.
+    The config of an older run is Python, and is executed, where its folder is named. A file that is no run's
+    checkpoint gets none, whatever lies beside it. ``options`` are overrides by dotted key.
 
     Raises:
         CheckpointError: for such a file, or where there is no config.
@@ -158,8 +161,12 @@ def config_of(path: str | Path) -> Config:
     folder = path if path.is_dir() else path.parent
     beside = kept_file(folder)
     if path.is_dir() or is_of_run(path):
+        if beside is not None and beside.suffix == ".py" and not path.is_dir():
+            raise CheckpointError(
+                f"{beside} would be executed: name the run's folder, {folder}, if you trust it"
+            )
         if beside is not None:
-            return load_config(beside)
+            return load_config(beside, options=options)
         raise CheckpointError(
             f"{folder} has no config.json: name the config (toolbox test CONFIG CHECKPOINT)"
         )

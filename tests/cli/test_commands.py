@@ -129,6 +129,8 @@ def test_test_measures_again_and_compare_draws(
     old = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
     assert main(["test", str(run / "config.py"), str(run / "iter_2.pth")]) == 0
     assert f"{old['value']:.4f}" in capsys.readouterr().out
+    assert main(["test", str(run)]) == 0
+    assert f"{old['value']:.4f}" in capsys.readouterr().out
     assert (
         main(
             [

@@ -20,8 +20,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("toolbox.cli.train", "train what a config describes"),
     "reproduce": ("toolbox.cli.reproduce", "play a run again from its folder and compare"),
     "test": ("toolbox.cli.test", "evaluate a checkpoint"),
-    "sample": ("toolbox.cli.sample", "draw grids from a trained run"),
-    "compare": ("toolbox.cli.compare", "runs side by side, on the same latents"),
+    "sample": ("toolbox.cli.sample", "draw from a run, a release or published weights: a grid, or files"),
+    "fid": ("toolbox.cli.fid", "compare two folders, zips or samplers by FID or any other metric"),
+    "compare": ("toolbox.cli.compare", "runs side by side, on the same latents, with their metrics"),
     "convert": ("toolbox.cli.convert", "read weights from outside safely, write them as safetensors"),
     "release": ("toolbox.cli.release", "export a trained run: generator, conditioner and a card"),
     "explain": ("toolbox.cli.explain", "one iteration of a config in words and formulas"),
@@ -38,14 +39,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. An error that names its cause is one line, not a traceback."""
-    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
-    parsed = parser.parse_args(arguments)
-    if not hasattr(parsed, "execute"):
-        parser.print_help()
-        return 2
     try:
         with plain_warnings():
-            return int(parsed.execute(parsed) or 0)
+            return _execute(arguments)
     except KeyboardInterrupt as stop:
         if arguments is None:  # this process ends now: no traceback of a second Ctrl-C on its way out
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -64,6 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         complain(f"error: {error}")
         return 1
+
+
+def _execute(arguments: Sequence[str] | None) -> int:
+    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = parser.parse_args(arguments)
+    if not hasattr(parsed, "execute"):
+        parser.print_help()
+        return 2
+    return int(parsed.execute(parsed) or 0)
 
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -50,6 +50,7 @@ KEYS: dict[str, str] = {
     "compile": "torch.compile for the networks of every game: True, or its arguments",
     "channels_last": "keep images as (N, H, W, C) in memory",
     "threads": "CPU threads of torch; 0 = torch's choice",
+    "device": "cpu, cuda or cuda:1; default the GPU where there is one",
     "plugins": "plugin files to load",
     "work_dir": "where the run is kept; default runs/<config>",
     "load_from": "checkpoint to start from",

@@ -21,6 +21,7 @@ FREE = (
     "env_cfg",
     "plugins",
     "threads",
+    "device",
     "default_scope",
     "stages",
     "before",

@@ -144,7 +144,7 @@ def _model_of(path: Path) -> Config | None:
     """``model`` of the config of a checkpoint or release; None for any other file."""
     if is_of_run(path):  # no other file makes a config beside it run
         beside = kept_file(path.parent)
-        if beside is None:
+        if beside is None or beside.suffix == ".py":  # of an older version: it would be executed
             raise CheckpointError(f"{path} has no config.json beside it that says what its networks are")
         return dict(load_config(beside).model)
     _, card = open_weights(path) if path.suffix == ".safetensors" else (None, {})

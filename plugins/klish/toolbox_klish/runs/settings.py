@@ -11,9 +11,9 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
+from toolbox.ranges import check_whole
 from toolbox.registry import BuildError, accepted, check
 from toolbox.weights.sources import is_elsewhere
-from toolbox_klish.checks import check_whole
 
 COMMAND = "klish fit"
 
@@ -110,7 +110,7 @@ class PictureSettings:
                 check_type(value, int, "pictures.seed")
                 check_seed(value, "pictures.seed")
             elif (key, value) != ("step", None):
-                check_whole(f"pictures.{key}", value)
+                check_whole(1, **{f"pictures.{key}": value})
         return cls(**arguments)
 
 
