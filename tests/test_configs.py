@@ -44,6 +44,9 @@ def shrunk(path: Path, folder: Path) -> Config:
             part.images = 60
         elif isinstance(part, dict) and part.get("type") == "ImageFolder":
             part.root = str(folder)
+    clusterer = (config.model.get("conditioner") or {}).get("clusterer") or {}
+    if clusterer.get("type") == "AHC":
+        clusterer.classifier_steps = 20
     return config
 
 

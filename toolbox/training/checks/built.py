@@ -19,6 +19,9 @@ from toolbox.training.run.data_values import count_conditions
 if TYPE_CHECKING:
     from toolbox.training.game.game import Game
 
+#: Loss terms that see no more of a condition than the discriminators do.
+_OF_JUDGES = {f"toolbox.training.objectives.{name}" for name in ("adversarial", "regularisers")}
+
 
 def check_built(game: Game, model: Mapping[str, Any], data: Any) -> None:
     """Sizes and classes of a game's networks against those of its data; nothing is played.
@@ -124,9 +127,10 @@ def check_heeded(game: Game) -> list[str]:
             "out"
         )
     judges = {name: network for name, network in game.networks.items() if isinstance(network, Discriminator)}
-    if not judges or any(_tells_apart(judge, images, one, other) for judge in judges.values()):
+    by_judges_alone = {type(term).__module__ for term in game.plan.objectives.values()} <= _OF_JUDGES
+    if not by_judges_alone or any(_tells_apart(judge, images, one, other) for judge in judges.values()):
         return []
-    return [f"no discriminator ({', '.join(judges)}) looks at the class: is it taught by another loss term?"]
+    return [f"no discriminator ({', '.join(judges)}) looks at the class: nothing teaches it to the generator"]
 
 
 def _two_classes(game: Game) -> list[Condition]:

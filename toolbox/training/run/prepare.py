@@ -20,7 +20,7 @@ from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 from toolbox.training.checks.config import check_config
 from toolbox.training.game.game import Game
 from toolbox.training.game.optimizers import PlayerOptimizers
-from toolbox.training.game.phases import Plan, PlanError
+from toolbox.training.game.phases import Plan, PlanError, refuse_two_players
 from toolbox.training.run.data_values import fill_from_data, leaves_to_data
 from toolbox.training.run.loader import build_loader
 from toolbox.training.stages import MAIN, stage_config, stage_folder
@@ -147,6 +147,7 @@ class Stage:
                 if player not in moving:
                     hint = near_miss(player, set(self.plan.players) - {player})
                     raise PlanError(f"model.players.{player} never moves: no phase names it{hint}")
+            refuse_two_players(self.plan.players)
 
     def check(self, **changes: Any) -> Game:
         """Build everything as training would, so that a fault costs no training; the game, not to be trained.
