@@ -246,7 +246,7 @@ def test_a_few_images_keep_hidden_labels_and_masks() -> None:
 
 def test_a_config_without_hooks_ends_with_metrics_and_a_report(config_file: Path, tmp_path: Path) -> None:
     config = changed(config_file, BOUNDED)
-    del config["hooks"]
+    config.pop("hooks")
     folder = train(config, work_dir=tmp_path / "run")
     assert (folder / "iter_5.pth").is_file() and (folder / "report.html").is_file()
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 1
