@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from toolbox.interfaces import FeatureExtractor, Metric, Sample
+from toolbox.ranges import check_whole, given
 
 T = TypeVar("T")
 State = dict[str, Tensor]
@@ -235,8 +236,7 @@ class ExtractorMetric(Metric):
     title: ClassVar[str]
 
     def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None) -> None:
-        if n_fake is not None and n_fake < 2:
-            raise ValueError(f"n_fake={n_fake}: at least 2 generated images are needed")
+        check_whole(2, **given(n_fake=n_fake))
         self.extractor = _built(extractor)
         self.n_fake = n_fake
 

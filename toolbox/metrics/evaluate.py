@@ -25,6 +25,7 @@ from toolbox.metrics.base import (
 )
 from toolbox.metrics.faults import Faults
 from toolbox.metrics.reference import KINDS, RealStatistics
+from toolbox.runs.terminal import tracked
 
 Sampler = Callable[[Tensor], Sample]
 Device = str | torch.device
@@ -161,9 +162,7 @@ def _pass_over(
 
 def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
     """This rank's batches of all real images, in order, as Samples with their labels and index."""
-    for number, start in enumerate(range(0, len(real_set), batch_size)):
-        if not ranks.is_mine(number):
-            continue
+    for start in _own_starts(len(real_set), batch_size, "real images"):
         rows = range(start, min(start + batch_size, len(real_set)))
         pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
         labels = torch.from_numpy(np.asarray(real_set.labels[rows.start : rows.stop], dtype=np.int64))
@@ -182,15 +181,19 @@ def _feed_fake(
     limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
     most = max(limits, default=0)
     extractors = _distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)])
-    for number, start in enumerate(range(0, most, batch_size)):
-        if not ranks.is_mine(number):
-            continue
+    for start in _own_starts(most, batch_size, "generated images"):
         index = torch.arange(start, min(start + batch_size, most))
         sample = with_features(_generated(sampler, index).to(device), extractors.values())
         for metric, limit in zip(metrics, limits, strict=True):
             if limit > start and not faults.hit(metric):
                 with faults.watched(metric):
                     metric.update_fake(sample if limit >= start + len(index) else sample[: limit - start])
+
+
+def _own_starts(n: int, batch_size: int, what: str) -> Iterator[int]:
+    """The first image of each batch of this rank, with the time left to see on the first."""
+    starts = [start for number, start in enumerate(range(0, n, batch_size)) if ranks.is_mine(number)]
+    return tracked(starts, len(starts), what)
 
 
 def _generated(sampler: Sampler, index: Tensor) -> Sample:

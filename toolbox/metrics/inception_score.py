@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.classifier import LogitMetric
 from toolbox.metrics.functional.inception_score import SplitRule, inception_score
+from toolbox.ranges import check_whole, given
 
 
 class InceptionScore(LogitMetric):
@@ -42,6 +43,10 @@ class InceptionScore(LogitMetric):
         super().__init__(extractor, n_fake, probe)
         if probe:
             self.needs = ("real", "fake")
+        check_whole(1, splits=splits)
+        check_whole(0, **given(shuffle_seed=shuffle_seed))
+        if rule not in get_args(SplitRule):
+            raise ValueError(f"rule={rule!r} must be one of {', '.join(get_args(SplitRule))}")
         self.splits = splits
         self.rule: SplitRule = rule
         self.shuffle_seed = shuffle_seed

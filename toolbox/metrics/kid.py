@@ -10,6 +10,7 @@ import numpy as np
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import BankMetric
 from toolbox.metrics.functional.kid import subset_indices, subset_kernel_distances
+from toolbox.ranges import check_seed, check_whole
 
 
 class KID(BankMetric):
@@ -40,8 +41,9 @@ class KID(BankMetric):
         seed: int = 2020,
     ) -> None:
         super().__init__(extractor, n_fake)
-        if subsets < 1 or subset_size < 2:
-            raise ValueError(f"subsets={subsets}, subset_size={subset_size}: at least 1 subset of 2 images")
+        check_whole(1, subsets=subsets)
+        check_whole(2, subset_size=subset_size)
+        check_seed(seed=seed)
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed

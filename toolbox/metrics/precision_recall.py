@@ -10,6 +10,7 @@ import numpy as np
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import BankMetric, short_count
 from toolbox.metrics.functional.precision_recall import precision_recall
+from toolbox.ranges import check_seed, check_whole, given
 
 
 class PrecisionRecall(BankMetric):
@@ -38,6 +39,8 @@ class PrecisionRecall(BankMetric):
         seed: int = 0,
     ) -> None:
         super().__init__(extractor, n_fake)
+        check_whole(1, k=k, **given(n_real=n_real))
+        check_seed(seed=seed)
         self.n_real = n_real
         self.k = k
         self.seed = seed

@@ -183,14 +183,14 @@ def build_metrics(
             continue
         where = f"evaluation.metrics.{name}"
         if "modes" not in check(config, "metric", where).needs:
-            whole[name] = _build_metric(config, where, dict(extractor=shared))
+            whole[name] = build_metric(config, where, dict(extractor=shared))
         elif with_modes:
             given = dict(extractor=conditioner.extractor, assign=conditioner.assign)
-            by_mode[name] = _build_metric(config, where, given)
+            by_mode[name] = build_metric(config, where, given)
     return whole, by_mode
 
 
-def _build_metric(config: Mapping[str, Any], where: str, given: Mapping[str, Any]) -> Metric:
+def build_metric(config: Mapping[str, Any], where: str, given: Mapping[str, Any]) -> Metric:
     """A metric with those of the given arguments that its constructor has and its config does not name."""
     known = accepted(check(config, "metric", where)) or {}
     own = dict(config)

@@ -13,6 +13,7 @@ from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.randomness import globals_kept, seeded
+from toolbox.ranges import check_whole, given
 from toolbox.registry import build
 from toolbox.training.evaluation.measure import measure_game, table
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
@@ -59,9 +60,8 @@ class Evaluation(Hook):
         bn: str | None = None,
         batch_size: int | None = None,
     ) -> None:
-        if int(interval) < 1:
-            raise ValueError(f"interval={interval}: at least 1 iteration")
-        self.interval = int(interval)
+        check_whole(1, interval=interval, **given(n_fake=n_fake, batch_size=batch_size))
+        self.interval = interval
         self.metrics = metrics
         said = dict(n_fake=n_fake, bn=bn, batch_size=batch_size)
         self.changes = {key: value for key, value in said.items() if value is not None}

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolbox.config import ConfigError
+from toolbox.training.checkpoints import checkpoint_files
 from toolbox.training.checks.built import check_built, check_heeded, check_stage_weights
 from toolbox.training.evaluation.rehearsal import check_measurable
 from toolbox.training.hooks.checkpoints import Checkpoints
@@ -36,13 +37,16 @@ class Rehearsed:
     lines: list[str]
 
 
-def rehearse(stages: Sequence[Stage], measured: bool = True, played: bool = True) -> list[Rehearsed]:
+def rehearse(
+    stages: Sequence[Stage], measured: bool = True, played: bool = True, resumed: bool = False
+) -> list[Rehearsed]:
     """Find what would stop a run, or spoil it, before any time is spent. The run itself is as before.
 
     Args:
         stages: of the run, the main one last.
         measured: look at the config's ``evaluation`` too.
         played: play the first iteration of every stage on a few images (in one process only).
+        resumed: stages that have checkpoints go on from them, not from the weights that the config names.
 
     Raises:
         ConfigError, BuildError, PlanError, CheckpointError: for what cannot be used.
@@ -54,14 +58,18 @@ def rehearse(stages: Sequence[Stage], measured: bool = True, played: bool = True
         with stage.told():
             measuring = measured and stage.is_main and bool(stage.config.get("evaluation"))
             _check_saved(stage, measuring, started_from)
-            one = _rehearse(stage, earlier, measuring, played)
+            one = _rehearse(
+                stage, earlier, measuring, played, resumed and bool(checkpoint_files(stage.folder))
+            )
         found.append(one)
         earlier[stage.name] = one.trial.game
     return found
 
 
-def _rehearse(stage: Stage, earlier: Mapping[str, Game], measuring: bool, played: bool) -> Rehearsed:
-    game = stage.check(compile=False)
+def _rehearse(
+    stage: Stage, earlier: Mapping[str, Game], measuring: bool, played: bool, restored: bool
+) -> Rehearsed:
+    game = stage.check(restored, compile=False)
     said = [stage.data["notice"], *notices(game)]
     check_built(game, stage.model, stage.loader.dataset)
     check_stage_weights(game, stage.model, earlier)
