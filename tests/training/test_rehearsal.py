@@ -201,7 +201,7 @@ def test_what_is_right_is_not_blamed(config_file: Path) -> None:
 def test_batches_that_grow_need_networks_that_grow() -> None:
     options = {"hooks.growing": None, "train_dataloader.dataset.source.images": 60}
     config = load_config(CONFIGS / "pggan_folder.py", quick=True, options=options)
-    with pytest.raises(ConfigError, match=r"the batches grow \(GrowingBatches\), and no hook lets the"):
+    with pytest.raises(PlanError, match=r"the batches grow \(GrowingBatches\), and no hook lets the"):
         rehearse(prepare(config))
 
 

@@ -133,13 +133,11 @@ class Stage:
 
     def hooks(self) -> dict[str, Hook]:
         """The config's hooks by name, and one that saves checkpoints where the config says nothing of it."""
-        from toolbox.training.hooks.checkpoints import Checkpoints
-
         given = self.config.get("hooks") or {}
         configs = {name: config for name, config in given.items() if config is not None}
         hooks = {name: build(config, "hook", f"hooks.{name}") for name, config in sorted(configs.items())}
-        if "checkpoints" not in given and not any(isinstance(hook, Checkpoints) for hook in hooks.values()):
-            hooks["checkpoints"] = Checkpoints()
+        if "checkpoints" not in given and not any(map(saves_checkpoints, hooks.values())):
+            hooks["checkpoints"] = build(dict(type="Checkpoints"), "hook")
         return hooks
 
     @contextmanager
@@ -224,6 +222,11 @@ def _checkpoint_of(run: RunConfig, stage: str, network: str) -> str:
             f"is it in 'stages'? stages={list(run.get('stages', ()))}"
         )
     return str(path)
+
+
+def saves_checkpoints(hook: Hook) -> bool:
+    """Whether it is the hook ``Checkpoints``."""
+    return isinstance(hook, check({"type": "Checkpoints"}, "hook"))
 
 
 def data_facts(stream: Any) -> dict[str, Any]:
