@@ -277,3 +277,15 @@ def test_no_evaluation_is_asked_for_none_is_looked_at(config_file: Path, tmp_pat
     config = changed(config_file, options)
     folder = train(config, work_dir=tmp_path / "run", evaluate=False, report=False)
     assert (folder / "done.json").is_file()
+
+
+def test_a_run_that_cannot_be_measured_has_its_report(
+    config_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the extractor is gone")
+
+    monkeypatch.setattr("toolbox.pipeline.measure", broken)
+    with pytest.raises(RuntimeError, match="the extractor is gone"):
+        train(changed(config_file, BOUNDED), work_dir=tmp_path / "run")
+    assert (tmp_path / "run" / "report.html").is_file() and (tmp_path / "run" / "done.json").is_file()
