@@ -11,6 +11,7 @@ from toolbox import ranks
 if TYPE_CHECKING:
     from mmengine import Config
 
+    from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.compare import Comparison
 
 
@@ -67,15 +68,25 @@ def train(
     with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
         play(config, resume, allow_changes, stop_request, measured=evaluate)
-        if evaluate and config.get("evaluation"):
-            measured = resume and ranks.on_main(lambda: is_measured(folder))
-            if not measured:
-                stop_request.check()
-                measure(folder, config.get("device"))
-        if report and ranks.is_main():
+        drawn = report and ranks.is_main()
+        try:
+            if evaluate and config.get("evaluation"):
+                _measure_once(folder, config.get("device"), resume, stop_request)
+        except Exception:
+            if drawn:
+                draw(folder)  # of a run that is whole but for its numbers
+            raise
+        if drawn:
             stop_request.check()
             draw(folder)
     return folder
+
+
+def _measure_once(folder: Path, device: str | None, resume: bool, stop_request: StopRequest) -> None:
+    """Measure a finished run, unless it was resumed and its newest checkpoint has been measured."""
+    if not (resume and ranks.on_main(lambda: is_measured(folder))):
+        stop_request.check()
+        measure(folder, device)
 
 
 def read_config(
