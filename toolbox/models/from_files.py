@@ -10,10 +10,10 @@ from torch import Tensor
 
 from toolbox.interfaces import Generator
 from toolbox.models import stylegan_layouts as layouts
+from toolbox.models.declared import build_like
 from toolbox.models.stylegan2_nvidia import arguments_of
-from toolbox.registry import BuildError, build
 from toolbox.weights.card import SUFFIX, card_path, read_with_card
-from toolbox.weights.errors import WeightsError, misfits
+from toolbox.weights.errors import WeightsError, short
 from toolbox.weights.reading import Weights, read_weights
 
 #: Names of the averaged generator, then of any, as NVIDIA, rosinality and genforce write them into files with
@@ -49,7 +49,8 @@ def read_generator(path: str | Path) -> Generator:
         tensors, card = read_with_card(path)
         if card.get("network"):
             return _filled(card["network"], tensors, path)
-        weights = Weights(path, "safetensors", tensors, card.get("facts") or {})
+        facts = card.get("facts")
+        weights = Weights(path, "safetensors", tensors, facts if isinstance(facts, dict) else {})
     else:
         weights = read_weights(path)
     if any(key.startswith("state_dict.networks.") for key in weights.tensors):
@@ -92,7 +93,10 @@ def translated(
     result = layouts.translate(tensors, layout)
     given: dict[str, Any] = {}
     if layout.startswith("nvidia") and description and description.get("init_kwargs"):
-        given = arguments_of(str(description.get("class")), description["init_kwargs"])
+        kwargs = description["init_kwargs"]
+        if not isinstance(kwargs, Mapping):
+            raise WeightsError(f"its constructor arguments are {short(kwargs)}, not names and values")
+        given = arguments_of(str(description.get("class")), kwargs)
     return result, layouts.network_config(tensors, layout, result, given)
 
 
@@ -117,17 +121,17 @@ def _filled(config: Any, tensors: Mapping[str, Tensor], path: Path) -> Generator
     """
     kind = config.get("type") if isinstance(config, Mapping) else None
     if not isinstance(kind, str) or not kind.isidentifier():
-        raise WeightsError(f"{path}: the card's network {str(config)[:80]!r} names no registered generator")
+        raise WeightsError(f"{path}: the card's network {short(kind)} names no registered generator")
     if kind.endswith("Discriminator"):
         raise WeightsError(
             f"{path} holds a {kind}, a generator is needed; of a file with several networks, "
             f"name the generator: {NAMES[0]}, ..."
         )
+    network: Generator
     try:
-        network: Generator = build(config, "generator")
-    except BuildError as error:
+        network, faults = build_like(config, tensors, "generator")
+    except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    faults = misfits(tensors, network.state_dict())
     if faults:
         raise WeightsError(f"{path} does not fit a {kind}: {faults}")
     network.load_state_dict(dict(tensors))

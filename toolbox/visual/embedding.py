@@ -11,7 +11,9 @@ from PIL import Image
 
 from toolbox.visual.markup import Markup, element, number
 from toolbox.visual.run_folder import Figure
+from toolbox.weights.errors import reason
 
+_MOST_PIXELS = 2**26
 _THUMBNAIL = (200, 160)  # pixels of the strip's little pictures
 
 
@@ -70,10 +72,12 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
     """(width, height) of a PNG that is whole to its last byte, else None and a note."""
     try:
         with Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                raise ValueError(f"it declares {image.width:,} x {image.height:,} pixels")
             image.load()
             return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        notes.append(f"{path.parent.name}/{path.name} is not a whole PNG ({error}); left out.")
+    except Exception as error:  # Pillow raises many kinds for a torn file
+        notes.append(f"{path.parent.name}/{path.name} is not a whole PNG ({reason(error)}); left out.")
         return None
 
 
