@@ -9,11 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from toolbox.data.pictures import open_picture
 from toolbox.visual.markup import Markup, element, number
 from toolbox.visual.run_folder import Figure
 from toolbox.weights.errors import reason
 
-_MOST_PIXELS = 2**26
 _THUMBNAIL = (200, 160)  # pixels of the strip's little pictures
 
 
@@ -71,12 +71,10 @@ def _when(figure: Figure) -> str:
 def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
     """(width, height) of a PNG that is whole to its last byte, else None and a note."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > _MOST_PIXELS:
-                raise ValueError(f"it declares {image.width:,} x {image.height:,} pixels")
+        with open_picture(path, formats=["PNG"]) as image:
             image.load()
             return image.size
-    except Exception as error:  # Pillow raises many kinds for a torn file
+    except Exception as error:  # a torn picture raises almost anything
         notes.append(f"{path.parent.name}/{path.name} is not a whole PNG ({reason(error)}); left out.")
         return None
 
@@ -84,7 +82,7 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
 def _thumbnail(path: Path) -> bytes:
     """PNG of the upper right part, right of the rows' names, whose pictures are large enough to be seen."""
     width, height = _THUMBNAIL
-    with Image.open(path) as image:
+    with open_picture(path, formats=["PNG"]) as image:
         side = min(image.width, image.height, 2 * width)
         part = image.convert("RGB").crop((image.width - side, 0, image.width, side * height // width))
     part.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)
