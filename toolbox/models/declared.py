@@ -12,6 +12,7 @@ from torch.nn.modules import module as hooks
 
 from toolbox.registry import BuildError, build
 from toolbox.weights.errors import WeightsError, misfits, short
+from toolbox.weights.limits import SLACK
 
 _MOST = 2**20  # of any number in a description: more classes, channels or pixels than any network has
 _MOST_VALUES = 200_000  # in a description: class names, mostly
@@ -59,6 +60,19 @@ def check_tensors(tensors: Mapping[str, Tensor]) -> None:
             raise WeightsError(f"tensor {short(name)} of shape {short(str(tuple(tensor.shape)))} is empty")
 
 
+def check_declared(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError for a description of a network much larger than the tensors; whatever else does not
+    fit is listed where they are loaded.
+    """
+    check_tensors(tensors)
+    held = sum(tensor.numel() for tensor in tensors.values())
+    declared = sum(tensor.numel() for tensor in outline(config, len(tensors)).values())
+    if declared > 2 * held + SLACK:
+        raise WeightsError(
+            f"{short(config.get('type'))} has {declared:,} numbers by its config, {held:,} in the file"
+        )
+
+
 def outline(config: Mapping[str, Any], n_tensors: int, kind: str | None = None) -> dict[str, Tensor]:
     """The state dict of a described network, without memory for its numbers.
 
@@ -89,9 +103,7 @@ def built(config: Mapping[str, Any], kind: str | None = None) -> Any:
         if isinstance(cause, WeightsError):
             raise WeightsError(str(cause)) from error
         words = str(error) if cause is None else str(cause) or "without a reason"
-        raise WeightsError(
-            f"no {short(config.get('type'))} has the arguments that it declares: {words}"
-        ) from error
+        raise WeightsError(f"the network that it describes cannot be built: {words}") from error
 
 
 def build_like(

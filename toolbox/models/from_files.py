@@ -10,7 +10,7 @@ from torch import Tensor
 
 from toolbox.interfaces import Generator
 from toolbox.models import stylegan_layouts as layouts
-from toolbox.models.declared import build_like
+from toolbox.models.declared import build_like, check_declared
 from toolbox.models.stylegan2_nvidia import arguments_of
 from toolbox.plugins import host
 from toolbox.weights.card import SUFFIX, card_path, read_with_card
@@ -72,7 +72,12 @@ def read_network(
     path = Path(path)
     weights, card = open_weights(path)
     if card.get("network") is not None:
-        return checked_config(card["network"], path), weights.tensors
+        config = checked_config(card["network"], path)
+        try:
+            check_declared(config, weights.tensors)
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from error
+        return config, weights.tensors
     if any(key.startswith("state_dict.networks.") for key in weights.tensors):
         raise WeightsError(
             f"{path} is the checkpoint of a run without the run's record (environment.json) beside it: name "

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import toolbox
 from toolbox.catalog import near_miss
 from toolbox.interfaces import Condition, Conditioner
-from toolbox.models.declared import check_numbers, outline
+from toolbox.models.declared import check_declared, check_numbers
 from toolbox.models.from_files import types_inside
 from toolbox.registry import BuildError, build
 from toolbox.training.checkpoints import CheckpointError, load_whole
@@ -26,7 +26,6 @@ from toolbox.training.game.state import check_frozen, frozen_fingerprints
 from toolbox.training.run.starts import read_record
 from toolbox.weights.card import card_path, read_card, read_with_card, write_with_card
 from toolbox.weights.errors import WeightsError, reason, short
-from toolbox.weights.limits import SLACK
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -181,12 +180,12 @@ def _check_declared(model: Mapping[str, Any], stored: list[str], tensors: Mappin
         config = {key: value for key, value in model["networks"][name].items() if key not in _OF_THE_GAME}
         if model["networks"][name].get("uses") or not isinstance(config.get("type"), str):
             continue  # built with those that it borrows, and compared then
-        held = sum(value.numel() for key, value in tensors.items() if key.startswith(f"networks.{name}."))
-        declared = sum(value.numel() for value in outline(config, len(tensors)).values())
-        if declared > 2 * held + SLACK:  # whatever else does not fit is listed when it is loaded
-            raise WeightsError(
-                f"network {short(name)} has {declared:,} numbers by its config, {held:,} in the file"
-            )
+        start = f"networks.{name}."
+        own = {key: value for key, value in tensors.items() if key.startswith(start)}
+        try:
+            check_declared(config, own)
+        except WeightsError as error:
+            raise WeightsError(f"network {short(name)}: {error}") from error
 
 
 def evaluation_of(path: str | Path) -> dict[str, Any]:
