@@ -27,6 +27,7 @@ def train(
     data: str | Path | None = None,
     start: str | None = None,
     device: str | None = None,
+    log: Sequence[str] = (),
 ) -> Path:
     """Train what a config describes, all its stages, then measure it and write the report.
 
@@ -43,7 +44,7 @@ def train(
         plugins: plugin files; the run's config keeps them, so that whoever reads the folder need not name
             them again.
         allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
-        data, start, device: as of :func:`read_config`.
+        data, start, device, log: as of :func:`read_config`.
 
     Returns:
         The run's folder.
@@ -58,9 +59,10 @@ def train(
     from toolbox.runs.files import explain_full_disk, sweep
     from toolbox.runs.locking import locked
     from toolbox.runs.stopping import StopRequest
+    from toolbox.training.hooks.tracking import track_measured
     from toolbox.training.run.play import play
 
-    config = read_config(config, quick, options, plugins, data, start, device, work_dir, resume)
+    config = read_config(config, quick, options, plugins, data, start, device, log, work_dir, resume)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
     stop_request = StopRequest()
@@ -72,6 +74,7 @@ def train(
             if not measured:
                 stop_request.check()
                 measure(folder, config.get("device"))
+                track_measured(config, folder)
         if report and ranks.is_main():
             stop_request.check()
             draw(folder)
@@ -86,6 +89,7 @@ def read_config(
     data: str | Path | None = None,
     start: str | None = None,
     device: str | None = None,
+    log: Sequence[str] = (),
     work_dir: str | Path | None = None,
     resume: bool = False,
 ) -> Config:
@@ -98,13 +102,14 @@ def read_config(
         start: file, run or address that the generator starts from, its architecture too
             (:func:`toolbox.training.run.given.start_from`).
         device: 'cpu', 'cuda', 'cuda:1'; None = the config's, or the GPU where there is one.
+        log: 'tensorboard', 'wandb': beside the back ends of the config's ``visualizer``.
         work_dir, resume: a run that is continued keeps the plugins of its folder.
 
     Raises:
         ConfigError, DataError, CheckpointError, WeightsError: for what cannot be used.
     """
     from toolbox.training.run.device import check_device
-    from toolbox.training.run.given import check_start, start_from, use_data
+    from toolbox.training.run.given import add_logs, check_start, start_from, use_data
 
     if isinstance(config, (str, Path)):
         config = _read_by_name(config, work_dir, quick, resume, options, plugins)
@@ -116,6 +121,7 @@ def read_config(
         check_start(config, start)
     if device is not None:
         config.device = device
+    add_logs(config, log)
     check_device(config.get("device"))
     return config
 

@@ -1,11 +1,12 @@
-"""What the command line says of a whole run beside its config: ``--data``, ``--from``."""
+"""What the command line says of a whole run beside its config: ``--data``, ``--from``, ``--log``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.data.base import DataError, ImageSet
 from toolbox.data.given import GivenData, look_at
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _OF_CLASSES = ("data:classes", "data:n_classes", "data:n_conditions")
 _SPLIT = dict(labelled_fraction=0.1, seed=0)  # as configs/lcp_folder.py
+_LOGS = {"tensorboard": "TensorboardVisBackend", "wandb": "WandbVisBackend"}
 Options = Mapping[str, Any]
 
 
@@ -226,3 +228,23 @@ def _described_if_held(file: str, name: str) -> dict[str, Any] | None:
         return described(file, name, "discriminator")
     except (WeightsError, CheckpointError):
         return None
+
+
+# --log
+
+
+def add_logs(config: Config, names: Sequence[str]) -> None:
+    """Name the back ends of TensorBoard or W&B in the config's ``visualizer``, beside those that it names.
+
+    Raises:
+        ConfigError: for another name, with the near miss.
+    """
+    settings = dict(config.get("visualizer") or {})
+    backends = list(settings.get("vis_backends") or [])
+    for name in names:
+        if name not in _LOGS:
+            raise ConfigError(f"--log {name}: it is one of {', '.join(_LOGS)}{near_miss(name, _LOGS)}")
+        if all(backend.get("type") != _LOGS[name] for backend in backends):
+            backends.append(dict(type=_LOGS[name]))
+    if names:
+        config.visualizer = {**settings, "vis_backends": backends}
