@@ -68,7 +68,7 @@ def train(
     stop_request = StopRequest()
     with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
-        play(config, resume, allow_changes, stop_request)
+        play(config, resume, allow_changes, stop_request, measured=evaluate)
         if evaluate and config.get("evaluation"):
             measured = resume and ranks.on_main(lambda: is_measured(folder))
             if not measured:
@@ -136,13 +136,14 @@ def _read_by_name(
 ) -> Config:
     """The config by name, with the plugins of the run that it continues."""
     from toolbox.config import load_config
-    from toolbox.runs.changes import kept_config
+    from toolbox.runs.kept import kept_config
+    from toolbox.runs.terminal import say
 
     stem = Path(str(name)).stem
     usual = f"runs/{stem}-quick" if quick else f"runs/{stem}"
     kept = kept_config(Path(work_dir or usual)) if resume else None
     kept_plugins = () if kept is None else kept.get("plugins") or ()
-    config = load_config(name, quick, options, [*plugins, *kept_plugins])
+    config = load_config(name, quick, options, [*plugins, *kept_plugins], tell=say)
     config.setdefault("work_dir", usual)
     return config
 
@@ -165,12 +166,13 @@ def reproduce(
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
     """
     from toolbox.config import load_config
+    from toolbox.runs.environment import read_record
+    from toolbox.runs.kept import kept_path
     from toolbox.training.run.compare import compare_runs, metrics_of
     from toolbox.training.run.reproduce import check_reproducible, stage_folders
-    from toolbox.training.run.starts import read_record
 
     folder = Path(run)
-    config = load_config(_kept(folder, "config.py"))
+    config = load_config(kept_path(folder))
     check_reproducible(folder, config, read_record(folder), allow_data)
     with_metrics = evaluate and bool(metrics_of(folder))
     again = train(config, work_dir or f"{folder}-again", evaluate=with_metrics, report=False)
@@ -214,10 +216,14 @@ def measure(folder: Path, device: str | None = None) -> dict[str, float]:
 
 def draw(folder: Path) -> Path:
     """Pictures, tables and the report."""
+    from toolbox.runs.terminal import say
+    from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.visual.pictures import draw_run
     from toolbox.visual.report import write_report
 
-    draw_run(folder)
+    say("drawing pictures and the report ...")
+    if latest_checkpoint(folder) is not None:
+        draw_run(folder)
     return write_report(folder)
 
 
@@ -227,8 +233,8 @@ def evaluate_run(
     """Metrics of a run's newest checkpoint, or of a checkpoint file, appended to ``metrics.jsonl`` beside it.
 
     Args:
-        path: a run's folder, or a checkpoint.
-        config: the config; default the one beside the checkpoint.
+        path: a run's folder, a checkpoint in one, or a release.
+        config: the config; default the run's own, or what a release's card keeps of it.
         device: default the GPU where there is one.
         **changes: replace entries of the config's ``evaluation``.
 
@@ -237,17 +243,20 @@ def evaluate_run(
     """
     import torch
 
-    from toolbox.config import load_config
-    from toolbox.loading import load_game
+    from toolbox.loading import config_of, load_game
     from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.training.evaluation.measure import evaluate_game
+    from toolbox.training.release import evaluation_of, is_release
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    if config is None:
-        config = load_config(folder / "config.py")
+    if config is None and is_release(path):
+        evaluation = evaluation_of(path)
+    else:
+        config = config or config_of(path)
+        evaluation = config.get("evaluation") or {}
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
-    settings = {**(config.get("evaluation") or {}), **changes}
+    settings = {**evaluation, **changes}
     name = "" if checkpoint is None else checkpoint.name
     return evaluate_game(game, settings, folder / "metrics.jsonl", checkpoint=name)

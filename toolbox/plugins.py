@@ -138,6 +138,18 @@ class PluginHost:
             raise KeyError(f"no plugin {name!r} is loaded{found}{near_miss(name, loaded)}")
         return Path(file).parent
 
+    def config_choices(self, command: str) -> dict[str, tuple[str, ...]]:
+        """Dicts in configs of a command that have a choice of keys, {dotted key: keys}."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, plugin in self._loaded():
+            implementation = getattr(plugin, "config_choices", None)
+            if implementation is not None:
+                try:
+                    found.update(implementation().get(command, {}))
+                except Exception as error:  # isolation, as in _load
+                    self._switch_off(name, f"config_choices(): {type(error).__name__}: {error}")
+        return found
+
     def call_each(self, hook: str, **arguments: Any) -> dict[str, Exception]:
         """Call a hook plugin by plugin, so that a broken one harms no other; {plugin: what it raised}."""
         faults: dict[str, Exception] = {}

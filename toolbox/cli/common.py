@@ -12,6 +12,11 @@ from typing import Any
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """CONFIG, --quick, --cfg-options, --plugin."""
     parser.add_argument("config", help="a config's path, or <plugin>/<config>")
+    add_config_options(parser)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """--quick, --cfg-options, --plugin."""
     parser.add_argument(
         "--quick", action="store_true", help="the config's small version: minutes on a laptop CPU"
     )

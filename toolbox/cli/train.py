@@ -12,6 +12,7 @@ from toolbox.cli.common import (
     load_plugins,
     read_options,
 )
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         if ranks.is_main():
             report = folder / "report.html"
-            print(report if report.is_file() else folder)
+            show(report if report.is_file() else folder)
     return 0
 
 
@@ -120,5 +121,5 @@ def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:
         device=arguments.device,
         log=arguments.log,
     )
-    print(summary(config))
+    show(summary(config))
     return 0

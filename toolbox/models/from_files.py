@@ -73,6 +73,11 @@ def read_network(
     weights, card = open_weights(path)
     if card.get("network") is not None:
         return checked_config(card["network"], path), weights.tensors
+    if any(key.startswith("state_dict.networks.") for key in weights.tensors):
+        raise WeightsError(
+            f"{path} is the checkpoint of a run without the run's record (environment.json) beside it: name "
+            "the run's folder, or give load_generator the config"
+        )
     tensors, name = _part_of(weights, role, part)
     mean = weights.tensors.get("latent_avg")
     try:

@@ -162,6 +162,21 @@ def load_release(path: str | Path) -> ReleasedGame:
     return game
 
 
+def evaluation_of(path: str | Path) -> dict[str, Any]:
+    """What a release's card says of its evaluation; where statistics are kept is for the user to say.
+
+    Raises:
+        WeightsError: for a missing card.
+        CheckpointError: for an evaluation that names anything but registered components.
+    """
+    config = read_card(path).get("config")
+    settings = config.get("evaluation") if isinstance(config, Mapping) else None
+    if not isinstance(settings, Mapping):
+        raise CheckpointError(f"the card of {path} says nothing of an evaluation: toolbox test CONFIG {path}")
+    check_components(settings)
+    return {key: value for key, value in settings.items() if key != "cache_dir"}
+
+
 def write_game(
     game: Game, config: Config, folder: Path, out: str | Path, licence: str = "", replace: bool = False
 ) -> Path:
@@ -208,7 +223,7 @@ def _metrics(folder: Path, iteration: int) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in lines if line.strip()]
     found = {}
     for record in records:
-        if record.get("iteration", iteration) == iteration:
+        if record.get("iteration", iteration) == iteration and "error" not in record:
             found[record["metric"]] = record
     return list(found.values())
 
