@@ -17,13 +17,14 @@ from mmengine.registry import VISBACKENDS
 from mmengine.visualization import BaseVisBackend
 
 from toolbox.cli.main import main
-from toolbox.config import ConfigError
+from toolbox.config import ConfigError, load_config
 from toolbox.data.base import DataError
 from toolbox.data.given import look_at
 from toolbox.data.pictures import encode_png
 from toolbox.data.zipped import write_zip
 from toolbox.models.stylegan2_embedded import EmbeddedStyleGAN2
 from toolbox.pipeline import read_config
+from toolbox.runs.kept import kept_path
 from toolbox.training.run.prepare import prepare
 
 EMBEDDED = "toolbox:models/embedded/stylegan2_portraits.safetensors"
@@ -142,7 +143,14 @@ def test_a_split_that_does_not_fit_becomes_a_share(
     assert prepare(read_config("lcp/lcp_cifar", True, fits, data=folder))[0].data["labelled"] == 30
 
 
-def test_what_data_cannot_replace_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_is_looked_through_first(tmp_path: Path) -> None:
+    folder = classes(tmp_path / "mine")
+    (folder / "cat" / "torn.png").write_bytes(encode_png(image(0))[:60])
+    with pytest.raises(DataError, match=r"1 images cannot be used, the first is: .*torn.png"):
+        read_config("toolbox/biggan_cifar", quick=True, data=folder)
+
+
+def test_what_data_cannot_replace_is_refused(tmp_path: Path) -> None:
     flat = images(tmp_path / "flat", 3)
     with pytest.raises(ConfigError, match="CaptionedImages of this config has no source"):
         read_config("toolbox/clip_embedded", data=flat)
@@ -224,7 +232,7 @@ def test_a_run_stays_on_the_device_that_is_named(
     """mmengine would take the GPU wherever there is one; here it only believes so."""
     monkeypatch.setattr(mmengine.runner.runner, "get_device", lambda: "cuda:7")
     folder = trained(options={"train_cfg.max_iters": 1}, device="cpu")
-    assert "device = 'cpu'" in (folder / "config.py").read_text()
+    assert load_config(kept_path(folder)).device == "cpu"
 
 
 def test_a_device_that_is_not_there_is_named(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -272,7 +280,8 @@ hooks['evaluation'] = dict(type='Evaluation', interval=3)
 def logged(tmp_path: Path) -> Callable[..., Path]:
     """Trains the tiny config, measured and drawn, on a folder: the run's folder."""
     file = tiny_run.write_config(tmp_path / "tiny.py")
-    file.write_text(file.read_text().replace("norm=True", "norm=True, bounded=True") + MEASURED)
+    text = file.read_text().replace("norm=True", "norm=True, bounded=True")
+    file.write_text(text.replace("n_conditions=10", "n_conditions='data:n_conditions'") + MEASURED)
     classes(tmp_path / "mine", 12)
 
     def run(*words: str) -> Path:
