@@ -301,7 +301,8 @@ def scalars(folder: Path) -> dict[str, list[int]]:
             found.setdefault(name, []).append(record["iteration"])
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
-        found.setdefault(record["metric"], []).append(record["iteration"])
+        for part in record["values"]:
+            found.setdefault(f"{record['metric']}.{part}", []).append(record["iteration"])
     return found
 
 
@@ -323,7 +324,7 @@ def test_a_back_end_gets_losses_metrics_and_grids_and_a_resumed_run_goes_on_ther
         for name in values if kind == "scalars" else []:
             found.setdefault(name, []).append(step)
     expected = scalars(folder)
-    assert any("PrecisionRecall" in name or "precision" in name for name in expected)
+    assert expected["precision-recall[toy-clip,20].recall"] == [3, 3, 5]
     assert {name: sorted(steps) for name, steps in found.items()} == {
         n: sorted(s) for n, s in expected.items()
     }

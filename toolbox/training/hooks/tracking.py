@@ -108,17 +108,18 @@ def track_measured(config: Config, folder: Path) -> None:
     """Feed the metrics that were measured at the end of a run to the back ends of its config."""
     visualizer = open_visualizer(config, folder) if ranks.is_main() else None
     if visualizer is not None:
-        records = read_records(folder / "metrics.jsonl")
-        add_records(visualizer, [record for record in records if not of_training(record)])
+        records = [r for r in read_records(folder / "metrics.jsonl") if not of_training(r)]
+        newest = records[-1].get("iteration") if records else None  # the others are of earlier starts
+        add_records(visualizer, [record for record in records if record.get("iteration") == newest])
         visualizer.close()
 
 
 def add_records(visualizer: Any, records: Iterable[Mapping[str, Any]]) -> None:
     """Metrics by name, each with the iteration of its weights."""
     for record in records:
-        value = record.get("value")
-        if isinstance(value, (int, float)):
-            add_scalars(visualizer, {str(record["metric"]): float(value)}, int(record.get("iteration", 0)))
+        name = str(record["metric"])
+        found = {f"{name}.{part}" if part else name: value for part, value in record["values"].items()}
+        add_scalars(visualizer, found, int(record.get("iteration", 0)))
 
 
 def add_scalars(visualizer: Any, scalars: Mapping[str, float], iteration: int) -> None:
