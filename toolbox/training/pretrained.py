@@ -152,6 +152,10 @@ def _model_of(path: Path) -> Config | None:
             raise CheckpointError(f"{path} has no config.json beside it that says what its networks are")
         return dict(load_config(beside).model)
     _, card = open_weights(path) if path.suffix == ".safetensors" else (None, {})
-    config = card.get("config") if card.get("kind") == "release" else None
-    model = config.get("model") if isinstance(config, Mapping) else None
-    return model if isinstance(model, Mapping) and isinstance(model.get("networks"), Mapping) else None
+    if card.get("kind") != "release":
+        return None
+    try:
+        model, stored = card["config"]["model"], card["networks"]
+        return {**model, "networks": {name: model["networks"][name] for name in stored}}
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"the card of {path} is not that of a release ({error})") from error
