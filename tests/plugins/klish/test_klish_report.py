@@ -132,6 +132,33 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     assert "<td>3 hair</td>" not in other  # other clusters than those named
 
 
+def test_names_reach_report_and_maps_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what a name takes from another is said."""
+    draw_run(ClusterRun.open(folder))
+    maps = (folder / "pictures" / "maps-4.png").read_bytes()
+    assert main(["klish", "name", str(folder), "--set", "hair=0,3"]) == 0
+    told = capsys.readouterr().out
+    assert "goes from" not in told and f"report:  {folder / 'report.html'}" in told
+    assert "<td>3 hair</td>" in (folder / "report.html").read_text()
+    assert (folder / "pictures" / "maps-4.png").read_bytes() != maps
+    assert main(["klish", "name", str(folder), "--set", "skin=3,1"]) == 0
+    assert "cluster 3 goes from 'hair' to 'skin'\n" in capsys.readouterr().out
+    assert "<td>3 skin</td>" in (folder / "report.html").read_text()
+    assert main(["klish", "name", str(folder), "--set", "skin=0"]) == 0
+    told = capsys.readouterr().out
+    assert "cluster 0 goes from 'hair' to 'skin'; no cluster is 'hair' now\n" in told
+    assert "cluster 3 is no longer 'skin'\n" in told and "cluster 1 is no longer 'skin'\n" in told
+
+
+def test_a_table_is_in_the_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (folder / "config.py").open("a") as file:
+        file.write("\ntruth = dict(type='EmbeddedSegmenter')\n")
+    assert main(["klish", "table", str(folder), "--images", "1", "--seed", "7"]) == 0
+    assert main(["klish", "draw", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    assert "could not be read" not in page and "<td>MIoU (official)</td>" in page
+
+
 def test_names_of_another_number_of_clusters_are_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,11 +5,13 @@ It is the reference that tests and the benchmark compare with, and ``solver='joi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from toolbox_klish.algorithm.solvers import ignore
 from toolbox_klish.svm.blocks import FeatureBlocks
 from toolbox_klish.svm.planes import Planes
 
@@ -31,6 +33,7 @@ class JointSolver:
     tolerance: float = 1e-4
     biased: bool = True
     passes: int = 0
+    trained: Callable[[int], None] = ignore
 
     def stale(self, present: list[int], merged: int) -> list[int]:
         """Every class."""
@@ -59,6 +62,7 @@ class JointSolver:
             optimiser.step(evaluate)
             if float((weight - before).abs().max()) < self.tolerance:
                 break
+        self.trained(len(classes))
         return Planes(weight.double(), bias.double())
 
 
