@@ -20,7 +20,9 @@ from toolbox_klish.svm.planes import Planes
 class JointSolver:
     """All classes after every merge by L-BFGS without line search, as the authors' code does.
 
-    It is here for comparison: where the cap ends it before the minimum, IoU and merges differ.
+    It is here for comparison. Where the cap ends it before the minimum, the point that it stops at depends on
+    the order of sums: IoU differs by some thousandths, and close choices fall otherwise than in the authors'
+    run (``docs/klish_measured.md``, references).
 
     Args:
         C: weight of the hinge.

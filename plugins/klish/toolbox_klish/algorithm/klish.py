@@ -53,7 +53,8 @@ class KLiSH(Clusterer):
             end.
         stop_iou: stop at the first K where every IoU reaches it. The paper names no value.
         solver: 'newton' trains the merged class alone, exactly; 'joint' trains all classes with the authors'
-            capped L-BFGS, for comparison.
+            capped L-BFGS, for comparison. It repeats the authors' merges only as far as they do not hang on
+            where the cap stops it.
         metric: 'euclidean' or 'arccos', of k-means.
         bias: whether planes have a bias.
         kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see
