@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from toolbox.runs.terminal import show
 from toolbox_klish import cost
 from toolbox_klish.table import command as table_command
 
@@ -36,8 +37,8 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.description = (
         "Cluster the features of a generator, and draw the clusters. CONFIG is a config; or a run's folder, "
-        "a release or a file of published weights, whose generator is clustered by the paper's settings and "
-        "rule of layers."
+        "a release, a file of published weights or an address of one, whose generator is clustered by the "
+        "paper's settings and rule of layers."
     )
     add_config_arguments(parser)
     parser.add_argument("--work-dir", help="the run's folder (default runs/<config>, or runs/klish_<file>)")
@@ -134,7 +135,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         from toolbox_klish.runs.plan import describe
 
         named = (arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)
-        print(describe(planned(*named, choices)))
+        show(describe(planned(*named, choices)))
         return 0
     folder = fit(
         arguments.config,
@@ -147,7 +148,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         choices=choices,
     )
     report = folder / "report.html"
-    print(report if report.is_file() else folder)
+    show(report if report.is_file() else folder)
     return 0
 
 
@@ -159,9 +160,9 @@ def _draw(arguments: argparse.Namespace) -> int:
     runs = [ClusterRun.open(folder, arguments.device) for folder in arguments.runs]
     chosen = dict(numbers=arguments.k, samples=arguments.samples, seed=arguments.seed)
     if len(runs) == 1:
-        print(draw_run(runs[0], out=arguments.out, **chosen))
+        show(draw_run(runs[0], out=arguments.out, **chosen))
     else:
-        print(draw_runs(runs, arguments.out or Path("runs/klish_generators"), **chosen))
+        show(draw_runs(runs, arguments.out or Path("runs/klish_generators"), **chosen))
     return 0
 
 
@@ -171,7 +172,7 @@ def _name(arguments: argparse.Namespace) -> int:
     from toolbox_klish.runs.run import ClusterRun
 
     settings = [parse_setting(text) for text in arguments.set]
-    print("\n".join(show_clusters(ClusterRun.open(arguments.run, arguments.device), settings)))
+    show("\n".join(show_clusters(ClusterRun.open(arguments.run, arguments.device), settings)))
     return 0
 
 
@@ -181,8 +182,8 @@ def _toy(arguments: argparse.Namespace) -> int:
 
     check_seed(arguments.seed, "--seed")
     path, scores = draw_toy(arguments.out, arguments.seed, arguments.first)
-    print("adjusted Rand index: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
-    print(path)
+    show("adjusted Rand index: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
+    show(path)
     return 0
 
 

@@ -151,8 +151,8 @@ def test_names_reach_report_and_maps_at_once(folder: Path, capsys: pytest.Captur
 
 
 def test_a_table_is_in_the_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with (folder / "config.py").open("a") as file:
-        file.write("\ntruth = dict(type='EmbeddedSegmenter')\n")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "truth": {"type": "EmbeddedSegmenter"}}))
     assert main(["klish", "table", str(folder), "--images", "1", "--seed", "7"]) == 0
     assert main(["klish", "draw", str(folder)]) == 0
     page = (folder / "report.html").read_text()
@@ -209,8 +209,9 @@ def test_slips_of_commands(words: list[str], message: str, capsys: pytest.Captur
 
 
 def test_a_run_without_klish_is_drawn_too(folder: Path) -> None:
-    text = (folder / "config.py").read_text()
-    (folder / "config.py").write_text(text + "\nclusterers.pop('klish')\n")
+    config = json.loads((folder / "config.json").read_text())
+    config["clusterers"].pop("klish")
+    (folder / "config.json").write_text(json.dumps(config))
     draw_run(ClusterRun.open(folder), out=folder / "out")
     drawn = {path.stem for path in (folder / "out" / "pictures").glob("*.png")}
     assert drawn == {"algorithms", "clusters", "maps-4", "maps-6"}

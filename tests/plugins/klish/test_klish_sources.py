@@ -110,6 +110,9 @@ def test_what_is_a_config_and_what_a_generator(tmp_path: Path, capsys: pytest.Ca
     assert is_generator(WEIGHTS) and is_generator(tmp_path)
     assert not is_generator(CONFIGS / "klish_embedded.py") and not is_generator(CONFIGS / "klish_embedded")
     assert not is_generator("klish/klish_embedded")
+    assert is_generator(WEIGHTS.with_suffix(".json")) and not is_generator(tmp_path / "config.json")
+    address = "hf://org/repo/folder/cat.pkl@main#sha256=" + 64 * "0"
+    assert is_generator(address) and name_of(address) == "klish_cat" == name_of("https://host/a/cat.pth?b=c")
     beside = tmp_path / "cat.pkl"
     beside.touch()
     (tmp_path / "cat.py").touch()

@@ -11,8 +11,9 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
+from toolbox.ranges import check_whole
 from toolbox.registry import BuildError, accepted, check
-from toolbox_klish.checks import check_whole
+from toolbox.weights.sources import is_elsewhere
 from toolbox_klish.runs.choices import Choices
 
 COMMAND = "klish fit"
@@ -21,7 +22,7 @@ COMMAND = "klish fit"
 KEYS: dict[str, str] = {
     "title": "one line that says what the config is for",
     "command": "always 'klish fit'",
-    "generator": "dict(type=...), dict(weights=FILE) in any known layout, or dict(run=FOLDER)",
+    "generator": "dict(type=...), dict(weights=...) of a file, run or address, both, or dict(run=FOLDER)",
     "features": "what is clustered: see FEATURES",
     "clusterers": "{name: component}; one that names 'clusters' is fitted once and cut, "
     "any other is fitted for each number",
@@ -110,7 +111,7 @@ class PictureSettings:
                 check_type(value, int, "pictures.seed")
                 check_seed(value, "pictures.seed")
             elif (key, value) != ("step", None):
-                check_whole(f"pictures.{key}", value)
+                check_whole(1, **{f"pictures.{key}": value})
         return cls(**arguments)
 
 
@@ -201,19 +202,18 @@ def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_generator(generator: Any) -> None:
     named = [key for key in SOURCES if key in generator] if isinstance(generator, Mapping) else []
-    if len(named) != 1:
-        instead = "; to name another source, dict(_delete_=True, ...)" if named else ""
+    if len(named) != 1 and named != ["type", "weights"]:
         raise ConfigError(
-            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}"
+            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}"
         )
     unknown = [key for key in generator if key not in SOURCES]
-    if named != ["type"] and unknown:
+    if named[0] != "type" and unknown:
         raise ConfigError(
             f"generator: {unknown[0]!r} goes with type=, not with {named[0]}={near_miss(unknown[0], SOURCES)}"
         )
-    if named == ["type"]:
+    if named[0] == "type":
         _looked_up(generator, "generator", "generator")
-    elif not isinstance(generator[named[0]], str):
+    elif not isinstance(generator[named[0]], str) and not is_elsewhere(generator[named[0]]):
         raise ConfigError(
             f"generator.{named[0]}={generator[named[0]]!r} must be the path of a file or folder"
         )
