@@ -122,7 +122,7 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
         assert main(["klish", "name", str(folder), "--set", *settings]) == 1
         assert words in capsys.readouterr().err
     assert main(["klish", "draw", str(folder), "--k", "0"]) == 1
-    assert "k=0 must be a whole number of at least 1" in capsys.readouterr().err
+    assert "k=0 must be a whole number of 1 or more" in capsys.readouterr().err
     assert main(["klish", "name", str(folder), "--set", "eye=4"]) == 1
     assert "'eye' has 4, which is no cluster: they are 0 to 3" in capsys.readouterr().err
     assert (folder / "names.json").read_bytes() == before
@@ -189,7 +189,7 @@ def test_several_runs_side_by_side(folder: Path, tmp_path: Path) -> None:
 def test_settings_that_make_no_sense() -> None:
     with pytest.raises(ConfigError, match=r"pictures: unknown key 'sample'.*did you mean 'samples'"):
         PictureSettings.of({"sample": 3})
-    with pytest.raises(ValueError, match=r"pictures\.pool=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match=r"pictures\.pool=0 must be a whole number of 1 or more"):
         PictureSettings.of({"pool": 0})
 
 
@@ -197,7 +197,7 @@ def test_settings_that_make_no_sense() -> None:
     ("words", "message"),
     [
         (["toy", "--seed", "-1"], "--seed: -1 must lie in 0..4294967295"),
-        (["cost", "--rows", "0"], "--rows=0 must be a whole number of at least 1"),
+        (["cost", "--rows", "0"], "--rows=0 must be a whole number of 1 or more"),
         (["table", "--seeds", "-1"], "--seeds: -1 must lie in 0..4294967295"),
         (["table", "--data", __file__], "is no npz file: write it by np.savez"),
     ],

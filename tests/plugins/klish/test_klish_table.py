@@ -176,12 +176,12 @@ def test_a_run_that_cannot_be_judged(
     words = r"seed=1: .* has clustered the images of this seed; .* none of \[0, 1\]"
     with pytest.raises(ConfigError, match=words):
         judge(run, seed=1)
-    with pytest.raises(ValueError, match="images=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="images=0 must be a whole number of 1 or more"):
         judge(run, images=0)
     words = r"holds no 'klish-7' .*; of klish it holds klish-0, klish-1\. .*--resume"
     with pytest.raises(ConfigError, match=words):
         judge(run, images=1, seeds=[7])
-    with pytest.raises(ValueError, match="clusters=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="clusters=0 must be a whole number of 1 or more"):
         judge(run, images=1, clusters=[0])
     with pytest.raises(ValueError, match="size=65 must be at most 64, that of the images"):
         judge(run, images=1, size=65)
