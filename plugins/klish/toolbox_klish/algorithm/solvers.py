@@ -25,7 +25,6 @@ class Solver(Protocol):
     """Trains after each merge what has to be trained."""
 
     passes: int  # evaluations of all rows so far, of one class or of several
-    trained: Callable[[int], None]  # told of so many classes that were trained
 
     def stale(self, present: list[int], merged: int) -> list[int]:
         """The classes to train again after a merge, of those present."""
@@ -43,6 +42,9 @@ class NewtonSolver:
 
     Eq. 3 is a sum over classes of functions that depend on that class's rows alone, so a merge of p and q
     leaves the minimum of every other class where it was.
+
+    Attributes:
+        trained: told of every few classes that were trained.
     """
 
     C: float
