@@ -75,18 +75,16 @@ def test_time_left_is_that_of_the_parts_that_are_left(monkeypatch: pytest.Monkey
 def test_a_fit_is_never_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a line as often as one can be said, every part of a run has its own."""
+    """With a line as often as one can be said, every part of a fit has its own."""
     monkeypatch.setattr(progress, "EVERY", 1e-3)
     config = tmp_path / "config.py"
     config.write_text(CONFIG)
     assert main(["klish", "fit", str(config), "--work-dir", str(tmp_path / "run")]) == 0
     told = capsys.readouterr().out
     for words in (
-        r"features: image \d of 3; 0 s so far",
         r"klish-0: first training; \d s so far",
         r"klish-0: merging, \d+ clusters left; \d s so far, about \d s left",
         r"kmeans-0-4; \d s so far",
-        r"samples: image \d+ of 24; \d s so far, about \d s left",
     ):
         assert re.search(words, told), words
 

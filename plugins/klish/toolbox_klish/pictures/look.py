@@ -12,11 +12,11 @@ from torch import Tensor
 
 from toolbox.config import ConfigError
 from toolbox.ranges import check_whole
+from toolbox.runs.terminal import tracked
 from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
 from toolbox_klish.pictures.step import Step, confidence, merge_step
-from toolbox_klish.progress import Heartbeat
 from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.runs.settings import PictureSettings
 from toolbox_klish.segment import score_maps, segment
@@ -142,14 +142,12 @@ class Look:
         whole = [(self.default, self.final), *self._step_keys()]  # what is read over the whole pool
         found: dict[Any, list[Tensor]] = {key: [] for key in readers}
         images = []
-        with Heartbeat("samples") as progress:
-            for i in range(pool):
-                progress(f"image {i + 1} of {pool}", i, pool)
-                images.append(stream.image(i).cpu())
-                maps = stream.maps(i)
-                for key, read in readers.items():
-                    if i < few or key in whole:
-                        found[key].append(read(maps)[0].cpu())
+        for i in tracked(range(pool), pool, "samples"):
+            images.append(stream.image(i).cpu())
+            maps = stream.maps(i)
+            for key, read in readers.items():
+                if i < few or key in whole:
+                    found[key].append(read(maps)[0].cpu())
         confidences: dict[int, Tensor] = {}
         if "step" in found:
             each = torch.stack(found.pop("step"))  # (pool, clusters of the step, h, w)

@@ -20,7 +20,7 @@ from toolbox.runs.environment import environment
 from toolbox.runs.files import explain_full_disk, sweep, write_text, write_whole
 from toolbox.runs.kept import keep_config
 from toolbox.runs.locking import locked
-from toolbox.runs.terminal import say
+from toolbox.runs.terminal import say, tracked
 from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.progress import Heartbeat, Report
@@ -302,13 +302,8 @@ def _features(run: ClusterRun, seed: int) -> Features:
 
 def _chunks(stream: FeatureStream) -> Iterable[NDArray[np.floating]]:
     """(n, D) features of one image after the other, with a progress bar."""
-    from tqdm import tqdm
-
-    bar = tqdm(stream, total=stream.images, desc="features", unit="image", leave=False, disable=None)
-    with Heartbeat("features") as progress:
-        for number, chunk in enumerate(bar):
-            progress(f"image {number + 1} of {stream.images}", number + 1, stream.images)
-            yield chunk.cpu().numpy()
+    for chunk in tracked(stream, stream.images, "features"):
+        yield chunk.cpu().numpy()
 
 
 def _write_record(run: ClusterRun) -> None:
