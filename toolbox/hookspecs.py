@@ -42,8 +42,8 @@ def configs() -> dict[str, Path]:  # type: ignore[empty-body]
 def config_choices() -> dict[str, dict[str, tuple[str, ...]]]:  # type: ignore[empty-body]
     """Dicts in the configs of my commands that have a choice of keys, {command: {dotted key: keys}}.
 
-    Such a dict names what is taken by one of these keys. A config that names another one replaces it whole, as
-    another ``type`` replaces a component.
+    Such a dict names what is taken by one of these keys. A config that names another one replaces it whole,
+    as another ``type`` replaces a component.
     """
 
 

@@ -120,7 +120,7 @@ def load_generator(path: str | Path | Mapping[str, Any], config: Config | None =
         path: what ``weights=`` may be anywhere: a run's folder, a checkpoint in one, a release, a file of
             published weights in any known layout (see :func:`toolbox.models.from_files.read_network`), a
             plugin's file, or an address (see :func:`toolbox.weights.sources.local_path`). Beside published
-            weights nothing is run: a ``config.py`` counts only in a run's folder (see :func:`config_of`).
+            weights nothing is run: a config counts only in a run's folder (see :func:`config_of`).
         config: of a checkpoint outside of its run's folder.
 
     Raises:
@@ -148,26 +148,32 @@ def _holds_game(path: Path) -> bool:
 def config_of(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
     """The config of a run, by its folder, or by a checkpoint of its own in it.
 
-    Configs run code. A file that is no run's checkpoint gets none, whatever lies beside it. ``options`` are
-    overrides by dotted key.
+    The config of an older run is Python, and is executed, where its folder is named. A file that is no run's
+    checkpoint gets none, whatever lies beside it. ``options`` are overrides by dotted key.
 
     Raises:
         CheckpointError: for such a file, or where there is no config.
     """
-    from toolbox.config import load_config
+    from toolbox.config import kept_file, load_config
     from toolbox.runs.environment import is_of_run
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    beside = folder / "config.py"
+    beside = kept_file(folder)
     if path.is_dir() or is_of_run(path):
-        if beside.is_file():
+        if beside is not None and beside.suffix == ".py" and not path.is_dir():
+            raise CheckpointError(
+                f"{beside} would be executed: name the run's folder, {folder}, if you trust it"
+            )
+        if beside is not None:
             return load_config(beside, options=options)
-        raise CheckpointError(f"{folder} has no config.py: name the config (toolbox test CONFIG CHECKPOINT)")
+        raise CheckpointError(
+            f"{folder} has no config.json: name the config (toolbox test CONFIG CHECKPOINT)"
+        )
     reason = "is no checkpoint of a run (iter_N.pth beside the run's environment.json)"
     if path.suffix == ".safetensors":
         reason = f"has no card ({path.stem}.json) that would make it a release"
-    left = ", so the config.py beside it was not run" if beside.is_file() else ""
+    left = "" if beside is None else f", so the {beside.name} beside it was not run"
     raise CheckpointError(
         f"{path} {reason}{left}: name a run's folder, or give the config (toolbox test CONFIG CHECKPOINT); "
         "published weights are opened by toolbox.load_generator(FILE)"

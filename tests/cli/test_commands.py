@@ -37,6 +37,7 @@ def test_train_leaves_a_whole_run(run: Path) -> None:
     """
     for name in (
         "iter_2.pth",
+        "config.json",
         "config.py",
         "environment.json",
         "metrics.jsonl",

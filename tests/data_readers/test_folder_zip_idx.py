@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import shutil
@@ -349,3 +350,18 @@ def test_idx_errors(tmp_path):
     path.write_bytes(b"no idx")
     with pytest.raises(DataError, match=r"is not an IDX file"):
         read_idx(path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("shape", [(2**32 - 1,), (3, 2**30), (2**16,) * 4, (2**31, 2**31, 4), (1,) * 200])
+def test_sizes_that_an_idx_file_claims_are_compared_with_what_is_there(tmp_path, shape, packed):
+    data = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes() + b"x"
+    (tmp_path / "x").write_bytes(gzip.compress(data) if packed else data)
+    with pytest.raises(DataError, match=r"x is torn or too large: its header promises shape"):
+        read_idx(tmp_path / "x")
+
+
+def test_idx_files_of_another_set_are_named(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((5, 784)), packed=False)
+    with pytest.raises(DataError, match=r"holds \(5, 784\), not images of 28 x 28 pixels"):
+        FashionMNIST(tmp_path)

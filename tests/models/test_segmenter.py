@@ -92,7 +92,7 @@ def test_deeplab_by_name() -> None:
     [
         (dict(part_names=[]), r"part_names=\[\]: name at least two parts; does the data set have masks"),
         (dict(part_names="ground"), "part_names='ground': name at least two parts"),
-        (dict(part_names=TWO, depth=0), "channels=16, depth=0: both are at least 1"),
+        (dict(part_names=TWO, depth=0), "depth=0 must be a whole number of 1 or more"),
         (dict(part_names=TWO, image_size=20), r"image_size=20 must be a multiple of 2\^depth=8, or None"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_checkpoint_is_read_under_the_config_it_was_trained_from(trained: Run,
 def test_a_checkpoint_in_its_run_is_opened_with_the_runs_config(trained: Run) -> None:
     """By its record: the same file alone, or a strange one in the run's folder, gets no config."""
     import toolbox
-    from toolbox.loading import is_of_run
+    from toolbox.runs.environment import is_of_run
 
     folder = trained()
     expected = toolbox.load_generator(folder).linear.weight

@@ -105,7 +105,9 @@ def _by_mmengine(text: str, read: Callable[[str], Any]) -> Any:
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:
     """--device, default the GPU where there is one."""
-    parser.add_argument("--device", default=None, help="cpu or cuda; default the GPU where there is one")
+    parser.add_argument(
+        "--device", default=None, help="cpu, cuda or cuda:1; default the GPU where there is one"
+    )
 
 
 def device_of(arguments: argparse.Namespace) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+from toolbox.runs.terminal import show
 
 if TYPE_CHECKING:
     from toolbox.training.game.sampler import Sampler
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         details[name] = dict(path=path, iteration=iteration)
         metrics[name] = _metrics(Path(path), iteration)
     picture = compare(samplers, out, columns=arguments.columns, details=details, metrics=metrics)
-    print(f"{picture}\n\n{facts_table(picture)}")
+    show(f"{picture}\n\n{facts_table(picture)}")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from toolbox.cli.common import (
     load_plugins,
     read_options,
 )
+from toolbox.runs.terminal import complain, show
 
 if TYPE_CHECKING:
     from toolbox.training.evaluation.distance import Side
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     judged = _opened(arguments.judged, "judged", with_labels, arguments)
     for notice in {getattr(getattr(metric, "extractor", None), "notice", "") for metric in metrics.values()}:
         if notice:
-            print(notice, file=sys.stderr)
+            complain(notice)
     found = distance(
         reference,
         judged,
@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         record=Path(arguments.record) if arguments.record else None,
     )
-    print(table(found))
+    show(table(found))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from toolbox.cli.common import add_plugin_argument, load_plugins
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,5 +30,5 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.weights.card import card_path
 
     out = export(arguments.run, arguments.out, licence=arguments.licence, replace=arguments.force)
-    print(f"{out}\n{card_path(out)}")
+    show(f"{out}\n{card_path(out)}")
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from toolbox.catalog import CatalogError, near_miss
 from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+from toolbox.runs.terminal import show
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -92,14 +93,14 @@ def run(arguments: argparse.Namespace) -> int:
         truncation=arguments.truncation,
     )
     if arguments.prompts:
-        print(_prompt_table(sampler.game))
+        show(_prompt_table(sampler.game))
         return 0
     if numbers:
         return _write_files(sampler, numbers, arguments)
     images, names, columns = draw(sampler, arguments)
     out = Path(arguments.out) if arguments.out else _default_picture(sampler, arguments)
     save_grid(images, out, columns=columns, row_names=names or None)
-    print(out)
+    show(out)
     return 0
 
 
@@ -128,7 +129,7 @@ def _write_files(sampler: Sampler, numbers: list[int], arguments: argparse.Names
     request = _request(arguments)
     written = write_samples(sampler, numbers, arguments.out, request if request.asks() else None)
     there = f"; {written.there} were there already" if written.there else ""
-    print(f"{arguments.out}: {written.drawn} images drawn{there}")
+    show(f"{arguments.out}: {written.drawn} images drawn{there}")
     return 0
 
 

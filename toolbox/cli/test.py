@@ -15,6 +15,7 @@ from toolbox.cli.common import (
     load_plugins,
     read_options,
 )
+from toolbox.runs.terminal import show
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         measured = arguments.checkpoint or arguments.run
         results = evaluate_run(measured, config, device=device_of(arguments), **changes)
         if ranks.is_main():
-            print(table(results))
+            show(table(results))
     return 0
 
 

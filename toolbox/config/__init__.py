@@ -50,6 +50,7 @@ KEYS: dict[str, str] = {
     "compile": "torch.compile for the networks of every game: True, or its arguments",
     "channels_last": "keep images as (N, H, W, C) in memory",
     "threads": "CPU threads of torch; 0 = torch's choice",
+    "device": "cpu, cuda or cuda:1; default the GPU where there is one",
     "plugins": "plugin files to load",
     "work_dir": "where the run is kept; default runs/<config>",
     "load_from": "checkpoint to start from",
@@ -89,7 +90,7 @@ def load_config(
     """
     found = resolve_config(name, quick, options, plugins, command)
     for note in found.notes:
-        (tell or _tell)(note)
+        (tell or _say_aside)(note)
     config = found.config()
     check_command(config, name, command)
     check_keys(config, keys=keys)
@@ -128,7 +129,7 @@ def resolve_config(
     return found
 
 
-def _tell(line: str) -> None:
+def _say_aside(line: str) -> None:
     if ranks.is_main():
         sys.stderr.write(f"{line}\n")
 

@@ -16,21 +16,30 @@ _TUPLE, _ITEMS = "__tuple__", "__items__"
 def to_json(config: Mapping[str, Any]) -> str:
     """JSON of plain values.
 
-    Beyond JSON's own: inf and nan as Python's ``json`` writes them, a tuple as ``{"__tuple__": [...]}``, and a
-    dict with keys that are no strings as ``{"__items__": [[key, value], ...]}``.
+    Beyond JSON's own: inf and nan as Python's ``json`` writes them, a tuple as ``{"__tuple__": [...]}``, and
+    a dict with keys that are no strings as ``{"__items__": [[key, value], ...]}``.
+
+    Raises:
+        ConfigError: for what is no plain value.
     """
-    return json.dumps(_encoded(config), indent=2) + "\n"
+    try:
+        return json.dumps(encoded(config), indent=2) + "\n"
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"the config cannot be kept as data: {error}; name classes by type='...'"
+        ) from error
 
 
-def _encoded(value: Any) -> Any:
+def encoded(value: Any) -> Any:
+    """A value of which JSON loses nothing (see :func:`to_json`)."""
     if isinstance(value, Mapping):
-        items = {key: _encoded(item) for key, item in value.items()}
+        items = {key: encoded(item) for key, item in value.items()}
         if all(isinstance(key, str) for key in items):
             return items
-        return {_ITEMS: [[_encoded(key), item] for key, item in items.items()]}
+        return {_ITEMS: [[encoded(key), item] for key, item in items.items()]}
     if isinstance(value, tuple):
-        return {_TUPLE: [_encoded(item) for item in value]}
-    return [_encoded(item) for item in value] if isinstance(value, list) else value
+        return {_TUPLE: [encoded(item) for item in value]}
+    return [encoded(item) for item in value] if isinstance(value, list) else value
 
 
 def from_json(text: str) -> Any:

@@ -1,7 +1,8 @@
 """Finding config files, and reading what each of them says itself.
 
 A config is mmengine's text style: Python, which is executed. ``_base_`` names what it goes over: files, or
-``<plugin>/<config>``. ``{{ fileDirname }}``, ``{{ _base_.key }}`` and ``{{ $VARIABLE:default }}`` are filled in.
+``<plugin>/<config>``. ``{{ fileDirname }}``, ``{{ _base_.key }}`` and ``{{ $VARIABLE:default }}`` are filled
+in.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def find_config(name: str | Path) -> Path:
 
 
 def kept_file(folder: Path) -> Path | None:
-    """The config that a run's folder keeps: ``config.json``; in older runs ``config.py``, which is executed."""
+    """The config that a run's folder keeps: ``config.json``; of an older run ``config.py``, or None."""
     return next((folder / name for name in (DATA_NAME, PYTHON_NAME) if (folder / name).is_file()), None)
 
 
@@ -187,6 +188,8 @@ def _beside(plugin: Any, path: Path) -> Any:
 
 def label(path: Path) -> str:
     """A config file for people: below the current folder, below a plugin's configs, or whole."""
+    if not str(path).isprintable():  # a terminal obeys what is not
+        return repr(str(path))
     if path.is_relative_to(Path.cwd()):
         return str(path.relative_to(Path.cwd()))
     for name, file in host().configs().items():

@@ -1,7 +1,7 @@
 """Values with where they come from, and how one layer of a config goes over another.
 
-A layer is what one file says itself, or the command line. A list is replaced whole; a dict is merged key by key,
-unless the layer above replaces it (:func:`replaces`).
+A layer is what one file says itself, or the command line. A list is replaced whole; a dict is merged key by
+key, unless the layer above replaces it (:func:`replaces`).
 """
 
 from __future__ import annotations
@@ -153,12 +153,12 @@ def _into_items(base: Items, changes: Node, choices: Choices, way: Way) -> Items
 
 
 def replaces(base: Node, changes: Node, choices: Choices, way: Way) -> bool:
-    """Whether a dict takes the place of another whole: a component of another ``type`` does, and ``_delete_``."""
+    """Whether a dict takes the place of another whole: by another ``type``, or by ``_delete_``."""
     if _is_set(changes.get(DELETE)):
         return True
     named = chosen_by(changes, choices, way)
-    if named is not None:
-        return named not in base
+    if named is not None and named not in base:
+        return True
     if "type" not in changes or "type" not in base:
         return False
     return plain(changes["type"]) != plain(base["type"])

@@ -3,8 +3,9 @@
 A ``quick`` block speaks of what its own file and that file's bases describe. It leaves alone
 
 * a component that a later file, or the command line, brought or replaced, and all inside it;
-* a component that it would swap for another ``type``, where one of those set an argument of it that the new one
-  is not given (the ``root`` of a data set). Its ``image_size`` is followed all the same: networks depend on it;
+* a component that it would swap for another ``type``, where one of those set an argument of it that the new
+  one is not given (the ``root`` of a data set). Its ``image_size`` is followed all the same: networks depend
+  on it;
 * a list of components or phases that one of those set.
 """
 
@@ -115,7 +116,9 @@ class Quick:
         if named is None:
             return "the dict"
         value = plain(node[named])
-        return str(value) if named == "type" else f"{named}={value!r}"
+        if named == "type" and str(value).isprintable():  # a terminal obeys what is not
+            return str(value)
+        return f"{named}={value!r}"
 
     def notes(self, config: Node) -> list[str]:
         """Up to three lines: what was swapped, what was left, and whether training and evaluation differ.

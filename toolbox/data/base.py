@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolbox.data.pictures import resize, resize_name
+from toolbox.ranges import check_whole
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Mask = NDArray[np.uint8]  # (H, W) number of the part that each pixel shows
@@ -64,6 +65,7 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         captions: Sequence[Sequence[str]] | None = None,
         license: str = "",
     ) -> None:
+        check_whole(1, image_size=image_size)
         self.title = title
         self.labels = whole_numbers(labels, f"{title}: labels")
         self.classes = text_list(classes, f"{title}: classes")
@@ -120,6 +122,18 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         """
         raise DataError(f"{self.title} has no masks: take a data set that has them, such as DrawnPortraits")
 
+    def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
+        """Whether image i can be used; (height, width) of its file, None where there is none to be broken.
+
+        Args:
+            i: number of the image.
+            whole: decode it (and its mask); else the file's header is read.
+
+        Raises:
+            DataError: when it cannot be used.
+        """
+        return None
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Hex digest: two sets that agree on it hold the same images and labels in the same order."""
@@ -150,7 +164,8 @@ class ArraySet(ImageSet):
             raise DataError(
                 f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} {images.shape}"
             )
-        super().__init__(labels, classes, image_size or images.shape[1], title, **known)
+        size = images.shape[1] if image_size is None else image_size
+        super().__init__(labels, classes, size, title, **known)
         if len(images) != len(self.labels):
             raise DataError(f"{title}: {len(images)} images but {len(self.labels)} labels")
         self._images = images

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import BankMetric
 from toolbox.metrics.functional.kid import subset_indices, subset_kernel_distances
+from toolbox.ranges import check_seed, check_whole
 
 
 class KID(BankMetric):
@@ -37,8 +41,9 @@ class KID(BankMetric):
         seed: int = 2020,
     ) -> None:
         super().__init__(extractor, n_fake)
-        if subsets < 1 or subset_size < 2:
-            raise ValueError(f"subsets={subsets}, subset_size={subset_size}: at least 1 subset of 2 images")
+        check_whole(1, subsets=subsets)
+        check_whole(2, subset_size=subset_size)
+        check_seed(seed=seed)
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed
@@ -51,6 +56,11 @@ class KID(BankMetric):
     def _size(self) -> int:
         """Images of a subset, no more than were fed."""
         return min([self.subset_size, *(n for n in (self.real.n, self.fake.n) if n)])
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if (most := min(n_real, n_fake)) < self.subset_size:
+            return f"subsets of {most} images, not {self.subset_size}: there are no more"
+        return super().shortage(n_real, per_class, n_fake)
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

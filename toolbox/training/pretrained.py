@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
-from toolbox.config import load_config
+from toolbox.config import kept_file, load_config
 from toolbox.interfaces import Discriminator, Generator
 from toolbox.models.from_files import checked_config, open_weights, read_network
 from toolbox.registry import Config
@@ -143,9 +143,9 @@ def _of_a_game(state: Mapping[str, Any]) -> bool:
 def _model_of(path: Path) -> Config | None:
     """``model`` of the config of a checkpoint or release; None for any other file."""
     if is_of_run(path):  # no other file makes a config beside it run
-        beside = path.parent / "config.py"
-        if not beside.is_file():
-            raise CheckpointError(f"{path} has no config.py beside it that says what its networks are")
+        beside = kept_file(path.parent)
+        if beside is None or beside.suffix == ".py":  # of an older version: it would be executed
+            raise CheckpointError(f"{path} has no config.json beside it that says what its networks are")
         return dict(load_config(beside).model)
     _, card = open_weights(path) if path.suffix == ".safetensors" else (None, {})
     model = (card.get("config") or {}).get("model") if card.get("kind") == "release" else None

@@ -37,7 +37,7 @@ def draw_clusters(sampler: Any, real: Any, folder: Path, columns: int = 6) -> No
     names = []
     for name, used in zip(conditioner.class_names[:CLASSES], conditioner.used_clusters(), strict=False):
         for i in used:
-            rows.append(real_images(real, _most_typical(conditioner, name, i, columns)))
+            rows.append(real_images(real, _most_typical(conditioner, name, i, columns), fill=columns))
             generated = sampler(latents, condition=conditioner.by_cluster(name, i, columns))
             rows.append(generated.images.cpu())
             names.append(f"{name} {i}")
@@ -49,11 +49,11 @@ def draw_clusters(sampler: Any, real: Any, folder: Path, columns: int = 6) -> No
 
 
 def _most_typical(conditioner: ClusterConditions, name: str, cluster: int, n: int) -> np.ndarray:
-    """Numbers of the n images of a class with the largest u_x in one of its clusters."""
+    """Numbers of the n images (or fewer) of a class with the largest u_x in one of its clusters."""
     own = conditioner.labels.cpu() == conditioner.layout.class_index(name)
     u = conditioner.coefficients.cpu()[:, cluster]  # (N,)
     share = torch.where(own, u, torch.full((), -1.0))
-    return share.argsort(descending=True, stable=True)[:n].numpy()
+    return share.argsort(descending=True, stable=True)[: min(n, int(own.sum()))].numpy()
 
 
 def draw_interpolations(sampler: Any, folder: Path, steps: int = 8) -> None:

@@ -223,8 +223,12 @@ class TestResuming:
                 "klish-1.npz is torn, or not of this clusterer .*remove it, and .*--resume",
             ),
             ("models/klish-1.npz", "PK", "klish-1.npz is torn, or not of this clusterer"),
-            ("config.py", "command = 'train'", "holds a run of `toolbox train`: name another folder"),
-            ("config.py", "final = ", "config.py, which says what the run was begun with, cannot be read"),
+            ("config.json", '{"command": "train"}', "holds a run of `toolbox train`: name another folder"),
+            (
+                "config.json",
+                '{"final":',
+                "config.json, which says what the run was begun with, cannot be read",
+            ),
         ],
     )
     def test_torn_files(self, config: Path, copied: Path, name: str, text: str, words: str) -> None:
@@ -234,8 +238,11 @@ class TestResuming:
 
     def test_models_without_their_config(self, config: Path, copied: Path) -> None:
         """They may be those of anything."""
-        (copied / "config.py").unlink()
-        with pytest.raises(ConfigError, match=r"holds fitted clusterers, but no config.py that says of what"):
+        for name in ("config.json", "config.py"):
+            (copied / name).unlink()
+        with pytest.raises(
+            ConfigError, match=r"holds fitted clusterers, but no config.json that says of what"
+        ):
             fit(config, copied, pictures=False)
 
     def test_a_run_is_not_written_over(self, config: Path, fitted: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_run_that_cannot_be_judged(
 ) -> None:
     run = ClusterRun.open(folder)
     run.config.truth = None
-    words = r"has no truth to compare with: give its config.py truth=dict\(type='Embedded"
+    words = r'has no truth to compare with: give its config.json "truth": {"type": "Embedded'
     with pytest.raises(ConfigError, match=words):
         judge(run)
     run.config.truth = dict(type="EmbeddedSegmentr")

@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.ranges import check_whole
 from toolbox.runs.files import copy_whole, write_text
 from toolbox.training import checkpoints as files
 from toolbox.training.checkpoints import use_safe_loader
@@ -57,12 +58,10 @@ class Checkpoints(Hook):
     priority = "VERY_LOW"
 
     def __init__(self, interval: int = 1000, keep: int = 2, best: str | None = None) -> None:
-        if interval < 1 or keep < 0:
-            raise ValueError(
-                f"interval={interval}, keep={keep}: interval must be 1 or more, keep 0 (= all) or more"
-            )
-        self.interval = int(interval)
-        self.keep = int(keep)
+        check_whole(1, interval=interval)
+        check_whole(0, keep=keep)
+        self.interval = interval
+        self.keep = keep
         self.best = best
         self._saved: int | None = None
         self._best: Best | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from toolbox.ranges import check_positive
 from toolbox.runs.terminal import progress_bar
 from toolbox.training.hooks.common import game_of
 
@@ -34,6 +35,7 @@ class ProgressBar(Hook):
     priority = "LOWEST"
 
     def __init__(self, lines: float = 20.0) -> None:
+        check_positive(lines=lines)
         self.lines = lines
         self._bar: Any = None
         self._first = 0

@@ -14,6 +14,7 @@ from toolbox.data.base import checked_mask
 from toolbox.interfaces import Segmenter
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.segmentation import SegmentationScores, check_ignore
+from toolbox.ranges import check_whole
 from toolbox.registry import build
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
 from toolbox.training.hooks.common import game_of
@@ -100,12 +101,11 @@ class SegmentationTest(Hook):
         batch_size: int = 100,
         ignore: int | None = None,
     ) -> None:
-        if int(interval) < 1 or int(batch_size) < 1:
-            raise ValueError(f"interval={interval!r}, batch_size={batch_size!r}: both are at least 1")
+        check_whole(1, interval=interval, batch_size=batch_size)
         self.data = data
         self.network = network
-        self.interval = int(interval)
-        self.batch_size = int(batch_size)
+        self.interval = interval
+        self.batch_size = batch_size
         self.ignore = ignore
         self._built: Any = None
 
@@ -120,9 +120,17 @@ class SegmentationTest(Hook):
             tested = f"hooks: SegmentationTest tests the network {self.network!r}"
             raise ConfigError(f"{tested}, the game has {', '.join(networks)}")
 
+    def check_game(self, game: Game, config: Config) -> None:
+        """Refuse a network that is no segmenter, or data whose masks are not of its parts.
+
+        Raises:
+            ConfigError, ValueError, DataError: see :func:`check_parts`.
+        """
+        check_parts(self._segmenter(game), self._test_data(), self.ignore)
+
     def before_train(self, runner: Any) -> None:
         """Check that data and segmenter fit; on resume, drop what was measured after the checkpoint."""
-        check_parts(self._segmenter(game_of(runner)), self._test_data(), self.ignore)
+        self.check_game(game_of(runner), runner.cfg)
         drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl", of_training)
 
     def after_train_iter(

@@ -134,6 +134,13 @@ def quiet_runner() -> type:
             with contextlib.redirect_stdout(io.StringIO()):
                 return super().load_checkpoint(*args, **kwargs)
 
+        def wrap_model(self, wrapper: Any, model: Any) -> Any:
+            """On the config's device: mmengine takes the GPU wherever there is one."""
+            device = self.cfg.get("device")
+            if device is None or (self.distributed and device != "cpu"):
+                return super().wrap_model(wrapper, model)
+            return model.to(device)
+
         def _maybe_compile(self, target: str) -> None:
             """A game compiles its networks itself; mmengine, which reads the same key, would compile the
             whole iteration.

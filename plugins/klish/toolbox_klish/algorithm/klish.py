@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from toolbox.interfaces import Clusterer, Features
+from toolbox.ranges import check_in, check_not_negative, check_positive, check_whole, given
 from toolbox.ranks import from_main, world
 from toolbox_klish.algorithm.checkpoints import Checkpoint, FitState
 from toolbox_klish.algorithm.initial import by_size, filtered, given_labels
@@ -20,7 +21,7 @@ from toolbox_klish.algorithm.joint import JointSolver
 from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
 from toolbox_klish.algorithm.merge import MergeLoop, MergeTree, Stop, union_places
 from toolbox_klish.algorithm.solvers import NewtonSolver, Solver
-from toolbox_klish.checks import check_choice, check_whole, usable_device
+from toolbox_klish.checks import check_choice, usable_device
 from toolbox_klish.svm.blocks import DTYPES, FeatureBlocks
 from toolbox_klish.svm.planes import LinearClassifier, Planes, join
 
@@ -105,18 +106,17 @@ class KLiSH(Clusterer):
         joint_calls: int = 20,
         seed: int = 0,
     ) -> None:
-        check_whole("clusters", clusters)
-        check_whole("kmeans_restarts", kmeans_restarts)
-        check_whole("max_passes", max_passes)
+        check_whole(1, clusters=clusters, max_passes=max_passes, joint_calls=joint_calls)
+        check_whole(1, kmeans_restarts=kmeans_restarts, kmeans_sample=kmeans_sample)
+        check_whole(0, kmeans_steps=kmeans_steps, seed=seed)
+        check_not_negative(kmeans_tolerance=kmeans_tolerance, **given(tolerance=tolerance))
         check_choice("solver", solver, SOLVERS)
         check_choice("metric", metric, METRICS)
         check_choice("precision", precision, DTYPES)
         check_choice("hessian", hessian or "same", HESSIANS)
-        if not C > 0:
-            raise ValueError(f"C={C!r} must be a positive number")
+        check_positive(C=C)
         _check_stop(clusters, first, stop_iou)
-        if filter_sigma is not None and not filter_sigma >= 0:
-            raise ValueError(f"filter_sigma={filter_sigma!r} must be a number >= 0, or None for no filter")
+        check_not_negative(**given(filter_sigma=filter_sigma))  # None for no filter
         self.clusters = clusters
         self.C = C
         self.filter_sigma = filter_sigma
@@ -345,13 +345,8 @@ class KLiSH(Clusterer):
 
 
 def _check_stop(clusters: int, first: int | None, stop_iou: float | None) -> None:
-    if first is not None and not (isinstance(first, (int, np.integer)) and first >= clusters):
-        raise ValueError(
-            f"first={first!r} must be a whole number of at least clusters={clusters}: "
-            "merging only makes fewer"
-        )
-    if stop_iou is not None and not 0 < stop_iou <= 1:
-        raise ValueError(f"stop_iou={stop_iou!r} must lie in (0, 1]: it is compared with an IoU")
+    check_whole(clusters, **given(first=first))  # merging only makes fewer
+    check_in("(0, 1]", **given(stop_iou=stop_iou))  # it is compared with an IoU
 
 
 def _padded(rows: list[Any], width: int, filler: float) -> NDArray[np.float64]:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolbox.config import ConfigError
+from toolbox.ranges import check_whole
 from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.algorithm.klish import KLiSH
-from toolbox_klish.checks import check_whole
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
 from toolbox_klish.pictures.step import Step, confidence, merge_step
 from toolbox_klish.runs.run import ClusterRun
@@ -69,7 +69,7 @@ class Look:
         self.final = int(run.config.final)
         self.default = run.default
         for k in numbers or ():
-            check_whole("k", k)
+            check_whole(1, k=k)
         self.numbers = sorted(set(numbers or run.numbers), reverse=True)
         check_weights(run)
         model = run.model(self.default, self.seed)

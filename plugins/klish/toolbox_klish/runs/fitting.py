@@ -18,6 +18,7 @@ from toolbox.features import FeatureStream
 from toolbox.interfaces import Clusterer, Features
 from toolbox.runs.environment import environment
 from toolbox.runs.files import explain_full_disk, sweep, write_text, write_whole
+from toolbox.runs.kept import keep_config
 from toolbox.runs.locking import locked
 from toolbox.runs.terminal import say
 from toolbox.weights.fingerprint import fingerprint
@@ -164,7 +165,7 @@ def _begin(run: ClusterRun, stream: FeatureStream) -> None:
         "features": run.record.get("features", {}),
         "environment": environment({"seed": run.seeds[0]}),
     }
-    write_text(run.config.pretty_text, run.folder / "config.py")
+    keep_config(run.config, run.folder)
     _write_record(run)
 
 

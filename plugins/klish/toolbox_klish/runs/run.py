@@ -1,6 +1,6 @@
 """The folder of a clustering run, and what can be asked of it.
 
-config.py                          the resolved config
+config.json, config.py             the resolved config: as data, and for reading
 record.json                        generator, layers, sizes, seconds, warnings, versions
 models/<clusterer>-<seed>.npz      state of a clusterer that is cut
 models/<clusterer>-<seed>-<K>.npz  state of one that is fitted for each K
@@ -20,7 +20,7 @@ import numpy as np
 
 import toolbox
 from toolbox.catalog import near_miss
-from toolbox.config import ConfigError
+from toolbox.config import ConfigError, kept_file
 from toolbox.features import FeatureStream, feature_stream
 from toolbox.interfaces import Clusterer, Generator
 from toolbox.randomness import seeded
@@ -61,13 +61,14 @@ class ClusterRun:
             ConfigError: for a folder that holds none.
         """
         folder = Path(folder)
-        if not (folder / "config.py").is_file():
+        kept = kept_file(folder)
+        if kept is None:
             siblings = [str(path.parent) for path in folder.parent.glob("*/config.py")]
             raise ConfigError(
-                f"{folder} holds no clustering run (no config.py){near_miss(str(folder), siblings)}; "
+                f"{folder} holds no clustering run (no config.json){near_miss(str(folder), siblings)}; "
                 "`toolbox klish fit CONFIG` makes one"
             )
-        config = read_config(folder / "config.py")
+        config = read_config(kept)
         config.device = device or config.device
         return cls(folder, config)
 

@@ -11,9 +11,9 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
+from toolbox.ranges import check_whole
 from toolbox.registry import BuildError, accepted, check
 from toolbox.weights.sources import is_elsewhere
-from toolbox_klish.checks import check_whole
 
 COMMAND = "klish fit"
 
@@ -110,7 +110,7 @@ class PictureSettings:
                 check_type(value, int, "pictures.seed")
                 check_seed(value, "pictures.seed")
             elif (key, value) != ("step", None):
-                check_whole(f"pictures.{key}", value)
+                check_whole(1, **{f"pictures.{key}": value})
         return cls(**arguments)
 
 
@@ -188,9 +188,8 @@ def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
 def _check_generator(generator: Any) -> None:
     named = [key for key in SOURCES if key in generator] if isinstance(generator, Mapping) else []
     if len(named) != 1 and named != ["type", "weights"]:
-        instead = "; to name another source, dict(_delete_=True, ...)" if named else ""
         raise ConfigError(
-            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}"
+            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}"
         )
     unknown = [key for key in generator if key not in SOURCES]
     if named[0] != "type" and unknown:

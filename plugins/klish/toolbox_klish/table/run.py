@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from toolbox.config import ConfigError
 from toolbox.interfaces import Segmenter
 from toolbox.metrics.functional import contingency_matrix
+from toolbox.ranges import check_whole, given
 from toolbox.registry import build
-from toolbox_klish.checks import check_whole
 from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import segment
 from toolbox_klish.table.published import GENERATORS
@@ -73,10 +73,9 @@ def judge(
             clustered.
         ValueError: for an argument out of its range.
     """
-    check_whole("images", images)
-    check_whole("size", 1 if size is None else size)
+    check_whole(1, images=images, **given(size=size))
     for k in clusters or ():
-        check_whole("clusters", k)
+        check_whole(1, clusters=k)
     _check_new(run, seed)
     teacher = teacher_of(run)
     if size is not None and size > run.generator.image_size:
@@ -118,8 +117,8 @@ def teacher_of(run: ClusterRun) -> Segmenter:
     """
     if not run.config.truth:
         raise ConfigError(
-            f"{run.folder} has no truth to compare with: give its config.py "
-            "truth=dict(type='EmbeddedSegmenter'), or another segmenter that knows what the generator shows"
+            f"{run.folder} has no truth to compare with: give its config.json "
+            '"truth": {"type": "EmbeddedSegmenter"}, or another segmenter that knows what the generator shows'
         )
     teacher: Segmenter = build(dict(run.config.truth), "segmenter", "truth")
     return teacher.to(run.device).eval()
