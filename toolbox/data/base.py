@@ -107,6 +107,12 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
                     f"{self.title}: factor {name!r} has the value {largest}, but there are {len(names)} names"
                 )
 
+    def __getattr__(self, name: str) -> Any:
+        """Only asked for what is not there: a constructor that did not call this one's."""
+        said = "; its __init__ must call super().__init__(labels, classes, image_size, title)"
+        hint = said if name in ("labels", "classes", "image_size", "title") else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
     def __len__(self) -> int:
         return len(self.labels)
 
