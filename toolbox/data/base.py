@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolbox.data.pictures import resize, resize_name
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_whole
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -27,7 +28,7 @@ class DataError(ValueError):
     """A data set that is missing, torn or not what was asked for; the message names file and remedy."""
 
 
-class ImageSet(Dataset[dict[str, Any]], ABC):
+class ImageSet(Described, Dataset[dict[str, Any]], ABC):
     """N square RGB images of one size with their true classes: the evaluation side's view of the data.
 
     Training reads a :class:`toolbox.data.Stream` of it, which hides what a split hides.
