@@ -280,7 +280,7 @@ def _append_records(
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for name, reason in failures.items():
-            lost = {"metric": name, "value": None, "values": {}, "error": reason}
+            lost: dict[str, Any] = {"metric": name, "value": None, "values": {}, "error": reason}
             file.write(json.dumps({**lost, **common}) + "\n")
         for metric in metrics:
             if metric.name not in results:

@@ -303,6 +303,18 @@ class GrowingBatches(Sampler[list[tuple[int, int]]]):
                 "set repeat=1"
             )
 
+    def check_hooks(self, hooks: Sequence[Hook]) -> None:
+        """Refuse a game whose networks do not grow with the batches.
+
+        Raises:
+            PlanError: there is no hook ``ProgressiveGrowing``.
+        """
+        if not any(isinstance(hook, ProgressiveGrowing) for hook in hooks):
+            raise PlanError(
+                "train_dataloader.batch_sampler: the batches grow (GrowingBatches), and no hook lets the "
+                "networks grow: add hooks=dict(growing=dict(type='ProgressiveGrowing', growth=...))"
+            )
+
     def begin_at(self, iteration: int) -> None:
         """The next iteration over it starts with this batch."""
         self.first = iteration

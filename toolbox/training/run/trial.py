@@ -141,7 +141,7 @@ def _batch(stage: Stage, game: Game, per_step: int) -> int:
 
 
 def few(data: Any, per_class: int = _SIZES[0][0]) -> Any:
-    """A Stream of a few images a class, labelled and hidden ones, that takes no time to prepare.
+    """A Stream of a few images a class, and as few whose label is hidden, that takes no time to prepare.
 
     Data that are no Stream are given back as they are.
     """
@@ -151,7 +151,7 @@ def few(data: Any, per_class: int = _SIZES[0][0]) -> Any:
 
     visible, seen = data.visible_labels, np.unique(data.entries)
     kinds = [seen[visible[seen] == label] for label in range(-1, len(data.source.classes))]
-    hidden = _spread(kinds[0], per_class * max(len(data.source.classes), 1))
+    hidden = _spread(kinds[0], per_class)
     chosen = np.sort(np.concatenate([hidden, *(_spread(kind, per_class) for kind in kinds[1:])]))
     split = None if data.split is None else _split_of(data.split, chosen)
     return Stream(Subset(data.source, chosen), split, data.transforms, data.seed, data.masks)
