@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from toolbox.catalog import near_miss
 from toolbox.config import kept_file, load_config
 from toolbox.interfaces import Discriminator, Generator
+from toolbox.models.declared import check_numbers
 from toolbox.models.from_files import checked_config, open_weights, read_network
 from toolbox.registry import Config
 from toolbox.runs.environment import is_of_run
@@ -72,7 +73,10 @@ def described(source: Any, name: str = "generator", role: str = "") -> dict[str,
             f"{path} holds no network {inner!r}{near_miss(inner, networks)}; it holds {', '.join(networks)}"
         )
     config = {key: value for key, value in networks[inner].items() if key not in OF_THE_GAME}
-    return config if path.suffix == ".pth" else checked_config(config, path)
+    if path.suffix == ".pth":
+        return config
+    check_numbers(config, inner)
+    return checked_config(config, path)
 
 
 def fill_in_types(networks: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,5 +152,10 @@ def _model_of(path: Path) -> Config | None:
             raise CheckpointError(f"{path} has no config.json beside it that says what its networks are")
         return dict(load_config(beside).model)
     _, card = open_weights(path) if path.suffix == ".safetensors" else (None, {})
-    model = (card.get("config") or {}).get("model") if card.get("kind") == "release" else None
-    return model if isinstance(model, Mapping) else None
+    if card.get("kind") != "release":
+        return None
+    try:
+        model, stored = card["config"]["model"], card["networks"]
+        return {**model, "networks": {name: model["networks"][name] for name in stored}}
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"the card of {path} is not that of a release ({error})") from error

@@ -14,16 +14,19 @@ ORIGIN = "training"  # marks, in a line of metrics.jsonl, what the hook Evaluati
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``, without torn ones; [] where there is no such file."""
+    """The lines of ``metrics.jsonl``, without what is torn or no record; [] where there is no such file."""
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return records
+    found = map(_record_of, path.read_text(errors="replace").splitlines())
+    return [record for record in found if record is not None]
+
+
+def _record_of(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
