@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mmengine import Config
 
-from toolbox.config import ConfigError, load_config, override
-from toolbox.config.layers import plain
-from toolbox.config.resolved import merged, read
+from toolbox.config import ConfigError, load_config
+from toolbox.config.resolved import read, resolve
 from toolbox.registry import BuildError
 from toolbox.training.game.phases import PlanError
 from toolbox.training.run.prepare import prepare
@@ -79,13 +79,19 @@ def test_a_misspelt_key_at_any_level_of_any_config_is_named() -> None:
 
 
 def test_a_misspelt_key_at_any_level_of_a_quick_block_is_named() -> None:
+    """Of each file's own block: what it says of a component that a later file replaces is not used there."""
     seen: set[str] = set()
     for path in CONFIGS:
-        base, quick = map(plain, merged(read(path)))
-        for key, broken in slips(
-            quick, seen, path.stem if path.stem in ("biggan_cifar", "lcp_cifar", "clip_embedded") else ""
-        ):
-            assert_refused(override(base, broken), key, path)
+        layers = read(path)
+        for number, layer in enumerate(layers):
+            own = layer.file == path
+            if "quick" not in layer.values or not (own or layer.file.parent.name == "_base_"):
+                continue
+            once = path.stem if own and path.stem in ("biggan_cifar", "lcp_cifar", "clip_embedded") else ""
+            for key, broken in slips(layer.values["quick"], seen, once):
+                slipped = replace(layer, values={**layer.values, "quick": broken})
+                found = resolve(path, [*layers[:number], slipped, *layers[number + 1 :]], True, {})
+                assert_refused(found.config(), key, path)
     assert len(seen) > 30
 
 

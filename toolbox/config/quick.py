@@ -151,8 +151,8 @@ class Quick:
 
 def _since(tree: Tree, layer: int) -> Tree | None:
     """What the layers from a given one on say."""
-    if not isinstance(tree, Node):
-        return tree if newest(tree) >= layer else None
+    if not isinstance(tree, Node) or not tree:  # an empty dict may be a slip that is to be found
+        return tree if tree.origin.layer >= layer else None
     kept = {key: own for key, item in tree.items() if (own := _since(item, layer)) is not None}
     return Node(kept, tree.origin) if kept else None
 
