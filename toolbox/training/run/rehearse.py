@@ -88,8 +88,9 @@ def _check_hooks(stage: Stage, game: Game) -> None:
     for hook in hooks:
         if hasattr(hook, "check_game"):
             hook.check_game(game, stage.config)
-    if hasattr(stage.loader.batch_sampler, "check_hooks"):
-        stage.loader.batch_sampler.check_hooks(hooks)
+    batches: Any = stage.loader.batch_sampler
+    if hasattr(batches, "check_hooks"):
+        batches.check_hooks(hooks)
 
 
 def _rows_of_conditions(stage: Stage, game: Game) -> int:
