@@ -16,6 +16,7 @@ from toolbox.registry import accepted
 
 _SCALARS = (str, bool, int, float)
 _JUDGED = {str, bool, int, float, list, tuple, dict, set, Sequence, Mapping, Iterable, Path, type(None)}
+_LISTS = {list, tuple, set, Sequence, Iterable}
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -79,6 +80,8 @@ def check_types(arguments: Mapping[str, Any], function: Any, where: str) -> None
     """
     hints = _hints(function)
     for key, value in arguments.items():
+        if value is None and _is_none_by_default(function, key):
+            continue
         if key in hints and not _fits(value, hints[key]):
             name = getattr(function, "__name__", str(function))
             expected = f"{name} expects {_in_words(hints[key])}"
@@ -111,10 +114,18 @@ def _hints_of(function: Any) -> dict[str, Any]:
 
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a plain value can be meant by an annotation; what cannot be judged fits."""
-    if not isinstance(value, _SCALARS) or (isinstance(value, str) and value.startswith(_FILLED_LATER)):
+    if isinstance(value, str) and value.startswith(_FILLED_LATER):
         return True
     kinds = {get_origin(part) or part for part in _parts(hint)} - {torch.Tensor}
     if not kinds <= _JUDGED:
+        return True
+    if value is None:
+        return type(None) in kinds
+    if isinstance(value, (list, tuple)):
+        return bool(kinds & _LISTS) and any(_entries_fit(value, part) for part in _parts(hint))
+    if isinstance(value, Mapping):
+        return bool(kinds & {dict, Mapping, Iterable})
+    if not isinstance(value, _SCALARS):
         return True
     if isinstance(value, str):
         return bool(kinds & {str, Path})
@@ -123,6 +134,22 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, int):
         return bool(kinds & {int, float}) or (bool in kinds and value in (0, 1))
     return float in kinds or (int in kinds and value.is_integer())
+
+
+def _entries_fit(values: Sequence[Any], hint: Any) -> bool:
+    """Those of a list against what ``list[...]`` or ``tuple[...]`` says of them."""
+    if (get_origin(hint) or hint) not in _LISTS:
+        return False
+    inner = get_args(hint)
+    if get_origin(hint) is tuple and inner[-1:] != (...,):
+        return len(values) == len(inner) and all(map(_fits, values, inner))
+    return not inner or all(_fits(value, inner[0]) for value in values)
+
+
+def _is_none_by_default(function: Any, name: str) -> bool:
+    """Whether an argument may be None although its annotation does not say so (mmengine's)."""
+    known = accepted(function) or {}
+    return name in known and known[name].default is None
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:

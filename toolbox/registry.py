@@ -97,8 +97,10 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
         raise BuildError(f"{place}{name}: {sorted(both)} is filled in by the toolbox and may not be set here")
     try:
         return component(**arguments, **extra)
-    except BuildError:
-        raise
+    except BuildError as error:
+        if str(error).split(".")[0] == where.split(".")[0]:
+            raise  # it says where, from the top
+        raise BuildError(f"{place}{error}") from error
     except Exception as error:
         raise BuildError(f"{place}cannot build {name}: {type(error).__name__}: {error}") from error
 
