@@ -105,3 +105,12 @@ def test_faults_are_named():
         mixed()[22]
     with pytest.raises(BuildError, match=r"sources\.data"):
         CaptionedImages([dict(data=dict(type="NoSuchSet"))])
+
+
+def test_texts_are_not_taken_letter_by_letter():
+    with pytest.raises(DataError, match=r"templates of .* must be a list of texts"):
+        CaptionSource(drawings(), templates="a {name}")  # type: ignore[arg-type]
+    bare = drawings()
+    bare.captions[2] = []
+    with pytest.raises(DataError, match="image 2 has no caption"):
+        CaptionSource(bare)

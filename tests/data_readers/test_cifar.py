@@ -131,6 +131,14 @@ def test_torn_data_is_an_error_even_with_a_fallback(tmp_path):
         CIFAR10(tmp_path, fallback={"type": EmbeddedFashion})
 
 
+def nested(depth: int) -> list:
+    """A list of two lists of two lists ..., 2**depth in all, in few bytes."""
+    value: list = [0, 0]
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -142,12 +150,32 @@ def test_torn_data_is_an_error_even_with_a_fallback(tmp_path):
         ({"data": np.zeros((4, 3072), np.uint8), "labels": [0, 1, 2, 11]}, "class numbers 0 to 9"),
         ({"data": np.zeros((4, 3072), np.uint8), "fine_labels": [0] * 4}, "no 'labels'.*another data set"),
         ({"data": [1, 2], "labels": [0] * 2}, "it is list"),
+        ({"data": np.zeros((1, 3072), np.uint8), "labels": [3 * 10**8]}, "class numbers 0 to 9"),
+        ({"data": np.zeros((1, 3072), np.uint8), "labels": [1.0]}, "class numbers 0 to 9"),
+        ({"data": np.zeros((1, 3072), np.uint8), "labels": nested(60)}, "class numbers 0 to 9"),
+        ({"data": np.zeros((1, 3072), np.uint8), "labels": {0: 1}}, "class numbers 0 to 9"),
     ],
 )
 def test_a_wrong_batch_is_named(tmp_path, content, message):
     mini_cifar(tmp_path)
     dump(content, tmp_path / "cifar-10-batches-py" / "data_batch_1")
     with pytest.raises(DataError, match=f"data_batch_1.*{message}"):
+        CIFAR10(tmp_path)
+
+
+@pytest.mark.parametrize("names", ["cats", 7, [["cat"]], nested(60), {"cat": 0}])
+def test_names_that_are_none(tmp_path, names):
+    mini_cifar(tmp_path)
+    dump({"label_names": names}, tmp_path / "cifar-10-batches-py" / "batches.meta")
+    with pytest.raises(DataError, match=r"batches.meta is torn: 'label_names' must be a list of names"):
+        CIFAR10(tmp_path)
+
+
+def test_an_archive_that_inflates_without_end_is_stopped(tmp_path, monkeypatch):
+    mini_cifar(tmp_path)
+    pack(tmp_path, {"zeros": bytes(300_000)})
+    monkeypatch.setattr(cifar, "_MOST_BYTES", 200_000)
+    with pytest.raises(DataError, match=r"cannot be extracted \(it holds more than 200,000 bytes\)"):
         CIFAR10(tmp_path)
 
 
@@ -175,7 +203,7 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, monkeypatch, e
     monkeypatch.chdir(tmp_path)
     mini_cifar(tmp_path)
     (tmp_path / "cifar-10-batches-py" / "data_batch_1").write_bytes(pickle.dumps({"data": evil}, 4))
-    with pytest.raises(DataError, match=f"data_batch_1 was not read: its pickle asks for {named}"):
+    with pytest.raises(DataError, match=f"data_batch_1 was not read: its pickle asks for the name {named}"):
         CIFAR10(tmp_path)
     assert not (tmp_path / "pwned").exists()
 
@@ -183,10 +211,13 @@ def test_a_malicious_pickle_is_refused_and_runs_nothing(tmp_path, monkeypatch, e
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (b"cnumpy\ndtype\n(S'O'\ntR.", "number type 'O'"),
-        (b"c_codecs\nencode\n(S'x'\nS'zip'\ntR.", "codec 'zip'"),
-        (b"c_codecs\nencode\n(N}S'__doc__'\nS'x'\nstb.", "setting attributes"),
-        (b"cnumpy\nndarray\n(I9999999999999\ntR.", "torn"),
+        (b"cnumpy\ndtype\n(S'O'\ntR.", "numpy type 'O'"),
+        (b"c_codecs\nencode\n(S'x'\nS'zip'\ntR.", "another codec"),
+        (b"c_codecs\nencode\n(N}S'__doc__'\nS'x'\nstb.", "attributes of _codecs.encode"),
+        (b"cnumpy\nndarray\n(I9999999999999\ntR.", "call of numpy.ndarray"),
+        (b"}Nr\x00\x00\x00\x10.", "holds a NoneType"),  # memo number 2**28: 4 GB in Python's own reader
+        (b"}\x8e" + (2**40).to_bytes(8, "little") + b"x.", "torn"),
+        (b"}(" + b")" + b"2\x86" * 60 + b"I0\nu.", "a tuple as the key"),  # its hash would take for ever
         (b"cnumpy.core.multiarray\n_reconstruct\n(cbuiltins\nstr\n(I0\ntS'b'\ntR.", "builtins.str"),
         (b"\x80\x04]q\x00.", "a list, not the dict"),
         (b"", "torn"),
@@ -221,6 +252,36 @@ def test_array_set_checks_what_it_is_given():
         ArraySet(images, [0, 1, 1], ["a", "b"], factors={"f": [0]})
     with pytest.raises(DataError, match=r"must be uint8"):
         ArraySet(images.astype(float), [0, 1, 1], ["a", "b"])
+    assert ArraySet(images, [0.0, 1.0, 1.0], ["a", "b"]).labels.tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "known", "message"),
+    [
+        ([0, 1.7, 1], "ab", {}, "labels must be whole numbers, number 1 of them is 1.7"),
+        ([0, 1, 10**30], "ab", {}, "labels must be whole numbers"),
+        ([0, 1, 10**18], ["a", "b"], {}, "labels run from 0 to 1000000000000000000"),
+        ([0, 1, float("nan")], "ab", {}, "number 2 of them is nan"),
+        (["0", "1", "1"], "ab", {}, "labels must be whole numbers, number 0 of them is '0'"),
+        ([[0, 1], [1]], "ab", {}, "labels must be a list of whole numbers"),
+        ([0, 1, 1], "cats", {}, "classes must be a list of texts.* not 'cats'"),
+        ([0, 1, 1], ["a", 7], {}, "classes must be texts, number 1 of them is 7"),
+        ([0, 1, 1], ["a", "a"], {}, "two classes are called 'a'"),
+        ([0, 1, 1], ["a", "b"], {"captions": ["one", "two", "three"]}, "captions of image 0 .* not 'one'"),
+        ([0, 1, 1], ["a", "b"], {"captions": "one"}, "captions must be a list of texts for each image"),
+        ([0, 1, 1], ["a", "b"], {"factors": {"f": [0, 0.5, 1]}}, "factor 'f' must be .* 1 of them is 0.5"),
+        (
+            [0, 1, 1],
+            ["a", "b"],
+            {"factors": {"f": [0, 1, 2]}, "factor_names": {"f": ["x", "y"]}},
+            "factor 'f' has the value 2, but there are 2 names",
+        ),
+        ([0, 1, 1], ["a", "b"], {"factor_names": {"f": "xy"}}, "names of factor 'f' must be a list"),
+    ],
+)
+def test_what_would_be_cut_or_taken_letter_by_letter_is_refused(labels, classes, known, message):
+    with pytest.raises(DataError, match=f"array: .*{message}" if "run" not in message else message):
+        ArraySet(np.zeros((3, 4, 4, 3), np.uint8), labels, classes, **known)
 
 
 def test_the_download_is_torchvisions_with_its_checksum(tmp_path, monkeypatch):

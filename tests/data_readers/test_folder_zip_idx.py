@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
+import shutil
 import zipfile
 
 import numpy as np
@@ -79,6 +81,14 @@ def test_folder_errors(tmp_path):
         ImageFolder(tmp_path, split="test")
     with pytest.raises(ValueError, match=r"split='dev': it is 'train' or 'test'"):
         ImageFolder(tmp_path, split="dev")
+    class_folders(tmp_path / "names", ("sweet_pepper", "sweet pepper"))
+    with pytest.raises(
+        DataError, match=r"'sweet pepper' and 'sweet_pepper' are both the class 'sweet pepper'"
+    ):
+        ImageFolder(tmp_path / "names")
+    (tmp_path / "names" / "sweet pepper").rename(tmp_path / "names" / "apple")
+    assert len(ImageFolder(tmp_path / "names").classes) == 2
+    shutil.rmtree(tmp_path / "names")
     (tmp_path / "emu").mkdir()
     with pytest.raises(DataError, match=r"class folder 'emu' holds no images"):
         ImageFolder(tmp_path)
@@ -97,14 +107,13 @@ def test_folder_errors(tmp_path):
         ("L", 77, 77),
         ("1", 1, 255),
         ("I;16", 77 * 257, 77),
-        ("I", 77 * 257, 77),
         ("RGB", (77, 77, 77), 77),
         ("LA", (77, 255), 77),
         ("RGBA", (77, 77, 77, 255), 77),
     ],
 )
 def test_every_kind_of_png_becomes_rgb(tmp_path, mode, color, expected):
-    image = decode(picture(tmp_path / ("x.tif" if mode == "I" else "x.png"), mode, color=color), "x")
+    image = decode(picture(tmp_path / "x.png", mode, color=color), "x")
     assert image.shape == (8, 8, 3)
     assert image.dtype == np.uint8
     assert (image == expected).all()
@@ -210,6 +219,21 @@ def test_zip_survives_pickling_and_its_cache_is_not_written_to_by_callers(tmp_pa
         ({"captions": [["a"]]}, "1 captions for 6 images"),
         ({"factors": {"f": {"names": ["x"], "values": [0]}}}, "'f' of dataset.json must be"),
         ({"split": {"names": ["train"], "values": [0, 0, 0, 0, 0, 1]}}, "'split' of dataset.json must be"),
+        ({"labels": [["0.png", 1.7]]}, r"classes from 0 to 99,999, not \['0.png', 1.7\]"),
+        ({"labels": [["0.png", True]]}, "classes from 0"),
+        ({"labels": [["0.png", 10**18]]}, "classes from 0 to 99,999, not"),
+        ({"labels": [["0.png", 3 * 10**8]]}, "classes from 0 to 99,999, not"),
+        ({"labels": [["0.png", 0], ["0.png", 0]]}, "dataset.json labels '0.png' 2 times"),
+        ({"labels": [["0.png", 0], ["1.png", 1], ["0.png", 1]]}, "labels '0.png' 2 times"),
+        ({"labels": [["0.png"]]}, r"not \['0.png'\]"),
+        ({"classes": "cats"}, r"classes must be a list of texts, such as \['cat', 'dog'\], not 'cats'"),
+        ({"classes": ["cat", "cat"]}, "two classes are called 'cat'"),
+        ({"captions": ["a cat"] * 6}, "the captions of image 0 must be a list of texts.*not 'a cat'"),
+        ({"captions": "a cat!"}, "'captions' of dataset.json must be a list"),
+        ({"factors": {"f": {"names": ["x", "y"], "values": [0.5] * 6}}}, "'f' of dataset.json must be"),
+        ({"factors": {"f": {"names": "xy", "values": [0] * 6}}}, "'f' of dataset.json must be"),
+        ({"factors": [1]}, "'factors' of dataset.json must be a dict"),
+        ({"title": 7}, "'title' of dataset.json must be a str"),
     ],
 )
 def test_zip_with_an_index_that_does_not_fit(tmp_path, more, message):
@@ -233,6 +257,52 @@ def test_zip_errors(tmp_path):
     path.write_bytes(bytes(data[:-30]))
     with pytest.raises(DataError, match=r"torn or no zip file"):
         ZippedImages(path)
+
+
+def test_an_encrypted_zip_says_so(tmp_path):
+    path = noise_zip(tmp_path / "x.zip")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag of the first member, in the table at the end
+    path.write_bytes(bytes(data))
+    with pytest.raises(DataError, match=r"0.png is encrypted: pack the archive anew without a password"):
+        ZippedImages(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_packed_without_bounds_is_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
+        archive.writestr("0.png", encode_png(NOISE[0]))
+    with pytest.raises(DataError, match=r"0.png is packed by another method than deflate"):
+        ZippedImages(tmp_path / "x.zip")
+
+
+def test_a_zip_that_holds_a_name_twice(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("0.png", encode_png(NOISE[0]))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            archive.writestr("0.png", encode_png(NOISE[1]))
+    with pytest.raises(DataError, match=r"holds '0.png' more than once"):
+        ZippedImages(tmp_path / "x.zip")
+
+
+def test_sizes_that_a_zip_claims_are_compared_with_what_is_there(tmp_path):
+    path = noise_zip(tmp_path / "x.zip")
+    good = path.read_bytes()
+    at = good.index(b"PK\x01\x02") + 24  # the size of the first member, unpacked
+    path.write_bytes(good[:at] + (3 * 10**9).to_bytes(4, "little") + good[at + 4 :])
+    with pytest.raises(DataError, match=r"0.png (claims to inflate|has 3,000,000,000 bytes)"):
+        ZippedImages(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 900, '{"labels":' + "[[]," * 5000 + "[]" + "]" * 5001, "[1," * 300_000]
+)
+def test_an_index_out_of_bounds(tmp_path, text):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("dataset.json", text)
+        archive.writestr("0.png", encode_png(NOISE[0]))
+    with pytest.raises(DataError, match=r"dataset.json (is torn|of [\d,]+ bytes is too much for 2 files)"):
+        ZippedImages(tmp_path / "x.zip")
 
 
 def test_images_of_several_sizes_need_image_size(tmp_path):
@@ -280,3 +350,18 @@ def test_idx_errors(tmp_path):
     path.write_bytes(b"no idx")
     with pytest.raises(DataError, match=r"is not an IDX file"):
         read_idx(path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("shape", [(2**32 - 1,), (3, 2**30), (2**16,) * 4, (2**31, 2**31, 4), (1,) * 200])
+def test_sizes_that_an_idx_file_claims_are_compared_with_what_is_there(tmp_path, shape, packed):
+    data = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes() + b"x"
+    (tmp_path / "x").write_bytes(gzip.compress(data) if packed else data)
+    with pytest.raises(DataError, match=r"x is torn or too large: its header promises shape"):
+        read_idx(tmp_path / "x")
+
+
+def test_idx_files_of_another_set_are_named(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((5, 784)), packed=False)
+    with pytest.raises(DataError, match=r"holds \(5, 784\), not images of 28 x 28 pixels"):
+        FashionMNIST(tmp_path)

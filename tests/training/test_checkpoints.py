@@ -16,7 +16,8 @@ import killing
 import pytest
 import torch
 
-from toolbox.runs.files import copy_whole, sweep, write_text, write_whole
+from toolbox.runs.files import beside, copy_whole, sweep, write_text, write_whole
+from toolbox.runs.locking import holders, locked
 from toolbox.training.checkpoints import (
     CheckpointError,
     checkpoint_files,
@@ -230,12 +231,14 @@ def test_damaged_files_do_not_count_as_kept(trained: Run) -> None:
 
 def test_leftovers_of_a_killed_run_go(trained: Run) -> None:
     folder = trained(options={"train_cfg.max_iters": 3})
+    (folder / ".lock").write_text("process 4711 on a host\n")
     (folder / ".iter_6.pth.4711.tmp").write_bytes(b"half")
     (folder / ".last_checkpoint.4711.tmp").write_bytes(b"")
     (folder / "pictures").mkdir()
     (folder / "pictures" / ".classes.png.4711.tmp").write_bytes(b"half")
+    (folder / ".notes.1234.tmp").write_bytes(b"somebody's")
     trained(resume=True)
-    assert not list(folder.rglob(".*.tmp"))
+    assert [path.name for path in folder.rglob(".*.tmp")] == [".notes.1234.tmp"]
 
 
 def test_checkpoints_do_not_grow(trained: Run) -> None:
@@ -292,15 +295,36 @@ def test_a_second_name_costs_nothing_where_links_exist(
     )
 
 
-def test_sweeping_takes_temporary_files_only(tmp_path: Path) -> None:
+def test_sweeping_takes_files_of_killed_runs_only(tmp_path: Path) -> None:
+    """By their names, and by the record of the processes that held the folder."""
     (tmp_path / "pictures").mkdir()
-    for name in (".a.1.tmp", "pictures/.b.png.23.tmp", "a.tmp", ".mine.tmp", ".hidden", "iter_1.pth"):
-        (tmp_path / name).write_text("")
-    sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == [
-        ".hidden",
-        ".mine.tmp",
+    (tmp_path / ".lock").write_text(
+        "process 1 on a host\nprocess 23 on a host\nprocess 9999999999999 on a host"
+    )
+    ours = [".a.1.tmp", "pictures/.b.png.23.tmp"]
+    others = [
+        ".notes.1234.tmp",
+        "pictures/.b.png.2.tmp",
         "a.tmp",
+        ".mine.tmp",
+        ".hidden",
         "iter_1.pth",
-        "pictures",
+        "b.1.tmp",
     ]
+    for name in (*ours, *others):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".folder.1.tmp").mkdir()
+    sweep(tmp_path)
+    left = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert left == sorted([*others, ".lock", ".folder.1.tmp", "pictures"])
+
+
+def test_the_record_of_a_folder_keeps_all_its_holders(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("process 7 on a host")
+    (tmp_path / "mine").write_text("")
+    with locked(tmp_path):
+        assert holders(tmp_path) == {7, os.getpid()}
+        write_text("x", tmp_path / "file")
+        beside(tmp_path / "torn").write_text("killed here")
+        sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "file", "mine"]

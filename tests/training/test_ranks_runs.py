@@ -119,9 +119,10 @@ def test_a_checkpoint_goes_either_way(tmp_path: Path, alone: Path, first: str) -
     assert largest_difference(state_of(alone), state_of(tmp_path / "run")) < 1e-5
 
 
-def train_until_a_signal_to_one(config: str, folder: str, iterations: int) -> str:
+def train_until_a_signal_to_one(config: str, folder: str, iterations: int) -> None:
     """The first process alone is asked to stop, in the last iteration."""
     from toolbox import ranks
+    from toolbox.runs.stopping import Stopped
     from toolbox.training.run.loop import GameLoop
 
     def iterate(loop: GameLoop, batch: Any, plain: Any = GameLoop._iterate) -> None:
@@ -131,7 +132,9 @@ def train_until_a_signal_to_one(config: str, folder: str, iterations: int) -> st
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GameLoop, "_iterate", iterate)
-        return train_it(config, folder, iterations)
+        with pytest.raises(Stopped) as stopped:
+            train_it(config, folder, iterations)
+        assert stopped.value.exit_code == 143
 
 
 def test_a_signal_to_one_process_in_the_last_iteration_stops_both(tmp_path: Path, alone: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 from toolbox.config import ConfigError
 from toolbox.data.stream import Stream
 from toolbox.registry import BuildError
+from toolbox.runs.stopping import Stopped
 from toolbox.training.game.game import Game
 from toolbox.training.hooks.evaluation import undisturbed
 
@@ -155,7 +156,10 @@ def test_a_run_that_was_asked_to_stop_goes_on_exactly(measured: Run, monkeypatch
     whole = measured("whole", options=options)
     with monkeypatch.context() as patch:
         do_at(5, lambda: os.kill(os.getpid(), signal.SIGTERM), patch)
-        part = measured("part", options=options)
+        with pytest.raises(Stopped) as stopped:
+            measured("part", options=options)
+    assert stopped.value.exit_code == 143
+    part = whole.parent / "part"
     assert (
         not (part / "done.json").exists() and "iter_6.pth" in names(part) and "iter_9.pth" not in names(part)
     )

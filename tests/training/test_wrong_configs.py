@@ -83,6 +83,14 @@ class Wrong:
         shown = "-" if self.value is GONE else repr(self.value)[:40]
         return f"{self.config}: {'.'.join(map(str, self.way))}={shown}"
 
+    def fault(self) -> str:
+        """What is wrong with what, wherever it stands."""
+        place: Any = base(self.config)
+        for step in self.way[:-1]:
+            place = place[step]
+        of = place.get("type", self.way[-2]) if isinstance(place, dict) else self.way[-2]
+        return f"{of}.{self.way[-1]}={self.value!r}"
+
     def build(self) -> Config:
         """The whole config."""
         whole = copy.deepcopy(base(self.config))
@@ -101,7 +109,7 @@ def verdict(wrong: Wrong) -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            summary(wrong.build())
+            summary(wrong.build(), memory=False)
     except OURS as error:
         message = str(error)
         if "\n" in message:
@@ -233,6 +241,8 @@ def optimisers(name: str) -> Iterator[Wrong]:
         yield Wrong(name, (*way, "optimizer"), GONE, "optimizer")
 
 
-def everywhere(name: str) -> list[Wrong]:
-    makers = (numbers, types, keys, sections, references, optimisers)
-    return [wrong for make in makers for wrong in make(name)]
+def made() -> list[Wrong]:
+    """All of them; one fault of one component once, in whatever config it comes first."""
+    makers = (numbers, types, keys, references, optimisers)
+    found = {wrong.fault(): wrong for name in SMALL for make in makers for wrong in make(name)}
+    return [*found.values(), *sections("biggan_cifar")]

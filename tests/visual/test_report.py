@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -90,6 +91,13 @@ def test_everything_is_in_it(run: Path) -> None:
     ):
         assert words in page.words, words
     assert "What could not be read" not in page.words
+
+
+def test_a_metric_that_could_not_be_computed_is_said(run: Path) -> None:
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(dict(metric="kid[tiny,9]", value=None, values={}, error="too few <images>")))
+    page = page_of(run)
+    assert "kid[tiny,9]: not computed: too few <images>" in page.words and "21.44" in page.words
 
 
 def test_nothing_is_loaded_from_elsewhere(run: Path) -> None:

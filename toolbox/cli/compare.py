@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+from toolbox.runs.terminal import show
 
 if TYPE_CHECKING:
     from toolbox.training.game.sampler import Sampler
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name, path in _named(arguments.runs).items():
         samplers[name] = load_run(path, seed=arguments.seed, device=device)
         details[name] = dict(path=path, iteration=int(samplers[name].game.iteration))
-    print(compare(samplers, arguments.out, columns=arguments.columns, details=details))
+    show(compare(samplers, arguments.out, columns=arguments.columns, details=details))
     return 0
 
 

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from toolbox.plugins import host
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,11 +22,11 @@ def run(arguments: argparse.Namespace) -> int:
     summaries = {name: _summary(path) for name, path in paths.items()}
     if arguments.json:
         listed = {name: dict(summary=summaries[name], path=str(path)) for name, path in paths.items()}
-        print(json.dumps(listed, indent=2))
+        show(json.dumps(listed, indent=2))
         return 0
     width = max((len(name) for name in paths), default=0)
     for name, summary in summaries.items():
-        print(f"{name:<{width}}  {summary}")
+        show(f"{name:<{width}}  {summary}")
     return 0
 
 

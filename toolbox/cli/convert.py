@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import toolbox
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     tensors = weights.part(arguments.network) if arguments.network else weights.tensors
     facts = _facts_of(weights.properties, arguments.network)
     if arguments.list:
-        print(listing(weights.format, tensors, facts))
+        show(listing(weights.format, tensors, facts))
         return 0
     network = None
     if arguments.layout:
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         card["network"] = network
     metadata = {f"source_{key}": value for key, value in source.items()}
     metadata["facts"] = json.dumps(facts)
-    print(write_with_card(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
+    show(write_with_card(arguments.out, tensors, card, metadata=metadata, replace=arguments.force))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from toolbox.cli.common import add_config_arguments, load_plugins, read_options
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,5 +19,5 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.config import load_config
     from toolbox.training.explain.iteration import explain
 
-    print(explain(load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))))
+    show(explain(load_config(arguments.config, arguments.quick, read_options(arguments.cfg_options))))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,14 +13,16 @@ from typing import Any
 
 import toolbox
 from toolbox.plugins import host
+from toolbox.runs.terminal import complain, plain_warnings
 
 #: command -> (module with ``add_arguments(parser)`` and ``run(arguments) -> exit code``, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("toolbox.cli.train", "train what a config describes"),
     "reproduce": ("toolbox.cli.reproduce", "play a run again from its folder and compare"),
     "test": ("toolbox.cli.test", "evaluate a checkpoint"),
-    "sample": ("toolbox.cli.sample", "draw grids from a trained run"),
-    "compare": ("toolbox.cli.compare", "runs side by side, on the same latents"),
+    "sample": ("toolbox.cli.sample", "draw from a run, a release or published weights: a grid, or files"),
+    "fid": ("toolbox.cli.fid", "compare two folders, zips or samplers by FID or any other metric"),
+    "compare": ("toolbox.cli.compare", "runs side by side, on the same latents, with their metrics"),
     "convert": ("toolbox.cli.convert", "read weights from outside safely, write them as safetensors"),
     "release": ("toolbox.cli.release", "export a trained run: generator, conditioner and a card"),
     "explain": ("toolbox.cli.explain", "one iteration of a config in words and formulas"),
@@ -27,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "toolbox.cli.preset",
         "write a training config with the settings of a published StyleGAN2 run",
     ),
+    "config": ("toolbox.cli.config", "what a config resolves to, each value with where it comes from"),
     "configs": ("toolbox.cli.configs", "list the configs"),
     "plugins": ("toolbox.cli.plugins", "list the plugins and what they bring"),
     "new-plugin": ("toolbox.cli.new_plugin", "write a plugin that works"),
@@ -35,24 +39,36 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. An error that names its cause is one line, not a traceback."""
-    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
-    parsed = parser.parse_args(arguments)
-    if not hasattr(parsed, "execute"):
-        parser.print_help()
-        return 2
     try:
-        return int(parsed.execute(parsed) or 0)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
+        with plain_warnings():
+            return _execute(arguments)
+    except KeyboardInterrupt as stop:
+        if arguments is None:  # this process ends now: no traceback of a second Ctrl-C on its way out
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        complain("stopped")
+        return int(getattr(stop, "exit_code", 130))
+    except SystemExit as stop:
+        if not isinstance(stop.code, str):
+            raise
+        complain(stop.code)
+        return 1
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         if os.environ.get("TOOLBOX_TRACEBACK") or not _is_ours(error):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
+
+
+def _execute(arguments: Sequence[str] | None) -> int:
+    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = parser.parse_args(arguments)
+    if not hasattr(parsed, "execute"):
+        parser.print_help()
+        return 2
+    return int(parsed.execute(parsed) or 0)
 
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -71,7 +87,7 @@ def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             loaded.add_arguments(command)
             command.set_defaults(execute=loaded.run)
     for plugin, error in host().call_each("add_commands", subparsers=commands).items():
-        print(f"plugin {plugin}: its commands are missing: {type(error).__name__}: {error}", file=sys.stderr)
+        complain(f"plugin {plugin}: its commands are missing: {type(error).__name__}: {error}")
     return parser
 
 

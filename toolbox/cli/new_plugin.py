@@ -10,6 +10,7 @@ from string import Template
 
 import toolbox
 from toolbox.plugins import host
+from toolbox.runs.terminal import show
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write it, and say what to do next."""
     folder = write_plugin(arguments.name, arguments.into)
-    print(
+    show(
         f"{folder}\nnext:\n  pip install -e {folder}\n  python -m pytest {folder}\n"
         f"  toolbox train {arguments.name}/cifar --quick"
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from toolbox.cli.common import add_plugin_argument
 from toolbox.plugins import PluginHost, host
+from toolbox.runs.terminal import complain, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     faults = plugins.check() if arguments.check else []
     if arguments.json:
         records = [record.as_dict() for record in plugins.records]
-        print(json.dumps(dict(plugins=records, faults=faults), indent=2))
+        show(json.dumps(dict(plugins=records, faults=faults), indent=2))
     else:
-        print(_table(plugins))
+        show(_table(plugins))
         for fault in faults:
-            print(f"fault: {fault}", file=sys.stderr)
+            complain(f"fault: {fault}")
         if arguments.check and not faults:
-            print("every component imports and fits its interface")
+            show("every component imports and fits its interface")
     return 1 if faults else 0
 
 

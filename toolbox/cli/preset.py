@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from toolbox.models.stylegan2_presets import NAMES
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,5 +51,5 @@ def run(arguments: argparse.Namespace) -> int:
         data=arguments.data,
     )
     write_text(text, out)
-    print(f"{out}\nnext:\n  toolbox explain {out}\n  toolbox train {out} --quick\n  toolbox train {out}")
+    show(f"{out}\nnext:\n  toolbox explain {out}\n  toolbox train {out} --quick\n  toolbox train {out}")
     return 0

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 
 from toolbox.cli.common import add_plugin_argument, load_plugins
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument(
-        "run", help="a run's folder (its newest checkpoint), or a checkpoint with its config.py beside it"
-    )
+    parser.add_argument("run", help="a run's folder (its newest checkpoint), or a checkpoint in one")
     parser.add_argument(
         "-o",
         "--out",
@@ -31,5 +30,5 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.weights.card import card_path
 
     out = export(arguments.run, arguments.out, licence=arguments.licence, replace=arguments.force)
-    print(f"{out}\n{card_path(out)}")
+    show(f"{out}\n{card_path(out)}")
     return 0

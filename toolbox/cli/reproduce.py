@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import sys
+
+from toolbox.runs.terminal import complain, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
         allow_data=arguments.allow_data,
         evaluate=not arguments.no_evaluation,
     )
-    print("\n".join(found.lines))
+    show("\n".join(found.lines))
     if found.differing:
-        print(f"not the same: {len(found.differing)} of the compared values differ", file=sys.stderr)
+        complain(f"not the same: {len(found.differing)} of the compared values differ")
         return 1
-    print("the same")
+    show("the same")
     return 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,18 +66,27 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         license: str = "",
     ) -> None:
         check_whole(1, image_size=image_size)
-        self.labels = np.asarray(labels, dtype=np.int64)
-        self.classes = list(classes)
-        self.image_size = image_size
         self.title = title
-        self.factors = {name: np.asarray(values, dtype=np.int64) for name, values in (factors or {}).items()}
-        self.factor_names = {name: list(names) for name, names in (factor_names or {}).items()}
-        self.captions = None if captions is None else [list(texts) for texts in captions]
+        self.labels = whole_numbers(labels, f"{title}: labels")
+        self.classes = text_list(classes, f"{title}: classes")
+        self.image_size = image_size
+        self.factors = {
+            name: whole_numbers(values, f"{title}: factor {name!r}")
+            for name, values in (factors or {}).items()
+        }
+        self.factor_names = {
+            name: text_list(names, f"{title}: the names of factor {name!r}")
+            for name, names in (factor_names or {}).items()
+        }
+        self.captions = None if captions is None else _caption_lists(captions, title)
         self.license = license
         self._check()
 
     def _check(self) -> None:
         n, top = len(self.labels), len(self.classes)
+        twice = [name for name, times in Counter(self.classes).items() if times > 1]
+        if twice:
+            raise DataError(f"{self.title}: two classes are called {twice[0]!r}: give each a name of its own")
         if n and not (self.labels.min() >= 0 and self.labels.max() < top):
             raise DataError(
                 f"{self.title}: labels run from {self.labels.min()} to {self.labels.max()}, but there are "
@@ -88,6 +99,12 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
             if length != n:
                 raise DataError(
                     f"{self.title}: {what} has {length} entries for {n} images; it needs one for each"
+                )
+        for name, names in self.factor_names.items():
+            largest = int(self.factors[name].max(initial=-1)) if name in self.factors else -1
+            if largest >= len(names):
+                raise DataError(
+                    f"{self.title}: factor {name!r} has the value {largest}, but there are {len(names)} names"
                 )
 
     def __len__(self) -> int:
@@ -152,6 +169,60 @@ class ArraySet(ImageSet):
         return digest(images, self.labels, self.classes, self.image_size, resizing)
 
 
+def text_list(values: Any, what: str) -> list[str]:
+    """A list of texts, checked. One text alone is refused: Python would take it letter by letter.
+
+    Raises:
+        DataError: naming ``what`` and the value.
+    """
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise DataError(f"{what} must be a list of texts, such as ['cat', 'dog'], not {_short(values)}")
+    texts = list(values)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise DataError(f"{what} must be texts, number {i} of them is {_short(text)}")
+    return texts
+
+
+def whole_numbers(values: Any, what: str) -> NDArray[np.int64]:
+    """A list of whole numbers as (N,) int64; 1.0 is one, 1.7 is refused, not cut.
+
+    Raises:
+        DataError: naming ``what`` and the first value that is none.
+    """
+    try:
+        numbers = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        numbers = np.empty((0, 0))
+    if numbers.ndim != 1:
+        raise DataError(f"{what} must be a list of whole numbers, not {_short(values)}")
+    if numbers.dtype.kind == "f":
+        wrong = np.flatnonzero(~((numbers == np.rint(numbers)) & (abs(numbers) < 2**53))).tolist()
+    elif numbers.dtype in (np.int64, np.int32, np.int16, np.int8, np.uint8, np.bool_):
+        wrong = []
+    else:
+        wrong = [i for i, value in enumerate(numbers.tolist()) if not _is_whole(value)]
+    if wrong:
+        value = _short(numbers.tolist()[wrong[0]])
+        raise DataError(f"{what} must be whole numbers, number {wrong[0]} of them is {value}")
+    return numbers.astype(np.int64)
+
+
+def _caption_lists(captions: Any, title: str) -> list[list[str]]:
+    if isinstance(captions, (str, bytes, Mapping)) or not isinstance(captions, Iterable):
+        raise DataError(f"{title}: captions must be a list of texts for each image, not {_short(captions)}")
+    return [text_list(texts, f"{title}: the captions of image {i}") for i, texts in enumerate(captions)]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and abs(value) < 2**63
+
+
+def _short(value: Any) -> str:
+    """A value for an error; at most a line of it, and never all of a large one."""
+    return reprlib.repr(value)
+
+
 def to_tensor(image: Image) -> Tensor:
     """float32 (3, H, W) = x / 127.5 - 1 of a uint8 (H, W, 3) image."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(127.5).sub_(1.0)
@@ -162,8 +233,8 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
 
 
-def checked_mask(source: ImageSet, i: int) -> Mask:
-    """``source.mask(i)``, of the image's size and with parts that have names.
+def checked_mask(source: ImageSet, i: int, ignore: int | None = None) -> Mask:
+    """``source.mask(i)``, of the image's size and with parts that have names, but for pixels of ``ignore``.
 
     Raises:
         DataError: naming the image and what does not fit.
@@ -175,10 +246,11 @@ def checked_mask(source: ImageSet, i: int) -> Mask:
             f"{source.title}: the mask of image {i} has shape {mask.shape}, the image has {(size, size)}"
         )
     n_parts = len(source.part_names)
-    if mask.size and int(mask.max()) >= n_parts:
+    parts = mask if ignore is None else mask[mask != ignore]
+    if parts.size and int(parts.max()) >= n_parts:
         raise DataError(
-            f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are {n_parts} part "
-            f"names (parts must be 0 to {n_parts - 1})"
+            f"{source.title}: the mask of image {i} has part {int(parts.max())}, but there are {n_parts} "
+            f"part names (parts must be 0 to {n_parts - 1})"
         )
     return mask
 

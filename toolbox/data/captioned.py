@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from toolbox.data.base import DataError, Image, ImageSet, digest, to_tensor
+from toolbox.data.base import DataError, Image, ImageSet, digest, text_list, to_tensor
 from toolbox.ranges import check_not_negative, check_seed, check_whole
 
 PLACEHOLDERS = ("name", "class", "keywords")
@@ -44,8 +44,14 @@ class CaptionSource:
 
         self.data = build(self.data, "dataset", "sources.data")
         check_whole(1, repeat=self.repeat)
+        self.templates = text_list(self.templates, f"templates of {self.data.title}")
         for template in self.templates:
             self._check(template)
+        bare = [i for i, texts in enumerate(self.data.captions or ()) if not texts]
+        if bare:
+            raise DataError(
+                f"{self.data.title}: image {bare[0]} has no caption: give each image at least one"
+            )
 
     def _check(self, template: str) -> None:
         used = {name for _, name, _, _ in Formatter().parse(template) if name is not None}

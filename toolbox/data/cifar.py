@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import tarfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from toolbox.data.base import ArraySet, DataError, Image, ImageSet, chosen_split
 from toolbox.data.files import check_class_count
 from toolbox.data.folder import ImageFolder
-from toolbox.data.pickles import load_arrays
+from toolbox.data.pickles import MOST_BYTES, load_arrays
 
 _URL = "https://www.cs.toronto.edu/~kriz/"
 _ROW = 3 * 32 * 32
-_LARGEST = 2**29  # bytes; the largest published file has 155 MB
+_MOST_BYTES = 3 * 10**8  # in an archive; the published ones hold 186 MB
 
 
 @dataclass(frozen=True)
@@ -197,13 +198,16 @@ def _read_pickles(folder: Path, layout: _Layout, split: str, image_size: int) ->
             f"{layout.archive} anew, or put it beside and remove the folder"
         )
     meta = load_arrays(folder / layout.meta)
-    names = [_name(name) for name in meta.get(layout.names_key, [])]
+    names = _names(meta, layout.names_key, folder / layout.meta)
     check_class_count(f"{layout.title} in {folder / layout.meta}", names, layout.n_classes)
     paths = [folder / name for name in layout.files(split)]
     parts = [load_arrays(path) for path in paths]
     images = [_images(part, path) for part, path in zip(parts, paths, strict=True)]
-    labels = [_labels(part, layout, path) for part, path in zip(parts, paths, strict=True)]
-    known = _superclasses(meta, parts)
+    labels = [
+        _labels(part, layout.label_key, layout.n_classes, path)
+        for part, path in zip(parts, paths, strict=True)
+    ]
+    known = _superclasses(meta, parts, paths, folder / layout.meta)
     return ArraySet(np.concatenate(images), np.concatenate(labels), names, image_size, layout.title, **known)
 
 
@@ -216,32 +220,39 @@ def _images(part: Mapping[str, Any], path: Path) -> Image:
     return np.ascontiguousarray(data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
 
 
-def _labels(part: Mapping[str, Any], layout: _Layout, path: Path) -> np.ndarray:
-    key = layout.label_key
-    n_classes = layout.n_classes
+def _labels(part: Mapping[str, Any], key: str, n_classes: int, path: Path) -> np.ndarray:
     if key not in part:
         raise DataError(
             f"{path} has no {key!r} (it has {', '.join(sorted(part))}): it is a batch of another data set"
         )
-    labels = np.asarray(part[key])
-    if labels.ndim != 1 or not np.isin(labels, np.arange(n_classes)).all():
+    values = part[key]
+    numbers = values.tolist() if isinstance(values, np.ndarray) and values.ndim == 1 else values
+    if not isinstance(numbers, list) or not all(type(n) is int and 0 <= n < n_classes for n in numbers):
         raise DataError(f"{path} is torn: {key!r} must be class numbers 0 to {n_classes - 1}; fetch it anew")
-    if len(labels) != len(part["data"]):
-        raise DataError(f"{path} is torn: {len(part['data'])} images but {len(labels)} labels; fetch it anew")
-    return labels.astype(np.int64)
+    if len(numbers) != len(part["data"]):
+        raise DataError(
+            f"{path} is torn: {len(part['data'])} images but {len(numbers)} labels; fetch it anew"
+        )
+    return np.array(numbers, dtype=np.int64)
 
 
-def _superclasses(meta: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
-    names = [_name(name) for name in meta.get("coarse_label_names", [])]
-    if not names or any("coarse_labels" not in part for part in parts):
+def _superclasses(
+    meta: Mapping[str, Any], parts: list[dict[str, Any]], paths: list[Path], meta_path: Path
+) -> dict[str, Any]:
+    key = "coarse_labels"
+    names = _names(meta, "coarse_label_names", meta_path)
+    if not names or any(key not in part for part in parts):
         return {}
-    values = np.concatenate([np.asarray(part["coarse_labels"]) for part in parts])
-    return {"factors": {"superclass": values}, "factor_names": {"superclass": names}}
+    values = [_labels(part, key, len(names), path) for part, path in zip(parts, paths, strict=True)]
+    return {"factors": {"superclass": np.concatenate(values)}, "factor_names": {"superclass": names}}
 
 
-def _name(name: str | bytes) -> str:
-    text = name.decode("latin1") if isinstance(name, bytes) else str(name)
-    return text.replace("_", " ")
+def _names(meta: Mapping[str, Any], key: str, path: Path) -> list[str]:
+    names = meta.get(key, [])
+    if not isinstance(names, list) or not all(isinstance(name, (str, bytes)) for name in names):
+        raise DataError(f"{path} is torn: {key!r} must be a list of names; fetch it anew")
+    texts = (name.decode("latin1") if isinstance(name, bytes) else name for name in names)
+    return [text.replace("_", " ") for text in texts]
 
 
 def _extract(archive: Path, layout: _Layout) -> None:
@@ -250,11 +261,14 @@ def _extract(archive: Path, layout: _Layout) -> None:
     names = (*layout.train, *layout.test, layout.meta)
     wanted = {f"{layout.folder}/{name}": target / name for name in names}
     try:
-        with tarfile.open(archive) as tar:
+        # in a stream, with a bound: sizes that members declare, and what the archive inflates to, may be lies
+        with gzip.open(archive) as packed, tarfile.open(fileobj=_Bounded(packed), mode="r|") as tar:
             for member in tar:
                 if member.isreg() and member.name in wanted:
                     _write_member(tar, member, wanted.pop(member.name))
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+                if not wanted:
+                    break
+    except Exception as error:  # a torn archive raises almost anything
         raise DataError(
             f"{archive} is torn or cannot be extracted ({error}): fetch it anew, or free disk"
         ) from None
@@ -264,12 +278,28 @@ def _extract(archive: Path, layout: _Layout) -> None:
         )
 
 
+class _Bounded(io.RawIOBase):
+    """A stream of which no more is read than a data set can hold."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._left = _MOST_BYTES
+
+    def read(self, n: int = -1, /) -> bytes:
+        data = self._stream.read(min(n, 2**20) if n >= 0 else 2**20)
+        self._left -= len(data)
+        if self._left < 0:
+            raise tarfile.TarError(f"it holds more than {_MOST_BYTES:,} bytes")
+        return data
+
+
 def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    if member.size > _LARGEST:
+    if member.size > MOST_BYTES:
         raise tarfile.TarError(f"{member.name} claims {member.size} bytes")
+    data = tar.extractfile(member).read()  # type: ignore[union-attr]
     path.parent.mkdir(exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_bytes(tar.extractfile(member).read())  # type: ignore[union-attr]
+    part.write_bytes(data)
     os.replace(part, path)
 
 

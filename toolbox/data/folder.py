@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from toolbox.data.base import DataError, chosen_split
@@ -53,7 +54,7 @@ class ImageFolder(FileSet):
         for label, files in enumerate(found.values()):
             names += files
             labels += [label] * len(files)
-        titles = [name.replace("_", " ") for name in found]
+        titles = class_titles(folder, list(found))
         super().__init__(folder, names, labels, titles, title or root.name, image_size, background, cache)
 
     def _read(self, name: str) -> Path:
@@ -104,6 +105,24 @@ def class_folders(folder: Path) -> dict[str, list[str]]:
             f"{folder}: class folder {empty[0]!r} holds no images ({', '.join(SUFFIXES)}): fill or remove it"
         )
     return found
+
+
+def class_titles(folder: Path, names: Sequence[str]) -> list[str]:
+    """The class of each class folder: its name, blanks for underscores.
+
+    Raises:
+        DataError: when two folders make one class.
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        title = name.replace("_", " ")
+        if title in first:
+            raise DataError(
+                f"{folder}: the folders {first[title]!r} and {name!r} are both the class {title!r} "
+                "(underscores are read as blanks): rename one, or merge them"
+            )
+        first[title] = name
+    return list(first)
 
 
 def _pictures(folder: Path, name: str) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import math
+import reprlib
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,40 +30,60 @@ _HOW_TO_GET = (
     "get Fashion-MNIST from Debian's package dataset-fashion-mnist or with "
     "torchvision.datasets.FashionMNIST(root, download=True)"
 )
+_GZIP = b"\x1f\x8b"
+_MOST_AXES = 8
+_MOST_INFLATED = 1100  # deflate cannot do more than 1032
 _UINT8 = 8  # type code in the magic number; the only one that image sets use
 
 
-def read_idx(path: str | Path) -> NDArray[np.uint8]:
+def read_idx(path: str | Path, most_bytes: int = 6 * 10**8) -> NDArray[np.uint8]:
     """The uint8 array in an IDX file, plain or gzip.
 
     Layout: two zero bytes, type code, number of axes, the axes as big-endian uint32, then the values.
 
+    Args:
+        path: the file.
+        most_bytes: what it may hold at most, unpacked.
+
     Raises:
-        DataError: when the file is torn, longer than it says, or not IDX.
+        DataError: when the file is torn, longer than it says, too large, or not IDX.
     """
     path = Path(path)
-    data = _bytes(path)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _UINT8:
-        raise DataError(f"{path} is not an IDX file of bytes (it begins with {data[:4].hex()}, not 000008..)")
-    offset = 4 + 4 * data[3]  # behind the magic number and the axes
-    shape = tuple(int(n) for n in np.frombuffer(data[4:offset], dtype=">u4"))
-    expected = offset + int(np.prod(shape, dtype=np.int64))
-    if len(shape) != data[3] or len(data) != expected:
-        raise DataError(
-            f"{path} is torn: its header promises shape {shape}, {expected} bytes in all, and it has "
-            f"{len(data)}; fetch it anew"
-        )
-    return np.frombuffer(data, dtype=np.uint8, offset=offset).reshape(shape)
-
-
-def _bytes(path: Path) -> bytes:
-    data = path.read_bytes()
-    if data[:2] != b"\x1f\x8b":
-        return data
     try:
-        return gzip.decompress(data)
+        with _opened(path) as file:
+            return _read(file, path, most_bytes)
+    except DataError:
+        raise
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} is torn ({error}); fetch it anew") from None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return gzip.open(path) if packed else path.open("rb")
+
+
+def _read(file: IO[bytes], path: Path, most_bytes: int) -> NDArray[np.uint8]:
+    """The header's sizes are compared with the file's before anything is made of that size."""
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] != _UINT8:
+        raise DataError(f"{path} is not an IDX file of bytes (it begins with {head.hex()}, not 000008..)")
+    axes = file.read(4 * head[3])
+    shape = tuple(int(n) for n in np.frombuffer(axes[: len(axes) // 4 * 4], dtype=">u4"))
+    size, offset = math.prod(shape), 4 + 4 * head[3]
+    promised = f"its header promises shape {reprlib.repr(shape)}, {offset + size} bytes in all"
+    on_disk = path.stat().st_size
+    packed = isinstance(file, gzip.GzipFile)
+    if size > most_bytes or len(shape) > _MOST_AXES or (packed and offset + size > _MOST_INFLATED * on_disk):
+        raise DataError(f"{path} is torn or too large: {promised}; at most {most_bytes} are read")
+    found = on_disk
+    if packed or found == offset + size:
+        values = file.read(size + 1)
+        found = 4 + len(axes) + len(values)
+    if len(shape) != head[3] or found != offset + size:
+        raise DataError(f"{path} is torn: {promised}, and it has {found}; fetch it anew")
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
 
 
 def find_idx(folder: Path, stem: str) -> Path:
@@ -97,8 +119,11 @@ class FashionMNIST(ArraySet):
     ) -> None:
         stem = "train" if chosen_split(split, train) == "train" else "t10k"
         folder = _folder(Path(root))
-        images = read_idx(find_idx(folder, f"{stem}-images-idx3-ubyte"))
-        labels = read_idx(find_idx(folder, f"{stem}-labels-idx1-ubyte"))
+        file = find_idx(folder, f"{stem}-images-idx3-ubyte")
+        images = read_idx(file, most_bytes=2**27)
+        if images.shape[1:] != (28, 28):
+            raise DataError(f"{file} holds {images.shape}, not images of 28 x 28 pixels: it is another set's")
+        labels = read_idx(find_idx(folder, f"{stem}-labels-idx1-ubyte"), most_bytes=2**20)
         if image_size != 28:
             images = pad_to_32(images)
         known: dict[str, Any] = {"title": "Fashion-MNIST", "license": "MIT, (c) 2017 Zalando SE"}

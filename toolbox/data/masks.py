@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from toolbox.data.base import DataError, Mask, chosen_split
+from toolbox.data.base import DataError, Mask, chosen_split, text_list
 from toolbox.data.files import FileSet
-from toolbox.data.pictures import SUFFIXES, picture_shape
+from toolbox.data.pictures import SUFFIXES, open_picture, picture_shape
 
 
 class MaskFolder(FileSet):
@@ -45,9 +45,10 @@ class MaskFolder(FileSet):
     ) -> None:
         root = Path(root)
         self.split = chosen_split(split, train)
-        self.part_names = list(part_names)
+        self.part_names = text_list(part_names, "part_names")
         folder = _part(root, self.split)
-        names = sorted(file.name for file in (folder / "images").iterdir() if file.suffix.lower() in SUFFIXES)
+        files = (file for file in (folder / "images").iterdir() if file.suffix.lower() in SUFFIXES)
+        names = sorted(file.name for file in files if file.is_file())
         missing = [name for name in names if not _mask_file(folder, name).is_file()]
         if missing:
             raise DataError(f"{folder}: {missing[0]} has no mask {_mask_file(folder, missing[0])}")
@@ -59,10 +60,10 @@ class MaskFolder(FileSet):
     def mask(self, i: int) -> Mask:
         file = _mask_file(self.path, self._names[i])
         try:
-            with Pillow.open(file) as opened:
+            with open_picture(file, formats=["PNG"]) as opened:
                 values = np.array(opened)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise DataError(f"{file} is not a readable mask ({error}): fetch it anew") from None
+        except Exception as error:  # a torn picture raises almost anything
+            raise DataError(f"{file} is not a readable mask ({error}): it must be a whole PNG") from None
         if values.ndim == 3 and (values == values[..., :1]).all():
             values = values[..., 0]
         if values.ndim != 2 or values.dtype != np.uint8:
@@ -77,7 +78,7 @@ class MaskFolder(FileSet):
         """Masks may be smaller or larger than pictures, but not of another shape: squares would differ."""
         try:
             height, width = picture_shape(picture)
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"{picture} is not a readable picture ({error}): fetch it anew") from None
         if abs(mask[0] * width / height - mask[1]) > 1:
             raise DataError(

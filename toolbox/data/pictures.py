@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,48 @@ from PIL import Image as Pillow
 
 RESIZE = "centre-crop,pillow-lanczos"  # antialiased; part of every fingerprint where sizes differ
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")  # Pillow's names; PPM is PGM too
+MOST_PIXELS = 2**26  # 8192 x 8192, which are 200 MB as RGB
+MOST_BYTES = 2**28  # of a file
+_MOST_SCANS = 200  # of a JPEG; progressive ones have about ten, and each costs a pass over all pixels
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_PLAIN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
-_ORIENTATION = 0x0112  # EXIF's tag
+# tags of EXIF and TIFF
+_ORIENTATION = 0x0112
+_BITS = 0x0102
+_ZERO_IS = 0x0106  # 0: white, 1: black
 
 Color = str | tuple[int, int, int]
+
+
+def open_picture(source: bytes | Path, formats: Sequence[str] = FORMATS) -> Pillow.Image:
+    """A picture file with its header read: what all of the toolbox opens pictures with.
+
+    Pillow goes by a file's content, not its name, and some of its readers start programs (PostScript named
+    .png starts Ghostscript) or have no bounds; so only some formats are tried, in any process.
+
+    Args:
+        source: the file's bytes, or its path.
+        formats: which of ``FORMATS`` to try.
+
+    Raises:
+        FileNotFoundError: when it is missing.
+        ValueError: for a torn or foreign file, and for more than ``MOST_PIXELS`` or ``MOST_BYTES``.
+    """
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
+    try:
+        opened = Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+    except Pillow.UnidentifiedImageError:
+        raise ValueError(f"it is no picture of the kinds that are read: {', '.join(formats)}") from None
+    except Exception as error:  # a torn picture raises almost anything
+        raise ValueError(_reason(error)) from None
+    if opened.width * opened.height > MOST_PIXELS:
+        opened.close()
+        raise ValueError(f"it has {opened.width} x {opened.height} pixels, more than {MOST_PIXELS:,}")
+    return opened
 
 
 def decode(source: bytes | Path, name: str, background: Color | None = None) -> NDArray[np.uint8]:
@@ -31,32 +68,75 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
         background: colour name or RGB triple; None refuses pictures with transparent pixels.
 
     Raises:
-        ValueError: for a torn or foreign file, or for transparent pixels without a background.
+        FileNotFoundError: when the file is missing.
+        ValueError: for a torn or foreign file, for values whose range is unknown (floats, 32-bit integers),
+            and for transparent pixels without a background.
     """
     from PIL import ImageOps
 
     try:
-        with Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-            picture = ImageOps.exif_transpose(opened)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Pillow.DecompressionBombError) as error:
+        with open_picture(source) as opened:
+            _check_scans(opened)
+            deep = opened.mode in _DEEP_GREY
+            unclear = _unclear(opened)
+            picture = opened if unclear else ImageOps.exif_transpose(opened)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # a torn picture raises almost anything
         raise ValueError(
-            f"{name} is not a readable picture ({error}): the file is torn or of another kind; "
+            f"{name} is not a readable picture ({_reason(error)}): the file is torn or of another kind; "
             f"fetch it anew or remove it"
         ) from None
-    return np.array(_to_rgb(picture, name, background))
+    if unclear:
+        raise ValueError(f"{name} {unclear}: save it with 8 bits a channel, as RGB or grey")
+    return np.array(_upper_bits(picture).convert("RGB") if deep else _to_rgb(picture, name, background))
 
 
 def picture_shape(file: Path) -> tuple[int, int]:
-    """(height, width) of what :func:`decode` gives, without decoding."""
-    with Pillow.open(file) as opened:
+    """(height, width) of what :func:`decode` gives, without decoding.
+
+    Raises:
+        ValueError: for a torn or foreign file.
+    """
+    with open_picture(file) as opened:
         width, height = opened.size
         turned = opened.getexif().get(_ORIENTATION, 1) >= 5  # by a quarter
     return (width, height) if turned else (height, width)
 
 
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _check_scans(opened: Pillow.Image) -> None:
+    if opened.format not in ("JPEG", "MPO"):
+        return
+    file = opened.fp  # type: ignore[attr-defined]
+    start = file.tell()
+    file.seek(0)
+    scans = file.read().count(b"\xff\xda")
+    file.seek(start)
+    if scans > _MOST_SCANS:
+        raise ValueError(f"a JPEG of {scans} scans")
+
+
+def _unclear(opened: Pillow.Image) -> str:
+    """What makes the colours of a picture unclear, else ''. Pillow would guess, and turn most of it black."""
+    tags = getattr(opened, "tag_v2", {})  # of TIFFs
+    if opened.mode == "F":
+        return "holds floats, whose range it does not say"
+    if opened.mode == "I" and opened.format not in ("PNG", "PPM"):  # theirs are 16-bit
+        return "holds 32-bit or signed integers, whose range it does not say"
+    if opened.mode in _DEEP_GREY and tags:
+        bits, zero_is = tags.get(_BITS, (16,)), tags.get(_ZERO_IS, 1)
+        if tuple(bits) != (16,) or zero_is != 1:
+            return f"is a grey TIFF of {bits[0]} bits where 0 is {'black' if zero_is else 'white'}"
+    if opened.mode not in _PLAIN + _DEEP_GREY:
+        return f"is in {opened.mode} colours"
+    return ""
+
+
 def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillow.Image:
-    if picture.mode in _DEEP_GREY:
-        return _upper_bits(picture).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layered = picture.convert("RGBA")
@@ -71,7 +151,7 @@ def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillo
 
 def _upper_bits(picture: Pillow.Image) -> Pillow.Image:
     # Pillow's own convert() clips 16-bit values at 255, which turns most of the picture white.
-    values = np.asarray(picture).astype(np.int64).clip(0, 65535)
+    values = np.asarray(picture).clip(0, 65535)
     return Pillow.fromarray((values >> 8).astype(np.uint8))
 
 

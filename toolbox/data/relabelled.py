@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from toolbox.data.base import DataError, Image, ImageSet, Mask, digest
+from toolbox.data.base import DataError, Image, ImageSet, Mask, digest, text_list
 
 
 class MissingClassError(DataError):
@@ -117,6 +117,8 @@ def _built(source: ImageSet | Mapping[str, Any], split: str | None) -> ImageSet:
 def _check_groups(source: ImageSet, groups: Mapping[str, Sequence[str]], fine: Sequence[str]) -> None:
     if not groups:
         raise DataError("groups is empty: name at least one class")
+    for group, names in groups.items():
+        text_list(names, f"groups: {group!r}")
     empty = [group for group, names in groups.items() if not names]
     if empty:
         raise DataError(f"groups: {empty[0]!r} is empty")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from toolbox.data.base import DataError, Image, chosen_split
+from toolbox.data.base import DataError, Image, chosen_split, text_list
 from toolbox.data.files import FileSet, check_class_count
-from toolbox.data.pictures import SUFFIXES, Color, encode_png
+from toolbox.data.pictures import MOST_BYTES, SUFFIXES, Color, encode_png
 
 INDEX = "dataset.json"
+MOST_CLASSES = 100_000  # ImageNet's largest set has 22,000
+_ENCRYPTED = 0x2041  # bits of a member's flags: encrypted, strongly, and its listing too
+_MOST_INFLATED = 1100  # deflate cannot do more than 1032
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)  # of the zip format: equal content gives equal bytes
 
 
@@ -84,35 +88,63 @@ class Archive:
         """All members, sorted."""
         return sorted(self._checksums)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._checksums
+
     def checksum(self, name: str) -> int:
         """CRC-32 of a zip's member (its own); size of a folder's file (reading all would take too long)."""
         return self._checksums[name]
+
+    def check(self, name: str) -> None:
+        """Whether a member can be read, by what the archive says of it.
+
+        Raises:
+            DataError: when it is encrypted, packed in a way that has no bounds, or too large.
+        """
+        if self.path.is_dir():
+            size, fault = self._checksums[name], ""
+        else:
+            member = self._open().getinfo(name)
+            size, fault = member.file_size, _fault(member)
+        if size > MOST_BYTES:
+            fault = f"has {size:,} bytes, more than {MOST_BYTES:,}: it is no picture"
+        if fault:
+            raise DataError(f"{self.path}: {name} {fault}")
 
     def read(self, name: str) -> bytes:
         """Bytes of a member.
 
         Raises:
-            DataError: when it is torn (a zip's CRC notices a flipped bit).
+            DataError: when it is torn (a zip's CRC notices a flipped bit) or cannot be read (:meth:`check`).
         """
+        self.check(name)
         if self.path.is_dir():
             return (self.path / name).read_bytes()
         try:
-            return self._open().read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            with self._open().open(name) as member:  # a length, since read() alone inflates without bounds
+                return member.read(self._open().getinfo(name).file_size)
+        except Exception as error:  # a torn archive raises almost anything
             raise DataError(f"{self.path}: {name} is torn ({error}); fetch the file anew") from None
 
     def _list(self) -> dict[str, int]:
         if self.path.is_dir():
             files = (file for file in self.path.rglob("*") if file.is_file())
             return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in files}
-        return {member.filename: member.CRC for member in self._open().infolist() if not member.is_dir()}
+        members = [member for member in self._open().infolist() if not member.is_dir()]
+        found = {member.filename: member.CRC for member in members}
+        if len(found) < len(members):
+            twice, _ = Counter(member.filename for member in members).most_common(1)[0]
+            raise DataError(f"{self.path} holds {twice!r} more than once: write it anew")
+        return found
 
     def _open(self) -> zipfile.ZipFile:
         # A forked child shares the file offset of its parent's handle: the two would read each other's bytes.
         if self._zip is None or self._zip[0] != os.getpid():
             try:
                 self._zip = (os.getpid(), zipfile.ZipFile(self.path))
-            except zipfile.BadZipFile as error:
+            except (FileNotFoundError, PermissionError):
+                raise
+            except Exception as error:  # a torn archive raises almost anything
                 raise DataError(f"{self.path} is torn or no zip file ({error}); fetch it anew") from None
         return self._zip[1]
 
@@ -120,17 +152,28 @@ class Archive:
         return {**self.__dict__, "_zip": None}
 
 
+def _fault(member: zipfile.ZipInfo) -> str:
+    """Why a member is not read, else ''."""
+    if member.flag_bits & _ENCRYPTED:
+        return "is encrypted: pack the archive anew without a password"
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is packed by another method than deflate: pack the archive anew"
+    if member.file_size > _MOST_INFLATED * max(member.compress_size, 1):
+        return (
+            f"claims to inflate {member.compress_size:,} bytes to {member.file_size:,}: the archive is torn"
+        )
+    return ""
+
+
 def _read_index(archive: Archive) -> dict[str, Any]:
     """The content of ``dataset.json``, checked; ``labels`` is always a list of (path, class)."""
-    index: dict[str, Any] = {}
-    if INDEX in archive.names:
-        try:
-            index = json.loads(archive.read(INDEX))
-        except ValueError as error:
-            raise DataError(f"{archive.path}: {INDEX} is torn ({error}); write it anew") from None
+    index = _parse(archive) if INDEX in archive else {}
     if not isinstance(index, dict):
         raise DataError(f'{archive.path}: {INDEX} must be {{"labels": ...}}, not a {type(index).__name__}')
-    if not index.get("labels"):
+    for key, kind in (("title", str), ("license", str), ("factors", dict), ("split", dict)):
+        if not isinstance(index.get(key) or kind(), kind):
+            raise DataError(f"{archive.path}: {key!r} of {INDEX} must be a {kind.__name__}")
+    if index.get("labels") in (None, []):
         index["labels"] = [(name, 0) for name in archive.names if name.lower().endswith(SUFFIXES)]
     _check_labels(archive, index["labels"])
     for name, factor in _factors(index).items():
@@ -138,23 +181,47 @@ def _read_index(archive: Archive) -> dict[str, Any]:
     return index
 
 
-def _check_labels(archive: Archive, labels: Any) -> None:
+def _parse(archive: Archive) -> Any:
+    """``dataset.json``; what is far too large for the images that are there is not parsed."""
+    text = archive.read(INDEX)
+    n = len(archive.names)
+    if len(text) > 2**20 + 2048 * n or text.count(b"[") + text.count(b"{") > 1000 + 16 * n:
+        raise DataError(f"{archive.path}: {INDEX} of {len(text):,} bytes is too much for {n:,} files")
     try:
-        names = [str(name) for name, label in labels]
-        fits = min((int(label) for _, label in labels), default=0) >= 0
-    except (TypeError, ValueError):
-        names, fits = [], False
-    if not fits:
-        raise DataError(
-            f'{archive.path}: "labels" of {INDEX} must be [[path, class number], ...], classes from 0'
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{archive.path}: {INDEX} is torn ({error}); write it anew") from None
+
+
+def _check_labels(archive: Archive, labels: Any) -> None:
+    if not isinstance(labels, list) or not all(map(_is_label, labels)):
+        wrong = (
+            next((row for row in labels if not _is_label(row)), "") if isinstance(labels, list) else labels
         )
+        raise DataError(
+            f'{archive.path}: "labels" of {INDEX} must be [[path, class number], ...], classes from 0 to '
+            f"{MOST_CLASSES - 1:,}, not {reprlib.repr(wrong)}"
+        )
+    names = [name for name, _ in labels]
     if not names:
         raise DataError(f"{archive.path} holds no images ({', '.join(SUFFIXES)})")
-    missing = sorted(set(names) - set(archive.names))
+    missing = sorted(name for name in set(names) if name not in archive)
     if missing:
         raise DataError(
             f"{archive.path}: {len(missing)} images that {INDEX} lists are missing, the first is {missing[0]}"
         )
+    twice, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise DataError(f"{archive.path}: {INDEX} labels {twice!r} {times} times: an image has one label")
+    for name in names:
+        archive.check(name)
+
+
+def _is_label(row: Any) -> bool:
+    if not isinstance(row, (list, tuple)) or len(row) != 2:
+        return False
+    name, label = row
+    return isinstance(name, str) and type(label) is int and 0 <= label < MOST_CLASSES
 
 
 def _factors(index: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,10 +231,10 @@ def _factors(index: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_factor(path: Path, name: str, factor: Any, n: int) -> None:
     try:
+        names = text_list(factor["names"], "names")
         values = factor["values"]
-        top = len(factor["names"])
-        fits = len(values) == n and all(0 <= value < top for value in values)
-    except (TypeError, KeyError):
+        fits = len(values) == n and all(type(value) is int and 0 <= value < len(names) for value in values)
+    except (TypeError, KeyError, DataError):
         fits = False
     if not fits:
         raise DataError(
@@ -195,9 +262,11 @@ def _rows_of(index: Mapping[str, Any], split: str | None, path: Path) -> list[in
 
 def _known(index: Mapping[str, Any], rows: Sequence[int], path: Path) -> dict[str, Any]:
     """Constructor arguments of FileSet that the index holds, for some rows of it."""
-    labels = [int(label) for _, label in index["labels"]]
+    labels = [label for _, label in index["labels"]]
     factors = index.get("factors") or {}
     captions = index.get("captions")
+    if captions is not None and not isinstance(captions, list):
+        raise DataError(f"{path}: 'captions' of {INDEX} must be a list of texts for each image")
     if captions is not None and len(captions) != len(labels):
         raise DataError(f"{path}: {INDEX} has {len(captions)} captions for {len(labels)} images")
     return {

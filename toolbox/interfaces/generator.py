@@ -28,6 +28,8 @@ class Generator(nn.Module, ABC):
         bounded: :meth:`forward` keeps to [-1, 1], whatever the weights. False for networks without a last
             tanh (PGGAN, StyleGAN), some of whose values lie outside; then :meth:`generate` clips them in eval
             mode, for whoever shows or measures images, and so does :meth:`sample`.
+        truncates: :meth:`truncated` makes a difference. False for networks that scale every latent to one
+            length first.
     """
 
     latent_dim: int
@@ -36,6 +38,7 @@ class Generator(nn.Module, ABC):
     feature_layers: tuple[str, ...] = ()
     feature_channels: tuple[int, ...] = ()
     bounded: bool = True
+    truncates: bool = True
 
     @abstractmethod
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:

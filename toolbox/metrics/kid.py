@@ -20,8 +20,8 @@ class KID(BankMetric):
         extractor: a FeatureExtractor, or the config of one.
         n_fake: how many generated images; None: as many as are fed.
         subsets: how many are drawn.
-        subset_size: images in each; a smaller set than that is an error, since a silently smaller subset
-            would be another protocol.
+        subset_size: images in each. A set that is smaller than that makes smaller subsets, another protocol:
+            the name and ``details`` say so.
         seed: of the subsets; 2020 draws those of torch-fidelity.
 
     ``compute`` gives the mean ('') and the standard deviation over subsets ('std').
@@ -46,14 +46,22 @@ class KID(BankMetric):
         self.seed = seed
 
     def options(self) -> list[str]:
-        usual = (self.subsets, self.subset_size) == (100, 1000)
-        return [] if usual else [f"{self.subsets}x{self.subset_size}"]
+        usual = (self.subsets, self._size) == (100, 1000)
+        return [] if usual else [f"{self.subsets}x{self._size}"]
+
+    @property
+    def _size(self) -> int:
+        """Images of a subset, no more than were fed."""
+        return min([self.subset_size, *(n for n in (self.real.n, self.fake.n) if n)])
 
     def compute(self) -> dict[str, float]:
         self._check_ready()
-        indices = subset_indices(self.real.n, self.fake.n, self.subsets, self.subset_size, self.seed)
+        indices = subset_indices(self.real.n, self.fake.n, self.subsets, self._size, self.seed)
         values = subset_kernel_distances(self.real.features, self.fake.features, indices)
         return {"": float(values.mean()), "std": float(values.std())}
 
     def details(self) -> dict[str, Any]:
-        return {**super().details(), "subset_seed": self.seed}
+        details = {**super().details(), "subset_seed": self.seed}
+        if self._size < self.subset_size:
+            details["note"] = f"subsets of {self._size} images, not {self.subset_size}: there are no more"
+        return details

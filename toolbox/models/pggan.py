@@ -113,6 +113,7 @@ class PGGANGenerator(GrowingModule, Generator):
     """
 
     bounded = False
+    truncates = False
 
     def __init__(
         self,

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from toolbox.runs.locking import holders
+
 _FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -34,15 +36,15 @@ def write_whole(path: str | Path, fill: Callable[[IO[bytes]], Any]) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(path)
+    part = beside(path)
     try:
-        with open(beside, "wb") as file:
+        with open(part, "wb") as file:
             fill(file)
             file.flush()
             os.fsync(file.fileno())
-        _put_in_place(beside, path)
+        _put_in_place(part, path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -52,21 +54,27 @@ def write_text(text: str, path: str | Path) -> None:
 
 def copy_whole(source: Path, path: Path) -> None:
     """A second name for a file that never changes; a copy where the file system has no hard links."""
-    beside = _beside(path)
+    part = beside(path)
     try:
         try:
-            os.link(source, beside)
+            os.link(source, part)
         except OSError:
-            shutil.copyfile(source, beside)
-        _put_in_place(beside, path)
+            shutil.copyfile(source, part)
+        _put_in_place(part, path)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a killed run was in the middle of writing; nobody else may be writing into the folder."""
+    """Remove what a killed run was in the middle of writing; nobody else may be writing into the folder.
+
+    A file goes if it has the name of such a leftover (:func:`beside`) and the process in that name is one
+    that held the folder (:func:`toolbox.runs.locking.holders`). Whatever else lies there is somebody's.
+    """
+    ours = holders(folder)
     for leftover in list(folder.rglob(".*.tmp")):
-        if re.fullmatch(r"\..+\.\d+\.tmp", leftover.name):
+        name = re.fullmatch(r"\..+\.(\d+)\.tmp", leftover.name)
+        if name and int(name[1]) in ours and leftover.is_file() and not leftover.is_symlink():
             leftover.unlink(missing_ok=True)
 
 
@@ -101,12 +109,13 @@ def reason_of(error: BaseException) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _beside(path: Path) -> Path:
+def beside(path: Path) -> Path:
+    """Where this process writes a file before it takes its name; :func:`sweep` knows it by that."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def _put_in_place(beside: Path, path: Path) -> None:
-    os.replace(beside, path)
+def _put_in_place(part: Path, path: Path) -> None:
+    os.replace(part, path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # else a loss of power may forget the new name

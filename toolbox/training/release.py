@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import toolbox
 from toolbox.catalog import near_miss
 from toolbox.interfaces import Condition, Conditioner
+from toolbox.models.from_files import types_inside
 from toolbox.registry import build
 from toolbox.training.checkpoints import CheckpointError, load_whole
 from toolbox.training.game.conditioners import NoConditions
@@ -116,17 +117,11 @@ def check_components(value: Any) -> None:
 
     A card comes from outside, and ``type='os.system'`` is a config that builds.
     """
-    if isinstance(value, Mapping):
-        kind = value.get("type", "x")
+    for kind in types_inside(value):
         if not isinstance(kind, str) or not kind.isidentifier():
             raise CheckpointError(
                 f"the config asks for type={str(kind)[:80]!r}: a release may name registered components only"
             )
-        for item in value.values():
-            check_components(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            check_components(item)
 
 
 def is_release(path: str | Path) -> bool:
@@ -165,6 +160,21 @@ def load_release(path: str | Path) -> ReleasedGame:
     own = {key: value for key, value in game.state_dict().items() if outside and key.startswith(outside)}
     load_whole(game, {**own, **tensors}, f"release {path}")
     return game
+
+
+def evaluation_of(path: str | Path) -> dict[str, Any]:
+    """What a release's card says of its evaluation; where statistics are kept is for the user to say.
+
+    Raises:
+        WeightsError: for a missing card.
+        CheckpointError: for an evaluation that names anything but registered components.
+    """
+    config = read_card(path).get("config")
+    settings = config.get("evaluation") if isinstance(config, Mapping) else None
+    if not isinstance(settings, Mapping):
+        raise CheckpointError(f"the card of {path} says nothing of an evaluation: toolbox test CONFIG {path}")
+    check_components(settings)
+    return {key: value for key, value in settings.items() if key != "cache_dir"}
 
 
 def write_game(
@@ -213,7 +223,7 @@ def _metrics(folder: Path, iteration: int) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in lines if line.strip()]
     found = {}
     for record in records:
-        if record.get("iteration", iteration) == iteration:
+        if record.get("iteration", iteration) == iteration and "error" not in record:
             found[record["metric"]] = record
     return list(found.values())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from toolbox.data.pictures import open_picture
 from toolbox.visual.markup import Markup, element, number
 from toolbox.visual.run_folder import Figure
 
@@ -69,10 +70,10 @@ def _when(figure: Figure) -> str:
 def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
     """(width, height) of a PNG that is whole to its last byte, else None and a note."""
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_picture(path, formats=["PNG"]) as image:
             image.load()
             return image.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a torn picture raises almost anything
         notes.append(f"{path.parent.name}/{path.name} is not a whole PNG ({error}); left out.")
         return None
 
@@ -80,7 +81,7 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
 def _thumbnail(path: Path) -> bytes:
     """PNG of the upper right part, right of the rows' names, whose pictures are large enough to be seen."""
     width, height = _THUMBNAIL
-    with Image.open(path) as image:
+    with open_picture(path, formats=["PNG"]) as image:
         side = min(image.width, image.height, 2 * width)
         part = image.convert("RGB").crop((image.width - side, 0, image.width, side * height // width))
     part.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)

@@ -24,10 +24,11 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     from toolbox.loading import load_run
     from toolbox.plugins import host
     from toolbox.registry import build
+    from toolbox.runs.kept import kept_path
     from toolbox.runs.terminal import say
 
     folder = Path(folder)
-    config = load_config(folder / "config.py")
+    config = load_config(kept_path(folder))
     if config.model.get("generator", "generator") not in config.model["networks"]:
         return
     sampler = load_run(folder, config, device=device)

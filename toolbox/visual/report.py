@@ -21,8 +21,9 @@ _MAX_FRAMES = 10
 def write_report(run_folder: str | Path) -> Path:
     """Write ``report.html`` into a run's folder, finished or not, from what lies there.
 
-    Read are config.py, environment.json, scalars.jsonl, metrics.jsonl, samples/iter_*.png, pictures/*.png
-    with captions.json, tables/*.json and stages/*. The report leaves out what is missing or torn, saying so.
+    Read are config.json, config.py, environment.json, scalars.jsonl, metrics.jsonl, samples/iter_*.png,
+    pictures/*.png with captions.json, tables/*.json and stages/*. The report leaves out what is missing or
+    torn, saying so.
 
     Args:
         run_folder: the run's folder.

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from toolbox.config.data import DATA_NAME, PYTHON_NAME, read_data
+
 T = TypeVar("T")
 
 
@@ -36,10 +38,12 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        config: text of ``config.py``, or ''.
+        config: text of ``config.py`` for the page, or ''.
+        settings: ``config.json``, or {}.
         environment: ``environment.json``, or {}.
         scalars: readings of the losses, in order.
         metrics: records of the metrics, in order.
+        failures: {metric: why it could not be computed}, where that is the newest that is known of it.
         samples: grids of ``samples/``, by iteration.
         pictures, tables: of the folders with these names.
         stages: games played before this one, by name.
@@ -49,9 +53,11 @@ class RunFolder:
 
     path: Path
     config: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     scalars: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
     samples: list[Figure] = field(default_factory=list)
     pictures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -62,7 +68,8 @@ class RunFolder:
     @property
     def title(self) -> str:
         """The config's ``title``, else the folder's name."""
-        return str(_config_value(self.config, "title") or self.path.name)
+        own = self.settings.get("title") or _config_value(self.config, "title")
+        return str(own or self.path.name)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -94,7 +101,9 @@ class RunFolder:
     @property
     def max_iterations(self) -> int | None:
         """How many iterations the config asks for."""
-        asked = _config_value(self.config, "max_iters")
+        length = self.settings.get("train_cfg")
+        asked = length.get("max_iters") if isinstance(length, dict) else None
+        asked = asked or _config_value(self.config, "max_iters")
         return asked if isinstance(asked, int) else None
 
     @property
@@ -112,13 +121,17 @@ def read_run_folder(path: str | Path) -> RunFolder:
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(
-            f"{path} is not a folder: a run's folder holds config.py, scalars.jsonl, samples/ ..."
+            f"{path} is not a folder: a run's folder holds config.json, scalars.jsonl, samples/ ..."
         )
     run = RunFolder(path)
-    run.config = _try(run, path / "config.py", _text, "")
+    run.config = _try(run, path / PYTHON_NAME, _text, "") or _try(run, path / DATA_NAME, _text, "")
+    run.settings = _try(run, path / DATA_NAME, read_data, {})
     run.environment = _try(run, path / "environment.json", _json_object, {})
     run.scalars = [r for r in _json_lines(run, "scalars.jsonl") if _has_iteration(r)]
-    run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
+    records = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
+    run.metrics = [record for record in records if "error" not in record]
+    newest = {record["metric"]: record for record in records}
+    run.failures = {name: str(r["error"]) for name, r in newest.items() if "error" in r}
     run.samples = _read_samples(path / "samples")
     run.pictures = _read_pictures(run)
     tables = [_try(run, file, _table, None) for file in sorted((path / "tables").glob("*.json"))]
@@ -211,7 +224,10 @@ def _spoken(stem: str) -> str:
 
 
 def _config_value(config: str, name: str) -> Any:
-    """The constant that a config gives to ``name`` at its top level or within ``train_cfg``, or None."""
+    """The constant that a config gives to ``name`` at its top level or within ``train_cfg``, or None.
+
+    Only parsed, not executed: for older runs, which keep nothing else.
+    """
     try:
         statements = ast.parse(config).body
     except (SyntaxError, ValueError):

@@ -32,6 +32,14 @@ _LITERALS = {
     "BINBYTES",
     "BINBYTES8",
     "BYTEARRAY8",
+    # of protocols 0 and 1, and of Python 2
+    "INT",
+    "LONG",
+    "FLOAT",
+    "STRING",
+    "BINSTRING",
+    "SHORT_BINSTRING",
+    "UNICODE",
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NEW: dict[str, Callable[[], Any]] = {

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from toolbox.runs.terminal import show
 from toolbox_klish import cost
 from toolbox_klish.table import command as table_command
 
@@ -100,7 +101,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         from toolbox_klish.runs.plan import describe
 
         run = planned(arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)
-        print(describe(run))
+        show(describe(run))
         return 0
     folder = fit(
         arguments.config,
@@ -112,7 +113,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         pictures=not arguments.no_pictures,
     )
     report = folder / "report.html"
-    print(report if report.is_file() else folder)
+    show(report if report.is_file() else folder)
     return 0
 
 
@@ -124,9 +125,9 @@ def _draw(arguments: argparse.Namespace) -> int:
     runs = [ClusterRun.open(folder, arguments.device) for folder in arguments.runs]
     chosen = dict(numbers=arguments.k, samples=arguments.samples, seed=arguments.seed)
     if len(runs) == 1:
-        print(draw_run(runs[0], out=arguments.out, **chosen))
+        show(draw_run(runs[0], out=arguments.out, **chosen))
     else:
-        print(draw_runs(runs, arguments.out or Path("runs/klish_generators"), **chosen))
+        show(draw_runs(runs, arguments.out or Path("runs/klish_generators"), **chosen))
     return 0
 
 
@@ -136,7 +137,7 @@ def _name(arguments: argparse.Namespace) -> int:
     from toolbox_klish.runs.run import ClusterRun
 
     settings = [parse_setting(text) for text in arguments.set]
-    print("\n".join(show_clusters(ClusterRun.open(arguments.run, arguments.device), settings)))
+    show("\n".join(show_clusters(ClusterRun.open(arguments.run, arguments.device), settings)))
     return 0
 
 
@@ -146,8 +147,8 @@ def _toy(arguments: argparse.Namespace) -> int:
 
     check_seed(arguments.seed, "--seed")
     path, scores = draw_toy(arguments.out, arguments.seed, arguments.first)
-    print("adjusted Rand index: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
-    print(path)
+    show("adjusted Rand index: " + ", ".join(f"{name} {score:.2f}" for name, score in scores.items()))
+    show(path)
     return 0
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
+from toolbox.runs.terminal import show
+
 GIB = 2**30
 
 
@@ -145,14 +147,14 @@ def execute(arguments: argparse.Namespace) -> int:
         check_whole(1, **{f"--{name}": getattr(arguments, name)})
     machine = MACHINES[arguments.gpu]
     cost = estimate(arguments.rows, arguments.width, arguments.first, machine, arguments.bytes_each)
-    print(
+    show(
         f"estimate, not a measurement: {arguments.rows:,} x {arguments.width}, {arguments.first} first "
         f"clusters, {arguments.gpu}"
     )
-    print(
+    show(
         f"memory {cost.memory / GIB:.1f} GiB: features {cost.features / GIB:.1f}, "
         f"confidences {cost.confidences / GIB:.1f}, scratch {cost.scratch / GIB:.1f}; "
         f"the machine has {machine.memory / GIB:.1f}"
     )
-    print(f"initial training {cost.first:.0f} s, all merges {cost.merges:.0f} s")
+    show(f"initial training {cost.first:.0f} s, all merges {cost.merges:.0f} s")
     return 0

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from toolbox.runs.files import beside
+
 GIB = 2**30
 
 
@@ -37,7 +39,7 @@ def save_features(
     path.parent.mkdir(parents=True, exist_ok=True)
     needed = rows * width * np.dtype(dtype).itemsize
     check_room(path.parent, needed, f"{rows:,} x {width} features of {dtype}")
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    unfinished = beside(path)
     try:
         _write(unfinished, chunks, rows, width, dtype)
         os.replace(unfinished, path)

@@ -71,6 +71,9 @@ def test_planes_through_class_means() -> None:
     torch.testing.assert_close(bias, torch.tensor([(-4.5 + 2.5) / 3, -0.5 + 2.5]))
     planes = train_softmax(features, labels, biased=False, steps=3)
     assert not planes.bias.any() and float((planes.weight - weight).abs().max()) <= 3e-3 + 1e-6
+    with torch.no_grad():  # as a game prepares its conditioner
+        again = train_softmax(features, labels, biased=False, steps=3)
+    assert torch.equal(again.weight, planes.weight)
 
 
 def test_kasp_groups_the_centres_of_kmeans(features: np.ndarray) -> None:

@@ -182,8 +182,9 @@ def test_slips_of_commands(words: list[str], message: str, capsys: pytest.Captur
 
 
 def test_a_run_without_klish_is_drawn_too(folder: Path) -> None:
-    text = (folder / "config.py").read_text()
-    (folder / "config.py").write_text(text + "\nclusterers.pop('klish')\n")
+    config = json.loads((folder / "config.json").read_text())
+    config["clusterers"].pop("klish")
+    (folder / "config.json").write_text(json.dumps(config))
     draw_run(ClusterRun.open(folder), out=folder / "out")
     drawn = {path.stem for path in (folder / "out" / "pictures").glob("*.png")}
     assert drawn == {"algorithms", "clusters", "maps-4", "maps-6"}

@@ -84,8 +84,12 @@ def test_the_text_says_what_was_done(table: Table) -> None:
     assert text.startswith("A tiny run, in percent: mean")
     assert "| K | metric | klish | kmeans | kasp | angles |" in text and "| 5 | MIoU (official) |" in text
     assert BEST in text and "Judged on 3 new images (seed 2022; the paper: 10,000), 64 x 64 pixels." in text
-    miou = EmbeddedSegmenter().card["metrics"]["test: miou"]
-    assert f"EmbeddedSegmenter, whose mean IoU on test images with exact masks is {miou:.3f}" in text
+    card = EmbeddedSegmenter().card["metrics"]
+    theirs, each = card["test: miou-klish"], card["test: miou-per-image"]
+    assert (
+        f"mean IoU on test images with exact masks is {theirs:.3f} (the authors' evaluator of "
+        f"segmentations), {each:.3f} (an image at a time, without background)"
+    ) in text
     assert "paper " not in text.split("* AMI")[0]
     first, second = table.results[5]["klish"]["AMI"]
     mean, half = (first + second) / 2, abs(first - second) / 2**0.5
@@ -150,7 +154,7 @@ def test_a_run_that_cannot_be_judged(
 ) -> None:
     run = ClusterRun.open(folder)
     run.config.truth = None
-    words = r"has no truth to compare with: give its config.py truth=dict\(type='Embedded"
+    words = r'has no truth to compare with: give its config.json "truth": {"type": "Embedded'
     with pytest.raises(ConfigError, match=words):
         judge(run)
     run.config.truth = dict(type="EmbeddedSegmentr")

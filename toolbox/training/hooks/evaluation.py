@@ -113,7 +113,7 @@ class Evaluation(Hook):
         self.measured_at = iteration
         self.scores = ranks.from_main(found.scores)
         append_records(folder / "metrics.jsonl", found.records, during=ORIGIN)
-        say(f"iteration {iteration}:\n{table(found.values)}")
+        say("\n".join([f"iteration {iteration}:", table(found.values), *found.remarks()]))
 
 
 @contextmanager

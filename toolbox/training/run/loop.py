@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from mmengine.runner import BaseLoop
 
 from toolbox import ranks
+from toolbox.runs.stopping import StopRequest
 from toolbox.training.run.resume import start_stream
 
 
@@ -24,6 +22,10 @@ class GameLoop(BaseLoop):
     Args:
         runner, dataloader: mmengine's.
         max_iters: iterations in all.
+
+    Attributes:
+        stop_request: what signals ask for; a run of several stages has one for all.
+        stopped_by: the signal that ended the loop, or None.
     """
 
     def __init__(self, runner: Any, dataloader: Any, max_iters: int) -> None:
@@ -31,8 +33,9 @@ class GameLoop(BaseLoop):
         self._max_iters = int(max_iters)
         self._iter = 0
         self._epoch = 0
-        self.stop_training = False
+        self.stop_training = False  # mmengine's EarlyStopping sets it too
         self.stopped_by: str | None = None
+        self.stop_request = StopRequest()
 
     max_epochs = property(lambda self: 1)
     max_iters = property(lambda self: self._max_iters)
@@ -45,18 +48,21 @@ class GameLoop(BaseLoop):
         if self._iter == 0:
             game.prepare(self.dataloader.dataset)
         game.share_start()
+        with self.stop_request.watched(), self.stop_request.postponed():
+            self._play(game)
+        return self.runner.model
+
+    def _play(self, game: Any) -> None:
         self.runner.call_hook("before_train")
         self.runner.call_hook("before_train_epoch")
-        with self._stop_on_signals():
-            batches = self._stream()
-            self.runner.model.train()
-            while self._iter < self._max_iters and not self.stop_training:
-                self._iterate(next(batches))
-                self._agree_to_stop(game)
+        batches = self._stream()
+        self.runner.model.train()
+        while self._iter < self._max_iters and not self.stop_training:
+            self._iterate(next(batches))
+            self._agree_to_stop(game)
         self._agree_whether_stopped()
         self.runner.call_hook("after_train_epoch")
         self.runner.call_hook("after_train")
-        return self.runner.model
 
     def _iterate(self, batch: Any) -> None:
         self.runner.call_hook("before_train_iter", batch_idx=self._iter, data_batch=batch)
@@ -66,36 +72,21 @@ class GameLoop(BaseLoop):
 
     def _agree_to_stop(self, game: Any) -> None:
         """A signal to any process stops all after the same iteration: it travels with the gradients."""
+        own = self.stop_request.name
         if game.gradients.stopping:
-            self.stop_training = True
-            self.stopped_by = self.stopped_by or "a signal to another process"
-        game.gradients.asked = self.stopped_by is not None
+            self.stopped_by = own or "a signal to another process"
+        elif not ranks.running():
+            self.stopped_by = own
+        game.gradients.asked = own is not None
+        self.stop_training = self.stop_training or self.stopped_by is not None
 
     def _agree_whether_stopped(self) -> None:
         """A signal to one process during the last iteration finds no gradients left to travel with."""
-        if any(ranks.gather_objects(self.stopped_by)):
-            self.stopped_by = self.stopped_by or "a signal to another process"
+        own = self.stop_request.name
+        if any(ranks.gather_objects(own)):
+            self.stopped_by = own or "a signal to another process"
 
     def _stream(self) -> Iterator[Any]:
         start_stream(self.dataloader, self._iter)
         while True:
             yield from self.dataloader
-
-    @contextmanager
-    def _stop_on_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        stopping = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, self._on_signal) for number in stopping}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _on_signal(self, number: int, frame: Any) -> None:
-        if self.stopped_by:
-            raise KeyboardInterrupt
-        self.stopped_by = signal.Signals(number).name
-        self.stop_training = not ranks.running()  # several processes stop when all know

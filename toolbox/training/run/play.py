@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolbox import ranks
-from toolbox.runs.changes import check_kept_command, kept_config
+from toolbox.runs.changes import check_kept_command
 from toolbox.runs.files import write_text
+from toolbox.runs.kept import kept_config
+from toolbox.runs.stopping import Stopped, StopRequest
 from toolbox.runs.terminal import say
+from toolbox.training.checkpoints import checkpoint_files
 from toolbox.training.run.prepare import Stage, notices, prepare
 from toolbox.training.run.resume import begin, is_done, refuse_to_overwrite
 from toolbox.training.run.runner import build_runner
@@ -18,35 +21,44 @@ if TYPE_CHECKING:
     from mmengine import Config
 
 
-def play(config: Config, resume: bool = False, allow_changes: bool = False) -> bool:
-    """Train what a loaded config describes: its earlier stages, then its game. False when it was interrupted.
+def play(
+    config: Config, resume: bool = False, allow_changes: bool = False, stop_request: StopRequest | None = None
+) -> None:
+    """Train what a loaded config describes: its earlier stages, then its game.
 
     Args:
         config: the loaded config.
         resume: go on where the folder's run stopped.
         allow_changes: also where its config or data have changed in what shapes the run.
+        stop_request: of whoever watches for signals already.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
             spent.
+        Stopped: when a signal ended it; a checkpoint is saved.
     """
+    say("checking config, networks and data ...")
     stages = prepare(config)
     folder = Path(config.work_dir)
     check_kept_command(folder, kept_config(folder), "train")
     if not resume:
         refuse_to_overwrite(stages, folder)
-    said = [_check(stage) for stage in stages]
+    said = [_check(stage, resume) for stage in stages]
     config.model = stages[-1].model  # what the data set fills is part of the run's record
     begin(config, stages, resume, allow_changes)
     for notice in said[-1]:
         say(notice)
     say(_in_a_line(stages[-1]))
-    return all(is_done(stage) or _play_stage(stage, resume) for stage in stages)
+    stop_request = stop_request or StopRequest()
+    for stage in stages:
+        if not is_done(stage):
+            stop_request.check()
+            _play_stage(stage, resume, stop_request)
 
 
-def _check(stage: Stage) -> list[str]:
+def _check(stage: Stage, resume: bool) -> list[str]:
     """Build a stage once and throw the game away; what its parts say of themselves."""
-    game = stage.check()
+    game = stage.check(restored=resume and bool(checkpoint_files(stage.folder)))
     return [notice for notice in [stage.data["notice"], *notices(game)] if notice]
 
 
@@ -56,16 +68,22 @@ def _in_a_line(stage: Stage) -> str:
     return f"data: {data['title']}: {data['n']:,} images{labelled}, {len(data['classes'])} classes"
 
 
-def _play_stage(stage: Stage, resume: bool) -> bool:
-    """Play one game to its end; False when it was interrupted."""
+def _play_stage(stage: Stage, resume: bool, stop_request: StopRequest) -> None:
+    """Play one game to its end."""
     runner = build_runner(stage, resume)
-    runner.train()
     loop = runner.train_loop
+    loop.stop_request = stop_request
+    try:
+        runner.train()
+    finally:
+        for hook in runner.hooks:
+            if hasattr(hook, "close"):
+                hook.close()  # a bar: else what is said of an error stands behind the bar
     if loop.stopped_by:
         say(
             f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "
             f"Continue with --resume --work-dir {stage.run.work_dir}"
         )
-        return False
+        stop_request.check()
+        raise Stopped  # another process was asked
     ranks.on_main(lambda: write_text(json.dumps(dict(iterations=loop.iter)), stage.folder / "done.json"))
-    return True

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 from toolbox.config import ConfigError
-from toolbox.runs.changes import Changes, differences, in_words, kept_config, refuse
-from toolbox.runs.environment import environment
+from toolbox.runs.changes import Changes, differences, in_words, refuse
+from toolbox.runs.environment import environment, read_record
 from toolbox.runs.files import write_text
+from toolbox.runs.kept import keep_config, kept_config
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import checkpoint_files, iteration_of, latest_checkpoint, load_whole
 from toolbox.training.game.state import check_frozen, frozen_state
-from toolbox.training.run.starts import keep_record, other_surroundings, read_record
+from toolbox.training.run.starts import keep_record, other_surroundings
 from toolbox.training.stages import MAIN, stage_config
 
 if TYPE_CHECKING:
@@ -117,13 +118,13 @@ def _keep(
         say(f"begun in other surroundings: {'; '.join(others)}")
     folder.mkdir(parents=True, exist_ok=True)
     keep_record(folder, config, data, goes_on, changes)
-    write_text(config.pretty_text, folder / "config.py")
+    keep_config(config, folder)
 
 
 def changes_of(folder: Path, config: Config, stages: Sequence[str]) -> Changes:
     """What differs, in the given stages, from the config that the folder's run was begun with.
 
-    ``config.model`` must be filled from the data, as the folder's ``config.py`` is.
+    ``config.model`` must be filled from the data, as the folder's config is.
     """
     kept = kept_config(folder)
     if kept is None:

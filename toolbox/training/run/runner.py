@@ -56,7 +56,7 @@ def build_runner(stage: Stage, resume: bool = False) -> Any:
     name = f"{stage.folder.name}-{stage.name}-{os.getpid()}-{time.monotonic_ns()}"
     deterministic = config.get("deterministic", False)
     return quiet_runner()(
-        model=stage.build_game(),
+        model=stage.build_game(restored=newest is not None),
         train_dataloader=stage.loader,
         custom_hooks=list(stage.hooks().values()),
         work_dir=str(stage.folder),
@@ -133,6 +133,13 @@ def quiet_runner() -> type:
             """Without the line about its file backend."""
             with contextlib.redirect_stdout(io.StringIO()):
                 return super().load_checkpoint(*args, **kwargs)
+
+        def wrap_model(self, wrapper: Any, model: Any) -> Any:
+            """On the config's device: mmengine takes the GPU wherever there is one."""
+            device = self.cfg.get("device")
+            if device is None or (self.distributed and device != "cpu"):
+                return super().wrap_model(wrapper, model)
+            return model.to(device)
 
         def _maybe_compile(self, target: str) -> None:
             """A game compiles its networks itself; mmengine, which reads the same key, would compile the

@@ -74,6 +74,11 @@ class Look:
         check_weights(run)
         model = run.model(self.default, self.seed)
         self.tree = model if isinstance(model, KLiSH) else None
+        if self.tree is None:
+            self.notes.append(
+                f"{self.default} keeps no tree of merges and no planes, as KLiSH does: merges, a merge's "
+                "confidence maps, IoU and the samples over K are not drawn"
+            )
         self.step = self._step()
         self.images, self.labels, self.confidences = self._read()
         self.samples = self.images[: settings.samples]

@@ -18,6 +18,7 @@ from toolbox.features import FeatureStream
 from toolbox.interfaces import Clusterer, Features
 from toolbox.runs.environment import environment
 from toolbox.runs.files import explain_full_disk, sweep, write_text, write_whole
+from toolbox.runs.kept import keep_config
 from toolbox.runs.locking import locked
 from toolbox.runs.terminal import say
 from toolbox.weights.fingerprint import fingerprint
@@ -65,8 +66,6 @@ def fit(
     run = planned(config, work_dir, quick, options, plugins)
     with explain_full_disk(run.folder), locked(run.folder):
         sweep(run.folder)
-        for torn in run.folder.glob("features-*.part"):  # of a run that was killed while it wrote them
-            torn.unlink()
         check_folder(run, resume)
         stream = run.stream()
         check_place(run, stream)
@@ -166,7 +165,7 @@ def _begin(run: ClusterRun, stream: FeatureStream) -> None:
         "features": run.record.get("features", {}),
         "environment": environment({"seed": run.seeds[0]}),
     }
-    write_text(run.config.pretty_text, run.folder / "config.py")
+    keep_config(run.config, run.folder)
     _write_record(run)
 
 
@@ -184,8 +183,20 @@ def _fit_all(run: ClusterRun) -> None:
             features = _features(run, images)
         for name, numbers in missing.items():
             _fit_one(run, name, seed, numbers, features)
-    for done in (*run.folder.glob("features-*.npy"), *run.folder.glob("models/*.unfinished*")):
-        done.unlink()
+    for done in _no_longer_needed(run):
+        done.unlink(missing_ok=True)
+
+
+def _no_longer_needed(run: ClusterRun) -> Iterable[Path]:
+    """Files of ours, by name: other people's may lie beside them."""
+    for seed in run.seeds:
+        yield run.folder / f"features-{run.feature_seed(seed)}.npy"
+        for name in run.clusterers:
+            yield from (_unfinished(run.model_path(name, seed, k)) for k in _numbers(run, name))
+
+
+def _unfinished(model: Path) -> Path:
+    return model.with_suffix(".unfinished")
 
 
 def _missing(run: ClusterRun, seed: int) -> dict[str, list[int]]:
@@ -209,18 +220,29 @@ def _fit_one(run: ClusterRun, name: str, seed: int, numbers: Sequence[int], feat
     for k in numbers:
         start = time.perf_counter()
         path = run.model_path(name, seed, k)
-        unfinished = path.with_suffix(".unfinished")
+        unfinished = _unfinished(path)
         if getattr(model, "one_fit", False):  # of the number before
             model.clusters = k  # the one that state() is of
             model.cut(k)
         else:
             model = _fitted(run.build(name, seed, k), features, unfinished)
+            if not is_cut(run.config.clusterers[name]):
+                _check_found(model, name, k)
         write_whole(path, partial(np.savez, **model.state()))
         unfinished.unlink(missing_ok=True)
         seconds = time.perf_counter() - start
         run.record["fits"][path.stem] = dict(seconds=round(seconds, 3))
         _write_record(run)
         say(f"{path.stem}: {seconds:.1f} s")
+
+
+def _check_found(model: Clusterer, name: str, k: int) -> None:
+    """Raise a ValueError for more clusters than were asked for: nothing could compare them."""
+    if model.n_clusters > k:
+        raise ValueError(
+            f"{name} was asked for clusters={k} and has found {model.n_clusters}: a clusterer of a run may "
+            "find fewer clusters than its argument says, but not more"
+        )
 
 
 def _fitted(model: Clusterer, features: Features, unfinished: Path) -> Clusterer:

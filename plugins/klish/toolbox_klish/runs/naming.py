@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from toolbox.catalog import near_miss
+from toolbox_klish.segment import has_planes
 
 Labels = TypeVar("Labels", NDArray[np.integer], Tensor)
 
@@ -139,13 +140,13 @@ class NamedClassifier:
     A name scores as its best cluster does.
 
     Args:
-        classifier: of K clusters, linear: ``weight``, ``bias``, and ``groups`` where a cluster is the best of
-            several planes.
+        classifier: of K clusters: ``predict``, ``scores``; where it has planes, ``weight``, ``bias``, and
+            ``groups`` if a cluster is the best of several.
         names: of its clusters.
 
     Attributes:
         titles: what each class is called.
-        weight, bias, groups: for :func:`toolbox_klish.segment.segment`.
+        weight, bias, groups: for :func:`toolbox_klish.segment.segment`, of a classifier with planes.
 
     Raises:
         ValueError: for names of another number of clusters.
@@ -159,10 +160,11 @@ class NamedClassifier:
         self._classifier = classifier
         self._names = names
         self.titles = names.titles
-        self.weight = classifier.weight
-        self.bias = classifier.bias
-        groups = getattr(classifier, "groups", None)
-        self.groups = names.places if groups is None else names.places[groups]
+        if has_planes(classifier):
+            self.weight = classifier.weight
+            self.bias = classifier.bias
+            groups = getattr(classifier, "groups", None)
+            self.groups = names.places if groups is None else names.places[groups]
 
     @property
     def n_clusters(self) -> int:

@@ -13,6 +13,7 @@ from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
 from toolbox.ranges import check_whole
 from toolbox.registry import BuildError, accepted, check
+from toolbox.weights.sources import is_elsewhere
 
 COMMAND = "klish fit"
 
@@ -20,7 +21,7 @@ COMMAND = "klish fit"
 KEYS: dict[str, str] = {
     "title": "one line that says what the config is for",
     "command": "always 'klish fit'",
-    "generator": "dict(type=...), dict(weights=FILE) in any known layout, or dict(run=FOLDER)",
+    "generator": "dict(type=...), dict(weights=...) of a file, run or address, both, or dict(run=FOLDER)",
     "features": "what is clustered: see FEATURES",
     "clusterers": "{name: component}; one that names 'clusters' is fitted once and cut, "
     "any other is fitted for each number",
@@ -186,19 +187,19 @@ def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_generator(generator: Any) -> None:
     named = [key for key in SOURCES if key in generator] if isinstance(generator, Mapping) else []
-    if len(named) != 1:
+    if len(named) != 1 and named != ["type", "weights"]:
         instead = "; to name another source, dict(_delete_=True, ...)" if named else ""
         raise ConfigError(
             f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}"
         )
     unknown = [key for key in generator if key not in SOURCES]
-    if named != ["type"] and unknown:
+    if named[0] != "type" and unknown:
         raise ConfigError(
             f"generator: {unknown[0]!r} goes with type=, not with {named[0]}={near_miss(unknown[0], SOURCES)}"
         )
-    if named == ["type"]:
+    if named[0] == "type":
         _looked_up(generator, "generator", "generator")
-    elif not isinstance(generator[named[0]], str):
+    elif not isinstance(generator[named[0]], str) and not is_elsewhere(generator[named[0]]):
         raise ConfigError(
             f"generator.{named[0]}={generator[named[0]]!r} must be the path of a file or folder"
         )
@@ -274,6 +275,11 @@ def _check_clusterer(config: Any, name: str, component: Any) -> None:
     if not is_cut(component) and "clusters" not in (accepted(found) or {}):
         raise ConfigError(
             f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for {config.final}"
+        )
+    if is_cut(component) and not hasattr(found, "cut"):
+        raise ConfigError(
+            f"{where}: {component['type']} has no method cut(k), so that one fit cannot answer for every "
+            f"number of clusters: leave 'clusters' out, and it is fitted for each of {numbers_of(config)}"
         )
     if is_cut(component):
         _check_first(component.get("first") or component["clusters"], max(numbers_of(config)), where)

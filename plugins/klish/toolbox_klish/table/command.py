@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolbox.runs.terminal import show
 from toolbox_klish.table.published import GENERATORS
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def execute(arguments: argparse.Namespace) -> int:
         table = _of_features(arguments)
         folder = Path("runs/klish_table")
     table.write(arguments.out or folder)
-    print(table.markdown())  # the command's answer
+    show(table.markdown())  # the command's answer
     return 0
 
 

@@ -21,6 +21,12 @@ from toolbox_klish.table.table import Results, Table, no_results, scores
 
 IMAGES = 200  # the paper: 10,000 new images
 SEED = 2022  # of these images: the authors'
+# what a mean IoU in a segmenter's card counts
+_EVALUATORS = {
+    "miou-klish": "the authors' evaluator of segmentations",
+    "miou-per-image": "an image at a time, without background",
+    "miou-pooled": "pooled, with background",
+}
 
 
 @dataclass
@@ -111,8 +117,8 @@ def teacher_of(run: ClusterRun) -> Segmenter:
     """
     if not run.config.truth:
         raise ConfigError(
-            f"{run.folder} has no truth to compare with: give its config.py "
-            "truth=dict(type='EmbeddedSegmenter'), or another segmenter that knows what the generator shows"
+            f"{run.folder} has no truth to compare with: give its config.json "
+            '"truth": {"type": "EmbeddedSegmenter"}, or another segmenter that knows what the generator shows'
         )
     teacher: Segmenter = build(dict(run.config.truth), "segmenter", "truth")
     return teacher.to(run.device).eval()
@@ -207,9 +213,10 @@ def _worth(teacher: Segmenter) -> str:
     measured = (getattr(teacher, "card", None) or {}).get("metrics")
     if not measured:
         return f"Truth: {kind}; how well it segments is not known here."
+    named = {words: measured.get(f"test: {name}") for name, words in _EVALUATORS.items()}
+    values = ", ".join(f"{value:.3f} ({words})" for words, value in named.items() if value is not None)
     return (
-        f"Truth: {kind}, whose mean IoU on test images with exact masks is {measured['test: miou']:.3f} (an "
-        f"image at a time, without background) and {measured['test: miou-pooled']:.3f} (pooled, with it). "
+        f"Truth: {kind}, whose mean IoU on test images with exact masks is {values or 'not in its card'}. "
         "Generated images have no masks to test it on."
     )
 
