@@ -192,6 +192,8 @@ def find_registered(registry: Any, name: Any, where: str) -> Any:
         ConfigError: for an unknown name, with the near miss.
     """
     found = registry.get(name) if isinstance(name, str) else name
+    if found is not None and not callable(found):
+        raise ConfigError(f"{where}={name!r} must be a name")
     if found is None:
         names = set(registry.module_dict)
         if registry.parent is not None:

@@ -170,6 +170,8 @@ def check(config: Mapping[str, Any], kind: str | None = None, where: str = "") -
 
 def _component(name: Any, kind: str | None, place: str) -> Any:
     if not isinstance(name, str):
+        if not callable(name):
+            raise BuildError(f"{place}type={name!r} must be the name of a component")
         return name
     try:
         entry = host().catalog.find(name, kind)

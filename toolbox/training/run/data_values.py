@@ -37,7 +37,10 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
         arguments = _arguments(conditioner)
         known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
         counted = check(conditioner, "conditioner", "model.conditioner").count_conditions
-        known["data:n_conditions"] = counted(classes, **arguments)
+        try:
+            known["data:n_conditions"] = counted(classes, **arguments)
+        except ValueError as error:
+            raise ConfigError(f"model.conditioner: {error}") from error
     filled: dict[str, Any] = _filled(model, known)
     return filled
 
