@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mmengine import Config
 
 from toolbox import checking
@@ -441,7 +442,8 @@ def judged(entries: list[Wrong]) -> list[str]:
     refused = len(found) - len(bad)
     accepted_ones = sum(what == "accepted" for what in found.values())
     torn = sum(what.startswith("TRACEBACK") for what in found.values())
-    print(f"{len(found)} wrong configs: {refused} refused well, {accepted_ones} accepted, {torn} tracebacks")
+    figures = f"{refused} refused well, {accepted_ones} accepted, {torn} tracebacks"
+    print(f"{len(found)} wrong configs: {figures}")  # noqa: T201 (pytest -s shows it)
     return bad
 
 
