@@ -6,7 +6,7 @@ import argparse
 import json
 
 from toolbox.cli.common import add_config_arguments, read_options
-from toolbox.runs.terminal import show
+from toolbox.runs.terminal import complain, show
 
 _WIDEST = 72  # columns of a value before what is said of it; a longer one pushes it to the right
 
@@ -19,12 +19,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each value: its dotted key, as --cfg-options takes it, and its origin."""
-    from toolbox.config import resolve_config, say_aside
+    from toolbox.config import resolve_config
 
     options = read_options(arguments.cfg_options)
     found = resolve_config(arguments.config, arguments.quick, options, arguments.plugin)
     for note in found.notes:
-        say_aside(note)
+        complain(note)
     if arguments.json:
         show(_as_json(found.values(), {key: words for key, _, words in found.origins()}))
         return 0

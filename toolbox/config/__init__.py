@@ -28,7 +28,6 @@ __all__ = [
     "load_config",
     "override",
     "resolve_config",
-    "say_aside",
 ]
 
 #: Top-level keys of a config. A helper variable of a config file starts with an underscore.
@@ -91,7 +90,7 @@ def load_config(
     """
     found = resolve_config(name, quick, options, plugins, command)
     for note in found.notes:
-        (tell or say_aside)(note)
+        (tell or _say_aside)(note)
     config = found.config()
     check_command(config, name, command)
     check_keys(config, keys=keys)
@@ -130,8 +129,7 @@ def resolve_config(
     return found
 
 
-def say_aside(line: str) -> None:
-    """A line for the person at the terminal, on standard error of the first process."""
+def _say_aside(line: str) -> None:
     if ranks.is_main():
         sys.stderr.write(f"{line}\n")
 

@@ -157,8 +157,8 @@ def replaces(base: Node, changes: Node, choices: Choices, way: Way) -> bool:
     if _is_set(changes.get(DELETE)):
         return True
     named = chosen_by(changes, choices, way)
-    if named is not None:
-        return named not in base
+    if named is not None and named not in base:
+        return True
     if "type" not in changes or "type" not in base:
         return False
     return plain(changes["type"]) != plain(base["type"])

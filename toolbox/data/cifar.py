@@ -131,6 +131,9 @@ class Cifar(ImageSet):
     def image(self, i: int) -> Image:
         return self._source.image(i)
 
+    def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
+        return self._source.look_at(i, whole)
+
     def fingerprint(self) -> str:
         return self._source.fingerprint()
 

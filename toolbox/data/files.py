@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
 from toolbox.data.base import DataError, Image, ImageSet, digest
-from toolbox.data.pictures import RESIZE, Color, decode, resize
+from toolbox.data.pictures import RESIZE, Color, decode, picture_shape, resize
+
+T = TypeVar("T")
 
 
 class FileSet(ImageSet):
@@ -55,15 +57,28 @@ class FileSet(ImageSet):
         """Something cheap that changes with the file's content."""
 
     def _decode(self, i: int) -> Image:
+        return self._reading(i, lambda file, name: decode(file, name, self._background))
+
+    def _reading(self, i: int, read: Callable[[bytes | Path, str], T]) -> T:
+        """What ``read`` makes of file i and its name in errors, which become DataErrors."""
         name = self._names[i]
         try:
-            return decode(self._read(name), f"{self.path}: {name}", self._background)
+            return read(self._read(name), f"{self.path}: {name}")
         except FileNotFoundError:
             raise DataError(f"{self.path}: {name} has gone since the data set was opened") from None
         except DataError:
             raise
         except ValueError as error:
             raise DataError(str(error)) from None
+
+    def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
+        if self.embedded:
+            return None
+        if not whole:
+            return self._reading(i, lambda file, name: picture_shape(file, name, stored=True))
+        image = self._decode(i)
+        self._check_size(i, image)
+        return image.shape[0], image.shape[1]
 
     def image(self, i: int) -> Image:
         if self._cache is None:
@@ -74,13 +89,16 @@ class FileSet(ImageSet):
 
     def _sized(self, i: int) -> Image:
         image = self._decode(i)
+        self._check_size(i, image)
+        return resize(image, self.image_size)
+
+    def _check_size(self, i: int, image: Image) -> None:
         if self._native and image.shape[:2] != (self.image_size, self.image_size):
             raise DataError(
                 f"{self.path}: {self._names[i]} is {image.shape[1]} x {image.shape[0]}, not "
                 f"{self.image_size} x {self.image_size} as the first image gave: set image_size to resize "
                 "all"
             )
-        return resize(image, self.image_size)
 
     def fingerprint(self) -> str:
         checks = [self._checksum(name) for name in self._names]

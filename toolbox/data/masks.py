@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from toolbox.data.base import DataError, Mask, chosen_split, text_list
+from toolbox.data.base import DataError, Mask, checked_mask, chosen_split, text_list
 from toolbox.data.files import FileSet
 from toolbox.data.pictures import SUFFIXES, open_picture, picture_shape
 
@@ -74,12 +74,18 @@ class MaskFolder(FileSet):
         self._check_shape(file, values.shape, self._read(self._names[i]))
         return _square(values, self.image_size)
 
+    def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
+        shape = super().look_at(i, whole)
+        if whole:
+            checked_mask(self, i)
+        return shape
+
     def _check_shape(self, file: Path, mask: tuple[int, ...], picture: Path) -> None:
         """Masks may be smaller or larger than pictures, but not of another shape: squares would differ."""
         try:
-            height, width = picture_shape(picture)
+            height, width = picture_shape(picture, str(picture))
         except (OSError, ValueError) as error:
-            raise DataError(f"{picture} is not a readable picture ({error}): fetch it anew") from None
+            raise DataError(str(error)) from None
         if abs(mask[0] * width / height - mask[1]) > 1:
             raise DataError(
                 f"{file} is {mask[1]}x{mask[0]} pixels, its picture {width}x{height}: their sides must have "

@@ -11,7 +11,7 @@ from toolbox.weights.errors import WeightsError
 from toolbox.weights.pickles import RefusedError, read_pickle, table
 from toolbox.weights.rebuilt import DATA_NAMES, Array
 
-MOST_BYTES = 2 * 10**8  # of a file; the largest published one has 155 MB
+MOST_BYTES = 25 * 10**7  # of a file; the largest published one has 155 MB, 232 if Python 3 writes it anew
 
 
 class _OldArray(Array):

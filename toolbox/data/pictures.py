@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,39 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
     """
     from PIL import ImageOps
 
+    with _readable(name), open_picture(source) as opened:
+        _check_scans(opened)
+        deep = opened.mode in _DEEP_GREY
+        unclear = _unclear(opened)
+        picture = opened if unclear else ImageOps.exif_transpose(opened)
+    if unclear:
+        raise ValueError(f"{name} {unclear}: save it with 8 bits a channel, as RGB or grey")
+    return np.array(_upper_bits(picture).convert("RGB") if deep else _to_rgb(picture, name, background))
+
+
+def picture_shape(source: bytes | Path, name: str, stored: bool = False) -> tuple[int, int]:
+    """(height, width) of what :func:`decode` gives, without converting it.
+
+    Args:
+        source: the file's bytes, or its path.
+        name: what to call it in errors.
+        stored: as stored, before the camera's rotation; then only the header is read.
+
+    Raises:
+        FileNotFoundError: when the file is missing.
+        ValueError: for a torn or foreign file.
+    """
+    with _readable(name), open_picture(source) as opened:
+        width, height = opened.size
+        turned = not stored and opened.getexif().get(_ORIENTATION, 1) >= 5  # by a quarter
+    return (width, height) if turned else (height, width)
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Whatever is raised inside becomes a ValueError that names the picture."""
     try:
-        with open_picture(source) as opened:
-            _check_scans(opened)
-            deep = opened.mode in _DEEP_GREY
-            unclear = _unclear(opened)
-            picture = opened if unclear else ImageOps.exif_transpose(opened)
+        yield
     except FileNotFoundError:
         raise
     except Exception as error:  # a torn picture raises almost anything
@@ -87,21 +115,6 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
             f"{name} is not a readable picture ({_reason(error)}): the file is torn or of another kind; "
             f"fetch it anew or remove it"
         ) from None
-    if unclear:
-        raise ValueError(f"{name} {unclear}: save it with 8 bits a channel, as RGB or grey")
-    return np.array(_upper_bits(picture).convert("RGB") if deep else _to_rgb(picture, name, background))
-
-
-def picture_shape(file: Path) -> tuple[int, int]:
-    """(height, width) of what :func:`decode` gives, without decoding.
-
-    Raises:
-        ValueError: for a torn or foreign file.
-    """
-    with open_picture(file) as opened:
-        width, height = opened.size
-        turned = opened.getexif().get(_ORIENTATION, 1) >= 5  # by a quarter
-    return (width, height) if turned else (height, width)
 
 
 def _reason(error: Exception) -> str:

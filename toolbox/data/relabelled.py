@@ -55,6 +55,9 @@ class Subset(ImageSet):
     def mask(self, i: int) -> Mask:
         return self.source.mask(int(self.indices[i]))
 
+    def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
+        return self.source.look_at(int(self.indices[i]), whole)
+
     def fingerprint(self) -> str:
         return digest(self.source.fingerprint(), self.indices, self.labels, self.classes)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, get_args
+
+import numpy as np
 
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.classifier import LogitMetric
@@ -57,6 +60,11 @@ class InceptionScore(LogitMetric):
         if self.shuffle_seed is None:
             options.append("unshuffled")
         return options
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if n_fake < self.splits:
+            return f"cannot be computed of {n_fake} generated images in {self.splits} splits"
+        return super().shortage(n_real, per_class, n_fake)
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import BankMetric
@@ -53,6 +56,11 @@ class KID(BankMetric):
     def _size(self) -> int:
         """Images of a subset, no more than were fed."""
         return min([self.subset_size, *(n for n in (self.real.n, self.fake.n) if n)])
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if (most := min(n_real, n_fake)) < self.subset_size:
+            return f"subsets of {most} images, not {self.subset_size}: there are no more"
+        return super().shortage(n_real, per_class, n_fake)
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

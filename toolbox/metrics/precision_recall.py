@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,13 @@ class PrecisionRecall(BankMetric):
     def options(self) -> list[str]:
         reals = [f"real{short_count(self.n_real)}"] if self.n_real else []
         return reals if self.k == 3 else [*reals, f"k{self.k}"]
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if (self.n_real or 0) > n_real:
+            return f"cannot be computed: n_real={self.n_real}, and there are {n_real} real images"
+        if min(self.n_real or n_real, n_fake) <= self.k:
+            return f"cannot be computed of {n_real} real and {n_fake} generated images: k={self.k} neighbours"
+        return super().shortage(n_real, per_class, n_fake)
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

@@ -50,16 +50,19 @@ def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, r
     add_picture(folder, "classes", images, caption, columns, names or None)
     shown = sampler.class_names[:rows]
     if shown:
-        of_class = [real_images(real, np.flatnonzero(real.labels == y)[:columns]) for y in range(len(shown))]
+        numbers = [np.flatnonzero(real.labels == y)[:columns] for y in range(len(shown))]
+        of_class = [real_images(real, rows, fill=columns) for rows in numbers]
         caption = f"Real images of the same classes ({real.title})."
         add_picture(folder, "real", torch.cat(of_class), caption, columns, shown)
 
 
-def real_images(real: Any, rows: Sequence[int] | np.ndarray) -> Tensor:
-    """(n, 3, H, W) images of a data set by number."""
+def real_images(real: Any, rows: Sequence[int] | np.ndarray, fill: int = 0) -> Tensor:
+    """(n, 3, H, W) images of a data set by number; then white ones, up to ``fill``."""
     from toolbox.data.base import to_tensor
 
-    return torch.stack([to_tensor(real.image(int(i))) for i in rows])
+    images = [to_tensor(real.image(int(i))) for i in rows]
+    white = torch.ones(3, real.image_size, real.image_size)
+    return torch.stack([*images, *[white] * (fill - len(images))])
 
 
 def add_picture(

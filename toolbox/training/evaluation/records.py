@@ -9,21 +9,9 @@ from typing import Any
 
 from toolbox import ranks
 from toolbox.runs.files import write_text
+from toolbox.runs.records import read_records as read_records
 
 ORIGIN = "training"  # marks, in a line of metrics.jsonl, what the hook Evaluation measured during training
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``, without torn ones; [] where there is no such file."""
-    if not path.is_file():
-        return []
-    records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return records
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -46,3 +34,19 @@ def append_records(path: Path, records: Iterable[Mapping[str, Any]], **of_all: A
     """
     added = [{**record, **of_all} for record in records]
     ranks.on_main(lambda: write_records(path, [*read_records(path), *added]))
+
+
+def values_of(records: Iterable[Mapping[str, Any]], iteration: int) -> dict[str, float]:
+    """{metric's name with protocol: value} of what was measured at an iteration, the newest of each.
+
+    A metric of several equal numbers (precision and recall) has an entry for each, ``name.key``.
+    """
+    found: dict[str, float] = {}
+    for record in records:
+        values = record.get("values") or {"": record.get("value")}
+        if record.get("iteration", iteration) != iteration or "metric" not in record or "error" in record:
+            continue
+        shown = {"": values[""]} if "" in values else values
+        named = {f"{record['metric']}.{key}" if key else str(record["metric"]): v for key, v in shown.items()}
+        found |= {name: value for name, value in named.items() if isinstance(value, (int, float))}
+    return found

@@ -217,6 +217,16 @@ def check_members(names: Any, networks: Iterable[str], where: str) -> None:
             )
 
 
+def refuse_two_players(players: Mapping[str, Sequence[str]]) -> None:
+    """Raise PlanError for a network that two players would move: it has one optimiser."""
+    movers: dict[str, str] = {}
+    for player, members in players.items():
+        for name in members:
+            if movers.setdefault(name, player) != player:
+                both = f"{movers[name]!r} and {player!r} both move {name!r}"
+                raise PlanError(f"model.players: {both}; a network has one player")
+
+
 def _terms(
     phase: Phase,
     phases: Sequence[Phase],

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from mmengine.hooks import Hook
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
-from toolbox.randomness import seeded
+from toolbox.interfaces.described import Described
+from toolbox.randomness import globals_kept, seeded
 from toolbox.ranges import check_whole, given
 from toolbox.registry import build
 from toolbox.training.evaluation.measure import measure_game, table
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
+from toolbox.training.evaluation.rehearsal import check_measurable
 from toolbox.training.evaluation.settings import check_evaluation
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.resume import drop_after
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from toolbox.training.game.game import Game
 
 
-class Evaluation(Hook):
+class Evaluation(Described, Hook):
     """Measures every so often with the config's ``evaluation``.
 
     Its lines in ``metrics.jsonl`` have ``during='training'``.
@@ -79,6 +79,15 @@ class Evaluation(Hook):
         if _has_generator(config):
             check_evaluation(self.settings(config.get("evaluation") or {}))
 
+    def check_game(self, game: Game, config: Config) -> None:
+        """Refuse an evaluation that could not be done with this game.
+
+        Raises:
+            ConfigError, BuildError: see :func:`toolbox.training.evaluation.rehearsal.check_measurable`.
+        """
+        if _has_generator(config):
+            check_measurable(game, self.settings(config.get("evaluation") or {}))
+
     def settings(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
         """The config's ``evaluation`` with what this hook changes."""
         known = {name: own for name, own in (evaluation.get("metrics") or {}).items() if own is not None}
@@ -121,14 +130,10 @@ def undisturbed(game: Game) -> Iterator[None]:
     """Modes of modules, what requires gradients, and the global generators are as before afterwards."""
     modes = [(module, module.training) for module in game.modules()]
     gradients = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
-    state_of_python = random.getstate()
-    state_of_numpy = np.random.get_state()  # noqa: NPY002 (given back, not used)
     try:
-        with seeded(game.seed, "evaluation"):
+        with globals_kept(), seeded(game.seed, "evaluation"):
             yield
     finally:
-        random.setstate(state_of_python)
-        np.random.set_state(state_of_numpy)  # noqa: NPY002
         for module, mode in modes:
             module.training = mode
         for parameter, required in gradients:

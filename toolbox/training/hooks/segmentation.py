@@ -13,6 +13,7 @@ from toolbox.checking import check_is_dict
 from toolbox.config import ConfigError
 from toolbox.data.base import ImageSet, checked_mask
 from toolbox.interfaces import Segmenter
+from toolbox.interfaces.described import Described
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.segmentation import SegmentationScores, check_ignore
 from toolbox.ranges import check_whole, given
@@ -78,7 +79,7 @@ def check_parts(segmenter: Segmenter, data: Any, ignore: int | None = None) -> N
         )
 
 
-class SegmentationTest(Hook):
+class SegmentationTest(Described, Hook):
     """Pixel accuracy and mean IoU, on images with masks, of a game's segmenter or of its averaged copy.
 
     Lines go to ``metrics.jsonl``; :mod:`toolbox.metrics.segmentation` says what each mean IoU counts.
@@ -124,9 +125,17 @@ class SegmentationTest(Hook):
             tested = f"hooks: SegmentationTest tests the network {self.network!r}"
             raise ConfigError(f"{tested}, the game has {', '.join(networks)}")
 
+    def check_game(self, game: Game, config: Config) -> None:
+        """Refuse a network that is no segmenter, or data whose masks are not of its parts.
+
+        Raises:
+            ConfigError, ValueError, DataError: see :func:`check_parts`.
+        """
+        check_parts(self._segmenter(game), self._test_data(), self.ignore)
+
     def before_train(self, runner: Any) -> None:
         """Check that data and segmenter fit; on resume, drop what was measured after the checkpoint."""
-        check_parts(self._segmenter(game_of(runner)), self._test_data(), self.ignore)
+        self.check_game(game_of(runner), runner.cfg)
         drop_after(runner.iter, Path(runner.work_dir) / "metrics.jsonl", of_training)
 
     def after_train_iter(

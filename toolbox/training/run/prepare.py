@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,11 @@ from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError, check_keys
 from toolbox.registry import BuildError, Config, accepted, build, check
-from toolbox.training.checkpoints import latest_checkpoint
+from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 from toolbox.training.checks.config import check_config
 from toolbox.training.game.game import Game
 from toolbox.training.game.optimizers import PlayerOptimizers
-from toolbox.training.game.phases import Plan, PlanError
+from toolbox.training.game.phases import Plan, PlanError, refuse_two_players
 from toolbox.training.pretrained import fill_in_types
 from toolbox.training.run.data_values import fill_from_data, leaves_to_data
 from toolbox.training.run.loader import build_loader
@@ -133,24 +134,33 @@ class Stage:
         return game
 
     def hooks(self) -> dict[str, Hook]:
-        """The config's hooks by name."""
-        configs = {
-            name: config for name, config in (self.config.get("hooks") or {}).items() if config is not None
-        }
-        return {name: build(config, "hook", f"hooks.{name}") for name, config in sorted(configs.items())}
+        """The config's hooks by name, and one that saves checkpoints where the config says nothing of it."""
+        given = self.config.get("hooks") or {}
+        configs = {name: config for name, config in given.items() if config is not None}
+        hooks = {name: build(config, "hook", f"hooks.{name}") for name, config in sorted(configs.items())}
+        if "checkpoints" not in given and not any(map(saves_checkpoints, hooks.values())):
+            hooks["checkpoints"] = build(dict(type="Checkpoints"), "hook")
+        return hooks
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Errors of an earlier stage say which."""
+        try:
+            yield
+        except (ConfigError, BuildError, PlanError, CheckpointError) as error:
+            if self.is_main:
+                raise
+            raise type(error)(f"before.{self.name}: {error}") from error
 
     def check_plan(self) -> None:
         """Raise PlanError or BuildError for parts that do not fit together, or a player that never moves."""
-        try:
+        with self.told():
             moving = {step.phase.player for step in self.plan.steps}
             for player in self.plan.players:
                 if player not in moving:
                     hint = near_miss(player, set(self.plan.players) - {player})
                     raise PlanError(f"model.players.{player} never moves: no phase names it{hint}")
-        except (BuildError, PlanError) as error:
-            if self.is_main:
-                raise
-            raise type(error)(f"before.{self.name}: {error}") from error
+            refuse_two_players(self.plan.players)
 
     def check(self, restored: bool = False, **changes: Any) -> Game:
         """Build everything as training would, so that a fault costs no training; the game, not to be trained.
@@ -214,6 +224,11 @@ def _checkpoint_of(run: RunConfig, stage: str, network: str) -> str:
             f"is it in 'stages'? stages={list(run.get('stages', ()))}"
         )
     return str(path)
+
+
+def saves_checkpoints(hook: Hook) -> bool:
+    """Whether it is the hook ``Checkpoints``."""
+    return isinstance(hook, check({"type": "Checkpoints"}, "hook"))
 
 
 def data_facts(stream: Any) -> dict[str, Any]:
