@@ -85,6 +85,8 @@ def check_types(arguments: Mapping[str, Any], function: Any, where: str) -> None
         if key in hints and not _fits(value, hints[key]):
             name = getattr(function, "__name__", str(function))
             expected = f"{name} expects {_in_words(hints[key])}"
+            if isinstance(value, (list, tuple)) and _kinds(hints[key]) & _LISTS:
+                raise ConfigError(f"{where}.{key}={value!r}: {expected} of other entries: {hints[key]}")
             raise ConfigError(f"{where}.{key}={value!r}: {expected}, not a {type(value).__name__}")
 
 
@@ -116,7 +118,7 @@ def _fits(value: Any, hint: Any) -> bool:
     """Whether a plain value can be meant by an annotation; what cannot be judged fits."""
     if isinstance(value, str) and value.startswith(_FILLED_LATER):
         return True
-    kinds = {get_origin(part) or part for part in _parts(hint)} - {torch.Tensor}
+    kinds = _kinds(hint)
     if not kinds <= _JUDGED:
         return True
     if value is None:
@@ -143,7 +145,13 @@ def _entries_fit(values: Sequence[Any], hint: Any) -> bool:
     inner = get_args(hint)
     if get_origin(hint) is tuple and inner[-1:] != (...,):
         return len(values) == len(inner) and all(map(_fits, values, inner))
-    return not inner or all(_fits(value, inner[0]) for value in values)
+    # what is wrong inside lists of other things is said better elsewhere
+    judged = bool(inner) and _kinds(inner[0]) <= {*_SCALARS, type(None)}
+    return not judged or all(_fits(value, inner[0]) for value in values)
+
+
+def _kinds(hint: Any) -> set[Any]:
+    return {get_origin(part) or part for part in _parts(hint)} - {torch.Tensor}
 
 
 def _is_none_by_default(function: Any, name: str) -> bool:
