@@ -16,6 +16,7 @@ from toolbox.registry import accepted
 
 _SCALARS = (str, bool, int, float)
 _JUDGED = {str, bool, int, float, list, tuple, dict, set, Sequence, Mapping, Iterable, Path, type(None)}
+_LISTS = {list, tuple, set, Sequence, Iterable}
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -79,9 +80,13 @@ def check_types(arguments: Mapping[str, Any], function: Any, where: str) -> None
     """
     hints = _hints(function)
     for key, value in arguments.items():
+        if value is None and _is_none_by_default(function, key):
+            continue
         if key in hints and not _fits(value, hints[key]):
             name = getattr(function, "__name__", str(function))
             expected = f"{name} expects {_in_words(hints[key])}"
+            if isinstance(value, (list, tuple)) and _kinds(hints[key]) & _LISTS:
+                raise ConfigError(f"{where}.{key}={value!r}: {expected} of other entries: {hints[key]}")
             raise ConfigError(f"{where}.{key}={value!r}: {expected}, not a {type(value).__name__}")
 
 
@@ -111,10 +116,18 @@ def _hints_of(function: Any) -> dict[str, Any]:
 
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a plain value can be meant by an annotation; what cannot be judged fits."""
-    if not isinstance(value, _SCALARS) or (isinstance(value, str) and value.startswith(_FILLED_LATER)):
+    if isinstance(value, str) and value.startswith(_FILLED_LATER):
         return True
-    kinds = {get_origin(part) or part for part in _parts(hint)} - {torch.Tensor}
+    kinds = _kinds(hint)
     if not kinds <= _JUDGED:
+        return True
+    if value is None:
+        return type(None) in kinds
+    if isinstance(value, (list, tuple)):
+        return bool(kinds & _LISTS) and any(_entries_fit(value, part) for part in _parts(hint))
+    if isinstance(value, Mapping):
+        return bool(kinds & {dict, Mapping, Iterable})
+    if not isinstance(value, _SCALARS):
         return True
     if isinstance(value, str):
         return bool(kinds & {str, Path})
@@ -123,6 +136,28 @@ def _fits(value: Any, hint: Any) -> bool:
     if isinstance(value, int):
         return bool(kinds & {int, float}) or (bool in kinds and value in (0, 1))
     return float in kinds or (int in kinds and value.is_integer())
+
+
+def _entries_fit(values: Sequence[Any], hint: Any) -> bool:
+    """Those of a list against what ``list[...]`` or ``tuple[...]`` says of them."""
+    if (get_origin(hint) or hint) not in _LISTS:
+        return False
+    inner = get_args(hint)
+    if get_origin(hint) is tuple and inner[-1:] != (...,):
+        return len(values) == len(inner) and all(map(_fits, values, inner))
+    # what is wrong inside lists of other things is said better elsewhere
+    judged = bool(inner) and _kinds(inner[0]) <= {*_SCALARS, type(None)}
+    return not judged or all(_fits(value, inner[0]) for value in values)
+
+
+def _kinds(hint: Any) -> set[Any]:
+    return {get_origin(part) or part for part in _parts(hint)} - {torch.Tensor}
+
+
+def _is_none_by_default(function: Any, name: str) -> bool:
+    """Whether an argument may be None although its annotation does not say so (mmengine's)."""
+    known = accepted(function) or {}
+    return name in known and known[name].default is None
 
 
 def _parts(hint: Any) -> tuple[Any, ...]:
@@ -165,6 +200,8 @@ def find_registered(registry: Any, name: Any, where: str) -> Any:
         ConfigError: for an unknown name, with the near miss.
     """
     found = registry.get(name) if isinstance(name, str) else name
+    if found is not None and not callable(found):
+        raise ConfigError(f"{where}={name!r} must be a name")
     if found is None:
         names = set(registry.module_dict)
         if registry.parent is not None:

@@ -110,8 +110,10 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
         if arguments.get("weights") is None:
             return _begun(component(**arguments, **extra))
         return _with_weights(component, str(name), {**arguments, **extra})
-    except BuildError:
-        raise
+    except BuildError as error:
+        if str(error).split(".")[0] == where.split(".")[0]:
+            raise  # it says where, from the top
+        raise BuildError(f"{place}{error}") from error
     except Exception as error:
         forgotten = isinstance(error, AttributeError) and _skips_super(component)
         hint = f"; {component.__name__}.__init__ does not call super().__init__()" if forgotten else ""
@@ -189,6 +191,8 @@ def check(config: Mapping[str, Any], kind: str | None = None, where: str = "") -
 
 def _component(name: Any, kind: str | None, place: str) -> Any:
     if not isinstance(name, str):
+        if not callable(name):
+            raise BuildError(f"{place}type={name!r} must be the name of a component")
         return name
     try:
         entry = host().catalog.find(name, kind)

@@ -107,6 +107,38 @@ class LooseGenerator(SmallGenerator):
         self.loose = [nn.Parameter(torch.ones(3))]
 
 
+class TintedGenerator(SmallGenerator):
+    """Draws a plain tensor when it is made: a loaded one has another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tint = 0.5 * torch.rand(3, 1, 1)
+
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return super().forward(latents, condition) * self.tint
+
+
+class NumberedGenerator(TintedGenerator):
+    """The same with a number of Python, which only a fresh one shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tint = float(self.tint.mean())  # type: ignore[assignment]
+
+
+class TrackingGenerator(SmallGenerator):
+    """Keeps a mean of its latents in a plain attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = 0.0
+
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        if self.training:
+            self.seen = 0.5 * self.seen + 0.5 * float(latents.abs().mean())
+        return super().forward(latents - self.seen, condition)
+
+
 class BoastingGenerator(SmallGenerator):
     feature_layers = ("4x4",)
 
@@ -170,7 +202,12 @@ class ForgetfulGenerator(SmallGenerator):
         (WideGenerator, r"images are \(4, 3, 4, 8\), expected \(4, 3, 8, 8\)"),
         (SelfWilledGenerator, "sample_latents is not a function of its rng"),
         (IdleGenerator, r"no gradient reaches the parameters \['idle.weight'"),
-        (LooseGenerator, "loose is trainable but not in the state_dict"),
+        (LooseGenerator, r"loose\[0\] is trainable but not in the state_dict"),
+        (TintedGenerator, r"loading its own state_dict .* \(tint: neither parameter nor buffer\)"),
+        (
+            TrackingGenerator,
+            "after a pass in training mode, .* seen moved and is neither parameter",
+        ),
         (BoastingGenerator, r"lists feature_layers \['4x4'\] but has no features"),
         (MiscountingGenerator, r"features\['8x8'\] is \(4, 3, 8, 8\), expected \(4, 4, h, w\)"),
         (UntruncatedGenerator, "features must take truncation and rng"),
@@ -181,6 +218,11 @@ class ForgetfulGenerator(SmallGenerator):
 )
 def test_generators(broken: type, message: str) -> None:
     caught(testing.check_generator, broken(), message)
+
+
+def test_a_class_is_made_afresh() -> None:
+    testing.check_generator(SmallGenerator)
+    caught(testing.check_generator, NumberedGenerator, "loading its own state_dict does not restore")
 
 
 def test_a_generator_with_feature_layers() -> None:

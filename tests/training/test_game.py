@@ -415,7 +415,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step() -> None:
         (dict(objectives=dict(d=dict(type=Mean))), "phase of player 'generator' has no loss"),
         (dict(phases=[dict(player="genrator")]), "unknown player 'genrator' - did you mean 'generator'"),
         (dict(phases=[dict(player="generator", objectives=["adversarail"])]), "did you mean 'adversarial'"),
-        (dict(phases=[dict(player="generator", every=0)]), "every=0 must be 1 or more"),
+        (dict(phases=[dict(player="generator", every=0)]), "every=0 must be a whole number of 1 or more"),
         (
             dict(players=dict(generator=["generatr"])),
             "network 'generatr', which does not exist - did you mean 'generator'",

@@ -132,10 +132,10 @@ class TestSchedule:
         [
             (dict(image_size=32, start=5), r"start=5 must be one of \[4, 8, 16, 32\]"),
             (dict(image_size=24), "power of two"),
-            (dict(image_size=32, kimg=0), "kimg=0 must be above 0"),
+            (dict(image_size=32, kimg=0), "kimg=0 must be a number above 0"),
             (dict(start=4), r"must be dict\(image_size=\.\.\."),
             (dict(image_size=32, fade=3), "growth has no key 'fade' - did you mean 'fade_kimg'"),
-            (dict(image_size=32, batch_sizes=[0]), r"batch_sizes=\(0,\) must be above 0"),
+            (dict(image_size=32, batch_sizes=[0]), r"batch_sizes\[0\]=0 must be a whole number"),
         ],
     )
     def test_errors(self, arguments: dict[str, Any], message: str) -> None:

@@ -98,5 +98,5 @@ class TestFiniteGradients:
         assert torch.equal(self.step(gradient), self.step(gradient, OptimWrapper))
 
     def test_limit(self) -> None:
-        with pytest.raises(ValueError, match="limit=0 must be above 0"):
+        with pytest.raises(ValueError, match="limit=0 must be a number above 0"):
             FiniteGradients(limit=0, optimizer=torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0))

@@ -130,7 +130,7 @@ def test_what_cannot_be_tested() -> None:
         ConfigError, match="SegmentationTest tests the network 'segmentor', the game has segmenter"
     ):
         hook.check_config(load_config(CONFIG))
-    with pytest.raises(ValueError, match="interval=0, batch_size=100: both are at least 1"):
+    with pytest.raises(ValueError, match="interval=0 must be a whole number of 1"):
         SegmentationTest(dict(type="DrawnPortraits"), interval=0)
     segmenter = UNet(TWO, channels=2, depth=1)
     with pytest.raises(

@@ -149,7 +149,7 @@ def test_a_phase_of_its_own_makes_its_smaller_batch_and_no_other(monkeypatch: py
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"shrink=0 must be 1 or more"):
+    with pytest.raises(ValueError, match=r"shrink=0 must be a whole number of 1 or more"):
         PathLength(shrink=0)
     turn = FakeTurn("generator")
     turn._kept["fewer", 2] = Sample(torch.zeros(3, 3, 8, 8))

@@ -164,6 +164,11 @@ def check_keys(config: Mapping[str, Any], where: str = "", keys: Mapping[str, st
                 f"unknown {place}{near_miss(key, keys)}; a helper variable must start with an underscore. "
                 f"Known: {', '.join(keys)}"
             )
-    for stage, own in (config.get("before") or {}).items():
+    before = config.get("before") or {}
+    if not isinstance(before, Mapping):
+        raise ConfigError(f"before={before!r} must be a dict of stages by name")
+    for stage, own in before.items():
+        if own is not None and not isinstance(own, Mapping):
+            raise ConfigError(f"before.{stage}={own!r} must be a dict: the config of a stage")
         if own is not None:
             check_keys(own, f"before.{stage}")

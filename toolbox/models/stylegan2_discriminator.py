@@ -17,7 +17,7 @@ from toolbox.models.style_ops import EqualConv2d, EqualLinear
 from toolbox.models.stylegan2 import ARCHITECTURES, Mapping
 from toolbox.models.stylegan2_presets import discriminator_arguments
 from toolbox.models.upfirdn import downsample2d, setup_filter
-from toolbox.ranges import check_in, check_whole, given, numbered
+from toolbox.ranges import check_in, check_positive, check_whole, given, numbered
 
 
 def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 1e-8) -> Tensor:
@@ -183,7 +183,8 @@ class StyleGAN2Discriminator(Discriminator):
         own_width = given(condition_dim=condition_dim)
         check_whole(1, image_channels=image_channels, **own_width)
         check_in("(-inf, inf)", **numbered("resample_filter", resample_filter))
-        check_in("(0, inf]", lr_multiplier=lr_multiplier, **given(conv_clamp=conv_clamp))
+        check_in("(0, inf]", **given(conv_clamp=conv_clamp))
+        check_positive(lr_multiplier=lr_multiplier)
         self.image_size = image_size
         self.n_conditions = n_conditions
         self.image_channels = image_channels

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -61,28 +62,103 @@ def evaluating(module: nn.Module) -> Iterator[None]:
             parameter.grad = gradient
 
 
-def check_state_round_trip(module: nn.Module, answer: Callable[[Any], Tensor], name: str) -> None:
-    """What the answer depends on must come back with the state dict, and what is trainable must be in it."""
+def made_of(component: Any) -> tuple[Any, Callable[[], Any] | None]:
+    """(a component, how a fresh one is made): of a component, or of what makes one (a class, a partial)."""
+    if isinstance(component, nn.Module) or not callable(component):
+        return component, None
+    return component(), component
+
+
+def check_state_round_trip(
+    module: nn.Module,
+    answer: Callable[[Any], Tensor],
+    name: str,
+    move: Callable[[Any], Any],
+    make: Callable[[], Any] | None = None,
+) -> None:
+    """What the answer depends on must come back with the state dict, and what is trainable must be in it.
+
+    Args:
+        module: the module.
+        answer: of a module like it, in eval mode.
+        name: for messages.
+        move: a forward pass of it in training mode, which may move what it keeps.
+        make: makes a fresh module; None = a copy, whose plain tensors are changed.
+    """
+    _refuse_loose_parameters(module, name)
+    fresh = _fresh(module, make)
+    _load(fresh, module, name)
+    loose = [*_plain(module)]
+    hint = f" ({', '.join(loose)}: neither parameter nor buffer)" if loose else ""
+    require(
+        close(answer(fresh), answer(module)),
+        f"{name}: loading its own state_dict does not restore its answers{hint}",
+    )
+    moved = copy.deepcopy(module).train()
+    before = _plain(copy.deepcopy(module), numbers=True)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        move(moved)
+    after = _plain(moved, numbers=True)
+    changed = [key for key in after if key not in before or not _equal(before[key], after[key])]
+    restored = copy.deepcopy(module)
+    _load(restored, moved, name)
+    require(
+        close(answer(restored), answer(moved)),
+        f"{name}: after a pass in training mode, loading its state_dict does not restore its answers: "
+        f"{', '.join(changed) or 'something'} moved and is neither parameter nor buffer; use register_buffer",
+    )
+
+
+def _refuse_loose_parameters(module: nn.Module, name: str) -> None:
+    for key, tensor in _plain(module).items():
+        require(
+            not (isinstance(tensor, Tensor) and tensor.is_leaf and tensor.requires_grad),
+            f"{name}: {key} is trainable but not in the state_dict: assign an nn.Parameter, or use "
+            "nn.ParameterList",
+        )
+
+
+def _plain(module: nn.Module, numbers: bool = False) -> dict[str, Any]:
+    """{dotted name: value} of tensors and arrays, or numbers too, that are attributes and no buffers."""
+    kinds = (Tensor, np.ndarray, float, int) if numbers else (Tensor, np.ndarray)
+    found = {}
     for path, part in module.named_modules():
         for key, value in vars(part).items():
-            held = value if isinstance(value, (list, tuple)) else [value]
-            tensors = [item for item in held if isinstance(item, Tensor)]
             where = f"{path}.{key}" if path else key
-            require(
-                not any(tensor.is_leaf and tensor.requires_grad for tensor in tensors),
-                f"{name}: {where} is trainable but not in the state_dict: assign an nn.Parameter, or use "
-                "nn.ParameterList",
-            )
+            several = value if isinstance(value, (list, tuple)) else [value]
+            for number, item in enumerate(several):
+                if isinstance(item, kinds) and key != "training":
+                    found[where if item is value else f"{where}[{number}]"] = item
+    return found
+
+
+def _fresh(module: nn.Module, make: Callable[[], Any] | None) -> Any:
+    if make is not None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(1)
+            return make().eval()
     other = copy.deepcopy(module)
     with torch.no_grad():
-        for value in other.state_dict().values():
-            if value.is_floating_point():
+        for value in [*other.state_dict().values(), *_plain(other).values()]:
+            if isinstance(value, Tensor) and value.is_floating_point():
                 value.add_(0.1)
-    other.load_state_dict(module.state_dict(), strict=True)
-    require(
-        close(answer(other), answer(module)),
-        f"{name}: loading its own state_dict does not restore its answers",
-    )
+            elif isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.floating):
+                value += 0.1
+    return other
+
+
+def _load(module: nn.Module, source: nn.Module, name: str) -> None:
+    try:
+        module.load_state_dict(source.state_dict(), strict=True)
+    except RuntimeError as error:
+        raise AssertionError(f"{name}: a fresh one does not load its state_dict: {error}") from error
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        return torch.equal(one, other)
+    return bool(np.array_equal(one, other))
 
 
 def check_global_rng_untouched(draw: Callable[[], Any], what: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from toolbox.interfaces import Condition, Discriminator
@@ -10,6 +12,7 @@ from toolbox.testing.common import (
     check_state_round_trip,
     close,
     evaluating,
+    made_of,
     random_sample,
     require,
 )
@@ -18,7 +21,9 @@ N = 4
 
 
 def check_discriminator(
-    discriminator: Discriminator, image_size: int = 32, condition: Condition | None = None
+    discriminator: Discriminator | Callable[[], Discriminator],
+    image_size: int = 32,
+    condition: Condition | None = None,
 ) -> None:
     """Check the contract of :class:`toolbox.interfaces.Discriminator`.
 
@@ -26,16 +31,19 @@ def check_discriminator(
     - features can be judged twice, under other conditions, with the same answer;
     - in eval mode logit i depends on its own image and condition only, and not on chance; images are not
       changed in place;
-    - gradients reach the images and every trainable parameter; the state dict holds everything.
+    - gradients reach the images and every trainable parameter;
+    - the state dict holds everything, also what moves in a forward pass of training.
 
     Args:
-        discriminator: a small one; it is left as it was.
+        discriminator: a small one, which is left as it was; or what makes one (a class), so that the state
+            dict is loaded into one that is really fresh.
         image_size: of the images it takes.
         condition: of 4 images; default: labels, where it has an ``n_conditions``.
 
     Raises:
         AssertionError: naming what is broken.
     """
+    discriminator, make = made_of(discriminator)
     name = type(discriminator).__name__
     require(
         isinstance(discriminator, Discriminator), f"{name} does not inherit toolbox.interfaces.Discriminator"
@@ -47,7 +55,14 @@ def check_discriminator(
     with evaluating(discriminator):
         with torch.no_grad():
             _check_logits(discriminator, images, condition, name)
-            check_state_round_trip(discriminator, lambda network: network.eval()(images, condition), name)
+            others = random_sample(N, image_size, seed=7).images
+            check_state_round_trip(
+                discriminator,
+                lambda network: network.eval()(images, condition),
+                name,
+                lambda network: network(others, condition),
+                make,
+            )
         moving = images.clone().requires_grad_(True)
         check_gradients(discriminator, discriminator(moving, condition).sum(), name, moving, "images")
 

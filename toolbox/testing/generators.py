@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from toolbox.testing.common import (
     check_state_round_trip,
     close,
     evaluating,
+    made_of,
     require,
     rng,
 )
@@ -22,7 +24,9 @@ N = 4
 _LARGE = 16.0  # times the weights that a generator starts with
 
 
-def check_generator(generator: Generator, condition: Condition | None = None) -> None:
+def check_generator(
+    generator: Generator | Callable[[], Generator], condition: Condition | None = None
+) -> None:
     """Check the contract of :class:`toolbox.interfaces.Generator`.
 
     - ``latent_dim`` and ``image_size`` are whole numbers, ``sample_latents`` is (n, latent_dim) and a
@@ -35,15 +39,18 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
       ``generate`` and ``sample`` always do;
     - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), as wide as ``feature_channels`` say,
       takes ``truncation`` and ``rng``, is a function of them, and refuses other names;
-    - gradients reach the latents and every trainable parameter; the state dict holds everything.
+    - gradients reach the latents and every trainable parameter;
+    - the state dict holds everything, also what moves in a forward pass of training.
 
     Args:
-        generator: a small one; it is left as it was.
+        generator: a small one, which is left as it was; or what makes one (a class), so that the state dict
+            is loaded into one that is really fresh.
         condition: of 4 images; default: labels, where the generator has ``n_conditions``.
 
     Raises:
         AssertionError: naming what is broken.
     """
+    generator, make = made_of(generator)
     name = type(generator).__name__
     require(isinstance(generator, Generator), f"{name} does not inherit toolbox.interfaces.Generator")
     if condition is None and generator.n_conditions:
@@ -58,7 +65,13 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
             _check_sample(generator, condition, name)
             _check_range(generator, latents, condition, name)
             _check_features(generator, latents, condition, name)
-            check_state_round_trip(generator, lambda network: network.eval()(latents, condition), name)
+            check_state_round_trip(
+                generator,
+                lambda network: network.eval()(latents, condition),
+                name,
+                lambda network: network.generate(network.sample_latents(N, rng(7)), condition, rng(8)),
+                make,
+            )
         moving = latents.clone().requires_grad_(True)
         images = generator(moving, condition)
         loss = (images * torch.randn(images.shape, generator=rng(9))).sum()

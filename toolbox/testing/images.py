@@ -8,7 +8,15 @@ from functools import cached_property
 import torch
 
 from toolbox.interfaces import Augment, FeatureExtractor, RowGenerator, Rows
-from toolbox.testing.common import check_global_rng_untouched, close, evaluating, random_sample, require, rng
+from toolbox.testing.common import (
+    check_global_rng_untouched,
+    check_state_round_trip,
+    close,
+    evaluating,
+    random_sample,
+    require,
+    rng,
+)
 
 N = 4
 
@@ -19,7 +27,8 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
     - the shape stays, values are finite, the images are not changed in place;
     - the result is a function of the rng, and of nothing else;
     - it draws through ``draw_rows``: an image is seen alike in a whole batch and in a part of it;
-    - gradients reach the images.
+    - gradients reach the images;
+    - the state dict holds everything, also what moves in iterations of training.
 
     Args:
         augment: the augmentation.
@@ -53,6 +62,7 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
         f"{name}: part of a batch is seen otherwise than in the whole; make every draw through "
         "toolbox.interfaces.draw_rows",
     )
+    _check_augment_state(augment, images, name)
     moving = images.clone().requires_grad_(True)
     result = augment(moving, rng())
     require(result.requires_grad, f"{name} is not differentiable: no gradient reaches the images")
@@ -61,6 +71,16 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
         moving.grad is not None and bool(moving.grad.abs().sum() > 0),
         f"{name}: no gradient reaches the images",
     )
+
+
+def _check_augment_state(augment: Augment, images: torch.Tensor, name: str) -> None:
+    def move(moved: Augment) -> None:
+        for iteration in range(8):
+            moved(images, rng(iteration))
+            moved.observe(torch.ones(N))
+            moved.after_iteration(iteration, 10_000)
+
+    check_state_round_trip(augment, lambda one: one.eval()(images, rng(3)), name, move)
 
 
 def check_extractor(extractor: FeatureExtractor, image_size: int = 32) -> None:

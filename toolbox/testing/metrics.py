@@ -5,17 +5,23 @@ from __future__ import annotations
 import copy
 import io
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 from toolbox.interfaces import Metric, Sample
+from toolbox.registry import BuildError, build
 from toolbox.testing.common import random_sample, require
 
 NEEDS = ("real", "fake", "labels", "pairs", "weights", "modes")
 
 
 def check_metric(
-    metric: Metric, real: Sample | None = None, fake: Sample | None = None, tolerance: float = 1e-4
+    metric: Metric | Mapping[str, Any],
+    real: Sample | None = None,
+    fake: Sample | None = None,
+    tolerance: float = 1e-4,
 ) -> None:
     """Check the contract of :class:`toolbox.interfaces.Metric`.
 
@@ -26,13 +32,17 @@ def check_metric(
     - ``reset`` forgets: the same images fed again give the same value.
 
     Args:
-        metric: fed nothing yet; it is left as it was.
+        metric: fed nothing yet, and left as it was; or its config, ``dict(type=...)``, from which it is built
+            as an evaluation does: with an extractor and, for clusters, ``assign``, where its constructor has
+            arguments of these names.
         real, fake: what to feed; default 48 random images each, of 3 classes, with one-hot weights.
         tolerance: of equal values, relative.
 
     Raises:
         AssertionError: naming what is broken.
     """
+    if isinstance(metric, Mapping):
+        metric = _built(metric)
     name = type(metric).__name__
     require(isinstance(metric, Metric), f"{name} does not inherit toolbox.interfaces.Metric")
     require(isinstance(metric.name, str) and metric.name, f"{name}.name must be a text")
@@ -61,6 +71,17 @@ def check_metric(
     _check_refusal(whole, f"{name} after reset")
     _feed(whole, real, fake, 16)
     _same(whole.compute(), value, tolerance, f"{name}.reset does not forget")
+
+
+def _built(config: Mapping[str, Any]) -> Metric:
+    from toolbox.training.evaluation.measure import build_metric
+
+    extractor = build(dict(type="PooledPixels", size=2))
+    given = dict(extractor=extractor, assign=lambda features, labels: (features.sum(1) * 7).long() % 3)
+    try:
+        return build_metric(config, "metric", given)
+    except BuildError as error:
+        raise AssertionError(f"an evaluation could not build the metric: {error}") from error
 
 
 def _feed(metric: Metric, real: Sample, fake: Sample, size: int, backwards: bool = False) -> Metric:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -188,7 +190,7 @@ def check_objective(
     - gradients reach the network that moves (or the objective's own parameters), and nobody else;
     - the images are not changed in place;
     - ``formulas`` has a line for each network, ``log`` gives detached scalars;
-    - parameters of its own say whom they join (``trains``).
+    - parameters of its own say whom they join (``trains``), and what it keeps is in its state dict.
 
     Args:
         objective: it is left as it was.
@@ -224,6 +226,7 @@ def _check_loss(
     flags: dict[nn.Parameter, bool] = {}
     for module in everyone.values():
         flags |= {parameter: parameter.requires_grad for parameter in module.parameters()}
+    before = copy.deepcopy(objective)
     moving = set(networks[network].parameters())
     if objective.trains == network:
         moving |= set(objective.parameters())
@@ -248,9 +251,20 @@ def _check_loss(
             f"{name}: two equal turns give {float(loss.detach()):g} and {float(again):g}; every draw must "
             "come from turn.rng",
         )
+        _check_state(before, objective, partial(_again, network=network, networks=networks, real=real), name)
     finally:
         for parameter, flag in flags.items():
             parameter.requires_grad_(flag).grad = None
+
+
+def _check_state(before: Objective, moved: Objective, loss: Callable[..., Tensor], name: str) -> None:
+    """One that loads the state of one that has taken turns goes on as that does."""
+    restored = copy.deepcopy(before)
+    restored.load_state_dict(moved.state_dict(), strict=True)
+    require(
+        close(loss(restored, iteration=1), loss(copy.deepcopy(moved), iteration=1), 1e-6),
+        f"{name}: what it keeps from turn to turn is not in its state_dict; use register_buffer",
+    )
 
 
 def _check_value(loss: Tensor, name: str) -> None:
@@ -280,7 +294,13 @@ def _check_log(objective: Objective, name: str) -> None:
         )
 
 
-def _again(objective: Objective, network: str, networks: dict[str, nn.Module], real: Sample | None) -> Tensor:
+def _again(
+    objective: Objective,
+    network: str,
+    networks: dict[str, nn.Module],
+    real: Sample | None,
+    iteration: int = 0,
+) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(12345)
-        return objective.losses()[network](FakeTurn(network, networks, real)).detach()
+        return objective.losses()[network](FakeTurn(network, networks, real, iteration=iteration)).detach()

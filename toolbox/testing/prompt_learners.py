@@ -39,7 +39,9 @@ def check_prompt_learner(learner: PromptLearner, clip: Any = None, latents: Tens
     with evaluating(learner):
         with torch.no_grad():
             _check_embeddings(learner, which, name)
-            check_state_round_trip(learner, lambda network: network.eval()(which), name)
+            check_state_round_trip(
+                learner, lambda network: network.eval()(which), name, lambda network: network(which.flip(0))
+            )
             _check_export(learner, which, name)
         if clip is not None:
             _check_encoding(learner, clip, which, latents is None, name)

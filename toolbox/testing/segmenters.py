@@ -5,7 +5,14 @@ from __future__ import annotations
 import torch
 
 from toolbox.interfaces import Segmenter
-from toolbox.testing.common import check_gradients, close, evaluating, random_sample, require
+from toolbox.testing.common import (
+    check_gradients,
+    check_state_round_trip,
+    close,
+    evaluating,
+    random_sample,
+    require,
+)
 
 N = 3
 
@@ -16,7 +23,7 @@ def check_segmenter(segmenter: Segmenter, image_size: int = 32) -> None:
     - ``part_names`` are two or more different words;
     - the forward pass gives finite logits (n, parts, H, W), those of an image a function of that image alone;
     - ``labels`` are whole numbers below the number of parts, of the images' size or of the one asked for;
-    - every trainable parameter feels a loss.
+    - every trainable parameter feels a loss; the state dict holds everything.
 
     Args:
         segmenter: it is left as it was.
@@ -46,6 +53,14 @@ def check_segmenter(segmenter: Segmenter, image_size: int = 32) -> None:
         require(close(alone, logits), f"{name}: the logits of an image depend on the others of its batch")
         for size in (None, image_size // 2, 2 * image_size):
             _check_labels(segmenter, images, size, name)
+        with torch.no_grad():
+            others = random_sample(N, image_size, seed=7).images
+            check_state_round_trip(
+                segmenter,
+                lambda network: network.eval()(images),
+                name,
+                lambda network: network(others),
+            )
         if any(parameter.requires_grad for parameter in segmenter.parameters()):
             check_gradients(segmenter, logits.square().mean(), name)
 

@@ -113,10 +113,7 @@ class ClusterConditions(ClusterRequests):
     @classmethod
     def count_conditions(cls, classes: Sequence[str], **arguments: Any) -> int:
         """Clusters of all classes."""
-        clusters: int | Mapping[str, int] = arguments["clusters"]
-        if isinstance(clusters, Mapping):
-            return sum(clusters.values())
-        return len(classes) * clusters
+        return ClusterLayout(classes, arguments["clusters"]).total
 
     @property
     def extractor(self) -> FeatureExtractor:  # type: ignore[override]

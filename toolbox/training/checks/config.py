@@ -130,6 +130,10 @@ def _check_loader(config: Mapping[str, Any]) -> None:
     for key, hint in _LOADER_TYPES.items():
         if key in config:
             check_type(config[key], hint, f"train_dataloader.{key}")
+    if config["dataset"] is None:
+        raise ConfigError("train_dataloader.dataset=None must be a dict, such as dict(type='Stream')")
+    for key in ("dataset", "sampler", "batch_sampler"):
+        check_is_dict(config.get(key), f"train_dataloader.{key}")
     check_component(config["dataset"], "dataset", "train_dataloader.dataset")
     sampler = {"type": "StreamSampler", **(config.get("sampler") or {})}
     check_component(sampler, "data_sampler", "train_dataloader.sampler", filled=("dataset", "seed"))

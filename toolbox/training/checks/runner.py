@@ -6,8 +6,11 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from toolbox.checking import check_call, check_known, find_registered
+import torch
+
+from toolbox.checking import check_call, check_is_dict, check_known, find_registered
 from toolbox.config import ConfigError
+from toolbox.ranges import check_in
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -34,18 +37,33 @@ def check_schedules(config: Any, players: Iterable[str], where: str = "param_sch
     """
     from mmengine.registry import PARAM_SCHEDULERS
 
+    if not isinstance(config, (list, tuple)):
+        check_is_dict(config, where)
     if isinstance(config, (list, tuple)):
         for number, one in enumerate(config):
             check_schedules(one, (), f"{where}.{number}")
     elif "type" in config:
         found = find_registered(PARAM_SCHEDULERS, config["type"], f"{where}.type")
         check_call(config, found, where, besides=("type", "convert_to_iter_based"), filled=("optimizer",))
+        _try_schedule(config, found, where)
     elif not players:
         raise ConfigError(f"{where} needs a 'type', got only {sorted(config)}")
     else:
         check_known(config, players, where)
         for player, own in config.items():
             check_schedules(own, (), f"{where}.{player}")
+
+
+def _try_schedule(config: Mapping[str, Any], schedule: Any, where: str) -> None:
+    """Build it on an optimiser of nothing: mmengine checks most numbers there."""
+    arguments = {key: value for key, value in config.items() if key not in ("type", "convert_to_iter_based")}
+    nothing = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0, momentum=0.5)
+    try:
+        numbers = {key: value for key, value in arguments.items() if isinstance(value, float)}
+        check_in("(-inf, inf)", **numbers)
+        schedule(optimizer=nothing, **arguments)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def check_runner(config: Config) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +12,9 @@ from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from toolbox.catalog import near_miss
-from toolbox.checking import check_call, check_known, check_type, find_registered
+from toolbox.checking import check_call, check_is_dict, check_known, check_type, find_registered
+from toolbox.config import ConfigError
+from toolbox.ranges import check_in, check_not_negative, check_positive
 from toolbox.registry import REGISTRIES, Config
 from toolbox.training.game.optim_wrappers import ScaledOptimizer
 from toolbox.training.game.phases import PlanError
@@ -85,6 +88,7 @@ def check_optimizers(configs: Mapping[str, Config | None], players: Mapping[str,
                 f"optim_wrapper has the player {player!r}{near_miss(player, players)}, which the game has "
                 f"not; players: {', '.join(players)}"
             )
+        check_is_dict(config, where)
         _check_wrapper(config, players[player], where)
         optimizer = config.get("optimizer")
         needed = f"{where} needs optimizer=dict(type='Adam', lr=...), got {optimizer}"
@@ -94,6 +98,7 @@ def check_optimizers(configs: Mapping[str, Config | None], players: Mapping[str,
         if "lr" not in optimizer:
             raise PlanError(needed)
         check_call(optimizer, found, f"{where}.optimizer", besides=("type",), filled=("params",))
+        _check_numbers(optimizer, f"{where}.optimizer")
 
 
 def _check_wrapper(config: Config, networks: Sequence[str], where: str) -> None:
@@ -111,7 +116,36 @@ def _check_wrapper(config: Config, networks: Sequence[str], where: str) -> None:
     check_known(config.get("lr_mult") or {}, networks, f"{where}.lr_mult")
     for part in ("clip_grad", "lr_mult"):
         for key, value in (config.get(part) or {}).items():
-            check_type(value, str if key == "type" else float | bool | None, f"{where}.{part}.{key}")
+            _check_factor(part, key, value, f"{where}.{part}.{key}")
+
+
+def _check_factor(part: str, key: str, value: Any, where: str) -> None:
+    """An entry of ``clip_grad`` or ``lr_mult``."""
+    if part == "lr_mult":
+        _checked(check_not_negative, where, value)
+    elif key in ("max_norm", "clip_value"):
+        _checked(check_positive, where, value)
+    elif key == "norm_type":
+        _checked(partial(check_in, "(0, inf]"), where, value)
+    else:
+        check_type(value, str if key == "type" else bool | None, where)
+
+
+def _check_numbers(optimizer: Config, where: str) -> None:
+    """An optimiser's: torch checks some of them, and says less."""
+    for key, value in optimizer.items():
+        if isinstance(value, (float, int)) and not isinstance(value, bool):
+            _checked(check_not_negative, f"{where}.{key}", value)
+    if isinstance(optimizer.get("betas"), (list, tuple)):
+        for number, beta in enumerate(optimizer["betas"]):
+            _checked(partial(check_in, "[0, 1)"), f"{where}.betas.{number}", beta)
+
+
+def _checked(check: Callable[..., None], where: str, value: Any) -> None:
+    try:
+        check(**{where: value})
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _build(game: Players, player: str, config: dict[str, Any]) -> OptimWrapper:

@@ -59,9 +59,9 @@ class Phase:
         return cls(**value)
 
     def __post_init__(self) -> None:
-        if self.precision is not None:
-            dtype_of(self.precision, f"phase of player {self.player!r}: precision")
         try:
+            if self.precision is not None:
+                dtype_of(self.precision, "precision")
             check_whole(1, every=self.every, repeat=self.repeat, accumulate=self.accumulate)
         except ValueError as error:
             raise PlanError(f"phase of player {self.player!r}: {error}") from None

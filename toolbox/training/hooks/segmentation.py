@@ -9,13 +9,14 @@ import torch
 from mmengine.hooks import Hook
 
 from toolbox import ranks
+from toolbox.checking import check_is_dict
 from toolbox.config import ConfigError
-from toolbox.data.base import checked_mask
+from toolbox.data.base import ImageSet, checked_mask
 from toolbox.interfaces import Segmenter
 from toolbox.interfaces.described import Described
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.segmentation import SegmentationScores, check_ignore
-from toolbox.ranges import check_whole
+from toolbox.ranges import check_whole, given
 from toolbox.registry import build
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
 from toolbox.training.hooks.common import game_of
@@ -103,6 +104,7 @@ class SegmentationTest(Described, Hook):
         ignore: int | None = None,
     ) -> None:
         check_whole(1, interval=interval, batch_size=batch_size)
+        check_whole(0, **given(ignore=ignore))
         self.data = data
         self.network = network
         self.interval = interval
@@ -116,6 +118,8 @@ class SegmentationTest(Described, Hook):
         Raises:
             ConfigError: naming the networks.
         """
+        if not isinstance(self.data, ImageSet):
+            check_is_dict(self.data, "hooks: SegmentationTest: data")
         networks = (config.get("model") or {}).get("networks") or {}
         if networks.get(self.network) is None:
             tested = f"hooks: SegmentationTest tests the network {self.network!r}"

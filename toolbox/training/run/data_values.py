@@ -44,7 +44,10 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
 def count_conditions(conditioner: Config, classes: Sequence[str]) -> int:
     """Rows of conditions that a conditioner's networks need, as its config says."""
     counted = check(conditioner, "conditioner", "model.conditioner").count_conditions
-    return int(counted(classes, **_arguments(conditioner)))
+    try:
+        return int(counted(classes, **_arguments(conditioner)))
+    except ValueError as error:
+        raise ConfigError(f"model.conditioner: {error}") from error
 
 
 def leaves_to_data(value: Any) -> bool:

@@ -14,7 +14,7 @@ from mmengine.hooks import Hook
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
-from toolbox.config import ConfigError
+from toolbox.config import ConfigError, check_keys
 from toolbox.registry import BuildError, Config, accepted, build, check
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 from toolbox.training.checks.config import check_config
@@ -54,8 +54,10 @@ def prepare(config: RunConfig) -> list[Stage]:
 
 def _fill_in_types(config: RunConfig) -> None:
     """Networks that say ``weights=`` alone get the architecture of their file: it is part of the record."""
-    for place in [config, *(own for own in (config.get("before") or {}).values() if own is not None)]:
-        networks = (place.get("model") or {}).get("networks")
+    check_keys(config)
+    for place in [config, *(config.get("before") or {}).values()]:
+        model = place.get("model") if place is not None else None
+        networks = model.get("networks") if isinstance(model, Mapping) else None
         if isinstance(networks, Mapping):
             place["model"]["networks"] = fill_in_types(networks)
 
