@@ -16,6 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", "
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")  # Pillow's names; PPM is PGM too
 MOST_PIXELS = 2**26  # 8192 x 8192, which are 200 MB as RGB
 MOST_BYTES = 2**28  # of a file
+_BAND = 2**22  # pixels that are converted at once
 _MOST_SCANS = 200  # of a JPEG; progressive ones have about ten, and each costs a pass over all pixels
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _PLAIN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -77,12 +78,26 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
 
     with _readable(name), open_picture(source) as opened:
         _check_scans(opened)
-        deep = opened.mode in _DEEP_GREY
         unclear = _unclear(opened)
-        picture = opened if unclear else ImageOps.exif_transpose(opened)
+        if not unclear:
+            ImageOps.exif_transpose(opened, in_place=True)
+            opened.load()
     if unclear:
         raise ValueError(f"{name} {unclear}: save it with 8 bits a channel, as RGB or grey")
-    return np.array(_upper_bits(picture).convert("RGB") if deep else _to_rgb(picture, name, background))
+    return _in_bands(opened, name, background)
+
+
+def _in_bands(picture: Pillow.Image, name: str, background: Color | None) -> NDArray[np.uint8]:
+    """The pixels as RGB, some rows at a time: conversions would hold several copies of a large picture."""
+    width, height = picture.size
+    rows = max(1, _BAND // max(width, 1))
+    if height <= rows:
+        return np.array(_to_rgb(picture, name, background))
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for top in range(0, height, rows):
+        below = min(top + rows, height)
+        pixels[top:below] = _to_rgb(picture.crop((0, top, width, below)), name, background)
+    return pixels
 
 
 def picture_shape(source: bytes | Path, name: str, stored: bool = False) -> tuple[int, int]:
@@ -150,6 +165,8 @@ def _unclear(opened: Pillow.Image) -> str:
 
 
 def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillow.Image:
+    if picture.mode in _DEEP_GREY:
+        return _upper_bits(picture).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layered = picture.convert("RGBA")

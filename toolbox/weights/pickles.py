@@ -95,7 +95,12 @@ def table(entries: Mapping[tuple[str, str], Callable[..., Any] | None]) -> Names
     return find
 
 
-def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] | None = None) -> Any:
+def read_pickle(
+    stream: Stream,
+    names: Names,
+    persistent: Callable[[Any], Any] | None = None,
+    most_steps: int = MOST_STEPS,
+) -> Any:
     """The value of the pickle that starts at the stream's position; the stream then stands behind it.
 
     Args:
@@ -103,12 +108,13 @@ def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] |
             mmap and BytesIO do).
         names: which names it may use, and what they stand for.
         persistent: makes the value of a persistent id; None = refused.
+        most_steps: operations that it may have.
 
     Raises:
         RefusedError: for a name, an operation or a size that weights never need.
         WeightsError: for a torn pickle.
     """
-    machine = _Machine(names, persistent)
+    machine = _Machine(names, persistent, most_steps)
     try:
         for opcode, argument, _ in pickletools.genops(stream):  # type: ignore[arg-type]
             machine.step(opcode.name, argument)
@@ -120,8 +126,8 @@ def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] |
 
 
 class _Machine:
-    def __init__(self, names: Names, persistent: Callable[[Any], Any] | None) -> None:
-        self.names, self.persistent = names, persistent
+    def __init__(self, names: Names, persistent: Callable[[Any], Any] | None, most_steps: int) -> None:
+        self.names, self.persistent, self.most_steps = names, persistent, most_steps
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -129,8 +135,8 @@ class _Machine:
 
     def step(self, operation: str, argument: Any) -> None:
         self.steps += 1
-        if self.steps > MOST_STEPS:
-            raise RefusedError(f"more than {MOST_STEPS:,} operations in a pickle")
+        if self.steps > self.most_steps:
+            raise RefusedError(f"more than {self.most_steps:,} operations in a pickle")
         if operation in _LITERALS:
             self.stack.append(argument)
         elif operation in _CONSTANTS:
