@@ -8,3 +8,4 @@ clusterers = dict(klish=dict(clusters=40), kasp=dict(centres=40))
 shown = [20]
 final = 9
 seeds = [1992, 1990, 1991, 1993, 1994]  # the first is the one that the paper shows
+quick = dict(generator=dict(type='EmbeddedStyleGAN2'))

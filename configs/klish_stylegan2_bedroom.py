@@ -7,3 +7,4 @@ generator = dict(weights='weights/stylegan2_bedroom256.pth')
 features = dict(layers=[9, 11, 13])
 final = 18
 seeds = [1994, 1990, 1991, 1992, 1993]  # the first is the one that the paper shows
+quick = dict(generator=dict(type='EmbeddedStyleGAN2'))

@@ -7,3 +7,4 @@ generator = dict(weights='weights/stylegan2-lsuncar-512x384.pkl')
 features = dict(layers=[9, 11, 13, 15])
 final = 14
 seeds = [1991, 1990, 1992, 1993, 1994]  # the first is the one that the paper shows
+quick = dict(generator=dict(type='EmbeddedStyleGAN2'))

@@ -6,3 +6,4 @@ title = 'KLiSH on StyleGAN2 on LSUN churches'
 generator = dict(weights='weights/stylegan2-lsunchurch-256x256.pkl')
 features = dict(layers=[9, 11, 13])
 final = 11
+quick = dict(generator=dict(type='EmbeddedStyleGAN2'))

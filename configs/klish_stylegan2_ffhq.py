@@ -7,3 +7,4 @@ generator = dict(weights='weights/stylegan2-ffhq-1024x1024.pkl')
 features = dict(layers=[9, 11, 13, 15, 17])
 final = 26
 seeds = [1993, 1990, 1991, 1992, 1994]  # the first is the one that the paper shows
+quick = dict(generator=dict(type='EmbeddedStyleGAN2'))

@@ -37,8 +37,8 @@ model = dict(
                          context=16))),
     players=dict(discriminator=['discriminator', 'prompt_discriminator']),
     conditioner=dict(
-        _delete_=True, type='ClusterConditions', class_names='data:classes', classifier='classifier',
-        clusters=5, extractor=_features, clusterer=dict(type='SoftKMeans', delta='auto'),
+        type='ClusterConditions', class_names='data:classes', classifier='classifier', clusters=5,
+        extractor=_features, clusterer=dict(type='SoftKMeans', delta='auto'),
         sampler=dict(type='EmpiricalCoefficients')),
     objectives=dict(prompts=dict(type='HingeAdversarial', discriminator='prompt_discriminator', joint=True,
                                  weight=dict(to=1.0, end=2000))))

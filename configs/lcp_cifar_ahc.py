@@ -2,4 +2,4 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'Agglomerative clusters inside every class'
-model = dict(conditioner=dict(clusterer=dict(_delete_=True, type='AHC', linkage='ward')))
+model = dict(conditioner=dict(clusterer=dict(type='AHC', linkage='ward')))

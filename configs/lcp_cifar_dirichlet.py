@@ -2,4 +2,4 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'Coefficients: drawn from a Dirichlet distribution'
-model = dict(conditioner=dict(sampler=dict(_delete_=True, type='DirichletCoefficients')))
+model = dict(conditioner=dict(sampler=dict(type='DirichletCoefficients')))

@@ -2,4 +2,4 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'Hard K-means'
-model = dict(conditioner=dict(clusterer=dict(_delete_=True, type='KMeans')))
+model = dict(conditioner=dict(clusterer=dict(type='KMeans')))

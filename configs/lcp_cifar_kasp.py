@@ -2,5 +2,5 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'KASP inside every class'
-model = dict(conditioner=dict(clusterer=dict(_delete_=True, type='KASP', centres=20)))
+model = dict(conditioner=dict(clusterer=dict(type='KASP', centres=20)))
 quick = dict(model=dict(conditioner=dict(clusterer=dict(centres=8))))

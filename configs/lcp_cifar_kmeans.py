@@ -2,4 +2,4 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'k-means (Lloyd) inside every class'
-model = dict(conditioner=dict(clusterer=dict(_delete_=True, type='LloydKMeans')))
+model = dict(conditioner=dict(clusterer=dict(type='LloydKMeans')))

@@ -2,4 +2,4 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'Coefficients: one random cluster'
-model = dict(conditioner=dict(sampler=dict(_delete_=True, type='OneHotCoefficients')))
+model = dict(conditioner=dict(sampler=dict(type='OneHotCoefficients')))

@@ -5,8 +5,6 @@ title = 'BigGAN with pseudo-labels, no clusters, no prompts'
 model = dict(
     networks=dict(clip=None, prompt_discriminator=None),
     players=dict(discriminator=['discriminator']),
-    conditioner=dict(_delete_=True, type='ClassConditions', class_names='data:classes',
-                     classifier='classifier'),
+    conditioner=dict(type='ClassConditions', class_names='data:classes', classifier='classifier'),
     objectives=dict(prompts=None))
 evaluation = dict(metrics=dict(consistency=None))
-quick = dict(model=dict(conditioner=dict(_delete_=True)))

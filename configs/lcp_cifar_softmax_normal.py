@@ -2,4 +2,4 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'Coefficients: softmax of a normal vector'
-model = dict(conditioner=dict(sampler=dict(_delete_=True, type='SoftmaxNormalCoefficients')))
+model = dict(conditioner=dict(sampler=dict(type='SoftmaxNormalCoefficients')))

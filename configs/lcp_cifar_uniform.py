@@ -2,4 +2,4 @@
 
 _base_ = 'lcp_cifar.py'
 title = 'Coefficients: all clusters alike (one embedding a class)'
-model = dict(conditioner=dict(sampler=dict(_delete_=True, type='UniformCoefficients')))
+model = dict(conditioner=dict(sampler=dict(type='UniformCoefficients')))

@@ -5,16 +5,16 @@ title = 'LCP-GAN on StyleGAN2-ADA'
 train_dataloader = dict(batch_size=64, dataset=dict(transforms=[]))
 model = dict(
     networks=dict(
-        generator=dict(_delete_=True, type='StyleGAN2Generator', preset='cifar', image_size=32,
+        generator=dict(type='StyleGAN2Generator', preset='cifar', image_size=32,
                        n_conditions='data:n_conditions'),
-        discriminator=dict(_delete_=True, type='StyleGAN2Discriminator', preset='cifar', image_size=32,
+        discriminator=dict(type='StyleGAN2Discriminator', preset='cifar', image_size=32,
                            n_conditions='data:n_classes')),
     phases=[
         dict(player='generator'),
         dict(player='discriminator', objectives=['real_or_fake', 'prompts']),
         dict(player='discriminator', objectives=['r1'], every=16)],
     objectives=dict(real_or_fake=dict(type='NonSaturatingAdversarial'), r1=dict(type='R1', gamma=0.01)),
-    augment=dict(_delete_=True, type='AdaptiveAugment', pipeline='bgc', target=0.6, speed_kimg=500, every=4,
+    augment=dict(type='AdaptiveAugment', pipeline='bgc', target=0.6, speed_kimg=500, every=4,
                  discriminators=['discriminator']),
     average=dict(generator=dict(_delete_=True, half_life_kimg=500, rampup=0.05, average_buffers=False)))
 optim_wrapper = dict(
@@ -27,17 +27,11 @@ quick = dict(
     train_dataloader=dict(batch_size=32),
     model=dict(
         networks=dict(
-            generator=dict(_delete_=True, channel_base=512, channel_max=64, latent_dim=64, style_dim=64,
-                           lr_multiplier=0.1),
-            discriminator=dict(_delete_=True, channel_base=512, channel_max=64, minibatch_std_group=8,
-                               lr_multiplier=0.1)),
-        phases=[
-            dict(player='generator'),
-            dict(player='discriminator', objectives=['real_or_fake', 'prompts']),
-            dict(player='discriminator', objectives=['r1'], every=16)],
+            generator=dict(channel_base=512, channel_max=64, latent_dim=64, style_dim=64, lr_multiplier=0.1),
+            discriminator=dict(channel_base=512, channel_max=64, minibatch_std_group=8, lr_multiplier=0.1)),
         objectives=dict(r1=dict(gamma=20.0)),
-        augment=dict(_delete_=True, pipeline='xflip,xint', speed_kimg=50),
-        average=dict(generator=dict(_delete_=True, half_life_kimg=2))),
+        augment=dict(pipeline='xflip,xint', speed_kimg=50),
+        average=dict(generator=dict(half_life_kimg=2))),
     optim_wrapper=dict(discriminator=dict(optimizer=dict(lr=0.0015), lr_mult=dict(prompt_discriminator=0.25)),
                        generator=dict(optimizer=dict(lr=0.0025 * 4 / 5))),
     train_cfg=dict(max_iters=1200))

@@ -24,6 +24,9 @@ GUIDE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 TRAPS = (ROOT / "docs" / "mmengine.md").read_text(encoding="utf-8")
 FILE = re.compile(r"^`([\w./]+\.py)`:\n\n```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
+SAVED_LATER = re.compile(
+    r"^Save this as `(?:from_scratch|test_my_idea)\.py`.*?\n```$", re.MULTILINE | re.DOTALL
+)
 SAVED = re.compile(r"^Save this as `(\w+\.py)`.*?\n\n```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 PAGES = [
     ROOT / "README.md",
@@ -45,26 +48,60 @@ def test_the_guide_shows_what_new_plugin_writes(name: str, tmp_path: Path) -> No
 
 def test_the_code_of_the_guide_runs() -> None:
     namespace: dict[str, object] = {}
-    blocks = BLOCK.findall(FILE.sub("", GUIDE))
+    blocks = BLOCK.findall(SAVED_LATER.sub("", FILE.sub("", GUIDE)))
     for block in blocks:
         exec(compile(block, "docs/plugins.md", "exec"), namespace)
     assert len(blocks) == 6 and "clusterer" in namespace
 
 
 def test_the_plugin_of_one_file_trains_as_the_guide_says(tmp_path: Path) -> None:
-    saved = dict(SAVED.findall(GUIDE))
-    assert set(saved) == {"my_idea.py", "my_config.py"}
-    for name, code in saved.items():
-        (tmp_path / name).write_text(code, encoding="utf-8")
-    command = next(line for line in commands(GUIDE) if line.startswith("toolbox train my_config.py"))
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    subprocess.run(
-        [sys.executable, "-m", "toolbox.cli.main", *shlex.split(command)[1:]],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
-        check=True,
-    )
+    save_the_guides_files(tmp_path)
+    run_line("toolbox train my_config.py", tmp_path)
     assert "brightness/generator" in (tmp_path / "runs" / "my_config-quick" / "scalars.jsonl").read_text()
+
+
+def test_the_config_without_a_base_trains_as_the_guide_says(tmp_path: Path) -> None:
+    save_the_guides_files(tmp_path)
+    run_line("toolbox train from_scratch.py", tmp_path)
+    assert "fid[" in (tmp_path / "runs" / "from_scratch" / "metrics.jsonl").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", [False, True])
+def test_the_check_of_two_processes_finds_what_the_guide_says(tmp_path: Path, wrong: bool) -> None:
+    save_the_guides_files(tmp_path)
+    class_of_all = next(block for block in BLOCK.findall(GUIDE) if "class BrightnessOfAll" in block)
+    with (tmp_path / "my_idea.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n\n{class_of_all.partition('check_objective')[0]}")
+    test = tmp_path / "test_my_idea.py"
+    if wrong:
+        test.write_text(test.read_text().replace("BrightnessOfAll", "Brightness"))
+    said = in_a_process("pytest", "-q", "-p", "no:cacheprovider", str(test), cwd=tmp_path)
+    assert ("differs between 2 processes and one" in said.stdout) == wrong == (said.returncode == 1)
+
+
+def save_the_guides_files(folder: Path) -> None:
+    saved = dict(SAVED.findall(GUIDE))
+    assert set(saved) == {"my_idea.py", "my_config.py", "from_scratch.py", "test_my_idea.py"}
+    for name, code in saved.items():
+        (folder / name).write_text(code + "\n", encoding="utf-8")
+
+
+def run_line(beginning: str, folder: Path) -> None:
+    command = next(line for line in commands(GUIDE) if line.startswith(beginning))
+    done = in_a_process("toolbox.cli.main", *shlex.split(command)[1:], cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def in_a_process(module: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT), str(cwd), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_the_guide_names_every_kind_and_every_check() -> None:

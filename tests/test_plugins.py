@@ -270,6 +270,14 @@ def hook_configs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.configs()["one/small"] == Path("small.py")
 
 
+def hook_config_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = one(monkeypatch, config_choices=lambda: {"paint fit": {"colour": ("name", "number")}})
+    assert host.config_choices("paint fit") == {"colour": ("name", "number")}
+    assert host.config_choices("train") == {}
+    host = one(monkeypatch, config_choices=lambda: 1 / 0)
+    assert host.config_choices("train") == {} and host.records[-1].state == "failed"
+
+
 def hook_add_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     def add_commands(subparsers: Any) -> None:
         subparsers.add_parser("hello").set_defaults(execute=lambda arguments: 7)

@@ -39,6 +39,15 @@ def configs() -> dict[str, Path]:  # type: ignore[empty-body]
 
 
 @hookspec
+def config_choices() -> dict[str, dict[str, tuple[str, ...]]]:  # type: ignore[empty-body]
+    """Dicts in the configs of my commands that have a choice of keys, {command: {dotted key: keys}}.
+
+    Such a dict names what is taken by one of these keys. A config that names another one replaces it whole,
+    as another ``type`` replaces a component.
+    """
+
+
+@hookspec
 def add_commands(subparsers: Any) -> None:
     """Add sub-commands to the ``toolbox`` command: ``parser.set_defaults(execute=function_of_arguments)``."""
 

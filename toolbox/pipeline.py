@@ -11,6 +11,7 @@ from toolbox import ranks
 if TYPE_CHECKING:
     from mmengine import Config
 
+    from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.compare import Comparison
 
 
@@ -24,6 +25,10 @@ def train(
     report: bool = True,
     plugins: Sequence[str | Path] = (),
     allow_changes: bool = False,
+    data: str | Path | None = None,
+    start: str | None = None,
+    device: str | None = None,
+    log: Sequence[str] = (),
 ) -> Path:
     """Train what a config describes, all its stages, then measure it and write the report.
 
@@ -40,6 +45,7 @@ def train(
         plugins: plugin files; the run's config keeps them, so that whoever reads the folder need not name
             them again.
         allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
+        data, start, device, log: as of :func:`read_config`.
 
     Returns:
         The run's folder.
@@ -56,26 +62,83 @@ def train(
     from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.play import play
 
-    if isinstance(config, (str, Path)):
-        config = _read_config(config, work_dir, quick, resume, options, plugins)
+    config = read_config(config, quick, options, plugins, data, start, device, log, work_dir, resume)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
     stop_request = StopRequest()
     with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
-        play(config, resume, allow_changes, stop_request)
-        if evaluate and config.get("evaluation"):
-            measured = resume and ranks.on_main(lambda: is_measured(folder))
-            if not measured:
-                stop_request.check()
-                measure(folder)
-        if report and ranks.is_main():
+        play(config, resume, allow_changes, stop_request, measured=evaluate)
+        drawn = report and ranks.is_main()
+        try:
+            if evaluate and config.get("evaluation"):
+                _measure_once(folder, config, resume, stop_request)
+        except Exception:
+            if drawn:
+                draw(folder)  # of a run that is whole but for its numbers
+            raise
+        if drawn:
             stop_request.check()
             draw(folder)
     return folder
 
 
-def _read_config(
+def _measure_once(folder: Path, config: Config, resume: bool, stop_request: StopRequest) -> None:
+    """Measure a finished run, unless it was resumed and its newest checkpoint has been measured."""
+    from toolbox.training.hooks.tracking import track_measured
+
+    if not (resume and ranks.on_main(lambda: is_measured(folder))):
+        stop_request.check()
+        measure(folder, config.get("device"))
+        track_measured(config, folder)
+
+
+def read_config(
+    config: str | Path | Config,
+    quick: bool = False,
+    options: Mapping[str, Any] | None = None,
+    plugins: Sequence[str | Path] = (),
+    data: str | Path | None = None,
+    start: str | None = None,
+    device: str | None = None,
+    log: Sequence[str] = (),
+    work_dir: str | Path | None = None,
+    resume: bool = False,
+) -> Config:
+    """The config of a run, with what is said of the whole run beside it.
+
+    Args:
+        config: its name or path, or a loaded one.
+        quick, options, plugins: of :func:`toolbox.load_config`.
+        data: folder or zip to train and measure on (:func:`toolbox.training.run.given.use_data`).
+        start: file, run or address that the generator starts from, its architecture too
+            (:func:`toolbox.training.run.given.start_from`).
+        device: 'cpu', 'cuda', 'cuda:1'; None = the config's, or the GPU where there is one.
+        log: 'tensorboard', 'wandb': beside the back ends of the config's ``visualizer``.
+        work_dir, resume: a run that is continued keeps the plugins of its folder.
+
+    Raises:
+        ConfigError, DataError, CheckpointError, WeightsError: for what cannot be used.
+    """
+    from toolbox.training.run.device import check_device
+    from toolbox.training.run.given import add_logs, check_start, start_from, use_data
+
+    if isinstance(config, (str, Path)):
+        config = _read_by_name(config, work_dir, quick, resume, options, plugins)
+    if start is not None:
+        start_from(config, start, options)
+    if data is not None:
+        use_data(config, data)
+    if start is not None:
+        check_start(config, start)
+    if device is not None:
+        config.device = device
+    add_logs(config, log)
+    check_device(config.get("device"))
+    return config
+
+
+def _read_by_name(
     name: str | Path,
     work_dir: str | Path | None,
     quick: bool,
@@ -85,13 +148,14 @@ def _read_config(
 ) -> Config:
     """The config by name, with the plugins of the run that it continues."""
     from toolbox.config import load_config
-    from toolbox.runs.changes import kept_config
+    from toolbox.runs.kept import kept_config
+    from toolbox.runs.terminal import say
 
     stem = Path(str(name)).stem
     usual = f"runs/{stem}-quick" if quick else f"runs/{stem}"
     kept = kept_config(Path(work_dir or usual)) if resume else None
     kept_plugins = () if kept is None else kept.get("plugins") or ()
-    config = load_config(name, quick, options, [*plugins, *kept_plugins])
+    config = load_config(name, quick, options, [*plugins, *kept_plugins], tell=say)
     config.setdefault("work_dir", usual)
     return config
 
@@ -114,12 +178,13 @@ def reproduce(
         ConfigError: for a folder that holds no finished run, or other data than it was made with.
     """
     from toolbox.config import load_config
+    from toolbox.runs.environment import read_record
+    from toolbox.runs.kept import kept_path
     from toolbox.training.run.compare import compare_runs, metrics_of
     from toolbox.training.run.reproduce import check_reproducible, stage_folders
-    from toolbox.training.run.starts import read_record
 
     folder = Path(run)
-    config = load_config(_kept(folder, "config.py"))
+    config = load_config(kept_path(folder))
     check_reproducible(folder, config, read_record(folder), allow_data)
     with_metrics = evaluate and bool(metrics_of(folder))
     again = train(config, work_dir or f"{folder}-again", evaluate=with_metrics, report=False)
@@ -150,23 +215,27 @@ def is_measured(folder: Path) -> bool:
     return any(record.get("checkpoint") == newest.name for record in records)
 
 
-def measure(folder: Path) -> dict[str, float]:
-    """The config's metrics, printed and kept in ``metrics.jsonl`` (collective)."""
+def measure(folder: Path, device: str | None = None) -> dict[str, float]:
+    """The config's metrics, printed and kept in ``metrics.jsonl`` (collective); default the GPU."""
     from toolbox.runs.terminal import say
     from toolbox.training.evaluation.measure import table
 
     say("measuring ...")
-    results = evaluate_run(folder)
+    results = evaluate_run(folder, device=device)
     say(table(results))
     return results
 
 
 def draw(folder: Path) -> Path:
     """Pictures, tables and the report."""
+    from toolbox.runs.terminal import say
+    from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.visual.pictures import draw_run
     from toolbox.visual.report import write_report
 
-    draw_run(folder)
+    say("drawing pictures and the report ...")
+    if latest_checkpoint(folder) is not None:
+        draw_run(folder)
     return write_report(folder)
 
 
@@ -176,8 +245,8 @@ def evaluate_run(
     """Metrics of a run's newest checkpoint, or of a checkpoint file, appended to ``metrics.jsonl`` beside it.
 
     Args:
-        path: a run's folder, or a checkpoint.
-        config: the config; default the one beside the checkpoint.
+        path: a run's folder, a checkpoint in one, or a release.
+        config: the config; default the run's own, or what a release's card keeps of it.
         device: default the GPU where there is one.
         **changes: replace entries of the config's ``evaluation``.
 
@@ -186,17 +255,20 @@ def evaluate_run(
     """
     import torch
 
-    from toolbox.config import load_config
-    from toolbox.loading import load_game
+    from toolbox.loading import config_of, load_game
     from toolbox.training.checkpoints import latest_checkpoint
     from toolbox.training.evaluation.measure import evaluate_game
+    from toolbox.training.release import evaluation_of, is_release
 
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    if config is None:
-        config = load_config(folder / "config.py")
+    if config is None and is_release(path):
+        evaluation = evaluation_of(path)
+    else:
+        config = config or config_of(path)
+        evaluation = config.get("evaluation") or {}
     game = load_game(path, config).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = latest_checkpoint(path) if path.is_dir() else path
-    settings = {**(config.get("evaluation") or {}), **changes}
+    settings = {**evaluation, **changes}
     name = "" if checkpoint is None else checkpoint.name
     return evaluate_game(game, settings, folder / "metrics.jsonl", checkpoint=name)

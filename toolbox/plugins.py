@@ -124,6 +124,32 @@ class PluginHost:
                     self._switch_off(name, f"configs(): {type(error).__name__}: {error}")
         return found
 
+    def folder_of(self, name: str) -> Path:
+        """The folder of a loaded plugin's module: its own files are named relative to it.
+
+        Raises:
+            KeyError: when no such plugin is loaded, with the near miss or why it is not.
+        """
+        loaded = dict(self._loaded())
+        file = getattr(loaded.get(name), "__file__", None)
+        if file is None:
+            known = {record.name: record for record in self.records}
+            found = f" ({known[name].state}: {known[name].reason})" if name in known else ""
+            raise KeyError(f"no plugin {name!r} is loaded{found}{near_miss(name, loaded)}")
+        return Path(file).parent
+
+    def config_choices(self, command: str) -> dict[str, tuple[str, ...]]:
+        """Dicts in configs of a command that have a choice of keys, {dotted key: keys}."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name, plugin in self._loaded():
+            implementation = getattr(plugin, "config_choices", None)
+            if implementation is not None:
+                try:
+                    found.update(implementation().get(command, {}))
+                except Exception as error:  # isolation, as in _load
+                    self._switch_off(name, f"config_choices(): {type(error).__name__}: {error}")
+        return found
+
     def call_each(self, hook: str, **arguments: Any) -> dict[str, Exception]:
         """Call a hook plugin by plugin, so that a broken one harms no other; {plugin: what it raised}."""
         faults: dict[str, Exception] = {}

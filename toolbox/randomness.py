@@ -36,3 +36,16 @@ def seeded(seed: int, *keys: str | int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(mix(seed, *keys))
         yield
+
+
+@contextmanager
+def globals_kept() -> Iterator[None]:
+    """Run a block, and give back the state of the global generators of Python, numpy and torch after it."""
+    python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 (given back, not used)
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(of_numpy)  # noqa: NPY002

@@ -7,6 +7,7 @@ each of mmengine's own roots, so that its Runner finds our hooks, loops and data
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -67,12 +68,19 @@ _ROOTS_WITHOUT_OURS = """
 _EMPTY = [_empty_child(name) for name in _ROOTS_WITHOUT_OURS.split()]
 
 
+#: Kinds that are filled from ``weights=`` where their constructor has no such argument.
+_FILLED = ("generator", "discriminator", "network", "segmenter", "extractor")
+
+
 class BuildError(Exception):
     """A component that could not be built; the message says which, where in the config, and why."""
 
 
 def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -> Any:
     """Build what a config ``dict(type='Name', ...)`` describes; anything but a dict is returned as it is.
+
+    A network is filled from ``weights`` (:func:`toolbox.training.pretrained.load_network_weights`); without a
+    ``type`` its architecture is the file's too.
 
     Args:
         config: the dict, or an object already built.
@@ -88,6 +96,8 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
         raise BuildError(f"{where or kind}: {config!r} must be dict(type=...), which describes a {kind}")
     if not isinstance(config, Mapping):
         return config
+    if "type" not in config and "weights" in config:
+        config = _described(config, kind, where)
     component = check(config, kind, where)
     place = f"{where}: " if where else ""
     arguments = dict(config)
@@ -96,11 +106,48 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
     if both:
         raise BuildError(f"{place}{name}: {sorted(both)} is filled in by the toolbox and may not be set here")
     try:
-        return component(**arguments, **extra)
+        if arguments.get("weights") is None:
+            return component(**arguments, **extra)
+        return _with_weights(component, str(name), {**arguments, **extra})
     except BuildError:
         raise
     except Exception as error:
         raise BuildError(f"{place}cannot build {name}: {type(error).__name__}: {error}") from error
+
+
+def _with_weights(component: Any, name: str, arguments: dict[str, Any]) -> Any:
+    if not _is_filled(component, name):
+        arguments["weights"] = _pretrained().local_weights(arguments["weights"])
+        return component(**arguments)
+    weights = arguments.pop("weights")
+    network = component(**arguments)
+    _pretrained().load_network_weights(network, weights, host().catalog.find(name).kind)
+    return network
+
+
+def _described(config: Config, kind: str | None, where: str) -> Config:
+    """The config with the ``type`` and arguments of the network that its ``weights`` hold."""
+    role = kind or "generator"
+    if role not in ("generator", "discriminator"):
+        return config
+    try:
+        found = _pretrained().described(config["weights"], role, role)
+    except Exception as error:  # of readers of many formats
+        raise BuildError(f"{where or role}: {error}") from error
+    return {**found, **config}
+
+
+def _is_filled(component: Any, name: Any) -> bool:
+    """Whether a component's ``weights`` are loaded into it; others have an argument of that name, or none."""
+    known = accepted(component)
+    if known is None or "weights" in known or not isinstance(name, str) or name not in host().catalog:
+        return False
+    return host().catalog.find(name).kind in _FILLED
+
+
+def _pretrained() -> Any:
+    """Who reads weights; imported by name, since it lies above this module and builds with it."""
+    return importlib.import_module("toolbox.training.pretrained")
 
 
 def check(config: Mapping[str, Any], kind: str | None = None, where: str = "") -> Any:
@@ -165,6 +212,6 @@ def accepted(component: Any) -> dict[str, inspect.Parameter] | None:
 def _check_arguments(component: Any, name: str, arguments: Iterable[str], place: str) -> None:
     known = accepted(component)
     for key in arguments:
-        if known is not None and key not in known:
+        if known is not None and key not in known and not (key == "weights" and _is_filled(component, name)):
             hint = near_miss(key, [*known, "type"])
             raise BuildError(f"{place}{name} has no argument {key!r}{hint}; it has: {', '.join(known)}")

@@ -105,7 +105,7 @@ def _half(value: Tensor) -> Tensor:
 def _card(
     run: Path, environment: dict[str, Any], iterations: int, state: dict[str, Tensor]
 ) -> dict[str, Any]:
-    settings = load_config(run / "config.py").model.networks.segmenter
+    settings = load_config(run / "config.json").model.networks.segmenter
     network = {key: value for key, value in settings.items() if key != "type"}
     data = environment.get("data", {})
     return dict(

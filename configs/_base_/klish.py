@@ -11,9 +11,9 @@ clusterers = dict(
 shown = [30, 20]
 seeds = [1990, 1991, 1992, 1993, 1994]
 pictures = dict(samples=8)
-# The embedded generator stands in for the published one: this shows how a run goes, not what that one holds.
+# With --quick the embedded generator stands in for the published one (each config says so): this shows how a
+# run goes, not what that one holds.
 quick = dict(
-    generator=dict(_delete_=True, type='EmbeddedStyleGAN2'),
     features=dict(images=12, layers=None, size=64),
     clusterers=dict(klish=dict(clusters=20), kasp=dict(centres=20),
                     ahc_ward=dict(rows=1000, classifier_steps=100),

@@ -37,6 +37,7 @@ def test_train_leaves_a_whole_run(run: Path) -> None:
     """
     for name in (
         "iter_2.pth",
+        "config.json",
         "config.py",
         "environment.json",
         "metrics.jsonl",
@@ -127,6 +128,8 @@ def test_test_measures_again_and_compare_draws(
     """The same checkpoint gives the same numbers; two rows in the comparison."""
     old = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
     assert main(["test", str(run / "config.py"), str(run / "iter_2.pth")]) == 0
+    assert f"{old['value']:.4f}" in capsys.readouterr().out
+    assert main(["test", str(run)]) == 0
     assert f"{old['value']:.4f}" in capsys.readouterr().out
     assert (
         main(

@@ -139,9 +139,9 @@ def test_blur_and_noise_are_bounded() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (dict(type="PhotometricDistortion", hue=200), r"hue=200: it lies in \[0, 180\]"),
-        (dict(type="PhotometricDistortion", p=2), r"p=2: it lies in \[0, 1\]"),
-        (dict(type="BlurAndNoise", blur=-1), "blur=-1, noise=10.0: standard deviations are at least 0"),
+        (dict(type="PhotometricDistortion", hue=200), r"hue=200 must be a number in \[0, 180\]"),
+        (dict(type="PhotometricDistortion", p=2), r"p=2 must be a number in \[0, 1\]"),
+        (dict(type="BlurAndNoise", blur=-1), "blur=-1 must be a number of 0 or more"),
     ],
 )
 def test_strengths_that_cannot_be(config: dict[str, Any], message: str) -> None:

@@ -62,8 +62,8 @@ def test_split_by_fraction_and_its_three_kinds_of_unlabelled():
         ({"labelled_fraction": 0.07}, MissingClassError, "class 'kind 0' would have no labelled images"),
         ({}, ValueError, "either labelled_per_class or labelled_fraction"),
         ({"labelled_per_class": 1, "labelled_fraction": 0.1}, ValueError, "one of them"),
-        ({"labelled_fraction": 1.5}, ValueError, "labelled_fraction=1.5: it must lie in"),
-        ({"labelled_per_class": 0}, ValueError, "labelled_per_class=0: it must be at least 1"),
+        ({"labelled_fraction": 1.5}, ValueError, "labelled_fraction=1.5 must be a number in"),
+        ({"labelled_per_class": 0}, ValueError, "labelled_per_class=0 must be a whole number of 1"),
         (
             {"labelled_per_class": 1, "unlabelled": "some"},
             ValueError,

@@ -79,8 +79,8 @@ def test_two_views_add_names_and_leave_the_image():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: HorizontalFlip(2), "p=2: a probability"),
-        (lambda: WeakAugment(shift=1), "shift=1: a share"),
+        (lambda: HorizontalFlip(2), "p=2 must be a number in"),
+        (lambda: WeakAugment(shift=1), "shift=1 must be a number in"),
         (lambda: StrongAugment(-1), "operations=-1"),
     ],
 )

@@ -49,6 +49,57 @@ def test_further_values_have_names_of_their_own() -> None:
     assert list(values) == ["kid[blocks,50,3x20]", "kid[blocks,50,3x20].std"]
 
 
+class Broken(PrecisionRecall):
+    """Fails where it is told to."""
+
+    title = "broken"
+
+    def __init__(self, at: str) -> None:
+        super().__init__(Blocks("other", 2))
+        self.at = at
+
+    def update_fake(self, sample: Sample) -> None:
+        if self.at == "update":
+            raise KeyError("no such thing")
+        super().update_fake(sample)
+
+    def compute(self) -> dict[str, float]:
+        raise ValueError("it cannot\nbe done")
+
+
+@pytest.mark.parametrize(
+    ("at", "name", "why"),
+    [
+        ("update", "broken[other,0]", "KeyError: 'no such thing'"),
+        ("compute", "broken[other,50]", "it cannot be done"),
+    ],
+)
+def test_a_metric_that_fails_loses_itself_alone(at: str, name: str, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    alone = evaluate(sampler, Pixels(), [FID(Blocks())], n_fake=50)
+    with pytest.raises((KeyError, ValueError)):
+        evaluate(sampler, Pixels(), [Broken(at), FID(Blocks())], n_fake=50)
+    failures: dict[str, str] = {}
+    metrics = [Broken(at), FID(Blocks())]
+    assert evaluate(sampler, Pixels(), metrics, n_fake=50, record=file, failures=failures) == alone
+    assert failures == {name: why}
+    lost, kept = map(json.loads, file.read_text().splitlines())
+    assert (lost["metric"], lost["value"], lost["error"]) == (name, None, why)
+    assert kept["value"] == alone["fid[blocks,50]"]
+
+
+def test_few_images_make_smaller_subsets_and_the_name_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    values = evaluate(sampler, Pixels(60), [KID(Blocks(), subsets=3)], n_fake=50, record=file)
+    assert values["kid[blocks,50,3x50]"] == pytest.approx(
+        evaluate(sampler, Pixels(60), [KID(Blocks(), subsets=3, subset_size=50)], n_fake=50)[
+            "kid[blocks,50,3x50]"
+        ]
+    )
+    note = json.loads(file.read_text())["note"]
+    assert note == "subsets of 50 images, not 1000: there are no more"
+
+
 def test_same_names_are_refused() -> None:
     with pytest.raises(ValueError, match="two metrics are named 'fid\\[blocks,50\\]'"):
         evaluate(sampler, Pixels(), [FID(Blocks()), FID(Blocks())], n_fake=50)

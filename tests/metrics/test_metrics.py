@@ -247,7 +247,7 @@ def test_too_few_images() -> None:
         fed(FID(Blocks()), reals(1), fakes(5)).compute()
     with pytest.raises(ValueError, match="fid: 1 generated images were fed, at least 2"):
         fed(FID(Blocks()), reals(5), fakes(1)).compute()
-    with pytest.raises(ValueError, match="n_fake=1: at least 2"):
+    with pytest.raises(ValueError, match="n_fake=1 must be a whole number of 2"):
         FID(Blocks(), n_fake=1)
 
 

@@ -182,9 +182,9 @@ class TestController:
             r"pipeline='bgx': 'bgx' is not known; choose from \['bg', .*did you mean 'bg'",
         ),
         (lambda: AdaptiveAugment("color,rotat"), r"'rotat' is not known.*did you mean 'rotate'"),
-        (lambda: AdaptiveAugment(p=1.5), r"p=1.5 must be in \[0, 1\]"),
-        (lambda: AdaptiveAugment(speed_kimg=0), "speed_kimg=0 must be above 0"),
-        (lambda: AdaptiveAugment(every=0), "every=0 at least 1"),
+        (lambda: AdaptiveAugment(p=1.5), r"p=1.5 must be a number in \[0, 1\]"),
+        (lambda: AdaptiveAugment(speed_kimg=0), "speed_kimg=0 must be a number above 0"),
+        (lambda: AdaptiveAugment(every=0), "every=0 must be a whole number of 1 or more"),
         (
             lambda: AdaptiveAugment("filter", p=1)(torch.zeros(1, 3, 16, 16)),
             r"16x16 pixels are too small for 'imgfilter'",

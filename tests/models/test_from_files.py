@@ -5,6 +5,7 @@ from.
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from tests.models.klish_names import klish_stylegan2_state
 from tests.models.test_stylegan_layouts import as_genforce, rosinality_state, stylegan2
 from tests.weights.pickle_makers import EasyDict, Persistent, nvidia_pickle
 from toolbox.cli.main import main
+from toolbox.loading import export
 from toolbox.models.pggan import PGGANGenerator
 from toolbox.models.stylegan2_discriminator import StyleGAN2Discriminator
 from toolbox.models.stylegan_layouts import translate
+from toolbox.pipeline import evaluate_run
 from toolbox.training.checkpoints import CheckpointError
 from toolbox.weights.errors import WeightsError
 
@@ -143,11 +146,40 @@ def test_what_is_no_generator(tmp_path: Path) -> None:
         toolbox.load_generator(tmp_path / "judge.pth")
     torch.save(dict(weight=torch.zeros(3)), tmp_path / "other.pth")
     with pytest.raises(
-        WeightsError, match=r"other.pth.*none of the known layouts.*genforce-pggan.*load_state_dict"
+        WeightsError, match=r"other.pth.*none of the known layouts.*genforce-pggan.*weights=FILE"
     ):
         toolbox.load_generator(tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"othr.pth does not exist - did you mean 'other.pth'"):
         toolbox.load_generator(tmp_path / "othr.pth")
-    torch.save(dict(state_dict={}), tmp_path / "iter_10.pth")
-    with pytest.raises(CheckpointError, match=r"no config.py beside it"):
+    state = {"networks.generator.weight": torch.zeros(3)}
+    torch.save(dict(state_dict=state), tmp_path / "iter_10.pth")
+    with pytest.raises(
+        WeightsError, match=r"iter_10.pth is the checkpoint of a run without .* name the run's folder"
+    ):
         toolbox.load_generator(tmp_path / "iter_10.pth")
+
+
+@pytest.mark.parametrize("name", ["klish.pth", "iter_10.pth"])
+def test_a_config_beside_published_weights_is_not_run(tmp_path: Path, name: str) -> None:
+    """A download of weights and a ``config.py``: the weights are opened, by every way in, nothing runs."""
+    network = stylegan2()
+    torch.save(klish_stylegan2_state(network), tmp_path / name)
+    (tmp_path / "config.py").write_text(f"import os\nos.mkdir({str(tmp_path / 'ran')!r})\n")
+    network.load_state_dict(translate(klish_stylegan2_state(network)))
+    check_same(tmp_path / name, network)
+    for call in (toolbox.load_run, evaluate_run, partial(export, out=tmp_path / "x.safetensors")):
+        with pytest.raises(
+            CheckpointError, match=r"is no checkpoint of a run .*so the config.py .* was not run"
+        ):
+            call(tmp_path / name)
+    assert main(["sample", str(tmp_path / name), "-o", str(tmp_path / "x.png")]) in (0, 1)
+    assert not (tmp_path / "ran").exists(), "the config was run"
+
+
+@pytest.mark.parametrize("record", ["{}", '{"starts": []}', "[1]", "[" * 100_000, "\0"])
+def test_any_json_is_not_the_record_of_a_run(tmp_path: Path, record: str) -> None:
+    """``environment.json`` that no run wrote makes no run of a folder."""
+    torch.save(klish_stylegan2_state(stylegan2()), tmp_path / "iter_10.pth")
+    (tmp_path / "config.py").write_text("raise SystemExit('ran')")
+    (tmp_path / "environment.json").write_text(record)
+    assert toolbox.load_generator(tmp_path / "iter_10.pth").sample(1).shape[0] == 1

@@ -12,6 +12,7 @@ from tests.models.klish_names import filled_as_klish
 from tests.models.stylegan_filled import golden, normal
 from toolbox import testing
 from toolbox.interfaces import Condition, Generator
+from toolbox.metrics.base import quantise
 from toolbox.models.pggan import PGGANDiscriminator, PGGANGenerator, ScaledConv2d
 from toolbox.registry import build
 
@@ -142,6 +143,16 @@ class TestContract:
         for k in idle:
             judge.get_submodule(f"input{k}").requires_grad_(False)
         testing.check_discriminator(judge, image_size=16)
+
+    def test_images_to_measure_are_clipped_and_those_of_training_are_not(self) -> None:
+        network = small()
+        with torch.no_grad():
+            network.get_submodule("output2").weight.mul_(30)  # images as far out as trained ones are
+        latents = torch.randn(4, 8)
+        quantise(network.generate(latents).images)  # raises beyond [-1, 1]
+        network.train()
+        trained = network.generate(latents).images
+        assert trained.abs().max() > 2 and torch.equal(trained, network(latents))
 
     def test_by_name(self) -> None:
         assert isinstance(build(dict(type="PGGANGenerator", image_size=8, channel_max=4)), PGGANGenerator)

@@ -48,6 +48,22 @@ class LoudGenerator(SmallGenerator):
         return 20 * super().forward(latents, condition)
 
 
+class LinearGenerator(SmallGenerator):
+    """In [-1, 1] with the weights it starts with, and not with trained ones."""
+
+    def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return 0.1 * super().forward(latents, condition).atanh()
+
+
+class UnclippedGenerator(LinearGenerator):
+    bounded = False
+
+    def generate(
+        self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
+    ) -> Sample:
+        return Sample(self(latents, condition), Condition() if condition is None else condition, latents)
+
+
 class NoisyGenerator(SmallGenerator):
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         images = super().forward(latents, condition)
@@ -145,6 +161,8 @@ class ForgetfulGenerator(SmallGenerator):
     ("broken", "message"),
     [
         (LoudGenerator, r"images run from .* expected \[-1, 1\]"),
+        (LinearGenerator, r"with large weights \(end with a tanh.* images run from"),
+        (UnclippedGenerator, r"generate \(in eval mode it must clip .* images run from"),
         (NoisyGenerator, "two calls in eval mode"),
         (SocialGenerator, "depends on the others of its batch"),
         (DeafGenerator, "do not depend on condition.labels"),
@@ -370,6 +388,16 @@ def test_clusterers(fault: str) -> None:
     base = kmeans()
     bound = {name: partialmethod(partial(_with_base, method, base)) for name, method in methods.items()}
     caught(testing.check_clusterer, type("Broken", (base,), bound)(clusters=3), message)
+
+
+def test_a_clusterer_that_cannot_be_asked_for_a_number() -> None:
+    base = kmeans()
+
+    class Broken(base):  # type: ignore[misc, valid-type]
+        def __init__(self, k: int = 3) -> None:
+            super().__init__(clusters=k)
+
+    caught(testing.check_clusterer, Broken(), "constructor has no argument 'clusters'")
 
 
 # -- metrics -------------------------------------------------------------------------------------------------

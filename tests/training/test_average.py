@@ -35,7 +35,7 @@ def test_singular_vectors_follow_the_averaged_weights() -> None:
 )
 def test_errors(arguments: dict[str, float]) -> None:
     name, value = list(arguments.items())[-1]
-    with pytest.raises(ValueError, match=f"average: {name}={value} must be"):
+    with pytest.raises(ValueError, match=f"^{name}={value} must be"):
         Average(nn.Linear(1, 1), **arguments)
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from mmengine import Config
 
-from toolbox.config import ConfigError, _read, load_config, override
+from toolbox.config import ConfigError, load_config, override
+from toolbox.config.layers import plain
+from toolbox.config.resolved import merged, read
 from toolbox.registry import BuildError
 from toolbox.training.game.phases import PlanError
 from toolbox.training.run.prepare import prepare
@@ -79,8 +81,7 @@ def test_a_misspelt_key_at_any_level_of_any_config_is_named() -> None:
 def test_a_misspelt_key_at_any_level_of_a_quick_block_is_named() -> None:
     seen: set[str] = set()
     for path in CONFIGS:
-        base = {key: value for key, value in _read(path).to_dict().items() if not key.startswith("_")}
-        quick = base.pop("quick")
+        base, quick = map(plain, merged(read(path)))
         for key, broken in slips(
             quick, seen, path.stem if path.stem in ("biggan_cifar", "lcp_cifar", "clip_embedded") else ""
         ):

@@ -12,7 +12,7 @@ from torch import Tensor
 from toolbox.config import ConfigError
 from toolbox.interfaces import Condition, Conditioner, Metric, Sample
 from toolbox.plugins import host
-from toolbox.training.evaluation.measure import ModeSampler, _build_metrics
+from toolbox.training.evaluation.measure import ModeSampler, build_metrics
 
 
 class Count(Metric):
@@ -83,19 +83,19 @@ SETTINGS = dict(metrics=dict(all=dict(type="Count"), modes=dict(type="CountModes
 
 def test_metrics_get_what_they_ask_for(named: None) -> None:
     conditioner = TwoModes()
-    whole, by_mode = _build_metrics(SimpleNamespace(conditioner=conditioner), SETTINGS)
+    whole, by_mode = build_metrics(SimpleNamespace(conditioner=conditioner), SETTINGS, True)
     assert list(whole) == ["all"] and list(by_mode) == ["modes"]
     assert by_mode["modes"].assign == conditioner.assign  # type: ignore[attr-defined]
 
 
 def test_metrics_of_modes_are_left_out_where_there_are_none(named: None) -> None:
-    whole, by_mode = _build_metrics(SimpleNamespace(conditioner=OneMode()), SETTINGS)
+    whole, by_mode = build_metrics(SimpleNamespace(conditioner=OneMode()), SETTINGS, False)
     assert list(whole) == ["all"] and not by_mode
 
 
 def test_a_metric_that_needs_an_extractor_says_so(named: None) -> None:
     with pytest.raises(ConfigError, match=r"evaluation\.metrics\.fid needs an extractor"):
-        _build_metrics(SimpleNamespace(conditioner=OneMode()), dict(metrics=dict(fid=dict(type="FID"))))
+        build_metrics(SimpleNamespace(conditioner=OneMode()), dict(metrics=dict(fid=dict(type="FID"))), False)
 
 
 def test_images_of_modes_take_turns() -> None:

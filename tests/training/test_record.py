@@ -18,9 +18,9 @@ import pytest
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError
 from toolbox.runs.changes import differences
+from toolbox.runs.environment import read_record
 from toolbox.runs.locking import LockedError, locked
 from toolbox.training.game.phases import PlanError
-from toolbox.training.run.starts import read_record
 
 Run = Callable[..., Path]
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +60,7 @@ def test_the_record_is_complete_and_has_an_entry_for_each_start(trained: Run) ->
     assert hashlib.sha256(TOYS.read_bytes()).hexdigest() in record["plugins"]["toy_games"]
     assert [start["goes_on_from"] for start in record["starts"]] == [{}, {"main": 3}]
     assert record["started"] == record["starts"][0]["started"] and record["starts"][1]["changes"] == {}
-    assert load_config(folder / "config.py").model.conditioner.class_names[0] == "t-shirt"
+    assert load_config(folder / "config.json").model.conditioner.class_names[0] == "t-shirt"
 
 
 def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> 
         plugins=[os.path.relpath(TOYS)],
         options={"train_cfg.max_iters": 2},
     )
-    assert list(load_config(folder / "config.py").plugins) == [str(TOYS)]
+    assert list(load_config(folder / "config.json").plugins) == [str(TOYS)]
     code = (
         "from toolbox.cli.main import main; import sys; sys.exit("
         f"main(['sample', {str(folder)!r}, '--columns', '2']) or main(['train', {str(config_file)!r}, "
@@ -239,11 +239,12 @@ def _first_line(code: str) -> str:
 
 def test_a_kept_config_that_cannot_be_read_is_named(trained: Callable[..., Path]) -> None:
     folder = trained()
-    (folder / "config.py").write_text("x = (")
+    (folder / "config.json").write_text('{"x": ')
     with pytest.raises(
-        ConfigError, match=r"config\.py, which says what the run was begun with, cannot be read: SyntaxError"
+        ConfigError,
+        match=r"config\.json, which says what the run was begun with, cannot be read: ConfigError",
     ):
         trained(resume=True)
-    (folder / "config.py").unlink()
+    (folder / "config.json").unlink()  # config.py is there: as in an older run
     trained(resume=True)
-    assert (folder / "config.py").is_file()
+    assert (folder / "config.json").is_file()

@@ -186,6 +186,6 @@ def test_a_card_that_cannot_be_read_is_named_and_a_missing_one_too(released: tup
     card_path(file).unlink()
     with pytest.raises(
         CheckpointError,
-        match=r"no config\.py beside it, and no card \(.*\.json\) that would make it a release",
+        match=r"has no card \(.*\.json\) that would make it a release",
     ):
         load_run(file)

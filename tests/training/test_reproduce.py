@@ -118,9 +118,9 @@ def test_a_run_of_another_length_than_its_config_says_is_not_reproduced(trained:
     ):
         reproduce(folder)
     trained(resume=True, options={"train_cfg.max_iters": 5})
-    config = folder / "config.py"
+    config = folder / "config.json"
     config.write_text(
-        config.read_text().replace("max_iters=5", "max_iters=9")
+        config.read_text().replace('"max_iters": 5', '"max_iters": 9')
     )  # as begun, and killed before a checkpoint
     with pytest.raises(
         ConfigError, match=r"asks for 9 iterations, .* finished after 5, .* iter_5\.pth: .*max_iters=9 first"

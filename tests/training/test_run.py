@@ -116,6 +116,20 @@ def test_a_checkpoint_is_read_under_the_config_it_was_trained_from(trained: Run,
     assert len(game.conditioner.class_names) == 10
 
 
+def test_a_checkpoint_in_its_run_is_opened_with_the_runs_config(trained: Run) -> None:
+    """By its record: the same file alone, or a strange one in the run's folder, gets no config."""
+    import toolbox
+    from toolbox.runs.environment import is_of_run
+
+    folder = trained()
+    expected = toolbox.load_generator(folder).linear.weight
+    assert torch.equal(toolbox.load_generator(folder / "iter_5.pth").linear.weight, expected)
+    (folder / "iter_5.pth").rename(folder / "ffhq.pth")
+    assert is_of_run(folder / "iter_3.pth") and not is_of_run(folder / "ffhq.pth")
+    (folder / "environment.json").unlink()
+    assert not is_of_run(folder / "iter_3.pth")
+
+
 def test_the_last_checkpoints_are_kept(trained: Run) -> None:
     folder = trained(options={"hooks.checkpoints.interval": 1, "hooks.checkpoints.keep": 2})
     assert sorted(p.name for p in folder.glob("iter_*")) == ["iter_4.pth", "iter_5.pth"]

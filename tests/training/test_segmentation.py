@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from toolbox.config import ConfigError, load_config
-from toolbox.data.base import DataError
+from toolbox.data.base import DataError, to_tensor
 from toolbox.data.drawn import DrawnPortraits
 from toolbox.data.embedded import EmbeddedFashion
 from toolbox.interfaces import Condition, Sample
@@ -79,11 +80,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_is_tested_on_the_way_and_at_the_end(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [line["iteration"] for line in lines] == [4, 4, 4, 6, 6, 6]
-    assert (
-        lines[0]["metric"] == "segmentation-miou[Drawn portraits (embedded) test,6]"
-        and lines[0]["higher_is_better"]
-    )
+    assert [line["iteration"] for line in lines] == [4] * 4 + [6] * 4
+    data = "[Drawn portraits (embedded) test,6]"
+    names = ("miou-klish", "miou-per-image", "miou-pooled", "pixel-accuracy")
+    assert [line["metric"] for line in lines[:4]] == [f"segmentation-{name}{data}" for name in names]
+    assert lines[0]["higher_is_better"]
     assert all(0 <= line["value"] <= 1 for line in lines)
 
 
@@ -102,6 +103,27 @@ def test_resumed_it_measures_again_what_was_after_the_checkpoint(run: Path) -> N
     assert list(segmenter.part_names) == list(DrawnPortraits.part_names)
 
 
+class Unsure(DrawnPortraits):
+    """Portraits whose upper rows nobody has marked: they hold 255."""
+
+    def mask(self, i: int) -> Any:
+        mask = super().mask(i).copy()
+        mask[:20] = 255
+        return mask
+
+
+def test_pixels_that_nobody_has_marked_are_not_counted() -> None:
+    data = Unsure("test", images=3)
+    segmenter = UNet(list(data.part_names), channels=2, depth=1, image_size=None).eval()
+    with pytest.raises(DataError, match="the mask of image 0 has part 255"):
+        measure_segmenter(segmenter, data)
+    images = torch.stack([to_tensor(data.image(i)) for i in range(3)])
+    truth = torch.stack([torch.from_numpy(data.mask(i)) for i in range(3)])[:, 20:].long()
+    right = (segmenter.labels(images)[:, 20:] == truth).double().mean()
+    found = measure_segmenter(segmenter, data, ignore=255)
+    assert found["pixel-accuracy"] == pytest.approx(float(right))
+
+
 def test_what_cannot_be_tested() -> None:
     hook = SegmentationTest(dict(type="DrawnPortraits"), network="segmentor")
     with pytest.raises(
@@ -118,6 +140,8 @@ def test_what_cannot_be_tested() -> None:
         measure_segmenter(segmenter, DrawnPortraits(images=2))
     with pytest.raises(DataError, match="has no masks"):
         measure_segmenter(segmenter, EmbeddedFashion("test"))
+    with pytest.raises(ValueError, match="ignore=1 is the number of a part"):
+        measure_segmenter(segmenter, DrawnPortraits(images=2), ignore=1)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from killing import ForkServer
+from tiny_run import write_config
 
 from toolbox.runs.locking import locked
 from toolbox.runs.stopping import Stopped, StopRequest
@@ -107,3 +112,47 @@ def test_a_forked_process_that_outlives_a_run_holds_nothing(tmp_path: Path) -> N
     finally:
         os.write(writes, b"x")
         os.waitpid(child, 0)
+
+
+# -- real runs -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+def tell_all(process: int) -> None:
+    """Ctrl-C at a terminal reaches a process and its children."""
+    children = Path(f"/proc/{process}/task/{process}/children")
+    for one in [process, *map(int, children.read_text().split() if children.is_file() else [])]:
+        try:
+            os.kill(one, signal.SIGINT)
+        except ProcessLookupError:
+            continue
+
+
+@pytest.mark.slow
+def test_ctrl_c_twice_at_any_moment_leaves_no_traceback(server: ForkServer, tmp_path: Path) -> None:
+    """While it prepares, trains with loader workers, goes from stage to stage, saves, draws."""
+    config = write_config(tmp_path / "tiny.py")
+    stage = "before = dict(first=dict(model=model, train_cfg=dict(max_iters=5)))\nstages = ['first']\n"
+    loader = "train_dataloader.update(num_workers=2, persistent_workers=True)\n"
+    config.write_text(config.read_text() + loader + stage)
+    moments = random.Random(0)
+    codes = []
+    for number in range(12):
+        log = tmp_path / f"{number}.log"
+        folder = tmp_path / f"run{number}"
+        process = server.start([str(config), "--work-dir", str(folder), "--no-evaluation"], log)
+        time.sleep(moments.uniform(0.3, 6.0))
+        tell_all(process)
+        time.sleep(moments.uniform(0.0, 0.3))
+        tell_all(process)
+        codes.append(server.wait())
+        said = log.read_text()
+        assert "Traceback" not in said and "Exception ignored" not in said, said[-3000:]
+    assert set(codes) <= {0, 130}
+    assert 130 in codes, "every run had ended before it was told to"

@@ -18,6 +18,7 @@ from toolbox.training.explain.iteration import explain
 from toolbox.training.explain.summary import summary
 from toolbox.training.game.optimizers import PlayerOptimizers
 from toolbox.training.run.prepare import prepare
+from toolbox.training.run.trial import few, play_first
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -62,7 +63,7 @@ def test_evaluation_is_summed_up(config_file: Path) -> None:
             config_file,
             options={
                 "evaluation": dict(
-                    real=dict(type="EmbeddedFashion", split="test"),
+                    real=dict(type="EmbeddedFashion", split="test", image_size=8),
                     n_fake=99,
                     extractor=dict(type="PooledPixels"),
                     metrics=dict(fid=dict(type="FID"), gone=None),
@@ -139,13 +140,13 @@ def test_the_estimate_is_near_what_the_allocator_gives_out(name: str, factor: fl
     batch = own.train_dataloader.batch_size
     found = memory.estimate(make(), own.optim_wrapper, stream, batch)
     game = make()
-    wrappers, small = PlayerOptimizers(dict(own.optim_wrapper))(game), memory._small(stream)
+    wrappers, small = PlayerOptimizers(dict(own.optim_wrapper))(game), few(stream)
     game.train()
     logging.disable(logging.INFO)
     game.prepare(small)
     logging.disable(logging.NOTSET)
-    memory._play(game, wrappers, small, batch)
-    measured = allocated(lambda: memory._play(game, wrappers, small, batch))
+    play_first(game, wrappers, small, batch)
+    measured = allocated(lambda: play_first(game, wrappers, small, batch))
     assert 1 / factor < (found.passes + found.gradients) / measured < factor
 
 

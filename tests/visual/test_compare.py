@@ -77,6 +77,16 @@ def test_facts_are_written_beside(tmp_path: Path) -> None:
     )
 
 
+def test_metrics_stand_beside_the_pictures(tmp_path: Path) -> None:
+    """Under the run's name, as far as there is room; all of them in the table and the record."""
+    metrics = {"base": {"fid[toy-clip,2k]": 12.34567, "kid[toy-clip,2k]": 0.5}}
+    plain = run({"base": FakeSampler(24)}, tmp_path / "plain.png", columns=2)
+    record = run({"base": FakeSampler(24)}, tmp_path / "c.png", columns=2, metrics=metrics)
+    widths = [Image.open(tmp_path / name).width for name in ("plain.png", "c.png")]
+    assert widths[1] > widths[0] + 60 and record["runs"]["base"] == {"image_size": 24, **metrics["base"]}
+    assert "| base | 24 | 12.35 | 0.5 |" in (tmp_path / "c.md").read_text() and plain["runs"]
+
+
 @pytest.mark.parametrize(
     ("samplers", "details", "words"),
     [

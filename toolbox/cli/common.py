@@ -12,6 +12,11 @@ from typing import Any
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """CONFIG, --quick, --cfg-options, --plugin."""
     parser.add_argument("config", help="a config's path, or <plugin>/<config>")
+    add_config_options(parser)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """--quick, --cfg-options, --plugin."""
     parser.add_argument(
         "--quick", action="store_true", help="the config's small version: minutes on a laptop CPU"
     )
@@ -100,7 +105,9 @@ def _by_mmengine(text: str, read: Callable[[str], Any]) -> Any:
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:
     """--device, default the GPU where there is one."""
-    parser.add_argument("--device", default=None, help="cpu or cuda; default the GPU where there is one")
+    parser.add_argument(
+        "--device", default=None, help="cpu, cuda or cuda:1; default the GPU where there is one"
+    )
 
 
 def device_of(arguments: argparse.Namespace) -> str:

@@ -1,4 +1,4 @@
-"""``toolbox compare RUN RUN ...``."""
+"""``toolbox compare RUN RUN ...``: pictures of the same latents, and the metrics."""
 
 from __future__ import annotations
 
@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="a run's folder or a checkpoint; NAME=RUN gives the row a name"
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a run's folder, a checkpoint, a release, or published weights; NAME=RUN gives the row a name",
     )
-    parser.add_argument("-o", "--out", default="comparison.png", help="the picture (default comparison.png)")
+    parser.add_argument(
+        "-o",
+        "--out",
+        default="comparison.png",
+        metavar="NAME.png",
+        help="the picture (default comparison.png), or a folder for it; NAME.md and NAME.json come beside it",
+    )
     parser.add_argument("--columns", type=int, default=10, help="latents and conditions to show")
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
     add_device_argument(parser)
@@ -27,19 +36,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rows = runs, columns = the same latents and conditions; prints the picture's path."""
+    """Rows = runs, columns = the same latents and conditions; prints the picture's path and a table."""
+    out = _picture(arguments.out)
     load_plugins(arguments)
-    from toolbox.loading import load_run
-    from toolbox.visual.compare import compare
+    from toolbox.loading import load_sampler
+    from toolbox.visual.compare import compare, facts_table
 
     device = device_of(arguments)
     samplers: dict[str, Sampler] = {}
     details: dict[str, dict[str, object]] = {}
+    metrics: dict[str, dict[str, float]] = {}
     for name, path in _named(arguments.runs).items():
-        samplers[name] = load_run(path, seed=arguments.seed, device=device)
-        details[name] = dict(path=path, iteration=int(samplers[name].game.iteration))
-    show(compare(samplers, arguments.out, columns=arguments.columns, details=details))
+        samplers[name] = load_sampler(path, seed=arguments.seed, device=device)
+        iteration = int(samplers[name].game.iteration)
+        details[name] = dict(path=path, iteration=iteration)
+        metrics[name] = _metrics(Path(path), iteration)
+    picture = compare(samplers, out, columns=arguments.columns, details=details, metrics=metrics)
+    show(f"{picture}\n\n{facts_table(picture)}")
     return 0
+
+
+def _picture(out: str) -> Path:
+    """The PNG to write: what was named, or comparison.png in a folder that was named."""
+    path = Path(out)
+    if path.is_dir() or not path.suffix:
+        return path / "comparison.png"
+    if path.suffix.lower() != ".png":
+        raise ValueError(
+            f"-o {out}: the picture is a PNG, name it {path.with_suffix('.png')}, or name a folder"
+        )
+    return path
+
+
+def _metrics(path: Path, iteration: int) -> dict[str, float]:
+    """What was measured of these weights: kept by the run, or in a release's card."""
+    from toolbox.training.evaluation.records import read_records, values_of
+    from toolbox.training.release import is_release
+    from toolbox.weights.card import read_card
+
+    if is_release(path):
+        records = read_card(path).get("metrics")
+        return values_of(records if isinstance(records, list) else [], iteration)
+    folder = path if path.is_dir() else path.parent
+    return values_of(read_records(folder / "metrics.jsonl"), iteration)
 
 
 def _named(runs: Sequence[str]) -> dict[str, str]:

@@ -13,15 +13,16 @@ from typing import Any
 
 import toolbox
 from toolbox.plugins import host
-from toolbox.runs.terminal import complain
+from toolbox.runs.terminal import complain, plain_warnings
 
 #: command -> (module with ``add_arguments(parser)`` and ``run(arguments) -> exit code``, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("toolbox.cli.train", "train what a config describes"),
     "reproduce": ("toolbox.cli.reproduce", "play a run again from its folder and compare"),
     "test": ("toolbox.cli.test", "evaluate a checkpoint"),
-    "sample": ("toolbox.cli.sample", "draw grids from a trained run"),
-    "compare": ("toolbox.cli.compare", "runs side by side, on the same latents"),
+    "sample": ("toolbox.cli.sample", "draw from a run, a release or published weights: a grid, or files"),
+    "fid": ("toolbox.cli.fid", "compare two folders, zips or samplers by FID or any other metric"),
+    "compare": ("toolbox.cli.compare", "runs side by side, on the same latents, with their metrics"),
     "convert": ("toolbox.cli.convert", "read weights from outside safely, write them as safetensors"),
     "release": ("toolbox.cli.release", "export a trained run: generator, conditioner and a card"),
     "explain": ("toolbox.cli.explain", "one iteration of a config in words and formulas"),
@@ -29,21 +30,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "toolbox.cli.preset",
         "write a training config with the settings of a published StyleGAN2 run",
     ),
+    "config": ("toolbox.cli.config", "what a config resolves to, each value with where it comes from"),
     "configs": ("toolbox.cli.configs", "list the configs"),
     "plugins": ("toolbox.cli.plugins", "list the plugins and what they bring"),
     "new-plugin": ("toolbox.cli.new_plugin", "write a plugin that works"),
+    "help": ("toolbox.cli.help", "what a component, command or config key is, and what it takes"),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code. An error that names its cause is one line, not a traceback."""
-    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
-    parsed = parser.parse_args(arguments)
-    if not hasattr(parsed, "execute"):
-        parser.print_help()
-        return 2
     try:
-        return int(parsed.execute(parsed) or 0)
+        with plain_warnings():
+            return _execute(arguments)
     except KeyboardInterrupt as stop:
         if arguments is None:  # this process ends now: no traceback of a second Ctrl-C on its way out
             signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -62,6 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         complain(f"error: {error}")
         return 1
+
+
+def _execute(arguments: Sequence[str] | None) -> int:
+    parser = build_parser(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = parser.parse_args(arguments)
+    if not hasattr(parsed, "execute"):
+        parser.print_help()
+        return 2
+    return int(parsed.execute(parsed) or 0)
 
 
 def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -10,9 +10,7 @@ from toolbox.runs.terminal import show
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument(
-        "run", help="a run's folder (its newest checkpoint), or a checkpoint with its config.py beside it"
-    )
+    parser.add_argument("run", help="a run's folder (its newest checkpoint), or a checkpoint in one")
     parser.add_argument(
         "-o",
         "--out",

@@ -1,8 +1,10 @@
-"""``toolbox sample RUN``."""
+"""``toolbox sample SOURCE``: a grid, or a folder of images."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,40 @@ ROWS_OF_ONE_CLASS = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
-    parser.add_argument("run", help="a run's folder, or a checkpoint with its config.py beside it")
+    parser.add_argument(
+        "run",
+        metavar="SOURCE",
+        help="a run's folder, a checkpoint, a release, or a file of published weights",
+    )
+    _add_what_to_show(parser)
+    parser.add_argument("--columns", type=int, default=10, help="images a row")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--n", type=_count, metavar="N", help="write images 0 to N-1, each into a file of its own in --out"
+    )
+    which.add_argument(
+        "--seeds",
+        type=_seeds,
+        metavar="0-99",
+        help="write these images, each into a file of its own in --out",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of latents and coefficients")
+    parser.add_argument(
+        "--truncation", type=float, default=1.0, metavar="PSI", help="in (0, 1]: below 1 less variety"
+    )
+    parser.add_argument(
+        "--bn", choices=("running", "batch", "standing"), default="running", help="BatchNorm statistics"
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        help="the picture (default: samples-WHAT-WAS-ASKED.png in the run's folder), or with --n the folder",
+    )
+    add_device_argument(parser)
+    add_plugin_argument(parser)
+
+
+def _add_what_to_show(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by", metavar="KIND", help="one row a class (default), a cluster, or whatever the run has"
     )
@@ -41,32 +76,87 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", action="store_true", help="print the prompts' nearest words instead of drawing"
     )
-    parser.add_argument("--columns", type=int, default=10, help="images a row")
-    parser.add_argument("--seed", type=int, default=0, help="of latents and coefficients")
-    parser.add_argument(
-        "--bn", choices=("running", "batch", "standing"), default="running", help="BatchNorm statistics"
-    )
-    parser.add_argument("-o", "--out", help="the picture (default: samples.png in the run's folder)")
-    add_device_argument(parser)
-    add_plugin_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw, and print the picture's path."""
+    """Draw, and print the picture's path, or the folder's."""
+    numbers = _numbers_asked_for(arguments)
     load_plugins(arguments)
-    from toolbox.loading import load_run
+    from toolbox.loading import load_sampler
     from toolbox.visual.grids import save_grid
 
-    sampler = load_run(arguments.run, seed=arguments.seed, bn=arguments.bn, device=device_of(arguments))
+    sampler = load_sampler(
+        arguments.run,
+        seed=arguments.seed,
+        bn=arguments.bn,
+        device=device_of(arguments),
+        truncation=arguments.truncation,
+    )
     if arguments.prompts:
         show(_prompt_table(sampler.game))
         return 0
+    if numbers:
+        return _write_files(sampler, numbers, arguments)
     images, names, columns = draw(sampler, arguments)
-    folder = Path(arguments.run) if Path(arguments.run).is_dir() else Path(arguments.run).parent
-    out = Path(arguments.out) if arguments.out else folder / "samples.png"
+    out = Path(arguments.out) if arguments.out else _default_picture(sampler, arguments)
     save_grid(images, out, columns=columns, row_names=names or None)
     show(out)
     return 0
+
+
+def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
+    """Numbers of the images that become files; [] for a grid."""
+    if arguments.mode is not None and arguments.coefficients:
+        raise CatalogError(
+            "--cluster and --coefficients exclude each other: one cluster alone, or shares of all"
+        )
+    numbers = arguments.seeds or list(range(arguments.n or 0))
+    if not numbers:
+        return []
+    of_grids = dict(by=arguments.by, interpolate=arguments.interpolate, prompts=arguments.prompts)
+    for name, value in of_grids.items():
+        if value:
+            raise CatalogError(f"--{name} does not go with --n and --seeds, which write a file an image")
+    if not arguments.out:
+        raise CatalogError("say where the images are to go: --out FOLDER")
+    return numbers
+
+
+def _write_files(sampler: Sampler, numbers: list[int], arguments: argparse.Namespace) -> int:
+    """One file an image; prints the folder."""
+    from toolbox.visual.sample_folder import write_samples
+
+    request = _request(arguments)
+    written = write_samples(sampler, numbers, arguments.out, request if request.asks() else None)
+    there = f"; {written.there} were there already" if written.there else ""
+    show(f"{arguments.out}: {written.drawn} images drawn{there}")
+    return 0
+
+
+def _default_picture(sampler: Sampler, arguments: argparse.Namespace) -> Path:
+    """Called by all that was asked, so that no grid is written over another."""
+    source = Path(arguments.run)
+    name = f"samples-iter_{int(sampler.game.iteration)}" if source.is_dir() else f"{source.stem}-samples"
+    usual = dict(columns=10, seed=0, truncation=1.0, bn="running")
+    asked = dict(
+        by=arguments.by,
+        **{"class": arguments.class_name},
+        cluster=arguments.mode,
+        coefficients=arguments.coefficients,
+        text=arguments.text,
+        interpolate=arguments.interpolate,
+        steps=arguments.steps if arguments.interpolate else None,
+        **{key: getattr(arguments, key) for key in usual if getattr(arguments, key) != usual[key]},
+    )
+    words = [f"-{key}-{_for_a_name(value)}" for key, value in asked.items() if value is not None]
+    return (source if source.is_dir() else source.parent) / f"{name}{''.join(words)}.png"
+
+
+def _for_a_name(value: object) -> str:
+    """A value as a part of a file's name; what does not fit into one is told apart by a digest."""
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    plain = re.sub(r"[^\w.,+]", "_", text)[:40]
+    return plain if plain == text else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def draw(sampler: Sampler, arguments: argparse.Namespace) -> tuple[Tensor, list[str], int]:
@@ -75,24 +165,27 @@ def draw(sampler: Sampler, arguments: argparse.Namespace) -> tuple[Tensor, list[
     if arguments.interpolate:
         return _interpolation(sampler, arguments), [], arguments.steps
     if arguments.coefficients or arguments.text:
-        return _one_request(sampler, _request(sampler, arguments), columns), [], columns
+        if arguments.text is None:
+            _check_class(sampler, arguments)
+        return _one_request(sampler, _request(arguments), columns), [], columns
     kind = arguments.by or ("cluster" if arguments.mode is not None else None)
     if kind is None or kind == "class":
         if arguments.class_name is not None:
-            request = _request(sampler, arguments)
+            _check_class(sampler, arguments)
+            request = _request(arguments)
             return _one_request(sampler, request, ROWS_OF_ONE_CLASS * columns), [], columns
         return *sampler.sheet(columns, by=kind), columns
     return _rows_of(sampler, kind, arguments)
 
 
-def _request(sampler: Sampler, arguments: argparse.Namespace) -> Request:
-    """What the options ask for, refused with the near miss where the run does not have it."""
+def _request(arguments: argparse.Namespace) -> Request:
+    """What the options ask for."""
     from toolbox.interfaces import Request
 
-    if arguments.text is None:
-        _check_class(sampler, arguments)
     coefficients = tuple(arguments.coefficients) if arguments.coefficients else None
-    return Request(class_name=arguments.class_name, coefficients=coefficients, text=arguments.text)
+    return Request(
+        class_name=arguments.class_name, mode=arguments.mode, coefficients=coefficients, text=arguments.text
+    )
 
 
 def _one_request(sampler: Sampler, request: Request, n: int) -> Tensor:
@@ -164,6 +257,23 @@ def _check_class(sampler: Sampler, arguments: argparse.Namespace) -> None:
         )
 
 
+def _count(text: str) -> int:
+    """A number of images."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return int(text)
+
+
+def _seeds(text: str) -> list[int]:
+    """'0-99' as numbers."""
+    from toolbox.visual.sample_folder import numbers_of
+
+    try:
+        return numbers_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _numbers(text: str) -> list[float]:
     """'0.7,0.3' as numbers."""
     try:
@@ -185,10 +295,19 @@ def _prompt_table(game: Sampled) -> str:
         words = prompts.nearest_words(network.clip, top=1)
         numbered = [f"prompt {number}" for number in range(len(words))]
         titles = names if len(names) == len(words) else numbered
-        for title, slots in zip(titles, words, strict=True):
+        trained = _trained_rows(game) if titles is names else range(len(words))
+        for title, slots in ((titles[row], words[row]) for row in trained):
             nearest = [slot[0] for slot in slots if slot]
             shown = " ".join(f"{word} ({distance:.2f})" for word, distance in nearest)
             lines.append(f"{network_name}  {title}: {shown}")
     if not lines:
         raise CatalogError("this run has no network that learns prompts")
     return "\n".join(lines)
+
+
+def _trained_rows(game: Sampled) -> list[int]:
+    """Rows of the condition that can be asked for alone; all where there are no modes."""
+    modes = game.conditioner.modes()
+    if modes is None or modes.weights is None:
+        return list(range(len(game.conditioner.names())))
+    return modes.weights.argmax(dim=1).tolist()

@@ -6,6 +6,7 @@ import argparse
 
 from toolbox.cli.common import (
     add_config_arguments,
+    add_device_argument,
     add_launcher_arguments,
     joined,
     load_plugins,
@@ -17,6 +18,25 @@ from toolbox.runs.terminal import show
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What can be said on the command line."""
     add_config_arguments(parser)
+    parser.add_argument(
+        "--data",
+        metavar="FOLDER|ZIP",
+        help="train and measure on it: images, a folder for each class, or the zip with dataset.json",
+    )
+    parser.add_argument(
+        "--from",
+        dest="start",
+        metavar="FILE",
+        help="fine-tune: the generator of a file, run or address, its architecture too",
+    )
+    add_device_argument(parser)
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=("tensorboard", "wandb"),
+        help="losses, metrics and grids to it as well, in vis_data of the run's folder",
+    )
     parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
     parser.add_argument(
         "--resume", action="store_true", help="continue the run of this folder from its newest checkpoint"
@@ -63,6 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
             evaluate=not arguments.no_evaluation,
             plugins=arguments.plugin,
             allow_changes=arguments.allow_changes,
+            data=arguments.data,
+            start=arguments.start,
+            device=arguments.device,
+            log=arguments.log,
         )
         if ranks.is_main():
             report = folder / "report.html"
@@ -85,8 +109,17 @@ def _options(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:
-    from toolbox.config import load_config
+    from toolbox.pipeline import read_config
     from toolbox.training.explain.summary import summary
 
-    show(summary(load_config(arguments.config, arguments.quick, options)))
+    config = read_config(
+        arguments.config,
+        arguments.quick,
+        options,
+        data=arguments.data,
+        start=arguments.start,
+        device=arguments.device,
+        log=arguments.log,
+    )
+    show(summary(config))
     return 0

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolbox.data.pictures import resize, resize_name
+from toolbox.ranges import check_whole
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Mask = NDArray[np.uint8]  # (H, W) number of the part that each pixel shows
@@ -64,6 +65,7 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
         captions: Sequence[Sequence[str]] | None = None,
         license: str = "",
     ) -> None:
+        check_whole(1, image_size=image_size)
         self.title = title
         self.labels = whole_numbers(labels, f"{title}: labels")
         self.classes = text_list(classes, f"{title}: classes")
@@ -162,7 +164,8 @@ class ArraySet(ImageSet):
             raise DataError(
                 f"{title}: images must be uint8 (N, H, W, 3) or (N, H, W), not {images.dtype} {images.shape}"
             )
-        super().__init__(labels, classes, image_size or images.shape[1], title, **known)
+        size = images.shape[1] if image_size is None else image_size
+        super().__init__(labels, classes, size, title, **known)
         if len(images) != len(self.labels):
             raise DataError(f"{title}: {len(images)} images but {len(self.labels)} labels")
         self._images = images
@@ -242,8 +245,8 @@ def to_uint8(images: Tensor) -> Tensor:
     return images.add(1.0).mul(127.5).round().clamp(0, 255).to(torch.uint8).movedim(-3, -1)
 
 
-def checked_mask(source: ImageSet, i: int) -> Mask:
-    """``source.mask(i)``, of the image's size and with parts that have names.
+def checked_mask(source: ImageSet, i: int, ignore: int | None = None) -> Mask:
+    """``source.mask(i)``, of the image's size and with parts that have names, but for pixels of ``ignore``.
 
     Raises:
         DataError: naming the image and what does not fit.
@@ -255,10 +258,11 @@ def checked_mask(source: ImageSet, i: int) -> Mask:
             f"{source.title}: the mask of image {i} has shape {mask.shape}, the image has {(size, size)}"
         )
     n_parts = len(source.part_names)
-    if mask.size and int(mask.max()) >= n_parts:
+    parts = mask if ignore is None else mask[mask != ignore]
+    if parts.size and int(parts.max()) >= n_parts:
         raise DataError(
-            f"{source.title}: the mask of image {i} has part {int(mask.max())}, but there are {n_parts} part "
-            f"names (parts must be 0 to {n_parts - 1})"
+            f"{source.title}: the mask of image {i} has part {int(parts.max())}, but there are {n_parts} "
+            f"part names (parts must be 0 to {n_parts - 1})"
         )
     return mask
 

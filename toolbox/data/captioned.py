@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolbox.data.base import DataError, Image, ImageSet, digest, text_list, to_tensor
+from toolbox.ranges import check_not_negative, check_seed, check_whole
 
 PLACEHOLDERS = ("name", "class", "keywords")
 MAX_KEYWORDS = 4
@@ -42,8 +43,7 @@ class CaptionSource:
         from toolbox.registry import build
 
         self.data = build(self.data, "dataset", "sources.data")
-        if self.repeat < 1:
-            raise ValueError(f"repeat={self.repeat} of {self.data.title} must be at least 1")
+        check_whole(1, repeat=self.repeat)
         self.templates = text_list(self.templates, f"templates of {self.data.title}")
         for template in self.templates:
             self._check(template)
@@ -122,6 +122,9 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         sizes = {source.data.title: source.data.image_size for source in self.sources}
         if len(set(sizes.values())) > 1:
             raise DataError(f"the sets differ in image_size ({sizes}): set the same image_size for all")
+        check_whole(1, context_length=context_length)
+        check_not_negative(strength=strength)
+        check_seed(seed=seed)
         self.context_length = context_length
         self.strength = strength
         self.seed = seed

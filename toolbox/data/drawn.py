@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from toolbox.data.base import Image, ImageSet, chosen_split, digest
 from toolbox.data.stream import generator
+from toolbox.ranges import check_whole, given
 
 PARTS = ("background", "clothes", "neck", "skin", "ear", "hair", "brow", "eye", "nose", "mouth", "hat")
 STYLES = ("short hair", "long hair", "hat")
@@ -60,6 +61,7 @@ class DrawnPortraits(ImageSet):
         cache: bool = True,
     ) -> None:
         self.split = chosen_split(split, train)
+        check_whole(1, **given(images=images))
         n = IMAGES[self.split] if images is None else images
         faces = [_Portrait.draw(generator(_SPLIT_SEEDS[self.split], i)) for i in range(n)]
         super().__init__(

@@ -45,7 +45,7 @@ class FileSet(ImageSet):
         self._background = background
         self._cache: dict[int, Image] | None = {} if cache else None
         self._native = image_size is None
-        size = image_size or min(self._decode(0).shape[:2])
+        size = min(self._decode(0).shape[:2]) if image_size is None else image_size
         super().__init__(labels, classes, size, title, **known)
 
     @abstractmethod

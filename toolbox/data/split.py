@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from toolbox.data.base import DataError, ImageSet, whole_numbers
 from toolbox.data.relabelled import MissingClassError
+from toolbox.ranges import check_in, check_seed, check_whole, given
 
 UNLABELLED = ("rest", "all", "none")
 _FORMAT = 1
@@ -72,6 +73,7 @@ def draw_split(
         ValueError: for options that make no sense.
     """
     _check_options(labelled_per_class, labelled_fraction, unlabelled)
+    check_seed(seed=seed)
     rng = np.random.default_rng(seed)
     chosen = []
     for label, name in enumerate(source.classes):
@@ -97,10 +99,8 @@ def draw_split(
 def _check_options(per_class: int | None, fraction: float | None, unlabelled: str) -> None:
     if (per_class is None) == (fraction is None):
         raise ValueError("a split needs either labelled_per_class or labelled_fraction (one of them)")
-    if per_class is not None and per_class < 1:
-        raise ValueError(f"labelled_per_class={per_class}: it must be at least 1")
-    if fraction is not None and not 0 < fraction <= 1:
-        raise ValueError(f"labelled_fraction={fraction}: it must lie in (0, 1]")
+    check_whole(1, **given(labelled_per_class=per_class))
+    check_in("(0, 1]", **given(labelled_fraction=fraction))
     if unlabelled not in UNLABELLED:
         raise ValueError(f"unlabelled={unlabelled!r}: it is one of {', '.join(map(repr, UNLABELLED))}")
 

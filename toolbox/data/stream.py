@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from toolbox.data.base import Image, ImageSet, Mask, checked_mask, to_tensor
 from toolbox.data.split import Split, make_split
 from toolbox.data.transforms import MASK, Transform, check_keeps_masks
+from toolbox.ranges import check_in, check_seed, check_whole, given
 
 HIDDEN = -1
 _EPOCH = 1  # these two keep the draws of sampler and transforms apart
@@ -59,9 +60,12 @@ class Stream(Dataset[dict[str, Any]]):
     ) -> None:
         from toolbox.registry import build
 
-        self.source: ImageSet = build(source, "dataset")
+        check_seed(seed=seed)
+        self.source: ImageSet = build(source, "dataset", "source")
         self.split = make_split(self.source, **split) if isinstance(split, Mapping) else split
-        self.transforms: list[Transform] = [build(transform, "transform") for transform in transforms]
+        self.transforms: list[Transform] = [
+            build(transform, "transform", f"transforms.{i}") for i, transform in enumerate(transforms)
+        ]
         self.seed = seed
         self.masks = masks
         if masks:
@@ -142,6 +146,9 @@ class StreamSampler(Sampler[tuple[int, int]]):
         labelled_fraction: float | None = None,
         parts: int = 1,
     ) -> None:
+        check_whole(1, parts=parts, **given(batch_size=batch_size))
+        check_whole(0, start=start, **given(seed=seed))
+        check_in("(0, 1)", **given(labelled_fraction=labelled_fraction))
         self.parts = parts
         self.seed = seed or 0
         self.start = start

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from PIL import ImageEnhance, ImageOps
 
 from toolbox.data.base import Image
+from toolbox.ranges import check_in, check_not_negative, check_probability, check_whole
 
 Rng = np.random.Generator
 MASK = "mask"  # the view that holds the parts of the image's pixels
@@ -57,8 +58,7 @@ class HorizontalFlip(PixelMover):
     """Mirrors left and right with probability ``p``."""
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"p={p}: a probability lies in [0, 1]")
+        check_probability(p=p)
         self.p = p
 
     def __call__(self, image: Image, rng: Rng) -> Image:
@@ -74,8 +74,8 @@ class WeakAugment(PixelMover):
     """
 
     def __init__(self, flip: float = 0.5, shift: float = 0.125) -> None:
-        if not 0 <= shift < 1:
-            raise ValueError(f"shift={shift}: a share of the image size lies in [0, 1)")
+        check_probability(flip=flip)
+        check_in("[0, 1)", shift=shift)
         self._flip = HorizontalFlip(flip)
         self.shift = shift
 
@@ -101,8 +101,8 @@ class StrongAugment(Transform):
     def __init__(
         self, operations: int = 2, cutout: float = 0.5, flip: float = 0.5, shift: float = 0.125
     ) -> None:
-        if operations < 0 or not 0 <= cutout <= 1:
-            raise ValueError(f"operations={operations}, cutout={cutout}: at least 0, and a share in [0, 1]")
+        check_whole(0, operations=operations)
+        check_probability(cutout=cutout)
         self._weak = WeakAugment(flip, shift)
         self.operations = operations
         self.cutout = cutout
@@ -166,15 +166,9 @@ class PhotometricDistortion(Transform):
         hue: float = 18,
         p: float = 0.5,
     ) -> None:
-        for name, value, most in (
-            ("brightness", brightness, 255),
-            ("contrast", contrast, 1),
-            ("saturation", saturation, 1),
-            ("hue", hue, 180),
-            ("p", p, 1),
-        ):
-            if not 0 <= value <= most:
-                raise ValueError(f"{name}={value!r}: it lies in [0, {most}]")
+        check_in("[0, 255]", brightness=brightness)
+        check_in("[0, 180]", hue=hue)
+        check_probability(contrast=contrast, saturation=saturation, p=p)
         self.brightness = brightness
         self.contrast = contrast
         self.saturation = saturation
@@ -209,8 +203,7 @@ class BlurAndNoise(Transform):
     keeps_masks = True
 
     def __init__(self, blur: float = 1.0, noise: float = 10.0) -> None:
-        if blur < 0 or noise < 0:
-            raise ValueError(f"blur={blur!r}, noise={noise!r}: standard deviations are at least 0")
+        check_not_negative(blur=blur, noise=noise)
         self.blur, self.noise = blur, noise
 
     def __call__(self, image: Image, rng: Rng) -> Image:

@@ -17,6 +17,9 @@ class Clusterer(ABC):
 
     ``fit`` takes an array or an iterable of chunks (n_i, D) that need not fit in memory together, returns
     self and leaves ``labels_`` (N,) behind. Attributes that end in ``_`` exist after ``fit``.
+
+    The constructor takes ``clusters``, the number asked for: whoever builds a clusterer from a config gives
+    it that argument, and ``seed`` and ``device`` where it has them.
     """
 
     @property

@@ -25,9 +25,11 @@ class Generator(nn.Module, ABC):
         feature_layers: names that :meth:`features` accepts, coarse to fine; empty = none. The last map of
             each resolution is called by it: '8x8'.
         feature_channels: their widths; empty = found out by whoever needs them, at the cost of an image.
-        bounded: :meth:`forward` keeps to [-1, 1]. False for networks without a last tanh (StyleGAN), some of
-            whose values lie outside; then :meth:`generate` clips them in eval mode, for whoever shows or
-            measures images, and so does :meth:`sample`.
+        bounded: :meth:`forward` keeps to [-1, 1], whatever the weights. False for networks without a last
+            tanh (PGGAN, StyleGAN), some of whose values lie outside; then :meth:`generate` clips them in eval
+            mode, for whoever shows or measures images, and so does :meth:`sample`.
+        truncates: :meth:`truncated` makes a difference. False for networks that scale every latent to one
+            length first.
     """
 
     latent_dim: int
@@ -36,6 +38,7 @@ class Generator(nn.Module, ABC):
     feature_layers: tuple[str, ...] = ()
     feature_channels: tuple[int, ...] = ()
     bounded: bool = True
+    truncates: bool = True
 
     @abstractmethod
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
@@ -48,9 +51,17 @@ class Generator(nn.Module, ABC):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Sample:
-        """Images with all that was known or made on the way; ``rng`` feeds whatever noise is added."""
+        """Images with all that was known or made on the way; ``rng`` feeds whatever noise is added.
+
+        In eval mode those of a generator that is not ``bounded`` are clipped to [-1, 1].
+        """
         condition = Condition() if condition is None else condition
-        return Sample(images=self(latents, condition), condition=condition, latents=latents)
+        images = self.clipped(self(latents, condition))
+        return Sample(images=images, condition=condition, latents=latents)
+
+    def clipped(self, images: Tensor) -> Tensor:
+        """Images as :meth:`generate` gives them: in [-1, 1] in eval mode, in training as they are."""
+        return images if self.bounded or self.training else images.clamp(-1, 1)
 
     def features(
         self,

@@ -6,7 +6,7 @@ Images are rounded to 8 bits first, as files on disk are; one pass serves all me
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from toolbox.interfaces import FeatureExtractor, Metric, Sample
+from toolbox.ranges import check_whole, given
 
 T = TypeVar("T")
 State = dict[str, Tensor]
@@ -235,8 +236,7 @@ class ExtractorMetric(Metric):
     title: ClassVar[str]
 
     def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None) -> None:
-        if n_fake is not None and n_fake < 2:
-            raise ValueError(f"n_fake={n_fake}: at least 2 generated images are needed")
+        check_whole(2, **given(n_fake=n_fake))
         self.extractor = _built(extractor)
         self.n_fake = n_fake
 
@@ -256,6 +256,16 @@ class ExtractorMetric(Metric):
     def options(self) -> list[str]:
         """What differs from the usual protocol, for the name."""
         return []
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        """Why so few images do not give it, or give it by another protocol; '' = they are enough.
+
+        Args:
+            n_real: real images.
+            per_class: (classes,) those of each class.
+            n_fake: generated images.
+        """
+        return ""
 
     def details(self) -> dict[str, Any]:
         """What belongs into the record of a result beside its numbers (JSON values)."""
@@ -338,6 +348,11 @@ class FeatureMetric(ExtractorMetric):
                 raise ValueError(
                     f"{self.title}: {statistics.n} {origin} images were fed, at least 2 are needed"
                 )
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if min(n_real if self.uses_real else 2, n_fake) < 2:
+            return f"cannot be computed of {n_real} real and {n_fake} generated images, at least 2 are needed"
+        return ""
 
     def details(self) -> dict[str, Any]:
         return {**super().details(), "n_real": self.real.n}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ class LogitMetric(BankMetric):
 
     def options(self) -> list[str]:
         return ["probe"] if self.probe else []
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if self.probe and (len(per_class) < 2 or min(per_class) < 1):
+            return "cannot be computed: a probe needs at least 2 classes and real images of each"
+        return super().shortage(n_real, per_class, n_fake)
 
     def logits(self) -> np.ndarray:
         """(N, C) of the generated images, in the order of their index."""

@@ -23,7 +23,9 @@ from toolbox.metrics.base import (
     from_bytes,
     with_features,
 )
+from toolbox.metrics.faults import Faults
 from toolbox.metrics.reference import KINDS, RealStatistics
+from toolbox.runs.terminal import tracked
 
 Sampler = Callable[[Tensor], Sample]
 Device = str | torch.device
@@ -52,6 +54,7 @@ def evaluate(
     cache_dir: str | Path | None = None,
     device: Device = "cpu",
     record: str | Path | None = None,
+    failures: dict[str, str] | None = None,
 ) -> dict[str, float]:
     """Compute metrics of generated against real images; every network sees every image once.
 
@@ -71,6 +74,8 @@ def evaluate(
             anew.
         device: where extractors run.
         record: file to which one JSON line a metric is appended, by rank 0.
+        failures: is filled with {metric's name: why} of those that could not be computed; the others are.
+            None: the first failure is raised.
 
     Returns:
         {name: value}; further values of a metric under ``name.key`` (``kid[tiny,2k].std``).
@@ -79,18 +84,23 @@ def evaluate(
         ValueError: when two metrics have one name, the sampler returns another number or size of images, or a
             metric cannot be computed from what it was fed. On all ranks, whichever met it.
     """
+    faults = Faults(metrics, borne=failures is not None)
     for metric in metrics:
         metric.reset()
         if isinstance(metric, ExtractorMetric):
             metric.extractor.to(device).eval()
-    _feed_real(real_set, metrics, batch_size, cache_dir, device)
+    _feed_real(real_set, metrics, batch_size, cache_dir, device, faults)
     checked = _of_size(sampler, real_set.image_size)
-    ranks.together(lambda: _feed_fake(checked, metrics, n_fake, batch_size, device))
+    ranks.together(lambda: _feed_fake(checked, metrics, n_fake, batch_size, device, faults))
+    faults.agree()
     for metric in metrics:
-        _merge_ranks(metric)
-    results = ranks.on_main(lambda: _computed(metrics))
+        if not faults.hit(metric):
+            _merge_ranks(metric)
+    results = ranks.on_main(lambda: _computed(metrics, faults))
     if record is not None and ranks.is_main():
-        _append_records(Path(record), metrics, results, real_set, seed)
+        _append_records(Path(record), metrics, results, real_set, seed, faults.by_name())
+    if failures is not None:
+        failures |= ranks.on_main(faults.by_name)
     flat: dict[str, float] = {}
     for name, values in results.items():
         flat |= {f"{name}.{key}" if key else name: value for key, value in values.items()}
@@ -103,6 +113,7 @@ def _feed_real(
     batch_size: int,
     cache_dir: str | Path | None,
     device: Device,
+    faults: Faults,
 ) -> None:
     """Give rank 0's metrics the statistics of real images: from the cache, or else from one pass."""
     users = [metric for metric in metrics if isinstance(metric, FeatureMetric) and metric.uses_real]
@@ -120,7 +131,7 @@ def _feed_real(
     networks = [extractor for key, extractor in extractors.items() if fresh[key]]
     if networks or others:
         batches = real_batches(real_set, batch_size, device)
-        ranks.together(lambda: _pass_over(batches, networks, fresh, others))
+        ranks.together(lambda: _pass_over(batches, networks, fresh, others, faults))
     for part in fresh.values():
         for statistics in part.values():
             _merge_ranks(statistics)
@@ -135,6 +146,7 @@ def _pass_over(
     extractors: Sequence[FeatureExtractor],
     fresh: Mapping[str, Mapping[str, Statistics]],
     others: Sequence[Metric],
+    faults: Faults,
 ) -> None:
     """Give real images to statistics of their features and to metrics that look at the images themselves."""
     for batch in batches:
@@ -143,14 +155,14 @@ def _pass_over(
             for statistics in part.values():
                 statistics.update(sample.extras[key], sample.condition.labels, sample.index)
         for metric in others:
-            metric.update_real(sample)
+            if not faults.hit(metric):
+                with faults.watched(metric):
+                    metric.update_real(sample)
 
 
 def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
     """This rank's batches of all real images, in order, as Samples with their labels and index."""
-    for number, start in enumerate(range(0, len(real_set), batch_size)):
-        if not ranks.is_mine(number):
-            continue
+    for start in _own_starts(len(real_set), batch_size, "real images"):
         rows = range(start, min(start + batch_size, len(real_set)))
         pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
         labels = torch.from_numpy(np.asarray(real_set.labels[rows.start : rows.stop], dtype=np.int64))
@@ -158,20 +170,30 @@ def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "c
 
 
 def _feed_fake(
-    sampler: Sampler, metrics: Sequence[Metric], n_fake: int, batch_size: int, device: Device
+    sampler: Sampler,
+    metrics: Sequence[Metric],
+    n_fake: int,
+    batch_size: int,
+    device: Device,
+    faults: Faults,
 ) -> None:
     """Generate this rank's batches of images 0, 1, ... for the metrics, features computed once."""
     limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
     most = max(limits, default=0)
     extractors = _distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)])
-    for number, start in enumerate(range(0, most, batch_size)):
-        if not ranks.is_mine(number):
-            continue
+    for start in _own_starts(most, batch_size, "generated images"):
         index = torch.arange(start, min(start + batch_size, most))
         sample = with_features(_generated(sampler, index).to(device), extractors.values())
         for metric, limit in zip(metrics, limits, strict=True):
-            if limit > start:
-                metric.update_fake(sample if limit >= start + len(index) else sample[: limit - start])
+            if limit > start and not faults.hit(metric):
+                with faults.watched(metric):
+                    metric.update_fake(sample if limit >= start + len(index) else sample[: limit - start])
+
+
+def _own_starts(n: int, batch_size: int, what: str) -> Iterator[int]:
+    """The first image of each batch of this rank, with the time left to see on the first."""
+    starts = [start for number, start in enumerate(range(0, n, batch_size)) if ranks.is_mine(number)]
+    return tracked(starts, len(starts), what)
 
 
 def _generated(sampler: Sampler, index: Tensor) -> Sample:
@@ -205,15 +227,21 @@ def _merge_ranks(part: Metric | Statistics) -> None:
         ranks.on_main(lambda: [part.merge(state) for state in states[1:]] and None)
 
 
-def _computed(metrics: Sequence[Metric]) -> dict[str, dict[str, float]]:
+def _computed(metrics: Sequence[Metric], faults: Faults) -> dict[str, dict[str, float]]:
     results: dict[str, dict[str, float]] = {}
     for metric in metrics:
-        if metric.name in results:
-            raise ValueError(
-                f"two metrics are named {metric.name!r}: leave one out, or let an option tell them apart"
-            )
-        results[metric.name] = metric.compute()
+        if not faults.hit(metric):
+            with faults.watched(metric):
+                _compute(metric, results)
     return results
+
+
+def _compute(metric: Metric, results: dict[str, dict[str, float]]) -> None:
+    if metric.name in results:
+        raise ValueError(
+            f"two metrics are named {metric.name!r}: leave one out, or let an option tell them apart"
+        )
+    results[metric.name] = metric.compute()
 
 
 def _distinct(metrics: Sequence[ExtractorMetric]) -> dict[str, FeatureExtractor]:
@@ -232,6 +260,7 @@ def _append_records(
     results: dict[str, dict[str, float]],
     real_set: RealImages,
     seed: int,
+    failures: Mapping[str, str],
 ) -> None:
     """What one needs to know to trust or repeat a number, one JSON line for each metric."""
     data = {
@@ -248,7 +277,12 @@ def _append_records(
     common = {"data": data, "seed": seed, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "versions": versions}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
+        for name, reason in failures.items():
+            lost: dict[str, Any] = {"metric": name, "value": None, "values": {}, "error": reason}
+            file.write(json.dumps({**lost, **common}) + "\n")
         for metric in metrics:
+            if metric.name not in results:
+                continue
             details: dict[str, Any] = metric.details() if isinstance(metric, ExtractorMetric) else {}
             line = {
                 "metric": metric.name,

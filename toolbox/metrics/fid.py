@@ -15,6 +15,7 @@ from torch import Tensor
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import FeatureMetric, State, Statistics, check_state
 from toolbox.metrics.functional.frechet import frechet_distance
+from toolbox.ranges import check_whole
 
 _AT_ONCE = 4096  # rows of a batch; below 2^13, see _SPLIT
 _ROWS = 64  # of a matrix at a time: what is added stays in the processor's cache
@@ -82,7 +83,8 @@ def checked_ddof(ddof: int) -> int:
     Raises:
         ValueError: for another number.
     """
-    if ddof not in (0, 1):
+    check_whole(0, ddof=ddof)
+    if ddof > 1:
         raise ValueError(f"ddof={ddof}: allowed are 1 (divide by n - 1) and 0 (by n)")
     return ddof
 

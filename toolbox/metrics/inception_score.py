@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import numpy as np
 
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.classifier import LogitMetric
 from toolbox.metrics.functional.inception_score import SplitRule, inception_score
+from toolbox.ranges import check_whole, given
 
 
 class InceptionScore(LogitMetric):
@@ -39,6 +43,10 @@ class InceptionScore(LogitMetric):
         super().__init__(extractor, n_fake, probe)
         if probe:
             self.needs = ("real", "fake")
+        check_whole(1, splits=splits)
+        check_whole(0, **given(shuffle_seed=shuffle_seed))
+        if rule not in get_args(SplitRule):
+            raise ValueError(f"rule={rule!r} must be one of {', '.join(get_args(SplitRule))}")
         self.splits = splits
         self.rule: SplitRule = rule
         self.shuffle_seed = shuffle_seed
@@ -52,6 +60,11 @@ class InceptionScore(LogitMetric):
         if self.shuffle_seed is None:
             options.append("unshuffled")
         return options
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if n_fake < self.splits:
+            return f"cannot be computed of {n_fake} generated images in {self.splits} splits"
+        return super().shortage(n_real, per_class, n_fake)
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

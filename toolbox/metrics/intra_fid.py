@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,22 @@ class IntraFID(FeatureMetric):
     def options(self) -> list[str]:
         return [] if self.ddof == 1 else [f"ddof{self.ddof}"]
 
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        label = int(np.argmin(per_class)) if len(per_class) else 0
+        if len(per_class) and per_class[label] < self._least:
+            return (
+                f"cannot be computed: class {label} has {per_class[label]} real images, at least "
+                f"{self._least} are needed"
+            )
+        if n_fake < self._least * len(per_class):
+            return f"cannot be computed of {n_fake} generated images of {len(per_class)} classes"
+        return super().shortage(n_real, per_class, n_fake)
+
+    @property
+    def _least(self) -> int:
+        """Images of a class that a distance needs."""
+        return 2 if self.keep_features else self.extractor.n_features + 1
+
     def compute(self) -> dict[str, float]:
         self._check_ready()
         self._classes = self.per_class()
@@ -92,7 +109,7 @@ class IntraFID(FeatureMetric):
         }
 
     def _check_sizes(self, sizes: dict[int, int], origin: str) -> None:
-        least = 2 if self.keep_features else self.extractor.n_features + 1
+        least = self._least
         label = min(sizes, key=lambda key: sizes[key])
         if sizes[label] < least:
             mend = "" if self.keep_features else ", or keep_features=True, which is exact for few images"

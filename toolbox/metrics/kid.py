@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import BankMetric
 from toolbox.metrics.functional.kid import subset_indices, subset_kernel_distances
+from toolbox.ranges import check_seed, check_whole
 
 
 class KID(BankMetric):
@@ -19,8 +23,8 @@ class KID(BankMetric):
         extractor: a FeatureExtractor, or the config of one.
         n_fake: how many generated images; None: as many as are fed.
         subsets: how many are drawn.
-        subset_size: images in each; a smaller set than that is an error, since a silently smaller subset
-            would be another protocol.
+        subset_size: images in each. A set that is smaller than that makes smaller subsets, another protocol:
+            the name and ``details`` say so.
         seed: of the subsets; 2020 draws those of torch-fidelity.
 
     ``compute`` gives the mean ('') and the standard deviation over subsets ('std').
@@ -37,21 +41,35 @@ class KID(BankMetric):
         seed: int = 2020,
     ) -> None:
         super().__init__(extractor, n_fake)
-        if subsets < 1 or subset_size < 2:
-            raise ValueError(f"subsets={subsets}, subset_size={subset_size}: at least 1 subset of 2 images")
+        check_whole(1, subsets=subsets)
+        check_whole(2, subset_size=subset_size)
+        check_seed(seed=seed)
         self.subsets = subsets
         self.subset_size = subset_size
         self.seed = seed
 
     def options(self) -> list[str]:
-        usual = (self.subsets, self.subset_size) == (100, 1000)
-        return [] if usual else [f"{self.subsets}x{self.subset_size}"]
+        usual = (self.subsets, self._size) == (100, 1000)
+        return [] if usual else [f"{self.subsets}x{self._size}"]
+
+    @property
+    def _size(self) -> int:
+        """Images of a subset, no more than were fed."""
+        return min([self.subset_size, *(n for n in (self.real.n, self.fake.n) if n)])
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if (most := min(n_real, n_fake)) < self.subset_size:
+            return f"subsets of {most} images, not {self.subset_size}: there are no more"
+        return super().shortage(n_real, per_class, n_fake)
 
     def compute(self) -> dict[str, float]:
         self._check_ready()
-        indices = subset_indices(self.real.n, self.fake.n, self.subsets, self.subset_size, self.seed)
+        indices = subset_indices(self.real.n, self.fake.n, self.subsets, self._size, self.seed)
         values = subset_kernel_distances(self.real.features, self.fake.features, indices)
         return {"": float(values.mean()), "std": float(values.std())}
 
     def details(self) -> dict[str, Any]:
-        return {**super().details(), "subset_seed": self.seed}
+        details = {**super().details(), "subset_seed": self.seed}
+        if self._size < self.subset_size:
+            details["note"] = f"subsets of {self._size} images, not {self.subset_size}: there are no more"
+        return details

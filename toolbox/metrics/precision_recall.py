@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from toolbox.interfaces import FeatureExtractor
 from toolbox.metrics.base import BankMetric, short_count
 from toolbox.metrics.functional.precision_recall import precision_recall
+from toolbox.ranges import check_seed, check_whole, given
 
 
 class PrecisionRecall(BankMetric):
@@ -37,6 +39,8 @@ class PrecisionRecall(BankMetric):
         seed: int = 0,
     ) -> None:
         super().__init__(extractor, n_fake)
+        check_whole(1, k=k, **given(n_real=n_real))
+        check_seed(seed=seed)
         self.n_real = n_real
         self.k = k
         self.seed = seed
@@ -44,6 +48,13 @@ class PrecisionRecall(BankMetric):
     def options(self) -> list[str]:
         reals = [f"real{short_count(self.n_real)}"] if self.n_real else []
         return reals if self.k == 3 else [*reals, f"k{self.k}"]
+
+    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
+        if (self.n_real or 0) > n_real:
+            return f"cannot be computed: n_real={self.n_real}, and there are {n_real} real images"
+        if min(self.n_real or n_real, n_fake) <= self.k:
+            return f"cannot be computed of {n_real} real and {n_fake} generated images: k={self.k} neighbours"
+        return super().shortage(n_real, per_class, n_fake)
 
     def compute(self) -> dict[str, float]:
         self._check_ready()

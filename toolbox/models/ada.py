@@ -17,6 +17,7 @@ from toolbox import ranks
 from toolbox.interfaces import Augment, draw_rows
 from toolbox.models import ada_transforms as change
 from toolbox.models.layers import near
+from toolbox.ranges import check_in, check_positive, check_probability, check_whole, given
 
 GROUPS = {
     "blit": ("xflip", "rotate90", "xint"),
@@ -246,13 +247,11 @@ class AdaptiveAugment(Augment):
         highest: float = 1.0,
     ) -> None:
         super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"p={p} must be in [0, 1]")
-        if speed_kimg <= 0 or every < 1:
-            raise ValueError(
-                f"speed_kimg={speed_kimg} must be above 0 and every={every} at least 1; target=None leaves p "
-                "as it is"
-            )
+        check_probability(p=p)
+        check_in("[-1, 1]", **given(target=target))  # of a mean of signs; None leaves p as it is
+        check_positive(speed_kimg=speed_kimg)
+        check_whole(1, every=every)
+        check_in("(0, inf]", highest=highest)
         self.operations = read_pipeline(pipeline)
         self.pipeline = pipeline
         self.target = target

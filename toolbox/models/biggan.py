@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator, Generator
 from toolbox.models.conditions import check_labels, check_weights
 from toolbox.models.layers import fast_layout, initialise, near, spectral_norm, spread, upsample
+from toolbox.ranges import check_positive, check_whole, numbered
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,9 @@ class BigGANGenerator(Generator):
     ) -> None:
         super().__init__()
         plan = plan_for(image_size)
+        check_whole(1, channels=channels, latent_dim=latent_dim, embedding_dim=embedding_dim)
+        check_whole(0, n_conditions=n_conditions, **numbered("groups", groups))
+        check_positive(bn_eps=bn_eps)
         widths = [channels * factor for factor in plan.generator]
         _check_divides(latent_dim, len(widths))
         self.image_size = image_size
@@ -364,6 +368,8 @@ class BigGANDiscriminator(Discriminator):
     ) -> None:
         super().__init__()
         plan = plan_for(image_size)
+        check_whole(1, channels=channels, **numbered("factors", factors))
+        check_whole(0, n_conditions=n_conditions)
         self.image_size = image_size
         self.n_conditions = n_conditions
         factors = plan.discriminator if factors is None else factors

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Generator
 from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator, GeneratorBlock, check_layers, embed
 from toolbox.models.layers import fast_layout, initialise, spectral_norm
+from toolbox.ranges import check_positive, check_whole
 
 RENAMES = (
     (r"\.conv1\.", ".conv2d1."),
@@ -119,6 +120,9 @@ class AjbrockGenerator(Generator):
         bn_eps: float = 1e-5,
     ) -> None:
         super().__init__()
+        check_whole(1, channels=channels, latent_dim=latent_dim)
+        check_whole(0, n_conditions=n_conditions)
+        check_positive(bn_eps=bn_eps)
         if n_conditions < 1:
             raise ValueError(
                 f"n_conditions={n_conditions}: class rows need at least 1; BigGANGenerator knows 0"

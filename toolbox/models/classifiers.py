@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.models.layers import near
+from toolbox.ranges import check_probability, check_whole
 
 NORMALISATIONS: dict[str, tuple[Sequence[float], Sequence[float]]] = {
     "none": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -34,7 +35,8 @@ class Normalise(nn.Module):
     def __init__(self, statistics: str | Mapping[str, Sequence[float]] = "none") -> None:
         super().__init__()
         mean, std = (torch.tensor(list(values), dtype=torch.float32) for values in _statistics(statistics))
-        if mean.shape != (3,) or std.shape != (3,) or (std <= 0).any():
+        finite = torch.cat([mean, std]).isfinite().all()
+        if mean.shape != (3,) or std.shape != (3,) or not finite or (std <= 0).any():
             raise ValueError(
                 f"normalisation={statistics!r}: mean and std need three numbers each, std above 0"
             )
@@ -107,6 +109,8 @@ class WideResNet(nn.Module):
         bn_momentum: float = 0.1,
     ) -> None:
         super().__init__()
+        check_whole(1, depth=depth, width=width, n_classes=n_classes)
+        check_probability(bn_momentum=bn_momentum)
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"depth={depth} is not 6 n + 4: take {max(depth - 4, 6) // 6 * 6 + 4}")
         blocks_a_stage = (depth - 4) // 6
@@ -152,6 +156,7 @@ class SmallConvNet(nn.Module):
         normalisation: str | Mapping[str, Sequence[float]] = "none",
     ) -> None:
         super().__init__()
+        check_whole(1, n_classes=n_classes, channels=channels)
         widths = [3, channels, 2 * channels, 4 * channels]
         self.n_classes = n_classes
         self.n_features = widths[-1]

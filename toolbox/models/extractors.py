@@ -19,6 +19,7 @@ from toolbox.interfaces import FeatureExtractor
 from toolbox.models.classifiers import Normalise
 from toolbox.models.clip_weights import read_state_dict
 from toolbox.models.layers import near
+from toolbox.ranges import check_seed, check_whole
 
 RESNETS = {
     "resnet18": "https://download.pytorch.org/models/resnet18-f37072fd.pth",
@@ -73,6 +74,7 @@ class ResNetFeatures(FrozenExtractor):
         super().__init__()
         if arch not in RESNETS:
             raise ValueError(f"arch={arch!r} is not known; choose from {list(RESNETS)}{near(arch, RESNETS)}")
+        check_whole(1, size=size)
         state = None if random else _resnet_state(arch, weights)
         self.network = _seeded(lambda: _torchvision_resnet(arch))
         if state is not None:
@@ -108,6 +110,7 @@ class EfficientNetLite0Features(FrozenExtractor):
 
     def __init__(self, weights: str | Path | None = None, size: int = 224) -> None:
         super().__init__()
+        check_whole(1, size=size)
         if weights is None:
             weights = _packaged_lite0()
         how = (
@@ -139,6 +142,7 @@ class TinyConvFeatures(FrozenExtractor):
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
+        check_seed(seed=seed)
         rng = np.random.default_rng(seed)
         self.convolutions = nn.ModuleList()
         for inputs, outputs in pairwise((3, 16, 32, 64)):
@@ -167,6 +171,7 @@ class PooledPixels(FrozenExtractor):
 
     def __init__(self, size: int = 4) -> None:
         super().__init__()
+        check_whole(1, size=size)
         self.size = size
         self.n_features = 3 * size * size
         self.preprocessing = f"mean over {size}x{size}, [0, 1]"
@@ -187,6 +192,7 @@ class IdentityFeatures(FrozenExtractor):
 
     def __init__(self, image_size: int = 32) -> None:
         super().__init__()
+        check_whole(1, image_size=image_size)
         self.image_size = image_size
         self.n_features = 3 * image_size * image_size
         self.preprocessing = f"flattened {image_size}"

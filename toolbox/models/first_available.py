@@ -25,12 +25,14 @@ def first_available(candidates: Sequence[Mapping[str, Any]]) -> Any:
             reasons.append(str(error))
             continue
         if reasons:
-            wanted = candidates[0].get("type")
-            found.notice = (
-                f"{wanted} is not available ({_short(reasons[0])}): using {candidate['type']} in its place"
-            )
+            wanted, taken = map(_name, (candidates[0], candidate))
+            found.notice = f"{wanted} is not available ({_short(reasons[0])}): using {taken} in its place"
         return found
     raise BuildError("none of the candidates can be built:\n- " + "\n- ".join(reasons))
+
+
+def _name(candidate: Mapping[str, Any]) -> str:
+    return str(candidate.get("type") or candidate.get("weights"))
 
 
 def _short(reason: str) -> str:

@@ -62,7 +62,7 @@ def split_lod(lod: float, sizes: Sequence[int]) -> tuple[int, float]:
     Raises:
         ValueError: for a ``lod`` that the network does not have.
     """
-    if not 0 <= lod <= len(sizes) - 1:
+    if isinstance(lod, bool) or not 0 <= lod <= len(sizes) - 1:
         raise ValueError(
             f"lod={lod} must be from 0 (all of {sizes[-1]}x{sizes[-1]}) to {len(sizes) - 1} (only 4x4)"
         )

@@ -22,6 +22,7 @@ from toolbox.models.style_based import channels_at, check_choice, layer_names, r
 from toolbox.models.style_ops import SQRT2, normalise_second_moment
 from toolbox.models.stylegan2_discriminator import minibatch_std
 from toolbox.models.upfirdn import filter2d, setup_filter
+from toolbox.ranges import check_whole
 
 SLOPE = 0.2
 
@@ -112,6 +113,7 @@ class PGGANGenerator(GrowingModule, Generator):
     """
 
     bounded = False
+    truncates = False
 
     def __init__(
         self,
@@ -123,6 +125,8 @@ class PGGANGenerator(GrowingModule, Generator):
         lod: float = 0.0,
     ) -> None:
         super().__init__()
+        check_whole(1, latent_dim=latent_dim)
+        check_whole(0, n_conditions=n_conditions)
         self.sizes = resolutions(image_size)
         split_lod(lod, self.sizes)  # raises for a lod that it cannot have
         self.image_size = image_size
@@ -231,6 +235,7 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
         lod: float,
     ) -> None:
         super().__init__()
+        check_whole(0, n_conditions=n_conditions, minibatch_std_group=minibatch_std_group)
         self.sizes = resolutions(image_size)
         split_lod(lod, self.sizes)  # raises for a lod that it cannot have
         self.image_size = image_size

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Segmenter
+from toolbox.ranges import check_whole, given
 from toolbox.weights.reading import read_weights
 
 FOLDER = Path(__file__).parent / "embedded"
@@ -48,8 +49,7 @@ class UNet(Segmenter):
     ) -> None:
         super().__init__()
         _check_parts(part_names)
-        if channels < 1 or depth < 1:
-            raise ValueError(f"channels={channels!r}, depth={depth!r}: both are at least 1")
+        check_whole(1, channels=channels, depth=depth, **given(image_size=image_size))
         if image_size is not None and image_size % 2**depth:
             raise ValueError(f"image_size={image_size!r} must be a multiple of 2^depth={2**depth}, or None")
         self.part_names = list(part_names)
@@ -93,6 +93,7 @@ class DeepLabV3(Segmenter):
     def __init__(self, part_names: Sequence[str], image_size: int | None = 512) -> None:
         super().__init__()
         _check_parts(part_names)
+        check_whole(1, **given(image_size=image_size))
         from torchvision.models.segmentation import deeplabv3_resnet50
 
         self.part_names = list(part_names)

@@ -15,6 +15,7 @@ from toolbox import ranks
 from toolbox.interfaces import Condition, Generator, Sample, draw_rows
 from toolbox.models.conditions import soft_one_hot
 from toolbox.models.layers import near
+from toolbox.ranges import check_positive, check_probability, check_whole, given
 
 NOISE_MODES = ("auto", "const", "random", "none")
 Noise = Sequence[Tensor | None]
@@ -149,9 +150,7 @@ class StyleBasedGenerator(Generator):
         if self.training:
             self.mapping.track(w)
             ws = self._mixed(ws, condition, rng)
-        images = self.synthesis(ws, self.noise(ws, rng))
-        if not self.training:
-            images = images.clamp(-1, 1)
+        images = self.clipped(self.synthesis(ws, self.noise(ws, rng)))
         return Sample(images, Condition() if condition is None else condition, latents, extras={"ws": ws})
 
     def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
@@ -258,7 +257,8 @@ def resolutions(image_size: int) -> list[int]:
     Raises:
         ValueError: unless it is a power of two from 4 on.
     """
-    if image_size < 4 or image_size & (image_size - 1):
+    check_whole(4, image_size=image_size)
+    if image_size & (image_size - 1):
         below = 1 << max(int(image_size).bit_length() - 1, 2)
         raise ValueError(
             f"image_size={image_size} must be a power of two from 4 on, such as {below} or {2 * below}"
@@ -273,7 +273,26 @@ def layer_names(sizes: Sequence[int]) -> tuple[str, ...]:
 
 def channels_at(size: int, channel_base: int, channel_max: int) -> int:
     """Channels of the layers at size x size pixels."""
+    check_whole(1, channel_base=channel_base, channel_max=channel_max)
+    if channel_base < size:
+        raise ValueError(f"channel_base={channel_base} leaves no channels at {size}x{size} pixels")
     return min(channel_base // size, channel_max)
+
+
+def check_style_numbers(
+    latent_dim: int,
+    style_dim: int,
+    n_conditions: int,
+    truncation_cutoff: int | None,
+    style_mixing_prob: float,
+    average_beta: float,
+    lr_multiplier: float,
+) -> None:
+    """What StyleGAN's and StyleGAN2's constructors check alike; ValueError names the argument."""
+    check_whole(1, latent_dim=latent_dim, style_dim=style_dim)
+    check_whole(0, n_conditions=n_conditions, **given(truncation_cutoff=truncation_cutoff))
+    check_probability(style_mixing_prob=style_mixing_prob, average_beta=average_beta)
+    check_positive(lr_multiplier=lr_multiplier)
 
 
 def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:

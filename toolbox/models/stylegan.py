@@ -32,11 +32,13 @@ from toolbox.models.style_based import (
     TrackedMapping,
     channels_at,
     check_choice,
+    check_style_numbers,
     layer_names,
     resolutions,
 )
 from toolbox.models.style_ops import normalise_second_moment
 from toolbox.models.upfirdn import filter2d, setup_filter
+from toolbox.ranges import check_whole, given
 
 
 class Mapping(TrackedMapping):
@@ -224,6 +226,16 @@ class StyleGANGenerator(StyleBasedGenerator):
     ) -> None:
         super().__init__()
         check_choice("noise_mode", noise_mode, NOISE_MODES)
+        check_style_numbers(
+            latent_dim,
+            style_dim,
+            n_conditions,
+            truncation_cutoff,
+            style_mixing_prob,
+            average_beta,
+            lr_multiplier,
+        )
+        check_whole(1, mapping_layers=mapping_layers, **given(hidden_features=hidden_features))
         self.image_size = image_size
         self.n_conditions = n_conditions
         self.latent_dim = latent_dim

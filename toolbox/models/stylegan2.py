@@ -24,6 +24,7 @@ from toolbox.models.style_based import (
     TrackedMapping,
     channels_at,
     check_choice,
+    check_style_numbers,
     layer_names,
     resolutions,
 )
@@ -37,6 +38,7 @@ from toolbox.models.style_ops import (
 )
 from toolbox.models.stylegan2_presets import generator_arguments
 from toolbox.models.upfirdn import setup_filter, upsample2d
+from toolbox.ranges import check_in, check_whole, given, numbered
 
 ARCHITECTURES = ("skip", "resnet", "orig")
 
@@ -371,6 +373,19 @@ class StyleGAN2Generator(StyleBasedGenerator):
             mapping_layers=mapping_layers,
             style_mixing_prob=style_mixing_prob,
         )
+        check_style_numbers(
+            latent_dim,
+            style_dim,
+            n_conditions,
+            truncation_cutoff,
+            published["style_mixing_prob"],
+            average_beta,
+            lr_multiplier,
+        )
+        widths = given(embed_features=embed_features, layer_features=layer_features)
+        check_whole(1, mapping_layers=published["mapping_layers"], image_channels=image_channels, **widths)
+        check_in("(-inf, inf)", **numbered("resample_filter", resample_filter))
+        check_in("(0, inf]", **given(conv_clamp=conv_clamp))
         self.image_size = image_size
         self.n_conditions = n_conditions
         self.latent_dim = latent_dim

@@ -17,6 +17,7 @@ from toolbox.models.style_ops import EqualConv2d, EqualLinear
 from toolbox.models.stylegan2 import ARCHITECTURES, Mapping
 from toolbox.models.stylegan2_presets import discriminator_arguments
 from toolbox.models.upfirdn import downsample2d, setup_filter
+from toolbox.ranges import check_in, check_whole, given, numbered
 
 
 def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 1e-8) -> Tensor:
@@ -177,6 +178,12 @@ class StyleGAN2Discriminator(Discriminator):
         )
         architecture = str(chosen["architecture"])
         check_choice("architecture", architecture, ARCHITECTURES)
+        check_whole(0, n_conditions=n_conditions, minibatch_std_channels=minibatch_std_channels)
+        check_whole(0, minibatch_std_group=chosen["minibatch_std_group"], mapping_layers=mapping_layers)
+        own_width = given(condition_dim=condition_dim)
+        check_whole(1, image_channels=image_channels, **own_width)
+        check_in("(-inf, inf)", **numbered("resample_filter", resample_filter))
+        check_in("(0, inf]", lr_multiplier=lr_multiplier, **given(conv_clamp=conv_clamp))
         self.image_size = image_size
         self.n_conditions = n_conditions
         self.image_channels = image_channels

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from toolbox.models.layers import near
+from toolbox.ranges import check_whole
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,7 @@ def preset(name: str, image_size: int, processes: int = 1) -> Preset:
     Raises:
         ValueError: for an unknown name, or no processes.
     """
-    if processes < 1:
-        raise ValueError(f"processes={processes} must be at least 1")
+    check_whole(1, processes=processes, image_size=image_size)
     if name == "auto":
         return auto(image_size, processes)
     if name not in PRESETS:

@@ -21,6 +21,7 @@ FREE = (
     "env_cfg",
     "plugins",
     "threads",
+    "device",
     "default_scope",
     "stages",
     "before",
@@ -36,32 +37,12 @@ _ABSENT = "(not there)"
 Changes = dict[str, tuple[Any, Any]]  # {dotted key: (old, new)}
 
 
-def kept_config(folder: Path) -> Any:
-    """The config that a run's folder keeps, or None.
-
-    Raises:
-        ConfigError: for one that cannot be read.
-    """
-    from mmengine import Config
-
-    path = folder / "config.py"
-    if not path.is_file():
-        return None
-    try:
-        return Config.fromfile(str(path))
-    except Exception as error:  # a config is Python: it may raise anything
-        raise ConfigError(
-            f"{path}, which says what the run was begun with, cannot be read: {type(error).__name__}: "
-            f"{error}. Bring it back, or delete it to go on without the comparison"
-        ) from error
-
-
 def check_kept_command(folder: Path, kept: Any, command: str) -> None:
     """Raise ConfigError if the folder is that of another command's run, which would be written over.
 
     Args:
         folder: the run's.
-        kept: its config, of :func:`kept_config`.
+        kept: its config, of :func:`toolbox.runs.kept.kept_config`.
         command: who would write into it.
     """
     own = "train" if kept is None else kept.get("command", "train")
@@ -81,8 +62,12 @@ def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, tuple[
     elif both_lists and len(old) == len(new):
         for number, pair in enumerate(zip(old, new, strict=True)):
             yield from differences(*pair, f"{key}.{number}")
-    elif old != new:
+    elif old != new and not (_is_nan(old) and _is_nan(new)):
         yield key, (old, new)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
 
 
 def refuse(changes: Changes, folder: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -68,3 +70,19 @@ def _git_state() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
     return answer.stdout.strip() or "not a git checkout"
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a folder; {} where there is none, or a damaged one."""
+    path = folder / "environment.json"
+    try:
+        found = json.loads(path.read_text()) if path.is_file() else {}
+    except (ValueError, RecursionError, OSError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_of_run(path: Path) -> bool:
+    """Whether a file is a run's own checkpoint: by its name, and the record of starts beside it."""
+    named = re.fullmatch(r"[a-z]+_\d+\.pth", path.name) is not None
+    return named and bool(read_record(path.parent).get("starts"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from toolbox.testing.common import (
 )
 
 N = 4
+_LARGE = 16.0  # times the weights that a generator starts with
 
 
 def check_generator(generator: Generator, condition: Condition | None = None) -> None:
@@ -28,6 +31,8 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
     - in eval mode image i depends on its own latents and condition only, and not on chance;
     - with ``n_conditions`` the images depend on the condition;
     - ``generate`` gives the same images with latents and condition; ``sample`` is a function of (seed, i);
+    - large weights do not change the range: ``forward`` keeps to [-1, 1] if ``bounded``; in eval mode
+      ``generate`` and ``sample`` always do;
     - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), as wide as ``feature_channels`` say,
       takes ``truncation`` and ``rng``, is a function of them, and refuses other names;
     - gradients reach the latents and every trainable parameter; the state dict holds everything.
@@ -51,6 +56,7 @@ def check_generator(generator: Generator, condition: Condition | None = None) ->
             _check_condition(generator, latents, condition, name)
             _check_generate(generator, latents, condition, name)
             _check_sample(generator, condition, name)
+            _check_range(generator, latents, condition, name)
             _check_features(generator, latents, condition, name)
             check_state_round_trip(generator, lambda network: network.eval()(latents, condition), name)
         moving = latents.clone().requires_grad_(True)
@@ -87,11 +93,8 @@ def _check_images(generator: Generator, latents: Tensor, condition: Condition | 
     require(
         images.is_floating_point() and bool(images.isfinite().all()), f"{name}: images are not finite floats"
     )
-    low, high = float(images.min()), float(images.max())
-    require(
-        not generator.bounded or (low >= -1 - 1e-5 and high <= 1 + 1e-5),
-        f"{name}: images run from {low:.3g} to {high:.3g}, expected [-1, 1]",
-    )
+    if generator.bounded:
+        _check_bounds(images, name)
     require(
         close(images, generator(latents, condition)), f"{name}: two calls in eval mode give different images"
     )
@@ -147,6 +150,26 @@ def _check_sample(generator: Generator, condition: Condition | None, name: str) 
         close(two, three[:2]),
         f"{name}.sample: image i must depend on (seed, i) only, not on how many are drawn",
     )
+
+
+def _check_range(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
+    """Fresh weights give images near grey; trained ones may not."""
+    large = copy.deepcopy(generator)
+    for parameter in large.parameters():
+        parameter.mul_(_LARGE)
+    if generator.bounded:
+        advice = "end with a tanh, or say bounded = False"
+        _check_bounds(large(latents, condition), f"{name} with large weights ({advice})")
+    advice = "in eval mode it must clip those of a generator that is not bounded: see Generator.clipped"
+    _check_bounds(large.generate(latents, condition, rng()).images, f"{name}.generate ({advice})")
+    own = None if condition is None else condition[:2]
+    _check_bounds(large.sample(2, condition=own), f"{name}.sample")
+
+
+def _check_bounds(images: Tensor, what: str) -> None:
+    low, high = float(images.min()), float(images.max())
+    inside = low >= -1 - 1e-5 and high <= 1 + 1e-5
+    require(inside, f"{what}: images run from {low:.3g} to {high:.3g}, expected [-1, 1]")
 
 
 def _check_features(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
 from toolbox.runs.files import reason_of, write_whole
-from toolbox.runs.terminal import say
 from toolbox.weights.archive import verify_archive
 from toolbox.weights.errors import WeightsError, misfits
 from toolbox.weights.reading import read_nested
@@ -168,29 +167,6 @@ def load_whole(model: nn.Module, state: Mapping[str, Tensor], what: str) -> None
         model.load_state_dict(dict(state), strict=True)
     except RuntimeError as error:
         raise CheckpointError(f"{what} does not fit this config: {error}") from error
-
-
-def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
-    """Fill a network from its config's ``weights``.
-
-    Args:
-        network: what is filled.
-        source: a path (of a run's folder: its newest checkpoint), or dict(checkpoint=path, network=name).
-        name: of the network in the config, and in the file if ``source`` does not say another.
-
-    Raises:
-        CheckpointError: when the file does not hold this network whole.
-    """
-    path = source
-    inner = name
-    if isinstance(source, Mapping):
-        path = source["checkpoint"]
-        inner = source.get("network", name)
-    if Path(path).is_dir():
-        path = latest_checkpoint(path, say) or path
-    contents = read_checkpoint(path)
-    state = network_state(contents.get("state_dict", contents), inner)
-    load_whole(network, state, f"weights of network {name!r} ({path})")
 
 
 def network_state(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolbox.config import ConfigError
+from toolbox.config import ConfigError, override
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -43,9 +43,9 @@ def stage_config(config: Config, stage: str) -> Config:
 
 def _with_inherited(own: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
     """A stage's config over what it inherits of the run's: some keys not, some merged, others as they are."""
-    from mmengine import Config
-
-    inherited = Config({key: value for key, value in run.items() if key not in _NOT_INHERITED})
-    inherited.merge_from_dict({key: value for key, value in own.items() if key in _MERGED})
-    replaced = {key: value for key, value in own.items() if key not in _MERGED}
-    return {**inherited.to_dict(), **replaced}
+    inherited = {
+        key: value
+        for key, value in run.items()
+        if key not in _NOT_INHERITED and (key in _MERGED or key not in own)
+    }
+    return dict(override(inherited, own))

@@ -44,12 +44,16 @@ class Comparison:
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def markdown(self) -> str:
+        """The picture, and the facts as a Markdown table."""
+        picture = f"![runs side by side]({Path(self.picture).name})"
+        return f"{picture}\n\nColumns: {self.conditions}.\n\n{self.table()}\n"
+
+    def table(self) -> str:
         """The facts as a Markdown table, one row a run."""
         keys = list(dict.fromkeys(key for facts in self.runs.values() for key in facts))
         rows = [["run", *keys], ["---"] * (len(keys) + 1)]
         rows += [[name, *(facts.get(key, "") for key in keys)] for name, facts in self.runs.items()]
-        table = "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows)
-        return f"![runs side by side]({Path(self.picture).name})\n\nColumns: {self.conditions}.\n\n{table}\n"
+        return "\n".join("| " + " | ".join(_cell(value) for value in row) + " |" for row in rows)
 
 
 def compare(
@@ -59,6 +63,7 @@ def compare(
     rows: int = 1,
     details: Mapping[str, Mapping[str, Any]] | None = None,
     title: str | None = None,
+    metrics: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Path:
     """One picture: a block of rows for each run, in each column the same latents (and class, where all runs
     have it).
@@ -70,8 +75,9 @@ def compare(
         path: PNG to write.
         columns: images a row. Classes take turns along the row.
         rows: rows a run, with further latents.
-        details: {run name: what to say of it: checkpoint, iteration, metrics}.
+        details: {run name: what to say of it: checkpoint, iteration}.
         title: line above the picture.
+        metrics: {run name: {metric: value}}, under the run's name in the picture, and among its facts.
 
     Returns:
         Path of the picture.
@@ -79,7 +85,8 @@ def compare(
     Raises:
         ValueError: without samplers, for samplers of different seeds, or for details of an unknown run.
     """
-    _check(samplers, details or {})
+    metrics = metrics or {}
+    _check(samplers, {**(details or {}), **metrics})
     path = Path(path)
     indices = torch.arange(columns * rows)
     named = _common_requests(samplers)
@@ -89,10 +96,10 @@ def compare(
         name: sampler(indices, requests=requests).images.detach().float().cpu()
         for name, sampler in samplers.items()
     }
-    row_names = [text for name in samplers for text in [name, *[""] * (rows - 1)]]
+    row_names = [text for name in samplers for text in [_row_name(name, metrics), *[""] * (rows - 1)]]
     save_grid(_same_size(list(images.values())), path, columns, row_names, names or None, title=title)
     facts = {
-        name: {**_facts(samplers[name], batch), **(details or {}).get(name, {})}
+        name: {**_facts(samplers[name], batch), **(details or {}).get(name, {}), **metrics.get(name, {})}
         for name, batch in images.items()
     }
     words = "the same latents" + (" and classes" if named else "; each run draws conditions of its own")
@@ -100,6 +107,17 @@ def compare(
     path.with_suffix(".json").write_text(json.dumps(asdict(comparison), indent=2, default=str) + "\n")
     path.with_suffix(".md").write_text(comparison.markdown())
     return path
+
+
+def facts_table(picture: str | Path) -> str:
+    """The table of a picture that :func:`compare` wrote."""
+    return Comparison(**json.loads(Path(picture).with_suffix(".json").read_text())).table()
+
+
+def _row_name(name: str, metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """The run's name, and a line for each metric."""
+    lines = [f"{metric} {_cell(float(value))}" for metric, value in metrics.get(name, {}).items()]
+    return "\n".join([name, *lines])
 
 
 def _check(samplers: Mapping[str, Sampler], details: Mapping[str, Any]) -> None:

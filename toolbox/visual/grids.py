@@ -23,6 +23,7 @@ FAINT = (112, 112, 120)
 GAP = 2
 MARGIN = 10
 TEXT_SIZE = 15
+LINE = 18  # from one line of a row's name to the next
 WIDEST_NAME = 320
 TARGET_TILE = 96  # how large a small image is shown
 WIDEST = 2400  # how wide a grid may become by enlarging
@@ -42,7 +43,8 @@ def image_grid(
         images: (N, 3, H, W) in [-1, 1]; what is outside is clipped, NaN is drawn grey. The last row may be
             short.
         columns: images a row.
-        row_names, column_names: texts at the left of the rows and above the columns.
+        row_names, column_names: texts at the left of the rows and above the columns. A row's may have several
+            lines, of which those are drawn that find room.
         scale: enlargement, nearest neighbour (pixels stay visible); None: 1 to 4, for tiles of about 96
             pixels.
         title: a line above all.
@@ -100,8 +102,10 @@ class _Sheet:
         self.pitch_x = tiles.shape[2] + GAP
         self.font = _font(TEXT_SIZE)
         self.title_font = _font(TEXT_SIZE + 4)
-        self.row_names = [_cut(str(name), self.font, WIDEST_NAME) for name in row_names]
-        widest = max((self.font.getlength(name) for name in self.row_names), default=0)
+        room = max(1, self.pitch_y // LINE)
+        lines = [str(name).split("\n")[:room] for name in row_names]
+        self.row_names = [[_cut(line, self.font, WIDEST_NAME) for line in name] for name in lines]
+        widest = max((self.font.getlength(line) for name in self.row_names for line in name), default=0)
         self.left = MARGIN + (int(widest) + 10 if widest else 0)
         self.top = MARGIN + (TEXT_SIZE + 18 if title else 0) + (TEXT_SIZE + 8 if column_names else 0)
 
@@ -121,9 +125,11 @@ class _Sheet:
     def _write(self, pen: ImageDraw.ImageDraw) -> None:
         if self.title:
             pen.text((MARGIN, MARGIN), self.title, INK, self.title_font)
-        for row, name in enumerate(self.row_names):
+        for row, lines in enumerate(self.row_names):
             middle = self.top + row * self.pitch_y + (self.pitch_y - GAP) // 2
-            pen.text((self.left - 10, middle), name, INK, self.font, anchor="rm")
+            for i, line in enumerate(lines):
+                y = middle + LINE * (2 * i + 1 - len(lines)) // 2
+                pen.text((self.left - 10, y), line, FAINT if i else INK, self.font, anchor="rm")
         for column, name in enumerate(self.column_names):
             x = self.left + column * self.pitch_x + (self.pitch_x - GAP) // 2
             pen.text((x, self.top - 6), _cut(name, self.font, self.pitch_x), FAINT, self.font, anchor="ms")

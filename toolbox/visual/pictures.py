@@ -24,10 +24,11 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     from toolbox.loading import load_run
     from toolbox.plugins import host
     from toolbox.registry import build
+    from toolbox.runs.kept import kept_path
     from toolbox.runs.terminal import say
 
     folder = Path(folder)
-    config = load_config(folder / "config.py")
+    config = load_config(kept_path(folder))
     if config.model.get("generator", "generator") not in config.model["networks"]:
         return
     sampler = load_run(folder, config, device=device)
@@ -49,16 +50,19 @@ def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, r
     add_picture(folder, "classes", images, caption, columns, names or None)
     shown = sampler.class_names[:rows]
     if shown:
-        of_class = [real_images(real, np.flatnonzero(real.labels == y)[:columns]) for y in range(len(shown))]
+        numbers = [np.flatnonzero(real.labels == y)[:columns] for y in range(len(shown))]
+        of_class = [real_images(real, rows, fill=columns) for rows in numbers]
         caption = f"Real images of the same classes ({real.title})."
         add_picture(folder, "real", torch.cat(of_class), caption, columns, shown)
 
 
-def real_images(real: Any, rows: Sequence[int] | np.ndarray) -> Tensor:
-    """(n, 3, H, W) images of a data set by number."""
+def real_images(real: Any, rows: Sequence[int] | np.ndarray, fill: int = 0) -> Tensor:
+    """(n, 3, H, W) images of a data set by number; then white ones, up to ``fill``."""
     from toolbox.data.base import to_tensor
 
-    return torch.stack([to_tensor(real.image(int(i))) for i in rows])
+    images = [to_tensor(real.image(int(i))) for i in rows]
+    white = torch.ones(3, real.image_size, real.image_size)
+    return torch.stack([*images, *[white] * (fill - len(images))])
 
 
 def add_picture(

@@ -16,7 +16,7 @@ _SHOWN_APART = ("metric", "value", "classes", "versions", "notice")  # of a reco
 
 def results(run: RunFolder) -> Markup:
     """The section of results: the latest value of each metric, its protocol, earlier ones, those by class."""
-    if not run.metrics:
+    if not run.metrics and not run.failures:
         return missing("No metrics yet: they are measured at the end of a run, and kept in metrics.jsonl.")
     latest = {str(record["metric"]): record for record in run.metrics}
     cards = []
@@ -25,7 +25,8 @@ def results(run: RunFolder) -> Markup:
             cards.append(_card(f"{name}.{key}" if key else name, key, value, record))
     by_class = [_by_class(run, name, record) for name, record in latest.items()]
     shown = element("div", cards, class_="cards")
-    return join([shown, _note_on_data(run), _history(run), *by_class, _protocols(latest)])
+    protocols = _protocols(latest) if latest else None
+    return join([shown, _not_computed(run), _note_on_data(run), _history(run), *by_class, protocols])
 
 
 def _main_values(record: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +60,14 @@ def _card(name: str, key: str, value: Any, record: dict[str, Any]) -> Markup:
         class_="card",
         title=name,
     )
+
+
+def _not_computed(run: RunFolder) -> Markup | None:
+    """Metrics that failed, and why."""
+    if not run.failures:
+        return None
+    lines = [element("li", f"{name}: not computed: {reason}") for name, reason in run.failures.items()]
+    return element("ul", lines)
 
 
 def _note_on_data(run: RunFolder) -> Markup | None:

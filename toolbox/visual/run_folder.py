@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from toolbox.config.data import DATA_NAME, PYTHON_NAME, read_data
+from toolbox.weights.errors import WeightsError, reason
+from toolbox.weights.plain_json import parse_json, read_json
+
 T = TypeVar("T")
+_LONGEST_CONFIG = 2**20  # characters that are parsed, each of which may take 100 bytes
 
 
 @dataclass
@@ -36,10 +40,12 @@ class RunFolder:
 
     Attributes:
         path: the folder.
-        config: text of ``config.py``, or ''.
+        config: text of ``config.py`` for the page, or ''.
+        settings: ``config.json``, or {}.
         environment: ``environment.json``, or {}.
         scalars: readings of the losses, in order.
         metrics: records of the metrics, in order.
+        failures: {metric: why it could not be computed}, where that is the newest that is known of it.
         samples: grids of ``samples/``, by iteration.
         pictures, tables: of the folders with these names.
         stages: games played before this one, by name.
@@ -49,9 +55,11 @@ class RunFolder:
 
     path: Path
     config: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     scalars: list[dict[str, Any]] = field(default_factory=list)
     metrics: list[dict[str, Any]] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
     samples: list[Figure] = field(default_factory=list)
     pictures: list[Figure] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
@@ -62,7 +70,8 @@ class RunFolder:
     @property
     def title(self) -> str:
         """The config's ``title``, else the folder's name."""
-        return str(_config_value(self.config, "title") or self.path.name)
+        own = self.settings.get("title") or _config_value(self.config, "title")
+        return str(own or self.path.name)
 
     @property
     def data(self) -> dict[str, Any]:
@@ -94,7 +103,9 @@ class RunFolder:
     @property
     def max_iterations(self) -> int | None:
         """How many iterations the config asks for."""
-        asked = _config_value(self.config, "max_iters")
+        length = self.settings.get("train_cfg")
+        asked = length.get("max_iters") if isinstance(length, dict) else None
+        asked = asked or _config_value(self.config, "max_iters")
         return asked if isinstance(asked, int) else None
 
     @property
@@ -103,8 +114,12 @@ class RunFolder:
         return self.done is not None
 
 
-def read_run_folder(path: str | Path) -> RunFolder:
+def read_run_folder(path: str | Path, with_stages: bool = True) -> RunFolder:
     """Everything that can be read of a finished or running run.
+
+    Args:
+        path: the folder.
+        with_stages: of the games before it too, which have none of their own.
 
     Raises:
         FileNotFoundError: when the folder itself does not exist.
@@ -112,20 +127,24 @@ def read_run_folder(path: str | Path) -> RunFolder:
     path = Path(path)
     if not path.is_dir():
         raise FileNotFoundError(
-            f"{path} is not a folder: a run's folder holds config.py, scalars.jsonl, samples/ ..."
+            f"{path} is not a folder: a run's folder holds config.json, scalars.jsonl, samples/ ..."
         )
     run = RunFolder(path)
-    run.config = _try(run, path / "config.py", _text, "")
+    run.config = _try(run, path / PYTHON_NAME, _text, "") or _try(run, path / DATA_NAME, _text, "")
+    run.settings = _try(run, path / DATA_NAME, read_data, {})
     run.environment = _try(run, path / "environment.json", _json_object, {})
     run.scalars = [r for r in _json_lines(run, "scalars.jsonl") if _has_iteration(r)]
-    run.metrics = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
+    records = [r for r in _json_lines(run, "metrics.jsonl") if isinstance(r.get("metric"), str)]
+    run.metrics = [record for record in records if "error" not in record]
+    newest = {record["metric"]: record for record in records}
+    run.failures = {name: str(r["error"]) for name, r in newest.items() if "error" in r}
     run.samples = _read_samples(path / "samples")
     run.pictures = _read_pictures(run)
     tables = [_try(run, file, _table, None) for file in sorted((path / "tables").glob("*.json"))]
     run.tables = [table for table in tables if table is not None]
     run.done = _try(run, path / "done.json", lambda file: int(_json_object(file)["iterations"]), None)
-    stages = [stage for stage in sorted((path / "stages").glob("*")) if stage.is_dir()]
-    run.stages = {stage.name: read_run_folder(stage) for stage in stages}
+    stages = [stage for stage in sorted((path / "stages").glob("*")) if with_stages and stage.is_dir()]
+    run.stages = {stage.name: read_run_folder(stage, with_stages=False) for stage in stages}
     return run
 
 
@@ -135,10 +154,8 @@ def _try(run: RunFolder, file: Path, read: Callable[[Path], T], default: T) -> T
         return default
     try:
         return read(file)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        run.notes.append(
-            f"{file.relative_to(run.path)} could not be read ({error or type(error).__name__}); left out."
-        )
+    except Exception as error:  # whatever the file holds, the report is written
+        run.notes.append(f"{file.relative_to(run.path)} could not be read ({reason(error)}); left out.")
         return default
 
 
@@ -147,7 +164,7 @@ def _text(file: Path) -> str:
 
 
 def _json_object(file: Path) -> dict[str, Any]:
-    value = json.loads(_text(file))
+    value = read_json(file, constant=float)
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object is expected, not {type(value).__name__}")
     return value
@@ -165,13 +182,13 @@ def _json_lines(run: RunFolder, name: str) -> list[dict[str, Any]]:
 
 def _json_or_none(line: str) -> Any:
     try:
-        return json.loads(line)
-    except ValueError:
+        return parse_json(line, constant=float)
+    except WeightsError:
         return None
 
 
 def _has_iteration(record: dict[str, Any]) -> bool:
-    return isinstance(record.get("iteration"), int)
+    return isinstance(record.get("iteration"), int) and abs(record["iteration"]) < 2**53
 
 
 def _read_samples(folder: Path) -> list[Figure]:
@@ -211,10 +228,15 @@ def _spoken(stem: str) -> str:
 
 
 def _config_value(config: str, name: str) -> Any:
-    """The constant that a config gives to ``name`` at its top level or within ``train_cfg``, or None."""
+    """The constant that a config gives to ``name`` at its top level or within ``train_cfg``, or None.
+
+    Only parsed, not executed: for older runs, which keep nothing else.
+    """
+    if len(config) > _LONGEST_CONFIG:
+        return None
     try:
         statements = ast.parse(config).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last of brackets nested too deep
         return None
     given: list[tuple[str | None, ast.expr]] = []
     for statement in statements:

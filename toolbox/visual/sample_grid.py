@@ -7,6 +7,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from toolbox.ranges import check_whole
 from toolbox.training.game.sampler import Sampler
 from toolbox.training.hooks.common import game_of
 from toolbox.visual.grids import save_grid
@@ -27,9 +28,8 @@ class SampleGrid(Hook):
     priority = "LOW"
 
     def __init__(self, interval: int = 500, columns: int = 10, rows: int = 20) -> None:
-        if min(interval, columns, rows) < 1:
-            raise ValueError(f"interval={interval}, columns={columns}, rows={rows} must be 1 or more")
-        self.interval, self.columns, self.rows = int(interval), int(columns), int(rows)
+        check_whole(1, interval=interval, columns=columns, rows=rows)
+        self.interval, self.columns, self.rows = interval, columns, rows
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None

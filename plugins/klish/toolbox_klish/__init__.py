@@ -46,6 +46,12 @@ def configs() -> dict[str, Path]:
 
 
 @hookimpl
+def config_choices() -> dict[str, dict[str, tuple[str, ...]]]:
+    """A generator is named in one of three ways."""
+    return {"klish fit": {"generator": ("type", "weights", "run")}}
+
+
+@hookimpl
 def add_commands(subparsers: Any) -> None:
     """``toolbox klish fit``, and whatever else there is."""
     from toolbox_klish.commands import add_commands as add

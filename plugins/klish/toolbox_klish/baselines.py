@@ -11,9 +11,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from toolbox.interfaces import Clusterer, Features
+from toolbox.ranges import check_not_negative, check_positive, check_whole
 from toolbox.ranks import on_main
 from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, kmeans, nearest
-from toolbox_klish.checks import check_choice, check_whole
+from toolbox_klish.checks import check_choice
 from toolbox_klish.softmax import train_softmax
 from toolbox_klish.svm.blocks import FeatureBlocks
 from toolbox_klish.svm.planes import LinearClassifier, Planes
@@ -32,7 +33,7 @@ class LinearClusterer(Clusterer):
     one_fit = False
 
     def __init__(self, clusters: int) -> None:
-        check_whole("clusters", clusters)
+        check_whole(1, clusters=clusters)
         self.clusters = clusters
 
     @property
@@ -88,6 +89,9 @@ class LloydKMeans(LinearClusterer):
     ) -> None:
         super().__init__(clusters)
         check_choice("metric", metric, METRICS)
+        check_whole(0, steps=steps, seed=seed)
+        check_whole(1, restarts=restarts, sample=sample)
+        check_not_negative(tolerance=tolerance)
         self.metric = metric
         self.steps = steps
         self.tolerance = tolerance
@@ -171,6 +175,8 @@ class KASP(LinearClusterer):
         sample: int = 65_536,
     ) -> None:
         super().__init__(clusters)
+        check_whole(1, centres=centres, neighbours=neighbours, sample=sample)
+        check_whole(0, steps=steps, seed=seed)
         if clusters >= centres:
             raise ValueError(
                 f"clusters={clusters} must be below centres={centres}: groups are made of centres; raise "
@@ -268,6 +274,9 @@ class AHC(LinearClusterer):
     ) -> None:
         super().__init__(clusters)
         check_choice("linkage", linkage, LINKAGES)
+        check_whole(1, rows=rows)
+        check_whole(0, classifier_steps=classifier_steps, seed=seed)
+        check_positive(learning_rate=learning_rate)
         if rows < clusters:
             raise ValueError(f"rows={rows!r} cannot make clusters={clusters}: raise rows")
         self.linkage = linkage

@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from toolbox.catalog import near_miss
-
-
-def check_whole(name: str, number: Any) -> None:
-    """An integer of at least 1, or ValueError."""
-    if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 1:
-        raise ValueError(f"{name}={number!r} must be a whole number of at least 1")
 
 
 def check_choice(name: str, value: Any, known: Iterable[str]) -> None:

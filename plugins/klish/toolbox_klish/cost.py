@@ -141,10 +141,10 @@ def _computing(rows: int, width: int, machine: Machine, effort: Effort) -> float
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print the estimate; returns the exit code."""
-    from toolbox_klish.checks import check_whole
+    from toolbox.ranges import check_whole
 
     for name in ("rows", "width", "first"):
-        check_whole(f"--{name}", getattr(arguments, name))
+        check_whole(1, **{f"--{name}": getattr(arguments, name)})
     machine = MACHINES[arguments.gpu]
     cost = estimate(arguments.rows, arguments.width, arguments.first, machine, arguments.bytes_each)
     show(

@@ -11,6 +11,7 @@ _DECAY = 1e-3  # of the mean square weight
 _STILL = 1e-4  # largest change of a weight at which training stops
 
 
+@torch.enable_grad()  # a game prepares its conditioner without gradients
 def train_softmax(
     features: Tensor, labels: Tensor, biased: bool, steps: int = 1000, learning_rate: float = 1e-3
 ) -> Planes:
@@ -23,7 +24,7 @@ def train_softmax(
         steps: at most so many.
         learning_rate: of Adam.
     """
-    features = features.float()
+    features = features.detach().float()
     weight, bias = mean_planes(features, labels)
     bias = bias if biased else torch.zeros_like(bias)
     parameters = [weight, bias] if biased else [weight]

@@ -150,7 +150,7 @@ def cluster_agreement(folder: Path) -> dict[str, float]:
     conditioner = load_game(folder).conditioner
     if not isinstance(conditioner, ClusterConditions):
         return {}
-    source = build(load_config(folder / "config.py").train_dataloader["dataset"]["source"], "dataset")
+    source = build(load_config(folder / "config.json").train_dataloader["dataset"]["source"], "dataset")
     clusters = conditioner.coefficients.argmax(dim=1).cpu().numpy()
     return {"agreement": agreement_per_class(clusters, np.asarray(source.factors["fine"]), source.labels)}
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from toolbox.interfaces import Clusterer, Features
+from toolbox.ranges import check_in, check_positive, check_whole
 from toolbox_lcp.equations import (
     TINY,
     Array,
@@ -64,12 +65,13 @@ class SoftKMeans(Clusterer):
         reseed_share: float = 0.01,
         seed: int = 0,
     ) -> None:
-        _positive("clusters", clusters)
-        _positive("restarts", restarts)
-        if delta != "auto" and not (isinstance(delta, (int, float)) and delta > 0):
-            raise ValueError(f"delta={delta!r} must be a positive number or 'auto'")
-        if not 0 < mu < 1:
-            raise ValueError(f"mu={mu!r} must lie between 0 and 1")
+        check_whole(1, clusters=clusters, restarts=restarts)
+        check_whole(0, passes=passes, lloyd_steps=lloyd_steps, seed=seed)
+        if delta != "auto":
+            check_positive(delta=delta)
+        check_in("(0, 1)", mu=mu)
+        check_positive(delta_share=delta_share)
+        check_in("[0, 1]", reseed_share=reseed_share)
         self.clusters = clusters
         self.delta = delta
         self.delta_share = delta_share
@@ -188,7 +190,8 @@ class HardKMeans(Clusterer):
     """
 
     def __init__(self, clusters: int = 5, restarts: int = 5, seed: int = 0) -> None:
-        _positive("clusters", clusters)
+        check_whole(1, clusters=clusters, restarts=restarts)
+        check_whole(0, seed=seed)
         self.clusters = clusters
         self.restarts = restarts
         self.seed = seed
@@ -278,8 +281,3 @@ def checked_features(features: Features, at_least: int = 0) -> Array:
             f"{len(array)} rows of features cannot make {at_least} clusters: ask for at most {len(array)}"
         )
     return array
-
-
-def _positive(name: str, value: int) -> None:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")

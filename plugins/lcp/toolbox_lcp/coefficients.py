@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from toolbox.ranges import check_positive, check_whole
+
 
 class Coefficients(nn.Module, ABC):
     """A distribution of coefficient vectors for each class.
@@ -49,8 +51,7 @@ class EmpiricalCoefficients(Coefficients):
 
     def __init__(self, bank_size: int = 512) -> None:
         super().__init__()
-        if bank_size < 1:
-            raise ValueError(f"bank_size={bank_size} must be at least 1")
+        check_whole(1, bank_size=bank_size)
         self.bank_size = bank_size
         self.register_buffer("bank", torch.zeros(0, bank_size, 0))
 
@@ -103,9 +104,9 @@ class DirichletCoefficients(Coefficients):
 
     def __init__(self, alpha: float | str = 0.5) -> None:
         super().__init__()
-        if alpha != "fit" and not (isinstance(alpha, (int, float)) and alpha > 0):
-            raise ValueError(f"alpha={alpha!r} must be a positive number or 'fit'")
         self.fit = alpha == "fit"
+        if not self.fit:
+            check_positive(alpha=alpha)  # or 'fit'
         known = float("nan") if self.fit else float(alpha)
         self.register_buffer("alpha", torch.tensor(known, dtype=torch.float64))
 
@@ -136,8 +137,7 @@ class SoftmaxNormalCoefficients(Coefficients):
 
     def __init__(self, tau: float = 1.0) -> None:
         super().__init__()
-        if not tau > 0:
-            raise ValueError(f"tau={tau!r} must be positive")
+        check_positive(tau=tau)
         self.tau = tau
 
     def forward(self, labels: Tensor, sizes: Tensor, width: int, rng: torch.Generator) -> Tensor:

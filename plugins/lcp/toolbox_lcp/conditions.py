@@ -13,6 +13,7 @@ from torch import Tensor
 from toolbox.data.classes import check_classes
 from toolbox.interfaces import Condition, FeatureExtractor, Sample
 from toolbox.metrics.functional import agreement_per_class
+from toolbox.ranges import check_in, check_probability, check_whole, given
 from toolbox.registry import build
 from toolbox_lcp.cluster_requests import ClusterRequests
 from toolbox_lcp.extraction import digest_of, extract, frozen_extractor, in_batches
@@ -49,7 +50,7 @@ class ClusterConditions(ClusterRequests):
             labelled images.
         freeze_prototypes_after: iterations after which the clusters stand still; None = never. Unknown in the
             paper.
-        refresh_share: share of the bank that an iteration may renew. Unknown in the paper.
+        refresh_share: share of the bank that an iteration may renew, in (0, 1]. Unknown in the paper.
         batch_size: images at a time when features are computed.
 
     Attributes:
@@ -81,6 +82,10 @@ class ClusterConditions(ClusterRequests):
         super().__init__()
         if relabel and classifier is None:
             raise ValueError("relabel=True needs the name of a classifier")
+        check_probability(gan_pseudo_threshold=gan_pseudo_threshold)
+        check_whole(0, **given(freeze_prototypes_after=freeze_prototypes_after))
+        check_in("(0, 1]", refresh_share=refresh_share)
+        check_whole(1, batch_size=batch_size)
         self.layout = ClusterLayout(class_names, clusters)
         self.class_names = self.layout.class_names
         self.clusters = IntraClassClusters(self.layout, clusterer or {"type": "SoftKMeans"})
@@ -267,6 +272,19 @@ class ClusterConditions(ClusterRequests):
         self.features = self.features.new_zeros(0, 0)
 
     # after training
+
+    def used_clusters(self) -> list[list[int]]:
+        """Of each class the clusters that training images fall into.
+
+        One counts as soon as all its images together have the weight of one image shared equally.
+        """
+        found = super().used_clusters()
+        known = self.labels >= 0
+        weight = torch.zeros(len(found), self.layout.width, device=self.labels.device)  # (C, K)
+        if len(self.coefficients):
+            weight.index_add_(0, self.labels[known], self.coefficients[known])
+        enough = [[i for i in own if weight[y, i] > 0.999 / len(own)] for y, own in enumerate(found)]
+        return [some or own for some, own in zip(enough, found, strict=True)]
 
     def agreement(self, factor: Any) -> float:
         """Adjusted mutual information, inside classes, of the training images' clusters and a factor (N,).

@@ -13,6 +13,7 @@ from toolbox import ranks
 from toolbox.data.base import to_tensor
 from toolbox.interfaces import FeatureExtractor
 from toolbox.registry import build
+from toolbox.runs.terminal import tracked
 
 
 def frozen_extractor(config: Any) -> FeatureExtractor:
@@ -54,8 +55,9 @@ def in_batches(
 ) -> Tensor:
     """``function`` of the unaugmented images ``rows`` (n,) of an image set, joined; ranks share the work."""
     batches = rows.split(batch)
+    own_batches = batches[ranks.rank() :: ranks.world()]
     own = []
-    for some in batches[ranks.rank() :: ranks.world()]:
+    for some in tracked(own_batches, len(own_batches), "looking at images"):
         images = torch.stack([to_tensor(source.image(int(i))) for i in some])
         own.append(function(images.to(device)))
     found = ranks.gather_objects(own)

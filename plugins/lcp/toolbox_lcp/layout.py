@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from toolbox.catalog import near_miss
+from toolbox.ranges import check_whole
 
 
 class ClusterLayout:
@@ -49,10 +50,7 @@ class ClusterLayout:
                 f"clusters says nothing of class {missing[0]!r}: give a number for each class, or one for all"
             )
         for name, number in clusters.items():
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(
-                    f"clusters of class {name!r} is {number!r}, must be a whole number of at least 1"
-                )
+            check_whole(1, **{f"clusters of class {name!r}": number})
         return [int(clusters[name]) for name in self.class_names]
 
     @property

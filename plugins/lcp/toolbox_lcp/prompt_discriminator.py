@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from toolbox.interfaces import Condition, Discriminator, PromptLearner
+from toolbox.ranges import check_positive, check_whole, given
 from toolbox.registry import build
 
 
@@ -46,8 +47,8 @@ class PromptDiscriminator(Discriminator):
         prompt_every: int = 1,
     ) -> None:
         super().__init__()
-        if prompt_every < 1:
-            raise ValueError(f"prompt_every={prompt_every} must be 1 or more")
+        check_whole(1, hidden=hidden, prompt_every=prompt_every)
+        check_positive(**given(scale=scale))
         self._clip = (clip,)  # in a tuple: borrowed networks are no submodules
         filled_in = {"clip": clip} if isinstance(prompts, Mapping) else {}
         self.prompts: PromptLearner = build(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
 from toolbox.interfaces import PromptLearner
+from toolbox.ranges import check_not_negative, check_whole
 from toolbox_lcp.layout import ClusterLayout
 
 POSITIONS = ("end", "middle", "front")
@@ -70,6 +71,8 @@ class ClusterPrompts(PromptLearner):
             )
         if template.count("{}") != 1:
             raise ValueError(f"template={template!r} must contain '{{}}' once, where the class name goes")
+        check_whole(1, context=context)
+        check_not_negative(init_std=init_std)
         self.layout = ClusterLayout(class_names, clusters)
         self.n_prompts = self.layout.total
         self.position = position

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from toolbox.interfaces import Objective, Sample, Turn
 from toolbox.losses.selected import mean_over_selected
+from toolbox.ranges import check_not_negative, check_probability
 
 
 class PseudoLabelCrossEntropy(Objective):
@@ -29,8 +30,8 @@ class PseudoLabelCrossEntropy(Objective):
         self, classifier: str = "classifier", threshold: float = 0.95, unlabelled_weight: float = 1.0
     ) -> None:
         super().__init__()
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold={threshold} must lie between 0 and 1")
+        check_probability(threshold=threshold)
+        check_not_negative(unlabelled_weight=unlabelled_weight)
         self.classifier = classifier
         self.threshold = threshold
         self.unlabelled_weight = unlabelled_weight

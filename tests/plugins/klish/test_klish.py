@@ -197,7 +197,7 @@ def test_a_restored_tree_cuts_as_the_fitted_one(small: tuple[np.ndarray, np.ndar
     ids=lambda c: c["type"],
 )
 def test_any_of_them_clusters_inside_classes(config: dict[str, Any]) -> None:
-    """One line of an LCP config: ``clusterer=dict(_delete_=True, type='KLiSH', first=20)``."""
+    """One line of an LCP config: ``clusterer=dict(type='KLiSH', first=20)``."""
     X = curved_clusters(rows=240, width=8, classes=4)[0]
     labels = np.arange(240) % 2
     found = IntraClassClusters(ClusterLayout(["one", "other"], 3), config).fit(X, labels)
@@ -220,7 +220,7 @@ def refused(message: str, act: Callable[[], Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(clusters=0), "clusters=0 must be a whole number of at least 1"),
+        (dict(clusters=0), "clusters=0 must be a whole number of 1 or more"),
         (dict(C=-1), "C=-1 must be a positive number"),
         (dict(solver="newtn"), "solver='newtn' is unknown.*newton"),
         (dict(metric="cosine"), "metric='cosine' is unknown.*there are: euclidean, arccos"),

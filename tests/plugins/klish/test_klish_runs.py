@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -224,8 +223,12 @@ class TestResuming:
                 "klish-1.npz is torn, or not of this clusterer .*remove it, and .*--resume",
             ),
             ("models/klish-1.npz", "PK", "klish-1.npz is torn, or not of this clusterer"),
-            ("config.py", "command = 'train'", "holds a run of `toolbox train`: name another folder"),
-            ("config.py", "final = ", "config.py, which says what the run was begun with, cannot be read"),
+            ("config.json", '{"command": "train"}', "holds a run of `toolbox train`: name another folder"),
+            (
+                "config.json",
+                '{"final":',
+                "config.json, which says what the run was begun with, cannot be read",
+            ),
         ],
     )
     def test_torn_files(self, config: Path, copied: Path, name: str, text: str, words: str) -> None:
@@ -235,8 +238,11 @@ class TestResuming:
 
     def test_models_without_their_config(self, config: Path, copied: Path) -> None:
         """They may be those of anything."""
-        (copied / "config.py").unlink()
-        with pytest.raises(ConfigError, match=r"holds fitted clusterers, but no config.py that says of what"):
+        for name in ("config.json", "config.py"):
+            (copied / name).unlink()
+        with pytest.raises(
+            ConfigError, match=r"holds fitted clusterers, but no config.json that says of what"
+        ):
             fit(config, copied, pictures=False)
 
     def test_a_run_is_not_written_over(self, config: Path, fitted: Path) -> None:
@@ -372,15 +378,17 @@ class TestFaults:
     def test_a_filter_that_leaves_too_few(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
         run.config.shown = [8, 7]
-        tree = SimpleNamespace(clusters_=6, iou_=np.ones((5, 6)))
-        monkeypatch.setattr(run, "model", lambda name, seed: tree)
+        tree = KLiSH(8)
+        tree.clusters_, tree.iou_ = 6, np.ones((5, 6))
+        monkeypatch.setattr(run, "model", lambda name, seed, k=None: tree)
         words = "klish, seed 1: the filter left 6 clusters, 8 were asked for: start"
         assert warnings_of(run)[0].startswith(words)
 
     def test_a_threshold_that_ends_too_early(self, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         run = ClusterRun.open(fitted)
-        tree = SimpleNamespace(clusters_=8, iou_=np.ones((3, 8)))
-        monkeypatch.setattr(run, "model", lambda name, seed: tree)
+        tree = KLiSH(8)
+        tree.clusters_, tree.iou_ = 8, np.ones((3, 8))
+        monkeypatch.setattr(run, "model", lambda name, seed, k=None: tree)
         words = "klish, seed 1: merging stopped at 6 clusters, above final=4: raise stop_iou, or leave it out"
         assert warnings_of(run)[0] == words
 

@@ -84,12 +84,28 @@ def test_the_text_says_what_was_done(table: Table) -> None:
     assert text.startswith("A tiny run, in percent: mean")
     assert "| K | metric | klish | kmeans | kasp | angles |" in text and "| 5 | MIoU (official) |" in text
     assert BEST in text and "Judged on 3 new images (seed 2022; the paper: 10,000), 64 x 64 pixels." in text
-    miou = EmbeddedSegmenter().card["metrics"]["test: miou"]
-    assert f"EmbeddedSegmenter, whose mean IoU on test images with exact masks is {miou:.3f}" in text
+    card = EmbeddedSegmenter().card["metrics"]
+    theirs, each = card["test: miou-klish"], card["test: miou-per-image"]
+    assert (
+        f"mean IoU on test images with exact masks is {theirs:.3f} (the authors' evaluator of "
+        f"segmentations), {each:.3f} (an image at a time, without background)"
+    ) in text
     assert "paper " not in text.split("* AMI")[0]
     first, second = table.results[5]["klish"]["AMI"]
     mean, half = (first + second) / 2, abs(first - second) / 2**0.5
     assert f"| 5 | AMI | {mean:.1f} ± {half:.1f} ({max(first, second):.1f}) |" in text
+
+
+def test_a_notebook_shows_it(table: Table) -> None:
+    shown = table._repr_html_()
+    assert (
+        shown.startswith("<div") and "<td>MIoU (official)</td>" in shown and "Judged on 3 new images" in shown
+    )
+    record = table.record()
+    assert record["columns"] == ["K", "metric", "klish", "kmeans", "kasp", "angles"]
+    assert record["rows"][0][:2] == [record["rows"][0][0], "AMI"] and len(record["rows"]) == 4 * len(
+        table.results
+    )
 
 
 def test_the_papers_values_stand_beside_the_algorithms_they_belong_to(folder: Path) -> None:
@@ -150,7 +166,7 @@ def test_a_run_that_cannot_be_judged(
 ) -> None:
     run = ClusterRun.open(folder)
     run.config.truth = None
-    words = r"has no truth to compare with: give its config.py truth=dict\(type='Embedded"
+    words = r'has no truth to compare with: give its config.json "truth": {"type": "Embedded'
     with pytest.raises(ConfigError, match=words):
         judge(run)
     run.config.truth = dict(type="EmbeddedSegmentr")
@@ -160,12 +176,12 @@ def test_a_run_that_cannot_be_judged(
     words = r"seed=1: .* has clustered the images of this seed; .* none of \[0, 1\]"
     with pytest.raises(ConfigError, match=words):
         judge(run, seed=1)
-    with pytest.raises(ValueError, match="images=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="images=0 must be a whole number of 1 or more"):
         judge(run, images=0)
     words = r"holds no 'klish-7' .*; of klish it holds klish-0, klish-1\. .*--resume"
     with pytest.raises(ConfigError, match=words):
         judge(run, images=1, seeds=[7])
-    with pytest.raises(ValueError, match="clusters=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="clusters=0 must be a whole number of 1 or more"):
         judge(run, images=1, clusters=[0])
     with pytest.raises(ValueError, match="size=65 must be at most 64, that of the images"):
         judge(run, images=1, size=65)

@@ -53,8 +53,9 @@ class FIDInception(FeatureExtractor):
         super().__init__()
         self.protocol = check_protocol(protocol)
         self.layer = _checked_layer(str(layer))
+        tensors = read_tensors(weights, sha256)  # first: where the file is missing no network need be made
         self.network = InceptionNetwork()
-        load_strictly(self.network, read_tensors(weights, sha256))
+        load_strictly(self.network, tensors)
         self._finish(_digest(self.network))
 
     def _finish(self, weights_digest: str) -> None:

@@ -26,12 +26,13 @@ from toolbox.training.stages import MAIN, stage_config
 if TYPE_CHECKING:
     from mmengine import Config
 
-_NOT_OF_A_STAGE = ("before", "stages", "quick", "plugins", "work_dir", "default_scope")
+_NOT_OF_A_STAGE = ("before", "stages", "quick", "plugins", "work_dir", "default_scope", "device")
 _TYPES = {
     "title": str,
     "seed": int,
     "deterministic": bool,
     "threads": int,
+    "device": str | None,
     "work_dir": str,
     "load_from": str | None,
     "log_level": str,

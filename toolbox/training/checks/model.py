@@ -17,9 +17,7 @@ from toolbox.training.checks.components import check_component
 from toolbox.training.checks.names import explain_override, meant_name, named
 from toolbox.training.game.average import Average
 from toolbox.training.game.phases import LossWeight, Phase, check_members
-
-#: In a network's entry, beside its own arguments.
-_OF_THE_GAME = ("uses", "weights", "frozen", "freeze_layers")
+from toolbox.training.pretrained import OF_THE_GAME
 
 
 def check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
@@ -73,7 +71,7 @@ def _check_network(name: str, config: Config, networks: Iterable[str], before: M
         explain_override(config, where, networks)
     own = accepted(check({"type": config["type"]}, None, where)) or {}
     weights = config.get("weights")
-    beside = [key for key in _OF_THE_GAME if key not in own]
+    beside = [key for key in OF_THE_GAME if key not in own]
     if isinstance(weights, Mapping) and "weights" not in beside:
         beside.append("weights")  # of a stage or a checkpoint: the game's, whatever the network takes itself
     check_component(config, None, where, besides=beside)
@@ -81,7 +79,9 @@ def _check_network(name: str, config: Config, networks: Iterable[str], before: M
     if own:
         check_known(uses, own, f"{where}.uses")
     check_members(uses.values(), networks, f"{where}.uses")
-    if isinstance(weights, Mapping):
+    if isinstance(weights, Mapping) and "url" in weights:
+        check_known(weights, ("url", "sha256", "network"), f"{where}.weights")
+    elif isinstance(weights, Mapping):
         _check_weights_of_stage(weights, name, before, where)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,17 @@ def evaluate_game(
             ``batch_size``, ``bn``, ``seed``, ``cache_dir`` (statistics of real data).
         record: file that gets one JSON line a metric, all of them or none.
         checkpoint: name kept in the records.
+
+    A metric that fails loses itself alone: a line says why, its record has ``error`` in place of a value.
     """
+    from toolbox.runs.terminal import say
+
     check_evaluation(settings)
     real = build(settings["real"], "dataset", "evaluation.real")
     _announce(real)
     measured = measure_game(game, settings, real)
+    for line in measured.remarks():
+        say(line)
     if record is not None:
         append_records(record, measured.records, checkpoint=checkpoint)
     return measured.values
@@ -51,11 +57,18 @@ class Measured:
         scores: {metric's name in the config, with ``.part`` for one of several numbers: (value, higher is
             better)}.
         records: what ``metrics.jsonl`` keeps, one a metric.
+        failures: {metric's name: why it could not be computed}.
     """
 
     values: dict[str, float]
     scores: dict[str, tuple[float, bool]]
     records: list[dict[str, Any]]
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def remarks(self) -> list[str]:
+        """What must be said beside the numbers: metrics that failed, protocols that small data changed."""
+        notes = [f"{line['metric']}: {line['note']}" for line in self.records if line.get("note")]
+        return [*notes, *(f"{name}: not computed: {why}" for name, why in self.failures.items())]
 
 
 def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measured:
@@ -63,7 +76,7 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
     from toolbox.metrics.evaluate import evaluate
 
     seed = int(settings.get("seed", 0))
-    whole, by_mode = _build_metrics(game, settings)
+    whole, by_mode = build_metrics(game, settings, game.conditioner.modes() is not None)
     sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
     passes: list[tuple[Any, dict[str, Metric]]] = []
     if whole:
@@ -72,6 +85,7 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
     if modes is not None and by_mode:
         passes.append((ModeSampler(sampler, modes), by_mode))
     found: dict[str, float] = {}
+    failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
         record = Path(scratch) / "records.jsonl"
         for drawn, metrics in passes:
@@ -85,6 +99,7 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
                 record=record,
                 device=game.device,
                 cache_dir=settings.get("cache_dir", "data/statistics"),
+                failures=failures,
             )
         records = [{**line, "bn": sampler.bn} for line in read_records(record)]
     accuracy = classifier_accuracy(game, settings)
@@ -92,7 +107,8 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
         records.append(dict(metric=name, value=value, values={"": value}, higher_is_better=True))
     for line in records:
         line |= dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
-    return Measured({**found, **accuracy}, _scores({**whole, **by_mode}, found), records)
+    scores = _scores({**whole, **by_mode}, found)
+    return Measured({**found, **accuracy}, scores, records, failures)
 
 
 def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
@@ -148,8 +164,16 @@ class ModeSampler:
         return self.sampler(indices, condition=self.modes[indices % len(self.modes)])
 
 
-def _build_metrics(game: Sampled, settings: Mapping[str, Any]) -> tuple[dict[str, Metric], dict[str, Metric]]:
-    """Metrics of the whole distribution and of single modes (clusters), by their names in the config."""
+def build_metrics(
+    game: Sampled, settings: Mapping[str, Any], with_modes: bool
+) -> tuple[dict[str, Metric], dict[str, Metric]]:
+    """Metrics of the whole distribution and of single modes (clusters), by their names in the config.
+
+    Args:
+        game: the game.
+        settings: see :func:`evaluate_game`.
+        with_modes: whether the game's conditioner has modes; without, metrics of modes are left out.
+    """
     shared = build(settings.get("extractor"), None, "evaluation.extractor")
     conditioner = game.conditioner
     whole: dict[str, Metric] = {}
@@ -159,14 +183,14 @@ def _build_metrics(game: Sampled, settings: Mapping[str, Any]) -> tuple[dict[str
             continue
         where = f"evaluation.metrics.{name}"
         if "modes" not in check(config, "metric", where).needs:
-            whole[name] = _build_metric(config, where, dict(extractor=shared))
-        elif conditioner.modes() is not None:
+            whole[name] = build_metric(config, where, dict(extractor=shared))
+        elif with_modes:
             given = dict(extractor=conditioner.extractor, assign=conditioner.assign)
-            by_mode[name] = _build_metric(config, where, given)
+            by_mode[name] = build_metric(config, where, given)
     return whole, by_mode
 
 
-def _build_metric(config: Mapping[str, Any], where: str, given: Mapping[str, Any]) -> Metric:
+def build_metric(config: Mapping[str, Any], where: str, given: Mapping[str, Any]) -> Metric:
     """A metric with those of the given arguments that its constructor has and its config does not name."""
     known = accepted(check(config, "metric", where)) or {}
     own = dict(config)

@@ -14,16 +14,19 @@ ORIGIN = "training"  # marks, in a line of metrics.jsonl, what the hook Evaluati
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``, without torn ones; [] where there is no such file."""
+    """The lines of ``metrics.jsonl``, without what is torn or no record; [] where there is no such file."""
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return records
+    found = map(_record_of, path.read_text(errors="replace").splitlines())
+    return [record for record in found if record is not None]
+
+
+def _record_of(line: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -46,3 +49,19 @@ def append_records(path: Path, records: Iterable[Mapping[str, Any]], **of_all: A
     """
     added = [{**record, **of_all} for record in records]
     ranks.on_main(lambda: write_records(path, [*read_records(path), *added]))
+
+
+def values_of(records: Iterable[Mapping[str, Any]], iteration: int) -> dict[str, float]:
+    """{metric's name with protocol: value} of what was measured at an iteration, the newest of each.
+
+    A metric of several equal numbers (precision and recall) has an entry for each, ``name.key``.
+    """
+    found: dict[str, float] = {}
+    for record in records:
+        values = record.get("values") or {"": record.get("value")}
+        if record.get("iteration", iteration) != iteration or "metric" not in record or "error" in record:
+            continue
+        shown = {"": values[""]} if "" in values else values
+        named = {f"{record['metric']}.{key}" if key else str(record["metric"]): v for key, v in shown.items()}
+        found |= {name: value for name, value in named.items() if isinstance(value, (int, float))}
+    return found

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from toolbox.data.stream import Stream
 from toolbox.training.game.optimizers import PlayerOptimizers
+from toolbox.training.run.trial import few, play_first, quietly
 
 if TYPE_CHECKING:
     from toolbox.training.game.game import Game
 
-_PER_CLASS = 24  # images that a conditioner is prepared on
+_MOST_PIXELS = 2**17  # of the images of the smaller batch, for each factor
 
 
 @dataclass(frozen=True)
@@ -62,22 +60,22 @@ def estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size:
         stream: training data.
         batch_size: images of an iteration on one process.
     """
-    logging.disable(logging.INFO)  # what a conditioner says of data that are not the run's
-    try:
-        return _estimate(game, optimizers, stream, batch_size)
-    finally:
-        logging.disable(logging.NOTSET)
+    with quietly():
+        wrappers = PlayerOptimizers(optimizers)(game)
+        sample = few(stream)
+        game.train()
+        game.prepare(sample)
+        return estimate_prepared(game, wrappers, sample, stream, batch_size)
 
 
-def _estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size: int) -> Memory:
-    wrappers = PlayerOptimizers(optimizers)(game)
-    sample = _small(stream)
-    game.train()
-    game.prepare(sample)
+def estimate_prepared(game: Game, wrappers: Any, sample: Any, stream: Any, batch_size: int) -> Memory:
+    """:func:`estimate` of a game that is prepared on ``sample``, a few images of ``stream``."""
     unit = game.repeats * game.plan.splits
-    small = [min(unit * max(factor * 8 // unit, factor), batch_size) for factor in (2, 4)]
-    _play(game, wrappers, sample, small[0])  # optimisers make their state in the first step
-    peaks = [peak_of(lambda n=n: _play(game, wrappers, sample, n)) for n in small]  # type: ignore[misc]
+    per_image = sample[0]["images"][0].numel()
+    each = min(max(_MOST_PIXELS // per_image, 1), 8)
+    small = [min(unit * max(factor * each // unit, factor), batch_size) for factor in (2, 4)]
+    play_first(game, wrappers, sample, small[0])  # optimisers make their state in the first step
+    peaks = [peak_of(lambda n=n: play_first(game, wrappers, sample, n)) for n in small]  # type: ignore[misc]
     slope = (peaks[1] - peaks[0]) / (small[1] - small[0]) if small[1] > small[0] else 0.0
     peak = peaks[1] + slope * (batch_size - small[1])
     kept = _bytes([*game.conditioner.parameters(), *game.conditioner.buffers()])
@@ -139,25 +137,6 @@ class _Tracker(TorchDispatchMode):
 
     def _free(self, size: int) -> None:
         self.alive -= size
-
-
-def _play(game: Game, wrappers: Any, stream: Any, n: int) -> None:
-    """The first iteration, in which every phase takes place, on n images."""
-    game.iteration.zero_()
-    items = [stream[i % len(stream)] for i in range(n)]
-    game.train_step(torch.utils.data.default_collate(items), wrappers)
-
-
-def _small(stream: Any) -> Any:
-    """A Stream with a few images a class, all labelled, which takes no time to prepare; other data as is."""
-    if not isinstance(stream, Stream):
-        return stream
-    from toolbox.data.relabelled import Subset
-
-    labels = stream.source.labels
-    chosen = [np.flatnonzero(labels == label)[:_PER_CLASS] for label in range(len(stream.source.classes))]
-    source = Subset(stream.source, np.sort(np.concatenate(chosen)))
-    return Stream(source, None, stream.transforms, stream.seed)
 
 
 def _bytes(tensors: Iterable[Any]) -> int:

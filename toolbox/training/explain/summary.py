@@ -9,32 +9,33 @@ from toolbox import ranks
 from toolbox.registry import build
 from toolbox.training.explain.iteration import explain
 from toolbox.training.game.game import Game
-from toolbox.training.run.prepare import Stage, notices, prepare
+from toolbox.training.run.prepare import Stage, prepare
+from toolbox.training.run.rehearse import rehearse
+from toolbox.training.run.trial import Trial, quietly
 
 if TYPE_CHECKING:
     from mmengine import Config
 
 
 def summary(config: Config, memory: bool = True) -> str:
-    """Networks, optimisers, data, memory, evaluation, hooks, the iteration. All is built, nothing is kept.
+    """Networks, optimisers, data, memory, evaluation, hooks, the iteration. All is built and played once.
 
     Args:
         config: the loaded config.
-        memory: estimate it, by playing an iteration on a few images.
+        memory: estimate it, by playing more iterations on a few images.
 
     Raises:
         ConfigError, PlanError, BuildError: for what cannot be used.
     """
     lines = []
-    for stage in prepare(config):
-        game = stage.check(compile=False)
-        data = stage.data
+    for one in rehearse(prepare(config)):
+        stage, game, data = one.stage, one.trial.game, one.stage.data
         labels = f"{data['labelled']:,} labelled, {len(data['classes'])} classes"
         lines.append(f"[{stage.name}] data: {data['title']}: {data['n']:,} images, {labels}")
-        lines += [f"    {notice}" for notice in [data["notice"], *notices(game)] if notice]
+        lines += [f"    {line}" for line in one.lines]
         lines += [*_networks(game), *_optimizers(stage.config.optim_wrapper, game), *_hooks(stage)]
         if memory:
-            lines.append(_memory(game, stage))
+            lines.append(_memory(one.trial, stage))
     return "\n".join([*lines, *_evaluation(config), "", explain(config)])
 
 
@@ -66,12 +67,16 @@ def _hooks(stage: Stage) -> list[str]:
     return [f"    hooks: {', '.join(shown)}"] if shown else []
 
 
-def _memory(game: Game, stage: Stage) -> str:
-    from toolbox.training.explain.memory import estimate
+def _memory(trial: Trial, stage: Stage) -> str:
+    from toolbox.training.explain.memory import estimate_prepared
 
+    if not trial.played:
+        return "    memory: not estimated"
+    data = stage.loader.dataset
     share = int(stage.config.train_dataloader.batch_size) // ranks.world()
     try:
-        found = estimate(game, stage.config.optim_wrapper, stage.loader.dataset, share)
+        with quietly():
+            found = estimate_prepared(trial.game, trial.wrappers, trial.images, data, share)
     except (RuntimeError, ValueError, LookupError, TypeError) as error:  # a few images may not be enough
         reason = str(error).partition("\n")[0]
         return f"    memory: not estimated ({type(error).__name__}: {reason})"

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 
+from toolbox.ranges import check_in, check_not_negative, check_whole, given
+
 
 class Average(nn.Module):
     """Exponential moving average of a network.
@@ -26,7 +28,7 @@ class Average(nn.Module):
             of spectral normalisation are neither averaged nor copied, they follow the averaged weights.
 
     Raises:
-        ValueError: for a decay outside [0, 1), or a negative half-life or ramp.
+        ValueError: for a decay outside [0, 1), or a negative start, half-life or ramp.
     """
 
     def __init__(
@@ -39,11 +41,9 @@ class Average(nn.Module):
         average_buffers: bool = True,
     ) -> None:
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ValueError(f"average: decay={decay} must be in [0, 1)")
-        for name, value in (("half_life_kimg", half_life_kimg), ("rampup", rampup)):
-            if value is not None and value < 0:
-                raise ValueError(f"average: {name}={value} must be at least 0 (0: a plain copy), or None")
+        check_in("[0, 1)", decay=decay)
+        check_whole(0, start=start)
+        check_not_negative(**given(half_life_kimg=half_life_kimg, rampup=rampup))  # 0: a plain copy
         self.module = copy.deepcopy(network).requires_grad_(False).eval()
         self.decay = decay
         self.start = start

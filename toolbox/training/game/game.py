@@ -139,7 +139,14 @@ class Game(BaseModel):
 
     def _build_averages(self, configs: Mapping[str, Config | None]) -> dict[str, Average]:
         named = {name: dict(arguments) for name, arguments in configs.items() if arguments is not None}
-        return {name: Average(self.network(name), **arguments) for name, arguments in named.items()}
+        averages = {}
+        for name, arguments in named.items():
+            network = self.network(name)
+            try:
+                averages[name] = Average(network, **arguments)
+            except ValueError as error:
+                raise PlanError(f"model.average.{name}: {error}") from error
+        return averages
 
     # -- one iteration ---------------------------------------------------------------------------------------
 

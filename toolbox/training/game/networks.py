@@ -11,8 +11,8 @@ from torch import nn
 from toolbox.catalog import near_miss
 from toolbox.randomness import seeded
 from toolbox.registry import Config, build, check
-from toolbox.training.checkpoints import load_network_weights
 from toolbox.training.game.phases import PlanError
+from toolbox.training.pretrained import load_network_weights
 
 
 def build_networks(
@@ -38,7 +38,7 @@ def build_networks(
         built[name] = _build_one(name, wanted[name], built, seed)
         if name not in moving:
             built[name].requires_grad_(False).eval()
-            if not isinstance(wanted[name].get("weights"), Mapping):
+            if not _of_this_run(wanted[name].get("weights")):
                 outside.add(name)
     return nn.ModuleDict({name: built[name] for name in wanted}), outside
 
@@ -61,6 +61,11 @@ def _borrowed(config: Mapping[str, Any]) -> set[str]:
     return set((config.get("uses") or {}).values())
 
 
+def _of_this_run(weights: Any) -> bool:
+    """Whether ``weights`` are a checkpoint's, such as an earlier stage's: not a file's, not an address's."""
+    return isinstance(weights, Mapping) and "url" not in weights
+
+
 def _explain_stuck(waiting: Sequence[str], configs: Mapping[str, Mapping[str, Any]]) -> None:
     for name in waiting:
         for used in (configs[name].get("uses") or {}).values():
@@ -78,7 +83,7 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
     # ``weights``, ``frozen`` and ``freeze_layers`` are the game's, unless the component has such an argument
     own = inspect.signature(check({"type": arguments.get("type")}, None, where)).parameters
     weights = None
-    if "weights" not in own or isinstance(arguments.get("weights"), Mapping):
+    if "weights" not in own or _of_this_run(arguments.get("weights")):
         weights = arguments.pop("weights", None)
     frozen = arguments.get("frozen") if "frozen" in own else arguments.pop("frozen", False)
     freeze_layers = () if "freeze_layers" in own else arguments.pop("freeze_layers", ())
@@ -86,7 +91,7 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
         network = build(arguments, None, where, **uses)
     if not isinstance(network, nn.Module):
         raise PlanError(f"{where}: {type(network).__name__} is not a network (torch.nn.Module)")
-    filled_later = isinstance(weights, Mapping) and weights.get("checkpoint") is None  # by a whole checkpoint
+    filled_later = _of_this_run(weights) and weights.get("checkpoint") is None  # by a whole checkpoint
     if weights is not None and not filled_later:
         load_network_weights(network, weights, name)
     if frozen:

@@ -8,6 +8,8 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
+from toolbox.ranges import check_positive
+
 
 class ScaledOptimizer(OptimWrapper):
     """An optimiser under fp16: the loss is multiplied before backward, gradients divided before the step.
@@ -65,8 +67,7 @@ class FiniteGradients(OptimWrapper):
 
     def __init__(self, limit: float = 1e5, **arguments: Any) -> None:
         super().__init__(**arguments)
-        if limit <= 0:
-            raise ValueError(f"limit={limit} must be above 0")
+        check_positive(limit=limit)
         self.limit = limit
 
     def step(self, **arguments: Any) -> None:

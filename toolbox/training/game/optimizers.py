@@ -87,9 +87,12 @@ def check_optimizers(configs: Mapping[str, Config | None], players: Mapping[str,
             )
         _check_wrapper(config, players[player], where)
         optimizer = config.get("optimizer")
-        if not isinstance(optimizer, Mapping) or not {"type", "lr"} <= set(optimizer):
-            raise PlanError(f"{where} needs optimizer=dict(type='Adam', lr=...), got {optimizer}")
+        needed = f"{where} needs optimizer=dict(type='Adam', lr=...), got {optimizer}"
+        if not isinstance(optimizer, Mapping) or "type" not in optimizer:
+            raise PlanError(needed)
         found = find_registered(OPTIMIZERS, optimizer["type"], f"{where}.optimizer.type")
+        if "lr" not in optimizer:
+            raise PlanError(needed)
         check_call(optimizer, found, f"{where}.optimizer", besides=("type",), filled=("params",))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.interfaces import Objective
 from toolbox.randomness import seeded
+from toolbox.ranges import check_not_negative, check_whole
 from toolbox.registry import build
 from toolbox.training.game.precision import dtype_of
 
@@ -60,10 +61,10 @@ class Phase:
     def __post_init__(self) -> None:
         if self.precision is not None:
             dtype_of(self.precision, f"phase of player {self.player!r}: precision")
-        for name in ("every", "repeat", "accumulate"):
-            value = getattr(self, name)
-            if int(value) < 1:
-                raise PlanError(f"phase of player {self.player!r}: {name}={value} must be 1 or more")
+        try:
+            check_whole(1, every=self.every, repeat=self.repeat, accumulate=self.accumulate)
+        except ValueError as error:
+            raise PlanError(f"phase of player {self.player!r}: {error}") from None
         if self.objectives is not None:
             object.__setattr__(self, "objectives", tuple(self.objectives))
 
@@ -87,17 +88,30 @@ class LossWeight:
 
     @classmethod
     def read(cls, value: Any, where: str) -> LossWeight:
-        """From a number, or from dict(to=, start=, begin=, end=, unit=)."""
-        if not isinstance(value, Mapping):
-            return cls(to=float(value))
+        """From a number, or from dict(to=, start=, begin=, end=, unit=).
+
+        Raises:
+            PlanError: for an unknown key or unit, or a number that makes no sense.
+        """
         known = cls.__dataclass_fields__
-        for key in value:
+        said = value if isinstance(value, Mapping) else {"to": value}
+        for key in said:
             if key not in known:
                 raise PlanError(f"weight of {where}: unknown key {key!r}{near_miss(key, known)}")
-        weight = cls(**value)
+        weight = cls(**said)
+        try:
+            weight.check()
+        except ValueError as error:
+            raise PlanError(f"weight of {where}: {error}") from None
         if weight.unit not in ("iterations", "kimg"):
             raise PlanError(f"weight of {where}: unit={weight.unit!r} must be 'iterations' or 'kimg'")
         return weight
+
+    def check(self) -> None:
+        """Raise ValueError for a negative or infinite number, or a ramp that ends before it begins."""
+        check_not_negative(to=self.to, start=self.start, begin=self.begin, end=self.end)
+        if self.begin > self.end:
+            raise ValueError(f"begin={self.begin} must not be after end={self.end}")
 
     def at(self, iteration: int, kimg: float) -> float:
         """The factor now."""
@@ -201,6 +215,16 @@ def check_members(names: Any, networks: Iterable[str], where: str) -> None:
                 f"{where} names the network {name!r}, which does not exist{near_miss(str(name), networks)}; "
                 f"networks: {', '.join(sorted(networks))}"
             )
+
+
+def refuse_two_players(players: Mapping[str, Sequence[str]]) -> None:
+    """Raise PlanError for a network that two players would move: it has one optimiser."""
+    movers: dict[str, str] = {}
+    for player, members in players.items():
+        for name in members:
+            if movers.setdefault(name, player) != player:
+                both = f"{movers[name]!r} and {player!r} both move {name!r}"
+                raise PlanError(f"model.players: {both}; a network has one player")
 
 
 def _terms(

@@ -43,17 +43,36 @@ class Sampler:
             statistics of the 'batch', or 'standing' statistics, collected anew over 16 batches of 256
             (BigGAN).
         averaged: use the averaged copy.
+        truncation: in (0, 1]; below 1 images of less variety, see
+            :meth:`toolbox.interfaces.Generator.truncated`.
+
+    Raises:
+        ValueError: for another ``bn`` or ``truncation``, or a generator that cannot be truncated.
     """
 
-    def __init__(self, game: Sampled, seed: int = 0, bn: str = "running", averaged: bool = True) -> None:
+    def __init__(
+        self,
+        game: Sampled,
+        seed: int = 0,
+        bn: str = "running",
+        averaged: bool = True,
+        truncation: float = 1.0,
+    ) -> None:
         if bn not in BATCHNORM_MODES:
             raise ValueError(f"bn={bn!r} must be one of {', '.join(BATCHNORM_MODES)}")
+        if not 0 < truncation <= 1:
+            raise ValueError(f"truncation={truncation} must lie in (0, 1]; 1 = none")
         self.game = game
+        self.truncation = float(truncation)
         self.seed = seed
         self.bn = bn
         network = game.network(game.generator, averaged=averaged).eval()
         if not isinstance(network, Generator):
             raise ValueError(f"the game's generator is a {type(network).__name__}, which is no Generator")
+        if truncation < 1 and not network.truncates:
+            raise ValueError(
+                f"truncation={truncation}: {type(network).__name__} has none, its latents all get one length"
+            )
         self.generator: Generator = network
         if bn == "standing" and _has_batchnorm(self.generator):
             self.generator = standing_statistics(self.generator, self._draw_for_statistics)
@@ -84,11 +103,19 @@ class Sampler:
             condition: conditions to show.
             requests: what to show, one for all or one for each image.
         """
-        rngs = [rng_for(self.seed, "sample", int(i)) for i in indices]
-        latents = torch.cat([self.generator.sample_latents(1, rng) for rng in rngs])
+        latents, rngs = self._latents(indices)
         if condition is None:
             condition = self._conditions(rngs, labels, requests)
         return self.draw(latents, condition)
+
+    def conditions(self, indices: Tensor, requests: Request | Sequence[Request] | None = None) -> Condition:
+        """What images number ``indices`` (n,) are asked to show, without drawing them."""
+        return self._conditions(self._latents(indices)[1], None, requests)
+
+    def _latents(self, indices: Tensor) -> tuple[Tensor, list[torch.Generator]]:
+        """Latents (n, latent_dim), and the generators from which each image's further draws come."""
+        rngs = [rng_for(self.seed, "sample", int(i)) for i in indices]
+        return torch.cat([self.generator.sample_latents(1, rng) for rng in rngs]), rngs
 
     def _conditions(
         self,
@@ -112,7 +139,10 @@ class Sampler:
         latents = latents.to(self.game.device)
         condition = condition.to(self.game.device)
         with batch_statistics(self.generator) if self.bn == "batch" else nullcontext():
-            return self.generator.generate(latents, condition)
+            if self.truncation == 1:
+                return self.generator.generate(latents, condition)
+            images = self.generator.truncated(latents, condition, self.truncation).clamp(-1, 1)
+            return Sample(images, condition, latents)
 
     def sheet(self, columns: int = 10, rows: int = 20, by: str | None = None) -> tuple[Tensor, list[str]]:
         """A row for each thing that can be asked for, the same latents in every row.

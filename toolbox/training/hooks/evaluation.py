@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from mmengine.hooks import Hook
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
-from toolbox.randomness import seeded
+from toolbox.randomness import globals_kept, seeded
+from toolbox.ranges import check_whole, given
 from toolbox.registry import build
 from toolbox.training.evaluation.measure import measure_game, table
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
+from toolbox.training.evaluation.rehearsal import check_measurable
 from toolbox.training.evaluation.settings import check_evaluation
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.resume import drop_after
@@ -60,9 +60,8 @@ class Evaluation(Hook):
         bn: str | None = None,
         batch_size: int | None = None,
     ) -> None:
-        if int(interval) < 1:
-            raise ValueError(f"interval={interval}: at least 1 iteration")
-        self.interval = int(interval)
+        check_whole(1, interval=interval, **given(n_fake=n_fake, batch_size=batch_size))
+        self.interval = interval
         self.metrics = metrics
         said = dict(n_fake=n_fake, bn=bn, batch_size=batch_size)
         self.changes = {key: value for key, value in said.items() if value is not None}
@@ -78,6 +77,15 @@ class Evaluation(Hook):
         """
         if _has_generator(config):
             check_evaluation(self.settings(config.get("evaluation") or {}))
+
+    def check_game(self, game: Game, config: Config) -> None:
+        """Refuse an evaluation that could not be done with this game.
+
+        Raises:
+            ConfigError, BuildError: see :func:`toolbox.training.evaluation.rehearsal.check_measurable`.
+        """
+        if _has_generator(config):
+            check_measurable(game, self.settings(config.get("evaluation") or {}))
 
     def settings(self, evaluation: Mapping[str, Any]) -> dict[str, Any]:
         """The config's ``evaluation`` with what this hook changes."""
@@ -113,7 +121,7 @@ class Evaluation(Hook):
         self.measured_at = iteration
         self.scores = ranks.from_main(found.scores)
         append_records(folder / "metrics.jsonl", found.records, during=ORIGIN)
-        say(f"iteration {iteration}:\n{table(found.values)}")
+        say("\n".join([f"iteration {iteration}:", table(found.values), *found.remarks()]))
 
 
 @contextmanager
@@ -121,14 +129,10 @@ def undisturbed(game: Game) -> Iterator[None]:
     """Modes of modules, what requires gradients, and the global generators are as before afterwards."""
     modes = [(module, module.training) for module in game.modules()]
     gradients = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
-    state_of_python = random.getstate()
-    state_of_numpy = np.random.get_state()  # noqa: NPY002 (given back, not used)
     try:
-        with seeded(game.seed, "evaluation"):
+        with globals_kept(), seeded(game.seed, "evaluation"):
             yield
     finally:
-        random.setstate(state_of_python)
-        np.random.set_state(state_of_numpy)  # noqa: NPY002
         for module, mode in modes:
             module.training = mode
         for parameter, required in gradients:

@@ -14,6 +14,7 @@ from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.models.growing import faded_images
 from toolbox.models.style_based import resolutions
+from toolbox.ranges import check_not_negative, check_positive, check_whole, numbered
 from toolbox.training.game.phases import PlanError
 from toolbox.training.hooks.common import game_of
 
@@ -69,19 +70,23 @@ class Growth:
         return cls(**{**value, **lists})
 
     def __post_init__(self) -> None:
+        try:
+            self._check_numbers()
+        except ValueError as error:
+            raise PlanError(f"growth: {error}") from None
         sizes = resolutions(self.image_size)
         if self.start not in sizes:
             raise PlanError(
                 f"growth: start={self.start} must be one of {sizes}, the resolutions up to image_size"
             )
-        if self.kimg <= 0 or self.fade_kimg < 0:
-            raise PlanError(
-                f"growth: kimg={self.kimg} must be above 0 and fade_kimg={self.fade_kimg} at least 0"
-            )
-        if not self.lr_factors or min(self.lr_factors) <= 0 or min(self.batch_sizes, default=1) < 1:
-            raise PlanError(
-                f"growth: lr_factors={self.lr_factors} and batch_sizes={self.batch_sizes} must be above 0"
-            )
+
+    def _check_numbers(self) -> None:
+        resolutions(self.image_size)  # raises for a size that it cannot have
+        check_positive(kimg=self.kimg, **numbered("lr_factors", self.lr_factors))
+        check_not_negative(fade_kimg=self.fade_kimg)
+        check_whole(1, **numbered("batch_sizes", self.batch_sizes))
+        if not self.lr_factors:
+            raise ValueError("lr_factors=() must have a factor for each resolution from start on")
 
     def lod(self, kimg: float) -> float:
         """Doublings missing after so many thousands of images; a fraction during a fade, 0 = fully grown."""
@@ -185,11 +190,18 @@ class ProgressiveGrowing(Hook):
                 f"batches do not grow: {_CURE}"
             )
 
-    def before_train(self, runner: Any) -> None:
-        """Check that the networks can grow; keep the config's learning rates, to be multiplied."""
-        game = game_of(runner)
+    def check_game(self, game: Game, config: Config) -> None:
+        """Refuse networks that do not grow, or grow to another size.
+
+        Raises:
+            PlanError: naming the network.
+        """
         for name in self.names:
             self._check(game.network(name), name)
+
+    def before_train(self, runner: Any) -> None:
+        """Check that the networks can grow; keep the config's learning rates, to be multiplied."""
+        self.check_game(game_of(runner), runner.cfg)
         for _, wrapper in runner.optim_wrapper.items():
             for group in wrapper.optimizer.param_groups:
                 # part of the optimiser's state: it survives a resume
@@ -288,6 +300,18 @@ class GrowingBatches(Sampler[list[tuple[int, int]]]):
             raise PlanError(
                 f"GrowingBatches: a batch is used whole, but the phases repeat {sampler.parts} times; "
                 "set repeat=1"
+            )
+
+    def check_hooks(self, hooks: Sequence[Hook]) -> None:
+        """Refuse a game whose networks do not grow with the batches.
+
+        Raises:
+            PlanError: there is no hook ``ProgressiveGrowing``.
+        """
+        if not any(isinstance(hook, ProgressiveGrowing) for hook in hooks):
+            raise PlanError(
+                "train_dataloader.batch_sampler: the batches grow (GrowingBatches), and no hook lets the "
+                "networks grow: add hooks=dict(growing=dict(type='ProgressiveGrowing', growth=...))"
             )
 
     def begin_at(self, iteration: int) -> None:

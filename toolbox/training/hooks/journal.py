@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from toolbox import ranks
+from toolbox.ranges import check_whole
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.resume import drop_after
 
@@ -24,7 +25,8 @@ class Journal(Hook):
     priority = "LOW"
 
     def __init__(self, keep: int = 100) -> None:
-        self.keep = int(keep)
+        check_whole(1, keep=keep)
+        self.keep = keep
 
     def before_train(self, runner: Any) -> None:
         """On resume, drop what was written after the checkpoint."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from toolbox.interfaces import Objective, Sample, Turn
 from toolbox.losses.selected import mean_over_selected
+from toolbox.ranges import check_in
 
 
 class CrossEntropy(Objective):
@@ -21,6 +22,7 @@ class CrossEntropy(Objective):
 
     def __init__(self, classifier: str = "classifier", label_smoothing: float = 0.0) -> None:
         super().__init__()
+        check_in("[0, 1)", label_smoothing=label_smoothing)
         self.classifier = classifier
         self.label_smoothing = label_smoothing
         self.formulas = {classifier: "-E log p(y | x) over labelled x"}

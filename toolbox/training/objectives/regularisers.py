@@ -10,6 +10,7 @@ from torch import Tensor
 from toolbox import ranks
 from toolbox.interfaces import Objective, Sample, Turn, draw_rows
 from toolbox.losses import regularisers
+from toolbox.ranges import check_in, check_not_negative, check_whole
 
 
 class R1(Objective):
@@ -24,6 +25,7 @@ class R1(Objective):
 
     def __init__(self, gamma: float = 10.0, discriminator: str = "discriminator") -> None:
         super().__init__()
+        check_not_negative(gamma=gamma)
         self.gamma = gamma
         self.discriminator = discriminator
         self.formulas = {discriminator: f"{gamma:g}/2 E |grad_x D(x)|^2"}
@@ -49,7 +51,7 @@ class PathLength(Objective):
 
     Args:
         generator: name of the network.
-        decay: how fast a moves.
+        decay: how fast a moves, in (0, 1].
         shrink: computed on a batch so many times smaller, to save memory.
     """
 
@@ -61,8 +63,8 @@ class PathLength(Objective):
 
     def __init__(self, generator: str = "generator", decay: float = 0.01, shrink: int = 2) -> None:
         super().__init__()
-        if shrink < 1:
-            raise ValueError(f"shrink={shrink} must be 1 or more")
+        check_in("(0, 1]", decay=decay)
+        check_whole(1, shrink=shrink)
         self.generator = generator
         self.decay = decay
         self.shrink = shrink
@@ -117,6 +119,7 @@ class GradientPenalty(Objective):
 
     def __init__(self, strength: float = 10.0, discriminator: str = "discriminator") -> None:
         super().__init__()
+        check_not_negative(strength=strength)
         self.strength = strength
         self.discriminator = discriminator
         self.formulas = {discriminator: f"{strength:g} E (|grad D(e x + (1 - e) G(z))| - 1)^2, e ~ U(0, 1)"}

@@ -77,6 +77,7 @@ def metrics_of(folder: Path) -> dict[str, float]:
     """{metric: value} of a finished run, the newest of each."""
     records = read_records(folder / "metrics.jsonl")
     finished = [line for line in records if not of_training(line) and "metric" in line and "value" in line]
+    finished = [line for line in finished if "error" not in line]
     return {line["metric"]: line["value"] for line in finished}
 
 

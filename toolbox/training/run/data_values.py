@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from toolbox.catalog import near_miss
@@ -36,10 +36,15 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     if conditioner:
         arguments = _arguments(conditioner)
         known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
-        counted = check(conditioner, "conditioner", "model.conditioner").count_conditions
-        known["data:n_conditions"] = counted(classes, **arguments)
+        known["data:n_conditions"] = count_conditions(conditioner, classes)
     filled: dict[str, Any] = _filled(model, known)
     return filled
+
+
+def count_conditions(conditioner: Config, classes: Sequence[str]) -> int:
+    """Rows of conditions that a conditioner's networks need, as its config says."""
+    counted = check(conditioner, "conditioner", "model.conditioner").count_conditions
+    return int(counted(classes, **_arguments(conditioner)))
 
 
 def leaves_to_data(value: Any) -> bool:

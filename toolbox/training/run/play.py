@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolbox import ranks
-from toolbox.runs.changes import check_kept_command, kept_config
+from toolbox.runs.changes import check_kept_command
 from toolbox.runs.files import write_text
+from toolbox.runs.kept import kept_config
 from toolbox.runs.stopping import Stopped, StopRequest
 from toolbox.runs.terminal import say
-from toolbox.training.hooks.progress import ProgressBar
-from toolbox.training.run.prepare import Stage, notices, prepare
+from toolbox.training.run.prepare import Stage, prepare
+from toolbox.training.run.rehearse import rehearse
 from toolbox.training.run.resume import begin, is_done, refuse_to_overwrite
 from toolbox.training.run.runner import build_runner
 
@@ -21,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def play(
-    config: Config, resume: bool = False, allow_changes: bool = False, stop_request: StopRequest | None = None
+    config: Config,
+    resume: bool = False,
+    allow_changes: bool = False,
+    stop_request: StopRequest | None = None,
+    measured: bool = True,
 ) -> None:
     """Train what a loaded config describes: its earlier stages, then its game.
 
@@ -30,34 +35,30 @@ def play(
         resume: go on where the folder's run stopped.
         allow_changes: also where its config or data have changed in what shapes the run.
         stop_request: of whoever watches for signals already.
+        measured: the run will be measured: its ``evaluation`` must be possible.
 
     Raises:
         ConfigError, PlanError, BuildError, CheckpointError: for what cannot be used, before any time is
             spent.
         Stopped: when a signal ended it; a checkpoint is saved.
     """
+    say("checking config, networks and data ...")
     stages = prepare(config)
     folder = Path(config.work_dir)
     check_kept_command(folder, kept_config(folder), "train")
     if not resume:
         refuse_to_overwrite(stages, folder)
-    said = [_check(stage) for stage in stages]
+    said = [line for one in rehearse(stages, measured, not resume, resume) for line in one.lines]
     config.model = stages[-1].model  # what the data set fills is part of the run's record
     begin(config, stages, resume, allow_changes)
-    for notice in said[-1]:
-        say(notice)
+    for line in dict.fromkeys(said):
+        say(line)
     say(_in_a_line(stages[-1]))
     stop_request = stop_request or StopRequest()
     for stage in stages:
         if not is_done(stage):
             stop_request.check()
             _play_stage(stage, resume, stop_request)
-
-
-def _check(stage: Stage) -> list[str]:
-    """Build a stage once and throw the game away; what its parts say of themselves."""
-    game = stage.check()
-    return [notice for notice in [stage.data["notice"], *notices(game)] if notice]
 
 
 def _in_a_line(stage: Stage) -> str:
@@ -75,8 +76,8 @@ def _play_stage(stage: Stage, resume: bool, stop_request: StopRequest) -> None:
         runner.train()
     finally:
         for hook in runner.hooks:
-            if isinstance(hook, ProgressBar):
-                hook.close()  # else what is said of an error stands behind the bar
+            if hasattr(hook, "close"):
+                hook.close()  # a bar: else what is said of an error stands behind the bar
     if loop.stopped_by:
         say(
             f"{loop.stopped_by}: stopped after iteration {loop.iter}, checkpoint saved. "

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,13 @@ from mmengine.hooks import Hook
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
-from toolbox.registry import BuildError, Config, build
-from toolbox.training.checkpoints import latest_checkpoint
+from toolbox.registry import BuildError, Config, accepted, build, check
+from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 from toolbox.training.checks.config import check_config
 from toolbox.training.game.game import Game
 from toolbox.training.game.optimizers import PlayerOptimizers
-from toolbox.training.game.phases import Plan, PlanError
+from toolbox.training.game.phases import Plan, PlanError, refuse_two_players
+from toolbox.training.pretrained import fill_in_types
 from toolbox.training.run.data_values import fill_from_data, leaves_to_data
 from toolbox.training.run.loader import build_loader
 from toolbox.training.stages import MAIN, stage_config, stage_folder
@@ -42,11 +44,20 @@ def prepare(config: RunConfig) -> list[Stage]:
     Raises:
         ConfigError, BuildError, PlanError: naming the key, its value, and the near miss or what is allowed.
     """
+    _fill_in_types(config)
     check_config(config)
     stages = [Stage(config, name) for name in [*config.get("stages", ()), MAIN]]
     for stage in stages:
         stage.check_plan()
     return stages
+
+
+def _fill_in_types(config: RunConfig) -> None:
+    """Networks that say ``weights=`` alone get the architecture of their file: it is part of the record."""
+    for place in [config, *(own for own in (config.get("before") or {}).values() if own is not None)]:
+        networks = (place.get("model") or {}).get("networks")
+        if isinstance(networks, Mapping):
+            place["model"]["networks"] = fill_in_types(networks)
 
 
 class Stage:
@@ -104,46 +115,60 @@ class Stage:
         """What is known of the training data: title, size, labels, fingerprint."""
         return data_facts(self.loader.dataset)
 
-    def build_game(self, filled_later: bool = False, **changes: Any) -> Game:
+    def build_game(self, filled_later: bool = False, restored: bool = False, **changes: Any) -> Game:
         """The game.
 
         Args:
             filled_later: networks that start from an earlier stage are left as they are: a checkpoint fills
                 them, or the game is only looked at.
+            restored: so are those that started from a file and move: a checkpoint of this game fills them,
+                and the file may be gone.
             **changes: arguments of the game that are not the config's.
         """
         switches = {name: self.config[name] for name in _SWITCHES if name in self.config}
-        model = _with_weights(self.run, self.model, filled_later)
+        moving = self.plan.moving if restored else ()
+        model = _with_weights(self.run, self.model, filled_later, moving)
         game: Game = build({"seed": self.seed, **switches, **model, **changes}, "model", "model")
         return game
 
     def hooks(self) -> dict[str, Hook]:
-        """The config's hooks by name."""
-        configs = {
-            name: config for name, config in (self.config.get("hooks") or {}).items() if config is not None
-        }
-        return {name: build(config, "hook", f"hooks.{name}") for name, config in sorted(configs.items())}
+        """The config's hooks by name, and one that saves checkpoints where the config says nothing of it."""
+        given = self.config.get("hooks") or {}
+        configs = {name: config for name, config in given.items() if config is not None}
+        hooks = {name: build(config, "hook", f"hooks.{name}") for name, config in sorted(configs.items())}
+        if "checkpoints" not in given and not any(map(saves_checkpoints, hooks.values())):
+            hooks["checkpoints"] = build(dict(type="Checkpoints"), "hook")
+        return hooks
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Errors of an earlier stage say which."""
+        try:
+            yield
+        except (ConfigError, BuildError, PlanError, CheckpointError) as error:
+            if self.is_main:
+                raise
+            raise type(error)(f"before.{self.name}: {error}") from error
 
     def check_plan(self) -> None:
         """Raise PlanError or BuildError for parts that do not fit together, or a player that never moves."""
-        try:
+        with self.told():
             moving = {step.phase.player for step in self.plan.steps}
             for player in self.plan.players:
                 if player not in moving:
                     hint = near_miss(player, set(self.plan.players) - {player})
                     raise PlanError(f"model.players.{player} never moves: no phase names it{hint}")
-        except (BuildError, PlanError) as error:
-            if self.is_main:
-                raise
-            raise type(error)(f"before.{self.name}: {error}") from error
+            refuse_two_players(self.plan.players)
 
-    def check(self, **changes: Any) -> Game:
+    def check(self, restored: bool = False, **changes: Any) -> Game:
         """Build everything as training would, so that a fault costs no training; the game, not to be trained.
+
+        ``restored``: as of :meth:`build_game`.
 
         Raises:
             ConfigError, BuildError, PlanError: for what cannot be used.
         """
-        game = self.build_game(filled_later=True, **changes)
+        game = self.build_game(filled_later=True, restored=restored, **changes)
         self.check_batch()
         PlayerOptimizers(self.config.get("optim_wrapper", {}))(game)
         for hook in self.hooks().values():
@@ -167,8 +192,13 @@ class Stage:
             raise ConfigError(f"train_dataloader.batch_size={batch} must be a multiple of {unit} ({reason})")
 
 
-def _with_weights(run: RunConfig, model: Config, filled_later: bool) -> dict[str, Any]:
-    """A game's config in which ``weights=dict(stage=...)`` is the checkpoint of that stage."""
+def _with_weights(
+    run: RunConfig, model: Config, filled_later: bool, restored: Collection[str]
+) -> dict[str, Any]:
+    """A game's config in which ``weights=dict(stage=...)`` is the checkpoint of that stage.
+
+    Networks named by ``restored`` are left to the checkpoint of the game itself.
+    """
     networks = {}
     for name, config in model["networks"].items():
         weights = (config or {}).get("weights")
@@ -176,6 +206,8 @@ def _with_weights(run: RunConfig, model: Config, filled_later: bool) -> dict[str
             path = None if filled_later else _checkpoint_of(run, weights["stage"], name)
             source = dict(checkpoint=path, network=weights.get("network", name))
             networks[name] = {**config, "weights": source}
+        elif weights is not None and name in restored and "weights" not in (accepted(check(config)) or {}):
+            networks[name] = {**config, "weights": dict(checkpoint=None)}
         else:
             networks[name] = config
     return {**model, "networks": networks}
@@ -190,6 +222,11 @@ def _checkpoint_of(run: RunConfig, stage: str, network: str) -> str:
             f"is it in 'stages'? stages={list(run.get('stages', ()))}"
         )
     return str(path)
+
+
+def saves_checkpoints(hook: Hook) -> bool:
+    """Whether it is the hook ``Checkpoints``."""
+    return isinstance(hook, check({"type": "Checkpoints"}, "hook"))
 
 
 def data_facts(stream: Any) -> dict[str, Any]:

@@ -22,13 +22,15 @@ from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 from toolbox.config import ConfigError
-from toolbox.runs.changes import Changes, differences, in_words, kept_config, refuse
-from toolbox.runs.environment import environment
+from toolbox.runs.changes import Changes, differences, in_words, refuse
+from toolbox.runs.environment import environment, read_record
 from toolbox.runs.files import write_text
+from toolbox.runs.kept import keep_config, kept_config
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import checkpoint_files, iteration_of, latest_checkpoint, load_whole
 from toolbox.training.game.state import check_frozen, frozen_state
-from toolbox.training.run.starts import keep_record, other_surroundings, read_record
+from toolbox.training.run.resumable import check_contents
+from toolbox.training.run.starts import keep_record, other_surroundings
 from toolbox.training.stages import MAIN, stage_config
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def iterations_done(folder: Path) -> int:
     path = folder / "done.json"
     try:
         return int(json.loads(path.read_text())["iterations"]) if path.is_file() else 0
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, OSError):
         return 0
 
 
@@ -117,13 +119,13 @@ def _keep(
         say(f"begun in other surroundings: {'; '.join(others)}")
     folder.mkdir(parents=True, exist_ok=True)
     keep_record(folder, config, data, goes_on, changes)
-    write_text(config.pretty_text, folder / "config.py")
+    keep_config(config, folder)
 
 
 def changes_of(folder: Path, config: Config, stages: Sequence[str]) -> Changes:
     """What differs, in the given stages, from the config that the folder's run was begun with.
 
-    ``config.model`` must be filled from the data, as the folder's ``config.py`` is.
+    ``config.model`` must be filled from the data, as the folder's config is.
     """
     kept = kept_config(folder)
     if kept is None:
@@ -150,6 +152,7 @@ def restore(game: Game, checkpoint: Mapping[str, Any], what: str = "the checkpoi
     Raises:
         CheckpointError: for another frozen network, or tensors that do not fit.
     """
+    check_contents(checkpoint, what)
     check_frozen(game, checkpoint.get("frozen", {}))
     state = {**frozen_state(game), **checkpoint["state_dict"]}
     load_whole(game, state, what)
@@ -171,11 +174,12 @@ def drop_after(
         try:
             record = json.loads(line)
             return not concerns(record) or int(record["iteration"]) <= iteration
-        except (ValueError, KeyError):  # a torn last line of a killed run
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError):
+            # a torn last line of a killed run, or no record at all
             return False
 
     def drop() -> None:
-        lines = path.read_text().splitlines() if path.is_file() else []
+        lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
         kept = [line for line in lines if stays(line)]
         if len(kept) < len(lines):
             write_text("".join(f"{line}\n" for line in kept), path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toolbox.runs.changes import Changes
-from toolbox.runs.environment import environment
+from toolbox.runs.environment import environment, read_record
 from toolbox.runs.files import write_text
 
 if TYPE_CHECKING:
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
 
 _COMPARED = ("python", "versions", "git", "device", "plugins", "processes")
 _OF_EACH_START = ("starts", "goes_on_from", "changes", "data_fingerprint")
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """The record of a folder; {} where there is none."""
-    path = folder / "environment.json"
-    try:
-        found = json.loads(path.read_text()) if path.is_file() else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def keep_record(

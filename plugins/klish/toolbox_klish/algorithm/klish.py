@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from toolbox.interfaces import Clusterer, Features
+from toolbox.ranges import check_in, check_not_negative, check_positive, check_whole, given
 from toolbox.ranks import from_main, world
 from toolbox_klish.algorithm.checkpoints import Checkpoint, FitState
 from toolbox_klish.algorithm.initial import by_size, filtered, given_labels
@@ -20,7 +21,8 @@ from toolbox_klish.algorithm.joint import JointSolver
 from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
 from toolbox_klish.algorithm.merge import MergeLoop, MergeTree, Stop, union_places
 from toolbox_klish.algorithm.solvers import NewtonSolver, Solver
-from toolbox_klish.checks import check_choice, check_whole, usable_device
+from toolbox_klish.checks import check_choice, usable_device
+from toolbox_klish.progress import Report, Trainings, silent
 from toolbox_klish.svm.blocks import DTYPES, FeatureBlocks
 from toolbox_klish.svm.planes import LinearClassifier, Planes, join
 
@@ -52,7 +54,8 @@ class KLiSH(Clusterer):
             end.
         stop_iou: stop at the first K where every IoU reaches it. The paper names no value.
         solver: 'newton' trains the merged class alone, exactly; 'joint' trains all classes with the authors'
-            capped L-BFGS, for comparison.
+            capped L-BFGS, for comparison. It repeats the authors' merges only as far as they do not hang on
+            where the cap stops it.
         metric: 'euclidean' or 'arccos', of k-means.
         bias: whether planes have a bias.
         kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see
@@ -105,18 +108,17 @@ class KLiSH(Clusterer):
         joint_calls: int = 20,
         seed: int = 0,
     ) -> None:
-        check_whole("clusters", clusters)
-        check_whole("kmeans_restarts", kmeans_restarts)
-        check_whole("max_passes", max_passes)
+        check_whole(1, clusters=clusters, max_passes=max_passes, joint_calls=joint_calls)
+        check_whole(1, kmeans_restarts=kmeans_restarts, kmeans_sample=kmeans_sample)
+        check_whole(0, kmeans_steps=kmeans_steps, seed=seed)
+        check_not_negative(kmeans_tolerance=kmeans_tolerance, **given(tolerance=tolerance))
         check_choice("solver", solver, SOLVERS)
         check_choice("metric", metric, METRICS)
         check_choice("precision", precision, DTYPES)
         check_choice("hessian", hessian or "same", HESSIANS)
-        if not C > 0:
-            raise ValueError(f"C={C!r} must be a positive number")
+        check_positive(C=C)
         _check_stop(clusters, first, stop_iou)
-        if filter_sigma is not None and not filter_sigma >= 0:
-            raise ValueError(f"filter_sigma={filter_sigma!r} must be a number >= 0, or None for no filter")
+        check_not_negative(**given(filter_sigma=filter_sigma))  # None for no filter
         self.clusters = clusters
         self.C = C
         self.filter_sigma = filter_sigma
@@ -151,6 +153,7 @@ class KLiSH(Clusterer):
         initial: ArrayLike | None = None,
         checkpoint: str | Path | None = None,
         every: float = 60.0,
+        progress: Report = silent,
     ) -> KLiSH:
         """Find the tree of clusters.
 
@@ -163,6 +166,7 @@ class KLiSH(Clusterer):
                 ends with the tree of one that was never interrupted (to the bit, with as many threads on the
                 same kind of machine).
             every: seconds between two writes of it; it is also written after k-means, and at the end.
+            progress: told what is being done, and how many trainings of a class are done, of how many.
 
         Raises:
             ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not
@@ -172,12 +176,14 @@ class KLiSH(Clusterer):
         rounded = self.hessian == "tf32" or (self.hessian is None and device.type == "cuda")
         blocks = FeatureBlocks(features, self.precision, device, rounded)
         blocks.need(self._many)
+        self._trainings = self._counted(progress)
         file = Checkpoint(checkpoint, self._identity(blocks, initial), every)
         state = file.load() or self._begin(blocks, initial)
         file.save(state, now=True)
         self._merge(blocks, state, file)
         file.save(state, now=True)
         self._keep(state)
+        self._trainings = self._counted(silent)  # whoever was told is no part of a fitted model
         return self
 
     def cut(self, k: int) -> LinearClassifier:
@@ -270,6 +276,7 @@ class KLiSH(Clusterer):
     def _partition(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> tuple[Tensor, Planes]:
         """(N) labels by size, and the planes that training starts from."""
         if initial is None:
+            self._trainings.begin("k-means")
             centres = self._kmeans(blocks)
             labels = nearest(blocks, centres, self.metric)
         else:
@@ -278,6 +285,8 @@ class KLiSH(Clusterer):
         labels, order = by_size(blocks, labels, self._many)
         centres = centres[order.to(centres.device)]  # (K0, D)
         if self.filter_sigma is not None and len(centres) > 1:
+            ahead = self._trainings.of_merges(len(centres)) + 2 * len(centres)
+            self._trainings.begin("training of the clusters to be filtered", ahead)
             found = filtered(blocks, labels, centres, self._solver(), self.filter_sigma, self.metric)
             self.filter_ = dict(iou=found["iou"], kept=found["kept"])
             labels, order = by_size(blocks, found["labels"], len(found["centres"]))
@@ -301,10 +310,26 @@ class KLiSH(Clusterer):
         labels = state.labels.to(blocks.device, copy=True)  # the loop changes these, not the state's
         loop = MergeLoop(blocks, labels, state.start.to(blocks.device), self._solver())
         if state.tree.members:
+            self._trainings.begin("confidences", self._trainings.of_merges(state.tree.smallest))
             loop.resume(state.tree)
+        else:
+            clusters = state.tree.clusters
+            self._trainings.begin("first training", clusters + self._trainings.of_merges(clusters))
         state.tree = loop.tree
-        smallest = 1 if self.first is None else self.clusters
-        loop.run(Stop(smallest, self.stop_iou), lambda _: file.save(state))
+
+        def after_step(tree: MergeTree) -> None:
+            self._trainings.begin(f"merging, {tree.smallest} clusters left")
+            file.save(state)
+
+        loop.run(Stop(self._last, self.stop_iou), after_step)
+
+    def _counted(self, progress: Report) -> Trainings:
+        return Trainings(progress, self.solver == "joint", self._last)
+
+    @property
+    def _last(self) -> int:
+        """K at which merging ends at the latest."""
+        return 1 if self.first is None else self.clusters
 
     @property
     def _many(self) -> int:
@@ -313,8 +338,8 @@ class KLiSH(Clusterer):
 
     def _solver(self) -> Solver:
         if self.solver == "joint":
-            return JointSolver(self.C, self.joint_calls, biased=self.bias)
-        return NewtonSolver(self.C, self.tolerance, self.max_passes, self.bias)
+            return JointSolver(self.C, self.joint_calls, biased=self.bias, trained=self._trainings.add)
+        return NewtonSolver(self.C, self.tolerance, self.max_passes, self.bias, trained=self._trainings.add)
 
     def _keep(self, state: FitState) -> None:
         """The tree as arrays."""
@@ -345,13 +370,8 @@ class KLiSH(Clusterer):
 
 
 def _check_stop(clusters: int, first: int | None, stop_iou: float | None) -> None:
-    if first is not None and not (isinstance(first, (int, np.integer)) and first >= clusters):
-        raise ValueError(
-            f"first={first!r} must be a whole number of at least clusters={clusters}: "
-            "merging only makes fewer"
-        )
-    if stop_iou is not None and not 0 < stop_iou <= 1:
-        raise ValueError(f"stop_iou={stop_iou!r} must lie in (0, 1]: it is compared with an IoU")
+    check_whole(clusters, **given(first=first))  # merging only makes fewer
+    check_in("(0, 1]", **given(stop_iou=stop_iou))  # it is compared with an IoU
 
 
 def _padded(rows: list[Any], width: int, filler: float) -> NDArray[np.float64]:

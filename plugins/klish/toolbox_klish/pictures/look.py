@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from toolbox.config import ConfigError
+from toolbox.ranges import check_whole
+from toolbox.runs.terminal import tracked
 from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.algorithm.klish import KLiSH
-from toolbox_klish.checks import check_whole
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
 from toolbox_klish.pictures.step import Step, confidence, merge_step
 from toolbox_klish.runs.run import ClusterRun
@@ -69,11 +70,16 @@ class Look:
         self.final = int(run.config.final)
         self.default = run.default
         for k in numbers or ():
-            check_whole("k", k)
+            check_whole(1, k=k)
         self.numbers = sorted(set(numbers or run.numbers), reverse=True)
         check_weights(run)
         model = run.model(self.default, self.seed)
         self.tree = model if isinstance(model, KLiSH) else None
+        if self.tree is None:
+            self.notes.append(
+                f"{self.default} keeps no tree of merges and no planes, as KLiSH does: merges, a merge's "
+                "confidence maps, IoU and the samples over K are not drawn"
+            )
         self.step = self._step()
         self.images, self.labels, self.confidences = self._read()
         self.samples = self.images[: settings.samples]
@@ -136,7 +142,7 @@ class Look:
         whole = [(self.default, self.final), *self._step_keys()]  # what is read over the whole pool
         found: dict[Any, list[Tensor]] = {key: [] for key in readers}
         images = []
-        for i in range(pool):
+        for i in tracked(range(pool), pool, "samples"):
             images.append(stream.image(i).cpu())
             maps = stream.maps(i)
             for key, read in readers.items():

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolbox.config import ConfigError
-from toolbox.runs.changes import check_kept_command, differences, in_words, kept_config
+from toolbox.runs.changes import check_kept_command, differences, in_words
+from toolbox.runs.kept import kept_config
 from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.runs.settings import COMMAND
@@ -18,7 +19,7 @@ def check_folder(run: ClusterRun, resume: bool) -> None:
     if kept is None:
         if any(run.folder.glob("models/*.npz")):
             raise ConfigError(
-                f"{run.folder} holds fitted clusterers, but no config.py that says of what: bring it back, "
+                f"{run.folder} holds fitted clusterers, but no config.json that says of what: bring it back, "
                 "or name another folder with --work-dir"
             )
         return

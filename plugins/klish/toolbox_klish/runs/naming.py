@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from toolbox.catalog import near_miss
+from toolbox_klish.segment import has_planes
 
 Labels = TypeVar("Labels", NDArray[np.integer], Tensor)
 
@@ -110,6 +111,18 @@ class Names:
         groups[name] = list(numbers)
         return Names(self.clusters, {known: theirs for known, theirs in groups.items() if theirs})
 
+    def changes(self, name: str, numbers: Sequence[int]) -> list[str]:
+        """What :meth:`named` would take from other names, or from this one, in words."""
+        lines = []
+        for known, theirs in self.groups.items():
+            lost = [number for number in theirs if (number in numbers) == (known != name)]
+            if not lost or known == f"cluster {lost[0]}":  # a number is no name that somebody gave
+                continue
+            moved = f"goes from {known!r} to {name!r}" if known != name else f"is no longer {known!r}"
+            empty = f"; no cluster is {known!r} now" if len(lost) == len(theirs) and known != name else ""
+            lines += [f"cluster {number} {moved}{empty if number == lost[-1] else ''}" for number in lost]
+        return lines
+
     @cached_property
     def titles(self) -> list[str]:
         taken = {number for numbers in self.groups.values() for number in numbers}
@@ -139,13 +152,13 @@ class NamedClassifier:
     A name scores as its best cluster does.
 
     Args:
-        classifier: of K clusters, linear: ``weight``, ``bias``, and ``groups`` where a cluster is the best of
-            several planes.
+        classifier: of K clusters: ``predict``, ``scores``; where it has planes, ``weight``, ``bias``, and
+            ``groups`` if a cluster is the best of several.
         names: of its clusters.
 
     Attributes:
         titles: what each class is called.
-        weight, bias, groups: for :func:`toolbox_klish.segment.segment`.
+        weight, bias, groups: for :func:`toolbox_klish.segment.segment`, of a classifier with planes.
 
     Raises:
         ValueError: for names of another number of clusters.
@@ -159,10 +172,11 @@ class NamedClassifier:
         self._classifier = classifier
         self._names = names
         self.titles = names.titles
-        self.weight = classifier.weight
-        self.bias = classifier.bias
-        groups = getattr(classifier, "groups", None)
-        self.groups = names.places if groups is None else names.places[groups]
+        if has_planes(classifier):
+            self.weight = classifier.weight
+            self.bias = classifier.bias
+            groups = getattr(classifier, "groups", None)
+            self.groups = names.places if groups is None else names.places[groups]
 
     @property
     def n_clusters(self) -> int:

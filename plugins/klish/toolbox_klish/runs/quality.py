@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.runs.run import ClusterRun
+from toolbox_klish.runs.settings import is_cut
 
 
 def warnings_of(run: ClusterRun) -> list[str]:
@@ -18,7 +20,8 @@ def warnings_of(run: ClusterRun) -> list[str]:
     for name in run.clusterers:
         for seed in run.seeds:
             model: Any = run.model(name, seed)
-            words = _unreached(model, run.numbers[0], final) if hasattr(model, "iou_") else []
+            words = _unreached(model, run.numbers[0], final) if isinstance(model, KLiSH) else []
+            words += _fewer(run, name, seed)
             low = low_clusters(model, final, threshold)
             if low:
                 words.append(_low_in_words(low, final, threshold))
@@ -28,13 +31,21 @@ def warnings_of(run: ClusterRun) -> list[str]:
 
 def low_clusters(model: Any, k: int, threshold: float) -> dict[int, float]:
     """{cluster: IoU} of those below a threshold where there are ``k``; empty for a clusterer without IoU."""
-    if not hasattr(model, "iou_") or not model.clusters_ - len(model.iou_) < k <= model.clusters_:
+    if not isinstance(model, KLiSH) or not model.clusters_ - len(model.iou_) < k <= model.clusters_:
         return {}
     iou = model.iou_[model.clusters_ - k, :k]
     return {int(cluster): float(iou[cluster]) for cluster in np.flatnonzero(iou < threshold)}
 
 
-def _unreached(model: Any, most: int, final: int) -> list[str]:
+def _fewer(run: ClusterRun, name: str, seed: int) -> list[str]:
+    """A clusterer that is fitted for each number, and has found fewer clusters than it was asked for."""
+    if is_cut(run.config.clusterers[name]):
+        return []
+    found = {k: run.model(name, seed, k).n_clusters for k in run.numbers}
+    return [f"found {many} clusters, {k} were asked for" for k, many in found.items() if many < k]
+
+
+def _unreached(model: KLiSH, most: int, final: int) -> list[str]:
     """A filter that left too few clusters, a threshold that ended merging too early."""
     words = []
     first = model.clusters_

@@ -1,6 +1,6 @@
 """The folder of a clustering run, and what can be asked of it.
 
-config.py                          the resolved config
+config.json, config.py             the resolved config: as data, and for reading
 record.json                        generator, layers, sizes, seconds, warnings, versions
 models/<clusterer>-<seed>.npz      state of a clusterer that is cut
 models/<clusterer>-<seed>-<K>.npz  state of one that is fitted for each K
@@ -20,12 +20,14 @@ import numpy as np
 
 import toolbox
 from toolbox.catalog import near_miss
-from toolbox.config import ConfigError
+from toolbox.config import ConfigError, kept_file
 from toolbox.features import FeatureStream, feature_stream
 from toolbox.interfaces import Clusterer, Generator
 from toolbox.randomness import seeded
 from toolbox.registry import accepted, build, check
+from toolbox.weights.sources import is_elsewhere
 from toolbox_klish.checks import usable_device
+from toolbox_klish.progress import Heartbeat
 from toolbox_klish.runs.settings import is_cut, numbers_of, read_config
 
 _OF_STREAMS = ("layers", "size", "truncation", "noise", "pixels", "label", "batch_size")
@@ -60,13 +62,14 @@ class ClusterRun:
             ConfigError: for a folder that holds none.
         """
         folder = Path(folder)
-        if not (folder / "config.py").is_file():
+        kept = kept_file(folder)
+        if kept is None:
             siblings = [str(path.parent) for path in folder.parent.glob("*/config.py")]
             raise ConfigError(
-                f"{folder} holds no clustering run (no config.py){near_miss(str(folder), siblings)}; "
+                f"{folder} holds no clustering run (no config.json){near_miss(str(folder), siblings)}; "
                 "`toolbox klish fit CONFIG` makes one"
             )
-        config = read_config(folder / "config.py")
+        config = read_config(kept)
         config.device = device or config.device
         return cls(folder, config)
 
@@ -82,7 +85,8 @@ class ClusterRun:
     @cached_property
     def generator(self) -> Generator:
         """The generator, in eval mode; read on first use."""
-        return build_generator(self.config.generator).to(self.device).eval()
+        with Heartbeat("the generator is read"):
+            return build_generator(self.config.generator).to(self.device).eval()
 
     @property
     def seeds(self) -> list[int]:
@@ -228,7 +232,7 @@ def build_generator(source: Any) -> Generator:
         with seeded(0, "generator"):  # of one without weights
             return build(dict(source), "generator", "generator")
     key = "weights" if "weights" in source else "run"
-    if not Path(source[key]).exists():
+    if not is_elsewhere(source[key]) and not Path(source[key]).exists():
         raise ConfigError(
             f"generator: {key}={source[key]!r} is not there: put it there, name another with --cfg-options "
             f"generator.{key}=..., or see how a run goes with --quick"

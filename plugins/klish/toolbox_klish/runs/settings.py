@@ -11,8 +11,10 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.checking import check_type, check_types
 from toolbox.config import ConfigError, load_config
+from toolbox.ranges import check_whole
 from toolbox.registry import BuildError, accepted, check
-from toolbox_klish.checks import check_whole
+from toolbox.weights.sources import is_elsewhere
+from toolbox_klish.runs.choices import Choices
 
 COMMAND = "klish fit"
 
@@ -20,7 +22,7 @@ COMMAND = "klish fit"
 KEYS: dict[str, str] = {
     "title": "one line that says what the config is for",
     "command": "always 'klish fit'",
-    "generator": "dict(type=...), dict(weights=FILE) in any known layout, or dict(run=FOLDER)",
+    "generator": "dict(type=...), dict(weights=...) of a file, run or address, both, or dict(run=FOLDER)",
     "features": "what is clustered: see FEATURES",
     "clusterers": "{name: component}; one that names 'clusters' is fitted once and cut, "
     "any other is fitted for each number",
@@ -109,7 +111,7 @@ class PictureSettings:
                 check_type(value, int, "pictures.seed")
                 check_seed(value, "pictures.seed")
             elif (key, value) != ("step", None):
-                check_whole(f"pictures.{key}", value)
+                check_whole(1, **{f"pictures.{key}": value})
         return cls(**arguments)
 
 
@@ -118,15 +120,29 @@ def read_config(
     quick: bool = False,
     options: Mapping[str, Any] | None = None,
     plugins: Sequence[str | Path] = (),
+    choices: Choices | None = None,
 ) -> Any:
     """A resolved, checked config of a clustering run, its defaults filled in.
 
-    Arguments as of :func:`toolbox.load_config`.
+    Arguments as of :func:`toolbox.load_config`; ``choices`` overrule the config.
 
     Raises:
         ConfigError: for what is wrong, naming the key, what is allowed and the near miss.
     """
     config = load_config(name, quick, options, plugins, command=COMMAND, keys=KEYS)
+    return checked(config, name, choices)
+
+
+def checked(config: Any, name: str | Path, choices: Choices | None = None) -> Any:
+    """A config with its defaults filled in; see :func:`read_config`.
+
+    Args:
+        config: its top-level keys checked.
+        name: of it, for messages.
+        choices: overrule it.
+    """
+    if choices is not None:
+        choices.apply(config)
     for key in ("generator", "clusterers", "final"):
         if config.get(key) is None:
             raise ConfigError(f"config {str(name)!r} has no {key}: {KEYS[key]}")
@@ -186,19 +202,18 @@ def _checked_features(features: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_generator(generator: Any) -> None:
     named = [key for key in SOURCES if key in generator] if isinstance(generator, Mapping) else []
-    if len(named) != 1:
-        instead = "; to name another source, dict(_delete_=True, ...)" if named else ""
+    if len(named) != 1 and named != ["type", "weights"]:
         raise ConfigError(
-            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}{instead}"
+            f"generator={generator!r} must have one of {', '.join(SOURCES)}: {KEYS['generator']}"
         )
     unknown = [key for key in generator if key not in SOURCES]
-    if named != ["type"] and unknown:
+    if named[0] != "type" and unknown:
         raise ConfigError(
             f"generator: {unknown[0]!r} goes with type=, not with {named[0]}={near_miss(unknown[0], SOURCES)}"
         )
-    if named == ["type"]:
+    if named[0] == "type":
         _looked_up(generator, "generator", "generator")
-    elif not isinstance(generator[named[0]], str):
+    elif not isinstance(generator[named[0]], str) and not is_elsewhere(generator[named[0]]):
         raise ConfigError(
             f"generator.{named[0]}={generator[named[0]]!r} must be the path of a file or folder"
         )
@@ -274,6 +289,11 @@ def _check_clusterer(config: Any, name: str, component: Any) -> None:
     if not is_cut(component) and "clusters" not in (accepted(found) or {}):
         raise ConfigError(
             f"{where}: {component['type']} has no argument 'clusters': it cannot be asked for {config.final}"
+        )
+    if is_cut(component) and not hasattr(found, "cut"):
+        raise ConfigError(
+            f"{where}: {component['type']} has no method cut(k), so that one fit cannot answer for every "
+            f"number of clusters: leave 'clusters' out, and it is fitted for each of {numbers_of(config)}"
         )
     if is_cut(component):
         _check_first(component.get("first") or component["clusters"], max(numbers_of(config)), where)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from toolbox.config import ConfigError
 from toolbox.interfaces import Segmenter
 from toolbox.metrics.functional import contingency_matrix
+from toolbox.ranges import check_whole, given
 from toolbox.registry import build
-from toolbox_klish.checks import check_whole
+from toolbox.runs.terminal import tracked
 from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import segment
 from toolbox_klish.table.published import GENERATORS
@@ -21,6 +22,12 @@ from toolbox_klish.table.table import Results, Table, no_results, scores
 
 IMAGES = 200  # the paper: 10,000 new images
 SEED = 2022  # of these images: the authors'
+# what a mean IoU in a segmenter's card counts
+_EVALUATORS = {
+    "miou-klish": "the authors' evaluator of segmentations",
+    "miou-per-image": "an image at a time, without background",
+    "miou-pooled": "pooled, with background",
+}
 
 
 @dataclass
@@ -67,10 +74,9 @@ def judge(
             clustered.
         ValueError: for an argument out of its range.
     """
-    check_whole("images", images)
-    check_whole("size", 1 if size is None else size)
+    check_whole(1, images=images, **given(size=size))
     for k in clusters or ():
-        check_whole("clusters", k)
+        check_whole(1, clusters=k)
     _check_new(run, seed)
     teacher = teacher_of(run)
     if size is not None and size > run.generator.image_size:
@@ -82,7 +88,7 @@ def judge(
     if not judged:
         raise ValueError(f"{run.folder} has nothing to judge. {missing[0]}")
     stream = run.stream(images, seed=seed, size=size, pixels=None)
-    for i in _watched(images):
+    for i in tracked(range(images), images, "judging"):
         _look(i, stream, teacher, judged, size)
     notes = [
         f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.",
@@ -112,8 +118,8 @@ def teacher_of(run: ClusterRun) -> Segmenter:
     """
     if not run.config.truth:
         raise ConfigError(
-            f"{run.folder} has no truth to compare with: give its config.py "
-            "truth=dict(type='EmbeddedSegmenter'), or another segmenter that knows what the generator shows"
+            f"{run.folder} has no truth to compare with: give its config.json "
+            '"truth": {"type": "EmbeddedSegmenter"}, or another segmenter that knows what the generator shows'
         )
     teacher: Segmenter = build(dict(run.config.truth), "segmenter", "truth")
     return teacher.to(run.device).eval()
@@ -208,14 +214,9 @@ def _worth(teacher: Segmenter) -> str:
     measured = (getattr(teacher, "card", None) or {}).get("metrics")
     if not measured:
         return f"Truth: {kind}; how well it segments is not known here."
+    named = {words: measured.get(f"test: {name}") for name, words in _EVALUATORS.items()}
+    values = ", ".join(f"{value:.3f} ({words})" for words, value in named.items() if value is not None)
     return (
-        f"Truth: {kind}, whose mean IoU on test images with exact masks is {measured['test: miou']:.3f} (an "
-        f"image at a time, without background) and {measured['test: miou-pooled']:.3f} (pooled, with it). "
+        f"Truth: {kind}, whose mean IoU on test images with exact masks is {values or 'not in its card'}. "
         "Generated images have no masks to test it on."
     )
-
-
-def _watched(images: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(range(images), desc="judging", unit="image", leave=False)

@@ -1,0 +1,153 @@
+"""An evaluation before anything is trained: everything is built, sizes, classes and counts are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from toolbox.config import ConfigError
+from toolbox.data.classes import check_classes
+from toolbox.interfaces import Conditioner, Metric, Sample
+from toolbox.metrics.base import ExtractorMetric, with_features
+from toolbox.metrics.evaluate import real_batches
+from toolbox.metrics.faults import in_a_line
+from toolbox.registry import build
+from toolbox.training.evaluation.measure import ModeSampler, build_metrics
+from toolbox.training.evaluation.settings import check_evaluation
+from toolbox.training.game.sampler import Sampled, Sampler
+
+_TRIED = 2  # images of each kind
+
+
+def check_measurable(game: Sampled, settings: Mapping[str, Any], played: bool = False) -> list[str]:
+    """Build the metrics, extractors and data sets of an evaluation, and compare them with the game.
+
+    Args:
+        game: with a generator; it need not be trained.
+        settings: the config's ``evaluation``.
+        played: the game is prepared: every metric is also fed two real and two generated images.
+
+    Returns:
+        A line for each metric that so few images do not give, or give by another protocol.
+
+    Raises:
+        ConfigError: for what could not be measured, whatever is trained.
+        BuildError: for what cannot be built.
+    """
+    check_evaluation(settings)
+    real = build(settings["real"], "dataset", "evaluation.real")
+    conditioner = game.conditioner
+    whole, by_mode = build_metrics(game, settings, type(conditioner).modes is not Conditioner.modes)
+    metrics = {**whole, **by_mode}
+    _check_size(game, real, "real")
+    _check_classes(conditioner, real, metrics)
+    _check_test(game, settings)
+    if played:
+        _feed_a_few(game, real, whole, by_mode)
+    _check_names(metrics)
+    return _shortages(metrics, real, int(settings.get("n_fake", 10000)))
+
+
+def _check_size(game: Sampled, data: Any, key: str) -> None:
+    """A distance between sets of two sizes would measure the extractor's resizing."""
+    size = getattr(game.network(game.generator), "image_size", data.image_size)
+    if data.image_size != size:
+        raise ConfigError(
+            f"evaluation.{key} has images of {data.image_size} x {data.image_size} pixels, "
+            f"model.networks.{game.generator} makes {size} x {size}: set evaluation.{key}.image_size={size}, "
+            "or name the data that is trained on"
+        )
+
+
+def _check_classes(conditioner: Conditioner, real: Any, metrics: Mapping[str, Metric]) -> None:
+    if not conditioner.class_names or not any("labels" in metric.needs for metric in metrics.values()):
+        return
+    try:
+        check_classes(conditioner.class_names, real.classes, "the game")
+    except ValueError as error:
+        raise ConfigError(f"evaluation.real has other classes than the training data: {error}") from error
+
+
+def _check_test(game: Sampled, settings: Mapping[str, Any]) -> None:
+    """The data that a pseudo-labeller is tested on."""
+    name = game.conditioner.classifier
+    if not settings.get("test") or name is None:
+        return
+    test = build(settings["test"], "dataset", "evaluation.test")
+    if not len(test):
+        raise ConfigError("evaluation.test is empty")
+    _check_size(game, test, "test")
+
+
+def _feed_a_few(game: Sampled, real: Any, whole: Mapping[str, Metric], by_mode: Mapping[str, Metric]) -> None:
+    """Feed each metric two images of each kind, as the evaluation would."""
+    reals = next(real_batches(_First(real), _TRIED, game.device))
+    sampler = Sampler(game)
+    index = torch.arange(_TRIED)
+    modes = game.conditioner.modes()
+    for metrics, draw in (
+        (whole, sampler),
+        (by_mode, None if modes is None else ModeSampler(sampler, modes)),
+    ):
+        if not metrics or draw is None:
+            continue
+        with torch.no_grad():
+            fakes = draw(index)
+        fakes = fakes.replace(images=fakes.images.nan_to_num().clamp(-1, 1), index=index).to(game.device)
+        for name, metric in metrics.items():
+            _feed(name, metric, reals, fakes)
+
+
+def _feed(name: str, metric: Metric, reals: Sample, fakes: Sample) -> None:
+    try:
+        if isinstance(metric, ExtractorMetric):
+            extractor = metric.extractor.to(fakes.images.device).eval()
+            reals, fakes = with_features(reals, [extractor]), with_features(fakes, [extractor])
+        if "real" in metric.needs and getattr(metric, "uses_real", True):
+            metric.update_real(reals)
+        metric.update_fake(fakes)
+    except Exception as error:
+        raise ConfigError(
+            f"evaluation.metrics.{name} cannot take this game's images: {in_a_line(error)}. Leave it out "
+            f"(evaluation=dict(metrics=dict({name}=None))), or mend what it needs"
+        ) from error
+    finally:
+        metric.reset()
+
+
+class _First:
+    """The first images of a data set."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = data
+        self.labels = data.labels
+
+    def __len__(self) -> int:
+        return min(_TRIED, len(self.data))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.data, name)
+
+
+def _check_names(metrics: Mapping[str, Metric]) -> None:
+    known: dict[str, str] = {}
+    for key, metric in metrics.items():
+        if (other := known.setdefault(metric.name, key)) != key:
+            raise ConfigError(
+                f"evaluation.metrics: {other!r} and {key!r} are both named {metric.name!r}: leave one out, "
+                "or let an option tell them apart"
+            )
+
+
+def _shortages(metrics: Mapping[str, Metric], real: Any, n_fake: int) -> list[str]:
+    labels = np.asarray(real.labels)
+    counts = np.bincount(labels[labels >= 0], minlength=len(getattr(real, "classes", ())))
+    lines = []
+    for name, metric in metrics.items():
+        if isinstance(metric, ExtractorMetric):
+            why = metric.shortage(len(real), counts, metric.n_fake or n_fake)
+            lines += [f"evaluation.metrics.{name}: {why}"] if why else []
+    return lines
