@@ -12,6 +12,7 @@ from toolbox import hookspecs
 from toolbox.catalog import CatalogError, Entry, near_miss
 from toolbox.cli.common import add_plugin_argument, load_plugins
 from toolbox.plugins import host
+from toolbox.runs.terminal import show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
     load_plugins(arguments)
     known = _known()
     if arguments.name is None:
-        print("\n\n".join(f"{kind}:\n  {', '.join(names)}" for kind, names in known.items()))
+        show("\n\n".join(f"{kind}:\n  {', '.join(names)}" for kind, names in known.items()))
         return 0
-    print(explained(arguments.name, known))
+    show(explained(arguments.name, known))
     return 0
 
 

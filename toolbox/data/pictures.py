@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 RESIZE = "centre-crop,pillow-lanczos"  # antialiased; part of every fingerprint where sizes differ
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -29,7 +30,7 @@ _ZERO_IS = 0x0106  # 0: white, 1: black
 Color = str | tuple[int, int, int]
 
 
-def open_picture(source: bytes | Path, formats: Sequence[str] = FORMATS) -> Pillow.Image:
+def open_picture(source: bytes | Path, formats: tuple[str, ...] = FORMATS) -> Pillow.Image:
     """A picture file with its header read: what all of the toolbox opens pictures with.
 
     Pillow goes by a file's content, not its name, and some of its readers start programs (PostScript named
@@ -48,7 +49,7 @@ def open_picture(source: bytes | Path, formats: Sequence[str] = FORMATS) -> Pill
         raise ValueError(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
     try:
         opened = Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
-    except Pillow.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ValueError(f"it is no picture of the kinds that are read: {', '.join(formats)}") from None
     except Exception as error:  # a torn picture raises almost anything
         raise ValueError(_reason(error)) from None
@@ -96,7 +97,8 @@ def _in_bands(picture: Pillow.Image, name: str, background: Color | None) -> NDA
     pixels = np.empty((height, width, 3), dtype=np.uint8)
     for top in range(0, height, rows):
         below = min(top + rows, height)
-        pixels[top:below] = _to_rgb(picture.crop((0, top, width, below)), name, background)
+        band = picture.crop((0, top, width, below))
+        pixels[top:below] = np.asarray(_to_rgb(band, name, background))
     return pixels
 
 
