@@ -66,7 +66,8 @@ def test_the_progress_bar_of_a_run_in_a_folder_of_any_name(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     bar = ProgressBar()
-    runner = SimpleNamespace(iter=0, max_iters=3, work_dir=str(tmp_path / HOSTILE))
+    game = SimpleNamespace(networks={}, device=SimpleNamespace(type="cpu"))
+    runner = SimpleNamespace(iter=0, max_iters=3, work_dir=str(tmp_path / HOSTILE), model=game)
     bar.before_train(runner)
     bar.after_train_iter(runner, 0, outputs={f"loss{HOSTILE}": 1.0})
     bar.after_train(runner)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -265,7 +264,7 @@ def _extract(archive: Path, layout: _Layout) -> None:
     wanted = {f"{layout.folder}/{name}": target / name for name in names}
     try:
         # in a stream, with a bound: sizes that members declare, and what the archive inflates to, may be lies
-        with gzip.open(archive) as packed, tarfile.open(fileobj=_Bounded(packed), mode="r|") as tar:
+        with gzip.open(archive) as packed, tarfile.open(fileobj=_bounded(packed), mode="r|") as tar:
             for member in tar:
                 if member.isreg() and member.name in wanted:
                     _write_member(tar, member, wanted.pop(member.name))
@@ -281,10 +280,10 @@ def _extract(archive: Path, layout: _Layout) -> None:
         )
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded:
     """A stream of which no more is read than a data set can hold."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: gzip.GzipFile) -> None:
         self._stream = stream
         self._left = _MOST_BYTES
 
@@ -294,6 +293,10 @@ class _Bounded(io.RawIOBase):
         if self._left < 0:
             raise tarfile.TarError(f"it holds more than {_MOST_BYTES:,} bytes")
         return data
+
+
+def _bounded(stream: gzip.GzipFile) -> IO[bytes]:
+    return cast(IO[bytes], _Bounded(stream))  # of a file, tarfile uses read() when it streams
 
 
 def _write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:

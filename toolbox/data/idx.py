@@ -6,8 +6,9 @@ import gzip
 import math
 import reprlib
 import zlib
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +59,13 @@ def read_idx(path: str | Path, most_bytes: int = 6 * 10**8) -> NDArray[np.uint8]
         raise DataError(f"{path} is torn ({error}); fetch it anew") from None
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
     return gzip.open(path) if packed else path.open("rb")
 
 
-def _read(file: IO[bytes], path: Path, most_bytes: int) -> NDArray[np.uint8]:
+def _read(file: gzip.GzipFile | BufferedReader, path: Path, most_bytes: int) -> NDArray[np.uint8]:
     """The header's sizes are compared with the file's before anything is made of that size."""
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] != _UINT8:

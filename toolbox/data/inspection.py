@@ -147,14 +147,14 @@ def _look(source: ImageSet, i: int, whole: bool) -> tuple[tuple[int, int] | None
 def _in_threads(
     look: Callable[[int], tuple[tuple[int, int] | None, str]], n: int
 ) -> Iterator[tuple[tuple[int, int] | None, str]]:
-    from tqdm import tqdm
+    from toolbox.runs.terminal import tracked
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        with tqdm(total=n, desc="checking images", unit="image", leave=False, disable=None) as bar:
+    def in_blocks() -> Iterator[tuple[tuple[int, int] | None, str]]:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for start in range(0, n, _BLOCK):
-                for found in pool.map(look, range(start, min(start + _BLOCK, n))):
-                    bar.update(1)
-                    yield found
+                yield from pool.map(look, range(start, min(start + _BLOCK, n)))
+
+    return tracked(in_blocks(), n, "checking images")
 
 
 def _extremes(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

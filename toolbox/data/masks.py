@@ -60,7 +60,7 @@ class MaskFolder(FileSet):
     def mask(self, i: int) -> Mask:
         file = _mask_file(self.path, self._names[i])
         try:
-            with open_picture(file, formats=["PNG"]) as opened:
+            with open_picture(file, formats=("PNG",)) as opened:
                 values = np.array(opened)
         except Exception as error:  # a torn picture raises almost anything
             raise DataError(f"{file} is not a readable mask ({error}): it must be a whole PNG") from None

@@ -8,10 +8,13 @@ from typing import Any
 
 from toolbox.data.base import DataError
 from toolbox.weights.errors import WeightsError
+from toolbox.weights.limits import Meter
 from toolbox.weights.pickles import RefusedError, read_pickle, table
 from toolbox.weights.rebuilt import DATA_NAMES, Array
 
 MOST_BYTES = 25 * 10**7  # of a file; the largest published one has 155 MB, 232 if Python 3 writes it anew
+
+_MOST_STEPS = 800_000  # the largest published file takes some 300,000
 
 
 class _OldArray(Array):
@@ -47,7 +50,7 @@ def load_arrays(path: str | Path) -> dict[str, Any]:
         raise DataError(f"{path} is torn or no batch of images: it has {size:,} bytes; fetch it anew")
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream:
-            content = read_pickle(stream, table(_NAMES))
+            content = read_pickle(stream, table(_NAMES), meter=Meter(_MOST_STEPS))
     except RefusedError as error:
         raise DataError(
             f"{path} was not read: its pickle asks for {error}, which image data never needs; it may be "

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
 
 RESIZE = "centre-crop,pillow-lanczos"  # antialiased; part of every fingerprint where sizes differ
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")  # Pillow's names; PPM is PGM too
 MOST_PIXELS = 2**26  # 8192 x 8192, which are 200 MB as RGB
 MOST_BYTES = 2**28  # of a file
+_BAND = 2**22  # pixels that are converted at once
 _MOST_SCANS = 200  # of a JPEG; progressive ones have about ten, and each costs a pass over all pixels
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _PLAIN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
@@ -28,7 +30,7 @@ _ZERO_IS = 0x0106  # 0: white, 1: black
 Color = str | tuple[int, int, int]
 
 
-def open_picture(source: bytes | Path, formats: Sequence[str] = FORMATS) -> Pillow.Image:
+def open_picture(source: bytes | Path, formats: tuple[str, ...] = FORMATS) -> Pillow.Image:
     """A picture file with its header read: what all of the toolbox opens pictures with.
 
     Pillow goes by a file's content, not its name, and some of its readers start programs (PostScript named
@@ -47,7 +49,7 @@ def open_picture(source: bytes | Path, formats: Sequence[str] = FORMATS) -> Pill
         raise ValueError(f"it has {size:,} bytes, more than {MOST_BYTES:,}")
     try:
         opened = Pillow.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
-    except Pillow.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ValueError(f"it is no picture of the kinds that are read: {', '.join(formats)}") from None
     except Exception as error:  # a torn picture raises almost anything
         raise ValueError(_reason(error)) from None
@@ -77,12 +79,27 @@ def decode(source: bytes | Path, name: str, background: Color | None = None) -> 
 
     with _readable(name), open_picture(source) as opened:
         _check_scans(opened)
-        deep = opened.mode in _DEEP_GREY
         unclear = _unclear(opened)
-        picture = opened if unclear else ImageOps.exif_transpose(opened)
+        if not unclear:
+            ImageOps.exif_transpose(opened, in_place=True)
+            opened.load()
     if unclear:
         raise ValueError(f"{name} {unclear}: save it with 8 bits a channel, as RGB or grey")
-    return np.array(_upper_bits(picture).convert("RGB") if deep else _to_rgb(picture, name, background))
+    return _in_bands(opened, name, background)
+
+
+def _in_bands(picture: Pillow.Image, name: str, background: Color | None) -> NDArray[np.uint8]:
+    """The pixels as RGB, some rows at a time: conversions would hold several copies of a large picture."""
+    width, height = picture.size
+    rows = max(1, _BAND // max(width, 1))
+    if height <= rows:
+        return np.array(_to_rgb(picture, name, background))
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    for top in range(0, height, rows):
+        below = min(top + rows, height)
+        band = picture.crop((0, top, width, below))
+        pixels[top:below] = np.asarray(_to_rgb(band, name, background))
+    return pixels
 
 
 def picture_shape(source: bytes | Path, name: str, stored: bool = False) -> tuple[int, int]:
@@ -150,6 +167,8 @@ def _unclear(opened: Pillow.Image) -> str:
 
 
 def _to_rgb(picture: Pillow.Image, name: str, background: Color | None) -> Pillow.Image:
+    if picture.mode in _DEEP_GREY:
+        return _upper_bits(picture).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layered = picture.convert("RGBA")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toolbox.data.base import DataError, ImageSet
+from toolbox.data.base import DataError, ImageSet, whole_numbers
 from toolbox.data.relabelled import MissingClassError
 from toolbox.ranges import check_in, check_seed, check_whole, given
 
@@ -132,13 +132,15 @@ def load_split(path: str | Path, source: ImageSet) -> Split:
     """
     path = Path(path)
     try:
+        if path.stat().st_size > 2**20 + 64 * len(source):
+            raise ValueError(f"it is far too large for {len(source):,} images")
         content = json.loads(path.read_text(encoding="utf-8"))
-        labelled = np.array(content["labelled"], dtype=np.int64)
-        hidden = np.array(content["unlabelled"], dtype=np.int64)
-        split = Split(labelled, hidden, content["options"], content["fingerprint"])
+        labelled = whole_numbers(content["labelled"], "'labelled'")
+        hidden = whole_numbers(content["unlabelled"], "'unlabelled'")
+        split = Split(labelled, hidden, dict(content["options"]), str(content["fingerprint"]))
     except FileNotFoundError:
         raise DataError(f"split file {path} is missing") from None
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"split file {path} is torn ({type(error).__name__}: {error}); remove it to draw it anew"
         ) from None
@@ -158,6 +160,8 @@ def _check_split(split: Split, source: ImageSet, path: Path) -> None:
             raise DataError(
                 f"split file {path} names images that {source.title} does not have; remove it to draw it anew"
             )
+        if len(np.unique(numbers)) < len(numbers):
+            raise DataError(f"split file {path} names an image twice; remove it to draw it anew")
     present = np.unique(source.labels[split.labelled])
     for label, name in enumerate(source.classes):
         if label not in present:

@@ -71,7 +71,7 @@ def _when(figure: Figure) -> str:
 def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
     """(width, height) of a PNG that is whole to its last byte, else None and a note."""
     try:
-        with open_picture(path, formats=["PNG"]) as image:
+        with open_picture(path, formats=("PNG",)) as image:
             image.load()
             return image.size
     except Exception as error:  # a torn picture raises almost anything
@@ -82,7 +82,7 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
 def _thumbnail(path: Path) -> bytes:
     """PNG of the upper right part, right of the rows' names, whose pictures are large enough to be seen."""
     width, height = _THUMBNAIL
-    with open_picture(path, formats=["PNG"]) as image:
+    with open_picture(path, formats=("PNG",)) as image:
         side = min(image.width, image.height, 2 * width)
         part = image.convert("RGB").crop((image.width - side, 0, image.width, side * height // width))
     part.thumbnail(_THUMBNAIL, Image.Resampling.LANCZOS)

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 
 from toolbox.interfaces.described import Described
 from toolbox.ranges import check_positive
-from toolbox.runs.terminal import progress_bar
+from toolbox.runs.terminal import one_line, progress_bar
 from toolbox.training.hooks.common import game_of
 
 _WARM_UP = 3  # iterations whose pace says little: kernels are chosen, caches filled
@@ -56,7 +56,7 @@ class ProgressBar(Described, Hook):
             values = {name: float(value) for name, value in outputs.items()}
             shown = in_short(values, game_of(runner).networks)
             room = _room(self._bar.desc) if sys.stderr.isatty() else _NO_LIMIT
-            self._bar.set_postfix_str(as_many_as_fit(shown, room), refresh=False)
+            self._bar.set_postfix_str(one_line(as_many_as_fit(shown, room)), refresh=False)
         self._bar.update(1)
         self._warn_if_slow(runner, batch_idx)
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mmengine.hooks import Hook
-from PIL import Image
 
 from toolbox import ranks
+from toolbox.data.pictures import open_picture
 from toolbox.runs.files import write_text
 from toolbox.training.evaluation.records import of_training, read_records
 
@@ -80,7 +80,7 @@ class Tracking(Hook):
         if iteration == self._grid or self.visualizer is None or not file.is_file():
             return
         self._grid = iteration
-        with Image.open(file) as picture:
+        with open_picture(file, formats=("PNG",)) as picture:
             image = np.asarray(picture.convert("RGB"))
         self.visualizer.add_image("samples", image, iteration)
 
