@@ -6,6 +6,7 @@ import difflib
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 #: kind -> address of the interface its classes must implement (None: any class).
 KINDS: dict[str, str | None] = {
@@ -30,6 +31,8 @@ KINDS: dict[str, str | None] = {
     "optim_wrapper": "mmengine.optim:OptimWrapper",
     "optim_constructor": None,
 }
+
+_LONGEST_NAME, _MOST_CANDIDATES = 200, 2000  # of what near_miss compares
 
 
 class CatalogError(KeyError):
@@ -143,7 +146,9 @@ class Catalog:
 
 def near_miss(name: str, candidates: Iterable[str]) -> str:
     """`` - did you mean 'x'?``, or nothing when no candidate is near."""
-    candidates = list(candidates)
+    if len(name) > _LONGEST_NAME:  # comparing takes length times length
+        return ""
+    candidates = [item for item in islice(candidates, _MOST_CANDIDATES) if len(item) <= _LONGEST_NAME]
     lowered = {candidate.lower(): candidate for candidate in candidates}
     found = difflib.get_close_matches(name, candidates, n=2)
     if not found:

@@ -11,6 +11,7 @@ from toolbox import ranks
 if TYPE_CHECKING:
     from mmengine import Config
 
+    from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.compare import Comparison
 
 
@@ -59,7 +60,6 @@ def train(
     from toolbox.runs.files import explain_full_disk, sweep
     from toolbox.runs.locking import locked
     from toolbox.runs.stopping import StopRequest
-    from toolbox.training.hooks.tracking import track_measured
     from toolbox.training.run.play import play
 
     config = read_config(config, quick, options, plugins, data, start, device, log, work_dir, resume)
@@ -69,16 +69,28 @@ def train(
     with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
         play(config, resume, allow_changes, stop_request, measured=evaluate)
-        if evaluate and config.get("evaluation"):
-            measured = resume and ranks.on_main(lambda: is_measured(folder))
-            if not measured:
-                stop_request.check()
-                measure(folder, config.get("device"))
-                track_measured(config, folder)
-        if report and ranks.is_main():
+        drawn = report and ranks.is_main()
+        try:
+            if evaluate and config.get("evaluation"):
+                _measure_once(folder, config, resume, stop_request)
+        except Exception:
+            if drawn:
+                draw(folder)  # of a run that is whole but for its numbers
+            raise
+        if drawn:
             stop_request.check()
             draw(folder)
     return folder
+
+
+def _measure_once(folder: Path, config: Config, resume: bool, stop_request: StopRequest) -> None:
+    """Measure a finished run, unless it was resumed and its newest checkpoint has been measured."""
+    from toolbox.training.hooks.tracking import track_measured
+
+    if not (resume and ranks.on_main(lambda: is_measured(folder))):
+        stop_request.check()
+        measure(folder, config.get("device"))
+        track_measured(config, folder)
 
 
 def read_config(

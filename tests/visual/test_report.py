@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 from tests.visual.fake_run import NOTICE, fake_run
 from toolbox.visual.report import write_report
+from toolbox.visual.run_folder import read_run_folder
 
 SECTIONS = ("results", "samples", "pictures", "tables", "losses", "environment", "configuration")
 
@@ -229,3 +232,54 @@ def test_long_films_are_thinned_and_end_with_the_last(run: Path) -> None:
     assert (
         page.tags.count("label") == 10 and "iteration 2,039" in page.words and "iteration 600" in page.words
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("environment.json", "[" * 100_000),
+        ("environment.json", '{"data": ' + '{"a": ' * 500 + "1" + "}" * 501),
+        ("environment.json", '{"seed": ' + "9" * 10_000 + "}"),
+        ("environment.json", '{"seed": 1e999, "data": {"title": "\\ud800"}}'),
+        ("done.json", '{"iterations": 1e999}'),
+        ("done.json", "[" * 100_000),
+        ("done.json", '{"iterations": ' + "9" * 10_000 + "}"),
+        ("scalars.jsonl", "null\n" * 3 + "[" * 100_000 + '\n{"iteration": 1e999}\n'),
+        (
+            "scalars.jsonl",
+            '{"iteration": ' + "9" * 290 + ', "a/generator": 1}\n{"iteration": 2, "a/generator": 2}',
+        ),
+        (
+            "scalars.jsonl",
+            "\n".join(f'{{"iteration": {i}, "a/generator": {v}}}' for i, v in ((1, "1e308"), (2, "-1e308"))),
+        ),
+        ("metrics.jsonl", '{"metric": "a", "value": 1e999}\n{"metric": "\\ud800", "value": "\\udfff"}\nnull'),
+        ("metrics.jsonl", '{"metric": "a", "value": ' + "9" * 10_000 + "}"),
+        ("tables/x.json", '{"columns": ' + "[" * 2000 + "]" * 2000 + ', "rows": []}'),
+        ("tables/x.json", '{"columns": ["a"], "rows": [[1e999]]}'),
+        ("pictures/captions.json", "[" * 100_000),
+        ("config.py", "x = " + "(" * 5000),
+        ("config.py", "x = " + "-" * 100_000 + "1"),
+    ],
+)
+def test_hostile_values_are_borne(run: Path, name: str, content: str) -> None:
+    """Deep, endless and infinite: the report is written, and is utf-8."""
+    (run / name).write_text(content)
+    assert "Configuration" in page_of(run).words
+
+
+def test_a_picture_that_declares_60000_squared_is_left_out(run: Path) -> None:
+    """Nothing is unpacked; the report says so."""
+    header = struct.pack(">2I5B", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    for file in (run / "pictures" / "huge.png", run / "samples" / "iter_0009999.png"):
+        file.write_bytes(png + bytes(100))
+    assert "huge.png is not a whole PNG" in page_of(run).words
+
+
+def test_stages_that_lead_back_are_read_once(run: Path) -> None:
+    """A link in ``stages`` to the run itself."""
+    for name in "abc":
+        (run / "stages" / name).symlink_to(run)
+    assert set(read_run_folder(run).stages["a"].stages) == set()

@@ -150,8 +150,8 @@ def test_a_command_anywhere_is_refused(tmp_path: Path, place: str) -> None:
     ("change", "message"),
     [
         (lambda g: g.__dict__.update(_parameters=[1]), "_parameters of a network is a list"),
-        (lambda g: g.__dict__["_modules"].update(child=3), "module child is a int, not a network"),
-        (lambda g: g.__dict__.update(_buffers={"x": "text"}), "x of a network is a str, not a tensor"),
+        (lambda g: g.__dict__["_modules"].update(child=3), "module 'child' is a int, not a network"),
+        (lambda g: g.__dict__.update(_buffers={"x": "text"}), "'x' of a network is a str, not a tensor"),
     ],
 )
 def test_a_malformed_network(tmp_path: Path, change: Any, message: str) -> None:

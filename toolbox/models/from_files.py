@@ -10,11 +10,11 @@ from torch import Tensor
 
 from toolbox.interfaces import Generator
 from toolbox.models import stylegan_layouts as layouts
+from toolbox.models.declared import build_like, check_declared
 from toolbox.models.stylegan2_nvidia import arguments_of
 from toolbox.plugins import host
-from toolbox.registry import BuildError, build
 from toolbox.weights.card import SUFFIX, card_path, read_with_card
-from toolbox.weights.errors import WeightsError, misfits
+from toolbox.weights.errors import WeightsError, short
 from toolbox.weights.reading import Weights, read_weights
 
 #: Names of the averaged generator, then of any, as NVIDIA, rosinality and genforce write them into files with
@@ -72,7 +72,12 @@ def read_network(
     path = Path(path)
     weights, card = open_weights(path)
     if card.get("network") is not None:
-        return checked_config(card["network"], path), weights.tensors
+        config = checked_config(card["network"], path)
+        try:
+            check_declared(config, weights.tensors)
+        except WeightsError as error:
+            raise WeightsError(f"{path}: {error}") from error
+        return config, weights.tensors
     if any(key.startswith("state_dict.networks.") for key in weights.tensors):
         raise WeightsError(
             f"{path} is the checkpoint of a run without the run's record (environment.json) beside it: name "
@@ -99,7 +104,8 @@ def open_weights(path: Path) -> tuple[Weights, dict[str, Any]]:
     if path.suffix != SUFFIX or not card_path(path).is_file():
         return read_weights(path), {}
     tensors, card = read_with_card(path)
-    return Weights(path, "safetensors", tensors, card.get("facts") or {}), card
+    facts = card.get("facts")
+    return Weights(path, "safetensors", tensors, facts if isinstance(facts, dict) else {}), card
 
 
 def translated(
@@ -125,7 +131,10 @@ def translated(
     result = layouts.translate(tensors, layout)
     given: dict[str, Any] = {}
     if layout.startswith("nvidia") and description and description.get("init_kwargs"):
-        given = arguments_of(str(description.get("class")), description["init_kwargs"])
+        kwargs = description["init_kwargs"]
+        if not isinstance(kwargs, Mapping):
+            raise WeightsError(f"its constructor arguments are {short(kwargs)}, not names and values")
+        given = arguments_of(str(description.get("class")), kwargs)
     return result, layouts.network_config(tensors, layout, result, given)
 
 
@@ -161,11 +170,11 @@ def checked_config(config: Any, path: Path) -> dict[str, Any]:
     """
     kind = config.get("type") if isinstance(config, Mapping) else None
     if not isinstance(kind, str):
-        raise WeightsError(f"{path}: the card's network {str(config)[:80]!r} names no registered generator")
+        raise WeightsError(f"{path}: the card's network {short(config)} names no registered generator")
     for name in types_inside(config):
         if not isinstance(name, str) or not name.isidentifier():
             raise WeightsError(
-                f"{path}: type={str(name)[:80]!r} of the card's network is no registered generator, nor a "
+                f"{path}: type={short(name)} of the card's network is no registered generator, nor a "
                 "component of one"
             )
     return dict(config)
@@ -192,11 +201,11 @@ def _filled(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path
             f"{path} holds a {kind}, a generator is needed; of a file with several networks, "
             f"name the generator: {NAMES[0]}, ..."
         )
+    network: Generator
     try:
-        network = build(config, "generator")
-    except BuildError as error:
+        network, faults = build_like(config, tensors, "generator")
+    except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    faults = misfits(tensors, network.state_dict())
     if faults:
         raise WeightsError(f"{path} does not fit a {kind}: {faults}")
     network.load_state_dict(dict(tensors))

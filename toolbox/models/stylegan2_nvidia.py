@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolbox.catalog import near_miss
-from toolbox.weights.errors import WeightsError
+from toolbox.weights.errors import WeightsError, short
 
 #: Theirs -> ours; None = of no effect on the function in float32, or fixed in ours.
 _SIZES = {"c_dim": "n_conditions", "img_resolution": "image_size", "img_channels": "image_channels"}
@@ -68,7 +68,9 @@ def arguments_of(class_name: str, init_kwargs: Mapping[str, Any]) -> dict[str, A
     """
     tables = {"Generator": _GENERATOR, "Discriminator": _DISCRIMINATOR}.get(class_name)
     if tables is None:
-        raise WeightsError(f"a network of class {class_name!r} is no StyleGAN2 Generator or Discriminator")
+        raise WeightsError(
+            f"a network of class {short(class_name)} is no StyleGAN2 Generator or Discriminator"
+        )
     result: dict[str, Any] = dict(_DEFAULTS[class_name])
     for key, value in init_kwargs.items():
         if key in tables and isinstance(value, Mapping):
@@ -85,12 +87,14 @@ def _set(
     key = name.rpartition(".")[2]
     if of_mapping and key == "activation":
         if value != "lrelu":
-            raise WeightsError(f"{name}={value!r}: our mapping network has leaky ReLU ('lrelu') alone")
+            raise WeightsError(
+                f"{short(name)}={short(value)}: our mapping network has leaky ReLU ('lrelu') alone"
+            )
         return
     if key not in table:
         raise WeightsError(
-            f"constructor argument {name}={value!r} of the file is not known{near_miss(key, table)}; "
-            f"known: {', '.join(table)}"
+            f"constructor argument {short(name)}={short(value)} of the file is not "
+            f"known{near_miss(key, table)}; known: {', '.join(table)}"
         )
     ours = table[key]
     if ours is None:

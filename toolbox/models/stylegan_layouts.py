@@ -16,13 +16,16 @@ import torch
 from torch import Tensor
 
 from toolbox.catalog import near_miss
+from toolbox.models.declared import check_tensors, outline
 from toolbox.models.stylegan_sizes import arguments
 from toolbox.models.upfirdn import setup_filter
-from toolbox.registry import build
-from toolbox.weights.errors import WeightsError, listed, misfits
+from toolbox.weights.errors import WeightsError, listed, misfits, short
 
 State = dict[str, Tensor]
 Change = Callable[[Tensor], Tensor]
+
+
+_MOST_PRODUCTS = 2**36  # for a mean w: of 10,000 draws through a mapping of six million numbers
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,10 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
     Raises:
         WeightsError: for an unknown layout, or tensors that it does not have, listing them.
     """
+    check_tensors(state)
+    odd = next((name for name in state if re.search(r"\d{5,}", name)), None)
+    if odd is not None:
+        raise WeightsError(f"no layer of a network is called {short(odd)}")
     layout = recognise(state) if layout == "auto" else layout
     if layout not in LAYOUTS:
         raise WeightsError(
@@ -98,7 +105,10 @@ def translate(state: Mapping[str, Tensor], layout: str = "auto") -> State:
     result, faults = _apply(rules, spelled)
     if faults:
         raise WeightsError(f"layout {layout!r}: {faults}")
-    return plan.after(result)
+    try:
+        return plan.after(result)
+    except (ValueError, KeyError, RuntimeError, IndexError) as error:
+        raise WeightsError(f"the tensors are not in the layout {layout!r}: {error}") from error
 
 
 def _apply(rules: list[Rule], state: State) -> tuple[State, str]:
@@ -147,9 +157,8 @@ def network_config(
             config["fused_scale"] = any(re.fullmatch(r"layer\d+\.weight", name) for name in source)
         elif family.startswith("StyleGAN2") and not layout.startswith("nvidia"):
             config["conv_clamp"] = None  # those were trained without
-        with torch.device("meta"):
-            faults = misfits(translated, build(config).state_dict())
-    except (KeyError, ValueError, IndexError) as error:
+        faults = misfits(translated, outline(config, len(translated)))
+    except (KeyError, ValueError, IndexError, TypeError, ArithmeticError) as error:
         raise WeightsError(f"layout {layout!r}: no {family} has these tensors ({error})") from error
     if faults:
         raise WeightsError(f"layout {layout!r}: not the tensors of a {family}: {faults}")
@@ -438,8 +447,13 @@ def _with_mean(state: State, draws: int = 10_000) -> State:
     latent_dim = weights["fc0.weight"].shape[1]
     style_dim = len(weights[f"fc{depth - 1}.bias"])
     hidden = len(weights["fc0.bias"])
-    network = MappingNetwork(latent_dim, 0, style_dim, depth, layer_features=hidden, average_beta=None)
-    network.load_state_dict(weights)
+    with torch.device("meta"):
+        network = MappingNetwork(latent_dim, 0, style_dim, depth, layer_features=hidden, average_beta=None)
+    faults = misfits(weights, network.state_dict())
+    if faults:
+        raise WeightsError(f"not the tensors of a mapping network: {faults}")
+    network.load_state_dict(weights, assign=True)
+    draws = min(draws, _MOST_PRODUCTS // sum(value.numel() for value in weights.values()) + 1)
     latents = torch.randn(draws, latent_dim, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         w = network(latents)  # (draws, style_dim)

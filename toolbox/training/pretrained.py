@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from toolbox.catalog import near_miss
 from toolbox.config import kept_file, load_config
 from toolbox.interfaces import Discriminator, Generator
+from toolbox.models.declared import check_numbers
 from toolbox.models.from_files import checked_config, open_weights, read_network
 from toolbox.registry import Config
 from toolbox.runs.environment import is_of_run
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, load_whole, network_state
-from toolbox.weights.errors import WeightsError, misfits
+from toolbox.weights.errors import WeightsError, misfits, nested_below
 from toolbox.weights.sources import is_elsewhere, local_path
 
 #: What an entry of ``model.networks`` says beside its component's own arguments.
@@ -41,12 +42,24 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
     try:
         state = _state_for(network, path, part, name)
     except WeightsError as error:
+        _say_where_it_lies(network, path, what, error)
         raise CheckpointError(f"{what}: {error}") from error
     try:
         load_whole(network, state, what)
     except CheckpointError as error:
+        _say_where_it_lies(network, path, what, error)
         hint = "; without type=, weights= brings the file's architecture too" if _role_of(network) else ""
         raise CheckpointError(f"{error}{hint}") from error
+
+
+def _say_where_it_lies(network: nn.Module, path: Path, what: str, error: Exception) -> None:
+    """Another error, where the network is in the file, but in a dict inside of it."""
+    places = nested_below(open_weights(path)[0].tensors, network.state_dict())
+    if places:
+        raise CheckpointError(
+            f"{what}: the network lies below {places[0]!r} in it: weights=dict(checkpoint={str(path)!r}, "
+            f"network={places[0]!r})"
+        ) from error
 
 
 def described(source: Any, name: str = "generator", role: str = "") -> dict[str, Any]:
@@ -72,7 +85,10 @@ def described(source: Any, name: str = "generator", role: str = "") -> dict[str,
             f"{path} holds no network {inner!r}{near_miss(inner, networks)}; it holds {', '.join(networks)}"
         )
     config = {key: value for key, value in networks[inner].items() if key not in OF_THE_GAME}
-    return config if path.suffix == ".pth" else checked_config(config, path)
+    if path.suffix == ".pth":
+        return config
+    check_numbers(config, inner)
+    return checked_config(config, path)
 
 
 def fill_in_types(networks: Mapping[str, Any]) -> dict[str, Any]:

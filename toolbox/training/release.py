@@ -14,14 +14,18 @@ from torch import Tensor, nn
 import toolbox
 from toolbox.catalog import near_miss
 from toolbox.interfaces import Condition, Conditioner
+from toolbox.models.declared import check_declared, check_numbers
 from toolbox.models.from_files import types_inside
-from toolbox.registry import build
+from toolbox.registry import BuildError, build
+from toolbox.runs.environment import read_record
+from toolbox.runs.records import read_records
 from toolbox.training.checkpoints import CheckpointError, load_whole
 from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.networks import build_networks
 from toolbox.training.game.phases import PlanError, check_members
 from toolbox.training.game.state import check_frozen, frozen_fingerprints
 from toolbox.weights.card import card_path, read_card, read_with_card, write_with_card
+from toolbox.weights.errors import WeightsError, reason, short
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -39,6 +43,7 @@ _OF_THE_MACHINE = (
     "visualizer",
     "log_level",
 )
+_OF_THE_GAME = ("uses", "weights", "frozen", "freeze_layers")
 
 
 class ReleasedGame(nn.Module):
@@ -120,7 +125,7 @@ def check_components(value: Any) -> None:
     for kind in types_inside(value):
         if not isinstance(kind, str) or not kind.isidentifier():
             raise CheckpointError(
-                f"the config asks for type={str(kind)[:80]!r}: a release may name registered components only"
+                f"the config asks for type={short(kind)}: a release may name registered components only"
             )
 
 
@@ -147,19 +152,40 @@ def load_release(path: str | Path) -> ReleasedGame:
     tensors, card = read_with_card(path)
     try:
         model = card["config"]["model"]
-        stored = list(card["networks"])
+        stored = [str(name) for name in card["networks"]]
+        _check_declared(model, stored, tensors)
         seed = int(card["config"].get("seed", 0))
         game = ReleasedGame(model, stored, seed, int(card["iteration"]))
-        frozen = dict(card.get("frozen", {}))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise CheckpointError(
-            f"the card of {path} is not that of a release ({type(error).__name__}: {error})"
-        ) from error
+        frozen = {str(name): str(digest) for name, digest in dict(card.get("frozen", {})).items()}
+    except (WeightsError, BuildError) as error:
+        raise CheckpointError(f"release {path}: {error}") from error
+    except (CheckpointError, PlanError):
+        raise
+    except Exception as error:  # a card can hold anything in any place
+        raise CheckpointError(f"the card of {path} is not that of a release ({reason(error)})") from error
     check_frozen(game, frozen)
     outside = tuple(f"networks.{name}." for name in game.from_outside)
     own = {key: value for key, value in game.state_dict().items() if outside and key.startswith(outside)}
     load_whole(game, {**own, **tensors}, f"release {path}")
     return game
+
+
+def _check_declared(model: Mapping[str, Any], stored: list[str], tensors: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError for networks that are described larger than their tensors; nothing is built yet."""
+    for name, config in model["networks"].items():
+        check_numbers(config, name)
+    check_numbers(model.get("conditioner"), "conditioner")
+    check_components([model["networks"], model.get("conditioner")])
+    for name in stored:
+        config = {key: value for key, value in model["networks"][name].items() if key not in _OF_THE_GAME}
+        if model["networks"][name].get("uses") or not isinstance(config.get("type"), str):
+            continue  # built with those that it borrows, and compared then
+        start = f"networks.{name}."
+        own = {key: value for key, value in tensors.items() if key.startswith(start)}
+        try:
+            check_declared(config, own)
+        except WeightsError as error:
+            raise WeightsError(f"network {short(name)}: {error}") from error
 
 
 def evaluation_of(path: str | Path) -> dict[str, Any]:
@@ -218,9 +244,7 @@ def _tensors(game: Game, networks: list[str]) -> dict[str, Tensor]:
 
 def _metrics(folder: Path, iteration: int) -> list[dict[str, Any]]:
     """What was measured of these weights; of several measurements of one name the last."""
-    file = folder / "metrics.jsonl"
-    lines = file.read_text().splitlines() if file.is_file() else []
-    records = [json.loads(line) for line in lines if line.strip()]
+    records = [record for record in read_records(folder / "metrics.jsonl") if "metric" in record]
     found = {}
     for record in records:
         if record.get("iteration", iteration) == iteration and "error" not in record:
@@ -230,8 +254,7 @@ def _metrics(folder: Path, iteration: int) -> list[dict[str, Any]]:
 
 def _noted_by_the_run(folder: Path) -> dict[str, Any]:
     """Data and versions."""
-    file = folder / "environment.json"
-    noted = json.loads(file.read_text()) if file.is_file() else {}
+    noted = read_record(folder)
     versions = {key: noted[key] for key in ("python", "versions", "git") if key in noted}
     return dict(
         data=noted.get("data", {}),

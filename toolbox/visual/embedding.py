@@ -12,6 +12,7 @@ from PIL import Image
 from toolbox.data.pictures import open_picture
 from toolbox.visual.markup import Markup, element, number
 from toolbox.visual.run_folder import Figure
+from toolbox.weights.errors import reason
 
 _THUMBNAIL = (200, 160)  # pixels of the strip's little pictures
 
@@ -74,7 +75,7 @@ def _size(path: Path, notes: list[str]) -> tuple[int, int] | None:
             image.load()
             return image.size
     except Exception as error:  # a torn picture raises almost anything
-        notes.append(f"{path.parent.name}/{path.name} is not a whole PNG ({error}); left out.")
+        notes.append(f"{path.parent.name}/{path.name} is not a whole PNG ({reason(error)}); left out.")
         return None
 
 

@@ -14,6 +14,7 @@ from toolbox.visual.page import page, page_banner, page_header
 from toolbox.visual.results import NOT_COMPARABLE, results
 from toolbox.visual.run_folder import RunFolder, read_run_folder
 from toolbox.visual.tables import data_table, missing, properties_table
+from toolbox.weights.errors import reason
 
 _MAX_FRAMES = 10
 
@@ -36,15 +37,27 @@ def write_report(run_folder: str | Path) -> Path:
     """
     run = read_run_folder(run_folder)
     path = run.path / "report.html"
-    write_text(report_html(run), path)
+    text = report_html(run)
+    write_text(text.encode("utf-8", "replace").decode("utf-8"), path)  # JSON can hold half a character
     return path
 
 
 def report_html(run: RunFolder) -> str:
     """The whole page."""
-    made = [(title, name, make(run)) for title, name, make in _SECTIONS]
+    header = _made(run, "the head", _header) or element("header", run.path.name)
+    banner = _made(run, "the banner", _banner)
+    made = [(title, name, _made(run, title, make)) for title, name, make in _SECTIONS]
     sections = [(title, name, content) for title, name, content in made if content is not None]
-    return page(_header(run), sections, run.title, _banner(run), film_rules(_MAX_FRAMES))
+    return page(header, sections, run.title, banner, film_rules(_MAX_FRAMES))
+
+
+def _made(run: RunFolder, title: str, make: Callable[[RunFolder], Markup | None]) -> Markup | None:
+    """A part of the page; where its values cannot be shown at all, it is left out, and a note says so."""
+    try:
+        return make(run)
+    except Exception as error:  # whatever the files hold, the report is written
+        run.notes.append(f"{title} could not be shown ({reason(error)}); left out.")
+        return None
 
 
 def _header(run: RunFolder) -> Markup:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from toolbox.config.data import DATA_NAME, PYTHON_NAME, read_data
+from toolbox.weights.errors import WeightsError, reason
+from toolbox.weights.plain_json import parse_json, read_json
 
 T = TypeVar("T")
+_LONGEST_CONFIG = 2**20  # characters that are parsed, each of which may take 100 bytes
 
 
 @dataclass
@@ -112,8 +114,12 @@ class RunFolder:
         return self.done is not None
 
 
-def read_run_folder(path: str | Path) -> RunFolder:
+def read_run_folder(path: str | Path, with_stages: bool = True) -> RunFolder:
     """Everything that can be read of a finished or running run.
+
+    Args:
+        path: the folder.
+        with_stages: of the games before it too, which have none of their own.
 
     Raises:
         FileNotFoundError: when the folder itself does not exist.
@@ -137,8 +143,8 @@ def read_run_folder(path: str | Path) -> RunFolder:
     tables = [_try(run, file, _table, None) for file in sorted((path / "tables").glob("*.json"))]
     run.tables = [table for table in tables if table is not None]
     run.done = _try(run, path / "done.json", lambda file: int(_json_object(file)["iterations"]), None)
-    stages = [stage for stage in sorted((path / "stages").glob("*")) if stage.is_dir()]
-    run.stages = {stage.name: read_run_folder(stage) for stage in stages}
+    stages = [stage for stage in sorted((path / "stages").glob("*")) if with_stages and stage.is_dir()]
+    run.stages = {stage.name: read_run_folder(stage, with_stages=False) for stage in stages}
     return run
 
 
@@ -148,10 +154,8 @@ def _try(run: RunFolder, file: Path, read: Callable[[Path], T], default: T) -> T
         return default
     try:
         return read(file)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        run.notes.append(
-            f"{file.relative_to(run.path)} could not be read ({error or type(error).__name__}); left out."
-        )
+    except Exception as error:  # whatever the file holds, the report is written
+        run.notes.append(f"{file.relative_to(run.path)} could not be read ({reason(error)}); left out.")
         return default
 
 
@@ -160,7 +164,7 @@ def _text(file: Path) -> str:
 
 
 def _json_object(file: Path) -> dict[str, Any]:
-    value = json.loads(_text(file))
+    value = read_json(file, constant=float)
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object is expected, not {type(value).__name__}")
     return value
@@ -178,13 +182,13 @@ def _json_lines(run: RunFolder, name: str) -> list[dict[str, Any]]:
 
 def _json_or_none(line: str) -> Any:
     try:
-        return json.loads(line)
-    except ValueError:
+        return parse_json(line, constant=float)
+    except WeightsError:
         return None
 
 
 def _has_iteration(record: dict[str, Any]) -> bool:
-    return isinstance(record.get("iteration"), int)
+    return isinstance(record.get("iteration"), int) and abs(record["iteration"]) < 2**53
 
 
 def _read_samples(folder: Path) -> list[Figure]:
@@ -228,9 +232,11 @@ def _config_value(config: str, name: str) -> Any:
 
     Only parsed, not executed: for older runs, which keep nothing else.
     """
+    if len(config) > _LONGEST_CONFIG:
+        return None
     try:
         statements = ast.parse(config).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last of brackets nested too deep
         return None
     given: list[tuple[str | None, ast.expr]] = []
     for statement in statements:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import IO
 
 from toolbox.weights.errors import WeightsError, reason
+from toolbox.weights.limits import MOST_ENTRIES, MOST_INFLATED
 
-MOST_INFLATED = 2**28  # torch packs only the code of TorchScript, which is text
 # signatures of a zip file's records: an entry of the table of contents, and the three at the end
 _ENTRY = b"PK\x01\x02"
 _END = b"PK\x05\x06"  # 22 bytes
 _END64 = b"PK\x06\x06"  # 56 bytes, then the locator's 20, before the end
 _LOCATOR = b"PK\x06\x07"
 _FLAGS = 0x0808  # sizes behind the data, names in UTF-8
+_LONGEST_ENTRY = 2**9  # bytes of the table of contents for each entry, on average
 _CHUNK = 2**20
 
 
@@ -56,9 +57,13 @@ def _check_end(file: IO[bytes]) -> None:
     if tail[-42:-38] == _LOCATOR:
         behind = 98
         _check_end64(tail, size, (here, total, length, offset))
-        length, offset = struct.unpack("<2Q", tail[-98 + 40 : -98 + 56])
+        here, total, length, offset = struct.unpack("<4Q", tail[-98 + 24 : -98 + 56])
     if disk or start_disk or comment or here != total or offset + length != size - behind:
         raise WeightsError("its end does not fit its table of contents")
+    file.seek(offset)
+    # what zipfile would make objects of, before it does
+    if length > MOST_ENTRIES * _LONGEST_ENTRY or file.read(length).count(_ENTRY) > MOST_ENTRIES:
+        raise WeightsError(f"it has more than {MOST_ENTRIES:,} entries, or such with endless names")
 
 
 def _check_end64(tail: bytes, size: int, short: tuple[int, int, int, int]) -> None:

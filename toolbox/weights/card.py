@@ -12,11 +12,11 @@ from typing import Any
 
 from torch import Tensor
 
-from toolbox.weights.errors import WeightsError, reason
+from toolbox.weights.errors import WeightsError, reason, short
+from toolbox.weights.plain_json import read_json
 from toolbox.weights.reading import read_weights
 
 SUFFIX = ".safetensors"
-_LONGEST_CARD = 2**24
 
 
 def card_path(path: str | Path) -> Path:
@@ -91,7 +91,7 @@ def read_with_card(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]
     if found != card.get("sha256"):
         raise WeightsError(
             f"{path} is not the file that its card {card_path(path).name} describes: sha256 {found[:12]}... "
-            f"found, {str(card.get('sha256'))[:12]}... in the card; fetch both again"
+            f"found, {short(card.get('sha256'), 12)} in the card; fetch both again"
         )
     weights = read_weights(path)
     if weights.format != "safetensors":
@@ -107,14 +107,12 @@ def read_card(path: str | Path) -> dict[str, Any]:
     """
     file = card_path(path)
     try:
-        if file.is_file() and file.stat().st_size > _LONGEST_CARD:
-            raise WeightsError(f"{file} is too large for a card")
-        card = json.loads(file.read_text(encoding="utf-8"))
+        card = read_json(file)
     except FileNotFoundError:
         raise WeightsError(f"{path} has no card beside it ({file.name}): a release is both files") from None
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, WeightsError):
-            raise
+    except WeightsError as error:
+        raise WeightsError(f"{file} cannot be read as a card: {error}") from error
+    except OSError as error:
         raise WeightsError(f"{file} cannot be read as a card ({reason(error)})") from error
     if not isinstance(card, dict):
         raise WeightsError(f"{file} holds a {type(card).__name__}, not a card")

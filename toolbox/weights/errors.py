@@ -15,9 +15,18 @@ class WeightsError(ValueError):
 
     def __init__(self, message: str) -> None:
         # the message may quote the file, which can hold anything
-        printable = "".join(c if c.isprintable() else " " for c in message)
+        printable = "".join(c if c.isprintable() else " " for c in message[: 4 * _LONGEST])
         line = " ".join(printable.split())
         super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}...")
+
+
+def short(value: Any, most: int = 80) -> str:
+    """What a file says, quoted: its beginning, without a walk through all of it."""
+    if isinstance(value, str):
+        return repr(value[:most]) + ("..." if len(value) > most else "")
+    if isinstance(value, (bool, float, type(None))) or (isinstance(value, int) and value.bit_length() < 256):
+        return repr(value)
+    return f"a {type(value).__name__}"
 
 
 def reason(error: BaseException) -> str:
@@ -45,6 +54,13 @@ def misfits(state: Mapping[str, Any], own: Mapping[str, Any]) -> str:
         ("not tensors in the file", no_tensors),
     ]
     return "; ".join(listed(title, items) for title, items in groups if items)
+
+
+def nested_below(state: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """Names below which ``state`` holds all that ``own`` has: a file may keep it in a dict of its own."""
+    first = next(iter(own), "")
+    ends = [key.removesuffix(f".{first}") for key in state if first and key.endswith(f".{first}")]
+    return [name for name in ends if all(f"{name}.{key}" in state for key in own)]
 
 
 def listed(title: str, items: Iterable[str], most: int = 8) -> str:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from toolbox.weights.errors import WeightsError
-from toolbox.weights.rebuilt import Array, array_tensor
+from toolbox.weights.errors import WeightsError, short
+from toolbox.weights.limits import (
+    DEEPEST,
+    LONGEST_NAME,
+    MOST_DIGITS,
+    MOST_NODES,
+    MOST_PLACES,
+    MOST_TENSORS,
+    MOST_TEXT,
+)
+from toolbox.weights.rebuilt import Array
 
-_DEEPEST = 64
-_MOST_NODES = 1_000_000
-_MOST_PLACES = 1000  # that one container may be found in: tuples in tuples twice each grow like 2^depth
 _NOTHING = object()  # a place that holds tensors only
 
 
@@ -25,7 +32,9 @@ class Module(Protocol):
 
     def properties(self) -> dict[str, Any]: ...
 
-    def tensors(self, prefix: str = "", depth: int = 0) -> Any: ...
+    def own(self) -> Iterable[tuple[str, Tensor]]: ...
+
+    def children(self) -> Iterable[tuple[str, Module]]: ...
 
 
 def flatten(content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -45,21 +54,18 @@ def flatten(content: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
 class _Walk:
     def __init__(self) -> None:
         self.tensors: dict[str, Tensor] = {}
-        self.nodes = 0
+        self.nodes = self.text = 0
         self.places: Counter[int] = Counter()
 
     def visit(self, value: Any, name: str, depth: int) -> Any:
         """The plain values in ``value``; its tensors are kept by name."""
-        self.nodes += 1
-        if self.nodes > _MOST_NODES or depth > _DEEPEST:
-            raise WeightsError(f"it holds more than {_MOST_NODES:,} values or nests deeper than {_DEEPEST}")
+        self._count(depth)
         if isinstance(value, Tensor):
             return self._keep(name, value)
         if isinstance(value, Array):
-            return self._keep(name, array_tensor(value.numpy))
+            return self._keep(name, value.tensor())
         if isinstance(value, Module):
-            for inner, tensor in value.tensors(f"{name}." if name else ""):
-                self._keep(inner, tensor)
+            self._visit_module(value, f"{name}." if name else "", depth)
             return self.visit(value.properties(), "", depth + 1)
         if isinstance(value, dict):
             return self._visit_items(value, [(_text(key), item) for key, item in value.items()], name, depth)
@@ -67,27 +73,61 @@ class _Walk:
             items = list(value) if isinstance(value, (list, tuple)) else sorted(value, key=str)
             found = self._visit_items(value, [(str(i), item) for i, item in enumerate(items)], name, depth)
             return found if found is _NOTHING or len(found) < len(items) else list(found.values())
-        return _plain(value)
+        plain = _plain(value)
+        self._count_text(plain)
+        return plain
+
+    def _visit_module(self, module: Module, prefix: str, depth: int) -> None:
+        """A module may be found in several places, as one that shares its weights is: each has its names."""
+        self._count(depth)
+        for name, tensor in module.own():
+            self._keep(_joined(prefix, name), tensor)
+        for name, child in module.children():
+            self._visit_module(child, _joined(prefix, name), depth + 1)
+
+    def _count(self, depth: int) -> None:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise WeightsError(f"it holds more than {MOST_NODES:,} values and modules")
+        if depth > DEEPEST:
+            raise WeightsError(
+                f"its values or modules are nested too deep, more than {DEEPEST} in each other"
+            )
+
+    def _count_text(self, value: Any) -> None:
+        self.text += len(value) if isinstance(value, str) else 0
+        if self.text > MOST_TEXT:
+            raise WeightsError(f"beside its tensors it holds texts of more than {MOST_TEXT:,} characters")
 
     def _visit_items(self, value: Any, items: list[tuple[str, Any]], name: str, depth: int) -> Any:
         self.places[id(value)] += bool(items)
-        if self.places[id(value)] > _MOST_PLACES:
+        if self.places[id(value)] > MOST_PLACES:
             raise WeightsError("it holds one container in too many places")
-        found = {key: self.visit(item, f"{name}.{key}" if name else key, depth + 1) for key, item in items}
+        for key, _ in items:
+            self._count_text(key)
+        start = f"{name}." if name else ""
+        found = {key: self.visit(item, _joined(start, key), depth + 1) for key, item in items}
         kept = {key: item for key, item in found.items() if item is not _NOTHING}
         return _NOTHING if found and not kept else kept
 
     def _keep(self, name: str, tensor: Tensor) -> Any:
         if name in self.tensors:
-            raise WeightsError(f"it holds two tensors called {name[:100]!r}")
+            raise WeightsError(f"it holds two tensors called {short(name)}")
+        if len(self.tensors) >= MOST_TENSORS:
+            raise WeightsError(f"it holds more than {MOST_TENSORS:,} tensors")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
             raise WeightsError(
-                f"tensor {name[:100]!r} is sparse, quantised or without data; only dense ones are read"
+                f"tensor {short(name)} is sparse, quantised or without data; only dense ones are read"
             )
-        self.nodes += 1
         own = type(tensor) in (Tensor, nn.Parameter)
         self.tensors[name or "tensor"] = tensor.detach() if own else tensor.detach().as_subclass(Tensor)
         return _NOTHING
+
+
+def _joined(start: str, name: str) -> str:
+    if len(start) + len(name) > LONGEST_NAME:
+        raise WeightsError(f"it holds names of more than {LONGEST_NAME:,} characters ({short(start + name)})")
+    return start + name
 
 
 def _text(key: Any) -> str:
@@ -102,7 +142,9 @@ def _plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, float, str)):
+        return value
+    if isinstance(value, int) and value.bit_length() < 3 * MOST_DIGITS:
         return value
     text = getattr(value, "text", None)  # a name that stands for itself
     if isinstance(value, (torch.dtype, torch.device)) or isinstance(text, str):

@@ -9,17 +9,16 @@ that format that knows only storages.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor
 
-from toolbox.weights.errors import WeightsError
+from toolbox.weights.errors import WeightsError, short
+from toolbox.weights.limits import Meter
 from toolbox.weights.pickles import Shell, Stream, pairs, read_pickle, table
-from toolbox.weights.rebuilt import DATA_NAMES, STORAGES, Array, array_tensor
-
-_DEEPEST = 64
+from toolbox.weights.rebuilt import STORAGES, Array, data_names
 
 
 class Network(Shell):
@@ -46,14 +45,12 @@ class Network(Shell):
             "source_sha256": self.source_sha256,
         }
 
-    def tensors(self, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
-        """(name, tensor) of the state dict: parameters and persistent buffers, then the children's.
+    def own(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of the state dict, without the children's: parameters and persistent buffers.
 
         Raises:
             WeightsError: for a state that is not a module's.
         """
-        if depth > _DEEPEST:
-            raise WeightsError("networks are nested too deep")
         left_out = _part(self.state, "_non_persistent_buffers_set", set)
         parameters = _part(self.state, "_parameters", dict)
         buffers = _part(self.state, "_buffers", dict)
@@ -61,13 +58,16 @@ class Network(Shell):
             if value is None or name in left_out:
                 continue
             if not isinstance(value, Tensor):
-                raise WeightsError(f"{prefix}{name} of a network is a {type(value).__name__}, not a tensor")
-            yield f"{prefix}{name}", value
+                raise WeightsError(f"{short(name)} of a network is a {type(value).__name__}, not a tensor")
+            yield name, value
+
+    def children(self) -> Iterator[tuple[str, Network]]:
+        """(what the names of its tensors begin with, child)."""
         for name, child in _part(self.state, "_modules", dict).items():
             if child is not None:
                 if not isinstance(child, Network):
-                    raise WeightsError(f"module {prefix}{name} is a {type(child).__name__}, not a network")
-                yield from child.tensors(f"{prefix}{name}.", depth + 1)
+                    raise WeightsError(f"module {short(name)} is a {type(child).__name__}, not a network")
+                yield f"{name}.", child
 
 
 class TensorFlowNetwork(Shell):
@@ -86,24 +86,24 @@ class TensorFlowNetwork(Shell):
         known = {key: self.state.get(key) for key in ("name", "build_func_name", "static_kwargs", "version")}
         return {"class": "dnnlib.tflib.Network", **known}
 
-    def tensors(self, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
-        """(name, tensor): variables by their own names, those of components below 'component/'."""
-        if depth > _DEEPEST:
-            raise WeightsError("networks are nested too deep")
+    def own(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, tensor) of its variables."""
         for entry in _part(self.state, "variables", (list, tuple)):
             name, value = entry
             if not isinstance(name, str):
                 raise WeightsError("a TensorFlow variable without a name")
             if not isinstance(value, (Array, float, int)):
                 raise WeightsError(
-                    f"TensorFlow variable {name[:80]!r} is a {type(value).__name__}, not an array"
+                    f"TensorFlow variable {short(name)} is a {type(value).__name__}, not an array"
                 )
-            array = value.numpy if isinstance(value, Array) else np.asarray(value, np.float32)
-            yield f"{prefix}{name}", array_tensor(array)
+            yield name, value.tensor() if isinstance(value, Array) else torch.tensor(float(value))
+
+    def children(self) -> Iterator[tuple[str, TensorFlowNetwork]]:
+        """('component/', component)."""
         for name, child in _part(self.state, "components", dict).items():
             if not isinstance(child, TensorFlowNetwork):
-                raise WeightsError(f"component {prefix}{name} is a {type(child).__name__}, not a network")
-            yield from child.tensors(f"{prefix}{name}/", depth + 1)
+                raise WeightsError(f"component {short(name)} is a {type(child).__name__}, not a network")
+            yield f"{name}/", child
 
 
 def _part(state: dict[str, Any], key: str, kind: Any) -> Any:
@@ -116,17 +116,14 @@ def _part(state: dict[str, Any], key: str, kind: Any) -> Any:
     return value
 
 
-_NAMES = table(
-    {
-        **DATA_NAMES,
-        ("torch_utils.persistence", "_reconstruct_persistent_obj"): Network,
-        ("dnnlib.util", "EasyDict"): pairs,
-        ("dnnlib", "EasyDict"): pairs,
-        ("dnnlib.tflib.network", "Network"): TensorFlowNetwork,
-        ("tfutil", "Network"): TensorFlowNetwork,
-        **{("torch", str(dtype).removeprefix("torch.")): None for dtype in STORAGES.values()},
-    }
-)
+_NAMES: dict[tuple[str, str], Callable[..., Any] | None] = {
+    ("torch_utils.persistence", "_reconstruct_persistent_obj"): Network,
+    ("dnnlib.util", "EasyDict"): pairs,
+    ("dnnlib", "EasyDict"): pairs,
+    ("dnnlib.tflib.network", "Network"): TensorFlowNetwork,
+    ("tfutil", "Network"): TensorFlowNetwork,
+    **{("torch", str(dtype).removeprefix("torch.")): None for dtype in STORAGES.values()},
+}
 
 
 def read_network_pickle(stream: Stream) -> Any:
@@ -136,7 +133,8 @@ def read_network_pickle(stream: Stream) -> Any:
         RefusedError: when it asks for a name or an operation that weights never need; the message names it.
         WeightsError: for a torn file.
     """
-    value = read_pickle(stream, _NAMES)
+    meter = Meter()
+    value = read_pickle(stream, table({**data_names(meter), **_NAMES}), meter=meter)
     if not isinstance(value, tuple) or len(value) != 3:
         return value
     if not all(isinstance(part, TensorFlowNetwork) for part in value):

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from toolbox.weights.errors import WeightsError, reason
+from toolbox.weights.limits import Meter
 
-MOST_STEPS = 2_000_000  # a StyleGAN takes some 20,000
 _HASHABLE = (str, int, float, bytes, bool, type(None))  # the hash of nested tuples can take forever
+_LARGEST_KEY = 2**60  # the hash of such a number is itself: larger ones can be made to collide
+_LONGEST_KEY = 16  # of a tuple of plain values
 
 _LITERALS = {
     "BININT",
@@ -25,6 +27,8 @@ _LITERALS = {
     "LONG1",
     "LONG4",
     "BINFLOAT",
+    "SHORT_BINSTRING",
+    "BINSTRING",
     "SHORT_BINUNICODE",
     "BINUNICODE",
     "BINUNICODE8",
@@ -37,8 +41,6 @@ _LITERALS = {
     "LONG",
     "FLOAT",
     "STRING",
-    "BINSTRING",
-    "SHORT_BINSTRING",
     "UNICODE",
 }
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -95,7 +97,12 @@ def table(entries: Mapping[tuple[str, str], Callable[..., Any] | None]) -> Names
     return find
 
 
-def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] | None = None) -> Any:
+def read_pickle(
+    stream: Stream,
+    names: Names,
+    persistent: Callable[[Any], Any] | None = None,
+    meter: Meter | None = None,
+) -> Any:
     """The value of the pickle that starts at the stream's position; the stream then stands behind it.
 
     Args:
@@ -103,12 +110,13 @@ def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] |
             mmap and BytesIO do).
         names: which names it may use, and what they stand for.
         persistent: makes the value of a persistent id; None = refused.
+        meter: counts the work; default one of this pickle alone.
 
     Raises:
-        RefusedError: for a name, an operation or a size that weights never need.
+        RefusedError: for a name or an operation that weights never need.
         WeightsError: for a torn pickle.
     """
-    machine = _Machine(names, persistent)
+    machine = _Machine(names, persistent, meter or Meter())
     try:
         for opcode, argument, _ in pickletools.genops(stream):  # type: ignore[arg-type]
             machine.step(opcode.name, argument)
@@ -120,18 +128,17 @@ def read_pickle(stream: Stream, names: Names, persistent: Callable[[Any], Any] |
 
 
 class _Machine:
-    def __init__(self, names: Names, persistent: Callable[[Any], Any] | None) -> None:
-        self.names, self.persistent = names, persistent
+    def __init__(self, names: Names, persistent: Callable[[Any], Any] | None, meter: Meter) -> None:
+        self.names, self.persistent, self.meter = names, persistent, meter
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.steps = 0
 
     def step(self, operation: str, argument: Any) -> None:
-        self.steps += 1
-        if self.steps > MOST_STEPS:
-            raise RefusedError(f"more than {MOST_STEPS:,} operations in a pickle")
+        self.meter.step()
         if operation in _LITERALS:
+            if isinstance(argument, (str, bytes, bytearray)):
+                self.meter.seen += len(argument)
             self.stack.append(argument)
         elif operation in _CONSTANTS:
             self.stack.append(_CONSTANTS[operation])
@@ -217,7 +224,16 @@ class _Machine:
         if not isinstance(what, Name) or what.make is None:
             called = what.text if isinstance(what, Name) else f"a {type(what).__name__}"
             raise RefusedError(f"a call of {called}")
-        self.stack.append(what.make(*_a(arguments, tuple)))
+        for argument in _a(arguments, tuple):
+            self._charge(argument)
+        self.stack.append(what.make(*arguments))
+
+    def _charge(self, argument: Any) -> None:
+        """A call may copy what it is given, and may be given the same again."""
+        if isinstance(argument, (str, bytes, bytearray)):
+            self.meter.copy(len(argument))
+        elif isinstance(argument, (list, tuple, dict, set, frozenset)):
+            self.meter.step(len(argument))
 
     def _build(self, _: Any) -> None:
         state = self.stack.pop()
@@ -241,9 +257,17 @@ def _a(value: Any, kind: type) -> Any:
 
 
 def _key(key: Any) -> Any:
-    if not isinstance(key, _HASHABLE):
-        raise RefusedError(f"a {type(key).__name__} as the key of a dict or the member of a set")
-    return key
+    if isinstance(key, tuple) and len(key) <= _LONGEST_KEY:
+        if all(map(_is_plain, key)):
+            return key
+    elif _is_plain(key):
+        return key
+    kind = "number of more than 18 digits" if isinstance(key, int) else type(key).__name__
+    raise RefusedError(f"a {kind} as the key of a dict or the member of a set")
+
+
+def _is_plain(key: Any) -> bool:
+    return isinstance(key, _HASHABLE) and not (isinstance(key, int) and abs(key) > _LARGEST_KEY)
 
 
 def _pairs(items: list[Any]) -> dict[Any, Any]:

@@ -18,15 +18,16 @@ from torch import Tensor
 
 from toolbox.catalog import near_miss
 from toolbox.weights.archive import verify_archive
+from toolbox.weights.census import count_archive, count_legacy
 from toolbox.weights.errors import WeightsError, reason
 from toolbox.weights.flatten import flatten
+from toolbox.weights.limits import LONGEST_HEADER, MOST_TENSORS, SLACK, SPREAD
 from toolbox.weights.nvidia import read_network_pickle
 from toolbox.weights.pickles import RefusedError
 from toolbox.weights.torchscript import read_torchscript
 
 _LEGACY_TORCH = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # the magic number, pickled
 _WRAPPERS = ("state_dict", "model_state_dict")
-_SPREAD = 8  # tensors may share data, but not so often that unpacking them is the attack
 _FOREIGN = {
     b"\x1f\x8b": "a gzip archive: unpack it",
     b"\x89HDF": "an HDF5 file (Keras?)",
@@ -153,12 +154,14 @@ def read_nested(path: str | Path) -> Any:
             what it asks for). Other errors of torch for a torn file pass through.
     """
     path = Path(path)
-    if recognise(path) in ("torch", "torch-legacy"):
-        return _load(path)
+    kind = recognise(path)
+    if kind in ("torch", "torch-legacy"):
+        return _load(path, kind)
     return {"state_dict": read_weights(path).tensors}
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, kind: str) -> Any:
+    (count_archive if kind == "torch" else count_legacy)(path)
     try:
         with warnings.catch_warnings(), open(path, "rb") as file:  # by its path, torch would go by its suffix
             warnings.simplefilter("ignore")
@@ -203,13 +206,23 @@ def _kind_of_archive(path: Path) -> str:
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import safe_open
 
+    (header,) = struct.unpack("<Q", _head(path)[0][:8])
+    if header > LONGEST_HEADER:
+        raise WeightsError(f"its header declares {header:,} bytes, at most {LONGEST_HEADER:,} are read")
     with safe_open(path, "pt", "cpu") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        names = list(file.keys())
+        if len(names) > MOST_TENSORS:
+            raise WeightsError(f"it holds {len(names):,} tensors, at most {MOST_TENSORS:,} are read")
+        tensors = {name: file.get_tensor(name) for name in names}
         return tensors, dict(metadata=file.metadata()) if file.metadata() else {}
 
 
 def _read_torch(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    return flatten(_load(path))  # recognise has verified it
+    return flatten(_load(path, "torch"))  # recognise has verified it
+
+
+def _read_legacy(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    return flatten(_load(path, "torch-legacy"))
 
 
 def _read_torchscript(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -228,7 +241,7 @@ def _mapped(file: BinaryIO) -> mmap.mmap:
 _READERS: dict[str, Callable[[Path], tuple[dict[str, Tensor], dict[str, Any]]]] = {
     "safetensors": _read_safetensors,
     "torch": _read_torch,
-    "torch-legacy": _read_torch,
+    "torch-legacy": _read_legacy,
     "torchscript": _read_torchscript,
     "pickle": _read_pickle,
 }
@@ -239,7 +252,7 @@ def _check_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         raise WeightsError(f"{path} holds no tensors")
     total = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     size = path.stat().st_size
-    if total > _SPREAD * size + 2**20:
+    if total > SPREAD * size + SLACK:
         raise WeightsError(
             f"{path} has {size:,} bytes, but its tensors would take {total:,}; they are refused"
         )

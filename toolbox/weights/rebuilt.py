@@ -8,13 +8,15 @@ import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from toolbox.weights.errors import WeightsError
+from toolbox.weights.errors import WeightsError, short
+from toolbox.weights.limits import Meter
 from toolbox.weights.pickles import Name, RefusedError, Shell, members, pairs, read_pickle
 
 STORAGES = {
@@ -40,19 +42,28 @@ class Storage:
     values: Tensor
 
 
-def storage_of(raw: bytes, dtype: torch.dtype, numel: int) -> Storage:
+def storage_of(raw: bytes | Tensor, dtype: torch.dtype, numel: int | None) -> Storage:
     """Little-endian bytes as a storage.
+
+    Args:
+        raw: the bytes, as a tensor of uint8 too, whose memory is then shared.
+        dtype: of the numbers.
+        numel: how many there are; None = as many as there are bytes for.
 
     Raises:
         WeightsError: when the bytes are not ``numel`` numbers.
     """
-    if not isinstance(numel, int) or len(raw) != numel * dtype.itemsize:
-        raise WeightsError(f"a tensor's data has {len(raw):,} bytes, declared are {numel} numbers of {dtype}")
+    held = len(raw)
+    if numel is None:
+        numel = held // dtype.itemsize
+    if not isinstance(numel, int) or held != numel * dtype.itemsize:
+        raise WeightsError(
+            f"a tensor's data has {held:,} bytes, declared are {short(numel)} numbers of {dtype}"
+        )
     if not numel:
         return Storage(torch.empty(0, dtype=dtype))
-    if dtype == torch.bool:
-        return Storage(torch.frombuffer(bytearray(raw), dtype=torch.uint8) != 0)
-    return Storage(torch.frombuffer(bytearray(raw), dtype=dtype))
+    values = raw if isinstance(raw, Tensor) else torch.frombuffer(bytearray(raw), dtype=torch.uint8)
+    return Storage(values != 0 if dtype == torch.bool else values.view(dtype))
 
 
 def rebuild_tensor(
@@ -84,22 +95,27 @@ def rebuild_tensor(
     return storage.values.as_strided(size, stride, offset)
 
 
-def load_from_bytes(raw: bytes) -> Storage:
+def load_from_bytes(raw: bytes, meter: Meter | None = None) -> Storage:
     """``torch.storage._load_from_bytes`` without its ``torch.load``: the file format of torch before 1.6.
+
+    Args:
+        raw: the file.
+        meter: of the pickle that it lies in.
 
     Raises:
         RefusedError: when the inner file names anything but a storage.
         WeightsError: for a torn one.
     """
     stream = io.BytesIO(raw)
-    if read_pickle(stream, _nobody) != _MAGIC or read_pickle(stream, _nobody) != _PROTOCOL:
+    read = partial(read_pickle, stream, meter=meter)
+    if read(_nobody) != _MAGIC or read(_nobody) != _PROTOCOL:
         raise WeightsError("a tensor's data is not in torch's file format")
-    if not read_pickle(stream, _nobody).get("little_endian", True):
+    if not read(_nobody).get("little_endian", True):
         raise WeightsError(
             "the tensors are in big-endian order: convert the file on the machine that wrote it"
         )
-    declared = read_pickle(stream, storage_names, _declared)
-    keys = read_pickle(stream, _nobody)
+    declared = read(storage_names, _declared)
+    keys = read(_nobody)
     if not isinstance(declared, _Declared) or keys != [declared.key] or declared.view is not None:
         raise WeightsError("a tensor's data is not a single storage")
     (numel,) = struct.unpack("<q", stream.read(8))
@@ -173,10 +189,19 @@ class Array(Shell):
 
     def __init__(self, subtype: Any = None, shape: Any = None, code: Any = None) -> None:
         self.numpy = np.zeros(0, np.uint8)
+        self._tensor: Tensor | None = None
 
     def build(self, state: Any) -> None:
         _, shape, dtype, fortran, raw = state
         self.numpy = _array(raw, dtype, shape, "F" if fortran else "C")
+        self._tensor = None
+
+    def tensor(self) -> Tensor:
+        """A tensor of the values, whatever their byte order and strides; the same one each time."""
+        if self._tensor is None:
+            native = np.array(self.numpy, dtype=self.numpy.dtype.newbyteorder("="), order="C", copy=True)
+            self._tensor = torch.from_numpy(native)
+        return self._tensor
 
 
 def _array(raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
@@ -197,12 +222,6 @@ def _scalar(dtype: Any, raw: Any = b"") -> Any:
     return _array(raw, dtype, (1,), "C").item()
 
 
-def array_tensor(array: np.ndarray) -> Tensor:
-    """A tensor of an array's values, whatever its byte order and strides."""
-    native = np.array(array, dtype=array.dtype.newbyteorder("="), order="C", copy=True)
-    return torch.from_numpy(native)
-
-
 def _latin1(text: str, codec: str) -> bytes:
     """Bytes in a pickle of protocol 2: a text and the way back."""
     if codec != "latin1":
@@ -210,10 +229,21 @@ def _latin1(text: str, codec: str) -> bytes:
     return text.encode("latin1")
 
 
-def _untyped(raw: Any) -> Storage:
+def _bytes_of(raw: Any) -> bytearray:
     if not isinstance(raw, (bytes, bytearray)):
-        raise WeightsError("a tensor's data is not bytes")
-    return load_from_bytes(bytes(raw))
+        raise RefusedError("a bytearray that is made of no bytes")
+    return bytearray(raw)
+
+
+def data_names(meter: Meter) -> dict[tuple[str, str], Callable[..., Any] | None]:
+    """DATA_NAMES, and tensors as pickle writes them, each a file of torch inside: their work counts too."""
+
+    def storage(raw: Any) -> Storage:
+        if not isinstance(raw, (bytes, bytearray)):
+            raise WeightsError("a tensor's data is not bytes")
+        return load_from_bytes(bytes(raw), meter)
+
+    return {**DATA_NAMES, ("torch.storage", "_load_from_bytes"): storage}
 
 
 #: Names that tensors, arrays and plain containers need.
@@ -221,11 +251,10 @@ DATA_NAMES: dict[tuple[str, str], Callable[..., Any] | None] = {
     ("collections", "OrderedDict"): pairs,
     ("builtins", "set"): members,
     ("__builtin__", "set"): members,
-    ("builtins", "bytearray"): lambda raw=b"": bytearray(raw) if isinstance(raw, bytes) else bytearray(),
+    ("builtins", "bytearray"): lambda raw=b"": _bytes_of(raw),
     ("torch", "Size"): lambda sizes=(): tuple(sizes),
     ("torch._utils", "_rebuild_parameter"): lambda tensor, requires_grad=True, hooks=None: tensor,
     ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
-    ("torch.storage", "_load_from_bytes"): _untyped,
     ("numpy", "dtype"): Dtype,
     ("numpy", "ndarray"): None,
     ("_codecs", "encode"): _latin1,

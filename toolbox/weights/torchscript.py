@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from toolbox.weights.errors import WeightsError
 from toolbox.weights.pickles import Name, Shell, read_pickle
 from toolbox.weights.rebuilt import DATA_NAMES, Storage, storage_id, storage_names, storage_of
 
-_DEEPEST = 64
 _CALLS = {name: DATA_NAMES["torch._utils", name] for name in ("_rebuild_tensor_v2", "_rebuild_parameter")}
 _LISTS = ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist")
-_LISTED = r"\s*__parameters__ = \[([^\]]*)\]\s*__buffers__ = \[([^\]]*)\]"
+# names lie between quotes: without brackets in them a search never looks at a place twice
+_LISTED = re.compile(
+    r"class (\w+)\(Module\):\s*__parameters__ = \[([^\[\]]*)\]\s*__buffers__ = \[([^\[\]]*)\]"
+)
 
 
 class ScriptObject(Shell):
@@ -36,15 +39,17 @@ class ScriptObject(Shell):
         """The class's name."""
         return {"class": self.class_name}
 
-    def tensors(self, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    def own(self) -> Iterator[tuple[str, Tensor]]:
         """(name, tensor) of parameters and buffers, as its state dict would have them."""
-        if depth > _DEEPEST:
-            raise WeightsError("modules are nested too deep")
         for name, value in self.state.items():
             if isinstance(value, Tensor) and (self.named is None or name in self.named):
-                yield f"{prefix}{name}", value
-            elif isinstance(value, ScriptObject):
-                yield from value.tensors(f"{prefix}{name}.", depth + 1)
+                yield name, value
+
+    def children(self) -> Iterator[tuple[str, ScriptObject]]:
+        """(what the names of its tensors begin with, child)."""
+        for name, value in self.state.items():
+            if isinstance(value, ScriptObject):
+                yield f"{name}.", value
 
 
 def read_torchscript(path: str | Path) -> ScriptObject:
@@ -65,8 +70,8 @@ class _Archive:
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self.archive = archive
         self.members = {name.partition("/")[2]: name for name in archive.namelist()}
-        self._storages: dict[Any, Storage] = {}
-        self._named: dict[tuple[str, str], set[str] | None] = {}
+        self._raw: dict[str, Tensor] = {}  # bytes by key: a key is read once, whatever its types
+        self._listed: dict[str, dict[str, set[str]]] = {}  # {module: {class: names}}
 
     def load(self) -> Any:
         if self._read("byteorder", b"little").strip() != b"little":
@@ -96,15 +101,16 @@ class _Archive:
 
     def _storage(self, value: Any) -> Storage:
         dtype, key, numel = storage_id(value)
-        if (key, dtype) not in self._storages:
-            self._storages[key, dtype] = storage_of(self._read(f"data/{key}"), dtype, numel)
-        return self._storages[key, dtype]
+        if key not in self._raw:
+            self._raw[key] = storage_of(self._read(f"data/{key}"), torch.uint8, None).values
+        return storage_of(self._raw[key], dtype, numel)
 
     def _tensor_names(self, module: str, name: str) -> set[str] | None:
         """Which attributes of a class are parameters or buffers, by its text; None where it is not there."""
-        if (module, name) not in self._named:
+        if module not in self._listed:
             text = self._read(f"code/{module.replace('.', '/')}.py", b"").decode(errors="replace")
-            lists = re.search(rf"class {re.escape(name)}\(Module\):{_LISTED}", text)
-            names = re.findall(r'"([^"]*)"', "".join(lists.groups())) if lists else None
-            self._named[module, name] = None if names is None else set(names)
-        return self._named[module, name]
+            self._listed[module] = {
+                found[1]: set(re.findall(r'"([^"]*)"', found[2] + found[3]))
+                for found in _LISTED.finditer(text)
+            }
+        return self._listed[module].get(name)

@@ -9,21 +9,9 @@ from typing import Any
 
 from toolbox import ranks
 from toolbox.runs.files import write_text
+from toolbox.runs.records import read_records as read_records
 
 ORIGIN = "training"  # marks, in a line of metrics.jsonl, what the hook Evaluation measured during training
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``, without torn ones; [] where there is no such file."""
-    if not path.is_file():
-        return []
-    records = []
-    for line in path.read_text().splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            continue
-    return records
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

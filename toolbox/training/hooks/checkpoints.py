@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_whole
 from toolbox.runs.files import copy_whole, write_text
 from toolbox.training import checkpoints as files
@@ -23,7 +24,9 @@ from toolbox.training.game.same_on_ranks import check_same_on_ranks
 from toolbox.training.game.state import frozen_fingerprints, saved_state
 from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import Evaluation, check_metric_name
+from toolbox.training.run.resumable import check_resumable, scheduler_states
 from toolbox.training.run.resume import restore
+from toolbox.weights.errors import reason
 
 if TYPE_CHECKING:
     from mmengine import Config
@@ -40,7 +43,7 @@ class Best:
     iteration: int
 
 
-class Checkpoints(Hook):
+class Checkpoints(Described, Hook):
     """Saves ``iter_N.pth`` and ``last_checkpoint``, whole; checks what is loaded; keeps the last few.
 
     The files hold tensors and plain values only, so that ``torch.load(weights_only=True)`` reads them, with
@@ -136,21 +139,30 @@ class Checkpoints(Hook):
             best=asdict(self._best) if self._best else None,
         )
         if runner.param_schedulers:
-            contents["param_schedulers"] = _scheduler_states(runner.param_schedulers)
+            contents["param_schedulers"] = scheduler_states(runner.param_schedulers)
         return dict(_to_cpu(contents))
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Refuse what does not fit before mmengine half-loads it with a log message."""
         game = game_of(runner)
+        if runner._resume:
+            check_resumable(runner, checkpoint)
         checkpoint["state_dict"] = restore(game, checkpoint)  # mmengine loads it once more, to no effect
         if runner._resume:
             self._go_on(game, checkpoint)
 
     def _go_on(self, game: Game, checkpoint: Mapping[str, Any]) -> None:
-        if checkpoint.get("logs") is not None:
-            game.load_log_state(checkpoint["logs"])
-        best = checkpoint.get("best")
-        self._best = Best(**best) if best and best["metric"] == self.best else None
+        try:
+            if checkpoint.get("logs") is not None:
+                game.load_log_state(checkpoint["logs"])
+            best = checkpoint.get("best")
+            self._best = Best(**best) if best and best["metric"] == self.best else None
+            if self._best is not None:
+                self._is_better(math.inf, True)  # that it is a number
+        except Exception as error:  # a field can hold anything
+            raise files.CheckpointError(
+                f"the checkpoint cannot be resumed from, its field logs or best is damaged ({reason(error)})"
+            ) from error
 
     def _note_best(self, runner: Any, iteration: int) -> bool:
         """Whether the measurement just made is the best so far, which is then remembered; NaN never is."""
@@ -209,9 +221,3 @@ def _to_cpu(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_to_cpu(item) for item in value]
     return value
-
-
-def _scheduler_states(schedulers: Any) -> Any:
-    if isinstance(schedulers, dict):
-        return {name: [s.state_dict() for s in group] for name, group in schedulers.items()}
-    return [s.state_dict() for s in schedulers]

@@ -29,6 +29,7 @@ from toolbox.runs.kept import keep_config, kept_config
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import checkpoint_files, iteration_of, latest_checkpoint, load_whole
 from toolbox.training.game.state import check_frozen, frozen_state
+from toolbox.training.run.resumable import check_contents
 from toolbox.training.run.starts import keep_record, other_surroundings
 from toolbox.training.stages import MAIN, stage_config
 
@@ -59,7 +60,7 @@ def iterations_done(folder: Path) -> int:
     path = folder / "done.json"
     try:
         return int(json.loads(path.read_text())["iterations"]) if path.is_file() else 0
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, OSError):
         return 0
 
 
@@ -151,6 +152,7 @@ def restore(game: Game, checkpoint: Mapping[str, Any], what: str = "the checkpoi
     Raises:
         CheckpointError: for another frozen network, or tensors that do not fit.
     """
+    check_contents(checkpoint, what)
     check_frozen(game, checkpoint.get("frozen", {}))
     state = {**frozen_state(game), **checkpoint["state_dict"]}
     load_whole(game, state, what)
@@ -172,11 +174,12 @@ def drop_after(
         try:
             record = json.loads(line)
             return not concerns(record) or int(record["iteration"]) <= iteration
-        except (ValueError, KeyError):  # a torn last line of a killed run
+        except (ValueError, TypeError, LookupError, OverflowError, RecursionError, AttributeError):
+            # a torn last line of a killed run, or no record at all
             return False
 
     def drop() -> None:
-        lines = path.read_text().splitlines() if path.is_file() else []
+        lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
         kept = [line for line in lines if stays(line)]
         if len(kept) < len(lines):
             write_text("".join(f"{line}\n" for line in kept), path)
