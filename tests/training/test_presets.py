@@ -95,7 +95,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["auto", "-o", str(out)], "the file is there already; --force"),
         (["auto", "-o", "mine.txt"], "ends in .py"),
         (["pape256", "-o", str(out), "--force"], "did you mean 'paper256'"),
-        (["auto", "--processes", "0", "-o", str(out), "--force"], "processes=0 must be at least 1"),
+        (
+            ["auto", "--processes", "0", "-o", str(out), "--force"],
+            "processes=0 must be a whole number of 1 or more",
+        ),
         (["auto", "--image-size", "100", "-o", str(out), "--force"], "image_size=100 must be a power of two"),
     ]:
         assert main(["preset", *words]) == 1
