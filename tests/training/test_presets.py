@@ -48,15 +48,19 @@ def test_the_published_numbers(name: str) -> None:
         assert optimiser["betas"] == (0.0, pytest.approx(0.99 ** (every / (every + 1))))
 
 
+def two_classes(folder: Path) -> str:
+    """A folder with an image of each of two classes."""
+    for number in range(2):
+        (folder / f"class_{number}").mkdir(parents=True)
+        (folder / f"class_{number}" / "0.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
+    return str(folder)
+
+
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_is_a_config(name: str, conditional: bool, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    for number in range(2):
-        images = tmp_path / "images" / f"class_{number}"
-        images.mkdir(parents=True)
-        (images / "0.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
-    data = str(tmp_path / "images")
+    data = two_classes(tmp_path / "images")
     file.write_text(preset_text(name, 64, 1, conditional, base="toolbox/stylegan2_ada_auto", data=data))
     config = load_config(file)
     assert config.train_dataloader.dataset.source.root == data
@@ -81,7 +85,8 @@ def test_shipped_configs_are_what_the_command_writes(file: str, arguments: tuple
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "mine.py"
-    words = ["--image-size", "512", "--processes", "4", "--data", "cats", "--conditional", "-o", str(out)]
+    cats = two_classes(tmp_path / "cats")
+    words = ["--image-size", "512", "--processes", "4", "--data", cats, "--conditional", "-o", str(out)]
     assert main(["preset", "auto", *words]) == 0
     assert f"toolbox train {out} --quick" in capsys.readouterr().out
     config = load_config(out)
@@ -90,7 +95,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["auto", "-o", str(out)], "the file is there already; --force"),
         (["auto", "-o", "mine.txt"], "ends in .py"),
         (["pape256", "-o", str(out), "--force"], "did you mean 'paper256'"),
-        (["auto", "--processes", "0", "-o", str(out), "--force"], "processes=0 must be at least 1"),
+        (
+            ["auto", "--processes", "0", "-o", str(out), "--force"],
+            "processes=0 must be a whole number of 1 or more",
+        ),
         (["auto", "--image-size", "100", "-o", str(out), "--force"], "image_size=100 must be a power of two"),
     ]:
         assert main(["preset", *words]) == 1

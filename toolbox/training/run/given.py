@@ -62,6 +62,7 @@ def use_data(config: Config, path: str | Path) -> None:
     ranks.on_main(lambda: check_images(source, _least(config)))
     for own in [config, *filter(None, (config.get("before") or {}).values())]:
         _replace(own, train, source, is_stage=own is not config)
+    say(f"--data: {source.title} takes the place of every data set of the config")
     if config.get("evaluation"):
         config.evaluation["real"], config.evaluation["test"] = train, test  # update() would merge
     _replace_of_hooks(config, test)
