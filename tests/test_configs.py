@@ -6,13 +6,17 @@ of its own: tests/plugins/klish/test_klish_configs.py.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mmengine import Config
 
 from toolbox.cli.main import main
 from toolbox.config import load_config
+from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
 from toolbox.pipeline import train
 from toolbox.training.evaluation.records import read_records
 from toolbox.training.explain.iteration import explain
@@ -63,6 +67,32 @@ def class_folders(root: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def opened_once() -> Iterator[None]:
+    """The embedded data are opened once for all configs: it takes longer than playing an iteration."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (EmbeddedFashion, EmbeddedEmoji):
+            patch.setattr(kind, "__init__", remembering(kind.__init__))
+        yield
+
+
+def remembering(make: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that makes the same of the same arguments, once."""
+    known: dict[Any, dict[str, Any]] = {}
+
+    @functools.wraps(make)
+    def remembered(self: Any, **arguments: Any) -> None:
+        key = tuple(sorted(arguments.items()))
+        if key in known:
+            self.__dict__.update(known[key])
+        else:
+            make(self, **arguments)
+            known[key] = dict(self.__dict__)
+
+    return remembered
+
+
+@pytest.mark.usefixtures("opened_once")
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_quick_version_plays_an_iteration(path: Path, tmp_path: Path) -> None:
     """Networks, data, conditioner and evaluation are built, compared, and every phase is played once."""

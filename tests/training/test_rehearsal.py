@@ -18,6 +18,7 @@ from toolbox.config import ConfigError, load_config
 from toolbox.pipeline import train
 from toolbox.registry import BuildError
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
+from toolbox.training.game.conditioners import ClassConditions
 from toolbox.training.game.phases import PlanError
 from toolbox.training.run.prepare import prepare
 from toolbox.training.run.rehearse import rehearse
@@ -289,3 +290,26 @@ def test_a_run_that_cannot_be_measured_has_its_report(
     with pytest.raises(RuntimeError, match="the extractor is gone"):
         train(changed(config_file, BOUNDED), work_dir=tmp_path / "run")
     assert (tmp_path / "run" / "report.html").is_file() and (tmp_path / "run" / "done.json").is_file()
+
+
+def test_large_images_are_not_tried_and_a_line_says_so(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolbox.training.run.trial._MOST_PIXELS", 100)
+    lines = looked_at(config_file, {"model.networks.discriminator.image_size": 4})
+    assert lines == ["no iteration was tried: 2 images of 64 pixels take long on a CPU"]
+
+
+def test_what_fails_on_very_few_images_is_tried_on_more(
+    config_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def prepare_on_many(self: ClassConditions, dataset: Any, game: Any) -> None:
+        tried.append(len(dataset))
+        if len(dataset) < 1000:
+            raise ValueError("too few images")
+
+    monkeypatch.setattr(ClassConditions, "prepare", prepare_on_many)
+    looked_at(config_file, {})
+    assert tried == [240, 2400]

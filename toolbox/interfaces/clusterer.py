@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from toolbox.interfaces.described import Described
+
 Features = ArrayLike | Iterable[NDArray[np.floating]]
 
 
-class Clusterer(ABC):
+class Clusterer(Described, ABC):
     """Groups feature vectors (N, D). State is arrays only, so that a checkpoint can hold it.
 
     ``fit`` takes an array or an iterable of chunks (n_i, D) that need not fit in memory together, returns

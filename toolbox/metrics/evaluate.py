@@ -34,8 +34,10 @@ Device = str | torch.device
 class RealImages(Protocol):
     """What is asked of a data set: square 8-bit images (H, W, 3), true labels, a fingerprint of both."""
 
-    labels: np.ndarray
     image_size: int
+
+    @property
+    def labels(self) -> np.ndarray: ...
 
     def __len__(self) -> int: ...
 

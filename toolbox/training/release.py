@@ -18,8 +18,8 @@ from toolbox.models.declared import check_declared, check_numbers
 from toolbox.models.from_files import types_inside
 from toolbox.registry import BuildError, build
 from toolbox.runs.environment import read_record
+from toolbox.runs.records import read_records
 from toolbox.training.checkpoints import CheckpointError, load_whole
-from toolbox.training.evaluation.records import read_records
 from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.networks import build_networks
 from toolbox.training.game.phases import PlanError, check_members

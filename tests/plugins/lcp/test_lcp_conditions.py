@@ -11,7 +11,9 @@ import torch
 
 from toolbox.interfaces import Condition, Request, Sample
 from toolbox.registry import BuildError
+from toolbox_lcp.clustering import HardKMeans
 from toolbox_lcp.conditions import ClusterConditions
+from toolbox_lcp.intra_class import _State
 
 NAMES = ["top half", "bottom half"]
 
@@ -240,6 +242,15 @@ def test_a_temperature_that_collapses_is_warned_of_with_numeric_delta(conditions
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         conditions()
+
+
+def test_a_nested_state_of_a_clusterer_is_named():
+    class Nested(HardKMeans):
+        def state(self):
+            return {"model": {"centres": self.centres_}}
+
+    with pytest.raises(ValueError, match=r"Nested\.state\(\)\['model'\] is a dict, it must be a plain array"):
+        _State(Nested(2).fit(np.eye(4)))
 
 
 def test_faults_of_the_data(conditions, lcp_parts):

@@ -9,24 +9,9 @@ from typing import Any
 
 from toolbox import ranks
 from toolbox.runs.files import write_text
+from toolbox.runs.records import read_records as read_records
 
 ORIGIN = "training"  # marks, in a line of metrics.jsonl, what the hook Evaluation measured during training
-
-
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The lines of ``metrics.jsonl``, without what is torn or no record; [] where there is no such file."""
-    if not path.is_file():
-        return []
-    found = map(_record_of, path.read_text(errors="replace").splitlines())
-    return [record for record in found if record is not None]
-
-
-def _record_of(line: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return record if isinstance(record, dict) else None
 
 
 def write_records(path: Path, records: Iterable[Mapping[str, Any]]) -> None:

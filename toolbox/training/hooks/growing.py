@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
+from toolbox.interfaces.described import Described
 from toolbox.models.growing import faded_images
 from toolbox.models.style_based import resolutions
 from toolbox.ranges import check_not_negative, check_positive, check_whole, numbered
@@ -139,7 +140,7 @@ class Growth:
         return values[min(level, len(values) - 1)]
 
 
-class ProgressiveGrowing(Hook):
+class ProgressiveGrowing(Described, Hook):
     """Before each iteration sets how far networks have grown, and resizes the real images accordingly.
 
     All is a function of the images shown, which a checkpoint holds: a resumed run goes on exactly, in the

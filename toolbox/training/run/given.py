@@ -229,7 +229,7 @@ def _of_network(options: Options | None, name: str) -> dict[str, Any]:
 
 def _discriminators(networks: Mapping[str, Any]) -> list[str]:
     catalog = host().catalog
-    kinds = {name: (own or {}).get("type") for name, own in networks.items()}
+    kinds = {name: str((own or {}).get("type")) for name, own in networks.items()}
     return [n for n, kind in kinds.items() if kind in catalog and catalog.find(kind).kind == "discriminator"]
 
 
