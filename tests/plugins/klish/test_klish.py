@@ -221,13 +221,13 @@ def refused(message: str, act: Callable[[], Any]) -> None:
     ("arguments", "message"),
     [
         (dict(clusters=0), "clusters=0 must be a whole number of 1 or more"),
-        (dict(C=-1), "C=-1 must be a positive number"),
+        (dict(C=-1), "C=-1 must be a number above 0"),
         (dict(solver="newtn"), "solver='newtn' is unknown.*newton"),
         (dict(metric="cosine"), "metric='cosine' is unknown.*there are: euclidean, arccos"),
         (dict(precision="float16"), "precision='float16' is unknown"),
-        (dict(clusters=5, first=4), "first=4 must be a whole number of at least clusters=5"),
-        (dict(stop_iou=90), r"stop_iou=90 must lie in \(0, 1\]"),
-        (dict(filter_sigma=-1.0), "filter_sigma=-1.0 must be a number >= 0, or None"),
+        (dict(clusters=5, first=4), "first=4 must be a whole number of 5 or more"),
+        (dict(stop_iou=90), r"stop_iou=90 must be a number in \(0, 1\]"),
+        (dict(filter_sigma=-1.0), "filter_sigma=-1.0 must be a number of 0 or more"),
     ],
 )
 def test_arguments_that_make_no_sense(arguments: dict[str, Any], message: str) -> None:
