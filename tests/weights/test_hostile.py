@@ -55,7 +55,7 @@ class Measured:
             except Exception as error:
                 line = str(error)
                 ours = type(error).__module__.startswith("toolbox")
-                if not ours or not line.isprintable() or "Error:" in line.replace(type(error).__name__, ""):
+                if not ours or not line.isprintable() or "BuildError" in line:
                     self.unclear[name] = f"{type(error).__name__}: {line[:200]}"
             self.found[name] = (time.process_time() - start, _peak(reset=False) - before)
 
