@@ -172,6 +172,16 @@ def test_components_lists_and_stages_of_a_later_file_stay(write: Write) -> None:
         assert words in note
 
 
+def test_a_root_is_not_quicks(write: Write) -> None:
+    """Also where quick names a smaller folder of the same kind."""
+    write("data = dict(type='A', root='all')\nquick = dict(data=dict(root='few', n=1))\n", "parent")
+    path = write("_base_ = 'parent.py'\ndata = dict(root='mine')\n")
+    config, notes = resolved(path)
+    assert config["data"] == dict(type="A", root="mine", n=1)
+    assert notes == [f"--quick leaves: data.root: 'mine' ({path})"]
+    assert resolved(path.with_name("parent.py"))[0]["data"] == dict(type="A", root="few", n=1)
+
+
 def test_quick_of_the_same_file_speaks_of_what_it_chooses(write: Write) -> None:
     write(PARENT, "parent")
     path = write(

@@ -1,20 +1,32 @@
-"""Every training config in the repository: it loads, its game is consistent, and its quick version builds.
+"""Every training config in the repository: it loads, its game is consistent, its quick version is played.
 
-Clustering configs have tests of their own: tests/plugins/klish/test_klish_configs.py.
+One iteration on a few images by default, to its end in the slow suite. What clustering configs say has tests
+of its own: tests/plugins/klish/test_klish_configs.py.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mmengine import Config
 
+from toolbox.cli.main import main
 from toolbox.config import load_config
+from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
+from toolbox.pipeline import train
+from toolbox.training.evaluation.records import read_records
 from toolbox.training.explain.iteration import explain
 from toolbox.training.explain.summary import summary
+from toolbox.training.run.prepare import prepare
+from toolbox.training.run.rehearse import rehearse
 
 ALL = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 CONFIGS = [path for path in ALL if not path.name.startswith("klish_")]
+CLUSTERINGS = [path for path in ALL if path.name.startswith("klish_")]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -26,12 +38,95 @@ def test_full_size_is_a_consistent_game(path: Path) -> None:
     assert config.title
 
 
-@pytest.mark.parametrize("path", [p for p in CONFIGS if p.stem != "lcp_folder"], ids=lambda path: path.stem)
-def test_quick_version_builds(path: Path) -> None:
-    """Networks, data and conditioner are built on embedded data; parameter counts are said."""
-    text = summary(load_config(path, quick=True), memory=False)
-    assert "(embedded)" in text
-    assert "parameters" in text
+def shrunk(path: Path, folder: Path) -> Config:
+    """The quick version on fewer images; lcp_folder.py is given a folder of its own."""
+    config = load_config(path, quick=True)
+    parts = [config.train_dataloader.dataset.get("source"), *config.get("evaluation", {}).values()]
+    parts += [hook.get("data") for hook in config.hooks.values() if hook]
+    for part in parts:
+        if isinstance(part, dict) and part.get("type") == "DrawnPortraits":
+            part.images = 60
+        elif isinstance(part, dict) and part.get("type") == "ImageFolder":
+            part.root = str(folder)
+    clusterer = (config.model.get("conditioner") or {}).get("clusterer") or {}
+    if clusterer.get("type") == "AHC":
+        clusterer.classifier_steps = 20
+    return config
+
+
+def class_folders(root: Path) -> Path:
+    """Twelve random pictures in each of three folders."""
+    import numpy as np
+    from PIL import Image
+
+    for name in ("apple", "pear", "plum"):
+        (root / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = np.random.default_rng(i).integers(0, 255, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def opened_once() -> Iterator[None]:
+    """The embedded data are opened once for all configs: it takes longer than playing an iteration."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (EmbeddedFashion, EmbeddedEmoji):
+            patch.setattr(kind, "__init__", remembering(kind.__init__))
+        yield
+
+
+def remembering(make: Callable[..., None]) -> Callable[..., None]:
+    """A constructor that makes the same of the same arguments, once."""
+    known: dict[Any, dict[str, Any]] = {}
+
+    @functools.wraps(make)
+    def remembered(self: Any, **arguments: Any) -> None:
+        key = tuple(sorted(arguments.items()))
+        if key in known:
+            self.__dict__.update(known[key])
+        else:
+            make(self, **arguments)
+            known[key] = dict(self.__dict__)
+
+    return remembered
+
+
+@pytest.mark.usefixtures("opened_once")
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_quick_version_plays_an_iteration(path: Path, tmp_path: Path) -> None:
+    """Networks, data, conditioner and evaluation are built, compared, and every phase is played once."""
+    config = shrunk(path, class_folders(tmp_path / "images"))
+    if path.stem == "lcp_folder":
+        config.train_dataloader.dataset.split.labelled_fraction = 0.5
+    stages = rehearse(prepare(config))
+    assert [one.stage.name for one in stages] == [*config.get("stages", ()), "main"]
+    assert all(one.trial.played for one in stages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_quick_version_is_played_to_its_end(path: Path, tmp_path: Path) -> None:
+    """Two iterations of every stage, its own evaluation of fewer images, pictures and the report."""
+    config = shrunk(path, class_folders(tmp_path / "images"))
+    if path.stem == "lcp_folder":
+        config.train_dataloader.dataset.split.labelled_fraction = 0.5
+    for own in [config, *(config.before[name] for name in config.get("stages", ()))]:
+        own.train_cfg.max_iters = 2
+    measured = {}
+    if config.get("evaluation"):
+        config.evaluation.update(n_fake=300, bn="running", cache_dir=None)
+        measured = {name: metric for name, metric in config.evaluation.metrics.items() if metric is not None}
+    folder = train(config, work_dir=tmp_path / "run")
+    assert (folder / "done.json").is_file() and (folder / "report.html").is_file()
+    records = read_records(folder / "metrics.jsonl")
+    assert len(records) >= len(measured) and not [record for record in records if "error" in record]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CLUSTERINGS, ids=lambda path: path.stem)
+def test_a_clustering_is_played_to_its_end(path: Path, tmp_path: Path) -> None:
+    assert main(["klish", "fit", str(path), "--quick", "--work-dir", str(tmp_path / "run")]) == 0
 
 
 def test_full_size_without_network_or_data_says_what_it_uses_instead(tmp_path: Path) -> None:
@@ -53,20 +148,13 @@ def test_full_size_without_network_or_data_says_what_it_uses_instead(tmp_path: P
 
 def test_any_folder_of_class_folders(tmp_path: Path) -> None:
     """lcp_folder.py takes its classes from the folders."""
-    import numpy as np
-    from PIL import Image
-
-    for name in ("apple", "pear", "plum"):
-        (tmp_path / name).mkdir()
-        for i in range(12):
-            pixels = np.random.default_rng(i).integers(0, 255, (32, 32, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    class_folders(tmp_path / "images")
     config = load_config(
         CONFIGS[0].parent / "lcp_folder.py",
         quick=True,
         options={
-            "train_dataloader.dataset.source.root": str(tmp_path),
-            "evaluation.real.root": str(tmp_path),
+            "train_dataloader.dataset.source.root": str(tmp_path / "images"),
+            "evaluation.real.root": str(tmp_path / "images"),
             "train_dataloader.dataset.split.labelled_fraction": 0.5,
         },
     )

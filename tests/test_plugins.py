@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from toolbox import hookspecs
+from toolbox.catalog import CatalogError
 from toolbox.cli.main import main
 from toolbox.plugins import DISABLE_VARIABLE, PluginHost, disabled_by_environment
 
@@ -65,7 +66,9 @@ def installed(
     monkeypatch: pytest.MonkeyPatch, disabled: set[str] = frozenset(), **plugins: Any
 ) -> PluginHost:  # type: ignore[assignment]
     points = [Point(name, plugin) for name, plugin in plugins.items()]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: points)
+    monkeypatch.setattr(
+        metadata, "entry_points", lambda group="": points if group else metadata.EntryPoints()
+    )
     host = PluginHost(disabled)
     host.load_installed()
     return host
@@ -152,7 +155,9 @@ def test_plugins_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_entry_point_that_is_listed_twice_loads_once(monkeypatch: pytest.MonkeyPatch) -> None:
     points = [Point("a", plugin()), Point("a", plugin())]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: points)
+    monkeypatch.setattr(
+        metadata, "entry_points", lambda group="": points if group else metadata.EntryPoints()
+    )
     host = PluginHost()
     host.load_installed()
     assert [record.name for record in host.records] == ["toolbox", "a"]
@@ -270,6 +275,14 @@ def hook_configs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host.configs()["one/small"] == Path("small.py")
 
 
+def hook_config_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = one(monkeypatch, config_choices=lambda: {"paint fit": {"colour": ("name", "number")}})
+    assert host.config_choices("paint fit") == {"colour": ("name", "number")}
+    assert host.config_choices("train") == {}
+    host = one(monkeypatch, config_choices=lambda: 1 / 0)
+    assert host.config_choices("train") == {} and host.records[-1].state == "failed"
+
+
 def hook_add_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     def add_commands(subparsers: Any) -> None:
         subparsers.add_parser("hello").set_defaults(execute=lambda arguments: 7)
@@ -298,3 +311,62 @@ def test_every_hook_is_called(hook: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_every_hook_has_a_section_in_the_guide(hook: str) -> None:
     assert re.search(rf"^### `{hook}\(", (ROOT / "docs" / "plugins.md").read_text(), re.MULTILINE)
     assert getattr(hookspecs, hook).__doc__
+
+
+@pytest.mark.parametrize(
+    ("group", "near"),
+    [
+        ("toolbox.plugin", True),
+        ("toolbox_plugins", True),
+        ("tolbox.plugins", True),
+        ("toolbox", True),
+        ("toolbox.plugins", False),
+        ("mytoolbox.plugins", False),
+        ("console_scripts", False),
+    ],
+)
+def test_an_entry_point_in_a_group_that_is_nearly_ours(
+    group: str, near: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is never looked for: the list of plugins says so, with the group that it should be in."""
+    stray = metadata.EntryPoint("my_paper", "my_paper:plugin", group)
+    found = metadata.EntryPoints([stray])
+    monkeypatch.setattr(metadata, "entry_points", lambda group="": [] if group else found)
+    host = PluginHost()
+    host.load_installed()
+    reason = f"its entry point is in the group {group!r}, plugins are found in 'toolbox.plugins'"
+    assert [record.reason for record in host.problems()] == ([reason] if near else [])
+    if near:
+        with pytest.raises(CatalogError, match="plugin my_paper is failed: its entry point is in the group"):
+            host.catalog.find("MyGenerator")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            "def register_components(registr): registr('network', 'A', 'a:A')",
+            "hook 'register_components' has no argument 'registr' - did you mean 'register'?; it is "
+            "def register_components(register)",
+        ),
+        (
+            "def register_components(): pass",
+            "hook 'register_components' does nothing without its argument 'register'",
+        ),
+        (
+            "def draw_pictures(sampler, reel, folder): pass",
+            "hook 'draw_pictures' has no argument 'reel' - did you mean 'real'?; it is "
+            "def draw_pictures(sampler, real, folder)",
+        ),
+        (
+            "def plugin_info(name): return {}",
+            "hook 'plugin_info' has no argument 'name'; it is def plugin_info()",
+        ),
+        ("def draw_pictures(sampler, folder, size=3): pass", ""),
+    ],
+)
+def test_arguments_of_a_hook_are_called_as_it_calls_them(code: str, reason: str, write: Write) -> None:
+    """One line with the near miss; fewer arguments, and further ones with defaults, are fine."""
+    record = PluginHost().load_file(write(f"import toolbox\n\n@toolbox.hookimpl\n{code}\n", "hooky"))
+    assert reason in record.reason and "\n" not in record.reason
+    assert record.state == ("failed" if reason else "loaded")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from toolbox.interfaces import Clusterer
+from toolbox.data.base import ImageSet
+from toolbox.interfaces import Clusterer, Condition, Generator
 from toolbox.plugins import host
 from toolbox.registry import REGISTRIES, BuildError, build
 
@@ -100,3 +102,42 @@ def test_every_type_that_our_configs_name_exists() -> None:
         named = ("model", "evaluation", "before", "hooks", "generator", "clusterers", "truth")
         for kind in types({key: config[key] for key in named if key in config}):
             assert kind in host().catalog or hasattr(torch.optim, kind), (name, kind)
+
+
+class WithoutBase(Generator):
+    def __init__(self, layer: bool) -> None:
+        self.size = 8
+        if layer:
+            self.linear = torch.nn.Linear(1, 1)
+
+    def forward(self, latents: torch.Tensor, condition: Condition | None = None) -> torch.Tensor:
+        return latents
+
+
+class SetWithoutBase(ImageSet):
+    def __init__(self) -> None:
+        self.size = 8
+
+    def image(self, i: int) -> np.ndarray:
+        return np.zeros((8, 8, 3), np.uint8)
+
+    def fingerprint(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("layer", [True, False])
+def test_a_constructor_that_leaves_out_its_base(layer: bool) -> None:
+    """Found when it is built, even where torch would say it only at the first use."""
+    message = r"cannot build .*WithoutBase.*; WithoutBase\.__init__ does not call super\(\)\.__init__\(\)"
+    with pytest.raises(BuildError, match=message):
+        build(dict(type=WithoutBase, layer=layer))
+
+
+def test_a_data_set_that_leaves_out_its_base() -> None:
+    """Whoever looks at it first is told what is missing; what no data set has stays unknown."""
+    message = (
+        r"SetWithoutBase.*no attribute 'labels'; its __init__ must call super\(\)\.__init__\(labels, classes"
+    )
+    with pytest.raises(BuildError, match=message):
+        build(dict(type="Stream", source=dict(type=SetWithoutBase)))
+    assert not hasattr(SetWithoutBase(), "nothing")

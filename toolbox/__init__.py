@@ -34,3 +34,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'toolbox' has no attribute {name!r}")
     module = importlib.import_module(_LAZY[name])
     return module if name == "interfaces" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -24,6 +24,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ProgressiveGrowing": "toolbox.training.hooks.growing:ProgressiveGrowing",
         "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",
         "SegmentationTest": "toolbox.training.hooks.segmentation:SegmentationTest",
+        "Tracking": "toolbox.training.hooks.tracking:Tracking",
     },
     "generator": {
         "BigGANGenerator": "toolbox.models.biggan:BigGANGenerator",

@@ -11,6 +11,7 @@ from toolbox import ranks
 if TYPE_CHECKING:
     from mmengine import Config
 
+    from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.compare import Comparison
 
 
@@ -27,6 +28,7 @@ def train(
     data: str | Path | None = None,
     start: str | None = None,
     device: str | None = None,
+    log: Sequence[str] = (),
 ) -> Path:
     """Train what a config describes, all its stages, then measure it and write the report.
 
@@ -43,7 +45,7 @@ def train(
         plugins: plugin files; the run's config keeps them, so that whoever reads the folder need not name
             them again.
         allow_changes: with ``resume``: also where config or data have changed in what shapes the run.
-        data, start, device: as of :func:`read_config`.
+        data, start, device, log: as of :func:`read_config`.
 
     Returns:
         The run's folder.
@@ -60,22 +62,35 @@ def train(
     from toolbox.runs.stopping import StopRequest
     from toolbox.training.run.play import play
 
-    config = read_config(config, quick, options, plugins, data, start, device, work_dir, resume)
+    config = read_config(config, quick, options, plugins, data, start, device, log, work_dir, resume)
     folder = Path(work_dir or config.get("work_dir") or "runs/unnamed")
     config.work_dir = str(folder)
     stop_request = StopRequest()
     with stop_request.watched(), explain_full_disk(folder), locked(folder):
         ranks.on_main(lambda: sweep(folder))
         play(config, resume, allow_changes, stop_request, measured=evaluate)
-        if evaluate and config.get("evaluation"):
-            measured = resume and ranks.on_main(lambda: is_measured(folder))
-            if not measured:
-                stop_request.check()
-                measure(folder, config.get("device"))
-        if report and ranks.is_main():
+        drawn = report and ranks.is_main()
+        try:
+            if evaluate and config.get("evaluation"):
+                _measure_once(folder, config, resume, stop_request)
+        except Exception:
+            if drawn:
+                draw(folder)  # of a run that is whole but for its numbers
+            raise
+        if drawn:
             stop_request.check()
             draw(folder)
     return folder
+
+
+def _measure_once(folder: Path, config: Config, resume: bool, stop_request: StopRequest) -> None:
+    """Measure a finished run, unless it was resumed and its newest checkpoint has been measured."""
+    from toolbox.training.hooks.tracking import track_measured
+
+    if not (resume and ranks.on_main(lambda: is_measured(folder))):
+        stop_request.check()
+        measure(folder, config.get("device"))
+        track_measured(config, folder)
 
 
 def read_config(
@@ -86,6 +101,7 @@ def read_config(
     data: str | Path | None = None,
     start: str | None = None,
     device: str | None = None,
+    log: Sequence[str] = (),
     work_dir: str | Path | None = None,
     resume: bool = False,
 ) -> Config:
@@ -98,13 +114,14 @@ def read_config(
         start: file, run or address that the generator starts from, its architecture too
             (:func:`toolbox.training.run.given.start_from`).
         device: 'cpu', 'cuda', 'cuda:1'; None = the config's, or the GPU where there is one.
+        log: 'tensorboard', 'wandb': beside the back ends of the config's ``visualizer``.
         work_dir, resume: a run that is continued keeps the plugins of its folder.
 
     Raises:
         ConfigError, DataError, CheckpointError, WeightsError: for what cannot be used.
     """
     from toolbox.training.run.device import check_device
-    from toolbox.training.run.given import check_start, start_from, use_data
+    from toolbox.training.run.given import add_logs, check_start, start_from, use_data
 
     if isinstance(config, (str, Path)):
         config = _read_by_name(config, work_dir, quick, resume, options, plugins)
@@ -116,6 +133,7 @@ def read_config(
         check_start(config, start)
     if device is not None:
         config.device = device
+    add_logs(config, log)
     check_device(config.get("device"))
     return config
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib.util
+import inspect
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -77,6 +80,11 @@ class PluginHost:
                 self.records.append(record)
                 continue
             self._load(point.load, record)
+        for group, point in misnamed_points():
+            owner = point.dist.name if point.dist else ""
+            reason = f"its entry point is in the group {group!r}, plugins are found in {hookspecs.GROUP!r}"
+            if not self._has(point.name):
+                self.records.append(PluginRecord(point.name, "failed", "", owner, point.value, reason))
 
     def load_file(self, path: str | Path) -> PluginRecord:
         """A single Python file (or module name) as a plugin, while it is being written."""
@@ -193,8 +201,8 @@ class PluginHost:
             self.catalog.add(kind, name, address, record.name)
 
         try:
-            self._manager.register(plugin, name=record.name)
             self._refuse_unknown_hooks(plugin)
+            self._manager.register(plugin, name=record.name)
             self._describe(plugin, record)
             if record.state == "loaded" and hasattr(plugin, "register_components"):
                 plugin.register_components(register=add)
@@ -211,10 +219,14 @@ class PluginHost:
         # pluggy accepts a misspelt hook name and never calls it
         known = [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "toolbox_spec")]
         for name in dir(plugin):
-            if hasattr(getattr(plugin, name, None), "toolbox_impl") and name not in known:
+            implementation = getattr(plugin, name, None)
+            if not hasattr(implementation, "toolbox_impl"):
+                continue
+            if name not in known:
                 raise ValueError(
                     f"hook {name!r} does not exist{near_miss(name, known)}; hooks: {', '.join(known)}"
                 )
+            _check_hook_arguments(name, implementation)
 
     def _describe(self, plugin: Any, record: PluginRecord) -> None:
         record.hooks = sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ())
@@ -227,6 +239,41 @@ class PluginHost:
         if wanted > ours:
             record.state = "skipped"
             record.reason = f"written for plugin API {wanted}, this toolbox has {ours}: upgrade it"
+
+
+def _check_hook_arguments(name: str, implementation: Any) -> None:
+    """Arguments of a hook are given by name, so that they must be called as the hook calls them."""
+    known = list(inspect.signature(getattr(hookspecs, name)).parameters)
+    parameters = inspect.signature(implementation).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    wrong = [argument for argument in needed if argument not in known]
+    words = f"def {name}({', '.join(known)})"
+    if wrong:
+        raise ValueError(
+            f"hook {name!r} has no argument {wrong[0]!r}{near_miss(wrong[0], known)}; it is {words}"
+        )
+    if name == "register_components" and "register" not in needed:
+        raise ValueError(f"hook {name!r} does nothing without its argument 'register'; it is {words}")
+
+
+def misnamed_points() -> list[tuple[str, metadata.EntryPoint]]:
+    """(group, entry point) of what was meant to be a plugin, by a group that is nearly ours."""
+    points = metadata.entry_points()
+    return [
+        (group, point)
+        for group in points.groups
+        if is_nearly_ours(group)
+        for point in points.select(group=group)
+    ]
+
+
+def is_nearly_ours(group: str) -> bool:
+    """'toolbox.plugin', 'toolbox_plugins', 'tolbox.plugins' and 'toolbox', but not 'other.plugins'."""
+    words = re.split(r"[-_.]", group.lower())
+    near = difflib.get_close_matches(group.lower(), [hookspecs.GROUP], cutoff=0.9)
+    named = words[0] == "toolbox" and all(word.startswith("plugin") for word in words[1:])
+    slip = bool(near) and abs(len(group) - len(hookspecs.GROUP)) <= 1
+    return group != hookspecs.GROUP and (slip or named)
 
 
 def _version(distribution: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -107,12 +108,32 @@ def build(config: Any, kind: str | None = None, where: str = "", **extra: Any) -
         raise BuildError(f"{place}{name}: {sorted(both)} is filled in by the toolbox and may not be set here")
     try:
         if arguments.get("weights") is None:
-            return component(**arguments, **extra)
+            return _begun(component(**arguments, **extra))
         return _with_weights(component, str(name), {**arguments, **extra})
     except BuildError:
         raise
     except Exception as error:
-        raise BuildError(f"{place}cannot build {name}: {type(error).__name__}: {error}") from error
+        forgotten = isinstance(error, AttributeError) and _skips_super(component)
+        hint = f"; {component.__name__}.__init__ does not call super().__init__()" if forgotten else ""
+        raise BuildError(f"{place}cannot build {name}: {type(error).__name__}: {error}{hint}") from error
+
+
+def _begun(made: Any) -> Any:
+    """What was made, unless it is a torch module whose constructor left out its base's: that fails later."""
+    if (
+        "torch" in sys.modules
+        and isinstance(made, sys.modules["torch"].nn.Module)
+        and "_modules" not in vars(made)
+    ):
+        raise AttributeError("it is a torch.nn.Module without modules, parameters and buffers")
+    return made
+
+
+def _skips_super(component: Any) -> bool:
+    """Whether a class has a constructor of its own that calls no other."""
+    own = vars(component).get("__init__") if isinstance(component, type) else None
+    code = getattr(own, "__code__", None)
+    return code is not None and "__init__" not in code.co_names
 
 
 def _with_weights(component: Any, name: str, arguments: dict[str, Any]) -> Any:

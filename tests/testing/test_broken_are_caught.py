@@ -390,6 +390,16 @@ def test_clusterers(fault: str) -> None:
     caught(testing.check_clusterer, type("Broken", (base,), bound)(clusters=3), message)
 
 
+def test_a_clusterer_that_cannot_be_asked_for_a_number() -> None:
+    base = kmeans()
+
+    class Broken(base):  # type: ignore[misc, valid-type]
+        def __init__(self, k: int = 3) -> None:
+            super().__init__(clusters=k)
+
+    caught(testing.check_clusterer, Broken(), "constructor has no argument 'clusters'")
+
+
 # -- metrics -------------------------------------------------------------------------------------------------
 
 

@@ -125,6 +125,26 @@ def test_discriminators(config: dict[str, Any]) -> None:
     testing.check_discriminator(build(config))
 
 
+CONDITIONED = [config for config in GENERATORS + DISCRIMINATORS if config.get("n_conditions", 0) >= 3]
+
+
+@pytest.mark.parametrize("config", CONDITIONED, ids=name_of)
+def test_generators_go_by_weights_and_discriminators_by_labels(config: dict[str, Any]) -> None:
+    """Where a condition has both, as the guide for plugins says."""
+    network = build(config).eval()
+    chosen = torch.tensor([0, 1])
+    weights = Condition(weights=torch.nn.functional.one_hot(chosen + 1, config["n_conditions"]).float())
+    labels = Condition(labels=chosen)
+    both = Condition(labels=labels.labels, weights=weights.weights)
+    if config in GENERATORS:
+        latents = network.sample_latents(2, torch.Generator().manual_seed(0))
+        found = [network(latents, condition) for condition in (both, weights, labels)]
+    else:
+        features = network.encode(random_sample(2, 32).images)
+        found = [network.judge(features, condition) for condition in (both, labels, weights)]
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
 @pytest.mark.parametrize("config", CLUSTERERS, ids=name_of)
 def test_clusterers(config: dict[str, Any]) -> None:
     testing.check_clusterer(build(config))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from toolbox.cli.main import main
 from toolbox.cli.preset_config import preset_config, preset_text
 from toolbox.config import load_config
+from toolbox.data.pictures import encode_png
 from toolbox.models.stylegan2_presets import NAMES
 from toolbox.training.explain.iteration import explain
 
@@ -50,11 +52,14 @@ def test_the_published_numbers(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_is_a_config(name: str, conditional: bool, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
-    file.write_text(
-        preset_text(name, 64, 1, conditional, base="toolbox/stylegan2_ada_auto", data="my/images")
-    )
+    for number in range(2):
+        images = tmp_path / "images" / f"class_{number}"
+        images.mkdir(parents=True)
+        (images / "0.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
+    data = str(tmp_path / "images")
+    file.write_text(preset_text(name, 64, 1, conditional, base="toolbox/stylegan2_ada_auto", data=data))
     config = load_config(file)
-    assert config.train_dataloader.dataset.source.root == "my/images"
+    assert config.train_dataloader.dataset.source.root == data
     text = explain(config)
     assert ("path_length" in text) == (name != "cifar") and "r1" in text
     assert config.model.networks.generator.get("n_conditions") == ("data:n_classes" if conditional else None)

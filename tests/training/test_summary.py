@@ -63,7 +63,7 @@ def test_evaluation_is_summed_up(config_file: Path) -> None:
             config_file,
             options={
                 "evaluation": dict(
-                    real=dict(type="EmbeddedFashion", split="test"),
+                    real=dict(type="EmbeddedFashion", split="test", image_size=8),
                     n_fake=99,
                     extractor=dict(type="PooledPixels"),
                     metrics=dict(fid=dict(type="FID"), gone=None),

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "configs": ("toolbox.cli.configs", "list the configs"),
     "plugins": ("toolbox.cli.plugins", "list the plugins and what they bring"),
     "new-plugin": ("toolbox.cli.new_plugin", "write a plugin that works"),
+    "help": ("toolbox.cli.help", "what a component, command or config key is, and what it takes"),
 }
 
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conditional", action="store_true", help="on the classes: the sub-folders of the data"
     )
     parser.add_argument(
-        "--data", metavar="FOLDER", help="folder with one sub-folder of images for each class"
+        "--data", metavar="FOLDER|ZIP", help="images, a folder for each class, or the zip with dataset.json"
     )
     parser.add_argument("--force", action="store_true", help="write over a file that is there")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from toolbox.data.given import look_at
 from toolbox.models.style_based import resolutions
 from toolbox.models.stylegan2_presets import Preset, lazy, preset
 
@@ -71,17 +72,33 @@ def preset_text(
     Args:
         name, image_size, processes, conditional: as there.
         base: what it is merged over: a path from the file's folder, or 'toolbox/<config>'.
-        data: folder of images; None = the base's.
+        data: folder or zip of images; None = the base's.
     """
     config = preset_config(name, image_size, processes, conditional)
     if data is not None:
-        config["train_dataloader"]["dataset"]["source"]["root"] = data
+        config["train_dataloader"]["dataset"]["source"] |= _source(data, conditional)
     kind = f"{image_size} pixels, {'conditional' if conditional else 'unconditional'}"
     title = f"StyleGAN2, {name}, {kind}"
     summary = f"StyleGAN2 with the published settings {name!r}: {kind}, for {_processes(name, processes)}."
     lines = [f'"""{summary}"""', "", f"_base_ = {base!r}", f"title = {title!r}"]
     lines += [f"{key} = {_literal(value)}" for key, value in config.items()]
     return "\n".join([*lines, ""])
+
+
+def _source(data: str, conditional: bool) -> dict[str, Any]:
+    """What reads a folder or zip, over the base's ImageFolder.
+
+    Raises:
+        DataError: for a path that holds no images.
+        ValueError: for images without classes where they are needed.
+    """
+    found = look_at(data)
+    if conditional and not found.classes:
+        raise ValueError(
+            f"--data {data} has no classes, which --conditional needs: a folder of images for each class, or "
+            "a zip whose dataset.json has labels"
+        )
+    return dict(found.train) if found.train["type"] == "ImageFolder" else {"_delete_": True, **found.train}
 
 
 def _processes(name: str, processes: int) -> str:

@@ -295,10 +295,19 @@ def _prompt_table(game: Sampled) -> str:
         words = prompts.nearest_words(network.clip, top=1)
         numbered = [f"prompt {number}" for number in range(len(words))]
         titles = names if len(names) == len(words) else numbered
-        for title, slots in zip(titles, words, strict=True):
+        trained = _trained_rows(game) if titles is names else range(len(words))
+        for title, slots in ((titles[row], words[row]) for row in trained):
             nearest = [slot[0] for slot in slots if slot]
             shown = " ".join(f"{word} ({distance:.2f})" for word, distance in nearest)
             lines.append(f"{network_name}  {title}: {shown}")
     if not lines:
         raise CatalogError("this run has no network that learns prompts")
     return "\n".join(lines)
+
+
+def _trained_rows(game: Sampled) -> list[int]:
+    """Rows of the condition that can be asked for alone; all where there are no modes."""
+    modes = game.conditioner.modes()
+    if modes is None or modes.weights is None:
+        return list(range(len(game.conditioner.names())))
+    return modes.weights.argmax(dim=1).tolist()

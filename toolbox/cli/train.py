@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fine-tune: the generator of a file, run or address, its architecture too",
     )
     add_device_argument(parser)
+    parser.add_argument(
+        "--log",
+        action="append",
+        default=[],
+        choices=("tensorboard", "wandb"),
+        help="losses, metrics and grids to it as well, in vis_data of the run's folder",
+    )
     parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
     parser.add_argument(
         "--resume", action="store_true", help="continue the run of this folder from its newest checkpoint"
@@ -79,6 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
             data=arguments.data,
             start=arguments.start,
             device=arguments.device,
+            log=arguments.log,
         )
         if ranks.is_main():
             report = folder / "report.html"
@@ -111,6 +119,7 @@ def _describe(arguments: argparse.Namespace, options: dict[str, object]) -> int:
         data=arguments.data,
         start=arguments.start,
         device=arguments.device,
+        log=arguments.log,
     )
     show(summary(config))
     return 0

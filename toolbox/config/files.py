@@ -146,12 +146,15 @@ def _take_bases(tree: ast.Module) -> list[str]:
     for node in tree.body:
         if isinstance(node, ast.With):
             raise ConfigError("`with read_base()` is not read here: write _base_ = 'file.py'")
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if any(isinstance(target, ast.Name) and target.id == "_base_" for target in targets):
+        if isinstance(node, ast.Assign) and any(_is_base(target) for target in node.targets):
             tree.body.remove(node)
-            value = ast.literal_eval(node.value)  # type: ignore[union-attr]
+            value = ast.literal_eval(node.value)
             return [value] if isinstance(value, str) else list(value)
     return []
+
+
+def _is_base(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id == "_base_"
 
 
 def _refuse_shared_keys(path: Path, some: Sequence[FileLayer], others: Sequence[FileLayer]) -> None:

@@ -33,7 +33,7 @@ from toolbox.config.layers import (
 
 TreeT = TypeVar("TreeT", bound=Tree)
 
-_SIZE = "image_size"
+_SIZE, _ROOT = "image_size", "root"
 _TRAIN, _REAL = "train_dataloader.dataset.source", "evaluation.real"
 
 
@@ -84,8 +84,11 @@ class Quick:
             return self._swap(base, quick, way)
         merged = Node(base, base.origin, base.whole)
         for key, value in quick.items():
-            if key != DELETE:
-                merged[key] = self.apply(base[key], value, (*way, key)) if key in base else value
+            below = (*way, key)
+            if key == _ROOT and key in base and newest(base[key]) > newest(value):
+                self._leave(base[key], below, _newest_origin(base[key]))
+            elif key != DELETE:
+                merged[key] = self.apply(base[key], value, below) if key in base else value
         return merged
 
     def _swap(self, base: Node, quick: Node, way: Way) -> Node:
@@ -104,6 +107,7 @@ class Quick:
 
     def _leave(self, tree: TreeT, way: Way, origin: Origin, words: str = "") -> TreeT:
         word = self._word(tree, way) if isinstance(tree, Node) else "the list"
+        word = repr(tree.value) if isinstance(tree, Leaf) else word
         self.left[dotted(way)] = f"{word}{words} ({origin.words})"
         return tree
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from toolbox.data.pictures import resize, resize_name
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_whole
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -27,7 +28,7 @@ class DataError(ValueError):
     """A data set that is missing, torn or not what was asked for; the message names file and remedy."""
 
 
-class ImageSet(Dataset[dict[str, Any]], ABC):
+class ImageSet(Described, Dataset[dict[str, Any]], ABC):
     """N square RGB images of one size with their true classes: the evaluation side's view of the data.
 
     Training reads a :class:`toolbox.data.Stream` of it, which hides what a split hides.
@@ -106,6 +107,12 @@ class ImageSet(Dataset[dict[str, Any]], ABC):
                 raise DataError(
                     f"{self.title}: factor {name!r} has the value {largest}, but there are {len(names)} names"
                 )
+
+    def __getattr__(self, name: str) -> Any:
+        """Only asked for what is not there: a constructor that did not call this one's."""
+        said = "; its __init__ must call super().__init__(labels, classes, image_size, title)"
+        hint = said if name in ("labels", "classes", "image_size", "title") else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from toolbox.data.base import Image, ImageSet, Mask, checked_mask, to_tensor
 from toolbox.data.split import Split, make_split
 from toolbox.data.transforms import MASK, Transform, check_keeps_masks
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_in, check_seed, check_whole, given
 
 HIDDEN = -1
@@ -25,7 +26,7 @@ def generator(*key: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))
 
 
-class Stream(Dataset[dict[str, Any]]):
+class Stream(Described, Dataset[dict[str, Any]]):
     """What training sees of a data set.
 
     An entry is an image with the label that may be seen: one for each image, fewer with

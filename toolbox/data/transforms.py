@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from PIL import ImageEnhance, ImageOps
 
 from toolbox.data.base import Image
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_in, check_not_negative, check_probability, check_whole
 
 Rng = np.random.Generator
@@ -18,7 +19,7 @@ MASK = "mask"  # the view that holds the parts of the image's pixels
 _GREY = 127
 
 
-class Transform(ABC):
+class Transform(Described, ABC):
     """Image to image; a subclass that makes several views overrides :meth:`apply`.
 
     Attributes:

@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from toolbox.interfaces.described import Described
+
 Features = ArrayLike | Iterable[NDArray[np.floating]]
 
 
-class Clusterer(ABC):
+class Clusterer(Described, ABC):
     """Groups feature vectors (N, D). State is arrays only, so that a checkpoint can hold it.
 
     ``fit`` takes an array or an iterable of chunks (n_i, D) that need not fit in memory together, returns
     self and leaves ``labels_`` (N,) behind. Attributes that end in ``_`` exist after ``fit``.
+
+    The constructor takes ``clusters``, the number asked for: whoever builds a clusterer from a config gives
+    it that argument, and ``seed`` and ``device`` where it has them.
     """
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
+from toolbox.interfaces.described import Described
 from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.sample import Condition, Sample
 
@@ -38,7 +39,7 @@ class Request:
         return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
 
-class Conditioner(nn.Module, ABC):
+class Conditioner(Described, nn.Module, ABC):
     """Decides what generated images are asked to be, and completes what is known of real ones.
 
     What it learns or stores is in buffers and parameters, so a checkpoint (and a release) holds it.

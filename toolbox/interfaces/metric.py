@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from toolbox.interfaces.described import Described
 from toolbox.interfaces.sample import Sample
 
 
-class Metric(ABC):
+class Metric(Described, ABC):
     """Feed it real and generated Samples in any order and in any batches; ask for the value once.
 
     ``update_real`` / ``update_fake`` may be called on every process with its own share; ``state`` returns
@@ -31,7 +32,7 @@ class Metric(ABC):
     def name(self) -> str:
         """Name with protocol, such as ``fid[toy-clip,2k]``: numbers of different names do not compare."""
 
-    def update_real(self, sample: Sample) -> None:  # noqa: B027 (not every metric needs them)
+    def update_real(self, sample: Sample) -> None:
         """Take in real images."""
 
     @abstractmethod

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
+from toolbox.interfaces.described import Described
 from toolbox.interfaces.turn import Turn
 
 
-class Objective(nn.Module, ABC):
+class Objective(Described, nn.Module, ABC):
     """A loss term of the game, or several that belong together. Its weight is the game's business.
 
     Attributes:

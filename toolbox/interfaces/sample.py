@@ -71,6 +71,9 @@ class Record:
 class Condition(Record):
     """What images are conditioned on. Every field is optional; a network takes those it knows.
 
+    Of ``labels`` and ``weights``, generators take the weights where there are both, and discriminators of
+    classes the labels.
+
     Attributes:
         labels: (N,) int64 class of each image; -1 = hidden (an unlabelled image nobody has labelled yet).
         weights: (N, S) float rows, each summing to 1: a soft choice among S embeddings (S clusters, or S =

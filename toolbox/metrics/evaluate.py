@@ -34,8 +34,10 @@ Device = str | torch.device
 class RealImages(Protocol):
     """What is asked of a data set: square 8-bit images (H, W, 3), true labels, a fingerprint of both."""
 
-    labels: np.ndarray
     image_size: int
+
+    @property
+    def labels(self) -> np.ndarray: ...
 
     def __len__(self) -> int: ...
 
@@ -278,7 +280,7 @@ def _append_records(
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         for name, reason in failures.items():
-            lost = {"metric": name, "value": None, "values": {}, "error": reason}
+            lost: dict[str, Any] = {"metric": name, "value": None, "values": {}, "error": reason}
             file.write(json.dumps({**lost, **common}) + "\n")
         for metric in metrics:
             if metric.name not in results:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from toolbox.interfaces import Clusterer
+from toolbox.registry import accepted
 from toolbox.testing.common import require
 
 Array = NDArray[Any]
@@ -19,6 +20,7 @@ Array = NDArray[Any]
 def check_clusterer(clusterer: Clusterer, features: Array | None = None) -> None:
     """Check the contract of :class:`toolbox.interfaces.Clusterer`.
 
+    - the constructor takes ``clusters``, by which those who use a clusterer ask for a number of clusters;
     - ``fit`` returns self, takes an array or an iterator of chunks, leaves ``labels_`` (n,) in [0,
       n_clusters) and the features as they were; two fits of equal objects agree;
     - ``scores`` (n, n_clusters) are finite, ``predict`` is their argmax, ``membership`` rows sum to 1; row i
@@ -39,6 +41,10 @@ def check_clusterer(clusterer: Clusterer, features: Array | None = None) -> None
     require(
         isinstance(clusterer.n_clusters, (int, np.integer)) and clusterer.n_clusters > 0,
         f"{name}.n_clusters before fit must be the number asked for, got {clusterer.n_clusters!r}",
+    )
+    require(
+        "clusters" in (accepted(type(clusterer)) or {}),
+        f"{name}'s constructor has no argument 'clusters', the number of clusters asked for",
     )
     features = _blobs(int(clusterer.n_clusters)) if features is None else features
     fitted = _check_fit(clusterer, features, name)

@@ -17,7 +17,7 @@ from toolbox.registry import Config
 from toolbox.runs.environment import is_of_run
 from toolbox.runs.terminal import say
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, load_whole, network_state
-from toolbox.weights.errors import WeightsError, misfits
+from toolbox.weights.errors import WeightsError, misfits, nested_below
 from toolbox.weights.sources import is_elsewhere, local_path
 
 #: What an entry of ``model.networks`` says beside its component's own arguments.
@@ -42,12 +42,24 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
     try:
         state = _state_for(network, path, part, name)
     except WeightsError as error:
+        _say_where_it_lies(network, path, what, error)
         raise CheckpointError(f"{what}: {error}") from error
     try:
         load_whole(network, state, what)
     except CheckpointError as error:
+        _say_where_it_lies(network, path, what, error)
         hint = "; without type=, weights= brings the file's architecture too" if _role_of(network) else ""
         raise CheckpointError(f"{error}{hint}") from error
+
+
+def _say_where_it_lies(network: nn.Module, path: Path, what: str, error: Exception) -> None:
+    """Another error, where the network is in the file, but in a dict inside of it."""
+    places = nested_below(open_weights(path)[0].tensors, network.state_dict())
+    if places:
+        raise CheckpointError(
+            f"{what}: the network lies below {places[0]!r} in it: weights=dict(checkpoint={str(path)!r}, "
+            f"network={places[0]!r})"
+        ) from error
 
 
 def described(source: Any, name: str = "generator", role: str = "") -> dict[str, Any]:
@@ -152,6 +164,10 @@ def _model_of(path: Path) -> Config | None:
             raise CheckpointError(f"{path} has no config.json beside it that says what its networks are")
         return dict(load_config(beside).model)
     _, card = open_weights(path) if path.suffix == ".safetensors" else (None, {})
-    config = card.get("config") if card.get("kind") == "release" else None
-    model = config.get("model") if isinstance(config, Mapping) else None
-    return model if isinstance(model, Mapping) and isinstance(model.get("networks"), Mapping) else None
+    if card.get("kind") != "release":
+        return None
+    try:
+        model, stored = card["config"]["model"], card["networks"]
+        return {**model, "networks": {name: model["networks"][name] for name in stored}}
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"the card of {path} is not that of a release ({error})") from error

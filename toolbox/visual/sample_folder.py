@@ -18,6 +18,7 @@ from toolbox.data.base import to_uint8
 from toolbox.interfaces import Condition, Request
 from toolbox.randomness import seeded
 from toolbox.runs.files import write_text
+from toolbox.runs.terminal import progress_bar
 from toolbox.visual.grids import save_picture
 from toolbox.weights.fingerprint import fingerprint
 
@@ -134,12 +135,10 @@ def _drawn(sampler: Sampler, numbers: Sequence[int], request: Request | None) ->
 
     Rounding depends on how many images are computed together, and a block is always computed as a whole.
     """
-    from tqdm import tqdm
-
     size = _block_size(sampler)
     wanted = set(numbers)
     blocks = sorted({number // size for number in numbers})
-    with tqdm(total=len(wanted), unit="image", leave=False, disable=None) as bar:
+    with progress_bar(len(wanted), "drawing", unit="image", leave=False, delay=5.0) as bar:
         for block in blocks:
             indices = torch.arange(block * size, (block + 1) * size)
             with seeded(sampler.seed, "noise of samples", block):  # of a generator that draws noise afresh

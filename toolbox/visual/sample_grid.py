@@ -7,13 +7,14 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_whole
 from toolbox.training.game.sampler import Sampler
 from toolbox.training.hooks.common import game_of
 from toolbox.visual.grids import save_grid
 
 
-class SampleGrid(Hook):
+class SampleGrid(Described, Hook):
     """Draws a grid of the same latents every so often: ``samples/iter_N.png``, one row a class.
 
     Rows are what the conditioner can be asked for (:meth:`toolbox.interfaces.Conditioner.requests`), by

@@ -56,6 +56,13 @@ def misfits(state: Mapping[str, Any], own: Mapping[str, Any]) -> str:
     return "; ".join(listed(title, items) for title, items in groups if items)
 
 
+def nested_below(state: Mapping[str, Any], own: Mapping[str, Any]) -> list[str]:
+    """Names below which ``state`` holds all that ``own`` has: a file may keep it in a dict of its own."""
+    first = next(iter(own), "")
+    ends = [key.removesuffix(f".{first}") for key in state if first and key.endswith(f".{first}")]
+    return [name for name in ends if all(f"{name}.{key}" in state for key in own)]
+
+
 def listed(title: str, items: Iterable[str], most: int = 8) -> str:
     """``title (n): first, second, ... and k more``."""
     items = list(items)

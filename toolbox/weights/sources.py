@@ -137,7 +137,7 @@ def _from_hub(address: str) -> tuple[Path, bool]:
     if len(parts) < 3 or not all(parts):
         raise WeightsError(f"weights={address!r} must read 'hf://ORG/REPO/FILE@REVISION'")
     file, _, revision = parts[2].partition("@")
-    where = dict(repo_id="/".join(parts[:2]), filename=file, revision=revision or None)
+    where: dict[str, Any] = dict(repo_id="/".join(parts[:2]), filename=file, revision=revision or None)
     try:
         cached = huggingface_hub.try_to_load_from_cache(**where)
         if isinstance(cached, str):

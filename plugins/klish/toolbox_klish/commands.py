@@ -35,8 +35,14 @@ def add_commands(subparsers: Any) -> None:
 def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     from toolbox.cli.common import add_config_arguments
 
+    parser.description = (
+        "Cluster the features of a generator, and draw the clusters. CONFIG is a config; or a run's folder, "
+        "a release, a file of published weights or an address of one, whose generator is clustered by the "
+        "paper's settings and rule of layers."
+    )
     add_config_arguments(parser)
-    parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
+    parser.add_argument("--work-dir", help="the run's folder (default runs/<config>, or runs/klish_<file>)")
+    _choice_arguments(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run of this folder: fit what is missing"
     )
@@ -44,6 +50,33 @@ def _fit_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, what it takes, and stop"
     )
+
+
+def _choice_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options named as the fields of ``Choices``."""
+    group = parser.add_argument_group("settings, in place of the config's")
+    group.add_argument("--images", type=int, help="that are clustered (paper: 256)")
+    group.add_argument("--size", type=int, help="pixels of a side of the feature maps (paper: 256)")
+    group.add_argument("--truncation", type=float, help="in (0, 1] (paper: 0.5)")
+    group.add_argument("--layers", nargs="+", help="names, or numbers of table II (default: its rule)")
+    group.add_argument("--label", type=int, help="class of all images, of a class-conditional generator")
+    group.add_argument("--clusters", type=int, help="that KLiSH and KASP start from (paper: 100)")
+    group.add_argument("--clusterers", nargs="+", metavar="NAME", help="of the config's, those to fit")
+    group.add_argument("--shown", type=int, nargs="+", metavar="K", help="numbers of clusters in pictures")
+    group.add_argument("--final", type=int, metavar="K", help="number of clusters that is used")
+    group.add_argument(
+        "--seed", type=int, nargs="+", dest="seeds", metavar="SEED", help="one fit of everything for each"
+    )
+    group.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")
+
+
+def _choices(arguments: argparse.Namespace) -> Any:
+    from dataclasses import fields
+
+    from toolbox_klish.runs.choices import Choices, layers_of
+
+    chosen = {field.name: getattr(arguments, field.name) for field in fields(Choices)}
+    return Choices(**{**chosen, "layers": layers_of(arguments.layers)})
 
 
 def _cost_arguments(parser: argparse.ArgumentParser) -> None:
@@ -97,11 +130,12 @@ def _fit(arguments: argparse.Namespace) -> int:
     from toolbox_klish.runs.fitting import fit, planned
 
     options = read_options(arguments.cfg_options)
+    choices = _choices(arguments)
     if arguments.dry_run:
         from toolbox_klish.runs.plan import describe
 
-        run = planned(arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)
-        show(describe(run))
+        named = (arguments.config, arguments.work_dir, arguments.quick, options, arguments.plugin)
+        show(describe(planned(*named, choices)))
         return 0
     folder = fit(
         arguments.config,
@@ -111,6 +145,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         options,
         arguments.plugin,
         pictures=not arguments.no_pictures,
+        choices=choices,
     )
     report = folder / "report.html"
     show(report if report.is_file() else folder)

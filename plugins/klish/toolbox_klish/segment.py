@@ -61,7 +61,7 @@ def score_maps(classifier: Any, maps: Sequence[Tensor], size: int) -> Tensor:
 
 def has_planes(classifier: Any) -> bool:
     """Whether a classifier's scores are those of planes: ``weight`` (K, D), ``bias`` (K)."""
-    shapes = [np.shape(getattr(classifier, name, None)) for name in ("weight", "bias")]
+    shapes = [np.shape(getattr(classifier, name, 0)) for name in ("weight", "bias")]
     return len(shapes[0]) == 2 and shapes[1] == shapes[0][:1]
 
 

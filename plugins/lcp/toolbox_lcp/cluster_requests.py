@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toolbox.interfaces import Condition, Conditioner, Request, concatenate
+from toolbox.interfaces import Condition, Conditioner, Request
 from toolbox_lcp.intra_class import IntraClassClusters
 from toolbox_lcp.layout import ClusterLayout
 
@@ -29,17 +29,22 @@ class ClusterRequests(Conditioner):
         """What each of the S rows is called: 'trouser / cluster 2'."""
         return self.layout.names
 
+    def used_clusters(self) -> list[list[int]]:
+        """Numbers of the clusters in use of each class: a class may have got fewer than were asked for."""
+        return [list(range(size)) for size in self.clusters.sizes.tolist()]
+
     def modes(self) -> Condition:
         """Each cluster in use alone, in the order of the rows; with one cluster a class, the classes."""
-        pairs = [(y, i) for y, size in enumerate(self.clusters.sizes.tolist()) for i in range(size)]
-        return concatenate([self.by_cluster(y, i) for y, i in pairs])
+        pairs = torch.tensor([(y, i) for y, used in enumerate(self.used_clusters()) for i in used])
+        labels, clusters = pairs.unbind(dim=1)
+        return Condition(labels, self.layout.spread(labels, torch.eye(self.layout.width)[clusters]))
 
     def requests(self) -> dict[str, dict[str, Request]]:
-        """Classes, and the clusters of each class alone: 'trouser 2' is cluster 2 of class 'trouser'."""
+        """Classes, and the clusters in use of each alone: 'trouser 2' is cluster 2 of class 'trouser'."""
         classes = {name: Request(class_name=name) for name in self.class_names}
         clusters = {}
-        for name, size in zip(self.class_names, self.layout.sizes, strict=True):
-            for i in range(size):
+        for name, used in zip(self.class_names, self.used_clusters(), strict=True):
+            for i in used:
                 clusters[f"{name} {i}"] = Request(class_name=name, mode=i)
         return {"class": classes, "cluster": clusters}
 
@@ -71,20 +76,25 @@ class ClusterRequests(Conditioner):
         """Conditions of a class (name or number) with coefficients u, (k,) or (n, k).
 
         Raises:
-            ValueError: coefficients that are negative, do not sum to 1, or are too many for the class.
+            ValueError: coefficients that are negative, do not sum to 1, are too many for the class, or name a
+                cluster that is not in use.
         """
         y = self.layout.class_index(name)
-        size = self.layout.sizes[y]
+        used = self.used_clusters()[y]
+        size = used[-1] + 1
         rows = torch.atleast_2d(torch.as_tensor(u, dtype=torch.float32))  # (n, k)
-        beyond = rows[:, size:].any() or (rows < 0).any()
+        unused = [i for i in range(rows.shape[1]) if i not in used]
+        beyond = rows[:, unused].any() or (rows < 0).any()
         if beyond or not torch.allclose(rows.sum(dim=1), torch.ones(len(rows)), atol=1e-4):
+            holes = [str(i) for i in range(size) if i not in used]
+            without = f", 0 for {', '.join(holes)} which has no images" if holes else ""
             raise ValueError(
-                f"coefficients of class {self.class_names[y]!r} must be {size} numbers >= 0 with sum 1, "
-                f"got {rows.tolist()[0]}"
+                f"coefficients of class {self.class_names[y]!r} must be {size} numbers >= 0 with sum 1"
+                f"{without}, got {rows.tolist()[0]}"
             )
-        used = rows[:, :size]
+        given = rows[:, :size]
         padded = torch.zeros(len(rows), self.layout.width)  # (n, K)
-        padded[:, : used.shape[1]] = used
+        padded[:, : given.shape[1]] = given
         labels = torch.full((len(rows),), y)
         return Condition(labels=labels, weights=self.layout.spread(labels, padded))
 
@@ -97,6 +107,13 @@ class ClusterRequests(Conditioner):
     def _alone(self, name: str | int, cluster: int) -> Tensor:
         """Coefficients (K,) of one cluster alone."""
         self.layout.row(name, cluster)  # refuses what does not exist
+        y = self.layout.class_index(name)
+        used = self.used_clusters()[y]
+        if cluster not in used:
+            raise ValueError(
+                f"class {self.class_names[y]!r} has no cluster {cluster} in use, for no image belongs to it; "
+                f"there are: {', '.join(map(str, used))}"
+            )
         return torch.eye(self.layout.width)[cluster]
 
     def assign(self, features: Tensor, labels: Tensor | None) -> Tensor:

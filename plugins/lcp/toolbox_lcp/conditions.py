@@ -273,6 +273,19 @@ class ClusterConditions(ClusterRequests):
 
     # after training
 
+    def used_clusters(self) -> list[list[int]]:
+        """Of each class the clusters that training images fall into.
+
+        One counts as soon as all its images together have the weight of one image shared equally.
+        """
+        found = super().used_clusters()
+        known = self.labels >= 0
+        weight = torch.zeros(len(found), self.layout.width, device=self.labels.device)  # (C, K)
+        if len(self.coefficients):
+            weight.index_add_(0, self.labels[known], self.coefficients[known])
+        enough = [[i for i in own if weight[y, i] > 0.999 / len(own)] for y, own in enumerate(found)]
+        return [some or own for some, own in zip(enough, found, strict=True)]
+
     def agreement(self, factor: Any) -> float:
         """Adjusted mutual information, inside classes, of the training images' clusters and a factor (N,).
 

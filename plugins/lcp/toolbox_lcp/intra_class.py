@@ -147,6 +147,12 @@ class _State(nn.Module):
 
     def _store(self) -> None:
         for name, array in self.clusterer.state().items():
+            if isinstance(array, Mapping) or np.asarray(array).dtype == object:
+                kind = type(self.clusterer).__name__
+                raise ValueError(
+                    f"{kind}.state()[{name!r}] is a {type(array).__name__}, it must be a plain array: "
+                    "a state is flat, {name: array}"
+                )
             old = self._buffers.get(name)
             device = None if old is None else old.device
             self.register_buffer(name, torch.as_tensor(np.array(array), device=device))

@@ -22,23 +22,21 @@ def draw(sampler: Any, real: Any, folder: Path) -> None:
     if not isinstance(conditioner, ClusterConditions):
         return
     draw_clusters(sampler, real, folder)
-    if conditioner.layout.width > 1:
-        draw_interpolations(sampler, folder)
+    draw_interpolations(sampler, folder)
     for name, network in sampler.game.networks.items():
         prompts = getattr(network, "prompts", None)
         if isinstance(prompts, ClusterPrompts) and prompts.context.numel():
-            tabulate_prompts(name, prompts, network.clip, folder)
+            tabulate_prompts(name, prompts, network.clip, folder, conditioner)
 
 
 def draw_clusters(sampler: Any, real: Any, folder: Path, columns: int = 6) -> None:
     """A row a cluster: real images with the largest u_x (left), images generated with one-hot u (right)."""
     conditioner = sampler.game.conditioner
-    layout = conditioner.layout
     latents = torch.arange(columns)
     rows = []
     names = []
-    for name, size in zip(layout.class_names[:CLASSES], layout.sizes, strict=False):
-        for i in range(size):
+    for name, used in zip(conditioner.class_names[:CLASSES], conditioner.used_clusters(), strict=False):
+        for i in used:
             rows.append(real_images(real, _most_typical(conditioner, name, i, columns), fill=columns))
             generated = sampler(latents, condition=conditioner.by_cluster(name, i, columns))
             rows.append(generated.images.cpu())
@@ -59,22 +57,33 @@ def _most_typical(conditioner: ClusterConditions, name: str, cluster: int, n: in
 
 
 def draw_interpolations(sampler: Any, folder: Path, steps: int = 8) -> None:
-    """A row a class: one latent, the embedding moving from its first cluster to its second."""
+    """A row a class of several clusters: one latent, the embedding moving from its first to its second."""
     conditioner = sampler.game.conditioner
-    layout = conditioner.layout
-    shown = [name for name in layout.class_names if layout.sizes[layout.class_index(name)] > 1][:CLASSES]
+    clusters = zip(conditioner.class_names, conditioner.used_clusters(), strict=True)
+    shown = {name: used for name, used in clusters if len(used) > 1}
+    if not shown:
+        return
     same = torch.full((steps,), 1)  # one latent for the whole row
-    rows = [sampler(same, condition=conditioner.interpolation(name, 0, 1, steps)).images for name in shown]
-    caption = "Between the embeddings of clusters 0 and 1 of each class, the latent fixed."
-    add_picture(folder, "interpolations", torch.cat(rows), caption, steps, shown)
+    paths = [
+        conditioner.interpolation(name, *used[:2], steps) for name, used in list(shown.items())[:CLASSES]
+    ]
+    rows = [sampler(same, condition=path).images for path in paths]
+    caption = "Between the embeddings of the first two clusters of each class, the latent fixed."
+    add_picture(folder, "interpolations", torch.cat(rows), caption, steps, list(shown)[:CLASSES])
 
 
-def tabulate_prompts(name: str, prompts: ClusterPrompts, clip: Any, folder: Path) -> None:
-    """Class, cluster, and the nearest word of each context slot with its distance."""
+def tabulate_prompts(
+    name: str, prompts: ClusterPrompts, clip: Any, folder: Path, conditioner: ClusterConditions
+) -> None:
+    """Class, cluster in use, and the nearest word of each context slot with its distance."""
     words = prompts.nearest_words(clip, top=1)
+    layout = conditioner.layout
+    used = [layout.row(y, i) for y, clusters in enumerate(conditioner.used_clusters()) for i in clusters]
+    unused = {name for row, name in enumerate(layout.names) if row not in used}
     rows = [
         [prompt, *(_nearest_word(found) for found in slots)]
         for prompt, slots in zip(prompts.layout.names, words, strict=True)
+        if prompt not in unused
     ]
     columns = ["prompt", *(f"slot {i + 1}" for i in range(len(words[0])))]
     title = f"{name}: nearest word of each context vector (Euclidean distance)"

@@ -220,7 +220,7 @@ def refused(message: str, act: Callable[[], Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(clusters=0), "clusters=0 must be a whole number of at least 1"),
+        (dict(clusters=0), "clusters=0 must be a whole number of 1 or more"),
         (dict(C=-1), "C=-1 must be a positive number"),
         (dict(solver="newtn"), "solver='newtn' is unknown.*newton"),
         (dict(metric="cosine"), "metric='cosine' is unknown.*there are: euclidean, arccos"),

@@ -115,7 +115,7 @@ def test_features_on_the_disk(features: np.ndarray, tmp_path: Path, monkeypatch:
         (dict(type="AHC", linkage="wrad"), "linkage='wrad' is unknown.*ward"),
         (dict(type="AHC", clusters=10, rows=9), "rows=9 cannot make clusters=10"),
         (dict(type="LloydKMeans", metric="cosine"), "metric='cosine' is unknown.*arccos"),
-        (dict(type="LloydKMeans", clusters=-1), "clusters=-1 must be a whole number of at least 1"),
+        (dict(type="LloydKMeans", clusters=-1), "clusters=-1 must be a whole number of 1 or more"),
     ],
 )
 def test_arguments_that_make_no_sense(config: dict[str, Any], message: str) -> None:

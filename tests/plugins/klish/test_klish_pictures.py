@@ -32,6 +32,7 @@ from toolbox_klish.pictures import (
 from toolbox_klish.pictures.clusters import best_samples, faded
 from toolbox_klish.pictures.palette import oklab
 from toolbox_klish.pictures.sheet import Sheet, tile_size
+from toolbox_klish.pictures.shown import Shown
 from toolbox_klish.pictures.step import heat, heat_scale
 from toolbox_klish.toy import curved_clusters
 
@@ -189,6 +190,19 @@ def test_tree_and_curves(settings: dict[str, int], tmp_path: Path) -> None:
         assert drawn.shape[0] > 300 and drawn.shape[1] > 900 and drawn.std() > 10
     with pytest.raises(ValueError, match=r"leaves=13: merges are recorded from 12 clusters down to"):
         draw_tree(model, tmp_path / "no.png", leaves=13)
+
+
+def test_a_notebook_shows_pictures_and_pages(tree: KLiSH, images: torch.Tensor, tmp_path: Path) -> None:
+    drawn = draw_tree(tree, tmp_path / "tree.png")
+    assert isinstance(drawn, Path) and drawn == tmp_path / "tree.png"
+    assert drawn._repr_png_() == (tmp_path / "tree.png").read_bytes() and drawn._repr_html_() is None
+    maps = draw_maps(images, np.zeros((3, 8, 8), dtype=int), distinct_colours(1), ["all"], tmp_path / "m.png")
+    assert maps._repr_png_().startswith(b"\x89PNG") and drawn.parent._repr_png_() is None
+    (tmp_path / "report.html").write_text('<p class="a">a & b</p>')
+    page = Shown(tmp_path / "report.html")
+    assert (
+        'srcdoc="&lt;p class=&quot;a&quot;&gt;a &amp; b' in page._repr_html_() and page._repr_png_() is None
+    )
 
 
 def test_branches_do_not_cross(tree: KLiSH) -> None:

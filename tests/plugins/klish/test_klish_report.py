@@ -122,7 +122,7 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
         assert main(["klish", "name", str(folder), "--set", *settings]) == 1
         assert words in capsys.readouterr().err
     assert main(["klish", "draw", str(folder), "--k", "0"]) == 1
-    assert "k=0 must be a whole number of at least 1" in capsys.readouterr().err
+    assert "k=0 must be a whole number of 1 or more" in capsys.readouterr().err
     assert main(["klish", "name", str(folder), "--set", "eye=4"]) == 1
     assert "'eye' has 4, which is no cluster: they are 0 to 3" in capsys.readouterr().err
     assert (folder / "names.json").read_bytes() == before
@@ -130,6 +130,33 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     assert "<td>3 hair</td>" in (folder / "report.html").read_text()
     other = draw_run(ClusterRun.open(folder), seed=1).read_text()
     assert "<td>3 hair</td>" not in other  # other clusters than those named
+
+
+def test_names_reach_report_and_maps_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And what a name takes from another is said."""
+    draw_run(ClusterRun.open(folder))
+    maps = (folder / "pictures" / "maps-4.png").read_bytes()
+    assert main(["klish", "name", str(folder), "--set", "hair=0,3"]) == 0
+    told = capsys.readouterr().out
+    assert "goes from" not in told and f"report:  {folder / 'report.html'}" in told
+    assert "<td>3 hair</td>" in (folder / "report.html").read_text()
+    assert (folder / "pictures" / "maps-4.png").read_bytes() != maps
+    assert main(["klish", "name", str(folder), "--set", "skin=3,1"]) == 0
+    assert "cluster 3 goes from 'hair' to 'skin'\n" in capsys.readouterr().out
+    assert "<td>3 skin</td>" in (folder / "report.html").read_text()
+    assert main(["klish", "name", str(folder), "--set", "skin=0"]) == 0
+    told = capsys.readouterr().out
+    assert "cluster 0 goes from 'hair' to 'skin'; no cluster is 'hair' now\n" in told
+    assert "cluster 3 is no longer 'skin'\n" in told and "cluster 1 is no longer 'skin'\n" in told
+
+
+def test_a_table_is_in_the_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "truth": {"type": "EmbeddedSegmenter"}}))
+    assert main(["klish", "table", str(folder), "--images", "1", "--seed", "7"]) == 0
+    assert main(["klish", "draw", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    assert "could not be read" not in page and "<td>MIoU (official)</td>" in page
 
 
 def test_names_of_another_number_of_clusters_are_refused(
@@ -162,7 +189,7 @@ def test_several_runs_side_by_side(folder: Path, tmp_path: Path) -> None:
 def test_settings_that_make_no_sense() -> None:
     with pytest.raises(ConfigError, match=r"pictures: unknown key 'sample'.*did you mean 'samples'"):
         PictureSettings.of({"sample": 3})
-    with pytest.raises(ValueError, match=r"pictures\.pool=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match=r"pictures\.pool=0 must be a whole number of 1 or more"):
         PictureSettings.of({"pool": 0})
 
 
@@ -170,7 +197,7 @@ def test_settings_that_make_no_sense() -> None:
     ("words", "message"),
     [
         (["toy", "--seed", "-1"], "--seed: -1 must lie in 0..4294967295"),
-        (["cost", "--rows", "0"], "--rows=0 must be a whole number of at least 1"),
+        (["cost", "--rows", "0"], "--rows=0 must be a whole number of 1 or more"),
         (["table", "--seeds", "-1"], "--seeds: -1 must lie in 0..4294967295"),
         (["table", "--data", __file__], "is no npz file: write it by np.savez"),
     ],

@@ -96,6 +96,18 @@ def test_the_text_says_what_was_done(table: Table) -> None:
     assert f"| 5 | AMI | {mean:.1f} ± {half:.1f} ({max(first, second):.1f}) |" in text
 
 
+def test_a_notebook_shows_it(table: Table) -> None:
+    shown = table._repr_html_()
+    assert (
+        shown.startswith("<div") and "<td>MIoU (official)</td>" in shown and "Judged on 3 new images" in shown
+    )
+    record = table.record()
+    assert record["columns"] == ["K", "metric", "klish", "kmeans", "kasp", "angles"]
+    assert record["rows"][0][:2] == [record["rows"][0][0], "AMI"] and len(record["rows"]) == 4 * len(
+        table.results
+    )
+
+
 def test_the_papers_values_stand_beside_the_algorithms_they_belong_to(folder: Path) -> None:
     """K = 20 is in Table IV; only euclidean k-means, KASP, AHC and KLiSH are."""
     run = ClusterRun.open(folder)
@@ -164,12 +176,12 @@ def test_a_run_that_cannot_be_judged(
     words = r"seed=1: .* has clustered the images of this seed; .* none of \[0, 1\]"
     with pytest.raises(ConfigError, match=words):
         judge(run, seed=1)
-    with pytest.raises(ValueError, match="images=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="images=0 must be a whole number of 1 or more"):
         judge(run, images=0)
     words = r"holds no 'klish-7' .*; of klish it holds klish-0, klish-1\. .*--resume"
     with pytest.raises(ConfigError, match=words):
         judge(run, images=1, seeds=[7])
-    with pytest.raises(ValueError, match="clusters=0 must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="clusters=0 must be a whole number of 1 or more"):
         judge(run, images=1, clusters=[0])
     with pytest.raises(ValueError, match="size=65 must be at most 64, that of the images"):
         judge(run, images=1, size=65)

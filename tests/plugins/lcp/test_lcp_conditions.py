@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from toolbox.interfaces import Condition, Sample
+from toolbox.interfaces import Condition, Request, Sample
 from toolbox.registry import BuildError
+from toolbox_lcp.clustering import HardKMeans
 from toolbox_lcp.conditions import ClusterConditions
+from toolbox_lcp.intra_class import _State
 
 NAMES = ["top half", "bottom half"]
 
@@ -182,6 +184,36 @@ def test_modes_are_the_clusters_in_use(conditions):
     assert made.modes().labels.tolist() == [0, 0, 1] and torch.equal(made.modes().weights, torch.eye(4)[:3])
 
 
+def test_clusters_that_were_never_trained_are_not_offered(conditions):
+    """24 labels of one class afford 6 of 9 clusters, 6 labels 1 of 3; a cluster may also be left empty."""
+    with pytest.warns(UserWarning, match="clusters instead of"):
+        made = conditions(hidden=list(range(6, 24)), classifier="classifier", clusters=3)
+    assert made.clusters.sizes.tolist() == [1, 3]
+    clusters = list(made.requests()["cluster"])
+    assert clusters == ["top half 0", *(f"bottom half {i}" for i in made.used_clusters()[1])]
+    assert len(made.modes()) == len(clusters) and made.modes().weights[0].tolist() == [1, 0, 0, 0, 0, 0]
+    for asked in (Request("top half", mode=1), Request("top half", coefficients=(0.5, 0.5, 0.0))):
+        with pytest.raises(ValueError, match=r"no cluster 1 in use|must be 1 numbers >= 0 with sum 1"):
+            made.fulfil(asked, 1, rng())
+
+
+def test_an_empty_cluster_is_not_offered(conditions):
+    """Hard clusters: one that lost its images, in a release too; the others keep their numbers."""
+    made = conditions(clusters=3, clusterer={"type": "KMeans"})
+    assert made.used_clusters() == [[0, 1, 2]] * 2
+    own = made.labels == 0
+    made.coefficients[own] = torch.tensor([0.5, 0.0, 0.5])
+    made.forget_features()
+    assert made.used_clusters() == [[0, 2], [0, 1, 2]]
+    assert list(made.requests()["cluster"])[:3] == ["top half 0", "top half 2", "bottom half 0"]
+    assert made.modes().weights.argmax(1).tolist() == [0, 2, 3, 4, 5]
+    with pytest.raises(ValueError, match=r"no cluster 1 in use, for no image belongs to it; there are: 0, 2"):
+        made.by_cluster("top half", 1)
+    with pytest.raises(ValueError, match=r"must be 3 numbers >= 0 with sum 1, 0 for 1 which has no images"):
+        made.by_coefficients("top half", [0.5, 0.5, 0])
+    assert made.by_coefficients("top half", [0.5, 0, 0.5]).weights[0].tolist()[:3] == [0.5, 0, 0.5]
+
+
 def test_agreement_with_the_known_colours(conditions, lcp_parts):
     made, colour = conditions(), lcp_parts.Coloured().factors["colour"]
     assert made.agreement(colour) == pytest.approx(1.0)
@@ -210,6 +242,15 @@ def test_a_temperature_that_collapses_is_warned_of_with_numeric_delta(conditions
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         conditions()
+
+
+def test_a_nested_state_of_a_clusterer_is_named():
+    class Nested(HardKMeans):
+        def state(self):
+            return {"model": {"centres": self.centres_}}
+
+    with pytest.raises(ValueError, match=r"Nested\.state\(\)\['model'\] is a dict, it must be a plain array"):
+        _State(Nested(2).fit(np.eye(4)))
 
 
 def test_faults_of_the_data(conditions, lcp_parts):

@@ -14,19 +14,22 @@ from toolbox.config import ConfigError
 from toolbox.interfaces import Condition, Discriminator, Generator
 from toolbox.training.checkpoints import load_whole
 from toolbox.training.game.phases import PlanError
-from toolbox.training.run.data_values import count_conditions
 
 if TYPE_CHECKING:
     from toolbox.training.game.game import Game
 
+#: Loss terms that see no more of a condition than the discriminators do.
+_OF_JUDGES = {f"toolbox.training.objectives.{name}" for name in ("adversarial", "regularisers")}
 
-def check_built(game: Game, model: Mapping[str, Any], data: Any) -> None:
+
+def check_built(game: Game, model: Mapping[str, Any], data: Any, rows: int) -> None:
     """Sizes and classes of a game's networks against those of its data; nothing is played.
 
     Args:
         game: the game.
         model: the config that it was built from, filled from the data.
         data: the training data.
+        rows: of conditions that the conditioner draws from; 0 where there are no classes.
 
     Raises:
         ConfigError, PlanError: naming the network and what is expected.
@@ -36,7 +39,7 @@ def check_built(game: Game, model: Mapping[str, Any], data: Any) -> None:
     if isinstance(images, torch.Tensor) and images.ndim == 3:
         _check_image_size(game, images)
         _check_classifier(game, images)
-    _check_conditions(game, model)
+    _check_conditions(game, model, rows)
 
 
 def _generator(game: Game) -> nn.Module | None:
@@ -87,19 +90,17 @@ def _looked_at(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def _check_conditions(game: Game, model: Mapping[str, Any]) -> None:
+def _check_conditions(game: Game, model: Mapping[str, Any], rows: int) -> None:
     """As many rows of conditions as the conditioner draws from; more only where weights bring them."""
-    classes = list(game.conditioner.class_names)
     network = _generator(game)
-    if not classes or not model.get("conditioner") or not isinstance(network, Generator):
+    if not rows or not isinstance(network, Generator):
         return
-    rows = count_conditions(model["conditioner"], classes)
     has = network.n_conditions
     weights = model["networks"][game.generator].get("weights")
     if has and (has < rows or (has > rows and weights is None)):
         raise ConfigError(
             f"model.networks.{game.generator} has n_conditions={has}, the conditioner draws from {rows} (of "
-            f"{len(classes)} classes): set n_conditions='data:n_conditions'"
+            f"{len(game.conditioner.class_names)} classes): set n_conditions='data:n_conditions'"
         )
 
 
@@ -124,9 +125,10 @@ def check_heeded(game: Game) -> list[str]:
             "out"
         )
     judges = {name: network for name, network in game.networks.items() if isinstance(network, Discriminator)}
-    if not judges or any(_tells_apart(judge, images, one, other) for judge in judges.values()):
+    by_judges_alone = {type(term).__module__ for term in game.plan.objectives.values()} <= _OF_JUDGES
+    if not by_judges_alone or any(_tells_apart(judge, images, one, other) for judge in judges.values()):
         return []
-    return [f"no discriminator ({', '.join(judges)}) looks at the class: is it taught by another loss term?"]
+    return [f"no discriminator ({', '.join(judges)}) looks at the class: nothing teaches it to the generator"]
 
 
 def _two_classes(game: Game) -> list[Condition]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from toolbox.config import ConfigError
 if TYPE_CHECKING:
     from mmengine import Config
 
+#: Back ends of ``visualizer`` that need a package of their own.
+PACKAGES = {"TensorboardVisBackend": "tensorboard", "WandbVisBackend": "wandb"}
 _HOOKS = {
     "timer": "IterTimerHook",
     "runtime_info": "RuntimeInfoHook",
@@ -103,4 +106,11 @@ def _check_visualizer(config: Mapping[str, Any]) -> None:
     for number, backend in enumerate(config.get("vis_backends") or ()):
         where = f"visualizer.vis_backends.{number}"
         found = find_registered(VISBACKENDS, backend.get("type", ""), f"{where}.type")
-        check_call(backend, found, where, besides=("type",))
+        check_call(backend, found, where, besides=("type", "name"))
+        _check_package(str(backend.get("type")), where)
+
+
+def _check_package(backend: str, where: str) -> None:
+    package = PACKAGES.get(backend)
+    if package and importlib.util.find_spec(package) is None:
+        raise ConfigError(f"{where}: {backend} needs the package {package}: pip install {package}")

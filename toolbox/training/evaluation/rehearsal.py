@@ -85,7 +85,7 @@ def _check_test(game: Sampled, settings: Mapping[str, Any]) -> None:
 def _feed_a_few(game: Sampled, real: Any, whole: Mapping[str, Metric], by_mode: Mapping[str, Metric]) -> None:
     """Feed each metric two images of each kind, as the evaluation would."""
     reals = next(real_batches(_First(real), _TRIED, game.device))
-    sampler = Sampler(game)  # type: ignore[arg-type]
+    sampler = Sampler(game)
     index = torch.arange(_TRIED)
     modes = game.conditioner.modes()
     for metrics, draw in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from torch import nn
 
@@ -61,7 +61,7 @@ def _borrowed(config: Mapping[str, Any]) -> set[str]:
     return set((config.get("uses") or {}).values())
 
 
-def _of_this_run(weights: Any) -> bool:
+def _of_this_run(weights: Any) -> TypeGuard[Mapping[str, Any]]:
     """Whether ``weights`` are a checkpoint's, such as an earlier stage's: not a file's, not an address's."""
     return isinstance(weights, Mapping) and "url" not in weights
 

@@ -175,7 +175,6 @@ class Plan:
         for player, members in named.items():
             check_members(members, networks, f"model.players.{player}")
         players = {name: list(members) for name, members in named.items()}
-        _refuse_two_players(players)
         configs = {name: dict(own) for name, own in model["objectives"].items() if own is not None}
         weights = {name: LossWeight.read(own.pop("weight", 1.0), name) for name, own in configs.items()}
         objectives: dict[str, Objective] = {}
@@ -218,8 +217,8 @@ def check_members(names: Any, networks: Iterable[str], where: str) -> None:
             )
 
 
-def _refuse_two_players(players: Mapping[str, Sequence[str]]) -> None:
-    """A network is moved by one optimiser."""
+def refuse_two_players(players: Mapping[str, Sequence[str]]) -> None:
+    """Raise PlanError for a network that two players would move: it has one optimiser."""
     movers: dict[str, str] = {}
     for player, members in players.items():
         for name in members:

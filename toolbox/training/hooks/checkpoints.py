@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_whole
 from toolbox.runs.files import copy_whole, write_text
 from toolbox.training import checkpoints as files
@@ -42,7 +43,7 @@ class Best:
     iteration: int
 
 
-class Checkpoints(Hook):
+class Checkpoints(Described, Hook):
     """Saves ``iter_N.pth`` and ``last_checkpoint``, whole; checks what is loaded; keeps the last few.
 
     The files hold tensors and plain values only, so that ``torch.load(weights_only=True)`` reads them, with

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.interfaces.described import Described
 from toolbox.randomness import globals_kept, seeded
 from toolbox.ranges import check_whole, given
 from toolbox.registry import build
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from toolbox.training.game.game import Game
 
 
-class Evaluation(Hook):
+class Evaluation(Described, Hook):
     """Measures every so often with the config's ``evaluation``.
 
     Its lines in ``metrics.jsonl`` have ``during='training'``.

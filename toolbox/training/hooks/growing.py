@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
+from toolbox.interfaces.described import Described
 from toolbox.models.growing import faded_images
 from toolbox.models.style_based import resolutions
 from toolbox.ranges import check_not_negative, check_positive, check_whole, numbered
@@ -139,7 +140,7 @@ class Growth:
         return values[min(level, len(values) - 1)]
 
 
-class ProgressiveGrowing(Hook):
+class ProgressiveGrowing(Described, Hook):
     """Before each iteration sets how far networks have grown, and resizes the real images accordingly.
 
     All is a function of the images shown, which a checkpoint holds: a resumed run goes on exactly, in the
@@ -300,6 +301,18 @@ class GrowingBatches(Sampler[list[tuple[int, int]]]):
             raise PlanError(
                 f"GrowingBatches: a batch is used whole, but the phases repeat {sampler.parts} times; "
                 "set repeat=1"
+            )
+
+    def check_hooks(self, hooks: Sequence[Hook]) -> None:
+        """Refuse a game whose networks do not grow with the batches.
+
+        Raises:
+            PlanError: there is no hook ``ProgressiveGrowing``.
+        """
+        if not any(isinstance(hook, ProgressiveGrowing) for hook in hooks):
+            raise PlanError(
+                "train_dataloader.batch_sampler: the batches grow (GrowingBatches), and no hook lets the "
+                "networks grow: add hooks=dict(growing=dict(type='ProgressiveGrowing', growth=...))"
             )
 
     def begin_at(self, iteration: int) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from toolbox import ranks
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_whole
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.resume import drop_after
 
 
-class Journal(Hook):
+class Journal(Described, Hook):
     """Appends the losses to ``scalars.jsonl`` and keeps mmengine's in-memory history short.
 
     Args:

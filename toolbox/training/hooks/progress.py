@@ -11,6 +11,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from toolbox.interfaces.described import Described
 from toolbox.ranges import check_positive
 from toolbox.runs.terminal import progress_bar
 from toolbox.training.hooks.common import game_of
@@ -22,7 +23,7 @@ _NO_LIMIT = 10000
 _BAR = 58  # columns that tqdm needs beside title and numbers, with a bar of ten
 
 
-class ProgressBar(Hook):
+class ProgressBar(Described, Hook):
     """A bar with pace, time left and losses, on the first process; single lines where there is no terminal.
 
     Losses are called by the initials of the network that they move (D, G, PD), several of one network by one

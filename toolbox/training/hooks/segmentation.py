@@ -12,6 +12,7 @@ from toolbox import ranks
 from toolbox.config import ConfigError
 from toolbox.data.base import checked_mask
 from toolbox.interfaces import Segmenter
+from toolbox.interfaces.described import Described
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.segmentation import SegmentationScores, check_ignore
 from toolbox.ranges import check_whole
@@ -77,7 +78,7 @@ def check_parts(segmenter: Segmenter, data: Any, ignore: int | None = None) -> N
         )
 
 
-class SegmentationTest(Hook):
+class SegmentationTest(Described, Hook):
     """Pixel accuracy and mean IoU, on images with masks, of a game's segmenter or of its averaged copy.
 
     Lines go to ``metrics.jsonl``; :mod:`toolbox.metrics.segmentation` says what each mean IoU counts.

@@ -1,14 +1,17 @@
-"""What the command line says of a whole run beside its config: ``--data``, ``--from``."""
+"""What the command line says of a whole run beside its config: ``--data``, ``--from``, ``--log``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toolbox import ranks
+from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.data.base import DataError, ImageSet
 from toolbox.data.given import GivenData, look_at
+from toolbox.data.inspection import check_images
 from toolbox.data.relabelled import MissingClassError
 from toolbox.data.split import draw_split
 from toolbox.plugins import host
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 _OF_CLASSES = ("data:classes", "data:n_classes", "data:n_conditions")
 _SPLIT = dict(labelled_fraction=0.1, seed=0)  # as configs/lcp_folder.py
+_LOGS = {"tensorboard": "TensorboardVisBackend", "wandb": "WandbVisBackend"}
 Options = Mapping[str, Any]
 
 
@@ -40,7 +44,8 @@ def use_data(config: Config, path: str | Path) -> None:
         path: see :func:`toolbox.data.given.look_at`.
 
     Raises:
-        DataError: for a path that holds nothing of use.
+        DataError: for a path that holds nothing of use, broken images, or a class of fewer images than
+            clusters.
         ConfigError: for a config that needs more than is there (classes), or reads no images.
     """
     dataset = (config.get("train_dataloader") or {}).get("dataset") or {}
@@ -54,11 +59,18 @@ def use_data(config: Config, path: str | Path) -> None:
     size = _image_size(config)
     train, test = _sized(found.train, size), _sized(found.test, size)
     source = build(train, "dataset", "--data")
+    ranks.on_main(lambda: check_images(source, _least(config)))
     for own in [config, *filter(None, (config.get("before") or {}).values())]:
         _replace(own, train, source, is_stage=own is not config)
     if config.get("evaluation"):
-        config.evaluation.update(real=train, test=test)
+        config.evaluation["real"], config.evaluation["test"] = train, test  # update() would merge
     _replace_of_hooks(config, test)
+
+
+def _least(config: Config) -> int:
+    """Images that each class needs: one for each of its clusters."""
+    clusters = (config.model.get("conditioner") or {}).get("clusters")
+    return clusters if isinstance(clusters, int) else 1
 
 
 def _check_classes(config: Config, found: GivenData) -> None:
@@ -217,7 +229,7 @@ def _of_network(options: Options | None, name: str) -> dict[str, Any]:
 
 def _discriminators(networks: Mapping[str, Any]) -> list[str]:
     catalog = host().catalog
-    kinds = {name: (own or {}).get("type") for name, own in networks.items()}
+    kinds = {name: str((own or {}).get("type")) for name, own in networks.items()}
     return [n for n, kind in kinds.items() if kind in catalog and catalog.find(kind).kind == "discriminator"]
 
 
@@ -226,3 +238,23 @@ def _described_if_held(file: str, name: str) -> dict[str, Any] | None:
         return described(file, name, "discriminator")
     except (WeightsError, CheckpointError):
         return None
+
+
+# --log
+
+
+def add_logs(config: Config, names: Sequence[str]) -> None:
+    """Name the back ends of TensorBoard or W&B in the config's ``visualizer``, beside those that it names.
+
+    Raises:
+        ConfigError: for another name, with the near miss.
+    """
+    settings = dict(config.get("visualizer") or {})
+    backends = list(settings.get("vis_backends") or [])
+    for name in names:
+        if name not in _LOGS:
+            raise ConfigError(f"--log {name}: it is one of {', '.join(_LOGS)}{near_miss(name, _LOGS)}")
+        if all(backend.get("type") != _LOGS[name] for backend in backends):
+            backends.append(dict(type=_LOGS[name]))
+    if names:
+        config.visualizer = {**settings, "vis_backends": backends}

@@ -20,7 +20,7 @@ from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 from toolbox.training.checks.config import check_config
 from toolbox.training.game.game import Game
 from toolbox.training.game.optimizers import PlayerOptimizers
-from toolbox.training.game.phases import Plan, PlanError
+from toolbox.training.game.phases import Plan, PlanError, refuse_two_players
 from toolbox.training.pretrained import fill_in_types
 from toolbox.training.run.data_values import fill_from_data, leaves_to_data
 from toolbox.training.run.loader import build_loader
@@ -133,13 +133,11 @@ class Stage:
 
     def hooks(self) -> dict[str, Hook]:
         """The config's hooks by name, and one that saves checkpoints where the config says nothing of it."""
-        from toolbox.training.hooks.checkpoints import Checkpoints
-
         given = self.config.get("hooks") or {}
         configs = {name: config for name, config in given.items() if config is not None}
         hooks = {name: build(config, "hook", f"hooks.{name}") for name, config in sorted(configs.items())}
-        if "checkpoints" not in given and not any(isinstance(hook, Checkpoints) for hook in hooks.values()):
-            hooks["checkpoints"] = Checkpoints()
+        if "checkpoints" not in given and not any(map(saves_checkpoints, hooks.values())):
+            hooks["checkpoints"] = build(dict(type="Checkpoints"), "hook")
         return hooks
 
     @contextmanager
@@ -160,6 +158,7 @@ class Stage:
                 if player not in moving:
                     hint = near_miss(player, set(self.plan.players) - {player})
                     raise PlanError(f"model.players.{player} never moves: no phase names it{hint}")
+            refuse_two_players(self.plan.players)
 
     def check(self, restored: bool = False, **changes: Any) -> Game:
         """Build everything as training would, so that a fault costs no training; the game, not to be trained.
@@ -223,6 +222,11 @@ def _checkpoint_of(run: RunConfig, stage: str, network: str) -> str:
             f"is it in 'stages'? stages={list(run.get('stages', ()))}"
         )
     return str(path)
+
+
+def saves_checkpoints(hook: Hook) -> bool:
+    """Whether it is the hook ``Checkpoints``."""
+    return isinstance(hook, check({"type": "Checkpoints"}, "hook"))
 
 
 def data_facts(stream: Any) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from toolbox.config import ConfigError
 from toolbox.training.checkpoints import checkpoint_files
 from toolbox.training.checks.built import check_built, check_heeded, check_stage_weights
 from toolbox.training.evaluation.rehearsal import check_measurable
-from toolbox.training.hooks.checkpoints import Checkpoints
-from toolbox.training.hooks.growing import GrowingBatches, ProgressiveGrowing
-from toolbox.training.run.prepare import Stage, notices
+from toolbox.training.run.data_values import count_conditions
+from toolbox.training.run.prepare import Stage, notices, saves_checkpoints
 from toolbox.training.run.trial import Trial, quietly, try_iteration
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _rehearse(
 ) -> Rehearsed:
     game = stage.check(restored, compile=False)
     said = [stage.data["notice"], *notices(game)]
-    check_built(game, stage.model, stage.loader.dataset)
+    check_built(game, stage.model, stage.loader.dataset, _rows_of_conditions(stage, game))
     check_stage_weights(game, stage.model, earlier)
     _check_hooks(stage, game)
     trial = try_iteration(stage, game) if played else Trial(game)
@@ -89,17 +88,19 @@ def _check_hooks(stage: Stage, game: Game) -> None:
     for hook in hooks:
         if hasattr(hook, "check_game"):
             hook.check_game(game, stage.config)
-    batches = isinstance(stage.loader.batch_sampler, GrowingBatches)
-    if batches and not any(isinstance(hook, ProgressiveGrowing) for hook in hooks):
-        raise ConfigError(
-            "train_dataloader.batch_sampler: the batches grow (GrowingBatches), and no hook lets the "
-            "networks grow: add hooks=dict(growing=dict(type='ProgressiveGrowing', growth=...))"
-        )
+    if hasattr(stage.loader.batch_sampler, "check_hooks"):
+        stage.loader.batch_sampler.check_hooks(hooks)
+
+
+def _rows_of_conditions(stage: Stage, game: Game) -> int:
+    """0 where there are no classes."""
+    classes, config = list(game.conditioner.class_names), stage.model.get("conditioner")
+    return count_conditions(config, classes) if classes and config else 0
 
 
 def _check_saved(stage: Stage, measuring: bool, started_from: Mapping[str, str]) -> None:
     """Whoever needs a checkpoint needs a hook that saves it."""
-    if any(isinstance(hook, Checkpoints) for hook in stage.hooks().values()):
+    if any(map(saves_checkpoints, stage.hooks().values())):
         return
     needed = "evaluation measures a checkpoint" if measuring else started_from.get(stage.name)
     if needed:

@@ -15,6 +15,7 @@ import torch
 from toolbox.compat import import_torchvision
 from toolbox.config import ConfigError, override
 from toolbox.randomness import mix
+from toolbox.registry import build
 from toolbox.training.checkpoints import use_safe_loader
 from toolbox.training.run.prepare import Stage
 from toolbox.training.run.resume import newest_checkpoint
@@ -30,7 +31,6 @@ _PASSED_ON = (
     "env_cfg",
     "log_processor",
     "log_level",
-    "visualizer",
 )
 
 
@@ -58,7 +58,7 @@ def build_runner(stage: Stage, resume: bool = False) -> Any:
     return quiet_runner()(
         model=stage.build_game(restored=newest is not None),
         train_dataloader=stage.loader,
-        custom_hooks=list(stage.hooks().values()),
+        custom_hooks=[*stage.hooks().values(), *_tracking(config)],
         work_dir=str(stage.folder),
         resume=newest is not None,
         experiment_name=name,
@@ -66,6 +66,13 @@ def build_runner(stage: Stage, resume: bool = False) -> Any:
         cfg=config,
         **arguments,
     )
+
+
+def _tracking(config: Any) -> list[Any]:
+    """What feeds the back ends of ``visualizer``: mmengine's own way is every 50th iteration, without metrics
+    and grids, into a new folder at each start.
+    """
+    return [build(dict(type="Tracking"), "hook")] if config.get("visualizer") else []
 
 
 def _arguments(config: Any) -> dict[str, Any]:

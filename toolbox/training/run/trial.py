@@ -69,28 +69,33 @@ def try_iteration(stage: Stage, game: Game) -> Trial:
         return Trial(game)
     error: Exception | None = None
     for per_class, per_step in _SIZES:
-        n = _batch(stage, game, per_step)
+        images = few(stage.loader.dataset, per_class)
+        pixels = _pixels(images[0])
+        n = _batch(stage, game, per_step, pixels)
+        if n * pixels > _MOST_PIXELS:
+            break
         try:
-            images = few(stage.loader.dataset, per_class)
-            if (pixels := n * images[0]["images"][0].numel()) > _MOST_PIXELS and _on_cpu(game):
-                remark = f"no iteration was tried: {n} images of {pixels // n:,} pixels take long on a CPU"
-                return Trial(game, remark=remark)
             with quietly():
                 return _play(stage, game, images, n)
-        except _FINAL as found:
-            error = found
-            break
-        except (MemoryError, torch.OutOfMemoryError) as found:
-            return Trial(game, remark=f"no iteration was tried: {found}")
         except Exception as found:
+            if _lacks_memory(found):
+                return Trial(game, remark=f"no iteration was tried: {found}")
             error = found
-            game = stage.build_game(filled_later=True, compile=False)
-    assert error is not None
-    raise _refusal(error) from error
+        if isinstance(error, _FINAL):
+            break
+        game = stage.build_game(filled_later=True, compile=False)
+    if error is not None:
+        raise _refusal(error) from error
+    return Trial(game, remark=f"no iteration was tried: {n} images of {pixels:,} pixels take long on a CPU")
 
 
-def _on_cpu(game: Game) -> bool:
-    return game.device.type == "cpu"
+def _pixels(item: Any) -> int:
+    """Of an item's image; 1 for an item without, which the game refuses."""
+    return int(item["images"][0].numel()) if "images" in item else 1
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
 
 
 def _play(stage: Stage, game: Game, images: Any, n: int) -> Trial:
@@ -133,15 +138,16 @@ def _check_all_are_reached(game: Game, reached: set[int]) -> None:
                 )
 
 
-def _batch(stage: Stage, game: Game, per_step: int) -> int:
-    """Images of a small iteration: each step has a part of what it has in the run."""
+def _batch(stage: Stage, game: Game, per_step: int, pixels: int) -> int:
+    """Images of a small iteration: each step has a part of what it has in the run, of large images less."""
+    per_step = min(per_step, max(_MOST_PIXELS // (4 * pixels), 1))
     unit = game.repeats * game.plan.splits
     share = max(int(stage.config.train_dataloader["batch_size"]) // unit, 1)
     return unit * next((n for n in range(min(per_step, share), share) if share % n == 0), share)
 
 
 def few(data: Any, per_class: int = _SIZES[0][0]) -> Any:
-    """A Stream of a few images a class, labelled and hidden ones, that takes no time to prepare.
+    """A Stream of a few images a class, and as few whose label is hidden, that takes no time to prepare.
 
     Data that are no Stream are given back as they are.
     """
@@ -151,7 +157,7 @@ def few(data: Any, per_class: int = _SIZES[0][0]) -> Any:
 
     visible, seen = data.visible_labels, np.unique(data.entries)
     kinds = [seen[visible[seen] == label] for label in range(-1, len(data.source.classes))]
-    hidden = _spread(kinds[0], per_class * max(len(data.source.classes), 1))
+    hidden = _spread(kinds[0], per_class)
     chosen = np.sort(np.concatenate([hidden, *(_spread(kind, per_class) for kind in kinds[1:])]))
     split = None if data.split is None else _split_of(data.split, chosen)
     return Stream(Subset(data.source, chosen), split, data.transforms, data.seed, data.masks)

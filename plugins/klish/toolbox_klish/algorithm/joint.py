@@ -5,11 +5,13 @@ It is the reference that tests and the benchmark compare with, and ``solver='joi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from toolbox_klish.algorithm.solvers import ignore
 from toolbox_klish.svm.blocks import FeatureBlocks
 from toolbox_klish.svm.planes import Planes
 
@@ -18,7 +20,9 @@ from toolbox_klish.svm.planes import Planes
 class JointSolver:
     """All classes after every merge by L-BFGS without line search, as the authors' code does.
 
-    It is here for comparison: where the cap ends it before the minimum, IoU and merges differ.
+    It is here for comparison. Where the cap ends it before the minimum, the point that it stops at depends on
+    the order of sums: IoU differs by some thousandths, and close choices fall otherwise than in the authors'
+    run (``docs/klish_measured.md``, references).
 
     Args:
         C: weight of the hinge.
@@ -31,6 +35,7 @@ class JointSolver:
     tolerance: float = 1e-4
     biased: bool = True
     passes: int = 0
+    trained: Callable[[int], None] = ignore
 
     def stale(self, present: list[int], merged: int) -> list[int]:
         """Every class."""
@@ -59,6 +64,7 @@ class JointSolver:
             optimiser.step(evaluate)
             if float((weight - before).abs().max()) < self.tolerance:
                 break
+        self.trained(len(classes))
         return Planes(weight.double(), bias.double())
 
 

@@ -22,6 +22,7 @@ from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, class_means, 
 from toolbox_klish.algorithm.merge import MergeLoop, MergeTree, Stop, union_places
 from toolbox_klish.algorithm.solvers import NewtonSolver, Solver
 from toolbox_klish.checks import check_choice, usable_device
+from toolbox_klish.progress import Report, Trainings, silent
 from toolbox_klish.svm.blocks import DTYPES, FeatureBlocks
 from toolbox_klish.svm.planes import LinearClassifier, Planes, join
 
@@ -53,7 +54,8 @@ class KLiSH(Clusterer):
             end.
         stop_iou: stop at the first K where every IoU reaches it. The paper names no value.
         solver: 'newton' trains the merged class alone, exactly; 'joint' trains all classes with the authors'
-            capped L-BFGS, for comparison.
+            capped L-BFGS, for comparison. It repeats the authors' merges only as far as they do not hang on
+            where the cap stops it.
         metric: 'euclidean' or 'arccos', of k-means.
         bias: whether planes have a bias.
         kmeans_steps, kmeans_tolerance, kmeans_restarts: of Lloyd's steps (see
@@ -151,6 +153,7 @@ class KLiSH(Clusterer):
         initial: ArrayLike | None = None,
         checkpoint: str | Path | None = None,
         every: float = 60.0,
+        progress: Report = silent,
     ) -> KLiSH:
         """Find the tree of clusters.
 
@@ -163,6 +166,7 @@ class KLiSH(Clusterer):
                 ends with the tree of one that was never interrupted (to the bit, with as many threads on the
                 same kind of machine).
             every: seconds between two writes of it; it is also written after k-means, and at the end.
+            progress: told what is being done, and how many trainings of a class are done, of how many.
 
         Raises:
             ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not
@@ -172,12 +176,14 @@ class KLiSH(Clusterer):
         rounded = self.hessian == "tf32" or (self.hessian is None and device.type == "cuda")
         blocks = FeatureBlocks(features, self.precision, device, rounded)
         blocks.need(self._many)
+        self._trainings = self._counted(progress)
         file = Checkpoint(checkpoint, self._identity(blocks, initial), every)
         state = file.load() or self._begin(blocks, initial)
         file.save(state, now=True)
         self._merge(blocks, state, file)
         file.save(state, now=True)
         self._keep(state)
+        self._trainings = self._counted(silent)  # whoever was told is no part of a fitted model
         return self
 
     def cut(self, k: int) -> LinearClassifier:
@@ -270,6 +276,7 @@ class KLiSH(Clusterer):
     def _partition(self, blocks: FeatureBlocks, initial: ArrayLike | None) -> tuple[Tensor, Planes]:
         """(N) labels by size, and the planes that training starts from."""
         if initial is None:
+            self._trainings.begin("k-means")
             centres = self._kmeans(blocks)
             labels = nearest(blocks, centres, self.metric)
         else:
@@ -278,6 +285,8 @@ class KLiSH(Clusterer):
         labels, order = by_size(blocks, labels, self._many)
         centres = centres[order.to(centres.device)]  # (K0, D)
         if self.filter_sigma is not None and len(centres) > 1:
+            ahead = self._trainings.of_merges(len(centres)) + 2 * len(centres)
+            self._trainings.begin("training of the clusters to be filtered", ahead)
             found = filtered(blocks, labels, centres, self._solver(), self.filter_sigma, self.metric)
             self.filter_ = dict(iou=found["iou"], kept=found["kept"])
             labels, order = by_size(blocks, found["labels"], len(found["centres"]))
@@ -301,10 +310,26 @@ class KLiSH(Clusterer):
         labels = state.labels.to(blocks.device, copy=True)  # the loop changes these, not the state's
         loop = MergeLoop(blocks, labels, state.start.to(blocks.device), self._solver())
         if state.tree.members:
+            self._trainings.begin("confidences", self._trainings.of_merges(state.tree.smallest))
             loop.resume(state.tree)
+        else:
+            clusters = state.tree.clusters
+            self._trainings.begin("first training", clusters + self._trainings.of_merges(clusters))
         state.tree = loop.tree
-        smallest = 1 if self.first is None else self.clusters
-        loop.run(Stop(smallest, self.stop_iou), lambda _: file.save(state))
+
+        def after_step(tree: MergeTree) -> None:
+            self._trainings.begin(f"merging, {tree.smallest} clusters left")
+            file.save(state)
+
+        loop.run(Stop(self._last, self.stop_iou), after_step)
+
+    def _counted(self, progress: Report) -> Trainings:
+        return Trainings(progress, self.solver == "joint", self._last)
+
+    @property
+    def _last(self) -> int:
+        """K at which merging ends at the latest."""
+        return 1 if self.first is None else self.clusters
 
     @property
     def _many(self) -> int:
@@ -313,8 +338,8 @@ class KLiSH(Clusterer):
 
     def _solver(self) -> Solver:
         if self.solver == "joint":
-            return JointSolver(self.C, self.joint_calls, biased=self.bias)
-        return NewtonSolver(self.C, self.tolerance, self.max_passes, self.bias)
+            return JointSolver(self.C, self.joint_calls, biased=self.bias, trained=self._trainings.add)
+        return NewtonSolver(self.C, self.tolerance, self.max_passes, self.bias, trained=self._trainings.add)
 
     def _keep(self, state: FitState) -> None:
         """The tree as arrays."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +13,12 @@ from torch import Tensor
 
 from toolbox_klish.svm import working_set
 from toolbox_klish.svm.blocks import FeatureBlocks
-from toolbox_klish.svm.planes import Planes
+from toolbox_klish.svm.newton import TOGETHER
+from toolbox_klish.svm.planes import Planes, join
+
+
+def ignore(classes: int) -> None:
+    """Nobody asks how many classes were trained."""
 
 
 class Solver(Protocol):
@@ -36,6 +42,9 @@ class NewtonSolver:
 
     Eq. 3 is a sum over classes of functions that depend on that class's rows alone, so a merge of p and q
     leaves the minimum of every other class where it was.
+
+    Attributes:
+        trained: told of every few classes that were trained.
     """
 
     C: float
@@ -43,6 +52,7 @@ class NewtonSolver:
     max_passes: int = 100
     biased: bool = True
     passes: int = 0
+    trained: Callable[[int], None] = ignore
 
     def stale(self, present: list[int], merged: int) -> list[int]:
         """The merged class alone."""
@@ -54,9 +64,15 @@ class NewtonSolver:
         return Planes(kept.weight + removed.weight, kept.bias + removed.bias + shift)
 
     def train(self, blocks: FeatureBlocks, labels: Tensor, classes: list[int], start: Planes) -> Planes:
-        """Newton's method (:func:`toolbox_klish.svm.working_set.train`)."""
-        found, passes = working_set.train(
-            blocks, labels, classes, start, self.C, self.tolerance, self.max_passes, self.biased
-        )
-        self.passes += passes
-        return found
+        """Newton's method (:func:`toolbox_klish.svm.working_set.train`), a few classes at a time."""
+        found = []
+        for first in range(0, len(classes), TOGETHER):
+            places = list(range(first, min(first + TOGETHER, len(classes))))
+            some = [classes[i] for i in places]
+            planes, passes = working_set.train(
+                blocks, labels, some, start[places], self.C, self.tolerance, self.max_passes, self.biased
+            )
+            found.append(planes)
+            self.passes += passes
+            self.trained(len(some))
+        return join(found)

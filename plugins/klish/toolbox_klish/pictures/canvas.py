@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toolbox.runs.files import write_whole
+from toolbox_klish.pictures.shown import Shown
 
 INK = "#26262a"
 FAINT = "#707078"
@@ -35,9 +36,9 @@ def new_figure(
 
 
 def save_figure(figure: Any, path: str | Path) -> Path:
-    """Write a PNG whole or not at all; folders are made. Returns its path."""
+    """Write a PNG whole or not at all; folders are made. Returns its path, which a notebook shows."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
     write_whole(path, lambda file: figure.savefig(file, format="png"))
-    return Path(path)
+    return Shown(path)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from toolbox.config import ConfigError
 from toolbox.ranges import check_whole
+from toolbox.runs.terminal import tracked
 from toolbox.weights.fingerprint import fingerprint
 from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.pictures.palette import Colours, distinct_colours, matched_colours, tree_colours
@@ -141,7 +142,7 @@ class Look:
         whole = [(self.default, self.final), *self._step_keys()]  # what is read over the whole pool
         found: dict[Any, list[Tensor]] = {key: [] for key in readers}
         images = []
-        for i in range(pool):
+        for i in tracked(range(pool), pool, "samples"):
             images.append(stream.image(i).cpu())
             maps = stream.maps(i)
             for key, read in readers.items():

@@ -14,6 +14,7 @@ from torch import Tensor
 from toolbox.data.base import to_uint8
 from toolbox.visual.grids import FAINT, INK, PAPER, Picture, save_picture
 from toolbox_klish.pictures.palette import Colours
+from toolbox_klish.pictures.shown import Shown
 
 # pixels
 _MARGIN = 12
@@ -144,8 +145,8 @@ class Sheet:
         return np.array(sheet)
 
     def save(self, path: str | Path) -> Path:
-        """Write a PNG, whole or not at all; folders are made. Returns its path."""
-        return save_picture(self.draw(), path)
+        """Write a PNG, whole or not at all; folders are made. Returns its path, which a notebook shows."""
+        return Shown(save_picture(self.draw(), path))
 
     def _space(self, height: int) -> None:
         self._bands.append((height, lambda sheet, pen, y: None))

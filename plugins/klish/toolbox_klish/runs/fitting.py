@@ -20,12 +20,16 @@ from toolbox.runs.environment import environment
 from toolbox.runs.files import explain_full_disk, sweep, write_text, write_whole
 from toolbox.runs.kept import keep_config
 from toolbox.runs.locking import locked
-from toolbox.runs.terminal import say
+from toolbox.runs.terminal import say, tracked
 from toolbox.weights.fingerprint import fingerprint
+from toolbox_klish.algorithm.klish import KLiSH
+from toolbox_klish.progress import Heartbeat, Report
+from toolbox_klish.runs.choices import Choices
 from toolbox_klish.runs.compatibility import check_folder
 from toolbox_klish.runs.quality import warnings_of
 from toolbox_klish.runs.run import ClusterRun
-from toolbox_klish.runs.settings import is_cut, read_config
+from toolbox_klish.runs.settings import is_cut
+from toolbox_klish.runs.sources import is_generator, name_of, read, settle
 from toolbox_klish.storage import GIB, check_room, free_memory, save_features
 
 
@@ -37,21 +41,25 @@ def fit(
     options: Mapping[str, Any] | None = None,
     plugins: Sequence[str | Path] = (),
     pictures: bool = True,
+    choices: Choices | None = None,
 ) -> Path:
-    """Fit what a config describes, and draw it.
+    """Fit what a config describes, or a generator's own file or folder, and draw it.
 
     What is fitted is in the folder at once, whole: a run that was killed goes on with ``resume`` and does
     what is missing.
 
     Args:
-        config: a config's name or path, or one that is read already.
-        work_dir: the run's folder; default ``runs/<config>`` (``runs/<config>-quick``).
+        config: a config's name or path, or one that is read already; or what :func:`toolbox.load_generator`
+            reads, which is clustered by the settings of :mod:`toolbox_klish.runs.sources`.
+        work_dir: the run's folder; default ``runs/<config>`` (``runs/<config>-quick``), of a generator
+            ``runs/klish_<file>``.
         quick: the config's small version.
         resume: continue the run of the folder; also one whose ``shown``, ``final`` or ``seeds`` are more than
             they were.
         options: overrides by dotted key.
         plugins: plugin files.
         pictures: whether to draw at the end.
+        choices: overrule the config.
 
     Returns:
         The run's folder (:class:`toolbox_klish.runs.run.ClusterRun`).
@@ -63,7 +71,11 @@ def fit(
         ValueError: for features that cannot be clustered.
         LockedError: when another run is at work in the folder.
     """
-    run = planned(config, work_dir, quick, options, plugins)
+    run = planned(config, work_dir, quick, options, plugins, choices)
+    if is_generator(config):
+        from toolbox_klish.runs.plan import describe
+
+        say(describe(run))
     with explain_full_disk(run.folder), locked(run.folder):
         sweep(run.folder)
         check_folder(run, resume)
@@ -88,16 +100,20 @@ def planned(
     quick: bool = False,
     options: Mapping[str, Any] | None = None,
     plugins: Sequence[str | Path] = (),
+    choices: Choices | None = None,
 ) -> ClusterRun:
     """The run that :func:`fit` would make, every clusterer built once so that a fault costs no time.
 
     Nothing is written.
     """
+    name = config
     if not hasattr(config, "filename"):
-        stem = Path(str(config)).stem
-        config = read_config(config, quick, options, plugins)
-        config.setdefault("work_dir", f"runs/{stem}-quick" if quick else f"runs/{stem}")
+        config = read(name, quick, options, plugins, choices)
+        folder = f"runs/{name_of(name)}"
+        config.setdefault("work_dir", f"{folder}-quick" if quick else folder)
     run = ClusterRun(work_dir or config.get("work_dir") or "runs/unnamed", config)
+    if is_generator(name):
+        settle(run, choices or Choices(), options or {})
     for name in config.clusterers:
         for k in run.numbers:
             run.build(name, run.seeds[0], k)
@@ -225,7 +241,8 @@ def _fit_one(run: ClusterRun, name: str, seed: int, numbers: Sequence[int], feat
             model.clusters = k  # the one that state() is of
             model.cut(k)
         else:
-            model = _fitted(run.build(name, seed, k), features, unfinished)
+            with Heartbeat(path.stem) as progress:
+                model = _fitted(run.build(name, seed, k), features, unfinished, progress)
             if not is_cut(run.config.clusterers[name]):
                 _check_found(model, name, k)
         write_whole(path, partial(np.savez, **model.state()))
@@ -245,8 +262,11 @@ def _check_found(model: Clusterer, name: str, k: int) -> None:
         )
 
 
-def _fitted(model: Clusterer, features: Features, unfinished: Path) -> Clusterer:
+def _fitted(model: Clusterer, features: Features, unfinished: Path, progress: Report) -> Clusterer:
     """Fitted, from where an interrupted fit stood if the clusterer can keep that."""
+    if isinstance(model, KLiSH):
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        return model.fit(features, checkpoint=unfinished, progress=progress)
     if "checkpoint" in inspect.signature(model.fit).parameters:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         return model.fit(features, checkpoint=unfinished)  # type: ignore[call-arg]
@@ -282,9 +302,7 @@ def _features(run: ClusterRun, seed: int) -> Features:
 
 def _chunks(stream: FeatureStream) -> Iterable[NDArray[np.floating]]:
     """(n, D) features of one image after the other, with a progress bar."""
-    from tqdm import tqdm
-
-    for chunk in tqdm(stream, total=stream.images, desc="features", unit="image", leave=False, disable=None):
+    for chunk in tracked(stream, stream.images, "features"):
         yield chunk.cpu().numpy()
 
 

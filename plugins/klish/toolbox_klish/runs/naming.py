@@ -111,6 +111,18 @@ class Names:
         groups[name] = list(numbers)
         return Names(self.clusters, {known: theirs for known, theirs in groups.items() if theirs})
 
+    def changes(self, name: str, numbers: Sequence[int]) -> list[str]:
+        """What :meth:`named` would take from other names, or from this one, in words."""
+        lines = []
+        for known, theirs in self.groups.items():
+            lost = [number for number in theirs if (number in numbers) == (known != name)]
+            if not lost or known == f"cluster {lost[0]}":  # a number is no name that somebody gave
+                continue
+            moved = f"goes from {known!r} to {name!r}" if known != name else f"is no longer {known!r}"
+            empty = f"; no cluster is {known!r} now" if len(lost) == len(theirs) and known != name else ""
+            lines += [f"cluster {number} {moved}{empty if number == lost[-1] else ''}" for number in lost]
+        return lines
+
     @cached_property
     def titles(self) -> list[str]:
         taken = {number for numbers in self.groups.values() for number in numbers}

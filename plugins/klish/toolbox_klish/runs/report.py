@@ -18,6 +18,7 @@ from toolbox.visual.tables import data_table, properties_table, words
 from toolbox_klish.pictures.look import Look
 from toolbox_klish.pictures.maps import draw_grid
 from toolbox_klish.pictures.run import Drawn, RunPictures, numbered_names, run_names
+from toolbox_klish.pictures.shown import Shown
 from toolbox_klish.runs.naming import Names, check_settings
 from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.runs.settings import PictureSettings
@@ -61,12 +62,16 @@ def draw_run(
     """
     look = _look(run, numbers, samples, seed)
     folder = Path(out or run.folder)
-    pictures = RunPictures(look, folder / "pictures")
+    return _write_report(run, look, RunPictures(look, folder / "pictures"), folder)
+
+
+def _write_report(run: ClusterRun, look: Look, pictures: RunPictures, folder: Path) -> Path:
+    """All pictures, and the page that holds them."""
     drawn = pictures.draw()
     _keep_captions(drawn)
     path = folder / "report.html"
     write_text(_html(run, look, pictures, drawn), path)
-    return path
+    return Shown(path)
 
 
 def draw_runs(
@@ -95,11 +100,11 @@ def draw_runs(
     header = page_header("Clustering runs", "Generators side by side", folder, {"Runs": listed})
     sections = [*_drawn_sections(drawn, []), *_notes(notes)]
     write_text(page(header, sections, "Generators side by side"), folder / "report.html")
-    return folder / "report.html"
+    return Shown(folder / "report.html")
 
 
 def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]] = ()) -> list[str]:
-    """Draw the clusters of the final classifier for naming, take names, and say in lines what there is.
+    """Take names of the final classifier's clusters, draw the run anew, and say in lines what there is.
 
     Args:
         run: fitted.
@@ -115,19 +120,23 @@ def show_clusters(run: ClusterRun, settings: Sequence[tuple[str, Sequence[int]]]
     names = run_names(run, run.seeds[0])
     if not path.is_file():
         names = Names.template(names.clusters)
+    changes = []
     for name, numbers in settings:
+        changes += names.changes(name, numbers)
         names = names.named(name, numbers)
-    look = _look(run, [int(run.config.final)], None, None)
+    look = _look(run, None, None, None)
     if (look.default, look.final) not in look.labels:
         raise ConfigError("; ".join(look.notes))
     if settings or not path.is_file():
         names.write(path)
     pictures = RunPictures(look, run.folder / "pictures", names)
-    _keep_captions(list(pictures.clusters()))
+    report = _write_report(run, look, pictures, run.folder)
     return [
+        *changes,
         *_as_text(cluster_table(look, pictures)),
         f"picture: {pictures.folder / 'clusters.png'}",
         f"names:   {path} (edit it, or --set NAME=0,3)",
+        f"report:  {report}",
     ]
 
 

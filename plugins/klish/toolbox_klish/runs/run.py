@@ -27,6 +27,7 @@ from toolbox.randomness import seeded
 from toolbox.registry import accepted, build, check
 from toolbox.weights.sources import is_elsewhere
 from toolbox_klish.checks import usable_device
+from toolbox_klish.progress import Heartbeat
 from toolbox_klish.runs.settings import is_cut, numbers_of, read_config
 
 _OF_STREAMS = ("layers", "size", "truncation", "noise", "pixels", "label", "batch_size")
@@ -84,7 +85,8 @@ class ClusterRun:
     @cached_property
     def generator(self) -> Generator:
         """The generator, in eval mode; read on first use."""
-        return build_generator(self.config.generator).to(self.device).eval()
+        with Heartbeat("the generator is read"):
+            return build_generator(self.config.generator).to(self.device).eval()
 
     @property
     def seeds(self) -> list[int]:

@@ -14,6 +14,7 @@ from toolbox.config import ConfigError, load_config
 from toolbox.ranges import check_whole
 from toolbox.registry import BuildError, accepted, check
 from toolbox.weights.sources import is_elsewhere
+from toolbox_klish.runs.choices import Choices
 
 COMMAND = "klish fit"
 
@@ -119,15 +120,29 @@ def read_config(
     quick: bool = False,
     options: Mapping[str, Any] | None = None,
     plugins: Sequence[str | Path] = (),
+    choices: Choices | None = None,
 ) -> Any:
     """A resolved, checked config of a clustering run, its defaults filled in.
 
-    Arguments as of :func:`toolbox.load_config`.
+    Arguments as of :func:`toolbox.load_config`; ``choices`` overrule the config.
 
     Raises:
         ConfigError: for what is wrong, naming the key, what is allowed and the near miss.
     """
     config = load_config(name, quick, options, plugins, command=COMMAND, keys=KEYS)
+    return checked(config, name, choices)
+
+
+def checked(config: Any, name: str | Path, choices: Choices | None = None) -> Any:
+    """A config with its defaults filled in; see :func:`read_config`.
+
+    Args:
+        config: its top-level keys checked.
+        name: of it, for messages.
+        choices: overrule it.
+    """
+    if choices is not None:
+        choices.apply(config)
     for key in ("generator", "clusterers", "final"):
         if config.get(key) is None:
             raise ConfigError(f"config {str(name)!r} has no {key}: {KEYS[key]}")

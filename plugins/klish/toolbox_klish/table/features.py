@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from toolbox.metrics.functional import contingency_matrix
 from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.baselines import AHC, KASP, LloydKMeans
+from toolbox_klish.progress import Heartbeat
 from toolbox_klish.table.published import ALGORITHMS
 from toolbox_klish.table.table import Results, no_results, scores
 from toolbox_klish.toy import curved_clusters
@@ -126,10 +127,13 @@ def fit_all(
             f"clusters={max(clusters)} must be below first={first}, the number that KLiSH and KASP start from"
         )
     results = no_results(clusters, ALGORITHMS)
-    for seed in seeds:
-        for name, fit in algorithms(first, clusters, seed, rows, settings).items():
-            cut = fit(data.fit)
-            for k in clusters:
-                for metric, value in measure(cut(k), data).items():
-                    results[k][name][metric].append(value)
+    fits = len(seeds) * len(ALGORITHMS)
+    with Heartbeat("table") as progress:
+        for turn, seed in enumerate(seeds):
+            for place, (name, fit) in enumerate(algorithms(first, clusters, seed, rows, settings).items()):
+                progress(f"{name}, seed {seed}", turn * len(ALGORITHMS) + place, fits)
+                cut = fit(data.fit)
+                for k in clusters:
+                    for metric, value in measure(cut(k), data).items():
+                        results[k][name][metric].append(value)
     return results

@@ -14,6 +14,7 @@ from toolbox.interfaces import Segmenter
 from toolbox.metrics.functional import contingency_matrix
 from toolbox.ranges import check_whole, given
 from toolbox.registry import build
+from toolbox.runs.terminal import tracked
 from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.segment import segment
 from toolbox_klish.table.published import GENERATORS
@@ -87,7 +88,7 @@ def judge(
     if not judged:
         raise ValueError(f"{run.folder} has nothing to judge. {missing[0]}")
     stream = run.stream(images, seed=seed, size=size, pixels=None)
-    for i in _watched(images):
+    for i in tracked(range(images), images, "judging"):
         _look(i, stream, teacher, judged, size)
     notes = [
         f"Judged on {images} new images (seed {seed}; the paper: 10,000), {size} x {size} pixels.",
@@ -219,9 +220,3 @@ def _worth(teacher: Segmenter) -> str:
         f"Truth: {kind}, whose mean IoU on test images with exact masks is {values or 'not in its card'}. "
         "Generated images have no masks to test it on."
     )
-
-
-def _watched(images: int) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(range(images), desc="judging", unit="image", leave=False)

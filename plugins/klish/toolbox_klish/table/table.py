@@ -61,8 +61,13 @@ class Table:
     algorithm_of: Mapping[str, str] = field(default_factory=lambda: {name: name for name in ALGORITHMS})
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def markdown(self) -> str:
-        """Mean ± standard deviation over seeds (best), in percent; the paper's best of five beside it."""
+    @property
+    def heading(self) -> str:
+        """What is seen, in a line."""
+        return f"{self.title}, in percent: mean ± standard deviation over seeds (best of them)"
+
+    def rows(self) -> list[list[Any]]:
+        """The names of the columns, then K, metric and a cell for each algorithm."""
         rows: list[list[Any]] = [["K", "metric", *self.algorithm_of]]
         for k, found in self.results.items():
             for metric in METRICS:
@@ -70,10 +75,25 @@ class Table:
                     _cell(found[name][metric], self._theirs(k, metric, name)) for name in self.algorithm_of
                 ]
                 rows.append([k, metric, *cells])
+        return rows
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from toolbox.visual.markup import element, join
+        from toolbox.visual.run_folder import Table as Cells
+        from toolbox.visual.tables import data_table
+
+        columns, *rows = self.rows()
+        protocol = [element("li", f"{name}: {words}.") for name, words in PROTOCOL.items()]
+        notes = [element("li", note) for note in [BEST, *self.notes]]
+        return str(join([data_table(Cells(self.heading, columns, rows)), element("ul", [*protocol, *notes])]))
+
+    def markdown(self) -> str:
+        """Mean ± standard deviation over seeds (best), in percent; the paper's best of five beside it."""
         lines = [
-            f"{self.title}, in percent: mean ± standard deviation over seeds (best of them).",
+            f"{self.heading}.",
             "",
-            *_rows(rows),
+            *_rows(self.rows()),
             "",
             *(f"* {name}: {words}." for name, words in PROTOCOL.items()),
             *(f"* {note}" for note in [BEST, *self.notes]),
@@ -83,11 +103,17 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def record(self) -> dict[str, Any]:
-        """The JSON file: everything that the text says, and the values of single seeds."""
+        """The JSON file: everything that the text says, and the values of single seeds.
+
+        ``columns`` and ``rows`` are what the run's report shows.
+        """
+        columns, *rows = self.rows()
         printed = rows_of(self.paper) if self.paper else []
         theirs = {f"{k} {metric}": published(str(self.paper), k, metric) for k, metric in printed}
         return dict(
-            title=self.title,
+            title=self.heading,
+            columns=columns,
+            rows=rows,
             protocol=PROTOCOL,
             notes=[BEST, *self.notes],
             **self.details,
