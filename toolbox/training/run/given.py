@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.data.base import DataError, ImageSet
 from toolbox.data.given import GivenData, look_at
-from toolbox.data.inspection import check_images
 from toolbox.data.relabelled import MissingClassError
 from toolbox.data.split import draw_split
 from toolbox.plugins import host
@@ -59,19 +57,12 @@ def use_data(config: Config, path: str | Path) -> None:
     size = _image_size(config)
     train, test = _sized(found.train, size), _sized(found.test, size)
     source = build(train, "dataset", "--data")
-    ranks.on_main(lambda: check_images(source, _least(config)))
     for own in [config, *filter(None, (config.get("before") or {}).values())]:
         _replace(own, train, source, is_stage=own is not config)
     say(f"--data: {source.title} takes the place of every data set of the config")
     if config.get("evaluation"):
         config.evaluation["real"], config.evaluation["test"] = train, test  # update() would merge
     _replace_of_hooks(config, test)
-
-
-def _least(config: Config) -> int:
-    """Images that each class needs: one for each of its clusters."""
-    clusters = (config.model.get("conditioner") or {}).get("clusters")
-    return clusters if isinstance(clusters, int) else 1
 
 
 def _check_classes(config: Config, found: GivenData) -> None:

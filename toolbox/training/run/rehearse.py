@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from toolbox import ranks
 from toolbox.config import ConfigError
+from toolbox.data.base import ImageSet
+from toolbox.data.inspection import check_images
 from toolbox.training.checkpoints import checkpoint_files
 from toolbox.training.checks.built import check_built, check_heeded, check_stage_weights
 from toolbox.training.evaluation.rehearsal import check_measurable
@@ -68,6 +71,8 @@ def rehearse(
 def _rehearse(
     stage: Stage, earlier: Mapping[str, Game], measuring: bool, played: bool, restored: bool
 ) -> Rehearsed:
+    if stage.is_main and not restored:
+        _look_at_images(stage)
     game = stage.check(restored, compile=False)
     said = [stage.data["notice"], *notices(game)]
     check_built(game, stage.model, stage.loader.dataset, _rows_of_conditions(stage, game))
@@ -81,6 +86,15 @@ def _rehearse(
         if measuring and trial.game.generator in trial.game.networks:
             said += check_measurable(trial.game, stage.config.evaluation, trial.played)
     return Rehearsed(stage, trial, [line for line in dict.fromkeys(said) if line])
+
+
+def _look_at_images(stage: Stage) -> None:
+    """Every image once: all that are broken in one list, and classes with fewer images than clusters."""
+    source = getattr(stage.loader.dataset, "source", None)
+    clusters = (stage.config.model.get("conditioner") or {}).get("clusters")
+    least = clusters if isinstance(clusters, int) else 1
+    if isinstance(source, ImageSet):
+        ranks.on_main(lambda: check_images(source, least))
 
 
 def _check_hooks(stage: Stage, game: Game) -> None:
