@@ -126,6 +126,7 @@ def test_a_checkpoint_in_its_run_is_opened_with_the_runs_config(trained: Run) ->
     assert torch.equal(toolbox.load_generator(folder / "iter_5.pth").linear.weight, expected)
     (folder / "iter_5.pth").rename(folder / "ffhq.pth")
     assert is_of_run(folder / "iter_3.pth") and not is_of_run(folder / "ffhq.pth")
+    assert is_of_run(folder / "best_fid_iter_3.pth")  # of Checkpoints(best='fid')
     (folder / "environment.json").unlink()
     assert not is_of_run(folder / "iter_3.pth")
 

@@ -84,5 +84,5 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def is_of_run(path: Path) -> bool:
     """Whether a file is a run's own checkpoint: by its name, and the record of starts beside it."""
-    named = re.fullmatch(r"[a-z]+_\d+\.pth", path.name) is not None
+    named = re.fullmatch(r"(best_\w+_)?[a-z]+_\d+\.pth", path.name) is not None
     return named and bool(read_record(path.parent).get("starts"))
