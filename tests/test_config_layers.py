@@ -102,12 +102,17 @@ def test_another_data_set_is_the_one_that_is_trained_on(write: Write, source: di
 
 def test_the_config_that_preset_writes_trains_on_the_folder_that_was_named(tmp_path: Path) -> None:
     """At the size that quick's networks have."""
-    out = tmp_path / "mine.py"
-    assert main(["preset", "auto", "--data", "MY", "-o", str(out)]) == 0
+    from PIL import Image
+
+    out, data = tmp_path / "mine.py", tmp_path / "MY"
+    for name in ("a", "b"):
+        (data / name).mkdir(parents=True)
+        Image.new("RGB", (256, 256)).save(data / name / "0.png")
+    assert main(["preset", "auto", "--data", str(data), "-o", str(out)]) == 0
     config, notes = resolved(out)
-    assert source_of(config) == dict(type="ImageFolder", root="MY", image_size=32)
+    assert source_of(config) == dict(type="ImageFolder", root=str(data), image_size=32)
     assert config["model"]["networks"]["generator"]["image_size"] == 32
-    assert notes == [f"--quick leaves: {SOURCE}: ImageFolder, root='MY' ({out})"]
+    assert notes == [f"--quick leaves: {SOURCE}: ImageFolder, root={str(data)!r} ({out})"]
 
 
 @pytest.mark.parametrize("name", ["lcp/lcp_cifar", "lcp/lcp_folder", "toolbox/stylegan2_ada_auto"])
