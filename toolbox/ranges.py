@@ -61,7 +61,7 @@ def check_whole(least: int, /, **arguments: Any) -> None:
         ValueError: naming the argument, its value, and the least.
     """
     for name, value in arguments.items():
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name}={value!r} must be a whole number of {least} or more")
 
 

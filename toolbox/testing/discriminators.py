@@ -43,7 +43,16 @@ def check_discriminator(
     Raises:
         AssertionError: naming what is broken.
     """
-    discriminator, make = made_of(discriminator)
+    one, make = made_of(discriminator)
+    _check(one, make, image_size, condition)
+
+
+def _check(
+    discriminator: Discriminator,
+    make: Callable[[], Discriminator] | None,
+    image_size: int,
+    condition: Condition | None,
+) -> None:
     name = type(discriminator).__name__
     require(
         isinstance(discriminator, Discriminator), f"{name} does not inherit toolbox.interfaces.Discriminator"

@@ -50,7 +50,11 @@ def check_generator(
     Raises:
         AssertionError: naming what is broken.
     """
-    generator, make = made_of(generator)
+    one, make = made_of(generator)
+    _check(one, make, condition)
+
+
+def _check(generator: Generator, make: Callable[[], Generator] | None, condition: Condition | None) -> None:
     name = type(generator).__name__
     require(isinstance(generator, Generator), f"{name} does not inherit toolbox.interfaces.Generator")
     if condition is None and generator.n_conditions:
