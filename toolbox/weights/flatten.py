@@ -67,6 +67,10 @@ class _Walk:
         if isinstance(value, Module):
             self._visit_module(value, f"{name}." if name else "", depth)
             return self.visit(value.properties(), "", depth + 1)
+        if isinstance(value, (dict, list, tuple, set, frozenset)) and self.nodes + len(value) > MOST_NODES:
+            raise WeightsError(
+                f"it holds more than {MOST_NODES:,} values and modules"
+            )  # before they are walked
         if isinstance(value, dict):
             return self._visit_items(value, [(_text(key), item) for key, item in value.items()], name, depth)
         if isinstance(value, (list, tuple, set, frozenset)):
