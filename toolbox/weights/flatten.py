@@ -23,6 +23,7 @@ from toolbox.weights.limits import (
 )
 from toolbox.weights.rebuilt import Array
 
+_ORDINARY = (str, int, float, dict, list, tuple, type(None))  # to ask whether it is a protocol's takes long
 _NOTHING = object()  # a place that holds tensors only
 
 
@@ -64,9 +65,13 @@ class _Walk:
             return self._keep(name, value)
         if isinstance(value, Array):
             return self._keep(name, value.tensor())
-        if isinstance(value, Module):
+        if not isinstance(value, _ORDINARY) and isinstance(value, Module):
             self._visit_module(value, f"{name}." if name else "", depth)
             return self.visit(value.properties(), "", depth + 1)
+        if isinstance(value, (dict, list, tuple, set, frozenset)) and self.nodes + len(value) > MOST_NODES:
+            raise WeightsError(
+                f"it holds more than {MOST_NODES:,} values and modules"
+            )  # before they are walked
         if isinstance(value, dict):
             return self._visit_items(value, [(_text(key), item) for key, item in value.items()], name, depth)
         if isinstance(value, (list, tuple, set, frozenset)):

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from toolbox.weights.errors import WeightsError
 
-MOST_STEPS = 1_000_000  # operations of a pickle and of those inside it: about a second
+MOST_STEPS = 600_000  # operations of a pickle and of those inside it: about a second
 MOST_COPIES = 4  # how often the bytes of a pickle may be copied by what it calls
-MOST_NODES = 300_000  # values of all kinds, and modules
+MOST_NODES = 150_000  # values of all kinds, and modules
 MOST_PLACES = 1000  # that one container may be found in: tuples in tuples twice each grow like 2^depth
 MOST_TENSORS = 100_000
 MOST_ENTRIES = 2**15  # of a zip archive: a tensor each
