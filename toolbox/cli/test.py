@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "checkpoint", nargs="?", help="then RUN stands for a config, which this checkpoint is measured by"
     )
     add_config_options(parser)
-    parser.add_argument("--n-fake", type=int, help="generated images; it is part of a metric's protocol")
+    parser.add_argument(
+        "--n", "--n-fake", dest="n_fake", type=int, help="generated images; it is part of a metric's protocol"
+    )
     parser.add_argument(
         "--bn", choices=("running", "batch", "standing"), help="how BatchNorm generators are evaluated"
     )

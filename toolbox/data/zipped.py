@@ -80,6 +80,7 @@ class Archive:
         self.path = path
         if not path.exists():
             raise DataError(f"{path} is missing: give the zip file, or the folder that holds {INDEX}")
+        self._is_folder = path.is_dir()
         self._zip: tuple[int, zipfile.ZipFile] | None = None
         self._checksums = self._list()
 
@@ -101,7 +102,7 @@ class Archive:
         Raises:
             DataError: when it is encrypted, packed in a way that has no bounds, or too large.
         """
-        if self.path.is_dir():
+        if self._is_folder:
             size, fault = self._checksums[name], ""
         else:
             member = self._open().getinfo(name)
@@ -118,7 +119,7 @@ class Archive:
             DataError: when it is torn (a zip's CRC notices a flipped bit) or cannot be read (:meth:`check`).
         """
         self.check(name)
-        if self.path.is_dir():
+        if self._is_folder:
             return (self.path / name).read_bytes()
         try:
             with self._open().open(name) as member:  # a length, since read() alone inflates without bounds
@@ -127,7 +128,7 @@ class Archive:
             raise DataError(f"{self.path}: {name} is torn ({error}); fetch the file anew") from None
 
     def _list(self) -> dict[str, int]:
-        if self.path.is_dir():
+        if self._is_folder:
             files = (file for file in self.path.rglob("*") if file.is_file())
             return {file.relative_to(self.path).as_posix(): file.stat().st_size for file in files}
         members = [member for member in self._open().infolist() if not member.is_dir()]

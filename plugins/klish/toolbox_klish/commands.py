@@ -60,7 +60,9 @@ def _choice_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--truncation", type=float, help="in (0, 1] (paper: 0.5)")
     group.add_argument("--layers", nargs="+", help="names, or numbers of table II (default: its rule)")
     group.add_argument("--label", type=int, help="class of all images, of a class-conditional generator")
-    group.add_argument("--clusters", type=int, help="that KLiSH and KASP start from (paper: 100)")
+    group.add_argument(
+        "--first", type=int, dest="clusters", help="clusters that KLiSH and KASP start from (paper: 100)"
+    )
     group.add_argument("--clusterers", nargs="+", metavar="NAME", help="of the config's, those to fit")
     group.add_argument("--shown", type=int, nargs="+", metavar="K", help="numbers of clusters in pictures")
     group.add_argument("--final", type=int, metavar="K", help="number of clusters that is used")
@@ -94,9 +96,13 @@ def _draw_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "runs", metavar="RUN", nargs="+", help="folders of `toolbox klish fit`; several: a generator each"
     )
-    parser.add_argument("--k", type=int, nargs="+", help="numbers of clusters (default: those of the config)")
+    parser.add_argument(
+        "--clusters", type=int, nargs="+", help="numbers of clusters (default: those of the config)"
+    )
     parser.add_argument("--samples", type=int, help="images a picture (default: as the config says)")
-    parser.add_argument("--seed", type=int, help="which fit is shown (default: the run's first)")
+    parser.add_argument(
+        "--fit", type=int, metavar="SEED", help="which fit is shown, by its seed (default: the run's first)"
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -158,7 +164,7 @@ def _draw(arguments: argparse.Namespace) -> int:
     from toolbox_klish.runs.run import ClusterRun
 
     runs = [ClusterRun.open(folder, arguments.device) for folder in arguments.runs]
-    chosen = dict(numbers=arguments.k, samples=arguments.samples, seed=arguments.seed)
+    chosen = dict(numbers=arguments.clusters, samples=arguments.samples, seed=arguments.fit)
     if len(runs) == 1:
         show(draw_run(runs[0], out=arguments.out, **chosen))
     else:

@@ -133,7 +133,7 @@ def test_its_clusters_take_names(fitted: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_it_has_a_table(fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["klish", "table", str(fitted), "--images", "2", "--out", str(tmp_path)]) == 0
+    assert main(["klish", "table", str(fitted), "--test-images", "2", "--out", str(tmp_path)]) == 0
     assert "| K | metric | mine |" in capsys.readouterr().out
     results = json.loads((tmp_path / "table.json").read_text())["results"]
     assert len(results["4"]["mine"]["AMI"]) == 1

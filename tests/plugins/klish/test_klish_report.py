@@ -121,7 +121,7 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     ):
         assert main(["klish", "name", str(folder), "--set", *settings]) == 1
         assert words in capsys.readouterr().err
-    assert main(["klish", "draw", str(folder), "--k", "0"]) == 1
+    assert main(["klish", "draw", str(folder), "--clusters", "0"]) == 1
     assert "k=0 must be a whole number of 1 or more" in capsys.readouterr().err
     assert main(["klish", "name", str(folder), "--set", "eye=4"]) == 1
     assert "'eye' has 4, which is no cluster: they are 0 to 3" in capsys.readouterr().err
@@ -153,7 +153,7 @@ def test_names_reach_report_and_maps_at_once(folder: Path, capsys: pytest.Captur
 def test_a_table_is_in_the_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "truth": {"type": "EmbeddedSegmenter"}}))
-    assert main(["klish", "table", str(folder), "--images", "1", "--seed", "7"]) == 0
+    assert main(["klish", "table", str(folder), "--test-images", "1", "--seed", "7"]) == 0
     assert main(["klish", "draw", str(folder)]) == 0
     page = (folder / "report.html").read_text()
     assert "could not be read" not in page and "<td>MIoU (official)</td>" in page
@@ -179,7 +179,7 @@ def test_clusters_of_other_weights_are_refused(folder: Path, capsys: pytest.Capt
 
 def test_several_runs_side_by_side(folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(folder, tmp_path / "other"))
-    words = ["--out", str(tmp_path / "both"), "--samples", "2", "--k", "6"]
+    words = ["--out", str(tmp_path / "both"), "--samples", "2", "--clusters", "6"]
     assert main(["klish", "draw", str(folder), str(other), *words]) == 0
     with Image.open(tmp_path / "both" / "pictures" / "generators.png") as picture:
         assert picture.width > 4 * 100 and picture.height > 5 * 100
@@ -198,8 +198,8 @@ def test_settings_that_make_no_sense() -> None:
     [
         (["toy", "--seed", "-1"], "--seed: -1 must lie in 0..4294967295"),
         (["cost", "--rows", "0"], "--rows=0 must be a whole number of 1 or more"),
-        (["table", "--seeds", "-1"], "--seeds: -1 must lie in 0..4294967295"),
-        (["table", "--data", __file__], "is no npz file: write it by np.savez"),
+        (["table", "--fits", "-1"], "--fits: -1 must lie in 0..4294967295"),
+        (["table", "--features", __file__], "is no npz file: write it by np.savez"),
     ],
 )
 def test_slips_of_commands(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

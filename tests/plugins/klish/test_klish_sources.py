@@ -24,7 +24,7 @@ SMALL = [
     "16",
     "--clusterers",
     "klish",
-    "--clusters",
+    "--first",
     "8",
     "--seed",
     "3",

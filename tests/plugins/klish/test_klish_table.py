@@ -151,7 +151,7 @@ def test_what_a_filter_has_left_out_is_said(folder: Path, monkeypatch: pytest.Mo
 
 
 def test_the_command_writes_markdown_and_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["klish", "table", str(folder), "--images", "2", "--clusters", "5", "--seeds", "1"]) == 0
+    assert main(["klish", "table", str(folder), "--test-images", "2", "--clusters", "5", "--fits", "1"]) == 0
     text = (folder / "tables" / "table.md").read_text()
     assert text in capsys.readouterr().out and "(seed 2022" in text
     written = json.loads((folder / "tables" / "table.json").read_text())
@@ -189,8 +189,8 @@ def test_a_run_that_cannot_be_judged(
     assert "holds no clustering run" in capsys.readouterr().err
     assert main(["klish", "table", str(folder), "--first", "30"]) == 1
     assert "--first goes without a run" in capsys.readouterr().err
-    assert main(["klish", "table", "--images", "3"]) == 1
-    assert "--images goes with a run: name its folder" in capsys.readouterr().err
+    assert main(["klish", "table", "--test-images", "3"]) == 1
+    assert "--test-images goes with a run: name its folder" in capsys.readouterr().err
 
 
 # -- features at hand ----------------------------------------------------------------------------------------
@@ -206,14 +206,14 @@ def test_the_table_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "20",
         "--first",
         "24",
-        "--seeds",
+        "--fits",
         "0",
-        "--rows",
+        "--ahc-rows",
         "150",
         "--paper",
         "StyleGAN2-FFHQ",
     ]
-    assert main(["klish", "table", "--data", str(file), *words, "--out", str(tmp_path / "out")]) == 0
+    assert main(["klish", "table", "--features", str(file), *words, "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "table.md").read_text()
     assert text in capsys.readouterr().out
     assert text.count(" (paper ") == 15 and "| 20 | AMI | 64.8 | 61.9 | 62.9 | 65.2 | 70.6 |" in text

@@ -17,6 +17,10 @@ OF_FEATURES: dict[str, Any] = dict(data=None, first=30, rows=2000, C=5000.0, fil
 OF_RUNS = ("images", "seed", "size")
 
 
+#: Options that are not called as their settings.
+_OPTIONS = dict(images="--test-images", data="--features", rows="--ahc-rows", seeds="--fits")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument(
@@ -32,7 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="numbers of clusters to compare at (default: the run's, or 6 8)",
     )
     parser.add_argument(
-        "--seeds", type=int, nargs="+", help="of the fits (default: all of the run, or 0 1 2 3 4)"
+        "--fits",
+        type=int,
+        nargs="+",
+        dest="seeds",
+        metavar="SEED",
+        help="which, by their seeds (default: all of the run, or 0 1 2 3 4)",
     )
     parser.add_argument(
         "--paper",
@@ -46,19 +55,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for table.md and table.json (default: RUN/tables, or runs/klish_table)",
     )
     of_runs = parser.add_argument_group("with RUN")
-    of_runs.add_argument("--images", type=int, help="new images to judge on (200; paper: 10,000)")
+    of_runs.add_argument(
+        "--test-images", type=int, dest="images", help="new images to judge on (200; paper: 10,000)"
+    )
     of_runs.add_argument("--seed", type=int, help="of these images (2022)")
     of_runs.add_argument(
         "--size", type=int, help="pixels of a side to judge at (the images' own, at most the run's)"
     )
     of_features = parser.add_argument_group("without RUN")
     of_features.add_argument(
-        "--data", help="npz file with fit (N, D), test (I, ..., D), truth (I, ...); default: a drawn set"
+        "--features",
+        dest="data",
+        help="npz file with fit (N, D), test (I, ..., D), truth (I, ...); default: a drawn set",
     )
     of_features.add_argument(
         "--first", type=int, help="clusters that KLiSH and KASP start from (30; paper: 100)"
     )
-    of_features.add_argument("--rows", type=int, help="rows that AHC clusters (2000)")
+    of_features.add_argument("--ahc-rows", type=int, dest="rows", help="rows that AHC clusters (2000)")
     of_features.add_argument("--C", type=float, help="weight of the hinge (5000)")
     of_features.add_argument("--filter-sigma", type=float, help="of KLiSH's filter (1); below 0: no filter")
 
@@ -87,7 +100,7 @@ def _check_options(arguments: argparse.Namespace) -> None:
     given = [name for name in foreign if getattr(arguments, name) is not None]
     if not given:
         return
-    option = "--" + given[0].replace("_", "-")
+    option = _OPTIONS.get(given[0], "--" + given[0].replace("_", "-"))
     if arguments.run:
         raise ValueError(f"{option} goes without a run: a run was fitted with its own settings; leave it out")
     raise ValueError(f"{option} goes with a run: name its folder, toolbox klish table RUN {option} ...")
@@ -115,7 +128,7 @@ def _of_features(arguments: argparse.Namespace) -> Table:
     settings = dict(C=given["C"], filter_sigma=sigma)
     seeds = arguments.seeds or [0, 1, 2, 3, 4]
     for seed in seeds:
-        check_seed(seed, "--seeds")
+        check_seed(seed, "--fits")
     results = fit_all(data, arguments.clusters or [6, 8], given["first"], seeds, given["rows"], settings)
     details = dict(data=data.name, first=given["first"], seeds=seeds, rows=given["rows"], **settings)
     return Table(f"Clusters of {data.name}", results, paper=arguments.paper, details=details)

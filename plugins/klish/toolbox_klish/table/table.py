@@ -1,8 +1,8 @@
 """Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters, judged by masks that none of them saw.
 
 toolbox klish table runs/klish_embedded                       # a run, on new images, under its teacher
-toolbox klish table --clusters 6 8 --first 30 --seeds 0 1 2   # a drawn set with known clusters
-toolbox klish table --data features.npz --clusters 20 30 --first 100 --paper StyleGAN2-FFHQ
+toolbox klish table --clusters 6 8 --first 30 --fits 0 1 2   # a drawn set with known clusters
+toolbox klish table --features features.npz --clusters 20 30 --first 100 --paper StyleGAN2-FFHQ
 """
 
 from __future__ import annotations
