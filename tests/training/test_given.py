@@ -165,6 +165,9 @@ def test_a_preset_reads_what_is_there(tmp_path: Path, kind: str) -> None:
     assert main(["preset", "auto", "--image-size", "16", "--data", str(data), "-o", str(out)]) == 0
     (stage,) = prepare(read_config(out))
     assert stage.loader.dataset.source.image(0).shape == (16, 16, 3)
+    (quick,) = prepare(read_config(out, quick=True))
+    sizes = {quick.loader.dataset.source.image_size, quick.model["networks"]["generator"]["image_size"]}
+    assert sizes == {32} and len(quick.loader.dataset.source) == len(stage.loader.dataset.source)
     assert main(["preset", "auto", "--conditional", "--data", str(data), "-o", str(out), "--force"]) == int(
         kind == "folder"
     )

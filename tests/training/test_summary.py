@@ -47,6 +47,7 @@ def test_a_dry_run_says_everything_and_writes_nothing(
         "average of generator",
     ):
         assert part in said, part
+    assert ", 0 of them move" not in said  # the trial iteration ends with the turn of one player
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -114,7 +114,10 @@ def test_train_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
             {"clusterers.klish.clusters": "x"},
             r"clusterers.klish.clusters='x': KLiSH expects a whole number, not a str",
         ),
-        ({"clusterers.klish.clusters": None}, r"clusterers.klish.clusters=None: KLiSH expects a whole number"),
+        (
+            {"clusterers.klish.clusters": None},
+            r"clusterers.klish.clusters=None: KLiSH expects a whole number",
+        ),
         (
             {"clusterers.kmeans.steps": "x"},
             r"clusterers.kmeans.steps='x': LloydKMeans expects a whole number",

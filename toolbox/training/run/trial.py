@@ -113,11 +113,14 @@ def _play(stage: Stage, game: Game, images: Any, n: int) -> Trial:
 
 
 def play_first(game: Game, wrappers: Any, images: Any, n: int) -> None:
-    """The first iteration, on n images spread over the data."""
+    """The first iteration, on n images spread over the data; what moves is marked as before."""
     game.iteration.zero_()
+    moving = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
     rows = np.linspace(0, len(images), n, endpoint=False).astype(int) % len(images)
     items = [images[int(row)] for row in rows]
     game.train_step(torch.utils.data.default_collate(items), wrappers)
+    for parameter, moves in moving:
+        parameter.requires_grad_(moves)
 
 
 def _with_gradient(optimizer: torch.optim.Optimizer) -> set[int]:
