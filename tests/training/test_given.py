@@ -26,6 +26,7 @@ from toolbox.models.stylegan2_embedded import EmbeddedStyleGAN2
 from toolbox.pipeline import read_config
 from toolbox.runs.kept import kept_path
 from toolbox.training.run.prepare import prepare
+from toolbox.training.run.rehearse import rehearse
 
 EMBEDDED = "toolbox:models/embedded/stylegan2_portraits.safetensors"
 
@@ -146,8 +147,9 @@ def test_a_split_that_does_not_fit_becomes_a_share(
 def test_a_folder_is_looked_through_first(tmp_path: Path) -> None:
     folder = classes(tmp_path / "mine")
     (folder / "cat" / "torn.png").write_bytes(encode_png(image(0))[:60])
+    stages = prepare(read_config("toolbox/biggan_cifar", quick=True, data=folder))
     with pytest.raises(DataError, match=r"1 images cannot be used, the first is: .*torn.png"):
-        read_config("toolbox/biggan_cifar", quick=True, data=folder)
+        rehearse(stages)
 
 
 def test_what_data_cannot_replace_is_refused(tmp_path: Path) -> None:

@@ -116,6 +116,8 @@ def malicious() -> dict[str, bytes]:
                 found[f"{name}{wrap}, pickle {protocol}"] = pickle.dumps(content, protocol)
             found[f"{name}{wrap}, zip"] = torch_zip(content)
             found[f"{name}{wrap}, legacy"] = legacy_bytes(content)
+        if name == "key":  # plain data in an attribute that nobody reads harm nothing
+            continue
         state = dict(_parameters={}, _buffers={"x": torch.ones(1)}, _modules={}, trick=payload)
         found[f"{name} in a network"] = persistent(
             dict(type="class", version=6, module_src=RUN, class_name="G", state=state)

@@ -67,6 +67,8 @@ class SoftKMeans(Clusterer):
     ) -> None:
         check_whole(1, clusters=clusters, restarts=restarts)
         check_whole(0, passes=passes, lloyd_steps=lloyd_steps, seed=seed)
+        if isinstance(delta, str) and delta != "auto":
+            raise ValueError(f"delta={delta!r} must be a positive number or 'auto'")
         if delta != "auto":
             check_positive(delta=delta)
         check_in("(0, 1)", mu=mu)

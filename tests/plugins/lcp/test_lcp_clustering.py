@@ -126,7 +126,7 @@ def test_one_cluster_has_coefficient_one(mixture):
     [
         (lambda: SoftKMeans(0), "clusters=0 must be a whole number"),
         (lambda: SoftKMeans(2, delta="Auto"), "delta='Auto' must be a positive number or 'auto'"),
-        (lambda: SoftKMeans(2, mu=1.0), "mu=1.0 must lie between 0 and 1"),
+        (lambda: SoftKMeans(2, mu=1.0), r"mu=1.0 must be a number in \(0, 1\)"),
         (lambda: SoftKMeans(2).predict(np.ones((3, 2))), r"call fit\(features\)"),
         (lambda: SoftKMeans(9).fit(np.ones((3, 2))), "3 rows of features cannot make 9 clusters"),
         (

@@ -86,7 +86,7 @@ def test_hidden_labels_come_from_the_classifier_and_true_ones_are_not_read(condi
 
 
 def test_below_the_threshold_an_image_keeps_no_label_and_no_weight(conditions):
-    made = conditions([5], classifier="classifier", gan_pseudo_threshold=1.01)
+    made = conditions([5], classifier="classifier", gan_pseudo_threshold=1.0)
     real = made.real(batch([5, 6]))
     assert real.labels.tolist() == [-1, 0]
     assert not real.weights[0].any() and real.weights[1].sum() == pytest.approx(1)

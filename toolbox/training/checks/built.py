@@ -11,6 +11,7 @@ from torch import nn
 
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.data.classes import check_classes
 from toolbox.interfaces import Condition, Discriminator, Generator
 from toolbox.training.checkpoints import load_whole
 from toolbox.training.game.phases import PlanError
@@ -39,7 +40,7 @@ def check_built(game: Game, model: Mapping[str, Any], data: Any, rows: int) -> N
     if isinstance(images, torch.Tensor) and images.ndim == 3:
         _check_image_size(game, images)
         _check_classifier(game, images)
-    _check_conditions(game, model, rows)
+    _check_conditions(game, model, rows, data)
 
 
 def _generator(game: Game) -> nn.Module | None:
@@ -90,7 +91,7 @@ def _looked_at(network: nn.Module) -> Iterator[None]:
         network.train(training)
 
 
-def _check_conditions(game: Game, model: Mapping[str, Any], rows: int) -> None:
+def _check_conditions(game: Game, model: Mapping[str, Any], rows: int, data: Any) -> None:
     """As many rows of conditions as the conditioner draws from; more only where weights bring them."""
     network = _generator(game)
     if not rows or not isinstance(network, Generator):
@@ -98,6 +99,8 @@ def _check_conditions(game: Game, model: Mapping[str, Any], rows: int) -> None:
     has = network.n_conditions
     weights = model["networks"][game.generator].get("weights")
     if has and (has < rows or (has > rows and weights is None)):
+        if found := getattr(getattr(data, "source", None), "classes", None):  # often the cause
+            check_classes(game.conditioner.class_names, found, "model.conditioner.class_names")
         raise ConfigError(
             f"model.networks.{game.generator} has n_conditions={has}, the conditioner draws from {rows} (of "
             f"{len(game.conditioner.class_names)} classes): set n_conditions='data:n_conditions'"

@@ -25,7 +25,7 @@ from toolbox.training.game.state import frozen_fingerprints, saved_state
 from toolbox.training.hooks.common import game_of
 from toolbox.training.hooks.evaluation import Evaluation, check_metric_name
 from toolbox.training.run.resumable import check_resumable, scheduler_states
-from toolbox.training.run.resume import restore
+from toolbox.training.run.resume import fitting_state, restore
 from toolbox.weights.errors import reason
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class Checkpoints(Described, Hook):
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Refuse what does not fit before mmengine half-loads it with a log message."""
         game = game_of(runner)
+        fitting_state(game, checkpoint)
         if runner._resume:
             check_resumable(runner, checkpoint)
         checkpoint["state_dict"] = restore(game, checkpoint)  # mmengine loads it once more, to no effect

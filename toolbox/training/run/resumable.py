@@ -41,12 +41,13 @@ def check_resumable(runner: Any, checkpoint: dict[str, Any]) -> None:
     iteration = _iteration_of(checkpoint["state_dict"])
     meta = checkpoint.get("meta")
     found = meta.get("iter") if isinstance(meta, Mapping) else None
-    if isinstance(found, bool) or not isinstance(found, int) or found != iteration:
+    counted_on = bool(runner.cfg.get("load_from"))  # the game counts on from that checkpoint
+    if isinstance(found, bool) or not isinstance(found, int) or not (counted_on or found == iteration):
         _refuse("meta.iter", f"{short(found)}, its tensors are of iteration {iteration}")
     seed = meta.get("seed") if isinstance(meta, Mapping) else None
     if isinstance(seed, bool) or not isinstance(seed, int):
         _refuse("meta.seed", short(seed))
-    checkpoint["meta"] = {"iter": iteration, "epoch": 0, "seed": seed}
+    checkpoint["meta"] = {"iter": found, "epoch": 0, "seed": seed}
     checkpoint["message_hub"] = dict(log_scalars={}, runtime_info={}, resumed_keys={})
     _check_optimisers(runner.optim_wrapper, checkpoint.get("optimizer"))
     if runner.param_schedulers:

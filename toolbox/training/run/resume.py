@@ -27,7 +27,13 @@ from toolbox.runs.environment import environment, read_record
 from toolbox.runs.files import write_text
 from toolbox.runs.kept import keep_config, kept_config
 from toolbox.runs.terminal import say
-from toolbox.training.checkpoints import checkpoint_files, iteration_of, latest_checkpoint, load_whole
+from toolbox.training.checkpoints import (
+    check_fit,
+    checkpoint_files,
+    iteration_of,
+    latest_checkpoint,
+    load_whole,
+)
 from toolbox.training.game.state import check_frozen, frozen_state
 from toolbox.training.run.resumable import check_contents
 from toolbox.training.run.starts import keep_record, other_surroundings
@@ -152,10 +158,17 @@ def restore(game: Game, checkpoint: Mapping[str, Any], what: str = "the checkpoi
     Raises:
         CheckpointError: for another frozen network, or tensors that do not fit.
     """
+    state = fitting_state(game, checkpoint, what)
+    load_whole(game, state, what)
+    return state
+
+
+def fitting_state(game: Game, checkpoint: Mapping[str, Any], what: str = "the checkpoint") -> dict[str, Any]:
+    """What :func:`restore` would load, checked."""
     check_contents(checkpoint, what)
     check_frozen(game, checkpoint.get("frozen", {}))
     state = {**frozen_state(game), **checkpoint["state_dict"]}
-    load_whole(game, state, what)
+    check_fit(state, game, what)
     return state
 
 
