@@ -222,7 +222,9 @@ def test_no_item_is_read_before_the_first_batch_of_iteration_100000(
     item = Stream.__getitem__
     monkeypatch.setattr(Stream, "__getitem__", lambda self, key: (read.append(key), item(self, key))[1])
     trained(resume=True, options={"train_cfg.max_iters": 100_001})
-    assert [position for position, _ in read] == list(range(800_000, 800_008))
+    looked_at = [key for key in read if not isinstance(key, tuple)]  # its size, before the game is built
+    drawn = [key[0] for key in read if isinstance(key, tuple)]
+    assert set(looked_at) <= {0} and drawn == list(range(800_000, 800_008))
     assert (folder / "iter_100001.pth").is_file()
 
 
@@ -261,7 +263,7 @@ def test_higher_may_be_better(measured: Run) -> None:
         ),
         (dict(hook=dict(metrics=["fdi"])), r"hooks\.evaluation\.metrics names 'fdi'.*did you mean 'fid'"),
         (dict(hook=dict(intervall=3)), r"Evaluation has no argument 'intervall' - did you mean 'interval'"),
-        (dict(hook=dict(interval=0)), "interval=0: at least 1"),
+        (dict(hook=dict(interval=0)), "interval=0 must be a whole number of 1 or more"),
         (
             dict(best=None, hook=dict(metrics=None), options={"evaluation": None}),
             r"nothing of evaluation\.real",

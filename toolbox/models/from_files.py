@@ -73,6 +73,8 @@ def read_network(
     weights, card = open_weights(path)
     if card.get("network") is not None:
         config = checked_config(card["network"], path)
+        if role == "generator":
+            _check_no_judge(config, path)
         try:
             check_declared(config, weights.tensors)
         except WeightsError as error:
@@ -192,8 +194,8 @@ def types_inside(value: Any) -> Iterator[Any]:
             yield from types_inside(inner)
 
 
-def _filled(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> Any:
-    """The generator of a config, strictly loaded."""
+def _check_no_judge(config: Mapping[str, Any], path: Path) -> None:
+    """Raise WeightsError for a discriminator where a generator is asked for."""
     kind = str(config["type"])
     entry = host().catalog.find(kind) if kind in host().catalog else None
     if entry is not None and entry.kind == "discriminator":
@@ -201,6 +203,12 @@ def _filled(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path
             f"{path} holds a {kind}, a generator is needed; of a file with several networks, "
             f"name the generator: {NAMES[0]}, ..."
         )
+
+
+def _filled(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> Any:
+    """The generator of a config, strictly loaded."""
+    kind = str(config["type"])
+    _check_no_judge(config, path)
     network: Generator
     try:
         network, faults = build_like(config, tensors, "generator")

@@ -73,9 +73,11 @@ def _add_holder(file: IO[str]) -> None:
     """All that ever held the folder stay in the record: :func:`toolbox.runs.files.sweep` goes by it."""
     file.seek(0)
     known = file.read()
-    new_line = "\n" if known and not known.endswith("\n") else ""
-    file.write(f"{new_line}process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
+    own = f"process {os.getpid()} on {socket.gethostname()}"
+    if known.splitlines()[-1:] != [own]:
+        new_line = "\n" if known and not known.endswith("\n") else ""
+        file.write(f"{new_line}{own}\n")
+        file.flush()
 
 
 def _hold_folder(folder: Path, held: ExitStack) -> None:

@@ -106,7 +106,9 @@ class DirichletCoefficients(Coefficients):
         super().__init__()
         self.fit = alpha == "fit"
         if not self.fit:
-            check_positive(alpha=alpha)  # or 'fit'
+            if isinstance(alpha, str):
+                raise ValueError(f"alpha={alpha!r} must be a positive number or 'fit'")
+            check_positive(alpha=alpha)
         known = float("nan") if self.fit else float(alpha)
         self.register_buffer("alpha", torch.tensor(known, dtype=torch.float64))
 

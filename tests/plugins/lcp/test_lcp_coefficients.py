@@ -97,7 +97,7 @@ def test_dirichlet_mean_is_uniform_and_one_hot_covers_all():
     ("make", "message"),
     [
         (lambda: DirichletCoefficients("auto"), "alpha='auto' must be a positive number or 'fit'"),
-        (lambda: SoftmaxNormalCoefficients(0), "tau=0 must be positive"),
+        (lambda: SoftmaxNormalCoefficients(0), "tau=0 must be a number above 0"),
         (lambda: EmpiricalCoefficients(0), "bank_size=0"),
         (lambda: EmpiricalCoefficients()(ONE, SIZES, 3, rng()), "bank of coefficients is empty"),
         (lambda: DirichletCoefficients("fit")(ONE, SIZES, 3, rng()), "has not seen coefficients"),

@@ -130,5 +130,5 @@ def _of_features(arguments: argparse.Namespace) -> Table:
     for seed in seeds:
         check_seed(seed, "--fits")
     results = fit_all(data, arguments.clusters or [6, 8], given["first"], seeds, given["rows"], settings)
-    details = dict(data=data.name, first=given["first"], seeds=seeds, rows=given["rows"], **settings)
+    details = dict(data=data.name, first=given["first"], seeds=seeds, ahc_rows=given["rows"], **settings)
     return Table(f"Clusters of {data.name}", results, paper=arguments.paper, details=details)
