@@ -107,16 +107,16 @@ def test_a_published_discriminator() -> None:
     ("name", "kwargs", "message"),
     [
         ("SynthesisNetwork3", {}, r"class 'SynthesisNetwork3' is no StyleGAN2 Generator or Discriminator"),
-        ("Generator", dict(z_dm=3), r"z_dm=3 of the file is not known - did you mean 'z_dim'"),
+        ("Generator", dict(z_dm=3), r"'z_dm'=3 of the file is not known - did you mean 'z_dim'"),
         (
             "Generator",
             dict(synthesis_kwargs=dict(clamp=3)),
-            r"synthesis_kwargs\.clamp=3 of the file is not known",
+            r"'synthesis_kwargs\.clamp'=3 of the file is not known",
         ),
         (
             "Generator",
             dict(mapping_kwargs=dict(activation="relu")),
-            r"mapping_kwargs\.activation='relu': our mapping network has",
+            r"'mapping_kwargs\.activation'='relu': our mapping network has",
         ),
     ],
 )

@@ -58,5 +58,5 @@ def test_batchnorm_does_couple_the_images() -> None:
 def test_a_batch_that_cannot_be_split() -> None:
     with pytest.raises(PlanError, match="multiple of 6"):
         weights_after(smooth_game(d=dict(accumulate=3)), 1)
-    with pytest.raises(PlanError, match="accumulate=0 must be 1 or more"):
+    with pytest.raises(PlanError, match="accumulate=0 must be a whole number of 1 or more"):
         smooth_game(d=dict(accumulate=0))
