@@ -215,6 +215,11 @@ def test_what_the_shipped_configs_do_not_use(tiny: Path, options: dict[str, Any]
         prepare(load_config(tiny, options=options))
 
 
+def test_the_wrapper_of_one_player_alone_may_have_a_type(tiny: Path) -> None:
+    options = {"optim_wrapper.generator.type": "OptimWrapper"}
+    assert prepare(load_config(tiny, options=options))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -99,7 +99,7 @@ def _check_one(config: Config, before: Mapping[str, Any]) -> None:
     check_model(config.model, before)
     _check_loader(config.train_dataloader)
     players = dict(named(config.model["players"], "model.players"))
-    check_optimizers(dict(named(config.optim_wrapper, "optim_wrapper")), players)
+    check_optimizers(dict(named(config.optim_wrapper, "optim_wrapper", typed=False)), players)
     if config.get("param_scheduler"):
         check_schedules(config.param_scheduler, players)
     _check_values(config)

@@ -11,15 +11,22 @@ from toolbox.config import ConfigError
 from toolbox.registry import check
 
 
-def named(entries: Any, where: str) -> Iterator[tuple[str, Any]]:
+def named(entries: Any, where: str, typed: bool = True) -> Iterator[tuple[str, Any]]:
     """The entries of a dict by name, without removed ones.
+
+    Args:
+        entries: the dict.
+        where: its place in the config.
+        typed: where one entry has a type, all need one.
 
     Raises:
         ConfigError: for an override or a removal of what is not there.
     """
     if not isinstance(entries, Mapping):
         raise ConfigError(f"{where}={entries!r} must be a dict by name")
-    of_components = any(isinstance(entry, Mapping) and "type" in entry for entry in entries.values())
+    of_components = typed and any(
+        isinstance(entry, Mapping) and "type" in entry for entry in entries.values()
+    )
     for name, entry in entries.items():
         check_removal(name, entry, entries, where)
         if of_components and isinstance(entry, Mapping) and "type" not in entry:
