@@ -240,7 +240,9 @@ def optimisers(name: str) -> Iterator[Wrong]:
 def made() -> list[Wrong]:
     """All of them; one fault of one component once, in whatever config it comes first."""
     makers = (numbers, types, keys, references, optimisers)
-    found = {wrong.fault(): wrong for name in SMALL for make in makers for wrong in make(name)}
+    found: dict[str, Wrong] = {}
+    for wrong in (wrong for name in SMALL for make in makers for wrong in make(name)):
+        found.setdefault(wrong.fault(), wrong)
     return [*found.values(), *sections("biggan_cifar")]
 
 
@@ -296,7 +298,7 @@ SLIPS: dict[str, dict[str, tuple[Any, ...]]] = {
         "model.objectives.real_or_fake.type": ("BigGANGenerator",),
         "model.objectives.real_or_fake.joint": ("yes",),
         "model.conditioner.type": ("BigGANGenerator", "ClassCondition"),
-        "model.conditioner.class_names|class_names": ("data:clases",),
+        "model.conditioner.class_names": ("data:clases", ["cat"], ["cat", "dog", "hat"]),
         "model.networks.generator": (3, "BigGANGenerator", dict(channels=4), {}),
         "model.networks.generator.image_size": (33, 0, -32),
         "model.networks.generator.latent_dim": (81,),
@@ -355,13 +357,13 @@ SLIPS: dict[str, dict[str, tuple[Any, ...]]] = {
         "model.networks.prompt_discriminator.prompts.position": ("last",),
         "model.networks.prompt_discriminator.prompts.template": ("a photo",),
         "model.conditioner.clusters": (0, -1, 1.5, "three", None, dict(nobody=3)),
-        "model.conditioner.class_names": ([],),
+        "model.conditioner.class_names": ([], ["cat"]),
         "model.conditioner.sampler.type": ("EmpiricalCoefficient", "SoftKMeans"),
         "model.conditioner.sampler|alpha": (dict(type="DirichletCoefficients", alpha="fitt"),),
         "model.conditioner.sampler|tau": (dict(type="SoftmaxNormalCoefficients", tau=0),),
         "model.conditioner.clusterer.delta": ("atuo", 0, -1),
         "model.conditioner.extractor": (GONE, dict(type="EmbeddedClipFeature")),
-        "model.objectives.prompts.discriminator": (None,),
+        "model.objectives.prompts.discriminator": (None, "prompt_discriminatr"),
         "train_dataloader.dataset.split.seed": (-1, "a", None),
     },
     "stylegan2_config_f": {

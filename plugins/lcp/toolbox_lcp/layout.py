@@ -43,7 +43,7 @@ class ClusterLayout:
         if not isinstance(clusters, Mapping):
             clusters = dict.fromkeys(self.class_names, clusters)
         for name in clusters:
-            self.class_index(name)
+            self._check_name(name, "clusters: ")
         missing = [name for name in self.class_names if name not in clusters]
         if missing:
             raise ValueError(
@@ -52,6 +52,13 @@ class ClusterLayout:
         for name, number in clusters.items():
             check_whole(1, **{f"clusters of class {name!r}": number})
         return [int(clusters[name]) for name in self.class_names]
+
+    def _check_name(self, name: str, place: str = "") -> None:
+        if name not in self.class_names:
+            raise ValueError(
+                f"{place}no class is called {name!r}{near_miss(str(name), self.class_names)}; classes: "
+                f"{', '.join(self.class_names)}"
+            )
 
     @property
     def names(self) -> list[str]:
@@ -71,11 +78,7 @@ class ClusterLayout:
             ValueError: for a class that does not exist.
         """
         if isinstance(name, str):
-            if name not in self.class_names:
-                raise ValueError(
-                    f"no class is called {name!r}{near_miss(name, self.class_names)}; classes: "
-                    f"{', '.join(self.class_names)}"
-                )
+            self._check_name(name)
             return self.class_names.index(name)
         if not 0 <= name < len(self.class_names):
             number = len(self.class_names)

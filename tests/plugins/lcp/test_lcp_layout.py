@@ -25,7 +25,10 @@ def test_rows_names_and_both_ways():
     ("make", "message"),
     [
         (lambda: ClusterLayout([]), "class_names is empty"),
-        (lambda: ClusterLayout(["cat"], {"cta": 2}), "no class is called 'cta' - did you mean 'cat'"),
+        (
+            lambda: ClusterLayout(["cat"], {"cta": 2}),
+            "clusters: no class is called 'cta' - did you mean 'cat'",
+        ),
         (lambda: ClusterLayout(["cat", "dog"], {"cat": 2}), "says nothing of class 'dog'"),
         (lambda: ClusterLayout(["cat"], 0), "clusters of class 'cat'=0 must be"),
         (lambda: ClusterLayout(["cat"], 2).row("cat", 2), r"class 'cat' has no cluster 2: it has 2 \(0..1\)"),

@@ -39,7 +39,7 @@ def check_built(game: Game, model: Mapping[str, Any], data: Any, rows: int) -> N
     images = item.get("images") if isinstance(item, Mapping) else None
     if isinstance(images, torch.Tensor) and images.ndim == 3:
         _check_image_size(game, images)
-        _check_classifier(game, images)
+        _check_classifier(game, images, data)
     _check_conditions(game, model, rows, data)
 
 
@@ -58,7 +58,7 @@ def _check_image_size(game: Game, image: torch.Tensor) -> None:
         )
 
 
-def _check_classifier(game: Game, image: torch.Tensor) -> None:
+def _check_classifier(game: Game, image: torch.Tensor, data: Any) -> None:
     """The network that labels images must be there, and know the classes."""
     name = game.conditioner.classifier
     if name is None:
@@ -73,10 +73,20 @@ def _check_classifier(game: Game, image: torch.Tensor) -> None:
         logits = network(image[None].to(game.device))
     expected = len(game.conditioner.class_names)
     if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] != expected:
+        _check_class_names(game, data)
         raise ConfigError(
             f"model.networks.{name} (the conditioner's classifier) tells {logits.shape[1]} classes apart, "
             f"the data has {expected}: set n_classes='data:n_classes'"
         )
+
+
+def _check_class_names(game: Game, data: Any) -> None:
+    """Names that are not the data's: often the cause of numbers that do not fit."""
+    if found := getattr(getattr(data, "source", None), "classes", None):
+        try:
+            check_classes(game.conditioner.class_names, found, "model.conditioner.class_names")
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
 
 
 @contextmanager
@@ -99,8 +109,7 @@ def _check_conditions(game: Game, model: Mapping[str, Any], rows: int, data: Any
     has = network.n_conditions
     weights = model["networks"][game.generator].get("weights")
     if has and (has < rows or (has > rows and weights is None)):
-        if found := getattr(getattr(data, "source", None), "classes", None):  # often the cause
-            check_classes(game.conditioner.class_names, found, "model.conditioner.class_names")
+        _check_class_names(game, data)
         raise ConfigError(
             f"model.networks.{game.generator} has n_conditions={has}, the conditioner draws from {rows} (of "
             f"{len(game.conditioner.class_names)} classes): set n_conditions='data:n_conditions'"
