@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import struct
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -276,9 +277,19 @@ def networks() -> Files:
     }
 
     def content(make: Callable[[], Any]) -> Callable[[], bytes]:
-        return lambda: nvidia_pickle(make())
+        return lambda: _written_deeply(make())
 
     return {name: content(make) for name, make in made.items()}
+
+
+def _written_deeply(content: Any) -> bytes:
+    """Python's own pickler nests as deep as the content, under whatever calls it."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + 10_000)
+    try:
+        return nvidia_pickle(content)
+    finally:
+        sys.setrecursionlimit(before)
 
 
 # -- archives and safetensors --------------------------------------------------------------------------------
