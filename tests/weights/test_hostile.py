@@ -67,7 +67,9 @@ class Measured:
         """The slowest and the largest, in words."""
         slow = sorted(self.found.items(), key=lambda pair: -pair[1][0])[:5]
         large = sorted(self.found.items(), key=lambda pair: -pair[1][1])[:5]
-        lines = [f"{len(self.found)} files"]
+        read, unclear = len(self.accepted), len(self.unclear)
+        refused = len(self.found) - read - unclear
+        lines = [f"{len(self.found)} readings: {refused} refused, {read} read, {unclear} unclear"]
         lines += [f"{seconds:6.2f} s  {name}" for name, (seconds, _) in slow]
         lines += [f"{size / 2**20:6.0f} MB {name}" for name, (_, size) in large]
         return "\n".join(lines)
