@@ -282,6 +282,16 @@ def test_an_unknown_network_names_the_near_miss() -> None:
         toy_game().network("genrator")
 
 
+def test_an_objective_that_asks_for_an_unknown_network_is_named() -> None:
+    class Asking(Mean):
+        def loss(self, turn: Turn) -> torch.Tensor:
+            return turn.network("genrator")(torch.zeros(1, 2)).mean()
+
+    game = toy_game(objectives=dict(adversarial=dict(type="WassersteinAdversarial"), asks=dict(type=Asking)))
+    with pytest.raises(PlanError, match=r"model.objectives.asks: the game has no network 'genrator'"):
+        game.train_step(batch(), optimisers(game))
+
+
 def test_data_without_images_is_refused() -> None:
     with pytest.raises(PlanError, match=r"the data set gives \['picture'\]"):
         toy_game().read(dict(picture=torch.zeros(2)))

@@ -363,7 +363,8 @@ SLIPS: dict[str, dict[str, tuple[Any, ...]]] = {
         "model.conditioner.sampler|tau": (dict(type="SoftmaxNormalCoefficients", tau=0),),
         "model.conditioner.clusterer.delta": ("atuo", 0, -1),
         "model.conditioner.extractor": (GONE, dict(type="EmbeddedClipFeature")),
-        "model.objectives.prompts.discriminator": (None, "prompt_discriminatr"),
+        "model.objectives.prompts.discriminator": (None,),
+        "model.objectives.prompts.discriminator|model.objectives.prompts: ": ("prompt_discriminatr",),
         "train_dataloader.dataset.split.seed": (-1, "a", None),
     },
     "stylegan2_config_f": {

@@ -193,7 +193,7 @@ class Game(BaseModel):
         for name, network in step.terms:
             objective = self.plan.objectives[name]
             weight = self.plan.weights[name].at(self._now, self.kimg)
-            with exactly(self.device) if objective.float32 else nullcontext():
+            with _named(name), exactly(self.device) if objective.float32 else nullcontext():
                 term = objective.losses()[network](turn)
             self.log.note(f"{name}/{network}", term)
             total = total + weight * step.phase.every * term
@@ -406,6 +406,15 @@ class Game(BaseModel):
             f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
             f"{', '.join(bad) or 'the sum of the terms'}. No step was taken. Usual cures: {cures}"
         )
+
+
+@contextmanager
+def _named(objective: str) -> Iterator[None]:
+    """A plan's error says which objective found it."""
+    try:
+        yield
+    except PlanError as error:
+        raise PlanError(f"model.objectives.{objective}: {error}") from error
 
 
 def _place() -> tuple[str, ...]:
