@@ -434,17 +434,18 @@ def is_right(wrong: Wrong) -> bool:
 
 @cache
 def corpus() -> list[Wrong]:
-    """All of it."""
-    return [wrong for wrong in [*made(), *slips()] if not is_right(wrong)]
+    """All of it; what is made and slips too is there once."""
+    wanted = [wrong for wrong in [*slips(), *made()] if not is_right(wrong)]
+    return list({f"{wrong.config}{wrong.way}{wrong.value!r}": wrong for wrong in wanted}.values())
 
 
 def judged(entries: list[Wrong]) -> list[str]:
     """What is the matter with those that are not refused as they should be; prints the figures."""
-    found = {str(wrong): verdict(wrong) for wrong in entries}
-    bad = [f"{wrong}: {what}" for wrong, what in found.items() if what]
+    found = [verdict(wrong) for wrong in entries]
+    bad = [f"{wrong}: {what}" for wrong, what in zip(entries, found, strict=True) if what]
     refused = len(found) - len(bad)
-    accepted_ones = sum(what == "accepted" for what in found.values())
-    torn = sum(what.startswith("TRACEBACK") for what in found.values())
+    accepted_ones = found.count("accepted")
+    torn = sum(what.startswith("TRACEBACK") for what in found)
     figures = f"{refused} refused well, {accepted_ones} accepted, {torn} tracebacks"
     print(f"{len(found)} wrong configs: {figures}")  # noqa: T201 (pytest -s shows it)
     return bad
