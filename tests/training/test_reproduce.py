@@ -103,7 +103,7 @@ def test_an_unfinished_run_is_not_reproduced(trained: Callable[..., Path], tmp_p
     (folder / "done.json").unlink()
     with pytest.raises(ConfigError, match=r"holds no finished run .*--resume first"):
         reproduce(folder)
-    with pytest.raises(ConfigError, match=r"has no config\.py: is it a run's folder"):
+    with pytest.raises(ConfigError, match=r"has no config\.json: is it a run's folder"):
         reproduce(tmp_path / "nothing")
 
 
