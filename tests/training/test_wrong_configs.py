@@ -451,11 +451,11 @@ def judged(entries: list[Wrong]) -> list[str]:
     return bad
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n == "lcp_cifar" else n for n in SMALL]
+)
 def test_what_is_right_is_accepted(name: str) -> None:
     """The corpus would prove nothing if the configs were refused without their faults."""
-    if name == "lcp_cifar":
-        pytest.skip("its CLIP takes seconds; tests/plugins/lcp builds it")
     summary(Config(copy.deepcopy(base(name))), memory=False)
 
 

@@ -32,21 +32,17 @@ SMALL = [
 CONFIGS = Path(__file__).parents[3] / "configs"
 
 
+def fit_words(folder: Path) -> list[str]:
+    """A small fit of the embedded generator's file, without pictures."""
+    options = ["--no-pictures", "--device", "cpu", "--work-dir", str(folder)]
+    return ["klish", "fit", str(WEIGHTS), *SMALL, *options]
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fit of the embedded generator's file, without pictures."""
     folder = tmp_path_factory.mktemp("sources") / "run"
-    words = [
-        "klish",
-        "fit",
-        str(WEIGHTS),
-        *SMALL,
-        "--no-pictures",
-        "--device",
-        "cpu",
-        "--work-dir",
-        str(folder),
-    ]
+    words = fit_words(folder)
     assert main(words) == 0
     return folder
 
@@ -79,17 +75,7 @@ def test_without_a_word_it_is_the_paper_but_for_the_images_size(tmp_path: Path) 
 
 
 def test_it_goes_on_with_the_same_words(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [
-        "klish",
-        "fit",
-        str(WEIGHTS),
-        *SMALL,
-        "--no-pictures",
-        "--device",
-        "cpu",
-        "--work-dir",
-        str(fitted),
-    ]
+    words = fit_words(fitted)
     assert main([*words, "--resume"]) == 0
     assert main([*words, "--resume", "--images", "3"]) == 1
     assert "features.images: 2 -> 3" in capsys.readouterr().err
