@@ -26,7 +26,9 @@ def seed_globals(seed: int) -> None:
     """Set the global generators of Python, numpy and torch, for whatever draws from them all the same."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (theirs, not ours)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # torch.manual_seed asks every back end: 0.5 ms an iteration
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 
 from toolbox.ranges import check_in, check_not_negative, check_whole, given
 
+FOLLOW_EVERY = 8  # iterations between two power iterations on averaged weights: they were 13 of 19 ms
+
 
 class Average(nn.Module):
     """Exponential moving average of a network.
@@ -79,13 +81,15 @@ class Average(nn.Module):
             else:
                 own[name].copy_(value)
         self._lerp({name: own[name] for name in averaged}, averaged, decay)
-        self._follow_singular_vectors()
+        if decay == 0 or iteration % FOLLOW_EVERY == 0:
+            self._follow_singular_vectors()
 
     def _follow_singular_vectors(self) -> None:
         """One power iteration of spectral normalisation on the averaged weights.
 
         Averaging the vectors themselves shrinks them whenever they turn or change sign, and with them sigma =
-        u^T W v: the averaged network then multiplies by too much and its images saturate.
+        u^T W v: the averaged network then multiplies by too much and its images saturate. An average of many
+        iterations turns so slowly that every :data:`FOLLOW_EVERY`-th is enough.
         """
         for module in self.module.modules():
             for hook in module._forward_pre_hooks.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -157,7 +158,7 @@ def _build(game: Players, player: str, config: dict[str, Any]) -> OptimWrapper:
     optimizer["params"] = _groups(game, player, factors, float(optimizer["lr"]))
     kind = arguments.pop("type", "OptimWrapper")
     try:
-        built = OPTIMIZERS.build(optimizer)
+        built = OPTIMIZERS.build(_fused(optimizer, game.device))
         if kind == "OptimWrapper" and "fp16" in game.precisions(player):
             return ScaledOptimizer(game.device.type, optimizer=built, **arguments)
         wrapper: OptimWrapper = REGISTRIES["optim_wrapper"].build(
@@ -167,6 +168,18 @@ def _build(game: Players, player: str, config: dict[str, Any]) -> OptimWrapper:
     except (KeyError, IndexError, TypeError, ValueError) as error:
         # mmengine's and torch's, which do not say where in the config it was
         raise PlanError(f"optim_wrapper.{player}: {error.args[0] if error.args else error}") from error
+
+
+def _fused(optimizer: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """With one kernel for all parameters, where torch has one and the config asks for no other way.
+
+    A step of Adam takes a seventh of the time on a CPU; on a GPU the host launches one kernel.
+    """
+    known = inspect.signature(find_registered(OPTIMIZERS, optimizer["type"], "optimizer.type")).parameters
+    chosen = {"fused", "foreach", "capturable", "differentiable"} & set(optimizer)
+    if "fused" not in known or chosen or device.type not in ("cpu", "cuda"):
+        return optimizer
+    return {**optimizer, "fused": True}
 
 
 def _groups(game: Players, player: str, factors: Mapping[str, float], rate: float) -> list[dict[str, Any]]:
