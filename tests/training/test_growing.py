@@ -309,7 +309,7 @@ class TestHookErrors:
 
     def test_batches_of_another_size_than_expected(self) -> None:
         """What a loader of somebody's own may give."""
-        game = SimpleNamespace(images_seen=24, iteration=3)
+        game = SimpleNamespace(kimg=0.024, now=3)
         with pytest.raises(
             PlanError, match=r"asks for 4 images at iteration 3, the loader gave 8.*GrowingBatches"
         ):

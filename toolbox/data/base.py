@@ -244,7 +244,17 @@ def _short(value: Any) -> str:
 
 def to_tensor(image: Image) -> Tensor:
     """float32 (3, H, W) = x / 127.5 - 1 of a uint8 (H, W, 3) image."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float().div_(127.5).sub_(1.0)
+    return from_bytes(as_bytes(image))
+
+
+def as_bytes(image: Image) -> Tensor:
+    """uint8 (3, H, W) of a uint8 (H, W, 3) image."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def from_bytes(images: Tensor) -> Tensor:
+    """float32 (..., 3, H, W) = x / 127.5 - 1 of uint8 images, on their device; floats as they are."""
+    return images.float().div_(127.5).sub_(1.0) if images.dtype == torch.uint8 else images
 
 
 def to_uint8(images: Tensor) -> Tensor:

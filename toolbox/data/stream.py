@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
-from toolbox.data.base import Image, ImageSet, Mask, checked_mask, to_tensor
+from toolbox.data.base import Image, ImageSet, Mask, as_bytes, checked_mask
 from toolbox.data.split import Split, make_split
 from toolbox.data.transforms import MASK, Transform, check_keeps_masks
 from toolbox.interfaces.described import Described
@@ -78,7 +78,10 @@ class Stream(Described, Dataset[dict[str, Any]]):
         return len(self.entries)
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
-        """dict(images float32 (3, H, W) in [-1, 1], labels (-1 = hidden), index = image number, other views).
+        """dict(images uint8 (3, H, W), labels (-1 = hidden), index = image number, other views as images).
+
+        Bytes, as they are in files: a quarter of what floats take on their way to a game, which makes them
+        [-1, 1] where it plays.
 
         With ``masks``, also mask int64 (H, W), indices of ``source.part_names``.
         ``key`` is (position, entry), as the sampler gives it, or an entry, whose position is then its number.
@@ -91,7 +94,7 @@ class Stream(Described, Dataset[dict[str, Any]]):
         for number, transform in enumerate(self.transforms):
             transform.apply(views, generator(self.seed, _ITEM, position, number))
         mask = views.pop(MASK) if self.masks else None
-        item: dict[str, Any] = {name: to_tensor(view) for name, view in views.items()}
+        item: dict[str, Any] = {name: as_bytes(view) for name, view in views.items()}
         if mask is not None:
             item[MASK] = torch.from_numpy(mask.astype(np.int64))
         item["labels"] = int(self.entry_labels[entry])

@@ -16,13 +16,13 @@ from toolbox.interfaces.augment import Augment
 from toolbox.interfaces.clusterer import Clusterer, Features
 from toolbox.interfaces.conditioner import Conditioner, Request
 from toolbox.interfaces.discriminator import Discriminator
-from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows
+from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows, normal_rows, uniform_rows, whole_rows
 from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.objective import Objective
 from toolbox.interfaces.prompt_learner import PromptLearner
-from toolbox.interfaces.sample import Condition, Record, Sample, concatenate
+from toolbox.interfaces.sample import Condition, Record, Sample, concatenate, moved
 from toolbox.interfaces.segmenter import Segmenter
 from toolbox.interfaces.turn import Turn
 
@@ -47,4 +47,8 @@ __all__ = [
     "Turn",
     "concatenate",
     "draw_rows",
+    "moved",
+    "normal_rows",
+    "uniform_rows",
+    "whole_rows",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -49,12 +49,15 @@ class Conditioner(Described, nn.Module, ABC):
         classifier: name of the game's network that labels unlabelled images; None where there is none.
         extractor: frozen network, no submodule, on whose features modes are found; None where there is none.
         grants: fields of a :class:`Request` that can be asked for.
+        on_host: its tables are bookkeeping and stay on the CPU, wherever the game plays. It then sees real
+            batches as they were loaded, and what it gives travels to the device together with them.
     """
 
     class_names: Sequence[str] = ()
     classifier: str | None = None
     extractor: FeatureExtractor | None = None
     grants: tuple[str, ...] = ("class_name",)
+    on_host: bool = False
 
     @classmethod
     def count_conditions(cls, classes: Sequence[str], **arguments: Any) -> int:
@@ -66,13 +69,23 @@ class Conditioner(Described, nn.Module, ABC):
         """
         return len(classes)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """What ``.to(...)`` does to its tensors: where it is ``on_host``, their type may change, no more."""
+        if self.on_host:
+            change = fn
+            fn = lambda tensor: tensor.to(change(tensor.new_zeros(())).dtype)  # noqa: E731
+        return super()._apply(fn, recurse)
+
     # -- training --------------------------------------------------------------------------------------------
 
     def prepare(self, dataset: Any, game: Any) -> None:
         """Once, before the first iteration of a run; never on resume. ``dataset`` is the training set."""
 
     def real(self, sample: Sample) -> Condition:
-        """The full condition of a real batch. Default: as the data gives it."""
+        """The full condition of a real batch. Default: as the data gives it.
+
+        Images are as they were loaded: uint8, or floats in [-1, 1].
+        """
         return sample.condition
 
     @abstractmethod
@@ -81,6 +94,8 @@ class Conditioner(Described, nn.Module, ABC):
 
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
         """Moving state (prototypes, banks). ``real`` holds this process's rows of the iteration's real batch.
+
+        Its images and condition are on the game's device, its index is on the CPU where it is ``on_host``.
 
         State must stay equal on all processes: gather what it is moved by with ``game.gather(tensor)``, which
         gives the rows of the whole batch in the order that one process would see; ``rng`` is the same on all.

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from toolbox.interfaces.transfer import to_device
+
 
 def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     """Apply ``function`` to every tensor inside a record, a dict, a list or a tuple."""
@@ -48,8 +50,8 @@ class Record:
         return type(self)(**{name: _map(value, function) for name, value in self._values().items()})
 
     def to(self, device: torch.device | str) -> Any:
-        """A copy on ``device``."""
-        return self.map(lambda tensor: tensor.to(device))
+        """A copy on ``device``; all tensors travel at once, and nothing waits for them."""
+        return moved(self, device)
 
     def detach(self) -> Any:
         """A copy cut from the graph."""
@@ -117,6 +119,14 @@ class Sample(Record):
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def moved(value: Any, device: torch.device | str) -> Any:
+    """Records, dicts, lists and tuples with every tensor on ``device``, all moved in one copy."""
+    found: list[Tensor] = []
+    _map(value, lambda tensor: found.append(tensor) or tensor)  # type: ignore[func-returns-value]
+    there = iter(to_device(found, torch.device(device)))
+    return _map(value, lambda tensor: next(there))
 
 
 def concatenate(records: Sequence[Any]) -> Any:

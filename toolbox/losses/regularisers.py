@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from toolbox.interfaces import draw_rows
+from toolbox.interfaces import uniform_rows
 
 
 def r1_penalty(images: Tensor, logits: Tensor, gamma: float = 1.0) -> Tensor:
@@ -45,7 +45,7 @@ def gradient_penalty(
     """
     if real.shape != fake.shape:
         raise ValueError(f"real and fake images differ in shape: {tuple(real.shape)} and {tuple(fake.shape)}")
-    epsilon = draw_rows(lambda n: torch.rand(n, generator=rng), len(real), rng).to(real)  # (N,)
+    epsilon = uniform_rows(len(real), rng=rng, device=real.device).to(real)  # (N,)
     epsilon = epsilon.view(-1, *[1] * (real.ndim - 1))
     between = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
     norms = _input_gradient(between, discriminate(between)).norm(dim=1)

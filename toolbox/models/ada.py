@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from toolbox import ranks
-from toolbox.interfaces import Augment, draw_rows
+from toolbox.interfaces import Augment, draw_rows, normal_rows
 from toolbox.models import ada_transforms as change
 from toolbox.models.layers import near
 from toolbox.ranges import check_in, check_positive, check_probability, check_whole, given
@@ -206,8 +206,8 @@ def _noise(draws: Draws, images: Tensor) -> Tensor:
         sigma = draws.maybe(draws.normal(0.1).abs(), 0)
     else:
         sigma = torch.erfinv(torch.full((draws.n,), draws.percentile)) * 0.1  # of |N|: not 2 percentile - 1
-    noise = draw_rows(lambda n: torch.randn(n, *images.shape[1:], generator=draws.rng), draws.n, draws.rng)
-    return (noise * sigma[:, None, None, None]).to(images)
+    noise = normal_rows(draws.n, *images.shape[1:], rng=draws.rng, device=images.device)
+    return (noise * sigma.to(noise)[:, None, None, None]).to(images)
 
 
 class AdaptiveAugment(Augment):

@@ -20,10 +20,10 @@ def check_weights(weights: Tensor, n_conditions: int, network: str) -> None:
 def check_labels(labels: Tensor, n_conditions: int, network: str, hidden: bool) -> None:
     """Raise for labels outside 0..n_conditions-1 (-1 is allowed where ``hidden``).
 
-    Not checked on a GPU, which it would wait for.
+    Checked on a CPU alone: a GPU would have to be waited for.
     """
     lowest = -1 if hidden else 0
-    if torch.compiler.is_compiling() or labels.is_cuda or not labels.numel():
+    if torch.compiler.is_compiling() or labels.device.type != "cpu" or not labels.numel():
         return
     low, high = int(labels.min()), int(labels.max())
     if low < lowest or high >= n_conditions:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.interfaces import Augment, draw_rows
+from toolbox.interfaces import Augment, uniform_rows, whole_rows
 from toolbox.models.layers import near
 
 Rng = torch.Generator | None
@@ -64,13 +64,13 @@ def _inside(x: Tensor, length: int, ratio: float, rng: Rng) -> Tensor:
 
 
 def _uniform(x: Tensor, rng: Rng) -> Tensor:
-    """(N, 1, 1, 1) draws of U(0, 1), made on the CPU: the same numbers whatever the device."""
-    return draw_rows(lambda n: torch.rand(n, 1, 1, 1, generator=rng), len(x), rng).to(x)
+    """(N, 1, 1, 1) draws of U(0, 1)."""
+    return uniform_rows(len(x), 1, 1, 1, rng=rng, device=x.device).to(x)
 
 
 def _integers(x: Tensor, low: int, high: int, rng: Rng) -> Tensor:
     """(N, 1) whole numbers from low to high, both included."""
-    return draw_rows(lambda n: torch.randint(low, high + 1, (n, 1), generator=rng), len(x), rng).to(x.device)
+    return whole_rows(low, high, len(x), 1, rng=rng, device=x.device)
 
 
 POLICIES: dict[str, tuple[Callable[[Tensor, Rng], Tensor], ...]] = {

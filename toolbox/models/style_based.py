@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from toolbox import ranks
-from toolbox.interfaces import Condition, Generator, Sample, draw_rows
+from toolbox.interfaces import Condition, Generator, Sample, draw_rows, normal_rows
 from toolbox.models.conditions import soft_one_hot
 from toolbox.models.layers import near
 from toolbox.ranges import check_positive, check_probability, check_whole, given
@@ -86,17 +86,16 @@ class NoisySynthesis(nn.Module):
         return [layer.noise_const if layer.use_noise else None for layer in self.layers()]
 
     def random_noise(self, n: int, rng: torch.Generator | None, like: Tensor) -> list[Tensor | None]:
-        """Fresh noise (N, 1, H, W) for each convolution, drawn on the CPU."""
-        noise: list[Tensor | None] = []
-        for layer in self.layers():
-            maps = _normal_maps(n, layer.size, rng).to(like) if layer.use_noise else None
-            noise.append(maps)
-        return noise
-
-
-def _normal_maps(n: int, size: int, rng: torch.Generator | None) -> Tensor:
-    """(n, 1, size, size) of N(0, 1)."""
-    return draw_rows(lambda rows: torch.randn(rows, 1, size, size, generator=rng), n, rng)
+        """Fresh noise (N, 1, H, W) for each convolution."""
+        layers = self.layers()
+        sizes = [layer.size if layer.use_noise else 0 for layer in layers]
+        if like.device.type == "cpu":
+            maps = [normal_rows(n, 1, s, s, rng=rng, device=like.device) if s else None for s in sizes]
+        else:  # one draw for all layers: elsewhere the number of kernels counts
+            whole = normal_rows(n, sum(s * s for s in sizes), rng=rng, device=like.device)
+            parts = whole.split([s * s for s in sizes], dim=1)
+            maps = [part.view(n, 1, s, s) if s else None for part, s in zip(parts, sizes, strict=True)]
+        return [None if map is None else map.to(like) for map in maps]
 
 
 class StyleBasedGenerator(Generator):

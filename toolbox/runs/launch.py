@@ -57,7 +57,7 @@ def processes(launcher: str = "none", timeout: float = TIMEOUT, backend: str | N
         launcher: 'none' (this process alone), 'pytorch', 'slurm' or 'mpi'.
         timeout: seconds that a collective may wait for another process; a dead or hanging one ends the run
             after that.
-        backend: 'gloo' or 'nccl'; None: nccl where there is a GPU.
+        backend: of torch.distributed; None: gloo, and for tensors on a GPU nccl where there is one.
 
     Raises:
         LaunchError: for an unknown launcher, or one that did not start this process; inside the block, when
@@ -86,7 +86,7 @@ def start(launcher: str, timeout: float = TIMEOUT, backend: str | None = None) -
     rank, world, local = read_place(launcher, os.environ)
     if torch.cuda.is_available():
         torch.cuda.set_device(local % torch.cuda.device_count())
-    chosen = backend or ("nccl" if torch.cuda.is_available() else "gloo")
+    chosen = backend or ("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(local))
     if launcher != "pytorch":
         os.environ.setdefault("MASTER_ADDR", _first_host(launcher))

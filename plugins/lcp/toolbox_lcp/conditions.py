@@ -57,6 +57,7 @@ class ClusterConditions(ClusterRequests):
         report: {class name: temperatures, perplexity, shares} after :meth:`prepare`.
     """
 
+    on_host = True  # one image after the other moves the clusters (eq. 1): nothing for a GPU
     labels: Tensor
     labelled: Tensor
     coefficients: Tensor
@@ -135,20 +136,18 @@ class ClusterConditions(ClusterRequests):
                 images without a classifier, features that cannot be clustered.
         """
         check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
-        device = game.device
         used = torch.from_numpy(np.unique(dataset.entries))  # (n,) images that the split shows
         labels = torch.as_tensor(np.array(dataset.visible_labels))  # (N,)
         labelled = labels >= 0
-        features = extract(self.extractor, dataset.source, used, self.batch_size, device)  # (N, d)
+        features = extract(self.extractor, dataset.source, used, self.batch_size, game.device)  # (N, d)
         self._label(labels, used[~labelled[used]], dataset.source, game)
         self._cluster(features.numpy(), labels.numpy(), self._shaping(labels, labelled).numpy())
         u = self.clusters.membership(features.numpy(), labels.numpy())  # (N, K)
-        self.coefficients = torch.from_numpy(u).to(device)
-        self.labels = labels.to(device)
-        self.labelled = labelled.to(device)
-        self.features = features.to(device)
-        self.extractor_digest = digest_of(self.extractor).to(device)
-        self.to(device)
+        self.coefficients = torch.from_numpy(u)
+        self.labels = labels
+        self.labelled = labelled
+        self.features = features
+        self.extractor_digest = digest_of(self.extractor)
         seed = int(torch.randint(2**62, (1,)))  # a game prepares under its own seed
         rng = torch.Generator().manual_seed(seed)
         self.sampler.prepare(self.coefficients, self.labels, self.clusters.sizes, rng)
@@ -216,7 +215,7 @@ class ClusterConditions(ClusterRequests):
         if labels is None:
             labels = torch.randint(len(self.class_names), (n,), generator=rng)
         u = self.sampler(labels, self.clusters.sizes, self.layout.width, rng)  # (n, K)
-        return Condition(labels=labels, weights=self.layout.spread(labels.to(u.device), u))
+        return Condition(labels=labels, weights=self.layout.spread(labels, u))
 
     @torch.no_grad()
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
@@ -230,11 +229,11 @@ class ClusterConditions(ClusterRequests):
         if self.relabel:
             self.labels[index] = game.gather(self._relabelled(game, real.images, real.index))
         labels = self.labels[index]
-        features = self.features[index].cpu().numpy()  # (n, d)
+        features = self.features[index].numpy()  # (n, d)
         if self._moving:
             shaping = self._shaping(labels, self.labelled[index])
-            self.clusters.update(features[shaping.cpu().numpy()], labels[shaping].cpu().numpy())
-        u = torch.from_numpy(self.clusters.membership(features, labels.cpu().numpy())).to(labels.device)
+            self.clusters.update(features[shaping.numpy()], labels[shaping].numpy())
+        u = torch.from_numpy(self.clusters.membership(features, labels.numpy()))
         self.coefficients[index] = u
         self.sampler.refresh(u, labels, self.refresh_share, rng)
         self.updates += 1
@@ -247,7 +246,7 @@ class ClusterConditions(ClusterRequests):
         if hidden.any():
             classifier = game.network(self.classifier, averaged=True)
             training = classifier.training
-            labels[hidden] = self._decide(classifier.eval()(images[hidden]))
+            labels[hidden] = self._decide(classifier.eval()(images[hidden])).cpu()
             classifier.train(training)
         return labels
 
@@ -260,8 +259,8 @@ class ClusterConditions(ClusterRequests):
         """When nothing can change any more: final coefficients of all images, and no features."""
         if self._moving or self.relabel:
             return
-        u = self.clusters.membership(self.features.cpu().numpy(), self.labels.cpu().numpy())
-        self.coefficients = torch.from_numpy(u).to(self.labels.device)
+        u = self.clusters.membership(self.features.numpy(), self.labels.numpy())
+        self.coefficients = torch.from_numpy(u)
         self.forget_features()
 
     def forget_features(self) -> None:
@@ -277,7 +276,7 @@ class ClusterConditions(ClusterRequests):
         """
         found = super().used_clusters()
         known = self.labels >= 0
-        weight = torch.zeros(len(found), self.layout.width, device=self.labels.device)  # (C, K)
+        weight = torch.zeros(len(found), self.layout.width)  # (C, K)
         if len(self.coefficients):
             weight.index_add_(0, self.labels[known], self.coefficients[known])
         enough = [[i for i in own if weight[y, i] > 0.999 / len(own)] for y, own in enumerate(found)]
@@ -289,9 +288,9 @@ class ClusterConditions(ClusterRequests):
         1 = the same partition, about 0 = chance. Images without a label or a factor value (-1) are left out.
         """
         known = np.asarray(factor)
-        labels = self.labels.cpu().numpy()
-        clusters = self.coefficients.argmax(dim=1).cpu().numpy()
-        clustered = (self.coefficients.sum(dim=1) > 0).cpu().numpy()
+        labels = self.labels.numpy()
+        clusters = self.coefficients.argmax(dim=1).numpy()
+        clustered = (self.coefficients.sum(dim=1) > 0).numpy()
         used = (labels >= 0) & (known >= 0) & clustered
         return agreement_per_class(clusters[used], known[used], labels[used])
 

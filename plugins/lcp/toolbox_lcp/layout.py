@@ -38,6 +38,7 @@ class ClusterLayout:
         self.offsets = [sum(self.sizes[:y]) for y in range(len(self.sizes))]
         self.total = sum(self.sizes)
         self.width = max(self.sizes)
+        self._tables: dict[torch.device, Tensor] = {}  # made once: see _columns
 
     def _read(self, clusters: int | Mapping[str, int]) -> list[int]:
         if not isinstance(clusters, Mapping):
@@ -117,7 +118,9 @@ class ClusterLayout:
 
     def _columns(self, device: torch.device) -> Tensor:
         """(C + 1, K) row of each cluster; padded places, and the last line, point at column S."""
-        table = torch.full((len(self.sizes) + 1, self.width), self.total)
-        for y, (offset, size) in enumerate(zip(self.offsets, self.sizes, strict=True)):
-            table[y, :size] = torch.arange(offset, offset + size)
-        return table.to(device)
+        if device not in self._tables:
+            table = torch.full((len(self.sizes) + 1, self.width), self.total)
+            for y, (offset, size) in enumerate(zip(self.offsets, self.sizes, strict=True)):
+                table[y, :size] = torch.arange(offset, offset + size)
+            self._tables[device] = table.to(device)
+        return self._tables[device]

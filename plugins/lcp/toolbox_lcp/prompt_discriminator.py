@@ -63,7 +63,9 @@ class PromptDiscriminator(Discriminator):
         self.normalize = normalize
         self.prompt_every = prompt_every
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of this network, while it moved
+        self._step = 0  # the same as a number, which nobody has to wait for
         self._last_seen: int | None = None
+        self._kept: tuple[Any, Tensor] | None = None
 
     @property
     def clip(self) -> Any:
@@ -85,12 +87,17 @@ class PromptDiscriminator(Discriminator):
         """
         weights = self._weights(condition, len(features))
         moving = self._prompts_move()
-        asked_for = (weights != 0).any(dim=0).nonzero().flatten()  # only these prompts are encoded
         w = self.w_unc.expand(len(features), -1)  # (N, hidden)
-        if len(asked_for):
-            texts = self.h_txt(self._unit(self._texts(asked_for, moving)))  # (prompts, hidden)
-            w = w + weights[:, asked_for] @ texts
+        asked_for = self._asked_for(weights)
+        if asked_for is None or len(asked_for):
+            rows = weights if asked_for is None else weights[:, asked_for]
+            w = w + rows @ self.h_txt(self._unit(self._texts(asked_for, moving)))  # of (prompts, hidden)
         return (w * features).sum(dim=1) * self.scale
+
+    @staticmethod
+    def _asked_for(weights: Tensor) -> Tensor | None:
+        """Prompts with some weight: only these are encoded. None = all, where finding out takes a wait."""
+        return (weights != 0).any(dim=0).nonzero().flatten() if weights.device.type == "cpu" else None
 
     def _weights(self, condition: Condition | None, n: int) -> Tensor:
         """``condition.weights``, checked to be (n, S)."""
@@ -107,10 +114,30 @@ class PromptDiscriminator(Discriminator):
             )
         return weights
 
-    def _texts(self, which: Tensor, moving: bool) -> Tensor:
-        """Text features E_txt(t), constants when it is not the prompts' turn."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and moving):
+    def _texts(self, which: Tensor | None, moving: bool) -> Tensor:
+        """Text features E_txt(t); constants, kept until they move, when it is not the prompts' turn."""
+        learnt = any(parameter.requires_grad for parameter in self.prompts.parameters())
+        if moving and learnt and torch.is_grad_enabled():
             return self.prompts.encode(self.clip, which)
+        if self._moves_every_step:
+            with torch.no_grad():
+                return self.prompts.encode(self.clip, which)
+        texts = self._constant_texts()
+        return texts if which is None else texts[which]
+
+    @property
+    def _moves_every_step(self) -> bool:
+        """Then features kept from the last step are never asked for again."""
+        return self.prompt_every == 1 and any(p.numel() for p in self.prompts.parameters())
+
+    def _constant_texts(self) -> Tensor:
+        """(S, d_clip) features of all prompts, encoded again only after they have moved."""
+        tensors = [*self.prompts.parameters(), *self.prompts.buffers(), next(self.clip.parameters())]
+        state = [(id(tensor), tensor._version, tensor.device, tensor.dtype) for tensor in tensors]
+        if self._kept is None or self._kept[0] != state:
+            with torch.no_grad():
+                self._kept = (state, self.prompts.encode(self.clip, None))
+        return self._kept[1]
 
     def _prompts_move(self) -> bool:
         """Whether this is the turn of this network, and one of the steps at which its prompts learn."""
@@ -119,8 +146,13 @@ class PromptDiscriminator(Discriminator):
         version = self.w_unc._version  # grows with every optimiser step
         if self.training and torch.is_grad_enabled() and version != self._last_seen:
             self.steps += 1
+            self._step += 1
             self._last_seen = version
-        return self.prompt_every == 1 or int(self.steps - 1) % self.prompt_every == 0
+        return (self._step - 1) % self.prompt_every == 0
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._step = int(self.steps)
 
     def _unit(self, features: Tensor) -> Tensor:
         return F.normalize(features, dim=1) if self.normalize else features

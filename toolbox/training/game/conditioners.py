@@ -18,6 +18,7 @@ class NoConditions(Conditioner):
     """Unconditional generation."""
 
     grants = ()
+    on_host = True
 
     def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
         """Nothing is asked of the images."""
@@ -32,6 +33,8 @@ class ClassConditions(Conditioner):
         classifier: name of a trained network of the game that labels unlabelled images (argmax), before the
             first iteration; None = hidden labels stay -1.
     """
+
+    on_host = True
 
     def __init__(self, class_names: Sequence[str], classifier: str | None = None) -> None:
         super().__init__()
@@ -51,7 +54,7 @@ class ClassConditions(Conditioner):
         if self.classifier is not None:
             classifier = game.network(self.classifier, averaged=True)
             labels = fill_labels(labels, dataset.source, classifier, game.device)
-        self.labels = labels.to(game.device)
+        self.labels = labels.cpu()
 
     def real(self, sample: Sample) -> Condition:
         """Given labels, and the classifier's where they are hidden."""

@@ -14,13 +14,16 @@ from torch.utils.data import Dataset
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
-from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample
+from toolbox.data.base import from_bytes
+from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample, moved
 from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.registry import Config, build
+from toolbox.training.game.ahead import AskedAhead, Drawn, Key
 from toolbox.training.game.average import Average
 from toolbox.training.game.compiled import Compiled
 from toolbox.training.game.conditioners import NoConditions
+from toolbox.training.game.finite import FiniteGate, NotFiniteError
 from toolbox.training.game.gradients import GradientAverage, average_running_statistics
 from toolbox.training.game.losslog import LossLog
 from toolbox.training.game.networks import build_networks
@@ -28,10 +31,6 @@ from toolbox.training.game.phases import Plan, PlanError, Step
 from toolbox.training.game.precision import computing_in, dtype_of, exactly
 from toolbox.training.game.splits import splits
 from toolbox.training.game.turn import GameTurn, Kept
-
-
-class NotFiniteError(RuntimeError):
-    """A loss became NaN or infinite; found before the optimiser stepped on it."""
 
 
 class Game(BaseModel):
@@ -109,7 +108,10 @@ class Game(BaseModel):
             nn.Module.to(self.average, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.compiled = Compiled(self.networks, compile)
         self.gradients = GradientAverage()
+        self.finite = FiniteGate()
         self.log = LossLog()
+        self._fakes = AskedAhead(self._draw_for)
+        # the two buffers as Python's numbers, which nobody has to wait for
         self._now = 0  # iteration under way
         self._seen = 0  # real images shown before it
         self._mover: str | None = None
@@ -152,10 +154,8 @@ class Game(BaseModel):
 
     def train_step(self, data: Mapping[str, object], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """Every phase once: the iteration, as the config's ``phases`` spell it."""
-        self._now = int(self.iteration)
-        self._seen = int(self.images_seen)
         seed_globals(mix(self.seed, "iteration", self._now, *_place()))
-        batch = self.read(data)
+        batch = self._receive(data)
         shared: Kept = {}
         for number, (step, part) in enumerate(self._moves()):
             self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
@@ -168,7 +168,10 @@ class Game(BaseModel):
         self.conditioner.after_iteration(self, batch, rng_for(self.seed, "after", self._now))
         self.iteration += 1
         self.images_seen += n
-        return self._read_log()
+        logged = self._read_log()
+        self._now += 1
+        self._seen += n
+        return logged
 
     def _move(
         self, step: Step, part: int, number: int, batch: Sample, optimizer: OptimWrapper, shared: Kept
@@ -183,12 +186,17 @@ class Game(BaseModel):
                 with computing_in(phase.precision or self.precision, self.device):
                     loss = torch.stack([self.loss(step, turn) for turn in turns]).sum()
                 optimizer.backward(loss / phase.accumulate)
-            self.gradients.average(self._trained[phase.player])
-            optimizer.step()
+            bad = None if self.finite.reads_at_once(self.device) else self.finite.bad()
+            bad = self.gradients.average(self._trained[phase.player], bad)
+            self.finite.step(optimizer, bad)
             optimizer.zero_grad()
 
     def loss(self, step: Step, turn: GameTurn) -> Tensor:
-        """Weighted sum of a step's terms, checked to be finite before anything steps on it."""
+        """Weighted sum of a step's terms; a step on one that is not finite moves nothing.
+
+        Raises:
+            NotFiniteError: at once on a CPU; elsewhere when the losses are read.
+        """
         total = torch.zeros((), device=self.device)
         for name, network in step.terms:
             objective = self.plan.objectives[name]
@@ -197,29 +205,69 @@ class Game(BaseModel):
                 term = objective.losses()[network](turn)
             self.log.note(f"{name}/{network}", term)
             total = total + weight * step.phase.every * term
-        if not torch.isfinite(total):
-            self._name_the_culprit(step)
+        self.finite.note(total, self._now)
+        if self.finite.reads_at_once(self.device):
+            self._check_finite(step)
         return total
 
+    def _receive(self, data: Mapping[str, object]) -> Sample:
+        """The batch on the game's device, and with it, unless that is a CPU, what its fakes are asked for."""
+        batch = self.read(data)
+        on_host = self.conditioner.on_host
+        if on_host:
+            batch = self._completed(batch)
+        ahead = [] if self.device.type == "cpu" else self._fakes.begin(self._kind())
+        there, ahead = moved((batch, ahead), self.device)
+        self._fakes.arrived(ahead)
+        there = there.replace(images=self._as_images(there.images))
+        there.extras = {name: self._as_images(value) for name, value in there.extras.items()}
+        # where tables are on the host, so are the numbers that look things up in them
+        return there.replace(index=batch.index) if on_host else self._completed(there)
+
+    def _completed(self, sample: Sample) -> Sample:
+        with torch.no_grad():
+            return sample.replace(condition=self.conditioner.real(sample))
+
+    def _as_images(self, value: Any) -> Any:
+        """Bytes (N, 3, H, W) as images in [-1, 1], in the game's layout; anything else as it is."""
+        if not isinstance(value, Tensor) or value.ndim != 4:
+            return value
+        value = from_bytes(value)
+        return value.contiguous(memory_format=torch.channels_last) if self.channels_last else value
+
     def read(self, data: Mapping[str, object]) -> Sample:
-        """A collated batch as a Sample on the game's device, its condition completed by the conditioner."""
+        """A collated batch as a Sample, as it was loaded."""
         known: dict[str, Any] = dict(data)
         images = known.pop("images", None)
         if images is None:
             raise PlanError(f"the data set gives {sorted(data)}, a game needs 'images' (N, 3, H, W)")
         fields = {name: known.pop(name, None) for name in ("labels", "text", "mask")}
         condition = Condition(**fields)
-        sample = Sample(images, condition, index=known.pop("index", None), extras=known).to(self.device)
-        if self.channels_last:
-            sample.images = sample.images.contiguous(memory_format=torch.channels_last)
-        with torch.no_grad():
-            return sample.replace(condition=self.conditioner.real(sample))
+        return Sample(images, condition, index=known.pop("index", None), extras=known)
 
-    def draw(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> tuple[Tensor, Condition]:
-        """Latents (n, latent_dim) and conditions of n images, of which ``here`` are kept, on the device."""
+    def draw(self, n: int, rng: torch.Generator) -> Drawn:
+        """Latents (n, latent_dim) and conditions of n images, on the device."""
+        return moved(self._draw_on_host(n, rng), self.device)
+
+    def fakes_asked(self, step: int | str, rows: Rows, branch: tuple[str, ...] = ()) -> Drawn:
+        """Latents and conditions of the images that a step of the iteration generates, on the device.
+
+        They are drawn for the whole batch of all ranks, of which ``rows`` are kept.
+        """
+        return self._fakes.ask((step, rows, branch), lambda drawn: moved(drawn, self.device))
+
+    def _draw_for(self, key: Key) -> Drawn:
+        step, rows, branch = key
+        rng = rng_for(self.seed, "fake", self._now, step, *branch)  # type: ignore[arg-type]
+        return self._draw_on_host(rows.total, rng, rows.here)
+
+    def _draw_on_host(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> Drawn:
         latents = self.generator_network().sample_latents(n, rng)[here]
-        condition = self.conditioner.sample(n, rng)[here]
-        return latents.to(self.device), condition.to(self.device)
+        return latents, self.conditioner.sample(n, rng)[here]
+
+    def _kind(self) -> tuple[int, ...]:
+        """Which steps are due in this iteration."""
+        return tuple(number for number, step in enumerate(self.steps) if self._now % step.phase.every == 0)
 
     def prepare(self, dataset: Dataset[Any]) -> None:
         """Once before the first iteration; never on resume."""
@@ -280,6 +328,11 @@ class Game(BaseModel):
         return self.augment if self._augmented is None or discriminator in self._augmented else None
 
     @property
+    def now(self) -> int:
+        """Number of the iteration under way, from 0."""
+        return self._now
+
+    @property
     def kimg(self) -> float:
         """Thousands of real images shown before this iteration."""
         return self._seen / 1000
@@ -320,7 +373,12 @@ class Game(BaseModel):
         return self.compiled.entry(network, method, getattr(self.network(network), method))
 
     def log_state(self) -> dict[str, object]:
-        """Losses noted since the last reading, for a checkpoint (collective)."""
+        """Losses noted since the last reading, for a checkpoint (collective).
+
+        Raises:
+            NotFiniteError: when one of them was not finite.
+        """
+        self._check_finite()
         return self.log.state()
 
     def load_log_state(self, state: Mapping[str, Any]) -> None:
@@ -389,6 +447,7 @@ class Game(BaseModel):
     def _read_log(self) -> dict[str, Tensor]:
         if self._now % self.log_every and self._now:
             return {}
+        self._check_finite()
         logged = {name: objective.log() for name, objective in self.plan.objectives.items()}
         if self.augment is not None:
             logged["augment"] = self.augment.log()
@@ -397,15 +456,34 @@ class Game(BaseModel):
                 self.log.note(f"{name}/{key}", value)
         return self.log.read()
 
-    def _name_the_culprit(self, step: Step) -> None:
-        sums = self.log.sums
-        bad = [f"{name} (of {net})" for name, net in step.terms if not torch.isfinite(sums[f"{name}/{net}"])]
+    def _check_finite(self, step: Step | None = None) -> None:
+        """Raise NotFiniteError, naming iteration and terms, if a loss was not finite."""
+        first = self.finite.first()
+        if first is None:
+            return
+        steps = self.steps if step is None else [step]
+        player = "" if step is None else f", player {step.phase.player!r}"
+        terms = {f"{name}/{net}": f"{name} (of {net})" for each in steps for name, net in each.terms}
+        noted = {key: total for key, total in self.log.sums.items() if key in terms}
+        bad = [terms[key] for key, total in noted.items() if not torch.isfinite(total)]
         cures = "a lower learning rate, a lower weight of that term, betas=(0.0, 0.99)"
         cures += ", precision='bf16'" if self.precision == "fp16" else ""
         raise NotFiniteError(
-            f"iteration {self._now}, player {step.phase.player!r}: the loss is not finite; it comes from "
+            f"iteration {first}{player}: the loss is not finite; it comes from "
             f"{', '.join(bad) or 'the sum of the terms'}. No step was taken. Usual cures: {cures}"
         )
+
+    def count_from(self, iteration: int, images_seen: int) -> None:
+        """Take an iteration for the next one, with so many real images shown before it."""
+        self.iteration.fill_(iteration)
+        self.images_seen.fill_(images_seen)
+        self._now = iteration
+        self._seen = images_seen
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._now = int(self.iteration)
+        self._seen = int(self.images_seen)
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from toolbox import ranks
 class GradientAverage:
     """Gradients averaged over ranks by one flattened all-reduce a phase.
 
-    In the same buffer travel a flag for each parameter (has it a gradient anywhere?) and one that asks
-    everybody to stop, so that a signal to one process ends the run on all after the same iteration, at no
-    cost.
+    In the same buffer travel a flag for each parameter (has it a gradient anywhere?), one that asks everybody
+    to stop, so that a signal to one process ends the run on all after the same iteration, and one that says
+    that a loss was not finite.
 
     Attributes:
         asked: this process wishes to stop.
@@ -27,26 +27,33 @@ class GradientAverage:
         self.asked = False
         self.stopping = False
 
-    def average(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace each ``.grad`` by its mean over ranks; one that no rank has stays None."""
+    def average(self, parameters: Sequence[nn.Parameter], bad: Tensor | None = None) -> Tensor | None:
+        """Replace each ``.grad`` by its mean over ranks; one that no rank has stays None.
+
+        ``bad`` is 1.0 where this rank must not step; returned is 1.0 where any rank must not.
+        """
         if not ranks.running():
             self.stopping = self.asked
-            return
+            return bad
         flags = [float(p.grad is not None) for p in parameters] + [float(self.asked)]
         by_type = _by_type(parameters)
         carrier = next(iter(by_type), torch.float32)  # the flags travel with the gradients of this type
         for dtype, members in by_type.items() or [(carrier, [])]:
             parts = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in members]
             extra = torch.tensor(flags if dtype == carrier else [], dtype=dtype, device=_device(parameters))
-            total = ranks.sum_over_ranks(torch.cat([*parts, extra]))
+            worse = [bad.to(dtype).view(1)] if bad is not None and dtype == carrier else []
+            total = ranks.sum_over_ranks(torch.cat([*parts, *worse, extra]))
             if dtype == carrier:
-                total, extra = total.split([len(total) - len(flags), len(flags)])
+                sizes = [len(total) - len(worse) - len(flags), len(worse), len(flags)]
+                total, any_bad, extra = total.split(sizes)
+                bad = (any_bad[0] > 0).float() if worse else bad
                 flags = extra.tolist()
             _write_back(members, total / ranks.world())
         for parameter, flag in zip(parameters, flags, strict=False):
             if not flag:
                 parameter.grad = None
         self.stopping = bool(flags[-1])
+        return bad
 
 
 def average_running_statistics(networks: Iterable[nn.Module]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper
-from torch import Tensor
+from torch import Tensor, nn
 
 from toolbox.ranges import check_positive
 
@@ -72,8 +72,13 @@ class FiniteGradients(OptimWrapper):
 
     def step(self, **arguments: Any) -> None:
         """Mend, clip, step."""
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.grad.nan_to_num_(nan=0.0, posinf=self.limit, neginf=-self.limit)
+        found = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        by_type: dict[torch.dtype, list[nn.Parameter]] = {}
+        for parameter in found:
+            by_type.setdefault(parameter.dtype, []).append(parameter)
+        for members in by_type.values():  # one kernel for all, not one for each
+            flat = torch.cat([p.grad.flatten() for p in members])  # type: ignore[union-attr]
+            flat.nan_to_num_(nan=0.0, posinf=self.limit, neginf=-self.limit)
+            for parameter, part in zip(members, flat.split([p.numel() for p in members]), strict=True):
+                parameter.grad = part.view_as(parameter)
         super().step(**arguments)

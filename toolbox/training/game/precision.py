@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -25,14 +25,19 @@ def dtype_of(precision: str, where: str) -> torch.dtype:
 @contextmanager
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
     """Matrix products and convolutions in this precision; weights, losses and the rest stay float32."""
-    with torch.autocast(device.type, dtype=PRECISIONS[precision], enabled=precision != "float32"):
+    if precision == "float32":
+        yield
+        return
+    with torch.autocast(device.type, dtype=PRECISIONS[precision]):
         yield
 
 
 @contextmanager
 def exactly(device: torch.device) -> Iterator[None]:
     """float32 and uncompiled: for terms that differentiate a gradient (R1, path length)."""
-    with torch.autocast(device.type, enabled=False), torch.compiler.set_stance("force_eager"):
+    known = torch.amp.is_autocast_available(device.type)
+    plain = torch.autocast(device.type, enabled=False) if known else nullcontext()
+    with plain, torch.compiler.set_stance("force_eager"):
         yield
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from toolbox.interfaces import Augment, Condition, Generator, RowGenerator, Rows, Sample, concatenate
-from toolbox.randomness import mix, rng_for
+from toolbox.randomness import mix
 from toolbox.training.game.precision import at_least_float32
 
 Kept = MutableMapping[Hashable, object]  # values computed once, by what they are
@@ -37,7 +37,9 @@ class Playing(Protocol):
 
     def augment_of(self, discriminator: str) -> Augment | None: ...
 
-    def draw(self, n: int, rng: torch.Generator, here: slice) -> tuple[Tensor, Condition]: ...
+    def fakes_asked(
+        self, step: int | str, rows: Rows, branch: tuple[str, ...]
+    ) -> tuple[Tensor, Condition]: ...
 
     def only(self, player: str | None) -> AbstractContextManager[None]: ...
 
@@ -185,14 +187,10 @@ class GameTurn:
             return self._draw("shared", with_gradient=True)
 
     def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
-        """Latents and conditions are drawn for the whole batch of all ranks, of which this turn keeps its
-        rows.
-        """
         game = self._game
         rows = rows or self._rows
-        key = ("fake", self.iteration, step, *self._key)
-        latents, condition = game.draw(rows.total, rng_for(game.seed, *key), rows.here)
-        noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
+        latents, condition = game.fakes_asked(step, rows, self._key)
+        noise = RowGenerator.of(mix(game.seed, "fake", self.iteration, step, *self._key, "noise"), rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             fake = game.generator_network().generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))

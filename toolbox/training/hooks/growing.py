@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
+from toolbox.data.base import from_bytes
 from toolbox.interfaces.described import Described
 from toolbox.models.growing import faded_images
 from toolbox.models.style_based import resolutions
@@ -211,18 +212,18 @@ class ProgressiveGrowing(Described, Hook):
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """``lod``, learning rates, moments and real images of the iteration."""
         game = game_of(runner)
-        lod = self.growth.lod(int(game.images_seen) / 1000)
+        lod = self.growth.lod(game.kimg)
         for name in self.names:
             for averaged in (False, True):
                 network: Any = game.network(name, averaged)
                 network.lod = lod
         self._set_optimizers(runner.optim_wrapper, game, len(data_batch["images"]) * ranks.world())
         for branch in game.branches:
-            data_batch[branch] = faded_images(data_batch[branch], lod)
+            data_batch[branch] = faded_images(from_bytes(data_batch[branch]), lod)
 
     def _set_optimizers(self, wrappers: Any, game: Game, batch: int) -> None:
-        kimg = int(game.images_seen) / 1000
-        iteration = int(game.iteration)
+        kimg = game.kimg
+        iteration = game.now
         expected = self.growth.batch_size(kimg)
         if expected not in (None, batch):
             raise PlanError(

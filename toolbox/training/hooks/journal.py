@@ -42,7 +42,7 @@ class Journal(Described, Hook):
         game = game_of(runner)
         record = dict(
             iteration=batch_idx + 1,
-            kimg=round(int(game.images_seen) / 1000, 3),
+            kimg=round(game.kimg, 3),
             **{name: round(float(value), 6) for name, value in outputs.items()},
         )
         if ranks.is_main():

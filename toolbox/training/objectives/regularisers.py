@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from toolbox import ranks
-from toolbox.interfaces import Objective, Sample, Turn, draw_rows
+from toolbox.interfaces import Objective, Sample, Turn, normal_rows
 from toolbox.losses import regularisers
 from toolbox.ranges import check_in, check_not_negative, check_whole
 
@@ -101,7 +101,7 @@ class PathLength(Objective):
         if "ws" not in fake.extras:
             name = type(turn.network(self.generator)).__name__
             raise ValueError(f"PathLength needs a style-based generator; {name} gives no extras['ws']")
-        y = draw_rows(lambda n: torch.randn(n, *fake.images.shape[1:], generator=turn.rng), rows, turn.rng)
+        y = normal_rows(rows, *fake.images.shape[1:], rng=turn.rng, device=fake.images.device)
         return regularisers.path_lengths(fake.images, fake.extras["ws"], y[:: self.shrink].to(fake.images))
 
 

@@ -114,7 +114,7 @@ def _play(stage: Stage, game: Game, images: Any, n: int) -> Trial:
 
 def play_first(game: Game, wrappers: Any, images: Any, n: int) -> None:
     """The first iteration, on n images spread over the data; what moves is marked as before."""
-    game.iteration.zero_()
+    game.count_from(0, int(game.images_seen))
     moving = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
     rows = np.linspace(0, len(images), n, endpoint=False).astype(int) % len(images)
     items = [images[int(row)] for row in rows]
