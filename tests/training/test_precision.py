@@ -148,7 +148,7 @@ def test_an_unknown_precision() -> None:
 def test_channels_last_changes_the_layout_alone() -> None:
     game = smooth_game(torch.float64, channels_last=True)
     assert game.network("discriminator").conv.weight.is_contiguous(memory_format=torch.channels_last)
-    assert game.read(whole_batch(0)).images.is_contiguous(memory_format=torch.channels_last)
+    assert game.receive(whole_batch(0)).images.is_contiguous(memory_format=torch.channels_last)
     assert largest_difference(weights_after(game, 3), weights_after(smooth_game(torch.float64), 3)) < 1e-6
 
 

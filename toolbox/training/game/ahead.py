@@ -33,7 +33,12 @@ class AskedAhead:
     def begin(self, kind: Hashable) -> list[Drawn]:
         """What an iteration of this kind will ask for, to be moved and handed to :meth:`arrived`."""
         self._now = self._asked.setdefault(kind, {})
+        self._there = {}
         return [self._draw(key) for key in self._now]
+
+    def begin_lazily(self) -> None:
+        """An iteration on the CPU: each draw is made when it is asked for, and nothing has to travel."""
+        self._now, self._there = {}, {}
 
     def arrived(self, drawn: Sequence[Drawn]) -> None:
         """The draws of :meth:`begin`, on the device."""

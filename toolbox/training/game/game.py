@@ -155,7 +155,7 @@ class Game(BaseModel):
     def train_step(self, data: Mapping[str, object], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """Every phase once: the iteration, as the config's ``phases`` spell it."""
         seed_globals(mix(self.seed, "iteration", self._now, *_place()))
-        batch = self._receive(data)
+        batch = self.receive(data)
         shared: Kept = {}
         for number, (step, part) in enumerate(self._moves()):
             self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
@@ -210,15 +210,18 @@ class Game(BaseModel):
             self._check_finite(step)
         return total
 
-    def _receive(self, data: Mapping[str, object]) -> Sample:
+    def receive(self, data: Mapping[str, object]) -> Sample:
         """The batch on the game's device, and with it, unless that is a CPU, what its fakes are asked for."""
         batch = self.read(data)
         on_host = self.conditioner.on_host
         if on_host:
             batch = self._completed(batch)
-        ahead = [] if self.device.type == "cpu" else self._fakes.begin(self._kind())
-        there, ahead = moved((batch, ahead), self.device)
-        self._fakes.arrived(ahead)
+        if self.device.type == "cpu":
+            self._fakes.begin_lazily()
+            there = batch
+        else:
+            there, drawn = moved((batch, self._fakes.begin(self._kind())), self.device)
+            self._fakes.arrived(drawn)
         there = there.replace(images=self._as_images(there.images))
         there.extras = {name: self._as_images(value) for name, value in there.extras.items()}
         # where tables are on the host, so are the numbers that look things up in them
