@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.metrics.toys import Blocks, fakes, golden, reals
-from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample
+from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample, from_bytes
 from toolbox.metrics import (
     FID,
     KID,
@@ -21,7 +21,7 @@ from toolbox.metrics import (
     ProbeClassifier,
     train_probe,
 )
-from toolbox.metrics.base import features_of, from_bytes, quantise
+from toolbox.metrics.base import features_of, quantise
 from toolbox.metrics.functional import frechet_from_features, precision_recall
 
 

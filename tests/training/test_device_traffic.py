@@ -1,7 +1,7 @@
 """What an iteration costs beside its arithmetic on a device: copies from the host, and waits for the device.
 
-The meta device stands in for a GPU: it refuses to give away any value (``.item()``, ``nonzero``, a boolean mask),
-and copies to it are counted.
+The meta device stands in for a GPU: it refuses to give away any value (``.item()``, ``nonzero``, a mask of
+bools as an index), and copies to it are counted.
 """
 
 from __future__ import annotations

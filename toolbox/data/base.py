@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from toolbox.data.pictures import resize, resize_name
 from toolbox.interfaces.described import Described
+from toolbox.interfaces.sample import from_bytes
 from toolbox.ranges import check_whole
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -250,11 +251,6 @@ def to_tensor(image: Image) -> Tensor:
 def as_bytes(image: Image) -> Tensor:
     """uint8 (3, H, W) of a uint8 (H, W, 3) image."""
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-
-
-def from_bytes(images: Tensor) -> Tensor:
-    """float32 (..., 3, H, W) = x / 127.5 - 1 of uint8 images, on their device; floats as they are."""
-    return images.float().div_(127.5).sub_(1.0) if images.dtype == torch.uint8 else images
 
 
 def to_uint8(images: Tensor) -> Tensor:

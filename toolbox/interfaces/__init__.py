@@ -22,7 +22,7 @@ from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.objective import Objective
 from toolbox.interfaces.prompt_learner import PromptLearner
-from toolbox.interfaces.sample import Condition, Record, Sample, concatenate, moved
+from toolbox.interfaces.sample import Condition, Record, Sample, concatenate, from_bytes, moved
 from toolbox.interfaces.segmenter import Segmenter
 from toolbox.interfaces.turn import Turn
 
@@ -47,6 +47,7 @@ __all__ = [
     "Turn",
     "concatenate",
     "draw_rows",
+    "from_bytes",
     "moved",
     "normal_rows",
     "uniform_rows",

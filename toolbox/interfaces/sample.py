@@ -121,6 +121,11 @@ class Sample(Record):
         return len(self.images)
 
 
+def from_bytes(images: Tensor) -> Tensor:
+    """float32 (..., 3, H, W) = x / 127.5 - 1 of uint8 images, on their device; floats as they are."""
+    return images.float().div_(127.5).sub_(1.0) if images.dtype == torch.uint8 else images
+
+
 def moved(value: Any, device: torch.device | str) -> Any:
     """Records, dicts, lists and tuples with every tensor on ``device``, all moved in one copy."""
     found: list[Tensor] = []

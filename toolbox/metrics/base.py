@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolbox.interfaces import FeatureExtractor, Metric, Sample
+from toolbox.interfaces import FeatureExtractor, Metric, Sample, from_bytes
 from toolbox.ranges import check_whole, given
 
 T = TypeVar("T")
@@ -41,11 +41,6 @@ def quantise(images: Tensor) -> Tensor:
         low, high = images[row].min().item(), images[row].max().item()
         raise ValueError(f"image {row} of the batch spans {low:.4g} to {high:.4g}: expected [-1, 1]")
     return ((images.float().clamp(-1, 1) + 1) * 127.5 + 0.5).to(torch.uint8)
-
-
-def from_bytes(images: Tensor) -> Tensor:
-    """uint8 images as floats in [-1, 1]."""
-    return images.float() / 127.5 - 1
 
 
 def features_of(extractor: FeatureExtractor, sample: Sample) -> Tensor:

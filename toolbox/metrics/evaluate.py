@@ -14,18 +14,18 @@ import torch
 from torch import Tensor
 
 from toolbox import ranks
-from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample
+from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample, from_bytes
 from toolbox.metrics.base import (
     ExtractorMetric,
     FeatureMetric,
     Statistics,
     feature_key,
-    from_bytes,
     with_features,
 )
 from toolbox.metrics.faults import Faults
 from toolbox.metrics.reference import KINDS, RealStatistics
 from toolbox.runs.terminal import tracked
+from toolbox.tf32 import tf32
 
 Sampler = Callable[[Tensor], Sample]
 Device = str | torch.device
@@ -46,6 +46,7 @@ class RealImages(Protocol):
     def fingerprint(self) -> str: ...
 
 
+@tf32(False)
 def evaluate(
     sampler: Sampler,
     real_set: RealImages,

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.metrics.toys import DATA, Blocks, golden
-from toolbox.interfaces import Sample
-from toolbox.metrics.base import feature_key, from_bytes, with_features
+from toolbox.interfaces import Sample, from_bytes
+from toolbox.metrics.base import feature_key, with_features
 from toolbox.metrics.extractors import FIDInception
 from toolbox.metrics.extractors.inception_network import InceptionNetwork
 

@@ -114,6 +114,33 @@ def test_lazy_prompts_get_gradients_every_other_step(judge):
     assert got == [True, False, True, False] and int(network.steps) == 4
 
 
+@pytest.mark.parametrize(("arguments", "encoded"), [({"prompt_every": 3}, 2), ({}, 3)])
+def test_texts_that_stand_still_are_encoded_once(judge, clip, arguments, encoded, monkeypatch):
+    """Three steps of the generator after one of the prompts; with new ones at every step nothing is kept."""
+    network, (images, weights) = judge(**arguments), some()
+    seen = []
+    encode = clip.encode_embeddings
+    monkeypatch.setattr(clip, "encode_embeddings", lambda e, ids: seen.append(len(e)) or encode(e, ids))
+    network.requires_grad_(False)
+    logits = [network(images, Condition(weights=weights)) for _ in range(2)]
+    with torch.no_grad():
+        network.prompts.context.add_(1.0)  # the optimiser's step
+    moved = network(images, Condition(weights=weights))
+    assert torch.equal(*logits) and not torch.equal(logits[0], moved) and len(seen) == encoded
+
+
+def test_hand_written_prompts_are_encoded_once_in_all(judge, clip, monkeypatch):
+    network, (images, weights) = judge(prompts={"learn": False}), some()
+    seen = []
+    encode = clip.encode_embeddings
+    monkeypatch.setattr(clip, "encode_embeddings", lambda e, ids: seen.append(len(e)) or encode(e, ids))
+    for moves in (True, False, True):
+        network.requires_grad_(moves)
+        network.prompts.requires_grad_(False)
+        logits = network(images, Condition(weights=weights))
+    assert len(seen) == 1 and logits.requires_grad
+
+
 def test_options(judge):
     images, weights = some()
     condition = Condition(weights=weights)

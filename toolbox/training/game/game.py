@@ -14,11 +14,11 @@ from torch.utils.data import Dataset
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
-from toolbox.data.base import from_bytes
-from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample, moved
+from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample, from_bytes, moved
 from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.registry import Config, build
+from toolbox.tf32 import tf32
 from toolbox.training.game.ahead import AskedAhead, Drawn, Key
 from toolbox.training.game.average import Average
 from toolbox.training.game.compiled import Compiled
@@ -57,6 +57,8 @@ class Game(BaseModel):
             float32, and so do objectives that ask for it (R1) and phases that name their own.
         compile: False, True, or arguments of torch.compile for the networks (``dict(backend=...,
             mode=...)``).
+        tf32: on a GPU, let products and convolutions in float32 round to TF32; objectives that ask for
+            float32 (R1) and metrics never do.
         channels_last: keep images and convolutions as (N, H, W, C) in memory.
     """
 
@@ -76,6 +78,7 @@ class Game(BaseModel):
         log_every: int = 10,
         precision: str = "float32",
         compile: bool | Mapping[str, object] = False,
+        tf32: bool = True,
         channels_last: bool = False,
         data_preprocessor: Config | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class Game(BaseModel):
         self.branches = tuple(branches)
         self.log_every = log_every
         self.precision = precision
+        self.tf32 = tf32
         self.channels_last = channels_last
 
         parts = dict(networks=networks, players=players, phases=phases, objectives=objectives)
@@ -154,6 +158,10 @@ class Game(BaseModel):
 
     def train_step(self, data: Mapping[str, object], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """Every phase once: the iteration, as the config's ``phases`` spell it."""
+        with tf32(self.tf32):
+            return self._play(data, optim_wrapper)
+
+    def _play(self, data: Mapping[str, object], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         seed_globals(mix(self.seed, "iteration", self._now, *_place()))
         batch = self.receive(data)
         shared: Kept = {}

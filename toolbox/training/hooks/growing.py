@@ -12,7 +12,7 @@ from torch.utils.data import Sampler
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
-from toolbox.data.base import from_bytes
+from toolbox.interfaces import from_bytes
 from toolbox.interfaces.described import Described
 from toolbox.models.growing import faded_images
 from toolbox.models.style_based import resolutions

@@ -79,6 +79,9 @@ def _arguments(config: Any) -> dict[str, Any]:
     """What the config says to the Runner, with defaults that count iterations and keep quiet."""
     arguments = {key: config[key] for key in _PASSED_ON if key in config}
     arguments["train_cfg"] = {"type": "GameLoop", **arguments["train_cfg"]}
+    # convolutions of one shape come again and again; deterministic runs take none that is chosen by its pace
+    benchmark = not config.get("deterministic", False)
+    arguments["env_cfg"] = {"cudnn_benchmark": benchmark, **arguments.get("env_cfg", {})}
     arguments["optim_wrapper"] = {"constructor": "PlayerOptimizers", **arguments["optim_wrapper"]}
     # the default counts epochs, silently
     arguments["log_processor"] = {"by_epoch": False, **arguments.get("log_processor", {})}
