@@ -59,4 +59,6 @@ quick = dict(
             clip=dict(type='EmbeddedClip'),
             prompt_discriminator=dict(hidden=64, prompts=dict(context=4))),
         conditioner=dict(clusters=3, extractor=dict(type='EmbeddedClipFeatures')),
-        objectives=dict(prompts=dict(weight=dict(end=200)))))
+        # the small CLIP judges so coarsely that at full weight all images of a cluster become one
+        augment=dict(discriminators=None),
+        objectives=dict(prompts=dict(weight=dict(to=0.25, end=200)))))

@@ -11,7 +11,17 @@ from torch import Tensor, nn
 from toolbox.ranges import check_positive
 
 
-class ScaledOptimizer(OptimWrapper):
+class PatientOptimizer(OptimWrapper):
+    """mmengine's wrapper, but that clipping does not wait for the norm of the gradients to log it."""
+
+    def _clip_grad(self) -> None:
+        found = [p for group in self.optimizer.param_groups for p in group["params"]]
+        moving = [parameter for parameter in found if parameter.requires_grad and parameter.grad is not None]
+        if moving:
+            self.clip_func(moving, **self.clip_grad_kwargs)
+
+
+class ScaledOptimizer(PatientOptimizer):
     """An optimiser under fp16: the loss is multiplied before backward, gradients divided before the step.
 
     A step whose gradients overflow is left out and the factor halved. mmengine's own wrapper for this refuses
@@ -53,7 +63,7 @@ class ScaledOptimizer(OptimWrapper):
         super().load_state_dict(state)
 
 
-class FiniteGradients(OptimWrapper):
+class FiniteGradients(PatientOptimizer):
     """An optimiser that takes NaN in a gradient for 0 and infinities for +-``limit`` (StyleGAN2-ADA's code).
 
     ``optim_wrapper = dict(generator=dict(type='FiniteGradients', optimizer=dict(type='Adam', ...)))``. A run

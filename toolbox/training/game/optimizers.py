@@ -17,7 +17,7 @@ from toolbox.checking import check_call, check_is_dict, check_known, check_type,
 from toolbox.config import ConfigError
 from toolbox.ranges import check_in, check_not_negative, check_positive
 from toolbox.registry import REGISTRIES, Config
-from toolbox.training.game.optim_wrappers import ScaledOptimizer
+from toolbox.training.game.optim_wrappers import PatientOptimizer, ScaledOptimizer
 from toolbox.training.game.phases import PlanError
 
 _CLIPPING = ("type", "max_norm", "norm_type", "error_if_nonfinite", "foreach", "clip_value")
@@ -159,8 +159,11 @@ def _build(game: Players, player: str, config: dict[str, Any]) -> OptimWrapper:
     kind = arguments.pop("type", "OptimWrapper")
     try:
         built = OPTIMIZERS.build(_fused(optimizer, game.device))
+        built.register_step_post_hook(_count_versions)
         if kind == "OptimWrapper" and "fp16" in game.precisions(player):
             return ScaledOptimizer(game.device.type, optimizer=built, **arguments)
+        if kind == "OptimWrapper":
+            return PatientOptimizer(optimizer=built, **arguments)
         wrapper: OptimWrapper = REGISTRIES["optim_wrapper"].build(
             {"type": kind, **arguments}, default_args=dict(optimizer=built)
         )
@@ -180,6 +183,13 @@ def _fused(optimizer: dict[str, Any], device: torch.device) -> dict[str, Any]:
     if "fused" not in known or chosen or device.type not in ("cpu", "cuda"):
         return optimizer
     return {**optimizer, "fused": True}
+
+
+def _count_versions(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Tell whoever keeps what parameters gave that these have changed: torch's fused steps do not."""
+    for group in optimizer.param_groups:
+        if group.get("fused"):
+            torch.autograd.graph.increment_version([p for p in group["params"] if p.grad is not None])
 
 
 def _groups(game: Players, player: str, factors: Mapping[str, float], rate: float) -> list[dict[str, Any]]:
