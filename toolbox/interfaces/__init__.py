@@ -22,7 +22,7 @@ from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.objective import Objective
 from toolbox.interfaces.prompt_learner import PromptLearner
-from toolbox.interfaces.sample import Condition, Record, Sample, concatenate, from_bytes, moved
+from toolbox.interfaces.sample import Condition, Record, Sample, TextCodes, concatenate, from_bytes, moved
 from toolbox.interfaces.segmenter import Segmenter
 from toolbox.interfaces.turn import Turn
 
@@ -44,6 +44,7 @@ __all__ = [
     "Rows",
     "Sample",
     "Segmenter",
+    "TextCodes",
     "Turn",
     "concatenate",
     "draw_rows",

@@ -34,6 +34,8 @@ def _take(value: Any, rows: Any) -> Any:
     if isinstance(value, dict):
         return {key: _take(item, rows) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
+        if value and all(isinstance(item, (Tensor, Record)) for item in value):
+            return type(value)(_take(item, rows) for item in value)  # several outputs, each of N rows
         if isinstance(rows, slice):
             return value[rows]
         if isinstance(rows, Tensor) and rows.dtype == torch.bool:
@@ -70,6 +72,37 @@ class Record:
 
 
 @dataclass
+class TextCodes(Record):
+    """What a text encoder makes of N captions: computed once a batch, read by every text-conditioned network.
+
+    Attributes:
+        sentence: (N, D) code of each caption.
+        words: (N, D, L) code of each word; what stands beyond a caption's length means nothing. None where an
+            encoder gives none.
+        lengths: (N,) int64 words of each caption, at most L.
+    """
+
+    sentence: Tensor
+    words: Tensor | None = None
+    lengths: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.sentence)
+
+    @property
+    def mask(self) -> Tensor:
+        """(N, L) bool: True where there is a word.
+
+        Raises:
+            ValueError: where there are no words.
+        """
+        if self.words is None or self.lengths is None:
+            raise ValueError("these text codes have no words: take an encoder that gives word codes")
+        places = torch.arange(self.words.shape[2], device=self.lengths.device)
+        return places[None] < self.lengths[:, None]
+
+
+@dataclass
 class Condition(Record):
     """What images are conditioned on. Every field is optional; a network takes those it knows.
 
@@ -82,6 +115,7 @@ class Condition(Record):
             classes).
         text: token ids (N, L), or a list of N captions.
         mask: (N, H, W) int64 semantic map.
+        codes: what a frozen text encoder makes of ``text``, see :class:`TextCodes`; a conditioner adds them.
         extra: anything a third party needs, by name; tensors in it have N rows.
     """
 
@@ -89,10 +123,11 @@ class Condition(Record):
     weights: Tensor | None = None
     text: Tensor | list[str] | None = None
     mask: Tensor | None = None
+    codes: TextCodes | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        for value in (self.labels, self.weights, self.text, self.mask, *self.extra.values()):
+        for value in (self.labels, self.weights, self.text, self.mask, self.codes, *self.extra.values()):
             if value is not None:
                 return len(value)
         return 0

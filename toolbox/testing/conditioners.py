@@ -13,7 +13,7 @@ from toolbox.interfaces import Condition, Conditioner, Request, Sample
 from toolbox.testing.common import check_global_rng_untouched, require, rng
 
 N = 12
-FIELDS = ("labels", "weights", "text", "mask")
+FIELDS = ("labels", "weights", "text", "mask", "codes")
 
 
 def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any = None) -> None:

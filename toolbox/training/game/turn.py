@@ -206,7 +206,7 @@ def _comparable(*conditions: Condition) -> list[Condition]:
     """
     partial = {
         name: None
-        for name in ("labels", "weights", "text", "mask")
+        for name in ("labels", "weights", "text", "mask", "codes")
         if any(getattr(condition, name) is None for condition in conditions)
     }
     return [condition.replace(**partial, extra={}) for condition in conditions]
