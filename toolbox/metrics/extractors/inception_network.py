@@ -18,15 +18,40 @@ LAYERS = {"64": 64, "192": 192, "768": 768, "2048": 2048, "logits": 1008, "logit
 
 
 class ConvBN(nn.Module):
-    """Convolution without bias, batch normalisation, ReLU."""
+    """Convolution without bias, batch normalisation by stored moments, ReLU: computed as one convolution.
+
+    The normalisation is folded into weight and bias when weights are loaded, in float64. Both are buffers
+    that no state dict holds.
+    """
+
+    weight: Tensor | None
+    bias: Tensor | None
 
     def __init__(self, c_in: int, c_out: int, kernel_size: Any, **options: Any) -> None:
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel_size, bias=False, **options)
         self.bn = nn.BatchNorm2d(c_out, eps=1e-3)
+        self.register_buffer("weight", None, persistent=False)
+        self.register_buffer("bias", None, persistent=False)
+        self.register_load_state_dict_post_hook(_fold_loaded)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)), inplace=True)
+        if self.weight is None:
+            self.fold()
+        return F.conv2d(x, self.weight, self.bias, self.conv.stride, self.conv.padding).relu_()
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Take weight and bias from the convolution and the moments as they are now."""
+        scale = self.bn.weight.double() * (self.bn.running_var.double() + self.bn.eps).rsqrt()
+        bias = self.bn.bias.double() - self.bn.running_mean.double() * scale
+        weight = self.conv.weight.double() * scale.view(-1, 1, 1, 1)
+        self.weight, self.bias = weight.to(self.conv.weight.dtype), bias.to(self.bn.bias.dtype)
+
+
+def _fold_loaded(module: nn.Module, _: Any) -> None:
+    assert isinstance(module, ConvBN)
+    module.fold()
 
 
 def _average_pool(x: Tensor) -> Tensor:
@@ -160,6 +185,8 @@ class InceptionNetwork(nn.Module):
 
     def forward(self, x: Tensor, layer: str = "2048") -> Tensor:
         """Activations (N, 64 | 192 | 768 | 2048), averaged over positions, of images (N, 3, 299, 299)."""
+        if x.device.type == "cpu":  # a quarter faster there; every later layer keeps the layout
+            x = x.contiguous(memory_format=torch.channels_last)
         for name, block in self.blocks():
             x = block(x)
             if name == layer:
