@@ -59,8 +59,8 @@ def subset_kernel_distances(
     """Unbiased squared MMD of each subset: KID is their mean, its spread their standard deviation (ddof 0).
 
     Products of large subsets (of 1000 images, from 135 features on) are float32, all else is float64: with
-    features of about 1 the values agree with float64 to 1e-9. Subsets that together have more pairs than the sets share one pass
-    over all pairs.
+    features of about 1 the values agree with float64 to 1e-9. Subsets that together have more pairs than the
+    sets share one pass over all pairs.
 
     Args:
         real, fake: (n, D) and (m, D).
