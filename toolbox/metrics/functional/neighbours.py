@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from toolbox.metrics.functional.checks import Floats, Integers
 
 COLUMNS = 2048  # of a tile of distances
-PAIRS = 2048  # whose rows are subtracted at a time
+FEW = 64  # rows or pairs at a time that stay in the cache
+COPIES = 2**14  # open comparisons at a time among which copies of one row are likely
+GROUP = 8  # columns that stand together for their least
 SPARE = 6  # neighbours kept beyond k, for those whose order float32 cannot tell
 MANY_OPEN = 1e-3  # share of open comparisons above which products in float64 come before differences
 TINY = 1e-30  # of features scaled to 1: products below it may vanish in float32
@@ -35,8 +37,7 @@ class Points:
     def of(*sets: NDArray[Any]) -> tuple[Points, ...]:
         """The sets about their common mean: a large common offset would drown distances in rounding."""
         centre = sum(x.sum(axis=0, dtype=np.float64) for x in sets) / sum(map(len, sets))
-        parts = ((x, rows) for x in sets for rows in blocks(0, len(x), COLUMNS))
-        largest = max(float(np.abs(x[rows] - centre).max()) for x, rows in parts)
+        largest = 2 * max(max(float(x.max()), -float(x.min())) for x in sets)
         scale = 2.0 ** np.clip(-np.ceil(np.log2(largest)), -500, 500) if largest > 0 else 1.0
         return tuple(Points(x, centre, scale) for x in sets)
 
@@ -64,8 +65,8 @@ class Points:
     @cached_property
     def _single(self) -> NDArray[np.float32]:
         single = np.empty(self.features.shape, np.float32)
-        for rows in blocks(0, len(self), COLUMNS):
-            single[rows] = self.scaled(rows, np.float64)[0]
+        for rows in blocks(0, len(self), FEW):
+            single[rows] = (self.features[rows] - self.centre) * self.scale
         return single
 
     @cached_property
@@ -102,10 +103,11 @@ def neighbour_distances(x: Points, k: int, block: int) -> Floats:
     """Squared distance (n,) of each row to its k-th nearest other row."""
     lower, index = _nearest(x, k + SPARE, block)
     widths = 2 * x.widths(x.scaled(slice(None), np.float32)[1], np.float32)
-    limit = np.partition(lower + (widths[:, None] + widths[index]), k - 1, axis=1)[:, k - 1]
-    found = _kth_of(x, np.arange(len(x)), lower <= limit[:, None], index, k)
+    upper = lower + (widths[:, None] + widths[index])
+    found = _kth_of(x, np.arange(len(x)), lower, upper, index, k)
+    limit = np.partition(upper, k - 1, axis=1)[:, k - 1]
     whole = index.shape[1] >= len(x) - 1
-    unsure = np.flatnonzero(lower.max(axis=1) <= limit) if not whole else np.empty(0, np.int64)
+    unsure = np.flatnonzero((lower.max(axis=1) <= limit) & (not whole))
     for part in blocks(0, len(unsure), block):
         found[unsure[part]] = _kth_in_double(x, unsure[part], k)
     return found
@@ -117,7 +119,7 @@ def _nearest(x: Points, keep: int, block: int) -> tuple[NDArray[np.float32], Int
     lower, index = np.full((len(x), keep), np.inf, np.float32), np.zeros((len(x), keep), np.int64)
 
     def take(rows: slice, tile: NDArray[np.float32], first: int) -> None:
-        near = np.argpartition(tile, keep, axis=1)[:, :keep] if keep < tile.shape[1] else _all_of(tile)
+        near = _smallest(tile, keep)
         values = np.concatenate([lower[rows], np.take_along_axis(tile, near, axis=1)], axis=1)
         indices = np.concatenate([index[rows], near + first], axis=1)
         best = np.argpartition(values, keep - 1, axis=1)[:, :keep]
@@ -130,18 +132,39 @@ def _nearest(x: Points, keep: int, block: int) -> tuple[NDArray[np.float32], Int
         for columns in blocks(rows.stop, len(x), max(block, COLUMNS)):  # each pair serves both of its rows
             tile = Bounds.of(x, rows, x, columns, np.float32).lower
             take(rows, tile, columns.start)
-            take(columns, np.ascontiguousarray(tile.T), rows.start)
+            take(columns, tile.T, rows.start)
     return lower, index
+
+
+def _smallest(tile: NDArray[Any], keep: int) -> Integers:
+    """Where each row holds its ``keep`` smallest; of a wide tile they lie in the groups of smallest least."""
+    if keep >= tile.shape[1]:
+        return _all_of(tile)
+    count = tile.shape[1] // GROUP
+    if keep >= count:
+        return np.argpartition(tile, keep, axis=1)[:, :keep]
+    least = tile[:, : GROUP * count].reshape(len(tile), GROUP, count).min(axis=1)
+    groups = np.argpartition(least, keep, axis=1)[:, :keep]
+    members = [groups + count * member for member in range(GROUP)]
+    rest = np.broadcast_to(
+        np.arange(GROUP * count, tile.shape[1]), (len(tile), tile.shape[1] - GROUP * count)
+    )
+    near = np.concatenate([*members, rest], axis=1)
+    best = np.argpartition(np.take_along_axis(tile, near, axis=1), keep, axis=1)[:, :keep]
+    return np.take_along_axis(near, best, axis=1)
 
 
 def _all_of(tile: NDArray[Any]) -> Integers:
     return np.broadcast_to(np.arange(tile.shape[1]), tile.shape)
 
 
-def _kth_of(x: Points, rows: Integers, candidates: NDArray[np.bool_], index: Integers, k: int) -> Floats:
-    """The k-th smallest exact distance of each row among its candidates."""
-    i, j = np.nonzero(candidates)
-    exact = np.full(candidates.shape, np.inf)
+def _kth_of(
+    x: Points, rows: Integers, lower: NDArray[Any], upper: NDArray[Any], index: Integers, k: int
+) -> Floats:
+    """The k-th smallest distance of each row to the rows of ``index``, between whose bounds it lies."""
+    least, most = (np.partition(bound, k - 1, axis=1)[:, k - 1 : k] for bound in (lower, upper))
+    exact = np.where(upper < least, -np.inf, np.inf)  # surely nearer than the k-th, or surely farther
+    i, j = np.nonzero((lower <= most) & (upper >= least))
     exact[i, j] = exact_distances(x, rows[i], x, index[i, j])
     return np.asarray(np.partition(exact, k - 1, axis=1)[:, k - 1])
 
@@ -150,8 +173,7 @@ def _kth_in_double(x: Points, rows: Integers, k: int) -> Floats:
     """For rows that have more near neighbours than are kept: crowded, or copies of each other."""
     bounds = Bounds.of(x, rows, x, slice(None), np.float64)
     bounds.lower[np.arange(len(rows)), rows] = np.inf
-    limit = np.partition(bounds.upper, k - 1, axis=1)[:, k - 1 : k]
-    return _kth_of(x, rows, bounds.lower <= limit, _all_of(bounds.lower), k)
+    return _kth_of(x, rows, bounds.lower, bounds.upper, _all_of(bounds.lower), k)
 
 
 def inside(x: Points, rows: slice, y: Points, columns: slice, *radii: Floats) -> list[NDArray[np.bool_]]:
@@ -168,7 +190,7 @@ def _inside(
         scaled = squared * x.scale**2
         sure = upper <= (scaled * (1 - margin)).astype(dtype)
         i, j = np.nonzero((bounds.lower <= (scaled * (1 + margin) + TINY).astype(dtype)) ^ sure)
-        if dtype is np.float32 and len(i) > max(MANY_OPEN * sure.size, PAIRS):
+        if dtype is np.float32 and len(i) > max(MANY_OPEN * sure.size, COPIES / 8):
             return _inside(x, rows, y, columns, radii, np.float64)
         exact = exact_distances(x, rows.start + i, y, columns.start + j)
         sure[i, j] = exact <= np.broadcast_to(squared, sure.shape)[i, j]
@@ -178,12 +200,12 @@ def _inside(
 
 def exact_distances(x: Points, i: Integers, y: Points, j: Integers) -> Floats:
     """Squared distances (p,) of rows i of x and rows j of y, by their difference in float64."""
-    if len(i) > 8 * PAIRS:  # copies of one row are likely: each pair once
+    if len(i) > COPIES:  # copies of one row are likely: each pair once
         pairs, which = np.unique(x.same_as[i] * len(y) + y.same_as[j], return_inverse=True)
         if len(pairs) < len(i):
             return exact_distances(x, pairs // len(y), y, pairs % len(y))[which.reshape(-1)]
     squared = np.empty(len(i))
-    for part in blocks(0, len(i), PAIRS):
+    for part in blocks(0, len(i), FEW):
         difference = x.features[i[part]].astype(np.float64) - y.features[j[part]]
         difference *= difference
         squared[part] = difference.sum(axis=1)
