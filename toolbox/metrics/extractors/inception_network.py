@@ -38,13 +38,17 @@ class ConvBN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.weight is None:
             self.fold()
-        return F.conv2d(x, self.weight, self.bias, self.conv.stride, self.conv.padding).relu_()
+        assert self.weight is not None
+        padding: Any = self.conv.padding
+        return F.conv2d(x, self.weight, self.bias, self.conv.stride, padding).relu_()
 
     @torch.no_grad()
     def fold(self) -> None:
         """Take weight and bias from the convolution and the moments as they are now."""
-        scale = self.bn.weight.double() * (self.bn.running_var.double() + self.bn.eps).rsqrt()
-        bias = self.bn.bias.double() - self.bn.running_mean.double() * scale
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        assert mean is not None and variance is not None
+        scale = self.bn.weight.double() * (variance.double() + self.bn.eps).rsqrt()
+        bias = self.bn.bias.double() - mean.double() * scale
         weight = self.conv.weight.double() * scale.view(-1, 1, 1, 1)
         self.weight, self.bias = weight.to(self.conv.weight.dtype), bias.to(self.bn.bias.dtype)
 

@@ -92,7 +92,7 @@ class _Rows:
 
     @staticmethod
     def of(features: NDArray[Any], centre: Floats, dtype: type) -> _Rows:
-        centred = np.empty(features.shape, dtype)
+        centred: NDArray[Any] = np.empty(features.shape, dtype)
         for start in range(0, len(features), BLOCK):
             centred[start : start + BLOCK] = features[start : start + BLOCK] - centre
         return _Rows(centred, features @ centre - centre @ centre / 2)
