@@ -40,7 +40,7 @@ slow:
 	@TOOLBOX_TEST_SALT=$(SALT) $(PYTEST) -m slow $(ARGS)
 
 bench:
-	@$(SETUP) --extra test
+	@$(SETUP) --extra test --extra bench
 	@echo "measuring speeds ..."
 	@$(PYTEST) tests/benchmarks -o python_files="bench_*.py" --benchmark-only $(ARGS)
 
