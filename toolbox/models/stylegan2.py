@@ -35,6 +35,7 @@ from toolbox.models.style_ops import (
     bias_act,
     modulated_conv2d,
     normalise_second_moment,
+    split_gain,
 )
 from toolbox.models.stylegan2_presets import generator_arguments
 from toolbox.models.upfirdn import setup_filter, upsample2d
@@ -130,8 +131,9 @@ class SynthesisLayer(NoisyLayer):
 
         ``noise``: (N, 1, up H, up W) or (up H, up W), of variance 1.
         """
+        before, after = split_gain(self.act, self.gain)
         if noise is not None:
-            noise = (noise * self.noise_strength).to(x.dtype)
+            noise = (noise * (self.noise_strength * before)).to(x.dtype)
         x = modulated_conv2d(
             x,
             self.weight,
@@ -142,8 +144,9 @@ class SynthesisLayer(NoisyLayer):
             f=self.resample_filter,
             flip_weight=self.up == 1,
             fused=self.fused,
+            gain=before,
         )
-        return bias_act(x, self.bias, act=self.act, gain=self.gain, clamp=self.clamp)
+        return bias_act(x, self.bias * before, act=self.act, gain=after, clamp=self.clamp)
 
 
 class ToRGB(nn.Module):
