@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from pairs import measure
 from torch import Tensor, nn
 
+from tests.benchmarks.pairs import measure
 from toolbox.losses.regularisers import r1_penalty
 from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator, ConditionalBatchNorm, GeneratorBlock
 from toolbox.models.layers import upsample
@@ -53,7 +53,7 @@ def plain_upfirdn(x: Tensor, f: Tensor, up: int, down: int, padding: list[int]) 
 
 
 class PlainConv(nn.Module):
-    """The same weights as an EqualConv2d: filter, convolution, bias, activation, gain and clamp one by one."""
+    """The same weights as an EqualConv2d: filter, convolution, bias, activation, gain, clamp one by one."""
 
     def __init__(self, twin: EqualConv2d) -> None:
         super().__init__()
@@ -96,11 +96,8 @@ class PlainBlock(nn.Module):
 
 @pytest.mark.parametrize(("n", "channels", "size"), [(8, 128, 32), (4, 256, 32), (4, 512, 8)])
 def test_modulated_convolution(benchmark: Any, capsys: Print, n: int, channels: int, size: int) -> None:
-    inputs = (
-        torch.randn(n, channels, size, size),
-        torch.randn(channels, channels, 3, 3),
-        torch.rand(n, channels),
-    )
+    weight, styles = torch.randn(channels, channels, 3, 3), torch.rand(n, channels)
+    inputs = torch.randn(n, channels, size, size), weight, styles
     ours = both_ways(lambda x, weight, styles: modulated_conv2d(x, weight, styles, padding=1), *inputs)
     title = f"modulated convolution, {n} x {channels} x {size}^2, against a grouped one"
     measure(title, ours, both_ways(plain_modulated, *inputs), benchmark, capsys, repeats=5)
