@@ -43,6 +43,8 @@ def test_wide_networks_learn_in_the_default_layout(extent: int, learns: bool, la
         assert x.is_contiguous(memory_format=torch.channels_last) == last != x.is_contiguous()
     with torch.no_grad():
         assert fast_layout(x, network, extent).is_contiguous(memory_format=torch.channels_last)
+    turned = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert fast_layout(x, turned, extent).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_attention_starts_as_the_identity_and_mixes_positions() -> None:

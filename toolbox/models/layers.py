@@ -105,9 +105,11 @@ def fast_layout(x: Tensor, network: nn.Module, extent: int) -> Tensor:
     """
     if x.device.type != "cpu":
         return x
-    learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in network.parameters())
-    wide = learns and extent >= WIDE
-    return x.contiguous(memory_format=torch.contiguous_format if wide else torch.channels_last)
+    weights = list(network.parameters())
+    learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
+    turned = any(weight.ndim == 4 and not weight.is_contiguous() for weight in weights)  # somebody's choice
+    default = learns and extent >= WIDE and not turned
+    return x.contiguous(memory_format=torch.contiguous_format if default else torch.channels_last)
 
 
 def near(name: object, known: Iterable[object]) -> str:
