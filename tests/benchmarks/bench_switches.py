@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_training import runner_iteration
+
+from tests.benchmarks.bench_training import runner_iteration
 
 SWITCHES = {
     "bf16": {"precision": "bf16"},

@@ -191,6 +191,7 @@ class StyleGAN2Discriminator(Discriminator):
         common = dict(activation=act, resample_filter=resample_filter, clamp=conv_clamp)
         sizes = resolutions(image_size)
         widths = {size: channels_at(size, chosen["channel_base"], channel_max) for size in sizes}
+        self.extent = max(width * size for size, width in widths.items())
         self.blocks: list[str] = []
         for size in reversed(sizes[1:]):
             block = Block(
@@ -229,7 +230,7 @@ class StyleGAN2Discriminator(Discriminator):
                 f"image_size of the discriminator and of the data must agree"
             )
         x = None
-        image = fast_layout(images)
+        image = fast_layout(images, self, self.extent)
         for name in self.blocks:  # from the image's size down to 8x8
             x, image = self.get_submodule(name)(x, image)
         return self.b4(x, image)
