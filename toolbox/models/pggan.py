@@ -23,6 +23,7 @@ from toolbox.models.style_ops import SQRT2, normalise_second_moment
 from toolbox.models.stylegan2_discriminator import minibatch_std
 from toolbox.models.upfirdn import filter2d, setup_filter
 from toolbox.ranges import check_whole
+from toolbox.tf32 import without_autocast
 
 SLOPE = 0.2
 
@@ -88,7 +89,7 @@ class ScaledLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs) -> (N, outputs), in float32 also where the convolutions are computed in less."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             return F.linear(x.to(self.weight.dtype), self.weight * self.scale, self.bias * self.lr_multiplier)
 
 
@@ -293,7 +294,7 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
 
     def _summary(self, x: Tensor) -> Tensor:
         conv, hidden, out = (self.get_submodule(name) for name in self.head)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             x = minibatch_std(full_precision(x), self.group)  # (N, C + 1, 4, 4)
             x = F.leaky_relu(conv(x), SLOPE)
             x = F.leaky_relu(hidden(x.flatten(1)), SLOPE)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from toolbox.models.layers import near
 from toolbox.models.upfirdn import Factor, Filter, filter_size, paddings, setup_filter, upfirdn2d
+from toolbox.tf32 import without_autocast
 
 SQRT2 = math.sqrt(2.0)
 
@@ -239,7 +240,8 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
 
 def _in_half(x: Tensor) -> bool:
     device = x.device.type
-    if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
+    known = torch.amp.is_autocast_available(device)  # not so on the meta device
+    if known and torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
         return True
     return x.dtype == torch.float16
 
@@ -285,7 +287,7 @@ class EqualLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs) -> (N, outputs), in float32 also where the convolutions are computed in less."""
         bias = None if self.bias is None else self.bias * self.lr_multiplier
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             x = F.linear(x.to(self.weight.dtype), self.weight * self.gain, bias)
             return bias_act(x, act=self.activation)
 

@@ -18,6 +18,7 @@ from toolbox.models.stylegan2 import ARCHITECTURES, Mapping
 from toolbox.models.stylegan2_presets import discriminator_arguments
 from toolbox.models.upfirdn import downsample2d, setup_filter
 from toolbox.ranges import check_in, check_positive, check_whole, given, numbered
+from toolbox.tf32 import without_autocast
 
 
 def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 1e-8) -> Tensor:
@@ -108,7 +109,7 @@ class Epilogue(nn.Module):
 
     def forward(self, x: Tensor, image: Tensor | None) -> Tensor:
         """(N, outputs) of activations (N, channels, 4, 4)."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             x = x.to(self.out.weight.dtype)
             if self.fromrgb is not None and image is not None:
                 x = x + self.fromrgb(image)
