@@ -155,6 +155,7 @@ def play(
 ) -> Losses:
     """The losses of each iteration of a quick config; its last checkpoint is in the folder."""
     settings = {"train_cfg.max_iters": iterations, "model.log_every": 1, "device": device, **options}
+    settings.setdefault("threads", torch.get_num_threads())  # some configs name one
     config = load_config(_file_of(name), name in FAMILIES.values(), settings, tell=lambda line: None)
     config.work_dir, config.stages = str(folder), []
     if "classifier" in config.model.networks:
