@@ -19,7 +19,7 @@ from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator
 from toolbox.models.diffaugment import DiffAugment
 from toolbox.training.game.average import Average
 
-BATCH = 64
+BATCH, SMALL = 64, 8  # of the pace, and of the overhead, which a small batch shows
 
 
 def bare_iteration() -> Callable[[], None]:
@@ -31,7 +31,7 @@ def bare_iteration() -> Callable[[], None]:
     from toolbox.data.transforms import HorizontalFlip
 
     stream = Stream(EmbeddedFashion(), transforms=[HorizontalFlip()])
-    batches = iter(DataLoader(stream, BATCH, sampler=StreamSampler(stream, BATCH)))
+    batches = iter(DataLoader(stream, SMALL, sampler=StreamSampler(stream, SMALL)))
     generator = BigGANGenerator(channels=16, n_conditions=10, attention=False)
     discriminator = BigGANDiscriminator(channels=16, n_conditions=10, attention=False)
     average, augment = Average(generator, decay=0.99, start=100), DiffAugment("translation")
@@ -42,8 +42,8 @@ def bare_iteration() -> Callable[[], None]:
     rng = torch.Generator().manual_seed(0)
 
     def draw() -> tuple[torch.Tensor, Condition]:
-        return torch.randn(BATCH, 80, generator=rng), Condition(
-            labels=torch.randint(10, (BATCH,), generator=rng)
+        return torch.randn(SMALL, 80, generator=rng), Condition(
+            labels=torch.randint(10, (SMALL,), generator=rng)
         )
 
     def iteration() -> None:
@@ -64,7 +64,7 @@ def bare_iteration() -> Callable[[], None]:
         discriminator.requires_grad_(False)
         latents, asked = draw()
         move(generator, hinge.generator(discriminator(augment(generator(latents, asked), rng), asked)))
-        average.update(generator, 1000, 1.0, BATCH)
+        average.update(generator, 1000, 1.0, SMALL)
 
     def move(network: torch.nn.Module, loss: torch.Tensor) -> None:
         steps[network].zero_grad()
@@ -78,11 +78,12 @@ def test_overhead_of_runner_and_game(
     benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two iterations of each a pair."""
-    through_runner, bare = runner_iteration("biggan_cifar.py", tmp_path), bare_iteration()
+    through_runner = runner_iteration("biggan_cifar.py", tmp_path, **{"train_dataloader.batch_size": SMALL})
+    bare = bare_iteration()
     for _ in range(3):
         bare(), through_runner()
-    title = "Runner and Game, BigGAN-32 of 16 channels, batch 64; the same steps in a bare loop"
-    measure(title, lambda: twice(through_runner), lambda: twice(bare), benchmark, capsys, repeats=30)
+    title = "Runner and Game, BigGAN-32 of 16 channels, batch 8; the same steps in a bare loop"
+    measure(title, lambda: twice(through_runner), lambda: twice(bare), benchmark, capsys, repeats=12)
 
 
 def twice(step: Callable[[], None]) -> None:
