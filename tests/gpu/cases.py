@@ -16,9 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
+
+from toolbox.tf32 import tf32 as allowed
 
 FORWARD = 1e-4  # relative to the largest value
 GRADIENT = 1e-2  # relative to the length of a parameter's gradient
@@ -93,13 +96,9 @@ def _played(case: Callable[[], Found]) -> dict[str, Any]:
 
 @contextmanager
 def multiplying(tf32: bool) -> Iterator[None]:
-    """Products of float32, in matrix products and in convolutions, with or without TF32."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-    try:
+    """Products of float32, in matrix products and in convolutions, with or without TF32, games included."""
+    with allowed(tf32), patch("toolbox.training.game.game.tf32", lambda _: allowed(tf32)):
         yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def off(here: Tensor, there: Tensor) -> float:

@@ -29,7 +29,7 @@ from tests.gpu.cases import (
     multiplying,
     off,
 )
-from tests.gpu.same_draws import SameDraws
+from tests.gpu.same_draws import drawing_alike
 from toolbox.config import load_config, resolve_config
 from toolbox.interfaces import Condition, Sample, concatenate
 from toolbox.plugins import host
@@ -278,7 +278,7 @@ def compared(module: nn.Module, question: tuple[Tensor, Ask], device: str) -> Fo
         if isinstance(part, nn.modules.dropout._DropoutNd):
             part.eval()  # its draws are from the device's own global generator
     other = _moved(module, device)
-    with multiplying(tf32=False), SameDraws():
+    with multiplying(tf32=False), drawing_alike():
         there = _answer(module, ask, given)
         here = _answer(other, ask, given.detach().to(device).requires_grad_(given.requires_grad))
     value = off(here[0], there[0])
@@ -422,7 +422,7 @@ def _own(config: dict[str, Any]) -> dict[str, Any]:
 def _loss(config: dict[str, Any], name: str, device: str) -> tuple[float, dict[str, Tensor | None]]:
     objective = build(_own(config)).to(device)
     turn = DeviceTurn(name, device)
-    with multiplying(tf32=False), SameDraws():
+    with multiplying(tf32=False), drawing_alike():
         loss = objective.losses()[name](turn)
         loss.backward()
     gradients = {key: value.grad for key, value in turn.network(name).named_parameters()}

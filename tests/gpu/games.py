@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from tests.gpu.cases import Case, Found, LeftOutError, multiplying
-from tests.gpu.same_draws import SameDraws
+from tests.gpu.same_draws import drawing_alike
 from toolbox.config import load_config
 from toolbox.training.checkpoints import latest_checkpoint, read_checkpoint
 from toolbox.training.run.compare import digest
@@ -68,7 +68,7 @@ def same_losses(name: str, device: str, iterations: int = 4, begun: int = 0) -> 
 
     ``begun`` iterations are played on the CPU for both: so that both have the clusters that were found there.
     """
-    with tempfile.TemporaryDirectory() as place, multiplying(tf32=False), SameDraws():
+    with tempfile.TemporaryDirectory() as place, multiplying(tf32=False), drawing_alike():
         here_in, there_in = Path(place) / "device", Path(place) / "cpu"
         if begun:
             play(name, there_in, "cpu", begun)
@@ -229,7 +229,12 @@ class _deterministic:
 
 
 def _arguments(iterations: int) -> list[str]:
-    options = [f"train_cfg.max_iters={iterations}", "model.log_every=1", "hooks.samples=None"]
+    options = [
+        f"train_cfg.max_iters={iterations}",
+        "model.log_every=1",
+        "model.tf32=False",
+        "hooks.samples=None",
+    ]
     return ["--quick", "--no-evaluation", "--cfg-options", *options]
 
 

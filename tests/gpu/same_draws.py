@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from toolbox.interfaces import draws
+from toolbox.models.style_based import NoisySynthesis
 
 
 class SameDraws(TorchFunctionMode):
@@ -44,3 +49,20 @@ class SameDraws(TorchFunctionMode):
 
 def _on_cpu(value: Any) -> Any:
     return value.detach().cpu().clone() if isinstance(value, Tensor) else value
+
+
+@contextmanager
+def drawing_alike() -> Iterator[None]:
+    """Whatever the device, everything is drawn as on a CPU, and moved: noise and augmentation too."""
+
+    def rows(draw: Any, n: int, shape: tuple[int, ...], rng: Any, device: torch.device) -> Tensor:
+        return draws.draw_rows(lambda many: draw((many, *shape), generator=rng), n, rng).to(device)
+
+    random_noise = NoisySynthesis.random_noise
+
+    def noise(self: NoisySynthesis, n: int, rng: Any, like: Tensor) -> list[Tensor | None]:
+        maps = random_noise(self, n, rng, like.cpu())
+        return [None if part is None else part.to(like) for part in maps]
+
+    with SameDraws(), patch.object(draws, "_rows", rows), patch.object(NoisySynthesis, "random_noise", noise):
+        yield
