@@ -60,10 +60,14 @@ class ResBlock(nn.Module):
 
 
 class FirstStage(nn.Module):
-    """Condition and noise (N, input_dim) to a map (N, channels, size, size)."""
+    """Condition and noise (N, input_dim) to a map (N, channels, size, size).
 
-    def __init__(self, channels: int, input_dim: int, size: int) -> None:
+    ``extent`` is that of the whole generator, see :func:`toolbox.models.layers.fast_layout`.
+    """
+
+    def __init__(self, channels: int, input_dim: int, size: int, extent: int) -> None:
         super().__init__()
+        self.extent = extent
         self.doublings = int(math.log2(size // 4))
         width = channels << self.doublings
         numbers = 2 * width * 16
@@ -73,7 +77,7 @@ class FirstStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, input_dim)."""
-        x = fast_layout(self.fc(x).unflatten(1, (-1, 4, 4)))
+        x = fast_layout(self.fc(x).unflatten(1, (-1, 4, 4)), self, self.extent)
         for i in range(self.doublings):
             x = self.get_submodule(f"upsample{i + 1}")(x)
         return x
@@ -205,9 +209,10 @@ class AttnGANGenerator(Generator):
         self.feature_channels = (channels,) * stages
         self.compiled_parts = tuple(f"h_net{i + 1}" for i in range(stages))
         self.ca_net = ConditioningAugmentation(code_dim, condition_dim)
-        for i, size in enumerate(self.sizes):
-            first = FirstStage(channels, self.latent_dim, size) if i == 0 else None
-            self.add_module(f"h_net{i + 1}", first or self.stage(channels, code_dim, residual_blocks))
+        self.h_net1 = FirstStage(channels, self.latent_dim, self.sizes[0], 2 * channels * image_size)
+        for i in range(1, stages):
+            self.add_module(f"h_net{i + 1}", self.stage(channels, code_dim, residual_blocks))
+        for i in range(stages):
             self.add_module(f"img_net{i + 1}", ToImage(channels))
         initialise(self, init)
         _initialise_norms(self)
@@ -267,7 +272,7 @@ class AttnGANGenerator(Generator):
 
     def _walk(self, start: Tensor, codes: TextCodes) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Each stage's map, and the attention that it was made with."""
-        h = self.get_submodule("h_net1")(start)
+        h = self.h_net1(start)
         yield h, None
         for i in range(1, len(self.sizes)):
             h, attention = self.get_submodule(f"h_net{i + 1}")(h, codes, self.mask_mode)
@@ -338,6 +343,7 @@ class AttnGANDiscriminator(Discriminator):
         check_whole(1, channels=channels, code_dim=code_dim)
         self.image_size = _checked_size(image_size, 8)
         self.code_dim = code_dim
+        self.extent = channels * image_size
         halvings = int(math.log2(image_size // 4))
         first = min(halvings, 4)
         width = channels << (first - 1)
@@ -371,7 +377,7 @@ class AttnGANDiscriminator(Discriminator):
             raise ValueError(
                 f"images must be (N, 3, {self.image_size}, {self.image_size}), got {tuple(images.shape)}"
             )
-        x = fast_layout(images)
+        x = fast_layout(images, self, self.extent)
         for name, layers in self.named_children():
             x = layers(x) if name.startswith("img_code") else x
         return x
