@@ -33,6 +33,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "PGGANGenerator": "toolbox.models.pggan:PGGANGenerator",
         "StyleGANGenerator": "toolbox.models.stylegan:StyleGANGenerator",
         "StyleGAN2Generator": "toolbox.models.stylegan2:StyleGAN2Generator",
+        "SSAGANGenerator": "toolbox.models.ssagan:SSAGANGenerator",
         "EmbeddedStyleGAN2": "toolbox.models.stylegan2_embedded:EmbeddedStyleGAN2",
     },
     "discriminator": {
@@ -41,6 +42,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "PGGANDiscriminator": "toolbox.models.pggan:PGGANDiscriminator",
         "StyleGANDiscriminator": "toolbox.models.stylegan:StyleGANDiscriminator",
         "StyleGAN2Discriminator": "toolbox.models.stylegan2_discriminator:StyleGAN2Discriminator",
+        "SSAGANDiscriminator": "toolbox.models.ssagan:SSAGANDiscriminator",
     },
     "network": {
         "Clip": "toolbox.models.clip:Clip",
