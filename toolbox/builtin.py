@@ -34,6 +34,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "StyleGANGenerator": "toolbox.models.stylegan:StyleGANGenerator",
         "StyleGAN2Generator": "toolbox.models.stylegan2:StyleGAN2Generator",
         "SSAGANGenerator": "toolbox.models.ssagan:SSAGANGenerator",
+        "GALIPGenerator": "toolbox.models.galip:GALIPGenerator",
         "EmbeddedStyleGAN2": "toolbox.models.stylegan2_embedded:EmbeddedStyleGAN2",
     },
     "discriminator": {
@@ -43,6 +44,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "StyleGANDiscriminator": "toolbox.models.stylegan:StyleGANDiscriminator",
         "StyleGAN2Discriminator": "toolbox.models.stylegan2_discriminator:StyleGAN2Discriminator",
         "SSAGANDiscriminator": "toolbox.models.ssagan:SSAGANDiscriminator",
+        "GALIPDiscriminator": "toolbox.models.galip:GALIPDiscriminator",
     },
     "network": {
         "Clip": "toolbox.models.clip:Clip",
@@ -77,6 +79,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "HingeAdversarial": "toolbox.training.objectives.adversarial:HingeAdversarial",
         "NonSaturatingAdversarial": "toolbox.training.objectives.adversarial:NonSaturatingAdversarial",
         "WassersteinAdversarial": "toolbox.training.objectives.adversarial:WassersteinAdversarial",
+        "MatchingHinge": "toolbox.training.objectives.matching:MatchingHinge",
+        "MatchingAwarePenalty": "toolbox.training.objectives.matching:MatchingAwarePenalty",
+        "ClipSimilarity": "toolbox.training.objectives.matching:ClipSimilarity",
         "R1": "toolbox.training.objectives.regularisers:R1",
         "PathLength": "toolbox.training.objectives.regularisers:PathLength",
         "GradientPenalty": "toolbox.training.objectives.regularisers:GradientPenalty",

@@ -1,4 +1,4 @@
-"""SSA-GAN: the official networks' outputs from their own weights, masks, and one line for what does not fit."""
+"""SSA-GAN: the official networks' outputs from their own weights, and one line for what does not fit."""
 
 from __future__ import annotations
 
