@@ -335,6 +335,7 @@ class GALIPGenerator(Generator):
         both = latent_dim + self.condition_dim
         grid = self.mapping.grid
         self.code_shape = (code_channels, grid, grid)
+        self.extent = max(width * size for width, size in zip(widths, sizes, strict=False))  # channels x side
         self.fc_code = nn.Linear(latent_dim, code_channels * grid**2)
         self.GBlocks = nn.ModuleList(
             GeneratorBlock(inputs, outputs, both, before, size)
@@ -353,7 +354,8 @@ class GALIPGenerator(Generator):
         """
         sentence = sentence_of(condition, self.condition_dim, type(self).__name__)
         c = torch.cat([latents, sentence.to(latents.dtype)], dim=1)
-        x = fast_layout(self.mapping(self.fc_code(latents).unflatten(1, self.code_shape), c))
+        x = self.mapping(self.fc_code(latents).unflatten(1, self.code_shape), c)
+        x = fast_layout(x, self, self.extent)
         for block in self.GBlocks:
             x = block(x, c)
         return self.to_rgb(x)

@@ -155,6 +155,7 @@ class SSAGANGenerator(Generator):
         self.condition_dim = condition_dim
         self.feature_layers = tuple(f"{4 << i}x{4 << i}" for i in range(blocks))
         self.feature_channels = tuple(widths[1:])
+        self.extent = max(width * (4 << i) for i, width in enumerate(widths[:-1]))  # channels x side
         self.conv_mask = mask_head(widths[0], mask_channels)
         self.fc = nn.Linear(latent_dim, widths[0] * 16)
         for i, (inputs, outputs) in enumerate(pairwise(widths)):
@@ -207,7 +208,7 @@ class SSAGANGenerator(Generator):
     def _walk(self, latents: Tensor, condition: Condition | None) -> Iterator[tuple[Tensor, Tensor]]:
         """(activations (N, C, s, s), mask (N, 1, s, s)) of the blocks at s = 4, 8, ..., image_size."""
         sentence = sentence_of(condition, self.condition_dim, type(self).__name__)
-        x = fast_layout(self.fc(latents).unflatten(1, (-1, 4, 4)))
+        x = fast_layout(self.fc(latents).unflatten(1, (-1, 4, 4)), self, self.extent)
         logits = self.conv_mask(x)
         for i in range(len(self.feature_layers)):
             block = self.get_submodule(f"block{i}")
@@ -286,6 +287,7 @@ class SSAGANDiscriminator(Discriminator):
         for i, (inputs, outputs) in enumerate(pairwise(widths)):
             self.add_module(f"block{i}", DiscriminatorBlock(inputs, outputs))
         self.n_blocks = blocks
+        self.extent = max(width * (image_size >> i) for i, width in enumerate(widths))  # channels x side
         self.COND_DNET = SentenceHead(widths[-1], 2 * channels, condition_dim)
         self.register_load_state_dict_pre_hook(_translate)
 
@@ -296,7 +298,7 @@ class SSAGANDiscriminator(Discriminator):
                 f"{type(self).__name__} takes images of image_size={self.image_size}, got "
                 f"{tuple(images.shape)}"
             )
-        x = self.conv_img(fast_layout(images))
+        x = self.conv_img(fast_layout(images, self, self.extent))
         for i in range(self.n_blocks):
             x = self.get_submodule(f"block{i}")(x)
         return x
