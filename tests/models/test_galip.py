@@ -213,7 +213,7 @@ def test_another_clip_than_the_generators_is_refused() -> None:
         (lambda: GALIPGenerator(tiny_clip()), r"prompted=\(1, 2, 3.*\('custom'\) has the blocks 0 to 3"),
         (lambda: GALIPDiscriminator(tiny_clip()), r"taps=\(1, 4, 8\) must be rising .*blocks 0 to 3"),
         (lambda: GALIPDiscriminator(tiny_clip(), taps=(2, 1)), r"taps=\(2, 1\) must be rising"),
-        (lambda: GALIPDiscriminator(tiny_clip(), taps=()), r"taps=\(\) of 4 x 4 tokens: at least one tap"),
+        (lambda: GALIPDiscriminator(tiny_clip(), taps=()), r"taps=\(\) of 4 x 4 tokens: at least a tap"),
         (lambda: GALIPDiscriminator(EmbeddedClip()), "has a ModifiedResNet: take a ViT, such as"),
         (lambda: GALIPGenerator(tiny_clip(), image_size=16), "image_size=16 must be a whole number of 32"),
         (

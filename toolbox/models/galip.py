@@ -472,7 +472,7 @@ class GALIPDiscriminator(ThroughClip, Discriminator):
         self.taps = self.check_blocks("taps", taps)
         if not self.taps or self.grid < 4:
             raise ValueError(
-                f"taps={self.taps} of {self.grid} x {self.grid} tokens: at least one tap and 4 x 4 tokens are "
+                f"taps={self.taps} of {self.grid} x {self.grid} tokens: at least a tap and 4 x 4 tokens are "
                 f"needed; {self.clip.architecture!r} cuts its images into {self.grid} x {self.grid} patches"
             )
         self.clip_double_rescale = clip_double_rescale
