@@ -275,6 +275,8 @@ class LabelContrast(Objective):
                 "LabelContrast: no item of the batch has a label (all are hidden): label_loss='nt_xent' "
                 "does without"
             )
+        if views.labels is not None:
+            _check_partners(*views.labels.chunk(2))
         if bool((weights > 0).all()):
             raise ValueError(
                 f"LabelContrast: the {n} items of the batch share one label, so that there are no negatives: "
@@ -323,6 +325,17 @@ class LabelContrast(Objective):
                 each = losses.label_cross_entropy(layer(code), truth)  # (N,)
                 terms.append(mean_over_selected(each, known))
         return torch.stack(terms).sum() / len(branches)
+
+
+def _check_partners(first: Tensor, second: Tensor) -> None:
+    """The branches' items must share their labels."""
+    differ = ((first != second) & (first >= 0) & (second >= 0)).nonzero().flatten()
+    if len(differ):
+        i = int(differ[0])
+        raise ValueError(
+            f"LabelContrast: item {i} has label {int(first[i])} in the first branch and {int(second[i])} in "
+            "the second: branches must pair items of one label"
+        )
 
 
 def _blocks(pairs: Tensor, branches: Sequence[int]) -> Tensor:

@@ -215,6 +215,12 @@ def without_codes() -> list[Any]:
     return both
 
 
+def other_partners() -> list[Any]:
+    both = turns()
+    both[1]._real.condition.labels = torch.tensor(LABELS).flip(0)
+    return both
+
+
 def one_branch() -> list[Any]:
     first, _ = turns()
     first.branches = [first]
@@ -229,6 +235,7 @@ def one_branch() -> list[Any]:
         (lambda: turns(labels=[-1] * 4), {}, "no item of the batch has a label"),
         (lambda: turns(labels=[5] * 4), {}, "the 4 items of the batch share one label"),
         (lambda: turns(labels=[5]), {}, "a batch of one item has no negatives"),
+        (other_partners, {}, "item 0 has label 0 in the first branch and 2 in the second"),
         (without_codes, {}, "condition.codes is None: give the game a conditioner that encodes captions"),
         (turns, dict(encoder="text_encoder"), "is a ToyTexts, which has no encode_images"),
         (
