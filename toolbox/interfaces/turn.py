@@ -52,6 +52,10 @@ class Turn(Protocol):
         """Logits (N,): augments, encodes once a turn, judges under ``condition``; None = the sample's own."""
         ...
 
+    def view(self, sample: Sample, field: str) -> Sample:
+        """A sample whose images are another field of it (a stage's size), for :meth:`score`; once a turn."""
+        ...
+
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
         """What a discriminator's ``encode`` makes of a sample: augmented, once a turn, as :meth:`score`."""
         ...

@@ -130,6 +130,12 @@ class FakeTurn:
         network: Any = self.network(discriminator)
         return network(sample.images, sample.condition if condition is None else condition)
 
+    def view(self, sample: Sample, field: str) -> Sample:
+        """A sample whose images are another field of it."""
+        if field == "images":
+            return sample
+        return self.once(("view", id(sample), field), lambda: sample.replace(images=sample.extras[field]))
+
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
         """Features of a sample."""
         network: Any = self.network(discriminator)

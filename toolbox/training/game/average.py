@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.spectral_norm import SpectralNorm
 
+from toolbox.models.borrowing import copy_sharing
 from toolbox.ranges import check_in, check_not_negative, check_whole, given
 
 FOLLOW_EVERY = 8  # iterations between two power iterations on averaged weights: they were 13 of 19 ms
@@ -21,7 +21,7 @@ class Average(nn.Module):
     too), or StyleGAN2's half-life: decay = 0.5^(batch / (1000 min(half_life_kimg, rampup * kimg))).
 
     Args:
-        network: the network to follow; copied now, before its first forward pass.
+        network: the network to follow; copied now, before its first forward pass; what it borrows is shared.
         decay: weight of the old value, in [0, 1).
         start: iterations during which the average is a plain copy.
         half_life_kimg: thousands of real images; replaces ``decay``.
@@ -46,7 +46,7 @@ class Average(nn.Module):
         check_in("[0, 1)", decay=decay)
         check_whole(0, start=start)
         check_not_negative(**given(half_life_kimg=half_life_kimg, rampup=rampup))  # 0: a plain copy
-        self.module = copy.deepcopy(network).requires_grad_(False).eval()
+        self.module = copy_sharing(network).requires_grad_(False).eval()
         self.decay = decay
         self.start = start
         self.half_life_kimg = half_life_kimg

@@ -9,8 +9,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from toolbox.interfaces import Augment, Condition, Generator, RowGenerator, Rows, Sample, concatenate
-from toolbox.randomness import mix
+from toolbox.interfaces import (
+    Augment,
+    Condition,
+    Conditioner,
+    Generator,
+    RowGenerator,
+    Rows,
+    Sample,
+    concatenate,
+)
+from toolbox.randomness import mix, rng_for
 from toolbox.training.game.precision import at_least_float32
 
 Kept = MutableMapping[Hashable, object]  # values computed once, by what they are
@@ -22,6 +31,8 @@ class Playing(Protocol):
     seed: int
     fakes: str
     generator: str
+    shared_latents: bool
+    conditioner: Conditioner
 
     @property
     def players(self) -> Mapping[str, list[str]]: ...
@@ -124,6 +135,18 @@ class GameTurn:
             self._observe(discriminator, logits)
         return logits
 
+    def view(self, sample: Sample, field: str) -> Sample:
+        """A sample whose images are another field of it (a stage's size, a second view); once a turn."""
+        if field == "images":
+            return sample
+        if field not in sample.extras:
+            raise ValueError(f"field={field!r} is not in this sample, which has {sorted(sample.extras)}")
+        self.once(("alive", id(sample)), lambda: sample)
+        view: Sample = self.once(
+            ("view", id(sample), field), lambda: sample.replace(images=sample.extras[field])
+        )
+        return view
+
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
         """Features of a sample, augmented; once a turn."""
         encode = self._game.entry(discriminator, "encode")
@@ -189,8 +212,12 @@ class GameTurn:
     def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
         game = self._game
         rows = rows or self._rows
-        latents, condition = game.fakes_asked(step, rows, self._key)
-        noise = RowGenerator.of(mix(game.seed, "fake", self.iteration, step, *self._key, "noise"), rows)
+        branch = () if game.shared_latents else self._key
+        key = ("fake", self.iteration, step, *branch)
+        latents, condition = game.fakes_asked(step, rows, branch)
+        real = self._real[: len(rows)]
+        condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
+        noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             fake = game.generator_network().generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
