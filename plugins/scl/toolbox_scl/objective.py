@@ -360,9 +360,7 @@ def _encode_text(network: Any, sample: Sample) -> Any:
         raise ValueError("LabelContrast: text_encoder needs token ids (N, L) as condition.text")
     if not hasattr(network, "encode_text"):
         return network.encode_tokens(ids)
-    codes = sample.condition.codes
-    lengths = codes.lengths if codes is not None else sample.extras.get("lengths")
-    return network.encode_text(ids, lengths)
+    return network.encode_text(ids, None)
 
 
 def _checked_pairs(pairs: Sequence[str] | None, mode: str) -> tuple[str, ...]:
