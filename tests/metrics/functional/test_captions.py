@@ -13,7 +13,6 @@ from toolbox.metrics.functional import (
     draw_others,
     fold_statistics,
     label_silhouette,
-    mismatched_cosine,
     pair_cosines,
     retrieval_hits,
 )
@@ -78,15 +77,6 @@ def test_clip_score_on_each_scale() -> None:
     assert clip_score([-0.1, 0.05], "torchmetrics") == 0.0
     with pytest.raises(ValueError, match=r"form='cos': allowed are 'cosine', 'clipscore', 'torchmetrics'"):
         clip_score(cosines, "cos")  # type: ignore[arg-type]
-
-
-def test_mean_of_mismatched_pairs() -> None:
-    images, texts = PAIRS["image_emb"].astype(np.float64), PAIRS["text_emb"].astype(np.float64)
-    table = (images / np.linalg.norm(images, axis=1)[:, None]) @ (
-        texts / np.linalg.norm(texts, axis=1)[:, None]
-    ).T
-    expected = table[~np.eye(len(table), dtype=bool)].mean()
-    assert mismatched_cosine(images, texts) == pytest.approx(expected, abs=1e-12)
 
 
 def test_silhouette_is_scikit_learns() -> None:

@@ -7,7 +7,6 @@ from toolbox.metrics.functional.captions import (
     draw_others,
     fold_statistics,
     label_silhouette,
-    mismatched_cosine,
     pair_cosines,
     retrieval_hits,
 )
@@ -43,7 +42,6 @@ __all__ = [
     "label_silhouette",
     "matched_iou",
     "matched_iou_per_image",
-    "mismatched_cosine",
     "neighbour_radii",
     "pair_cosines",
     "precision_recall",

@@ -117,16 +117,13 @@ def _unfit(rows: NDArray[np.integer], own: NDArray, pool: NDArray) -> NDArray[np
 
 def pair_cosines(image_codes: ArrayLike, text_codes: ArrayLike) -> Floats:
     """(n,) cosine of each image with its own caption; codes (n, D) of both."""
-    images, texts = _units(image_codes, text_codes)
-    return (images * texts).sum(axis=1)
-
-
-def mismatched_cosine(image_codes: ArrayLike, text_codes: ArrayLike) -> float:
-    """Mean cosine over all pairs of an image and the caption of another: what random captions give."""
-    images, texts = _units(image_codes, text_codes)
-    n = len(images)
-    everything = float(images.sum(axis=0) @ texts.sum(axis=0))
-    return (everything - float((images * texts).sum())) / (n * (n - 1))
+    images, texts = as_features(image_codes, "image_codes"), as_features(text_codes, "text_codes")
+    if images.shape != texts.shape:
+        raise ValueError(
+            f"image_codes {images.shape} and text_codes {texts.shape} must have one shape: caption i belongs "
+            "to image i"
+        )
+    return (_unit(images) * _unit(texts)).sum(axis=1)
 
 
 def clip_score(cosines: ArrayLike, form: ScoreForm = "cosine") -> float:
@@ -173,16 +170,6 @@ def label_silhouette(
     rows, truth = as_features(features, "features"), as_labels(labels, "labels")
     size = None if most is None or most >= len(rows) else most
     return float(silhouette_score(rows, truth, metric=distance, sample_size=size, random_state=seed))
-
-
-def _units(image_codes: ArrayLike, text_codes: ArrayLike) -> tuple[Floats, Floats]:
-    images, texts = as_features(image_codes, "image_codes"), as_features(text_codes, "text_codes")
-    if images.shape != texts.shape:
-        raise ValueError(
-            f"image_codes {images.shape} and text_codes {texts.shape} must have one shape: caption i belongs "
-            "to image i"
-        )
-    return _unit(images), _unit(texts)
 
 
 def _unit(rows: Floats) -> Floats:
