@@ -145,6 +145,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "IntraFID": "toolbox.metrics.intra_fid:IntraFID",
         "ClassifierAccuracy": "toolbox.metrics.classifier:ClassifierAccuracy",
         "ClusterConsistency": "toolbox.metrics.cluster_consistency:ClusterConsistency",
+        "RPrecision": "toolbox.metrics.captions:RPrecision",
+        "ClipScore": "toolbox.metrics.captions:ClipScore",
+        "LabelSilhouette": "toolbox.metrics.silhouette:LabelSilhouette",
     },
     "component": {"FirstAvailable": "toolbox.models.first_available:first_available"},
 }
