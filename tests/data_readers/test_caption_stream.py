@@ -46,7 +46,7 @@ def test_an_item_has_all_sizes_and_a_caption(tmp_path):
     assert item["images"].dtype == item["images8"].dtype == torch.uint8
     assert item["text"].shape == (5,) and item["text"].dtype == torch.int64
     assert (item["text"][: item["lengths"]] > 0).all() and (item["text"][item["lengths"] :] == 0).all()
-    assert (item["labels"], item["index"], item["concept"]) == (1, 2, 1)
+    assert (item["labels"], item["index"], item["group"]) == (1, 2, 1)
     assert "label_set" not in item
 
 
@@ -102,7 +102,7 @@ def test_label_sets_come_along(tmp_path):
     stream = CaptionStream(CocoCaptions(mini_coco(tmp_path), image_size=16))
     item = stream[(0, 3)]
     assert item["label_set"].tolist() == [1, 0, 1] and item["label_set"].dtype == torch.uint8
-    assert (item["labels"], item["concept"]) == (2, 3)
+    assert (item["labels"], item["group"]) == (2, 3)
 
 
 def test_clips_pieces(tmp_path):

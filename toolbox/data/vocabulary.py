@@ -25,6 +25,8 @@ Ids = NDArray[np.int64]
 def words_of(text: str) -> list[str]:
     r"""The words of a caption as AttnGAN cuts them: runs of ``\w``, lower case, without what is not ASCII."""
     found = re.findall(r"\w+", text.replace("\ufffd\ufffd", " ").lower())
+    if text.isascii():
+        return found
     plain = (word.encode("ascii", "ignore").decode() for word in found)
     return [word for word in plain if word]
 

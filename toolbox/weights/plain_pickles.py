@@ -57,7 +57,7 @@ def read_plain(data: bytes) -> Any:
     data = data[: _end(data)]
     if sum(map(data.count, (b"]", b"}", b"("))) > MOST_LISTS:  # each list and dict takes one of these bytes
         raise RefusedError(f"more than {MOST_LISTS:,} lists")
-    file = io.BufferedReader(io.BytesIO(data), 2**20)  # type: ignore[arg-type]  # it can peek: read in blocks
+    file = io.BufferedReader(io.BytesIO(data), 2**20)  # it can peek: read in blocks
     try:
         return _Plain(file, encoding="latin1").load()
     except RefusedError:
