@@ -85,9 +85,12 @@ class CaptionStream(Stream):
         ]
 
     def of(self, source: ImageSet, split: Split | None = None) -> CaptionStream:
-        return CaptionStream(
-            source, split, self.transforms, self.seed, self.sizes, self.load, self.tokens, self.max_words
-        )
+        return CaptionStream(source, split, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        """What it was made with, but for the images."""
+        names = ("transforms", "seed", "sizes", "load", "tokens", "max_words")
+        return {name: getattr(self, name) for name in names}
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
         """What can be had at (position, entry), or at an entry, whose position is then its number.
