@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -171,14 +171,19 @@ class ClipTokens(Described):
         outer = (0, self._tokenizer.sot_token_id, self._tokenizer.eot_token_id)
         return str(self._tokenizer.decode([int(i) for i in ids if int(i) not in outer])).strip()
 
-    @cached_property
+    @property
     def _tokenizer(self) -> Any:
-        from toolbox.compat import import_torchvision
+        return _clip_tokenizer()
 
-        import_torchvision()
-        from open_clip import SimpleTokenizer
 
-        return SimpleTokenizer()
+@cache  # making one takes half a second
+def _clip_tokenizer() -> Any:
+    from toolbox.compat import import_torchvision
+
+    import_torchvision()
+    from open_clip import SimpleTokenizer
+
+    return SimpleTokenizer()
 
 
 Tokens = WordTokens | ClipTokens
