@@ -1,4 +1,4 @@
-"""Reading captions: plain pickles against the machine that rebuilds arrays, in alternating pairs of one run."""
+"""Reading captions: plain pickles against the machine that rebuilds arrays, in alternating pairs."""
 
 from __future__ import annotations
 
