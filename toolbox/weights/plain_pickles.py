@@ -21,8 +21,9 @@ from typing import Any, NoReturn
 from toolbox.weights.errors import WeightsError, reason
 from toolbox.weights.pickles import RefusedError
 
-MOST_BYTES = 10**8  # the largest published file, the captions of COCO, has about 30 MB
+MOST_BYTES = 4 * 10**7  # the largest published file, the captions of COCO, has about 20 MB
 MOST_LISTS = 6_000_000  # lists and dicts: a byte makes one, which takes 60; those captions have 0.6 million
+MOST_TEXTS = 1_000_000  # each takes a step in Python; the names of the files of COCO are 80,000
 
 # Operations of known length, the frequent ones first. Numbers have 32 bits: larger ones can be made to
 # collide as keys of a dict. The memo has 2**23 places: the unpickler sets aside all up to the one named.
@@ -84,7 +85,7 @@ def _no_garbage() -> Iterator[None]:
 
 def _end(data: bytes) -> int:
     """Bytes up to and with the end of the pickle, all of whose operations are known."""
-    at = 0
+    at = texts = 0
     while at < len(data):
         fixed = _FIXED.match(data, at)
         at = fixed.end() if fixed else at
@@ -94,6 +95,9 @@ def _end(data: bytes) -> int:
         width = _LENGTH.get(operation)
         if width is None:
             _refuse(data, at)
+        texts += 1
+        if texts > MOST_TEXTS:
+            raise RefusedError(f"more than {MOST_TEXTS:,} texts")
         at += 1 + width + int.from_bytes(data[at + 1 : at + 1 + width], "little")
     raise WeightsError("the pickle is torn (it ends early)")
 
