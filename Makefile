@@ -1,6 +1,8 @@
 # make train   set up .venv, then train configs/lcp_cifar.py --quick (or go on with it)
 # make test    set up .venv, then run the test suite without the slow tests
 # make salts   the same five times: global random numbers are seeded by each test's name and SALT, here 1 to 5
+# make bench   how fast the hot loops are, in pairs; ARGS=--write puts the table into docs/benchmarks.md
+# make gpu     everything worth knowing of a GPU, in nine minutes (ARGS="--minutes 4"); without one, a line
 # PYTHON=python3.12 names the interpreter, VENV=FOLDER the environment, ARGS=... what is added to the command.
 # TORCH_INDEX=URL names a package index with another build of torch (PyPI's own is the CUDA build on Linux).
 
@@ -14,9 +16,9 @@ SALT ?= 0
 BIN = $(VENV)/bin
 SETUP = $(PYTHON) tools/setup_venv.py --venv $(VENV) --torch-index "$(TORCH_INDEX)"
 PYTEST = OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
-FAST = $(PYTEST) -m "not slow" --benchmark-disable -n $(JOBS) --dist loadfile $(ARGS)
+FAST = $(PYTEST) -m "not slow and not gpu" --benchmark-disable -n $(JOBS) --dist loadfile $(ARGS)
 
-.PHONY: train test salts slow bench lint venv clean
+.PHONY: train test salts slow bench gpu lint venv clean
 
 train: venv
 	@echo "training configs/lcp_cifar.py --quick ..."
@@ -37,12 +39,16 @@ salts:
 slow:
 	@$(SETUP) --extra test
 	@echo "running the slow tests, salt $(SALT) ..."
-	@TOOLBOX_TEST_SALT=$(SALT) $(PYTEST) -m slow $(ARGS)
+	@TOOLBOX_TEST_SALT=$(SALT) $(PYTEST) -m "slow and not gpu" $(ARGS)
 
 bench:
-	@$(SETUP) --extra test
+	@$(SETUP) --extra test --extra bench
 	@echo "measuring speeds ..."
-	@$(PYTEST) tests/benchmarks -o python_files="bench_*.py" --benchmark-only $(ARGS)
+	@$(BIN)/python tools/bench.py $(ARGS)
+
+gpu:
+	@$(SETUP) --extra test
+	@$(BIN)/python tools/gpu.py $(ARGS)
 
 lint:
 	@$(SETUP) --extra test --extra lint

@@ -1,12 +1,12 @@
-"""Whether a GPU may round float32 to TF32 (10 bits after the point) in products and convolutions.
+"""Where float32 stays float32: TF32 (10 bits after the point) on a GPU, and autocast's half precisions.
 
-torch's own default is in between: convolutions may, matrix products may not.
+torch's own default of TF32 is in between: convolutions may, matrix products may not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -21,3 +21,9 @@ def tf32(on: bool) -> Iterator[None]:
         yield
     finally:
         cuda.allow_tf32, cudnn.allow_tf32 = before
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """No half precision here, whatever is going on around it."""
+    known = torch.amp.is_autocast_available(device.type)  # not so on the meta device
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()

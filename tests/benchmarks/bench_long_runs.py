@@ -4,15 +4,14 @@ bench`` prints it.
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.benchmarks.pairs import measure
 from toolbox.config import load_config
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.prepare import prepare
@@ -45,14 +44,10 @@ class LongRun:
         self.runner.model.train()
         self.batches = self.loop._stream()
 
-    def iterate(self, times: int) -> float:
-        """Seconds of the processor for so many iterations: other work on the machine must not decide about 2
-        %.
-        """
-        started = time.process_time()
+    def iterate(self, times: int) -> None:
+        """Play so many iterations."""
         for _ in range(times):
             self.loop._iterate(next(self.batches))
-        return time.process_time() - started
 
     def log(self, times: int) -> None:
         """What the hooks do around so many iterations, without the iterations."""
@@ -73,28 +68,12 @@ class LongRun:
 def test_pace_after_200000_logged_iterations(
     benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Blocks of a young and an old run in turn; the figure is the median of their ratios."""
+    """Blocks of an old and a young run in turn."""
     young, old = LongRun(tmp_path / "young"), LongRun(tmp_path / "old")
     old.log(LOGGED)
-    ratios: list[float] = []
-
-    def pair() -> None:
-        if len(ratios) % 2:  # whoever comes first has no advantage
-            b, a = old.iterate(BLOCK), young.iterate(BLOCK)
-        else:
-            a, b = young.iterate(BLOCK), old.iterate(BLOCK)
-        ratios.append(b / a)
-
-    young.iterate(BLOCK), old.iterate(BLOCK)
-    benchmark.pedantic(pair, rounds=PAIRS)
-    ratio = statistics.median(ratios)
-    benchmark.extra_info["old_over_young"] = ratio
-    with capsys.disabled():
-        print(
-            f"\niterations after {LOGGED:,} logged ones take {ratio:.4f} of the first (median of {PAIRS} "
-            f"pairs of {BLOCK}; "
-            f"quartiles {[round(q, 3) for q in statistics.quantiles(ratios, n=4)]}); histories hold "
-            f"{old.history} entries"
-        )
-    assert ratio < 1.02
+    title = "an iteration after 200,000 logged ones; the first ones"
+    ratio = measure(
+        title, lambda: old.iterate(BLOCK), lambda: young.iterate(BLOCK), benchmark, capsys, repeats=PAIRS
+    )
+    assert ratio.median < 1.02
     assert old.history <= 201

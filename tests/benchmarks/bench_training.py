@@ -4,8 +4,6 @@ the figures.
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,39 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from toolbox.config import load_config
-from toolbox.interfaces import Condition
+from tests.benchmarks.iterations import runner_iteration
+from tests.benchmarks.pairs import measure
+from toolbox.interfaces import Condition, from_bytes
 from toolbox.losses.adversarial import hinge
 from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator
 from toolbox.models.diffaugment import DiffAugment
 from toolbox.training.game.average import Average
-from toolbox.training.hooks.common import game_of
-from toolbox.training.run.prepare import prepare
-from toolbox.training.run.runner import build_runner
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-BATCH = 64
-
-
-def runner_iteration(name: str, folder: Path, **options: Any) -> Callable[[], None]:
-    """One iteration of a quick config through mmengine's Runner: loader, hooks, game."""
-    config = load_config(CONFIGS / name, quick=True, options=options)
-    config.work_dir, config.threads = str(folder), torch.get_num_threads()
-    config.stages = []
-    if "classifier" in config.model.networks:
-        config.model.networks.classifier.pop("weights")
-    config.hooks.progress = config.hooks.samples = None
-    runner = build_runner(prepare(config)[-1])
-    runner._train_loop = loop = runner.build_train_loop(runner._train_loop)
-    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    runner.call_hook("before_run")
-    runner.optim_wrapper.initialize_count_status(runner.model, 0, loop.max_iters)
-    game_of(runner).prepare(loop.dataloader.dataset)
-    runner.call_hook("before_train")
-    runner.call_hook("before_train_epoch")
-    runner.model.train()
-    batches = loop._stream()
-    return lambda: loop._iterate(next(batches))
+BATCH, SMALL = 64, 8  # of the pace, and of the overhead, which a small batch shows
 
 
 def bare_iteration() -> Callable[[], None]:
@@ -57,24 +31,24 @@ def bare_iteration() -> Callable[[], None]:
     from toolbox.data.transforms import HorizontalFlip
 
     stream = Stream(EmbeddedFashion(), transforms=[HorizontalFlip()])
-    batches = iter(DataLoader(stream, BATCH, sampler=StreamSampler(stream, BATCH)))
+    batches = iter(DataLoader(stream, SMALL, sampler=StreamSampler(stream, SMALL)))
     generator = BigGANGenerator(channels=16, n_conditions=10, attention=False)
     discriminator = BigGANDiscriminator(channels=16, n_conditions=10, attention=False)
     average, augment = Average(generator, decay=0.99, start=100), DiffAugment("translation")
     steps = {
-        network: torch.optim.Adam(network.parameters(), 4e-4, (0.5, 0.999), 1e-6)
+        network: torch.optim.Adam(network.parameters(), 4e-4, (0.5, 0.999), 1e-6, fused=True)
         for network in (generator, discriminator)
     }
     rng = torch.Generator().manual_seed(0)
 
     def draw() -> tuple[torch.Tensor, Condition]:
-        return torch.randn(BATCH, 80, generator=rng), Condition(
-            labels=torch.randint(10, (BATCH,), generator=rng)
+        return torch.randn(SMALL, 80, generator=rng), Condition(
+            labels=torch.randint(10, (SMALL,), generator=rng)
         )
 
     def iteration() -> None:
         batch = next(batches)
-        real = Condition(labels=batch["labels"])
+        images, real = from_bytes(batch["images"]), Condition(labels=batch["labels"])
         generator.requires_grad_(False)
         discriminator.requires_grad_(True)
         latents, asked = draw()
@@ -83,14 +57,14 @@ def bare_iteration() -> Callable[[], None]:
         move(
             discriminator,
             hinge.discriminator(
-                discriminator(augment(batch["images"], rng), real), discriminator(augment(fake, rng), asked)
+                discriminator(augment(images, rng), real), discriminator(augment(fake, rng), asked)
             ),
         )
         generator.requires_grad_(True)
         discriminator.requires_grad_(False)
         latents, asked = draw()
         move(generator, hinge.generator(discriminator(augment(generator(latents, asked), rng), asked)))
-        average.update(generator, 1000, 1.0, BATCH)
+        average.update(generator, 1000, 1.0, SMALL)
 
     def move(network: torch.nn.Module, loss: torch.Tensor) -> None:
         steps[network].zero_grad()
@@ -103,28 +77,17 @@ def bare_iteration() -> Callable[[], None]:
 def test_overhead_of_runner_and_game(
     benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Paired blocks of both loops, in turn; the figure is the median of their ratios."""
-    through_runner, bare = runner_iteration("biggan_cifar.py", tmp_path), bare_iteration()
+    """Two iterations of each a pair."""
+    through_runner = runner_iteration("biggan_cifar.py", tmp_path, **{"train_dataloader.batch_size": SMALL})
+    bare = bare_iteration()
     for _ in range(3):
         bare(), through_runner()
-    ratios = []
+    title = "Runner and Game, BigGAN-32 of 16 channels, batch 8; the same steps in a bare loop"
+    measure(title, lambda: twice(through_runner), lambda: twice(bare), benchmark, capsys, repeats=12)
 
-    def pair() -> None:
-        if len(ratios) % 2:  # whoever comes first has no advantage
-            b, a = _block(through_runner, 2), _block(bare, 2)
-        else:
-            a, b = _block(bare, 2), _block(through_runner, 2)
-        ratios.append(b / a)
 
-    benchmark.pedantic(pair, rounds=60)
-    overhead = 100 * (statistics.median(ratios) - 1)
-    benchmark.extra_info["overhead_percent"] = overhead
-    with capsys.disabled():
-        print(
-            f"\noverhead of Runner and Game over a bare loop: {overhead:+.1f} % (median of {len(ratios)} "
-            "paired blocks; "
-            f"quartiles {[round(100 * (q - 1), 1) for q in statistics.quantiles(ratios, n=4)]})"
-        )
+def twice(step: Callable[[], None]) -> None:
+    step(), step()
 
 
 @pytest.mark.parametrize(
@@ -162,16 +125,9 @@ def test_pace_of_published_size(benchmark: Any, tmp_path: Path, capsys: pytest.C
     _say(capsys, benchmark, "BigGAN-32, 96 channels, batch 8", 8)
 
 
-def _block(step: Callable[[], None], times: int) -> float:
-    start = time.perf_counter()
-    for _ in range(times):
-        step()
-    return time.perf_counter() - start
-
-
 def _say(capsys: pytest.CaptureFixture[str], benchmark: Any, title: str, batch: int) -> None:
     pace = batch / benchmark.stats["median"]
-    benchmark.extra_info["images_per_second"] = pace
+    benchmark.extra_info.update(title=title, images_per_second=pace)
     with capsys.disabled():
         print(
             f"\n{title}: {pace:.0f} images/s ({benchmark.stats['median']:.3f} s an iteration, "

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from toolbox.models.biggan import DownsampleConv2d, SelfAttention, UpsampleConv2d
-from toolbox.models.layers import initialise, settle, spectral_norm
+from toolbox.models.layers import WIDE, fast_layout, initialise, settle, spectral_norm
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -31,6 +31,20 @@ def test_resampling_gradients(kind: type[torch.nn.Conv2d]) -> None:
         torch.randn(1, 1, 2, 2, dtype=torch.double, requires_grad=True),
     )
     assert torch.autograd.gradcheck(layer, (x,))
+
+
+@pytest.mark.parametrize(
+    ("extent", "learns", "last"), [(WIDE, True, False), (WIDE, False, True), (WIDE - 1, True, True)]
+)
+def test_wide_networks_learn_in_the_default_layout(extent: int, learns: bool, last: bool) -> None:
+    network = torch.nn.Conv2d(2, 2, 3).requires_grad_(learns)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = fast_layout(torch.randn(2, 2, 4, 4).contiguous(memory_format=layout), network, extent)
+        assert x.is_contiguous(memory_format=torch.channels_last) == last != x.is_contiguous()
+    with torch.no_grad():
+        assert fast_layout(x, network, extent).is_contiguous(memory_format=torch.channels_last)
+    turned = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert fast_layout(x, turned, extent).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_attention_starts_as_the_identity_and_mixes_positions() -> None:

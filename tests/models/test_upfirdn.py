@@ -52,10 +52,26 @@ def test_a_constant_stays_constant(taps: list[int]) -> None:
     assert upsample2d(x, f).shape == (1, 2, 60, 68) and downsample2d(x, f).shape == (1, 2, 15, 17)
 
 
-def test_second_derivatives() -> None:
-    f = setup_filter([1, 3, 3, 1]).double()
-    x = torch.randn(1, 1, 4, 4, dtype=torch.double, requires_grad=True)
-    assert torch.autograd.gradgradcheck(lambda v: upfirdn2d(v, f, up=2, padding=[2, 1, 2, 1], gain=4), (x,))
+@pytest.mark.parametrize(
+    ("up", "down", "padding", "flip"),
+    [
+        (2, 1, [2, 1, 2, 1], False),
+        (2, 1, [0, 0, 5, 4], True),
+        (3, 2, [3, 2, 2, 4], False),
+        (1, 2, 1, True),
+        (1, 2, [0, 1, 2, 0], False),  # sizes that the stride does not divide
+        (1, 1, [2, 2, 1, 1], False),
+        (1, 1, [-1, 2, 2, -1], False),
+    ],
+)
+def test_first_and_second_derivatives(up: int, down: int, padding: int | list[int], flip: bool) -> None:
+    f = setup_filter([[1, 3, 2, 4], [0, 2, 5, 1]]).double()
+    x = torch.randn(1, 2, 5, 6, dtype=torch.double, requires_grad=True)
+
+    def change(v: torch.Tensor) -> torch.Tensor:
+        return upfirdn2d(v, f, up, down, padding, flip, gain=4)
+
+    assert torch.autograd.gradcheck(change, (x,)) and torch.autograd.gradgradcheck(change, (x,))
 
 
 @pytest.mark.parametrize(

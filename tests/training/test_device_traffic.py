@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from toolbox.config import load_config
 from toolbox.data.stream import StreamSampler
+from toolbox.models.ada import AdaptiveAugment
 from toolbox.training.run.prepare import prepare
 from toolbox.training.run.trial import few
 
@@ -64,6 +65,8 @@ def played(name: str, folder: Path, iterations: int) -> list[list[str]]:
     images = few(stage.loader.dataset, 12)
     game.prepare(images)
     game.to("meta")
+    if isinstance(game.augment, AdaptiveAugment):
+        game.augment._read = (game.augment.p, game.augment.p._version, 0.5)  # it was read when it last moved
     game._now = 1  # the first iteration is logged
     optimizers = OptimWrapperDict(
         **{player: OptimWrapper(Still(game.trained_parameters(player))) for player in game.players}
@@ -77,6 +80,11 @@ def played(name: str, folder: Path, iterations: int) -> list[list[str]]:
             game.train_step(next(batches), optimizers)
         counted.append(counter.moves)
     return counted
+
+
+def test_ada_sends_its_transformations_and_does_not_wait(tmp_path: Path) -> None:
+    """Two batches are augmented for the discriminator, one for the generator."""
+    assert [len(moves) for moves in played("stylegan2_ada_cifar", tmp_path, 3)[1:]] == [4, 4]
 
 
 @pytest.mark.parametrize("name", ["biggan_cifar", "lcp_cifar"])

@@ -191,7 +191,7 @@ def test_branches_are_summed_and_see_each_other() -> None:
 
 
 def turn_of(game: Game, player: str, shared: dict[object, object], rows: slice = slice(0, 4)) -> GameTurn:
-    real = shared.setdefault(("real", rows.start), game.read(batch())[rows])
+    real = shared.setdefault(("real", rows.start), game.receive(batch())[rows])
     return GameTurn(game, player, real, 0, 0, shared)
 
 

@@ -88,6 +88,33 @@ class Conditioner(Described, nn.Module, ABC):
         """
         return sample.condition
 
+    def of_real(self, real: Sample, rng: torch.Generator) -> Condition | None:
+        """What images that are generated beside these real ones are asked to show: their own captions, say.
+
+        Asked first, with the rows at hand; None (the default) = :meth:`sample` draws it. ``rng`` is a
+        function of seed and iteration, alike on all processes.
+        """
+        return None
+
+    def complete(self, condition: Condition) -> Condition:
+        """With what networks compute of it added (text codes): once a batch, on the device, no gradients.
+
+        The same in training, in a sampler and in a release. Default: as it is.
+        """
+        return condition
+
+    def of_texts(self, texts: Sequence[str]) -> Condition:
+        """The condition that each text describes.
+
+        Raises:
+            ValueError: where images cannot be asked for in words.
+        """
+        raise ValueError(f"{type(self).__name__} cannot be asked for in words")
+
+    def in_words(self, condition: Condition) -> list[str]:
+        """A text for each row of a condition; [] where there are none."""
+        return []
+
     @abstractmethod
     def sample(self, n: int, rng: torch.Generator, labels: Tensor | None = None) -> Condition:
         """Conditions of n images to generate, a function of ``rng`` (and of ``labels`` (n,), when given)."""

@@ -19,11 +19,14 @@ class Objective(Described, nn.Module, ABC):
         trains: network whose player the objective's own parameters join; None when it has none.
         float32: computed in float32 and uncompiled, whatever the game's precision (terms that differentiate a
             gradient).
+        couples_branches: it reads ``turn.branches``, all of them together: computed and logged once, not for
+            each branch.
     """
 
     formulas: Mapping[str, str] = {}
     trains: str | None = None
     float32: bool = False
+    couples_branches: bool = False
 
     @abstractmethod
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:

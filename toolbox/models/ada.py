@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import chain, islice
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from toolbox import ranks
-from toolbox.interfaces import Augment, draw_rows, normal_rows
+from toolbox.interfaces import Augment, draw_rows, moved, normal_rows
 from toolbox.models import ada_transforms as change
 from toolbox.models.layers import near
 from toolbox.ranges import check_in, check_positive, check_probability, check_whole, given
@@ -200,14 +201,14 @@ def band_gains(draws: Draws) -> Tensor:
     return gains
 
 
-def _noise(draws: Draws, images: Tensor) -> Tensor:
-    """N(0, sigma^2) for each value, sigma itself |N(0, 0.1^2)|."""
+def _noise(draws: Draws, images: Tensor) -> tuple[Tensor, Tensor]:
+    """sigma (N, 1, 1, 1), itself |N(0, 0.1^2)|, and N(0, 1) for each value, on the images' device."""
     if draws.percentile is None:
         sigma = draws.maybe(draws.normal(0.1).abs(), 0)
     else:
         sigma = torch.erfinv(torch.full((draws.n,), draws.percentile)) * 0.1  # of |N|: not 2 percentile - 1
     noise = normal_rows(draws.n, *images.shape[1:], rng=draws.rng, device=images.device)
-    return (noise * sigma.to(noise)[:, None, None, None]).to(images)
+    return sigma[:, None, None, None], noise
 
 
 class AdaptiveAugment(Augment):
@@ -274,25 +275,39 @@ class AdaptiveAugment(Augment):
         ``percentile``: see :class:`Draws`.
         """
         draws = Draws(len(images), self.probability(), rng, percentile)
+        planned = moved(self._plan(draws, images), images.device)  # all parameters in one copy
+        if "theta" in planned:
+            images = change.resample(images, planned["margins"], planned["theta"].to(images), self.lowpass)
+        if "colours" in planned:
+            images = change.recolour(images, planned["colours"])
+        if "gains" in planned:  # (N, 4) @ (4, 43)
+            images = change.filter_images(images, planned["gains"].to(self.bank) @ self.bank)
+        if "noise" in planned:
+            images = images + (planned["noise"] * planned["sigma"]).to(images)
+        if "cut" in planned:
+            images = change.cut(images, *(value.to(images) for value in planned["cut"]))
+        return images
+
+    def _plan(self, draws: Draws, images: Tensor) -> dict[str, Any]:
+        """Parameters of all operations, drawn in the order in which they act, on the CPU."""
+        plan: dict[str, Any] = {}
         if self._any("blit", "geom"):
-            inverse = inverse_geometry(draws, self.operations, images.shape[3], images.shape[2])
-            images = change.transform(images, inverse, self.lowpass)
+            height, width = images.shape[2:]
+            inverse = inverse_geometry(draws, self.operations, width, height)
+            plan["margins"], plan["theta"] = change.resampling(inverse, width, height, len(self.lowpass))
         if self._any("color"):
             names = self.operations
             if images.shape[1] == 1:  # grey
                 names = tuple(name for name in names if name not in ("hue", "saturation"))
-            images = change.recolour(images, colour_change(draws, names))
+            plan["colours"] = colour_change(draws, names)
         if self._any("filter"):
-            kernels = band_gains(draws).to(self.bank) @ self.bank  # (N, 4) @ (4, 43)
-            images = change.filter_images(images, kernels)
+            plan["gains"] = band_gains(draws)
         if self._any("noise"):
-            images = images + _noise(draws, images)
+            plan["sigma"], plan["noise"] = _noise(draws, images)
         if self._any("cutout"):
             size = draws.maybe(torch.full((draws.n,), 0.5), 0)
-            x = draws.uniform(0, 1)
-            y = draws.uniform(0, 1)
-            images = change.cut(images, size.to(images), x.to(images), y.to(images))
-        return images
+            plan["cut"] = size, draws.uniform(0, 1), draws.uniform(0, 1)
+        return plan
 
     def probability(self) -> float:
         """p as a number, read from the device only after it has changed."""

@@ -78,29 +78,40 @@ def turn_colours(angle: Tensor) -> Tensor:
     return whole
 
 
-def transform(images: Tensor, inverse: Tensor, lowpass: Tensor) -> Tensor:
-    """Images (N, C, H, W) resampled so that output pixel x shows input pixel ``inverse`` x.
-
-    Mirrored at the edges. Against aliasing they are up-sampled by 2, resampled bilinearly and down-sampled by
-    2, both with the ``lowpass`` filter.
+def resampling(inverse: Tensor, width: int, height: int, taps: int) -> tuple[list[int], Tensor]:
+    """What :func:`resample` needs so that output pixel x shows input pixel ``inverse`` x.
 
     Args:
-        images: (N, C, H, W).
         inverse: (N, 3, 3) on the CPU, in pixels from the centre.
-        lowpass: (n,) taps.
+        width, height: of the images.
+        taps: of the low-pass filter.
+
+    Returns:
+        Margins [x0, y0, x1, y1], and matrices (N, 2, 3) of its grid, on the CPU.
     """
-    n, channels, height, width = images.shape
-    pad = len(lowpass) // 4
+    pad = taps // 4
     x0, y0, x1, y1 = _margins(inverse, width, height, pad)
-    images = upsample2d(F.pad(images, [x0, x1, y0, y1], mode="reflect"), lowpass)
     # the matrix of pixels becomes one of the padded, of the doubled, and at last of grid_sample's [-1, 1]
     inverse = translate((x0 - x1) / 2, (y0 - y1) / 2) @ inverse
     inverse = scale(2, 2) @ inverse @ scale(0.5, 0.5)
     inverse = translate(-0.5, -0.5) @ inverse @ translate(0.5, 0.5)  # centres of the finer pixels
+    finer = scale(2 / (2 * (width + x0 + x1)), 2 / (2 * (height + y0 + y1)))
+    inverse = finer @ inverse @ scale(width + 2 * pad, height + 2 * pad)
+    return [x0, y0, x1, y1], inverse[:, :2]
+
+
+def resample(images: Tensor, margins: list[int], theta: Tensor, lowpass: Tensor) -> Tensor:
+    """Images (N, C, H, W) seen at the places of :func:`resampling`, mirrored at the edges by its margins.
+
+    Against aliasing they are up-sampled by 2, resampled bilinearly and down-sampled by 2, both with the
+    ``lowpass`` filter (n,).
+    """
+    n, channels, height, width = images.shape
+    pad = len(lowpass) // 4
+    x0, y0, x1, y1 = margins
+    images = upsample2d(F.pad(images, [x0, x1, y0, y1], mode="reflect"), lowpass)
     shape = [n, channels, (height + 2 * pad) * 2, (width + 2 * pad) * 2]
-    inverse = scale(2 / images.shape[3], 2 / images.shape[2]) @ inverse @ scale(shape[3] / 2, shape[2] / 2)
-    grid = F.affine_grid(inverse[:, :2].to(images), shape, align_corners=False)
-    images = sample_at(images, grid)
+    images = sample_at(images, F.affine_grid(theta, shape, align_corners=False))
     return downsample2d(images, lowpass, padding=-2 * pad, flip_filter=True)
 
 
@@ -203,8 +214,8 @@ def cut(images: Tensor, size: Tensor, x: Tensor, y: Tensor) -> Tensor:
     All three in shares of the image.
     """
     height, width = images.shape[2:]
-    columns = (torch.arange(width) + 0.5) / width  # centres of pixels
-    rows = (torch.arange(height) + 0.5) / height
+    columns = (torch.arange(width, device=x.device) + 0.5) / width  # centres of pixels
+    rows = (torch.arange(height, device=x.device) + 0.5) / height
     kept_columns = (columns - x[:, None]).abs() >= size[:, None] / 2  # (N, W)
     kept_rows = (rows - y[:, None]).abs() >= size[:, None] / 2  # (N, H)
     return images * (kept_columns[:, None, None, :] | kept_rows[:, None, :, None]).to(images)

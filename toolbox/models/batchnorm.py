@@ -7,7 +7,6 @@ standing   averages collected anew over many generated images (BigGAN, appendix 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from toolbox.interfaces import Condition, Generator
+from toolbox.models.borrowing import copy_sharing
 
 Draw = Callable[[int, int], tuple[Tensor, Condition | None]]
 """(number of the batch, n) -> latents (n, latent_dim) and their condition."""
@@ -44,7 +44,7 @@ def standing_statistics(generator: Generator, draw: Draw, batches: int = 16, bat
         raise ValueError(
             f"batches={batches}, batch={batch}: standing statistics need at least 1 batch of 2 images"
         )
-    twin = copy.deepcopy(generator).eval()
+    twin = copy_sharing(generator).eval()
     norms = batch_norms(twin)
     device = next(twin.parameters()).device
     for norm in norms:

@@ -186,6 +186,7 @@ class BigGANGenerator(Generator):
         self.chunk = latent_dim // len(widths)  # one for the start and one for each block
         self.feature_layers = tuple(f"{4 << i}x{4 << i}" for i in range(len(widths)))
         self.feature_channels = tuple(widths)
+        self.extent = max(width * (4 << i) for i, width in enumerate(widths))
 
         self.linear0 = spectral_norm(nn.Linear(self.chunk, widths[0] * 4 * 4))
         self._build_table(n_conditions, embedding_dim, groups, residual_class)
@@ -271,7 +272,8 @@ class BigGANGenerator(Generator):
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"latents have shape {tuple(latents.shape)}, expected (N, {self.latent_dim})")
         chunks = iter(latents.split(self.chunk, dim=1))  # of (N, chunk)
-        x = fast_layout(self.linear0(next(chunks)).view(len(latents), -1, 4, 4))  # (N, C, 4, 4)
+        x = self.linear0(next(chunks)).view(len(latents), -1, 4, 4)  # (N, C, 4, 4)
+        x = fast_layout(x, self, self.extent)
         if activations is not None:
             activations["4x4"] = x
         for block in _unnested(self.blocks):
@@ -379,8 +381,12 @@ class BigGANDiscriminator(Discriminator):
             )
         widths = [3, *(channels * factor for factor in factors)]
         blocks: list[nn.Module] = []
+        side = image_size
+        self.extent = 0
         for number, (inputs, outputs) in enumerate(pairwise(widths)):
             first = number == 0
+            self.extent = max(self.extent, outputs * side)
+            side = side // 2 if plan.down[number] else side
             blocks.append(DiscriminatorBlock(inputs, outputs, plan.down[number], first, inplace_skip))
             if attention and first:
                 blocks.append(SelfAttention(outputs))
@@ -397,7 +403,7 @@ class BigGANDiscriminator(Discriminator):
                 f"images have shape {tuple(images.shape)}, expected (N, 3, {self.image_size}, "
                 f"{self.image_size}): image_size of the discriminator and of the data must agree"
             )
-        x = fast_layout(images)
+        x = fast_layout(images, self, self.extent)
         for block in _unnested(self.blocks):
             x = block(x)
         return F.relu(x).sum(dim=(2, 3))  # (N, C, h, w) -> (N, C)

@@ -172,7 +172,8 @@ class AjbrockGenerator(Generator):
 
     def _walk(self, latents: Tensor, condition: Condition | None) -> Iterator[Tensor]:
         """Activations at each resolution: (N, C, 4, 4) to (N, C, 32, 32)."""
-        x = fast_layout(self.linear0(latents).view(len(latents), -1, 4, 4))
+        x = self.linear0(latents).view(len(latents), -1, 4, 4)
+        x = fast_layout(x, self, self.feature_channels[-1] * self.image_size)
         yield x
         for stage in self.blocks:
             for block in stage.children():

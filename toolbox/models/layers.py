@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import torch
@@ -51,13 +51,14 @@ def initialise(network: nn.Module, how: str) -> None:
             f"init={how!r} is not known; choose from {sorted(INITIALISERS)}{near(how, INITIALISERS)}"
         )
     for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear, nn.Embedding)):
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear, nn.Embedding)):
             weight = layer.weight_orig if hasattr(layer, "weight_orig") else layer.weight
             INITIALISERS[how](weight)
             bias = getattr(layer, "bias", None)
             if bias is not None:
                 nn.init.zeros_(bias)
-            settle(layer)
+            if not weight.is_meta:  # an outline of a network has no numbers to settle
+                settle(layer)
 
 
 @torch.no_grad()
@@ -72,10 +73,28 @@ def settle(layer: nn.Module, iterations: int = 5) -> None:
                 hook.compute_weight(layer, do_power_iteration=True)
 
 
+def without_parallel(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names without the 'module.' that DataParallel puts before every one; others as they are."""
+    parallel = all(name.startswith("module.") for name in state)
+    return {name.removeprefix("module.") if parallel else name: value for name, value in state.items()}
+
+
+def accept_parallel(network: nn.Module) -> None:
+    """Let ``load_state_dict`` take a state dict that was saved within DataParallel."""
+    network.register_load_state_dict_pre_hook(_strip_parallel)
+
+
+def _strip_parallel(network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    for key in own:
+        del state[prefix + key]
+    state.update({prefix + key: value for key, value in without_parallel(own).items()})
+
+
 def spread(kernel: Tensor) -> Tensor:
     """A 3x3 kernel convolved with a 2x2 box: (..., 3, 3) -> (..., 4, 4)."""
-    shifted = [F.pad(kernel, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]  # each (..., 4, 4)
-    return sum(shifted)  # type: ignore[return-value]
+    wide = F.pad(kernel, (0, 1)) + F.pad(kernel, (1, 0))  # (..., 3, 4)
+    return F.pad(wide, (0, 0, 0, 1)) + F.pad(wide, (0, 0, 1, 0))
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -83,9 +102,33 @@ def upsample(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def fast_layout(x: Tensor) -> Tensor:
-    """Channels last on the CPU: a fifth faster in a training step at 32 px; later layers keep the layout."""
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+WIDE = 8192
+"""From this product of channels and side of an image on, the default layout trains faster than channels last.
+
+Measured: time of a 3x3 convolution, C to C channels at H x H pixels, forward and backward in channels last,
+relative to the default layout (oneDNN, AVX2, one thread). What loses is the gradient of the weights alone.
+
+    C, H         16, 32   64, 32   128, 32   192, 32   64, 128   128, 64   256, 32   384, 32   256, 64
+    N <= 8        0.92     0.92     0.98      1.01      1.47      1.19      1.10      1.17      1.5
+    N >= 16       0.81     0.96                                   1.11      1.13      1.12
+"""
+
+
+def fast_layout(x: Tensor, network: nn.Module, extent: int) -> Tensor:
+    """(N, C, H, W) in the layout that is fastest on the CPU; later layers keep it.
+
+    Args:
+        x: what the first convolution reads.
+        network: whose weights may learn.
+        extent: the largest product of channels and side of an image among the network's layers.
+    """
+    if x.device.type != "cpu":
+        return x
+    weights = list(network.parameters())
+    learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in weights)
+    turned = any(weight.ndim == 4 and not weight.is_contiguous() for weight in weights)  # somebody's choice
+    default = learns and extent >= WIDE and not turned
+    return x.contiguous(memory_format=torch.contiguous_format if default else torch.channels_last)
 
 
 def near(name: object, known: Iterable[object]) -> str:

@@ -23,6 +23,7 @@ from toolbox.models.style_ops import SQRT2, normalise_second_moment
 from toolbox.models.stylegan2_discriminator import minibatch_std
 from toolbox.models.upfirdn import filter2d, setup_filter
 from toolbox.ranges import check_whole
+from toolbox.tf32 import without_autocast
 
 SLOPE = 0.2
 
@@ -88,7 +89,7 @@ class ScaledLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs) -> (N, outputs), in float32 also where the convolutions are computed in less."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             return F.linear(x.to(self.weight.dtype), self.weight * self.scale, self.bias * self.lr_multiplier)
 
 
@@ -134,6 +135,7 @@ class PGGANGenerator(GrowingModule, Generator):
         self.latent_dim = latent_dim
         self.lod = lod
         channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
+        self.extent = max(width * size for width, size in zip(channels, self.sizes, strict=True))
         for k, outputs in enumerate(channels):
             if k == 0:
                 first = ScaledConv2d(latent_dim + n_conditions, outputs, 4, padding=3)  # 1x1 to 4x4
@@ -186,7 +188,7 @@ class PGGANGenerator(GrowingModule, Generator):
         if self.n_conditions:
             code = soft_one_hot(condition, self.n_conditions, type(self).__name__)  # (N, n_conditions)
             x = torch.cat([x, code.to(x)], dim=1)
-        x = fast_layout(x[:, :, None, None])  # (N, latent_dim + n_conditions, 1, 1)
+        x = fast_layout(x[:, :, None, None], self, self.extent)  # (N, latent_dim + n_conditions, 1, 1)
         for i, name in enumerate(self.feature_layers):
             x = self.get_submodule(f"layer{i}")(normalise_second_moment(x))
             x = F.leaky_relu(x, SLOPE)
@@ -246,6 +248,7 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
         self.mean_first = mean_first
         self.register_buffer("blur_filter", setup_filter([1, 2, 1]), persistent=False)
         widths = [channels_at(size, channel_base, channel_max) for size in reversed(self.sizes)]
+        self.extent = max(width * size for width, size in zip(reversed(widths), self.sizes, strict=True))
         for k, width in enumerate(widths):
             self.add_module(f"input{k}", ScaledConv2d(3, width, 1))
         resample = "down" if mean_first else "none"
@@ -270,7 +273,8 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
                 f"{self.image_size}): image_size of the discriminator and of the data must agree"
             )
         whole, fade = split_lod(self.lod, self.sizes)
-        image = fast_layout(F.avg_pool2d(images, 2**whole) if whole else images)
+        image = F.avg_pool2d(images, 2**whole) if whole else images
+        image = fast_layout(image, self, self.extent)
         x = self._colours(whole, image)
         for k in range(whole, len(self.sizes) - 1):
             x = self._halved(k, x)
@@ -290,7 +294,7 @@ class ProgressiveDiscriminator(GrowingModule, Discriminator):
 
     def _summary(self, x: Tensor) -> Tensor:
         conv, hidden, out = (self.get_submodule(name) for name in self.head)
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             x = minibatch_std(full_precision(x), self.group)  # (N, C + 1, 4, 4)
             x = F.leaky_relu(conv(x), SLOPE)
             x = F.leaky_relu(hidden(x.flatten(1)), SLOPE)

@@ -17,22 +17,27 @@ from torch import Tensor, nn
 
 from toolbox.models.layers import near
 from toolbox.models.upfirdn import Factor, Filter, filter_size, paddings, setup_filter, upfirdn2d
+from toolbox.tf32 import without_autocast
 
 SQRT2 = math.sqrt(2.0)
 
 
 class Activation(NamedTuple):
-    """f(x, alpha), with the alpha and the gain that keep the variance."""
+    """f(x, alpha), with the alpha and the gain that keep the variance.
+
+    ``homogeneous``: f(g x) = g f(x) for g > 0, so that a gain may be applied to weights and bias instead.
+    """
 
     function: Callable[[Tensor, float], Tensor]
     alpha: float
     gain: float
+    homogeneous: bool = False
 
 
 ACTIVATIONS = {
-    "linear": Activation(lambda x, alpha: x, 0.0, 1.0),
-    "relu": Activation(lambda x, alpha: F.relu(x), 0.0, SQRT2),
-    "lrelu": Activation(F.leaky_relu, 0.2, SQRT2),
+    "linear": Activation(lambda x, alpha: x, 0.0, 1.0, homogeneous=True),
+    "relu": Activation(lambda x, alpha: F.relu(x), 0.0, SQRT2, homogeneous=True),
+    "lrelu": Activation(F.leaky_relu, 0.2, SQRT2, homogeneous=True),
     "tanh": Activation(lambda x, alpha: torch.tanh(x), 0.0, 1.0),
     "sigmoid": Activation(lambda x, alpha: torch.sigmoid(x), 0.0, 1.0),
     "elu": Activation(lambda x, alpha: F.elu(x), 0.0, 1.0),
@@ -55,6 +60,14 @@ def activation(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
+def split_gain(name: str, gain: float) -> tuple[float, float]:
+    """(before, after): factors before and after an activation that together are ``gain`` after it.
+
+    Before it, the factor goes into weights and biases: a pass over the activations less.
+    """
+    return (gain, 1.0) if activation(name).homogeneous and gain > 0 else (1.0, gain)
+
+
 def bias_act(
     x: Tensor,
     b: Tensor | None = None,
@@ -71,7 +84,7 @@ def bias_act(
     Raises:
         ValueError: for an unknown activation, or a bias that does not fit.
     """
-    function, default_alpha, default_gain = activation(act)
+    chosen = activation(act)
     if b is not None:
         if b.ndim != 1 or len(b) != x.shape[dim]:
             raise ValueError(
@@ -79,11 +92,11 @@ def bias_act(
             )
         shape = [-1 if axis == dim else 1 for axis in range(x.ndim)]
         x = x + b.to(x.dtype).view(shape)
-    x = function(x, default_alpha if alpha is None else alpha)
-    gain = default_gain if gain is None else gain
+    x = chosen.function(x, chosen.alpha if alpha is None else alpha)
+    gain = chosen.gain if gain is None else gain
     if gain != 1:
         x = x * gain
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    return x if clamp is None else F.hardtanh(x, -clamp, clamp)  # its gradient is one pass, clamp's four
 
 
 def normalise_second_moment(x: Tensor, eps: float = 1e-8) -> Tensor:
@@ -101,6 +114,7 @@ def conv2d_resample(
     flip_weight: bool = True,
     flip_filter: bool = False,
     groups: int = 1,
+    bias: Tensor | None = None,
 ) -> Tensor:
     """Up-sample, convolve, down-sample.
 
@@ -112,10 +126,14 @@ def conv2d_resample(
         f: resampling filter, applied after up-sampling and before down-sampling.
         padding: of the up-sampled image; k // 2 keeps sizes.
         flip_weight: True = torch's convolution (a correlation), False = a true convolution.
+        bias: (O,), added to the result.
 
     Returns:
         (N, O, up H / down, up W / down) for padding k // 2.
     """
+    if up > 1 and bias is not None:  # below, only the last convolution can add it
+        without = conv2d_resample(x, weight, f, up, down, padding, flip_weight, flip_filter, groups)
+        return without + bias.to(without.dtype)[:, None, None]
     around = _resampling_padding(padding, f, up, down)
     kernel = weight.shape[2]
     if up > 1 and down == 1 and kernel > 1:  # a strided transposed convolution, then the filter
@@ -129,14 +147,14 @@ def conv2d_resample(
         x = F.conv2d(x, weight, groups=groups)
         return upfirdn2d(x, f, up, padding=around, flip_filter=flip_filter, gain=up**2)
     if up == down == 1 and len(set(around)) == 1 and around[0] >= 0:  # nothing to resample
-        return F.conv2d(x, weight, padding=around[0], groups=groups)
+        return F.conv2d(x, weight, bias, padding=around[0], groups=groups)
     if kernel == 1 and up == 1:  # the filter first, and the convolution on fewer pixels
         x = upfirdn2d(x, f, down=down, padding=around, flip_filter=flip_filter)
-        return F.conv2d(x, weight, groups=groups)
+        return F.conv2d(x, weight, bias, groups=groups)
     first = f if up > 1 or down > 1 else None
     x = upfirdn2d(x, first, up, padding=around, flip_filter=flip_filter, gain=up**2)
     if up == 1:  # a strided convolution keeps every down-th pixel
-        return F.conv2d(x, weight, stride=down, groups=groups)
+        return F.conv2d(x, weight, bias, stride=down, groups=groups)
     x = F.conv2d(x, weight, groups=groups)
     return upfirdn2d(x, f, down=down, flip_filter=flip_filter)
 
@@ -173,6 +191,7 @@ def modulated_conv2d(
     demodulate: bool = True,
     flip_weight: bool = True,
     fused: bool = False,
+    gain: float = 1.0,
 ) -> Tensor:
     """Convolution whose weights are scaled per image, then normalised (StyleGAN2, eqs. 1-3).
 
@@ -185,9 +204,12 @@ def modulated_conv2d(
         noise: added to the result, broadcast.
         fused: scale the kernels (one grouped convolution) instead of the activations: equal up to rounding.
             Activations are the faster choice on CPUs and in training.
+        gain: factor of the convolution, not of the noise.
 
     Others as :func:`conv2d_resample`.
     """
+    if gain != 1 and not demodulate:
+        weight = weight * gain
     if demodulate and _in_half(x):
         weight, styles = _prenormalised(weight, styles)
     convolve = partial(conv2d_resample, f=f, up=up, down=down, padding=padding, flip_weight=flip_weight)
@@ -195,7 +217,7 @@ def modulated_conv2d(
         kernels = weight[None] * styles[:, None, :, None, None]  # (N, O, I, k, k)
         if demodulate:
             energy = kernels.square().sum(dim=(2, 3, 4), keepdim=True)  # (N, O, 1, 1, 1)
-            kernels = kernels * (energy + 1e-8).rsqrt()
+            kernels = kernels * (gain * (energy + 1e-8).rsqrt())
         kernels = kernels.flatten(0, 1).to(x.dtype)  # (N O, I, k, k): one group an image
         y = convolve(x.flatten(0, 1)[None], kernels, groups=len(x))  # (1, N O, H', W')
         y = y.unflatten(1, (len(x), -1))[0]  # (N, O, H', W')
@@ -203,7 +225,10 @@ def modulated_conv2d(
         scaled = x * styles.to(x.dtype)[:, :, None, None]
         y = convolve(scaled, weight.to(x.dtype))  # (N, O, H', W')
         if demodulate:
-            y = y * demodulation(weight, styles).to(y.dtype)[:, :, None, None]
+            factor = (gain * demodulation(weight, styles)).to(y.dtype)[:, :, None, None]
+            if isinstance(noise, Tensor):
+                return torch.addcmul(noise, y, factor)
+            y = y * factor
     return y if noise is None else y + noise
 
 
@@ -215,7 +240,8 @@ def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
 
 def _in_half(x: Tensor) -> bool:
     device = x.device.type
-    if torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
+    known = torch.amp.is_autocast_available(device)  # not so on the meta device
+    if known and torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.float16:
         return True
     return x.dtype == torch.float16
 
@@ -261,7 +287,7 @@ class EqualLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs) -> (N, outputs), in float32 also where the convolutions are computed in less."""
         bias = None if self.bias is None else self.bias * self.lr_multiplier
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             x = F.linear(x.to(self.weight.dtype), self.weight * self.gain, bias)
             return bias_act(x, act=self.activation)
 
@@ -309,13 +335,16 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, up H / down, up W / down)."""
+        before, after = split_gain(self.activation, self.gain)
+        bias = None if self.bias is None else self.bias * before
         x = conv2d_resample(
             x,
-            self.weight * self.scale,
+            self.weight * (self.scale * before),
             self.resample_filter,
             self.up,
             self.down,
             self.padding,
             flip_weight=self.up == 1,
+            bias=bias,
         )
-        return bias_act(x, self.bias, act=self.activation, gain=self.gain, clamp=self.clamp)
+        return bias_act(x, act=self.activation, gain=after, clamp=self.clamp)

@@ -118,7 +118,7 @@ class StyledLayer(NoisyLayer):
 
         ``noise``: (N, 1, size, size) or (size, size).
         """
-        x = fast_layout(self.const.expand(len(w), -1, -1, -1)) if x is None else self.conv(x)
+        x = self.const.expand(len(w), -1, -1, -1).contiguous() if x is None else self.conv(x)
         if self.up:
             x = filter2d(x, self.blur_filter)
         if noise is not None:
@@ -141,6 +141,7 @@ class Synthesis(GrowingModule, NoisySynthesis):
         split_lod(lod, self.sizes)  # raises for a lod that it cannot have
         self.n_styles = 2 * len(self.sizes)
         self.channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
+        self.extent = max(channels * size for channels, size in zip(self.channels, self.sizes, strict=True))
         for k, (size, width) in enumerate(zip(self.sizes, self.channels, strict=True)):
             inputs = self.channels[k - 1] if k else 0
             self.add_module(f"layer{2 * k}", StyledLayer(inputs, width, size, style_dim, up=k > 0))
@@ -173,6 +174,7 @@ class Synthesis(GrowingModule, NoisySynthesis):
         x = None
         for i, w in enumerate(ws.unbind(dim=1)):
             size = self.sizes[i // 2]
+            x = x if x is None else fast_layout(x, self, self.extent)
             x = self.get_submodule(f"layer{i}")(x, w, noise[i])
             yield f"{size}x{size}{'' if i % 2 else '.0'}", x, None
 

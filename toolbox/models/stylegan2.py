@@ -35,6 +35,7 @@ from toolbox.models.style_ops import (
     bias_act,
     modulated_conv2d,
     normalise_second_moment,
+    split_gain,
 )
 from toolbox.models.stylegan2_presets import generator_arguments
 from toolbox.models.upfirdn import setup_filter, upsample2d
@@ -130,8 +131,9 @@ class SynthesisLayer(NoisyLayer):
 
         ``noise``: (N, 1, up H, up W) or (up H, up W), of variance 1.
         """
+        before, after = split_gain(self.act, self.gain)
         if noise is not None:
-            noise = (noise * self.noise_strength).to(x.dtype)
+            noise = (noise * (self.noise_strength * before)).to(x.dtype)
         x = modulated_conv2d(
             x,
             self.weight,
@@ -142,8 +144,9 @@ class SynthesisLayer(NoisyLayer):
             f=self.resample_filter,
             flip_weight=self.up == 1,
             fused=self.fused,
+            gain=before,
         )
-        return bias_act(x, self.bias, act=self.act, gain=self.gain, clamp=self.clamp)
+        return bias_act(x, self.bias * before, act=self.act, gain=after, clamp=self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -222,7 +225,7 @@ class SynthesisBlock(nn.Module):
         """(activations, image so far) after the first and after the last layer."""
         aside = None if self.skip is None else self.skip(x)
         if x is None:
-            x = fast_layout(self.const.expand(len(styles[0]), -1, -1, -1))
+            x = self.const.expand(len(styles[0]), -1, -1, -1).contiguous()
         else:
             x = self.conv0(x, styles[0], noise[0])
         yield x, image
@@ -263,6 +266,7 @@ class Synthesis(NoisySynthesis):
         self.sizes = resolutions(image_size)
         self.n_styles = 2 * len(self.sizes)
         self.channels = [channels_at(size, channel_base, channel_max) for size in self.sizes]
+        self.extent = max(channels * size for channels, size in zip(self.channels, self.sizes, strict=True))
         for k, size in enumerate(self.sizes):
             block = SynthesisBlock(
                 inputs=self.channels[k - 1] if k else 0,
@@ -300,6 +304,7 @@ class Synthesis(NoisySynthesis):
         for k, size in enumerate(self.sizes):
             first = max(2 * k - 1, 0)
             block = self.get_submodule(f"b{size}")
+            x = x if x is None else fast_layout(x, self, self.extent)
             layers = block(x, image, styles[first : 2 * k + 2], noise[first : 2 * k + 1])
             for suffix, (x, image) in zip((".0", ""), layers, strict=True):
                 yield f"{size}x{size}{suffix}", x, image

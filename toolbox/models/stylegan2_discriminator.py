@@ -18,6 +18,7 @@ from toolbox.models.stylegan2 import ARCHITECTURES, Mapping
 from toolbox.models.stylegan2_presets import discriminator_arguments
 from toolbox.models.upfirdn import downsample2d, setup_filter
 from toolbox.ranges import check_in, check_positive, check_whole, given, numbered
+from toolbox.tf32 import without_autocast
 
 
 def minibatch_std(x: Tensor, group: int | None, channels: int = 1, eps: float = 1e-8) -> Tensor:
@@ -108,7 +109,7 @@ class Epilogue(nn.Module):
 
     def forward(self, x: Tensor, image: Tensor | None) -> Tensor:
         """(N, outputs) of activations (N, channels, 4, 4)."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device):
             x = x.to(self.out.weight.dtype)
             if self.fromrgb is not None and image is not None:
                 x = x + self.fromrgb(image)
@@ -191,6 +192,7 @@ class StyleGAN2Discriminator(Discriminator):
         common = dict(activation=act, resample_filter=resample_filter, clamp=conv_clamp)
         sizes = resolutions(image_size)
         widths = {size: channels_at(size, chosen["channel_base"], channel_max) for size in sizes}
+        self.extent = max(width * size for size, width in widths.items())
         self.blocks: list[str] = []
         for size in reversed(sizes[1:]):
             block = Block(
@@ -229,7 +231,7 @@ class StyleGAN2Discriminator(Discriminator):
                 f"image_size of the discriminator and of the data must agree"
             )
         x = None
-        image = fast_layout(images)
+        image = fast_layout(images, self, self.extent)
         for name in self.blocks:  # from the image's size down to 8x8
             x, image = self.get_submodule(name)(x, image)
         return self.b4(x, image)

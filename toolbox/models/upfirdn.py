@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -149,19 +150,67 @@ def _apply(
     flip_filter: bool,
 ) -> Tensor:
     """One depthwise pass. Up-sampling is a strided transposed convolution: it multiplies no inserted zero."""
-    channels = x.shape[1]
     h, w = kernel.shape
     x0, x1, y0, y1 = around
     if up == (1, 1):
         kernel = kernel if flip_filter else kernel.flip([0, 1])  # torch's conv2d correlates
-        weight = kernel.expand(channels, 1, h, w)
-        return F.conv2d(_pad(x, [x0, x1, y0, y1]), weight, stride=(down[1], down[0]), groups=channels)
+        if x0 == x1 >= 0 and y0 == y1 >= 0:  # the convolution's own padding copies nothing
+            return _depthwise(x, kernel, _Call((down[1], down[0]), (y0, x0)))
+        return _depthwise(_pad(x, [x0, x1, y0, y1]), kernel, _Call((down[1], down[0])))
     kernel = kernel.flip([0, 1]) if flip_filter else kernel
-    weight = kernel.expand(channels, 1, h, w)
-    x = F.conv_transpose2d(x, weight, stride=(up[1], up[0]), groups=channels)
-    # it has padded the zero-filled image by the kernel's size - 1, and left out the last up - 1 zeros
-    x = _pad(x, [x0 - w + 1, x1 - w + up[0], y0 - h + 1, y1 - h + up[1]])
+    # it pads the zero-filled image by the kernel's size - 1, and leaves out the last up - 1 zeros
+    cut = [w - 1 - x0, w - up[0] - x1, h - 1 - y0, h - up[1] - y1]
+    more = (cut[2] - cut[3], cut[0] - cut[1])  # rows and columns that it has to keep at the end
+    if min(cut) >= 0 and 0 <= more[0] < up[1] and 0 <= more[1] < up[0]:
+        x = _depthwise(x, kernel, _Call((up[1], up[0]), (cut[2], cut[0]), more, transposed=True))
+    else:
+        x = _depthwise(x, kernel, _Call((up[1], up[0]), transposed=True))
+        x = _pad(x, [-side for side in cut])
     return x if down == (1, 1) else x[:, :, :: down[1], :: down[0]]
+
+
+class _Call(NamedTuple):
+    """How a convolution is called: (rows, columns) each."""
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    output_padding: tuple[int, int] = (0, 0)
+    transposed: bool = False
+
+
+def _depthwise(x: Tensor, kernel: Tensor, call: _Call) -> Tensor:
+    filtered: Tensor = _Depthwise.apply(x, kernel, call)
+    return filtered
+
+
+class _Depthwise(torch.autograd.Function):
+    """y = A x, every channel under one constant kernel; its gradient is A^T, whose own is A again.
+
+    torch's second derivative of a depthwise convolution runs channel by channel.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor, call: _Call) -> Tensor:
+        ctx.save_for_backward(kernel)
+        ctx.call, ctx.shape = call, x.shape[2:]
+        channels = x.shape[1]
+        weight = kernel.to(x.dtype).expand(channels, 1, *kernel.shape)
+        if not call.transposed:
+            return F.conv2d(x, weight, None, call.stride, call.padding, groups=channels)
+        return F.conv_transpose2d(
+            x, weight, None, call.stride, call.padding, call.output_padding, groups=channels
+        )
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (kernel,) = ctx.saved_tensors
+        stride, padding, _, transposed = ctx.call
+        rest = [0, 0]
+        if not transposed:  # what the stride left over comes back
+            around = zip(ctx.shape, padding, kernel.shape, stride, strict=True)
+            rest = [(size + 2 * p - taps) % step for size, p, taps, step in around]
+        back = _Call(stride, padding, (rest[0], rest[1]), not transposed)
+        return _depthwise(gradient, kernel, back), None, None
 
 
 def _pad(x: Tensor, around: list[int]) -> Tensor:

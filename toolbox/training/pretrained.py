@@ -12,7 +12,7 @@ from toolbox.catalog import near_miss
 from toolbox.config import kept_file, load_config
 from toolbox.interfaces import Discriminator, Generator
 from toolbox.models.declared import check_numbers
-from toolbox.models.from_files import checked_config, open_weights, read_network
+from toolbox.models.from_files import checked_config, open_weights, read_network, translated
 from toolbox.registry import Config
 from toolbox.runs.environment import is_of_run
 from toolbox.runs.terminal import say
@@ -136,14 +136,26 @@ def _state_for(network: nn.Module, path: Path, part: str | None, name: str) -> d
         return network_state(state, part or name)
     own = network.state_dict()
     role = _role_of(network)
-    if not role or (part is None and not misfits(state, own)):
-        return weights.part(part) if part else state
+    if part is None and not misfits(state, own):
+        return state
+    if not role:
+        return _by_our_names(weights.part(part) if part else state, own)
     try:
         return read_network(path, role, part)[1]
     except WeightsError:
         if part is None and set(state) & set(own):
             return state  # the caller lists what does not fit
         raise
+
+
+def _by_our_names(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published tensors of an encoder, translated where they are in a known layout."""
+    if not misfits(state, own):
+        return state
+    try:
+        return translated(state, "auto")[0]
+    except WeightsError:
+        return state  # the caller lists what does not fit
 
 
 def _role_of(network: nn.Module) -> str:

@@ -13,15 +13,14 @@ from torch import Tensor, nn
 
 import toolbox
 from toolbox.catalog import near_miss
-from toolbox.interfaces import Condition, Conditioner
+from toolbox.interfaces import Condition
 from toolbox.models.declared import check_declared, check_numbers
 from toolbox.models.from_files import types_inside
-from toolbox.registry import BuildError, build
+from toolbox.registry import BuildError
 from toolbox.runs.environment import read_record
 from toolbox.runs.records import read_records
 from toolbox.training.checkpoints import CheckpointError, load_whole
-from toolbox.training.game.conditioners import NoConditions
-from toolbox.training.game.networks import build_networks
+from toolbox.training.game.networks import build_conditioner, build_networks
 from toolbox.training.game.phases import PlanError, check_members
 from toolbox.training.game.state import check_frozen, frozen_fingerprints
 from toolbox.weights.card import card_path, read_card, read_with_card, write_with_card
@@ -67,18 +66,16 @@ class ReleasedGame(nn.Module):
     ) -> None:
         super().__init__()
         self.generator = str(model.get("generator", "generator"))
-        needed = borrowed(model["networks"], self.generator)
-        configs = {name: dict(model["networks"][name]) for name in needed}
         conditioner = model.get("conditioner")
+        needed = needed_networks(model, self.generator)
+        configs = {name: dict(model["networks"][name]) for name in needed}
         check_components([configs, conditioner])
         check_members(stored, configs, "the card")
         for name in stored:
             if configs[name].get("weights") is not None:
                 configs[name]["weights"] = dict(checkpoint=None)  # they come from this file
         self.networks, self.from_outside = build_networks(configs, stored, seed)
-        self.conditioner: Conditioner = NoConditions()
-        if conditioner is not None:
-            self.conditioner = build(conditioner, "conditioner", "model.conditioner")
+        self.conditioner = build_conditioner(conditioner, dict(self.networks.items()))
         self.register_buffer("iteration", torch.tensor(iteration), persistent=False)
         self.iteration: Tensor
         self.requires_grad_(False).eval()
@@ -100,7 +97,21 @@ class ReleasedGame(nn.Module):
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Condition]:
         """Latents (n, latent_dim) and conditions of n images."""
         latents = self.network(self.generator).sample_latents(n, rng)
-        return latents.to(self.device), self.conditioner.sample(n, rng).to(self.device)
+        condition = self.conditioner.sample(n, rng).to(self.device)
+        return latents.to(self.device), self.completed(condition)
+
+    def completed(self, condition: Condition) -> Condition:
+        """With what the conditioner's networks compute of it."""
+        with torch.no_grad():
+            return self.conditioner.complete(condition)
+
+
+def needed_networks(model: Mapping[str, Any], generator: str) -> list[str]:
+    """What a release holds: the generator, what the conditioner uses, and what these use."""
+    conditioner = model.get("conditioner") or {}
+    wanted = [generator, *(conditioner.get("uses") or {}).values()]
+    found = {name for start in wanted for name in borrowed(model["networks"], start)}
+    return [name for name in model["networks"] if name in found]
 
 
 def borrowed(configs: Mapping[str, Any], name: str) -> list[str]:
@@ -209,7 +220,7 @@ def write_game(
     """Write a game's averaged generator and its conditioner as a release (:func:`toolbox.loading.export`)."""
     plain = {key: value for key, value in config.to_dict().items() if key not in _OF_THE_MACHINE}
     model = plain["model"]
-    needed = borrowed(model["networks"], game.generator)
+    needed = needed_networks(model, game.generator)
     stored = [name for name in needed if name not in game.from_outside or name == game.generator]
     check_components([*(model["networks"][name] for name in needed), model.get("conditioner")])
     fingerprints = frozen_fingerprints(game)

@@ -15,7 +15,7 @@ from tests.metrics.toys import DATA, Blocks, golden
 from toolbox.interfaces import Sample, from_bytes
 from toolbox.metrics.base import feature_key, with_features
 from toolbox.metrics.extractors import FIDInception
-from toolbox.metrics.extractors.inception_network import InceptionNetwork
+from toolbox.metrics.extractors.inception_network import ConvBN, InceptionNetwork
 
 ARRAYS = golden("inception_formula_weights")
 IMAGES = from_bytes(torch.from_numpy(ARRAYS["images_u8"]))
@@ -164,3 +164,20 @@ def test_unknown_layer_and_protocol() -> None:
         FIDInception(layer=2049)
     with pytest.raises(ValueError, match="protocol='tensorflow'"):
         FIDInception(protocol="tensorflow")
+
+
+def test_folded_normalisation_is_the_layers_of_the_file(extractor: FIDInception) -> None:
+    """Before the folding: convolution, normalisation, rectifier, one after the other."""
+    block = extractor.network.Conv2d_1a_3x3
+    x = torch.randn(2, 3, 9, 9)
+    with torch.no_grad():
+        torch.testing.assert_close(block(x), block.bn(block.conv(x)).relu(), atol=1e-6, rtol=1e-5)
+    assert len(extractor.state_dict()) == 566  # what is folded is no part of it
+
+
+def test_other_weights_are_folded_again() -> None:
+    block, x = ConvBN(3, 4, 3).eval(), torch.randn(2, 3, 9, 9)
+    before = block(x)
+    block.load_state_dict({key: value + 1 for key, value in block.state_dict().items()})
+    torch.testing.assert_close(block(x), block.bn(block.conv(x)).relu())
+    assert not torch.equal(block(x), before)

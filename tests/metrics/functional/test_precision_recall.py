@@ -7,7 +7,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from tests.metrics.toys import golden
-from toolbox.metrics.functional import neighbour_radii, precision_recall
+from toolbox.metrics.functional import neighbour_radii, neighbours, precision_recall
 
 ARRAYS = golden("precision_recall")
 REAL, FAKE = ARRAYS["real"], ARRAYS["fake"]
@@ -47,6 +47,69 @@ def test_a_large_common_offset_changes_nothing() -> None:
 def test_same_and_distant_sets() -> None:
     assert {precision_recall(REAL, REAL)[name] for name in ("precision", "recall", "coverage")} == {1.0}
     assert set(precision_recall(REAL, REAL + 1000).values()) == {0.0}
+
+
+def by_differences(real: np.ndarray, fake: np.ndarray, k: int = 3) -> dict[str, float]:
+    """The definitions, from all squared distances in float64, each the sum of squared differences."""
+    real, fake = real.astype(float), fake.astype(float)
+    within, without = ([((a - x) ** 2).sum(axis=1) for a in s] for s, x in ((real, real), (fake, fake)))
+    radii = [np.sort(np.stack(d) + np.diag([np.inf] * len(d)), axis=1)[:, k - 1] for d in (within, without)]
+    cross = np.stack([((a - fake) ** 2).sum(axis=1) for a in real])
+    in_real, in_fake = cross <= radii[0][:, None], cross <= radii[1]
+    return {
+        "precision": float(in_real.any(axis=0).mean()),
+        "recall": float(in_fake.any(axis=1).mean()),
+        "density": float(in_real.sum() / (k * len(fake))),
+        "coverage": float(in_real.any(axis=1).mean()),
+    }
+
+
+def hard_sets() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Sets whose comparisons float32 cannot make, or no rounding at all."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(150, 64)), rng.normal(size=(130, 64))
+    copies = np.concatenate([x[:20]] * 6)
+    lattice = rng.integers(0, 3, (2, 200, 4)).astype(float)
+    far = np.zeros((150, 64))
+    far[0] = 1e6
+    return {
+        "plain": (x, y),
+        "float32": (x.astype(np.float32), y.astype(np.float32)),
+        "ties on a lattice": (lattice[0], lattice[1]),
+        "copies of real images": (x, x[::2]),
+        "nearly copies": (x, x[:130] + 1e-9 * y),
+        "one image only": (x, np.repeat(y[:1], 130, axis=0)),
+        "few modes": (x, copies),
+        "few modes, hardly apart": (x, copies + 1e-6 * y[:120]),
+        "an outlier": (x + far, y),
+        "an offset": (x + 1e5, y + 1e5),
+        "tiny": (1e-30 * x, 1e-30 * y),
+        "huge": (1e30 * x, 1e30 * y),
+        "no spread": (np.ones((150, 8)), np.ones((130, 8))),
+    }
+
+
+@pytest.mark.parametrize("name", hard_sets())
+@pytest.mark.parametrize("block", [64, 1024])
+def test_comparisons_are_exactly_those_of_float64(name: str, block: int) -> None:
+    real, fake = hard_sets()[name]
+    assert precision_recall(real, fake, block=block) == by_differences(real, fake)
+    assert precision_recall(fake, real, block=block) == by_differences(fake, real)
+
+
+def test_most_comparisons_need_no_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs: list[int] = []
+    exact = neighbours.exact_distances
+
+    def counted(x: neighbours.Points, i: np.ndarray, y: neighbours.Points, j: np.ndarray) -> np.ndarray:
+        pairs.append(len(i))
+        return exact(x, i, y, j)
+
+    monkeypatch.setattr(neighbours, "exact_distances", counted)
+    rng = np.random.default_rng(3)
+    real, fake = rng.normal(size=(2, 600, 256)).astype(np.float32)
+    precision_recall(real, fake)
+    assert sum(pairs) < 0.02 * 3 * 600**2
 
 
 def test_errors() -> None:

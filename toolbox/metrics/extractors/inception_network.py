@@ -18,19 +18,53 @@ LAYERS = {"64": 64, "192": 192, "768": 768, "2048": 2048, "logits": 1008, "logit
 
 
 class ConvBN(nn.Module):
-    """Convolution without bias, batch normalisation, ReLU."""
+    """Convolution without bias, batch normalisation by stored moments, ReLU: computed as one convolution.
+
+    The normalisation is folded into weight and bias when weights are loaded, in float64. Both are buffers
+    that no state dict holds.
+    """
+
+    weight: Tensor | None
+    bias: Tensor | None
 
     def __init__(self, c_in: int, c_out: int, kernel_size: Any, **options: Any) -> None:
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel_size, bias=False, **options)
         self.bn = nn.BatchNorm2d(c_out, eps=1e-3)
+        self.register_buffer("weight", None, persistent=False)
+        self.register_buffer("bias", None, persistent=False)
+        self.register_load_state_dict_post_hook(_fold_loaded)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)), inplace=True)
+        if self.weight is None:
+            self.fold()
+        assert self.weight is not None
+        padding: Any = self.conv.padding
+        return F.conv2d(x, self.weight, self.bias, self.conv.stride, padding).relu_()
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Take weight and bias from the convolution and the moments as they are now."""
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        assert mean is not None and variance is not None
+        scale = self.bn.weight.double() * (variance.double() + self.bn.eps).rsqrt()
+        bias = self.bn.bias.double() - mean.double() * scale
+        weight = self.conv.weight.double() * scale.view(-1, 1, 1, 1)
+        self.weight, self.bias = weight.to(self.conv.weight.dtype), bias.to(self.bn.bias.dtype)
+
+
+def _fold_loaded(module: nn.Module, _: Any) -> None:
+    assert isinstance(module, ConvBN)
+    module.fold()
 
 
 def _average_pool(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def _in_parts(block: nn.Module, x: Tensor, size: int = 4) -> Tensor:
+    """A few images at a time: the first layers' maps are so large that a batch of them leaves the cache."""
+    return torch.cat([block(part) for part in x.split(size)])
 
 
 class InceptionA(nn.Module):
@@ -160,8 +194,11 @@ class InceptionNetwork(nn.Module):
 
     def forward(self, x: Tensor, layer: str = "2048") -> Tensor:
         """Activations (N, 64 | 192 | 768 | 2048), averaged over positions, of images (N, 3, 299, 299)."""
+        on_cpu = x.device.type == "cpu"
+        if on_cpu:  # a quarter faster there; every later layer keeps the layout
+            x = x.contiguous(memory_format=torch.channels_last)
         for name, block in self.blocks():
-            x = block(x)
+            x = _in_parts(block, x) if on_cpu and name in ("64", "192") else block(x)
             if name == layer:
                 break
         return x.mean(dim=(2, 3))

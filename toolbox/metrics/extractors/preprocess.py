@@ -19,8 +19,9 @@ Resize = Callable[[Tensor, tuple[int, int]], Tensor]
 
 def tf1_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
     """TensorFlow 1's bilinear resize: output i looks at i * in/out (no half-pixel offset or antialiasing)."""
-    for axis, length in ((-2, size[0]), (-1, size[1])):
-        old = images.shape[axis]
+    enlarges = size[0] >= images.shape[-2]
+    for axis in (-1, -2) if enlarges else (-2, -1):  # columns, the slower to gather, of the fewest rows
+        old, length = images.shape[axis], size[axis]
         position = torch.arange(length, device=images.device, dtype=torch.float32) * (old / length)
         low = position.floor().long().clamp(max=old - 1)
         high = (low + 1).clamp(max=old - 1)

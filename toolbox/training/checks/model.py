@@ -44,8 +44,11 @@ def check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
         _check_weight(config.get("weight", 1.0), f"{where}.weight")
         check_component(config, "objective", where, besides=["weight"])
     for key in ("conditioner", "augment"):
-        beside = ["discriminators"] if key == "augment" else []
+        beside = ["discriminators"] if key == "augment" else ["uses"]
         check_component(model.get(key), key, f"model.{key}", besides=beside)
+    check_members(
+        (model.get("conditioner") or {}).get("uses", {}).values(), model["networks"], "model.conditioner.uses"
+    )
     _check_all_are_used(model)
 
 

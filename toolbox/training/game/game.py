@@ -14,19 +14,19 @@ from torch.utils.data import Dataset
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
-from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample, from_bytes, moved
+from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample, moved
 from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.registry import Config, build
 from toolbox.tf32 import tf32
 from toolbox.training.game.ahead import AskedAhead, Drawn, Key
 from toolbox.training.game.average import Average
+from toolbox.training.game.batches import as_sample, branch_of, with_conditions, with_images, with_index_of
 from toolbox.training.game.compiled import Compiled
-from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.finite import FiniteGate, NotFiniteError
 from toolbox.training.game.gradients import GradientAverage, average_running_statistics
 from toolbox.training.game.losslog import LossLog
-from toolbox.training.game.networks import build_networks
+from toolbox.training.game.networks import build_conditioner, build_networks
 from toolbox.training.game.phases import Plan, PlanError, Step
 from toolbox.training.game.precision import computing_in, dtype_of, exactly
 from toolbox.training.game.splits import splits
@@ -49,8 +49,11 @@ class Game(BaseModel):
         average: {network: arguments of :class:`Average`}.
         fakes: 'fresh' (each turn generates its own) or 'shared' (one generated batch an iteration).
         generator: name of the network that makes the fakes.
-        branches: image fields of the batch; every objective is computed on each and summed. An objective that
-            couples them reads ``turn.branches``.
+        branches: 'images', and other fields of the batch: images of the same items, or items of their own (a
+            dict of images, text, labels ...). Every objective is computed on each and summed. An objective
+            that couples them reads ``turn.branches``.
+        shared_latents: the fakes of all branches have the same latents; their conditions are their own where
+            they are those of real images.
         seed: of every draw.
         log_every: iterations between two readings of the losses (each reading waits for the device).
         precision: 'float32', 'bf16' or 'fp16' for matrix products and convolutions; weights and losses stay
@@ -74,6 +77,7 @@ class Game(BaseModel):
         fakes: str = "fresh",
         generator: str = "generator",
         branches: Sequence[str] = ("images",),
+        shared_latents: bool = False,
         seed: int = 0,
         log_every: int = 10,
         precision: str = "float32",
@@ -92,6 +96,7 @@ class Game(BaseModel):
         self.fakes = fakes
         self.generator = generator
         self.branches = tuple(branches)
+        self.shared_latents = shared_latents
         self.log_every = log_every
         self.precision = precision
         self.tf32 = tf32
@@ -123,10 +128,7 @@ class Game(BaseModel):
 
     def _build_conditioner(self, config: Config | None) -> Conditioner:
         with seeded(self.seed, "conditioner"):
-            if config is None:
-                return NoConditions()
-            conditioner: Conditioner = build(config, "conditioner", "model.conditioner")
-            return conditioner
+            return build_conditioner(config, dict(self.networks.items()))
 
     def _build_augment(self, config: Config | None) -> Augment | None:
         """The augmentation; ``self._augmented`` names the discriminators that see through it, None = all."""
@@ -208,6 +210,8 @@ class Game(BaseModel):
         total = torch.zeros((), device=self.device)
         for name, network in step.terms:
             objective = self.plan.objectives[name]
+            if objective.couples_branches and turn is not turn.branches[0]:
+                continue
             weight = self.plan.weights[name].at(self._now, self.kimg)
             with _named(name), exactly(self.device) if objective.float32 else nullcontext():
                 term = objective.losses()[network](turn)
@@ -220,45 +224,36 @@ class Game(BaseModel):
 
     def receive(self, data: Mapping[str, object]) -> Sample:
         """The batch on the game's device, and with it, unless that is a CPU, what its fakes are asked for."""
-        batch = self.read(data)
-        on_host = self.conditioner.on_host
-        if on_host:
-            batch = self._completed(batch)
+        batch = as_sample(data, self.branches)
+        conditioner = self.conditioner
+        with torch.no_grad():
+            if conditioner.on_host:
+                batch = with_conditions(batch, conditioner.real)
+            there = with_images(self._moved(batch), self.channels_last)
+            if not conditioner.on_host:
+                return with_conditions(there, lambda item: conditioner.complete(conditioner.real(item)))
+            # where tables are on the host, so are the numbers that look things up in them
+            there = with_index_of(there, batch)
+            return with_conditions(there, lambda item: conditioner.complete(item.condition))
+
+    def _moved(self, batch: Sample) -> Sample:
         if self.device.type == "cpu":
             self._fakes.begin_lazily()
-            there = batch
-        else:
-            there, drawn = moved((batch, self._fakes.begin(self._kind())), self.device)
-            self._fakes.arrived(drawn)
-        there = there.replace(images=self._as_images(there.images))
-        there.extras = {name: self._as_images(value) for name, value in there.extras.items()}
-        # where tables are on the host, so are the numbers that look things up in them
-        return there.replace(index=batch.index) if on_host else self._completed(there)
-
-    def _completed(self, sample: Sample) -> Sample:
-        with torch.no_grad():
-            return sample.replace(condition=self.conditioner.real(sample))
-
-    def _as_images(self, value: Any) -> Any:
-        """Bytes (N, 3, H, W) as images in [-1, 1], in the game's layout; anything else as it is."""
-        if not isinstance(value, Tensor) or value.ndim != 4:
-            return value
-        value = from_bytes(value)
-        return value.contiguous(memory_format=torch.channels_last) if self.channels_last else value
-
-    def read(self, data: Mapping[str, object]) -> Sample:
-        """A collated batch as a Sample, as it was loaded."""
-        known: dict[str, Any] = dict(data)
-        images = known.pop("images", None)
-        if images is None:
-            raise PlanError(f"the data set gives {sorted(data)}, a game needs 'images' (N, 3, H, W)")
-        fields = {name: known.pop(name, None) for name in ("labels", "text", "mask")}
-        condition = Condition(**fields)
-        return Sample(images, condition, index=known.pop("index", None), extras=known)
+            return batch
+        there: Sample
+        there, drawn = moved((batch, self._fakes.begin(self._kind())), self.device)
+        self._fakes.arrived(drawn)
+        return there
 
     def draw(self, n: int, rng: torch.Generator) -> Drawn:
         """Latents (n, latent_dim) and conditions of n images, on the device."""
-        return moved(self._draw_on_host(n, rng), self.device)
+        latents, condition = moved(self._draw_on_host(n, rng), self.device)
+        return latents, self.completed(condition)
+
+    def completed(self, condition: Condition) -> Condition:
+        """With what the conditioner's networks compute of it."""
+        with torch.no_grad():
+            return self.conditioner.complete(condition)
 
     def fakes_asked(self, step: int | str, rows: Rows, branch: tuple[str, ...] = ()) -> Drawn:
         """Latents and conditions of the images that a step of the iteration generates, on the device.
@@ -426,7 +421,7 @@ class Game(BaseModel):
         turns = []
         here = slice(first, first + len(rows))
         for branch in self.branches:
-            whole = batch if branch == "images" else batch.replace(images=batch.extras[branch])
+            whole = branch_of(batch, branch)
             # turns that see the same images are given the same object: what is frozen is computed once for it
             real: Any = shared.setdefault(("real", branch, here.start, here.stop), whole[here])
             turns.append(GameTurn(self, player, real, self._now, number, shared, rows, branch))

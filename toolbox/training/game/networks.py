@@ -9,8 +9,11 @@ from typing import Any, TypeGuard
 from torch import nn
 
 from toolbox.catalog import near_miss
+from toolbox.interfaces import Conditioner
+from toolbox.models.borrowing import lend
 from toolbox.randomness import seeded
 from toolbox.registry import Config, build, check
+from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.phases import PlanError
 from toolbox.training.pretrained import load_network_weights
 
@@ -41,6 +44,26 @@ def build_networks(
             if not _of_this_run(wanted[name].get("weights")):
                 outside.add(name)
     return nn.ModuleDict({name: built[name] for name in wanted}), outside
+
+
+def build_conditioner(config: Config | None, networks: Mapping[str, nn.Module]) -> Conditioner:
+    """A game's or a release's conditioner, with the networks that its ``uses`` names; None: no conditions.
+
+    Raises:
+        PlanError: for a network that does not exist.
+    """
+    if config is None:
+        return NoConditions()
+    arguments = dict(config)
+    uses = dict(arguments.pop("uses", None) or {})
+    for used in uses.values():
+        if used not in networks:
+            raise PlanError(
+                f"model.conditioner uses {used!r}, which does not exist{near_miss(used, networks)}"
+            )
+    lent = {argument: networks[used] for argument, used in uses.items()}
+    conditioner: Conditioner = build(arguments, "conditioner", "model.conditioner", **lent)
+    return conditioner
 
 
 def _order(configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -91,6 +114,7 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
         network = build(arguments, None, where, **uses)
     if not isinstance(network, nn.Module):
         raise PlanError(f"{where}: {type(network).__name__} is not a network (torch.nn.Module)")
+    lend(network, uses.values())
     filled_later = _of_this_run(weights) and weights.get("checkpoint") is None  # by a whole checkpoint
     if weights is not None and not filled_later:
         load_network_weights(network, weights, name)

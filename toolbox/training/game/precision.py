@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from toolbox.catalog import near_miss
-from toolbox.tf32 import tf32
+from toolbox.tf32 import tf32, without_autocast
 
 PRECISIONS: dict[str, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -36,9 +36,7 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
 @contextmanager
 def exactly(device: torch.device) -> Iterator[None]:
     """float32, TF32 neither, and uncompiled: for terms that differentiate a gradient (R1, path length)."""
-    known = torch.amp.is_autocast_available(device.type)
-    plain = torch.autocast(device.type, enabled=False) if known else nullcontext()
-    with plain, tf32(False), torch.compiler.set_stance("force_eager"):
+    with without_autocast(device), tf32(False), torch.compiler.set_stance("force_eager"):
         yield
 
 

@@ -32,6 +32,8 @@ class Sampled(Protocol):
 
     def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Condition]: ...
 
+    def completed(self, condition: Condition) -> Condition: ...
+
 
 class Sampler:
     """Generator and conditioner of a game together.
@@ -137,7 +139,7 @@ class Sampler:
     def draw(self, latents: Tensor, condition: Condition) -> Sample:
         """Images of given latents and conditions."""
         latents = latents.to(self.game.device)
-        condition = condition.to(self.game.device)
+        condition = self.game.completed(condition.to(self.game.device))
         with batch_statistics(self.generator) if self.bn == "batch" else nullcontext():
             if self.truncation == 1:
                 return self.generator.generate(latents, condition)

@@ -9,8 +9,18 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from toolbox.interfaces import Augment, Condition, Generator, RowGenerator, Rows, Sample, concatenate
-from toolbox.randomness import mix
+from toolbox.interfaces import (
+    Augment,
+    Condition,
+    Conditioner,
+    Discriminator,
+    Generator,
+    RowGenerator,
+    Rows,
+    Sample,
+    concatenate,
+)
+from toolbox.randomness import mix, rng_for
 from toolbox.training.game.precision import at_least_float32
 
 Kept = MutableMapping[Hashable, object]  # values computed once, by what they are
@@ -22,6 +32,8 @@ class Playing(Protocol):
     seed: int
     fakes: str
     generator: str
+    shared_latents: bool
+    conditioner: Conditioner
 
     @property
     def players(self) -> Mapping[str, list[str]]: ...
@@ -99,8 +111,7 @@ class GameTurn:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         moves = self.moves(self._game.generator)
         if self._game.fakes == "shared":
-            key = ("fake", self._rows.start, self._rows.stop, *self._key)
-            whole: Sample = self._keep(self._shared, key, self._draw_shared)
+            whole: Sample = self._keep(self._shared, self._fakes_key, self._draw_shared)
             if not moves:
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
@@ -120,16 +131,32 @@ class GameTurn:
         judge = self._game.entry(discriminator, "judge")
         features = self.encoded(discriminator, sample)
         logits = at_least_float32(judge(features, sample.condition if condition is None else condition))
-        if sample.index is not None:
+        if sample.index is not None and condition is None:  # not of real images under others' captions
             self._observe(discriminator, logits)
         return logits
+
+    def view(self, sample: Sample, field: str) -> Sample:
+        """A sample whose images are another field of it (a stage's size, a second view); once a turn."""
+        if field == "images":
+            return sample
+        if field not in sample.extras:
+            raise ValueError(f"field={field!r} is not in this sample, which has {sorted(sample.extras)}")
+        self.once(("alive", id(sample)), lambda: sample)
+        view: Sample = self.once(
+            ("view", id(sample), field), lambda: sample.replace(images=sample.extras[field])
+        )
+        return view
 
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
         """Features of a sample, augmented; once a turn."""
         encode = self._game.entry(discriminator, "encode")
-        self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
         key = ("encoded", discriminator, id(sample))
-        return self.once(key, lambda: encode(self._augmented(discriminator, sample)))
+        return self.once(key, lambda: encode(self.seen(discriminator, sample)))
+
+    def seen(self, discriminator: str, sample: Sample) -> Any:
+        """What enters ``encode``; of the real batch and of shared fakes once an iteration, else a turn."""
+        self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
+        return self.once(("seen", discriminator, id(sample)), lambda: self._look(discriminator, sample))
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
@@ -189,11 +216,41 @@ class GameTurn:
     def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
         game = self._game
         rows = rows or self._rows
-        latents, condition = game.fakes_asked(step, rows, self._key)
-        noise = RowGenerator.of(mix(game.seed, "fake", self.iteration, step, *self._key, "noise"), rows)
+        branch = () if game.shared_latents else self._key
+        key = ("fake", self.iteration, step, *branch)
+        latents, condition = game.fakes_asked(step, rows, branch)
+        real = self._real[: len(rows)]
+        condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
+        noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             fake = game.generator_network().generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
+
+    def _look(self, discriminator: str, sample: Sample) -> Any:
+        network = self._game.network(discriminator)
+        images = self._augmented(discriminator, sample)
+        if not isinstance(network, Discriminator):
+            return images
+        if self._game.augment_of(discriminator) is not None:
+            return network.look(images)
+        if sample is self._real:
+            return self.frozen(("seen", discriminator), lambda: network.look(images))
+        whole = self._shared_whole(sample)
+        if whole is None:
+            return network.look(images)
+        key = ("seen", discriminator, *self._fakes_key)
+        looked = self._keep(self._shared, key, lambda: network.look(whole.images))
+        return looked if sample is whole else looked.detach()
+
+    def _shared_whole(self, sample: Sample) -> Sample | None:
+        """The shared fakes, with their graph, if a sample is what this turn sees of them."""
+        whole: Any = self._shared.get(self._fakes_key)
+        detached = not self.moves(self._game.generator) and sample is self._kept.get("fake")
+        return whole if sample is whole or detached else None
+
+    @property
+    def _fakes_key(self) -> tuple[Hashable, ...]:
+        return ("fake", self._rows.start, self._rows.stop, *self._key)
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
         augment = self._game.augment_of(discriminator)
