@@ -47,7 +47,7 @@ def test_an_item_has_all_sizes_and_a_caption(tmp_path):
     assert item["text"].shape == (5,) and item["text"].dtype == torch.int64
     assert (item["text"][: item["lengths"]] > 0).all() and (item["text"][item["lengths"] :] == 0).all()
     assert (item["labels"], item["index"], item["group"]) == (1, 2, 1)
-    assert "label_set" not in item
+    assert "label_sets" not in item
 
 
 def test_smaller_images_are_the_large_one_resized(tmp_path):
@@ -101,7 +101,7 @@ def test_crops_and_flips_vary(tmp_path):
 def test_label_sets_come_along(tmp_path):
     stream = CaptionStream(CocoCaptions(mini_coco(tmp_path), image_size=16))
     item = stream[(0, 3)]
-    assert item["label_set"].tolist() == [1, 0, 1] and item["label_set"].dtype == torch.uint8
+    assert item["label_sets"].tolist() == [True, False, True]
     assert (item["labels"], item["group"]) == (2, 3)
 
 

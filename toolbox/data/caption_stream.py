@@ -98,7 +98,7 @@ class CaptionStream(Stream):
         Returns:
             dict(images uint8 (3, H, W) and images64 etc. of the smaller sizes, text int64 (max_words,) filled
             up with 0, lengths = how many of them count, labels (-1 = hidden), index = image number, group =
-            equal where captions fit each other's images), and label_set uint8 (categories,) where there are
+            equal where captions fit each other's images), and label_sets bool (categories,) where there are
             such.
         """
         position, entry = key if isinstance(key, tuple) else (key, key)
@@ -132,7 +132,7 @@ class CaptionStream(Stream):
         concepts, sets = self.source.concepts, self.source.label_sets
         item["group"] = index if concepts is None else int(concepts[index])
         if sets is not None:
-            item["label_set"] = torch.from_numpy(sets[index].astype(np.uint8))
+            item["label_sets"] = torch.tensor(sets[index])
         return item
 
     @property

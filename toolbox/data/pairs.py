@@ -33,7 +33,7 @@ class LabelPairs(CaptionStream):
         source, split, transforms, seed, sizes, load, tokens, max_words, vocabulary: of the stream.
         rule: what a common label is.
             'label': ``labels`` are equal (CUB's species; COCO's largest category).
-            Of sets of labels (COCO's ``label_set``): 'sampled' draws a category c of the item that others
+            Of sets of labels (COCO's ``label_sets``): 'sampled' draws a category c of the item that others
             show too, and the partner among them; c is the label of both. 'any': the partner is any image that
             shows one of the item's categories. 'jaccard': such images, as often as intersection over union
             says.
