@@ -131,7 +131,7 @@ class WordTokens(Described):
         if len(ids) > self.max_words:
             kept = np.arange(self.max_words) if rng is None else rng.permutation(len(ids))[: self.max_words]
             ids = ids[np.sort(kept)]
-        return torch.from_numpy(np.pad(ids, (0, self.max_words - len(ids)))), len(ids)
+        return _filled(ids, self.max_words), len(ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Words of a caption's ids."""
@@ -164,7 +164,7 @@ class ClipTokens(Described):
         """(ids (L,) int64, length with start and end); longer captions end at L."""
         if len(ids) > self.max_words:
             ids = np.append(ids[: self.max_words - 1], ids[-1])
-        return torch.from_numpy(np.pad(ids, (0, self.max_words - len(ids)))), len(ids)
+        return _filled(ids, self.max_words), len(ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of a caption's ids."""
@@ -174,6 +174,13 @@ class ClipTokens(Described):
     @property
     def _tokenizer(self) -> Any:
         return _clip_tokenizer()
+
+
+def _filled(ids: Ids, length: int) -> Tensor:
+    """(length,) with zeros after the ids."""
+    row = np.zeros(length, dtype=np.int64)
+    row[: len(ids)] = ids
+    return torch.from_numpy(row)
 
 
 @cache  # making one takes half a second
