@@ -268,6 +268,9 @@ def test_what_is_refused() -> None:
 # Several processes
 
 
+KEYS = ("images", "text", "labels")
+
+
 class Captioned(Dataset[dict[str, Any]]):
     """Random images with captions and classes."""
 
@@ -298,8 +301,28 @@ def pretraining_game() -> Any:
     )
 
 
+@pytest.mark.slow
 def test_two_processes_pretrain_as_one() -> None:
     testing.check_ranks(pretraining_game, Captioned, iterations=2, tolerance=1e-5)
+
+
+def pretraining_gradients_of_a_rank() -> list[Tensor]:
+    """Of both encoders, averaged over the ranks, of which each has its half of a batch."""
+    game = pretraining_game()
+    items = [Captioned()[i, i] for i in range(4)]
+    images, text, labels = [torch.stack([torch.as_tensor(item[key]) for item in items]) for key in KEYS]
+    half = slice(2 * ranks.rank(), 2 * ranks.rank() + 2) if ranks.running() else slice(None)
+    real = Sample(images, Condition(labels=labels, text=text))[half]
+    DamsmPretraining().loss(FakeTurn("text_encoder", dict(game.networks.items()), real)).backward()
+    return [ranks.mean_over_ranks(p.grad) for p in game.parameters() if p.grad is not None]
+
+
+def test_gradients_of_pretraining_on_two_processes() -> None:
+    """Also through the transposed gradients of words."""
+    alone = pretraining_gradients_of_a_rank()
+    for gradients in run_pair(pretraining_gradients_of_a_rank):
+        for found, expected in zip(gradients, alone, strict=True):
+            close(found, expected, 1e-5)
 
 
 def adversarial_loss_of_a_rank(mismatched: str) -> Tensor:
