@@ -63,6 +63,7 @@ METRICS = [
     dict(type="IntraFID"),
     dict(type="ClassifierAccuracy", probe=True),
     dict(type="ClusterConsistency"),
+    dict(type="LabelSilhouette"),
 ]
 OBJECTIVES = [
     dict(type="HingeAdversarial"),
@@ -107,6 +108,7 @@ COVERED = {
         "Drift",
         "AuxiliaryClassifier",
     },
+    "metric": {"RPrecision", "ClipScore"},  # test_caption_metrics.py
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
 }
 

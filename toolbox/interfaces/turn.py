@@ -56,6 +56,13 @@ class Turn(Protocol):
         """A sample whose images are another field of it (a stage's size), for :meth:`score`; once a turn."""
         ...
 
+    def seen(self, discriminator: str, sample: Sample) -> Any:
+        """What enters a discriminator's ``encode``: images, augmented, as its ``look`` leaves them.
+
+        Of the real batch, and of fakes that turns share, it is made once an iteration.
+        """
+        ...
+
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
         """What a discriminator's ``encode`` makes of a sample: augmented, once a turn, as :meth:`score`."""
         ...

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolbox.losses.selected import mean_over_selected
+
 
 class AdversarialLoss(NamedTuple):
     """A two-player loss. Logits have any shape (patches too); losses are scalar means over it.
@@ -26,6 +28,21 @@ class AdversarialLoss(NamedTuple):
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """E relu(1 - D(x)) + E relu(1 + D(G(z)))  (Lim & Ye 2017; SAGAN, eq. 4)."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def matching_hinge_discriminator(
+    real: Tensor, fake: Tensor, mismatched: Tensor, selected: Tensor | None = None
+) -> Tensor:
+    """E relu(1 - D(x, s)) + 1/2 [E relu(1 + D(G(z, s), s)) + E relu(1 + D(x, s'))] (DF-GAN, eq. 1).
+
+    Args:
+        real, fake: logits (N,) of real and generated images under their captions s.
+        mismatched: logits (N,) of real images under others' captions s'.
+        selected: (N,) bool, which of ``mismatched`` count; None = all.
+    """
+    wrong = F.relu(1 + mismatched)
+    mean = wrong.mean() if selected is None else mean_over_selected(wrong, selected)
+    return F.relu(1 - real).mean() + (F.relu(1 + fake).mean() + mean) / 2
 
 
 def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,30 @@ def gradient_penalty(
     between = torch.lerp(fake.detach(), real.detach(), epsilon).requires_grad_()
     norms = _input_gradient(between, discriminate(between)).norm(dim=1)
     return weight * (norms - 1).pow(2).mean()
+
+
+def matching_aware_penalty(
+    logits: Tensor, inputs: Sequence[Tensor], strength: float = 2.0, power: float = 6.0
+) -> Tensor:
+    """strength E |(grad_x D(x, s), grad_s D(x, s))|^power of real, matching pairs (DF-GAN, eq. 2).
+
+    Args:
+        logits: (N,), computed from ``inputs``.
+        inputs: tensors (N, ...), each of which required gradients by then: images x, or what frozen networks
+            made of them, and sentence codes s. The norm is that of all gradients of a row together; zero for
+            what the logits do not depend on.
+        strength, power: k and p of the paper.
+
+    Raises:
+        ValueError: for an input that required none.
+    """
+    if not all(tensor.requires_grad for tensor in inputs):
+        raise ValueError("inputs do not require gradients: call requires_grad_() before the discriminator")
+    gradients = torch.autograd.grad(
+        logits.sum(), list(inputs), create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    squares = torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients])  # (inputs, N)
+    return strength * squares.sum(dim=0).pow(power / 2).mean()
 
 
 def path_lengths(images: Tensor, ws: Tensor, noise: Tensor) -> Tensor:

@@ -136,10 +136,15 @@ class FakeTurn:
             return sample
         return self.once(("view", id(sample), field), lambda: sample.replace(images=sample.extras[field]))
 
+    def seen(self, discriminator: str, sample: Sample) -> Any:
+        """What enters ``encode``."""
+        network: Any = self.network(discriminator)
+        return self.once(("seen", discriminator, id(sample)), lambda: network.look(sample.images))
+
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
         """Features of a sample."""
         network: Any = self.network(discriminator)
-        return network.encode(sample.images)
+        return network.encode(self.seen(discriminator, sample))
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both from one pass."""

@@ -13,6 +13,7 @@ from toolbox.interfaces import (
     Augment,
     Condition,
     Conditioner,
+    Discriminator,
     Generator,
     RowGenerator,
     Rows,
@@ -110,8 +111,7 @@ class GameTurn:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         moves = self.moves(self._game.generator)
         if self._game.fakes == "shared":
-            key = ("fake", self._rows.start, self._rows.stop, *self._key)
-            whole: Sample = self._keep(self._shared, key, self._draw_shared)
+            whole: Sample = self._keep(self._shared, self._fakes_key, self._draw_shared)
             if not moves:
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
@@ -131,7 +131,7 @@ class GameTurn:
         judge = self._game.entry(discriminator, "judge")
         features = self.encoded(discriminator, sample)
         logits = at_least_float32(judge(features, sample.condition if condition is None else condition))
-        if sample.index is not None:
+        if sample.index is not None and condition is None:  # not of real images under others' captions
             self._observe(discriminator, logits)
         return logits
 
@@ -150,9 +150,13 @@ class GameTurn:
     def encoded(self, discriminator: str, sample: Sample) -> Tensor:
         """Features of a sample, augmented; once a turn."""
         encode = self._game.entry(discriminator, "encode")
-        self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
         key = ("encoded", discriminator, id(sample))
-        return self.once(key, lambda: encode(self._augmented(discriminator, sample)))
+        return self.once(key, lambda: encode(self.seen(discriminator, sample)))
+
+    def seen(self, discriminator: str, sample: Sample) -> Any:
+        """What enters ``encode``; of the real batch and of shared fakes once an iteration, else a turn."""
+        self.once(("alive", id(sample)), lambda: sample)  # keeps the id from being given to another object
+        return self.once(("seen", discriminator, id(sample)), lambda: self._look(discriminator, sample))
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both in one pass: text prompts and the like are encoded once for the two."""
@@ -221,6 +225,32 @@ class GameTurn:
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             fake = game.generator_network().generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
+
+    def _look(self, discriminator: str, sample: Sample) -> Any:
+        network = self._game.network(discriminator)
+        images = self._augmented(discriminator, sample)
+        if not isinstance(network, Discriminator):
+            return images
+        if self._game.augment_of(discriminator) is not None:
+            return network.look(images)
+        if sample is self._real:
+            return self.frozen(("seen", discriminator), lambda: network.look(images))
+        whole = self._shared_whole(sample)
+        if whole is None:
+            return network.look(images)
+        key = ("seen", discriminator, *self._fakes_key)
+        looked = self._keep(self._shared, key, lambda: network.look(whole.images))
+        return looked if sample is whole else looked.detach()
+
+    def _shared_whole(self, sample: Sample) -> Sample | None:
+        """The shared fakes, with their graph, if a sample is what this turn sees of them."""
+        whole: Any = self._shared.get(self._fakes_key)
+        detached = not self.moves(self._game.generator) and sample is self._kept.get("fake")
+        return whole if sample is whole or detached else None
+
+    @property
+    def _fakes_key(self) -> tuple[Hashable, ...]:
+        return ("fake", self._rows.start, self._rows.stop, *self._key)
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
         augment = self._game.augment_of(discriminator)
