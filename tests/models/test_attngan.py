@@ -188,20 +188,20 @@ def test_state_dicts_of_data_parallel() -> None:
 
 
 WRONG: list[tuple[Callable[[], Any], str]] = [
-    (lambda: tiny("attngan")(torch.randn(4, 5)), "AttnGANGenerator needs condition.codes, and got none"),
+    (lambda: tiny("attngan")(torch.randn(4, 5)), "AttnGANGenerator reads captions and got none"),
     (
         lambda: tiny("dmgan")(torch.randn(4, 5), texts(width=7)),
-        "DMGANGenerator was built for code_dim=6; the codes have 7",
+        r"codes.sentence has shape \(4, 7\), expected \(N, 6\)",
     ),
     (
         lambda: tiny("dmgan")(torch.randn(4, 5), Condition(codes=TextCodes(torch.randn(4, 6)))),
-        "DMGANGenerator needs codes of words, and the text encoder gives those of sentences only",
+        "DMGANGenerator needs codes of words; the text encoder gives those of sentences only",
     ),
     (
         lambda: tiny("attngan")(
-            torch.randn(4, 5), Condition(codes=texts().codes.replace(sentence=torch.zeros(4, 7)))
+            torch.randn(4, 5), Condition(codes=texts().codes.replace(words=torch.zeros(4, 7, 5)))
         ),
-        "built for code_dim=6; the codes have 7",
+        r"codes.words has shape \(4, 7, 5\), expected \(N, 6, L\)",
     ),
     (lambda: tiny("attngan", mask_mode="oficial"), r"mask_mode='oficial' .*did you mean 'official'"),
     (lambda: tiny("attngan", image_size=24), "image_size=24 must be a power of two"),
@@ -218,7 +218,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: AttnGANDiscriminator(2, 16, 6)(torch.randn(1, 3, 16, 16), Condition(text=["a bird"])),
-        "AttnGANDiscriminator needs condition.codes",
+        "AttnGANDiscriminator reads captions and got none",
     ),
 ]
 
