@@ -8,8 +8,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pairs import run_pair
+from test_text_games import Captions
 from torch import Tensor, nn
 from torch.utils.data import Dataset
+from toy_games import optimisers, toy_game, weights_of
 
 from tests.models.t2i_filled import asked, close, enlarged, fill, filled, golden, shapes
 from toolbox import ranks, testing
@@ -116,7 +118,7 @@ def test_losses_equal_the_reference(family: str, mode: str) -> None:
 @pytest.mark.parametrize("size", [64, 128])
 @pytest.mark.parametrize("family", ["attngan", "dmgan"])
 def test_losses_of_all_sizes_equal_the_reference(family: str, size: int, mode: str) -> None:
-    check_reference(family, size, mode, stages=3)
+    check_reference(family, size, mode, stages=3 if (size, mode) == (128, "train") else size // 64)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +255,55 @@ def test_what_is_refused() -> None:
     for make, message in cases:
         with pytest.raises(ValueError, match=message):
             make()
+
+
+def test_a_game_of_two_stages() -> None:
+    """All terms at once, on a batch without smaller images of its own; what stands still stands still."""
+    codes = dict(code_dim=6)
+    own = dict(
+        text_encoder=dict(type="DamsmTextEncoder", n_tokens=9, embedding_dim=4, **codes),
+        image_encoder=dict(type="SmallImageEncoder", image_size=16, channels=8, regions=4, **codes),
+        generator=dict(
+            type="DMGANGenerator",
+            channels=4,
+            residual_blocks=1,
+            image_size=32,
+            stages=2,
+            noise_dim=3,
+            **codes,
+        ),
+        small=dict(type="AttnGANDiscriminator", channels=4, image_size=16, **codes),
+        large=dict(type="DMGANDiscriminator", channels=4, image_size=32, **codes),
+    )
+    game = toy_game(
+        networks=own,
+        players=dict(small=["small"], large=["large"], generator=["generator"]),
+        phases=[dict(player=player) for player in ("small", "large", "generator")],
+        conditioner=dict(type=Captions, uses=dict(encoder="text_encoder")),
+        objectives=dict(
+            small=dict(type="MatchingAwareAdversarial", discriminator="small"),
+            large=dict(type="MatchingAwareAdversarial", discriminator="large", wrap=True),
+            damsm=dict(type="DamsmMatching", weight=5.0),
+            kl=dict(type="ConditioningKL"),
+        ),
+        fakes="shared",
+    )
+    before = weights_of(game.networks)
+    batch = dict(
+        images=torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8),
+        text=torch.randint(1, 9, (4, 3)),
+        labels=torch.arange(4) % 3,
+        index=torch.arange(4),
+    )
+    logs = game.train_step(batch, optimisers(game))
+    assert {key.partition("/")[0] for key in logs} >= {"small", "large", "damsm", "kl"}
+    assert all(bool(torch.isfinite(value)) for value in logs.values())
+    moved = {
+        key.partition(".")[0]
+        for key, value in weights_of(game.networks).items()
+        if (value != before[key]).any()
+    }
+    assert moved == {"generator", "small", "large"}
 
 
 # Several processes
