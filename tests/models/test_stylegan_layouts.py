@@ -318,7 +318,8 @@ class TestErrors:
             WeightsError, match=r"layout='klish-pgan' is not known; .*did you mean 'klish-pggan'"
         ):
             translate({}, "klish-pgan")
-        assert all(layout.family.startswith(("PGGAN", "StyleGAN")) for layout in LAYOUTS.values())
+        families = ("PGGAN", "StyleGAN", "AttnGAN", "DMGAN", "Damsm")
+        assert all(layout.family.startswith(families) for layout in LAYOUTS.values())
 
     def test_another_layout_than_said(self) -> None:
         with pytest.raises(

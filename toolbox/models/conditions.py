@@ -69,22 +69,3 @@ def soft_one_hot(
             f"condition.weights (N, {n_conditions})"
         )
     return default
-
-
-def sentence_of(condition: Condition | None, width: int, network: str) -> Tensor:
-    """The sentence codes (N, width) of a condition.
-
-    Raises:
-        ValueError: where there are none, or of another width.
-    """
-    codes = None if condition is None else condition.codes
-    if codes is None:
-        raise ValueError(
-            f"{network} reads captions and got none: condition.codes must hold sentence codes (N, {width})"
-        )
-    if codes.sentence.ndim != 2 or codes.sentence.shape[1] != width:
-        raise ValueError(
-            f"{network}: condition.codes.sentence has shape {tuple(codes.sentence.shape)}, expected "
-            f"(N, {width}); condition_dim={width} must be the width of the text encoder"
-        )
-    return codes.sentence

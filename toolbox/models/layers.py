@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import torch
@@ -51,7 +51,7 @@ def initialise(network: nn.Module, how: str) -> None:
             f"init={how!r} is not known; choose from {sorted(INITIALISERS)}{near(how, INITIALISERS)}"
         )
     for layer in network.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear, nn.Embedding)):
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear, nn.Embedding)):
             weight = layer.weight_orig if hasattr(layer, "weight_orig") else layer.weight
             INITIALISERS[how](weight)
             bias = getattr(layer, "bias", None)
@@ -70,6 +70,24 @@ def settle(layer: nn.Module, iterations: int = 5) -> None:
         if isinstance(hook, SpectralNorm):
             for _ in range(iterations):
                 hook.compute_weight(layer, do_power_iteration=True)
+
+
+def without_parallel(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names without the 'module.' that DataParallel puts before every one; others as they are."""
+    parallel = all(name.startswith("module.") for name in state)
+    return {name.removeprefix("module.") if parallel else name: value for name, value in state.items()}
+
+
+def accept_parallel(network: nn.Module) -> None:
+    """Let ``load_state_dict`` take a state dict that was saved within DataParallel."""
+    network.register_load_state_dict_pre_hook(_strip_parallel)
+
+
+def _strip_parallel(network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    for key in own:
+        del state[prefix + key]
+    state.update({prefix + key: value for key, value in without_parallel(own).items()})
 
 
 def spread(kernel: Tensor) -> Tensor:

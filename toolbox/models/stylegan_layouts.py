@@ -1,65 +1,28 @@
 """Weight layouts in circulation, and how they become ours: other names, kernels turned round.
 
 NVIDIA's PyTorch StyleGAN2 and ADA (ours are the same); genforce's and KLiSH's PGGAN, StyleGAN and StyleGAN2
-(KLiSH's are an older spelling of genforce's); rosinality's StyleGAN2. Strict: a tensor that no rule knows is
-an error.
+(KLiSH's are an older spelling of genforce's); rosinality's StyleGAN2; the text-to-image networks of
+:mod:`toolbox.models.text_layouts`. Strict: a tensor that no rule knows is an error.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from toolbox.catalog import near_miss
+from toolbox.models import text_layouts
 from toolbox.models.declared import check_tensors, outline
+from toolbox.models.layout import Change, Layout, Rule, State
 from toolbox.models.stylegan_sizes import arguments
 from toolbox.models.upfirdn import setup_filter
 from toolbox.weights.errors import WeightsError, listed, misfits, short
 
-State = dict[str, Tensor]
-Change = Callable[[Tensor], Tensor]
-
-
 _MOST_PRODUCTS = 2**36  # for a mean w: of 10,000 draws through a mapping of six million numbers
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What becomes of tensors of some names.
-
-    Attributes:
-        pattern: of the whole name.
-        target: the new name, as a function of the match; None = dropped once ``change`` has seen it.
-        change: of the values; may raise ValueError.
-    """
-
-    pattern: str
-    target: Callable[[re.Match[str]], str] | None
-    change: Callable[[re.Match[str], Tensor], Tensor] = lambda match, tensor: tensor
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One way to write a network down.
-
-    Attributes:
-        family: name of our component.
-        marks: names that only this layout has, as patterns.
-        rules: the first that matches counts.
-        before: spells all names (and orders all kernels) as the rules expect.
-        after: adds what is not stored.
-    """
-
-    family: str
-    marks: tuple[str, ...]
-    rules: Callable[[State], list[Rule]]
-    before: Callable[[State], State] = lambda state: state
-    after: Callable[[State], State] = lambda state: state
 
 
 def recognise(state: Mapping[str, Tensor]) -> str:
@@ -150,9 +113,11 @@ def network_config(
     Raises:
         WeightsError: when the network that they describe has other tensors.
     """
-    family = LAYOUTS[layout].family
+    plan = LAYOUTS[layout]
+    family = plan.family
     try:
-        config = dict(given or {}) | dict(type=family, **arguments(family, translated))
+        shown = plan.arguments(translated) if plan.arguments else arguments(family, translated)
+        config = dict(given or {}) | dict(type=family, **shown)
         if layout == "klish-pggan-discriminator":
             config["fused_scale"] = any(re.fullmatch(r"layer\d+\.weight", name) for name in source)
         elif family.startswith("StyleGAN2") and not layout.startswith("nvidia"):
@@ -548,4 +513,5 @@ LAYOUTS = {
         rules=_plain_rules,
         after=_grown("lod"),
     ),
+    **text_layouts.LAYOUTS,
 }

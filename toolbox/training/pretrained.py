@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -12,7 +12,7 @@ from toolbox.catalog import near_miss
 from toolbox.config import kept_file, load_config
 from toolbox.interfaces import Discriminator, Generator
 from toolbox.models.declared import check_numbers
-from toolbox.models.from_files import checked_config, open_weights, read_network
+from toolbox.models.from_files import checked_config, open_weights, read_network, translated
 from toolbox.registry import Config
 from toolbox.runs.environment import is_of_run
 from toolbox.runs.terminal import say
@@ -22,6 +22,15 @@ from toolbox.weights.sources import is_elsewhere, local_path
 
 #: What an entry of ``model.networks`` says beside its component's own arguments.
 OF_THE_GAME = ("uses", "weights", "frozen", "freeze_layers")
+
+
+@runtime_checkable
+class ReadsPublished(Protocol):
+    """A network that reads the files of its authors itself."""
+
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The file's tensors by the network's own names."""
+        ...
 
 
 def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
@@ -135,15 +144,31 @@ def _state_for(network: nn.Module, path: Path, part: str | None, name: str) -> d
     if _of_a_game(state):
         return network_state(state, part or name)
     own = network.state_dict()
+    if isinstance(network, ReadsPublished):
+        published = network.from_published(weights.part(part) if part else state)
+        if not misfits(published, own):
+            return published
     role = _role_of(network)
-    if not role or (part is None and not misfits(state, own)):
-        return weights.part(part) if part else state
+    if part is None and not misfits(state, own):
+        return state
+    if not role:
+        return _by_our_names(weights.part(part) if part else state, own)
     try:
         return read_network(path, role, part)[1]
     except WeightsError:
         if part is None and set(state) & set(own):
             return state  # the caller lists what does not fit
         raise
+
+
+def _by_our_names(state: dict[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published tensors of an encoder, translated where they are in a known layout."""
+    if not misfits(state, own):
+        return state
+    try:
+        return translated(state, "auto")[0]
+    except WeightsError:
+        return state  # the caller lists what does not fit
 
 
 def _role_of(network: nn.Module) -> str:
