@@ -31,7 +31,6 @@ from toolbox.models.layers import fast_layout
 from toolbox.models.ssagan import falling_widths
 from toolbox.models.text_codes import codes_of
 from toolbox.ranges import check_whole, given, numbered
-from toolbox.weights.errors import WeightsError
 
 CLIP_IN_GENERATOR = "mapping.CLIP_ViT."
 """Where published generators keep their copy of CLIP."""
@@ -374,7 +373,7 @@ class GALIPGenerator(Generator):
         Its copy of CLIP, often in half precision, is dropped where CLIP is borrowed.
 
         Raises:
-            WeightsError: where the borrowed CLIP is another one.
+            ValueError: where the borrowed CLIP is another one.
         """
         ours = published(state)
         own = {key.removeprefix("netG."): value for key, value in ours.items() if key.startswith("netG.")}
@@ -573,19 +572,19 @@ def _translate(network: Any, state: dict[str, Tensor], prefix: str, *_: object) 
 
 
 def check_clip(mapper: ClipMapper, state: Mapping[str, Tensor]) -> None:
-    """Raise WeightsError unless a published generator was trained through the CLIP at hand."""
+    """Raise ValueError unless a published generator was trained through the CLIP at hand."""
     start = CLIP_IN_GENERATOR
     theirs = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
     name = mapper.architecture
     if theirs and not mapper.quick_gelu:
-        raise WeightsError(
+        raise ValueError(
             f"clip: published GALIPs were trained through OpenAI's CLIP, with quick-GELU; {name!r} has GELU: "
             f"take {name + '-quickgelu'!r}"
         )
     ours = dict(mapper.visual.state_dict())
     for key, value in theirs.items():
         if key not in ours or ours[key].shape != value.shape or not _alike(ours[key], value):
-            raise WeightsError(
+            raise ValueError(
                 f"clip: the generator was trained through another CLIP than {name!r} with these weights "
                 f"({start}{key} differs): take OpenAI's ('ViT-B-32-quickgelu', weights='openai')"
             )

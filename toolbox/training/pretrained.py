@@ -29,7 +29,11 @@ class ReadsPublished(Protocol):
     """A network that reads the files of its authors itself."""
 
     def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The file's tensors by the network's own names."""
+        """The file's tensors by the network's own names.
+
+        Raises:
+            ValueError: for a file that does not go with what the network borrows.
+        """
         ...
 
 
@@ -52,6 +56,8 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
         state = _state_for(network, path, part, name)
     except WeightsError as error:
         _say_where_it_lies(network, path, what, error)
+        raise CheckpointError(f"{what}: {error}") from error
+    except ValueError as error:  # of a network that reads it itself
         raise CheckpointError(f"{what}: {error}") from error
     try:
         load_whole(network, state, what)
