@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -211,7 +212,7 @@ class SSAGANGenerator(Generator):
         x = fast_layout(self.fc(latents).unflatten(1, (-1, 4, 4)), self, self.extent)
         logits = self.conv_mask(x)
         for i in range(len(self.feature_layers)):
-            block = self.get_submodule(f"block{i}")
+            block: Any = self.get_submodule(f"block{i}")
             if i:
                 x = upsample(x)
                 logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=True)
