@@ -15,16 +15,23 @@ import pytest
 from tests.training.killing import write_small_set
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = {"toolbox": ROOT, "toolbox_klish": ROOT / "plugins/klish", "toolbox_lcp": ROOT / "plugins/lcp"}
+FOLDERS = {
+    "toolbox": ROOT,
+    "toolbox_klish": ROOT / "plugins/klish",
+    "toolbox_lcp": ROOT / "plugins/lcp",
+    "toolbox_scl": ROOT / "plugins/scl",
+}
 CONFIGS = {
     "toolbox": ("biggan_*.py", "clip_*.py", "pggan_*.py", "segmenter_*.py", "stylegan*.py"),
     "toolbox_klish": ("klish_*.py",),
     "toolbox_lcp": ("lcp_*.py",),
+    "toolbox_scl": ("scl_*.py",),
 }
 BASES = {
     "toolbox": {"cifar10.py", "runtime.py", "stylegan2_folder.py"},
     "toolbox_klish": {"klish.py"},
     "toolbox_lcp": set(),
+    "toolbox_scl": set(),
 }
 DATA = ("data/embedded", "models/embedded", "cli/templates")
 
@@ -43,7 +50,7 @@ for name, file in host().configs().items():
 
 
 class Installed:
-    """An environment with the three wheels of this source tree and the libraries of the one that tests it."""
+    """An environment with the wheels of this source tree and the libraries of the one that tests it."""
 
     def __init__(self, folder: Path, wheels: list[Path]) -> None:
         venv.create(folder / "venv", with_pip=False)
@@ -132,7 +139,7 @@ def test_the_core_alone_holds_data(wheels: dict[str, Path]) -> None:
     data = {str(file.relative_to(ROOT)) for folder in folders for file in folder.iterdir() if file.is_file()}
     other = {name for name in packed(wheels["toolbox"]) if not name.endswith(".py")}
     assert other == {*data, "toolbox/py.typed", "toolbox/visual/report.css"}
-    for package in ("toolbox_klish", "toolbox_lcp"):
+    for package in ("toolbox_klish", "toolbox_lcp", "toolbox_scl"):
         assert all(
             name.endswith(".py") and name.startswith(f"{package}/") for name in packed(wheels[package])
         )

@@ -115,6 +115,11 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "RelabelledSet": "toolbox.data.relabelled:RelabelledSet",
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",
         "Stream": "toolbox.data.stream:Stream",
+        "CubCaptions": "toolbox.data.cub_coco:CubCaptions",
+        "CocoCaptions": "toolbox.data.cub_coco:CocoCaptions",
+        "CaptionStream": "toolbox.data.caption_stream:CaptionStream",
+        "Wordings": "toolbox.data.wordings:Wordings",
+        "LabelPairs": "toolbox.data.pairs:LabelPairs",
     },
     "data_sampler": {
         "StreamSampler": "toolbox.data.stream:StreamSampler",
@@ -123,6 +128,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "optim_wrapper": {"FiniteGradients": "toolbox.training.game.optim_wrappers:FiniteGradients"},
     "transform": {
         "HorizontalFlip": "toolbox.data.transforms:HorizontalFlip",
+        "ShorterSide": "toolbox.data.transforms:ShorterSide",
+        "RandomCrop": "toolbox.data.transforms:RandomCrop",
+        "SmallerSizes": "toolbox.data.transforms:SmallerSizes",
         "WeakAugment": "toolbox.data.transforms:WeakAugment",
         "StrongAugment": "toolbox.data.transforms:StrongAugment",
         "TwoViews": "toolbox.data.transforms:TwoViews",
@@ -137,6 +145,9 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "IntraFID": "toolbox.metrics.intra_fid:IntraFID",
         "ClassifierAccuracy": "toolbox.metrics.classifier:ClassifierAccuracy",
         "ClusterConsistency": "toolbox.metrics.cluster_consistency:ClusterConsistency",
+        "RPrecision": "toolbox.metrics.captions:RPrecision",
+        "ClipScore": "toolbox.metrics.captions:ClipScore",
+        "LabelSilhouette": "toolbox.metrics.silhouette:LabelSilhouette",
     },
     "component": {"FirstAvailable": "toolbox.models.first_available:first_available"},
 }

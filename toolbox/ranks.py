@@ -73,7 +73,11 @@ def gather_rows_with_gradient(value: Tensor) -> Tensor:
         return value
     from torch.distributed.nn.functional import all_gather
 
-    return torch.cat(all_gather(value))
+    parts = all_gather(value)
+    for part in parts:
+        if part.requires_grad:
+            part.register_hook(Tensor.contiguous)  # torch sends a transposed gradient in the wrong order
+    return torch.cat(parts)
 
 
 def gather_objects(value: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import torch
 
 from tests.benchmarks.iterations import runner_iteration
 from tests.benchmarks.pairs import measure
-from toolbox.interfaces import Condition
+from toolbox.interfaces import Condition, from_bytes
 from toolbox.losses.adversarial import hinge
 from toolbox.models.biggan import BigGANDiscriminator, BigGANGenerator
 from toolbox.models.diffaugment import DiffAugment
@@ -36,7 +36,7 @@ def bare_iteration() -> Callable[[], None]:
     discriminator = BigGANDiscriminator(channels=16, n_conditions=10, attention=False)
     average, augment = Average(generator, decay=0.99, start=100), DiffAugment("translation")
     steps = {
-        network: torch.optim.Adam(network.parameters(), 4e-4, (0.5, 0.999), 1e-6)
+        network: torch.optim.Adam(network.parameters(), 4e-4, (0.5, 0.999), 1e-6, fused=True)
         for network in (generator, discriminator)
     }
     rng = torch.Generator().manual_seed(0)
@@ -48,7 +48,7 @@ def bare_iteration() -> Callable[[], None]:
 
     def iteration() -> None:
         batch = next(batches)
-        real = Condition(labels=batch["labels"])
+        images, real = from_bytes(batch["images"]), Condition(labels=batch["labels"])
         generator.requires_grad_(False)
         discriminator.requires_grad_(True)
         latents, asked = draw()
@@ -57,7 +57,7 @@ def bare_iteration() -> Callable[[], None]:
         move(
             discriminator,
             hinge.discriminator(
-                discriminator(augment(batch["images"], rng), real), discriminator(augment(fake, rng), asked)
+                discriminator(augment(images, rng), real), discriminator(augment(fake, rng), asked)
             ),
         )
         generator.requires_grad_(True)

@@ -220,7 +220,7 @@ def test_another_clip_than_the_generators_is_refused() -> None:
             lambda: GALIPDiscriminator(tiny_clip(), **TINY_D)(
                 torch.zeros(2, 3, 16, 16), Condition(codes=TextCodes(torch.zeros(2, 7)))
             ),
-            "was built for code_dim=6; the codes have 7",
+            r"shape \(2, 7\), expected \(N, 6\); code_dim=6",
         ),
     ],
 )

@@ -120,9 +120,9 @@ def test_files_of_dataparallel_and_of_old_torch_load(kind: type[nn.Module]) -> N
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        (None, "needs condition.codes, and got none: give the game a conditioner with a text encoder"),
-        (Condition(labels=torch.zeros(2, dtype=torch.long)), "needs condition.codes, and got none"),
-        (Condition(codes=TextCodes(torch.zeros(2, 7))), "was built for code_dim=5; the codes have 7"),
+        (None, r"reads captions and got none: condition.codes must hold sentence codes \(N, 5\)"),
+        (Condition(labels=torch.zeros(2, dtype=torch.long)), "reads captions and got none"),
+        (Condition(codes=TextCodes(torch.zeros(2, 7))), r"shape \(2, 7\), expected \(N, 5\); code_dim=5"),
     ],
 )
 @pytest.mark.parametrize("kind", BOTH)

@@ -7,7 +7,7 @@ import reprlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from toolbox.data.pictures import resize, resize_name
 from toolbox.interfaces.described import Described
 from toolbox.interfaces.sample import from_bytes
 from toolbox.ranges import check_whole
+
+if TYPE_CHECKING:
+    from toolbox.data.vocabulary import Vocabulary
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
 Mask = NDArray[np.uint8]  # (H, W) number of the part that each pixel shows
@@ -45,6 +48,10 @@ class ImageSet(Described, Dataset[dict[str, Any]], ABC):
         factors: {name: (N,) int64} known intra-class factors, for evaluation only.
         factor_names: {name: what each value is called}.
         captions: N lists of texts, or None.
+        vocabulary: the words that :meth:`caption_ids` counts in, where the set came with token ids.
+        label_sets: (N, categories) bool: which categories each image shows, where it may show several.
+        concepts: (N,) int64: captions of images with equal numbers fit each other's images. None = each
+            image's own.
         license: licence of the images, as far as known.
 
     Raises:
@@ -54,6 +61,10 @@ class ImageSet(Described, Dataset[dict[str, Any]], ABC):
     embedded: bool = False
     notice: str = ""
     part_names: Sequence[str] = ()
+    captions: Sequence[Sequence[str]] | None
+    vocabulary: Vocabulary | None = None
+    label_sets: NDArray[np.bool_] | None = None
+    concepts: NDArray[np.int64] | None = None
 
     def __init__(
         self,
@@ -121,6 +132,18 @@ class ImageSet(Described, Dataset[dict[str, Any]], ABC):
     @abstractmethod
     def image(self, i: int) -> Image:
         """Image number i, uint8 (image_size, image_size, 3) RGB. The caller may write to it."""
+
+    def picture(self, i: int) -> Image:
+        """Image i as it is before it is cut to a square and resized: uint8 (H, W, 3) RGB."""
+        return self.image(i)
+
+    def caption_ids(self, i: int, k: int) -> NDArray[np.int64]:
+        """Token ids (words,) of caption k of image i, in ``vocabulary``.
+
+        Raises:
+            DataError: when the set has captions as texts only.
+        """
+        raise DataError(f"{self.title} came without token ids")
 
     def mask(self, i: int) -> Mask:
         """The part that each pixel of image i shows: uint8 (image_size, image_size), in ``part_names``.

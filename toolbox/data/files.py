@@ -87,6 +87,9 @@ class FileSet(ImageSet):
             self._cache[i] = self._sized(i)
         return self._cache[i].copy()
 
+    def picture(self, i: int) -> Image:
+        return self._decode(i)
+
     def _sized(self, i: int) -> Image:
         image = self._decode(i)
         self._check_size(i, image)

@@ -1,4 +1,4 @@
-"""Reading the pickles of CIFAR without running what a pickle may hold."""
+"""Reading the pickles of data sets without running what a pickle may hold."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from toolbox.data.base import DataError
 from toolbox.weights.errors import WeightsError
 from toolbox.weights.limits import Meter
 from toolbox.weights.pickles import RefusedError, read_pickle, table
+from toolbox.weights.plain_pickles import MOST_BYTES as PLAIN_BYTES
+from toolbox.weights.plain_pickles import read_plain
 from toolbox.weights.rebuilt import DATA_NAMES, Array
 
 MOST_BYTES = 25 * 10**7  # of a file; the largest published one has 155 MB, 232 if Python 3 writes it anew
@@ -61,6 +63,29 @@ def load_arrays(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not the dict of a CIFAR batch")
     return {_text(key): value.numpy if isinstance(value, Array) else value for key, value in content.items()}
+
+
+def load_plain(path: str | Path) -> Any:
+    """The lists, dicts, texts and numbers in a pickle, such as the captions of CUB and COCO.
+
+    Raises:
+        DataError: when it asks for anything else (:mod:`toolbox.weights.plain_pickles`), is missing, torn or
+            too large.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > PLAIN_BYTES:
+            raise WeightsError(f"it has {path.stat().st_size:,} bytes, more than {PLAIN_BYTES:,}")
+        return read_plain(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing") from None
+    except RefusedError as error:
+        raise DataError(
+            f"{path} was not read: its pickle asks for {error}, which plain data never need; it may be "
+            f"malicious. Fetch the file from its source"
+        ) from None
+    except WeightsError as error:
+        raise DataError(f"{path} cannot be read: {error}; fetch it anew") from None
 
 
 def _text(key: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from toolbox.data.base import DataError, Image, ImageSet, Mask, digest, text_list
 
@@ -36,6 +36,10 @@ class Subset(ImageSet):
         self.embedded = source.embedded
         self.notice = source.notice
         self.part_names = source.part_names
+        self.vocabulary = source.vocabulary
+        for name in ("label_sets", "concepts"):
+            values = getattr(source, name)
+            setattr(self, name, None if values is None else values[self.indices])
         captions = None if source.captions is None else [source.captions[i] for i in self.indices]
         known: dict[str, Any] = {
             "labels": source.labels[self.indices],
@@ -51,6 +55,12 @@ class Subset(ImageSet):
 
     def image(self, i: int) -> Image:
         return self.source.image(int(self.indices[i]))
+
+    def picture(self, i: int) -> Image:
+        return self.source.picture(int(self.indices[i]))
+
+    def caption_ids(self, i: int, k: int) -> NDArray[np.int64]:
+        return self.source.caption_ids(int(self.indices[i]), k)
 
     def mask(self, i: int) -> Mask:
         return self.source.mask(int(self.indices[i]))

@@ -74,6 +74,10 @@ class Stream(Described, Dataset[dict[str, Any]]):
             check_keeps_masks(self.transforms)
         self.visible_labels, self.entries, self.entry_labels = _seen(self.source, self.split)
 
+    def of(self, source: ImageSet, split: Split | None = None) -> Stream:
+        """The same of other images, such as a few of these."""
+        return Stream(source, split, self.transforms, self.seed, self.masks)
+
     def __len__(self) -> int:
         return len(self.entries)
 

@@ -17,6 +17,7 @@ from toolbox.ranges import check_in, check_not_negative, check_probability, chec
 Rng = np.random.Generator
 MASK = "mask"  # the view that holds the parts of the image's pixels
 _GREY = 127
+_BILINEAR = Pillow.Resampling.BILINEAR
 
 
 class Transform(Described, ABC):
@@ -64,6 +65,68 @@ class HorizontalFlip(PixelMover):
 
     def __call__(self, image: Image, rng: Rng) -> Image:
         return image[:, ::-1] if rng.random() < self.p else image
+
+
+class ShorterSide(Transform):
+    """Brings the shorter side to ``size`` pixels, and the other along (Pillow's antialiased bilinear).
+
+    Args:
+        size: pixels.
+    """
+
+    def __init__(self, size: int) -> None:
+        check_whole(1, size=size)
+        self.size = size
+
+    def __call__(self, image: Image, rng: Rng) -> Image:
+        height, width = image.shape[:2]
+        short = min(height, width)
+        if short == self.size:
+            return image
+        sides = int(self.size * width / short), int(self.size * height / short)
+        return np.array(Pillow.fromarray(np.ascontiguousarray(image)).resize(sides, _BILINEAR))
+
+
+class RandomCrop(PixelMover):
+    """A square of ``size`` x ``size`` pixels at a random place.
+
+    Args:
+        size: pixels; images must have as many on both sides.
+    """
+
+    def __init__(self, size: int) -> None:
+        check_whole(1, size=size)
+        self.size = size
+
+    def __call__(self, image: Image, rng: Rng) -> Image:
+        height, width = image.shape[:2]
+        if min(height, width) < self.size:
+            raise ValueError(
+                f"a crop of {self.size} pixels from an image of {width} x {height}: put ShorterSide before it"
+            )
+        top, left = rng.integers(0, [height - self.size + 1, width - self.size + 1])
+        return image[top : top + self.size, left : left + self.size]
+
+
+class SmallerSizes(Transform):
+    """Adds the views ``images64``, ``images128`` and so on: the image at these sizes (Pillow's bilinear).
+
+    Args:
+        sizes: pixels, smaller than the image.
+    """
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        for size in sizes:
+            check_whole(1, sizes=size)
+        self.sizes = tuple(sizes)
+
+    def __call__(self, image: Image, rng: Rng) -> Image:
+        return image
+
+    def apply(self, views: dict[str, Image], rng: Rng) -> None:
+        picture = Pillow.fromarray(np.ascontiguousarray(views["images"]))
+        for size in self.sizes:
+            views[f"images{size}"] = np.array(picture.resize((size, size), _BILINEAR))
 
 
 class WeakAugment(PixelMover):

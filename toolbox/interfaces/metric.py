@@ -16,9 +16,9 @@ class Metric(Described, ABC):
     named tensors, ``merge`` folds another process's state in, so that two processes give the value of one.
 
     Attributes:
-        needs: what must be fed: any of 'real', 'fake', 'labels', 'pairs', 'weights', 'modes'. A metric that
-            needs 'modes' is fed images of one mode (a cluster) each, taking turns, and its constructor may
-            ask for the conditioner's ``extractor`` and ``assign``.
+        needs: what must be fed: any of 'real', 'fake', 'labels', 'captions', 'pairs', 'weights', 'modes'. A
+            metric that needs 'modes' is fed images of one mode (a cluster) each, taking turns, and its
+            constructor may ask for the conditioner's ``extractor`` and ``assign``.
         higher_is_better: direction.
         unit: '' when the number has none.
     """

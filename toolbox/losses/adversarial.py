@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,19 +30,19 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def matching_hinge_discriminator(real: Tensor, fake: Tensor, mismatched: Tensor) -> Tensor:
+def matching_hinge_discriminator(
+    real: Tensor, fake: Tensor, mismatched: Tensor, selected: Tensor | None = None
+) -> Tensor:
     """E relu(1 - D(x, s)) + 1/2 [E relu(1 + D(G(z, s), s)) + E relu(1 + D(x, s'))] (DF-GAN, eq. 1).
-
-    Collective: the mean over mismatched images is that over all ranks, which may hold different numbers of
-    them.
 
     Args:
         real, fake: logits (N,) of real and generated images under their captions s.
-        mismatched: logits (M,) of real images under others' captions s'.
+        mismatched: logits (N,) of real images under others' captions s'.
+        selected: (N,) bool, which of ``mismatched`` count; None = all.
     """
     wrong = F.relu(1 + mismatched)
-    wrong = mean_over_selected(wrong, torch.ones_like(wrong, dtype=torch.bool))
-    return F.relu(1 - real).mean() + (F.relu(1 + fake).mean() + wrong) / 2
+    mean = wrong.mean() if selected is None else mean_over_selected(wrong, selected)
+    return F.relu(1 - real).mean() + (F.relu(1 + fake).mean() + mean) / 2
 
 
 def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:

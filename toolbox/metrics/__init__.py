@@ -7,6 +7,7 @@ evaluate      many metrics in one pass, real statistics cached
 extractors    the Inception network of FID
 """
 
+from toolbox.metrics.captions import ClipScore, RPrecision
 from toolbox.metrics.classifier import ClassifierAccuracy
 from toolbox.metrics.cluster_consistency import ClusterConsistency
 from toolbox.metrics.evaluate import evaluate
@@ -16,17 +17,21 @@ from toolbox.metrics.intra_fid import IntraFID
 from toolbox.metrics.kid import KID
 from toolbox.metrics.precision_recall import PrecisionRecall
 from toolbox.metrics.probe import Probe, ProbeClassifier, train_probe
+from toolbox.metrics.silhouette import LabelSilhouette
 
 __all__ = [
     "FID",
     "KID",
     "ClassifierAccuracy",
+    "ClipScore",
     "ClusterConsistency",
     "InceptionScore",
     "IntraFID",
+    "LabelSilhouette",
     "PrecisionRecall",
     "Probe",
     "ProbeClassifier",
+    "RPrecision",
     "evaluate",
     "train_probe",
 ]

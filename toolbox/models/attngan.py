@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample, TextCodes
 from toolbox.models.biggan import check_layers
+from toolbox.models.conditions import has_text, sentence_of, words_of
 from toolbox.models.layers import accept_parallel, fast_layout, initialise, near
-from toolbox.models.text_codes import codes_of, has_text
 from toolbox.ranges import check_whole
 
 MASK_MODES = ("correct", "official")
@@ -60,10 +60,14 @@ class ResBlock(nn.Module):
 
 
 class FirstStage(nn.Module):
-    """Condition and noise (N, input_dim) to a map (N, channels, size, size)."""
+    """Condition and noise (N, input_dim) to a map (N, channels, size, size).
 
-    def __init__(self, channels: int, input_dim: int, size: int) -> None:
+    ``extent`` is that of the whole generator, see :func:`toolbox.models.layers.fast_layout`.
+    """
+
+    def __init__(self, channels: int, input_dim: int, size: int, extent: int) -> None:
         super().__init__()
+        self.extent = extent
         self.doublings = int(math.log2(size // 4))
         width = channels << self.doublings
         numbers = 2 * width * 16
@@ -73,7 +77,7 @@ class FirstStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, input_dim)."""
-        x = fast_layout(self.fc(x).unflatten(1, (-1, 4, 4)))
+        x = fast_layout(self.fc(x).unflatten(1, (-1, 4, 4)), self, self.extent)
         for i in range(self.doublings):
             x = self.get_submodule(f"upsample{i + 1}")(x)
         return x
@@ -205,9 +209,10 @@ class AttnGANGenerator(Generator):
         self.feature_channels = (channels,) * stages
         self.compiled_parts = tuple(f"h_net{i + 1}" for i in range(stages))
         self.ca_net = ConditioningAugmentation(code_dim, condition_dim)
-        for i, size in enumerate(self.sizes):
-            first = FirstStage(channels, self.latent_dim, size) if i == 0 else None
-            self.add_module(f"h_net{i + 1}", first or self.stage(channels, code_dim, residual_blocks))
+        self.h_net1 = FirstStage(channels, self.latent_dim, self.sizes[0], 2 * channels * image_size)
+        for i in range(1, stages):
+            self.add_module(f"h_net{i + 1}", self.stage(channels, code_dim, residual_blocks))
+        for i in range(stages):
             self.add_module(f"img_net{i + 1}", ToImage(channels))
         initialise(self, init)
         _initialise_norms(self)
@@ -219,7 +224,7 @@ class AttnGANGenerator(Generator):
         Raises:
             ValueError: for a condition without codes of words, or with codes of another width.
         """
-        *_, (h, _) = self._walk(self._augmented(latents, condition)[0], self._codes(condition))
+        *_, (h, _) = self._walk(self._augmented(latents, condition)[0], condition)
         return self._image(len(self.sizes) - 1, h)
 
     def generate(
@@ -227,7 +232,7 @@ class AttnGANGenerator(Generator):
     ) -> Sample:
         """All images, with mean and log variance of the augmentation; ``rng`` is unused."""
         start, mu, logvar = self._augmented(latents, condition)
-        maps = self._walk(start, self._codes(condition))
+        maps = self._walk(start, condition)
         *smaller, images = [self._image(i, h) for i, (h, _) in enumerate(maps)]
         extras = {f"images{image.shape[2]}": image for image in smaller} | dict(mu=mu, logvar=logvar)
         return Sample(images, Condition() if condition is None else condition, latents, extras=extras)
@@ -247,29 +252,28 @@ class AttnGANGenerator(Generator):
         """
         check_layers(layers, self.feature_layers)
         start, *_ = self._augmented(latents * truncation, condition)
-        maps = [h for h, _ in self._walk(start, self._codes(condition))]
+        maps = [h for h, _ in self._walk(start, condition)]
         return {layer: maps[self.feature_layers.index(layer)] for layer in layers}
 
     def attention(self, latents: Tensor, condition: Condition | None) -> list[Tensor]:
         """How much of each word each pixel looked at: (N, L, h, h) of the map that each later stage got."""
         start, *_ = self._augmented(latents, condition)
-        maps = [attention for _, attention in self._walk(start, self._codes(condition))]
+        maps = [attention for _, attention in self._walk(start, condition)]
         return [attention for attention in maps if attention is not None]
-
-    def _codes(self, condition: Condition | None) -> TextCodes:
-        return codes_of(condition, self.code_dim, type(self).__name__, words=len(self.sizes) > 1)
 
     def _augmented(self, latents: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor, Tensor]:
         """The first stage's input (N, condition_dim + noise_dim), condition first; mean and log variance."""
         noise, draw = latents.split([self.noise_dim, self.condition_dim], dim=1)
-        drawn, mu, logvar = self.ca_net(self._codes(condition).sentence, draw)
+        sentence = sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
+        drawn, mu, logvar = self.ca_net(sentence, draw)
         return torch.cat([drawn, noise], dim=1), mu, logvar
 
-    def _walk(self, start: Tensor, codes: TextCodes) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def _walk(self, start: Tensor, condition: Condition | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Each stage's map, and the attention that it was made with."""
-        h = self.get_submodule("h_net1")(start)
+        h = self.h_net1(start)
         yield h, None
         for i in range(1, len(self.sizes)):
+            codes = words_of(condition, self.code_dim, type(self).__name__, "code_dim")
             h, attention = self.get_submodule(f"h_net{i + 1}")(h, codes, self.mask_mode)
             yield h, attention
 
@@ -338,6 +342,7 @@ class AttnGANDiscriminator(Discriminator):
         check_whole(1, channels=channels, code_dim=code_dim)
         self.image_size = _checked_size(image_size, 8)
         self.code_dim = code_dim
+        self.extent = channels * image_size
         halvings = int(math.log2(image_size // 4))
         first = min(halvings, 4)
         width = channels << (first - 1)
@@ -371,7 +376,7 @@ class AttnGANDiscriminator(Discriminator):
             raise ValueError(
                 f"images must be (N, 3, {self.image_size}, {self.image_size}), got {tuple(images.shape)}"
             )
-        x = fast_layout(images)
+        x = fast_layout(images, self, self.extent)
         for name, layers in self.named_children():
             x = layers(x) if name.startswith("img_code") else x
         return x
@@ -384,7 +389,7 @@ class AttnGANDiscriminator(Discriminator):
         """
         name = type(self).__name__
         if has_text(condition):
-            return self.COND_DNET(features, codes_of(condition, self.code_dim, name).sentence)
+            return self.COND_DNET(features, sentence_of(condition, self.code_dim, name, "code_dim"))
         if not hasattr(self, "UNCOND_DNET"):
             raise ValueError(f"{name} was built with unconditional=False and needs condition.codes")
         return self.UNCOND_DNET(features)

@@ -32,6 +32,8 @@ class EmbeddedClip(Clip):
         resize: as in :class:`Clip`; antialiased by default, since images are often larger than 32 pixels.
     """
 
+    short_name = "toy-clip"  # of metrics
+
     def __init__(self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias") -> None:
         super().__init__(str(ARCHITECTURE), WEIGHTS if pretrained else None, resize, frozen)
 

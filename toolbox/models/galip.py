@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator, Generator, Record
 from toolbox.models.biggan import UpsampleConv2d
 from toolbox.models.clip import Clip
+from toolbox.models.conditions import sentence_of
 from toolbox.models.layers import fast_layout
 from toolbox.models.ssagan import falling_widths
-from toolbox.models.text_codes import codes_of
 from toolbox.ranges import check_whole, given, numbered
 
 CLIP_IN_GENERATOR = "mapping.CLIP_ViT."
@@ -389,7 +389,7 @@ class GALIPGenerator(Generator):
         Raises:
             ValueError: for a condition without sentence codes of ``code_dim`` numbers.
         """
-        sentence = codes_of(condition, self.code_dim, type(self).__name__).sentence
+        sentence = sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
         c = torch.cat([latents, sentence.to(latents.dtype)], dim=1)
         x = self.mapping(self.fc_code(latents).unflatten(1, self.code_shape), c)
         x = fast_layout(x, self, self.extent)
@@ -480,7 +480,7 @@ class SentenceHead(nn.Module):
 class GALIPDiscriminator(ThroughClip, Discriminator):
     """Real and matching, or not, judged on what a frozen CLIP sees; there is no unconditional logit.
 
-    Train it with MatchingHinge(mismatched='rolled'), MatchingAwarePenalty and, for the generator,
+    Train it with MatchingHinge(wrap=True), MatchingAwarePenalty and, for the generator,
     ClipSimilarity; with ``fakes='shared'`` each batch passes through CLIP once an iteration.
 
     Args:
@@ -547,7 +547,7 @@ class GALIPDiscriminator(ThroughClip, Discriminator):
         Raises:
             ValueError: for a condition without sentence codes of ``code_dim`` numbers.
         """
-        return self.netC(features, codes_of(condition, self.code_dim, type(self).__name__).sentence)
+        return self.netC(features, sentence_of(condition, self.code_dim, type(self).__name__, "code_dim"))
 
 
 # published weights

@@ -57,7 +57,8 @@ def initialise(network: nn.Module, how: str) -> None:
             bias = getattr(layer, "bias", None)
             if bias is not None:
                 nn.init.zeros_(bias)
-            settle(layer)
+            if not weight.is_meta:  # an outline of a network has no numbers to settle
+                settle(layer)
 
 
 @torch.no_grad()

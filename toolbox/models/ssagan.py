@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample
 from toolbox.models.biggan import check_layers
+from toolbox.models.conditions import sentence_of
 from toolbox.models.layers import accept_parallel, fast_layout, upsample
-from toolbox.models.text_codes import codes_of
 from toolbox.ranges import check_whole
 
 
@@ -208,7 +208,7 @@ class SSAGANGenerator(Generator):
 
     def _walk(self, latents: Tensor, condition: Condition | None) -> Iterator[tuple[Tensor, Tensor]]:
         """(activations (N, C, s, s), mask (N, 1, s, s)) of the blocks at s = 4, 8, ..., image_size."""
-        sentence = codes_of(condition, self.code_dim, type(self).__name__).sentence
+        sentence = sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
         x = fast_layout(self.fc(latents).unflatten(1, (-1, 4, 4)), self, self.extent)
         logits = self.conv_mask(x)
         for i in range(len(self.feature_layers)):
@@ -310,4 +310,6 @@ class SSAGANDiscriminator(Discriminator):
         Raises:
             ValueError: for a condition without sentence codes of ``code_dim`` numbers.
         """
-        return self.COND_DNET(features, codes_of(condition, self.code_dim, type(self).__name__).sentence)
+        return self.COND_DNET(
+            features, sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
+        )

@@ -62,11 +62,11 @@ def _generator(state: Mapping[str, Tensor]) -> dict[str, Any]:
 def _discriminator(state: Mapping[str, Tensor]) -> dict[str, Any]:
     weights = [name for name in state if re.search(r"\.weight(_orig)?$", name) and state[name].ndim == 4]
     halvings = [name for name in weights if name.startswith("img_code") and state[name].shape[2] == 4]
-    joint = next(state[name] for name in weights if name.startswith("COND_DNET.jointConv"))
+    joint = [state[name] for name in weights if name.startswith("COND_DNET.jointConv")]
     return dict(
         channels=len(state[halvings[0]]),
         image_size=4 << len(halvings),
-        code_dim=joint.shape[1] - joint.shape[0],
+        code_dim=joint[0].shape[1] - joint[0].shape[0],
         unconditional="UNCOND_DNET.outlogits.0.weight" in state,
     )
 

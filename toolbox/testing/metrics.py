@@ -14,7 +14,7 @@ from toolbox.interfaces import Metric, Sample
 from toolbox.registry import BuildError, build
 from toolbox.testing.common import random_sample, require
 
-NEEDS = ("real", "fake", "labels", "pairs", "weights", "modes")
+NEEDS = ("real", "fake", "labels", "captions", "pairs", "weights", "modes")
 
 
 def check_metric(

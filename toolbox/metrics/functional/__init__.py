@@ -1,6 +1,15 @@
 """The metrics as functions of arrays: numpy in, floats out, float64 inside; usable on their own."""
 
 from toolbox.metrics.functional.accuracy import accuracy_scores
+from toolbox.metrics.functional.captions import (
+    candidate_scores,
+    clip_score,
+    draw_others,
+    fold_statistics,
+    label_silhouette,
+    pair_cosines,
+    retrieval_hits,
+)
 from toolbox.metrics.functional.clustering import (
     adjusted_mutual_information,
     adjusted_rand_index,
@@ -20,17 +29,24 @@ __all__ = [
     "adjusted_mutual_information",
     "adjusted_rand_index",
     "agreement_per_class",
+    "candidate_scores",
+    "clip_score",
     "contingency_matrix",
+    "draw_others",
     "few_sample_distance",
+    "fold_statistics",
     "frechet_distance",
     "frechet_from_features",
     "inception_score",
     "kernel_distance",
+    "label_silhouette",
     "matched_iou",
     "matched_iou_per_image",
     "neighbour_radii",
+    "pair_cosines",
     "precision_recall",
     "purity",
+    "retrieval_hits",
     "subset_indices",
     "subset_kernel_distances",
 ]

@@ -131,7 +131,7 @@ class GameTurn:
         judge = self._game.entry(discriminator, "judge")
         features = self.encoded(discriminator, sample)
         logits = at_least_float32(judge(features, sample.condition if condition is None else condition))
-        if sample.index is not None:
+        if sample.index is not None and condition is None:  # not of real images under others' captions
             self._observe(discriminator, logits)
         return logits
 

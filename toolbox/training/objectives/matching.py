@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.catalog import near_miss
-from toolbox.interfaces import Condition, Objective, Turn
+from toolbox import ranks
+from toolbox.interfaces import Condition, Objective, TextCodes, Turn
 from toolbox.losses import adversarial, regularisers
 from toolbox.ranges import check_in, check_not_negative
-from toolbox.training.objectives.text_to_image import codes_asked, following_codes
-
-MISMATCHED = ("shifted", "rolled")
 
 
 class MatchingHinge(Objective):
@@ -25,25 +23,16 @@ class MatchingHinge(Objective):
     Args:
         discriminator: name of the network that judges; its logits are conditional.
         generator: name of the network that is judged.
-        mismatched: 'shifted' leaves the last image out (SSA-GAN), 'rolled' judges it under the first caption
-            (GALIP).
+        wrap: the last image is judged under the first caption (GALIP); without it is left out (SSA-GAN).
     """
 
     def __init__(
-        self,
-        discriminator: str = "discriminator",
-        generator: str = "generator",
-        mismatched: str = "shifted",
+        self, discriminator: str = "discriminator", generator: str = "generator", wrap: bool = False
     ) -> None:
         super().__init__()
-        if mismatched not in MISMATCHED:
-            raise ValueError(
-                f"mismatched={mismatched!r} must be one of {', '.join(MISMATCHED)}"
-                f"{near_miss(mismatched, MISMATCHED)}"
-            )
         self.discriminator = discriminator
         self.generator = generator
-        self.mismatched = mismatched
+        self.wrap = wrap
         self.formulas = {
             discriminator: "E relu(1 - D(x, s)) + 1/2 [E relu(1 + D(G(z, s), s)) + E relu(1 + D(x, s'))]",
             generator: "-E D(G(z, s), s)",
@@ -59,12 +48,11 @@ class MatchingHinge(Objective):
         Raises:
             ValueError: for a batch of one image.
         """
-        codes = following_codes(turn.real.condition, self.mismatched, type(self).__name__)
+        wrong, last = following_captions(turn.real.condition)
         real = turn.score(self.discriminator, turn.real)
         fake = turn.score(self.discriminator, turn.fake)
-        features = turn.encoded(self.discriminator, turn.real)[: len(codes)]
-        wrong = turn.network(self.discriminator).judge(features, Condition(codes=codes))
-        return adversarial.matching_hinge_discriminator(real, fake, wrong.float())
+        mismatched = turn.score(self.discriminator, turn.real, wrong)
+        return adversarial.matching_hinge_discriminator(real, fake, mismatched, None if self.wrap else ~last)
 
     def generator_loss(self, turn: Turn) -> Tensor:
         """Be taken for real and matching."""
@@ -105,7 +93,7 @@ class MatchingAwarePenalty(Objective):
         """Of the real batch, judged anew; frozen networks do not look at it again."""
         network = turn.network(self.discriminator)
         seen = _leaves(turn.seen(self.discriminator, turn.real))
-        codes = codes_asked(turn.real.condition, type(self).__name__)
+        codes = _codes_of(turn.real.condition)
         sentence = _leaf(codes.sentence)
         condition = turn.real.condition.replace(codes=codes.replace(sentence=sentence))
         logits = network.judge(network.encode(seen), condition)
@@ -141,7 +129,7 @@ class ClipSimilarity(Objective):
             ValueError: for a discriminator without CLIP, or sentence codes that are not CLIP's.
         """
         embedding = getattr(turn.seen(self.discriminator, turn.fake), "embedding", None)
-        sentence = codes_asked(turn.fake.condition, type(self).__name__).sentence
+        sentence = _codes_of(turn.fake.condition).sentence
         if embedding is None:
             name = type(turn.network(self.discriminator)).__name__
             raise ValueError(f"ClipSimilarity needs a discriminator that looks through CLIP; {name} does not")
@@ -151,6 +139,35 @@ class ClipSimilarity(Objective):
                 f"discriminator's CLIP, which gives {tuple(embedding.shape)}: encode captions with that CLIP"
             )
         return -F.cosine_similarity(embedding.float(), sentence.float()).mean()
+
+
+def following_captions(condition: Condition) -> tuple[Condition, Tensor]:
+    """(the sentence code that follows each in the batch of all processes, which row is the batch's last).
+
+    The last is followed by the first. Collective.
+
+    Returns:
+        A condition with sentence codes (n, D) alone, and a (n,) bool mask.
+
+    Raises:
+        ValueError: for a batch of one, or one without codes.
+    """
+    sentence = _codes_of(condition).sentence
+    whole = ranks.gather_rows(sentence)
+    if len(whole) < 2:
+        raise ValueError(
+            "a batch of one has no mismatched caption: train_dataloader.batch_size must be 2 or more for "
+            "each part that is computed at once (repeat, accumulate)"
+        )
+    places = torch.arange(len(sentence), device=sentence.device) + ranks.rank() * len(sentence)
+    wrong = whole[(places + 1) % len(whole)]
+    return Condition(codes=TextCodes(wrong)), places == len(whole) - 1
+
+
+def _codes_of(condition: Condition) -> TextCodes:
+    if condition.codes is None:
+        raise ValueError("the batch has no codes: give the game a conditioner that encodes captions")
+    return condition.codes
 
 
 def _leaf(tensor: Tensor) -> Tensor:

@@ -163,7 +163,7 @@ def few(data: Any, per_class: int = _SIZES[0][0]) -> Any:
     hidden = _spread(kinds[0], per_class)
     chosen = np.sort(np.concatenate([hidden, *(_spread(kind, per_class) for kind in kinds[1:])]))
     split = None if data.split is None else _split_of(data.split, chosen)
-    return Stream(Subset(data.source, chosen), split, data.transforms, data.seed, data.masks)
+    return data.of(Subset(data.source, chosen), split)
 
 
 def _spread(numbers: np.ndarray, most: int) -> np.ndarray:
