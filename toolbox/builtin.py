@@ -48,10 +48,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "PGGANDiscriminator": "toolbox.models.pggan:PGGANDiscriminator",
         "StyleGANDiscriminator": "toolbox.models.stylegan:StyleGANDiscriminator",
         "StyleGAN2Discriminator": "toolbox.models.stylegan2_discriminator:StyleGAN2Discriminator",
-        "AttnGANDiscriminator": "toolbox.models.attngan:AttnGANDiscriminator",
-        "DMGANDiscriminator": "toolbox.models.dmgan:DMGANDiscriminator",
         "SSAGANDiscriminator": "toolbox.models.ssagan:SSAGANDiscriminator",
         "GALIPDiscriminator": "toolbox.models.galip:GALIPDiscriminator",
+        "AttnGANDiscriminator": "toolbox.models.attngan:AttnGANDiscriminator",
+        "DMGANDiscriminator": "toolbox.models.dmgan:DMGANDiscriminator",
     },
     "network": {
         "Clip": "toolbox.models.clip:Clip",
