@@ -72,7 +72,7 @@ class LabelContrast(Objective):
             sentence codes with gradients, for pre-training; None = ``condition.codes``.
         labels: 'equal' (of ``condition.labels``; below 0 = none), 'any' (sets of labels that share one) or
             'jaccard' (by the share of labels in common).
-        label_sets: field of ``condition.extra``, or of the batch, that holds the sets, (N, C) bool.
+        label_set: field of ``condition.extra``, or of the batch, that holds the sets, (N, C) of truth values.
         ignore_overlap: with 'equal': pairs of other labels whose sets overlap are no negatives either.
         form: of 'unicl': 'mean' over positives and directions, or 'sum'.
         classifier: of 'ce': a network of the game, a LabelClassifiers, or the config of one, which is then
@@ -95,7 +95,7 @@ class LabelContrast(Objective):
         encoder: str = "image_encoder",
         text_encoder: str | None = None,
         labels: str = "equal",
-        label_sets: str = "label_sets",
+        label_set: str = "label_set",
         ignore_overlap: bool = False,
         form: str = "mean",
         classifier: str | Mapping[str, Any] | None = None,
@@ -123,10 +123,11 @@ class LabelContrast(Objective):
         self.encoder = encoder
         self.text_encoder = text_encoder
         self.labels = labels
-        self.label_sets = label_sets
+        self.label_set = label_set
         self.ignore_overlap = ignore_overlap
         self.form = form
         self.gather = gather
+        self._log: dict[str, Tensor] = {}
         self._set_classifier(classifier)
         key = f"{label_loss} {mode}" if label_loss in ("scl", "nt_xent") else label_loss
         self.formulas = {teaches: FORMULAS[key].format(tau=temperature, pairs=", ".join(self.pairs))}
@@ -210,7 +211,7 @@ class LabelContrast(Objective):
             if self.labels == "equal":
                 labels = torch.cat([self._labels(sample.condition) for sample in samples])
             if self.labels != "equal" or self.ignore_overlap:
-                sets = torch.cat([self._sets(sample) for sample in samples])
+                sets = torch.cat([self._sets(*each) for each in zip(branches, samples, strict=True)])
         return Views(codes, labels, sets)
 
     def _image_codes(self, branch: Turn, sample: Sample) -> Tensor:
@@ -221,7 +222,7 @@ class LabelContrast(Objective):
                 f"LabelContrast: encoder={self.encoder!r} is a {type(network).__name__}, which has no "
                 "encode_images"
             )
-        key = ("image codes", self.encoder, id(sample))
+        key = ("image codes", self.encoder, id(sample.images))  # as the base model's own terms call them
         found = branch.once(key, lambda: network.encode_images(sample.images))
         return found[0] if isinstance(found, tuple) else found
 
@@ -229,7 +230,7 @@ class LabelContrast(Objective):
         """(N, D): of the text encoder with gradients, or constants."""
         if self.text_encoder is not None:
             network = branch.network(self.text_encoder)
-            key = ("text codes", self.text_encoder, id(sample))
+            key = ("text codes", self.text_encoder, id(sample.condition.text))
             found = branch.once(key, lambda: _encode_text(network, sample))
             return getattr(found, "sentence", found)
         codes = sample.condition.codes
@@ -248,15 +249,23 @@ class LabelContrast(Objective):
             )
         return condition.labels
 
-    def _sets(self, sample: Sample) -> Tensor:
-        sets = sample.condition.extra.get(self.label_sets, sample.extras.get(self.label_sets))
-        if sets is None:
-            fields = sorted({*sample.condition.extra, *sample.extras})
+    def _sets(self, branch: Turn, sample: Sample) -> Tensor:
+        """(N, C) bool; of generated images those of the real ones whose captions they have."""
+        fields = {**sample.extras, **sample.condition.extra}
+        if self.label_set not in fields and self.label_set in branch.real.extras:
+            if branch.iteration == 0 and not _same_captions(sample, branch.real):
+                raise ValueError(
+                    f"LabelContrast: {self.label_set!r} is of the real images, and the generated ones have "
+                    "other captions: give the game a conditioner that asks for the captions of the batch"
+                )
+            fields = branch.real.extras
+        if self.label_set not in fields:
+            known = sorted({**fields, **branch.real.extras})
             raise ValueError(
                 f"LabelContrast: sets of labels are needed, and no field is called "
-                f"{self.label_sets!r}{near_miss(self.label_sets, fields)}; there are {fields}"
+                f"{self.label_set!r}{near_miss(self.label_set, known)}; there are {known}"
             )
-        return sets > 0
+        return fields[self.label_set] > 0
 
     def _gathered(self, views: Views) -> Views:
         """Those of all ranks, rank by rank within each branch."""
@@ -314,17 +323,26 @@ class LabelContrast(Objective):
 
     def _cross_entropy(self, branches: Sequence[Turn], samples: Sequence[Sample]) -> Tensor:
         """Mean over the branches of both classifiers' losses, over items that have a label."""
-        terms = []
+        terms, shares = [], []
         for branch, sample in zip(branches, samples, strict=True):
             own = self.own_classifier
             network: Any = branch.network(str(self.classifier)) if own is None else own
-            truth = self._labels(sample.condition) if self.labels == "equal" else self._sets(sample)
+            truth = self._labels(sample.condition) if self.labels == "equal" else self._sets(branch, sample)
+            if truth.ndim == 1:  # numbers beyond the classes are those of images without a label
+                truth = truth.where(truth < network.image.out_features, -1)
             known = truth >= 0 if truth.ndim == 1 else truth.any(dim=1)
+            shares.append(known.float().mean())
             codes = self._image_codes(branch, sample), self._sentence_codes(branch, sample)
             for layer, code in zip((network.image, network.text), codes, strict=True):
                 each = losses.label_cross_entropy(layer(code), truth)  # (N,)
                 terms.append(mean_over_selected(each, known))
+        self._log = {"labelled": torch.stack(shares).mean().detach()}
         return torch.stack(terms).sum() / len(branches)
+
+    def log(self) -> dict[str, Tensor]:
+        """Of 'ce': share of items that have a label."""
+        values, self._log = self._log, {}
+        return values
 
 
 def _check_partners(first: Tensor, second: Tensor) -> None:
@@ -351,6 +369,13 @@ def _gather_halves(value: Tensor | None) -> Tensor | None:
         return None
     there = value.byte() if value.dtype == torch.bool else value  # not every backend gathers truth values
     return torch.cat([ranks.gather_rows(half.contiguous()) for half in there.chunk(2)]).to(value.dtype)
+
+
+def _same_captions(one: Sample, other: Sample) -> bool:
+    texts = one.condition.text, other.condition.text
+    if all(isinstance(text, Tensor) for text in texts):
+        return bool(torch.equal(*texts))  # type: ignore[arg-type]
+    return texts[0] is not None and texts[0] == texts[1]
 
 
 def _encode_text(network: Any, sample: Sample) -> Any:
