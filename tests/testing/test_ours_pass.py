@@ -109,7 +109,7 @@ COVERED = {
         "AuxiliaryClassifier",
     },
     "metric": {"RPrecision", "ClipScore"},  # test_caption_metrics.py
-    "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
+    "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception", "TorchvisionInception"},
 }
 
 
