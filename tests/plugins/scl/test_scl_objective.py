@@ -191,6 +191,10 @@ def test_formula_says_what_is_computed() -> None:
     ("arguments", "message"),
     [
         (dict(label_loss="slc"), r"label_loss='slc' - did you mean 'scl'\?; allowed: scl, unicl, ce"),
+        (
+            dict(mode="pairwise", label_loss="unicl"),
+            r"mode='pairwise' goes with label_loss='scl' or 'nt_xent'",
+        ),
         (dict(mode="joined"), r"mode='joined' - did you mean 'joint'\?"),
         (dict(mode="pairwise", pairs=["i1i3"]), r"pairs='i1i3' - did you mean"),
         (dict(pairs=["i1i2"]), r"pairs=\['i1i2'\] goes with mode='pairwise', not 'joint'"),
@@ -241,7 +245,7 @@ def one_branch() -> list[Any]:
     ("both", "arguments", "message"),
     [
         (one_branch, {}, "compares two branches of a batch, the game has 1: give model.branches"),
-        (lambda: turns(labels=None), {}, "condition.labels is None: label_loss='scl' needs data with labels"),
+        (lambda: turns(labels=None), {}, "condition.labels is None: give the game data with labels"),
         (lambda: turns(labels=[-1] * 4), {}, "no item of the batch has a label"),
         (lambda: turns(labels=[5] * 4), {}, "the 4 items of the batch share one label"),
         (lambda: turns(labels=[5]), {}, "a batch of one item has no negatives"),
