@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from toolbox.catalog import near_miss
 from toolbox.data.base import DataError, Image, ImageSet, as_bytes
@@ -100,6 +101,11 @@ class CaptionStream(Stream):
         """
         position, entry = key if isinstance(key, tuple) else (key, key)
         return self.item(position, entry, self.caption_number(position, entry))
+
+    def caption(self, position: int, entry: int) -> Tensor:
+        """Token ids (max_words,) that an entry has at a position; no image is looked at."""
+        ids = self._ids(int(self.entries[entry]), self.caption_number(position, entry))
+        return self.tokens.fit(ids, generator(self.seed, _WORDS, position))[0]
 
     def caption_number(self, position: int, entry: int) -> int:
         """Which of its captions an entry has at a position."""
