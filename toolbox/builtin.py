@@ -71,6 +71,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ClipFeatures": "toolbox.models.clip_embedded:ClipFeatures",
         "EmbeddedClipFeatures": "toolbox.models.clip_embedded:EmbeddedClipFeatures",
         "FIDInception": "toolbox.metrics.extractors.inception:FIDInception",
+        "TorchvisionInception": "toolbox.metrics.extractors.torchvision_inception:TorchvisionInception",
     },
     "segmenter": {
         "UNet": "toolbox.models.segmenter:UNet",

@@ -176,7 +176,7 @@ class DamsmImageEncoder(nn.Module):
         from toolbox.weights.errors import misfits
         from toolbox.weights.reading import read_weights
 
-        tensors = read_weights(os.fspath(path)).state_dict()
+        tensors = read_weights(path).state_dict()
         own = self.state_dict()
         counters = {key: value for key, value in own.items() if key.endswith("num_batches_tracked")}
         unused = ("fc.", "AuxLogits.")
