@@ -10,7 +10,15 @@ from toolbox.hookspecs import PLUGIN_API_VERSION, hookimpl
 from toolbox.source_tree import linked_folder
 
 #: The core's own configs; setup.cfg packs the same.
-CONFIGS = ("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "pggan_*.py", "segmenter_*.py", "stylegan*.py")
+CONFIGS = (
+    "attngan_*.py",
+    "biggan_*.py",
+    "clip_*.py",
+    "damsm_*.py",
+    "pggan_*.py",
+    "segmenter_*.py",
+    "stylegan*.py",
+)
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "model": {"Game": "toolbox.training.game.game:Game"},
