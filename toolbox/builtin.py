@@ -11,13 +11,8 @@ from toolbox.source_tree import linked_folder
 
 #: The core's own configs; setup.cfg packs the same.
 CONFIGS = (
-    "attngan_*.py",
-    "biggan_*.py",
-    "clip_*.py",
-    "damsm_*.py",
-    "pggan_*.py",
-    "segmenter_*.py",
-    "stylegan*.py",
+    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py"),
+    *("pggan_*.py", "segmenter_*.py", "stylegan*.py"),
 )
 
 COMPONENTS: dict[str, dict[str, str]] = {
@@ -53,10 +48,10 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "PGGANDiscriminator": "toolbox.models.pggan:PGGANDiscriminator",
         "StyleGANDiscriminator": "toolbox.models.stylegan:StyleGANDiscriminator",
         "StyleGAN2Discriminator": "toolbox.models.stylegan2_discriminator:StyleGAN2Discriminator",
-        "AttnGANDiscriminator": "toolbox.models.attngan:AttnGANDiscriminator",
-        "DMGANDiscriminator": "toolbox.models.dmgan:DMGANDiscriminator",
         "SSAGANDiscriminator": "toolbox.models.ssagan:SSAGANDiscriminator",
         "GALIPDiscriminator": "toolbox.models.galip:GALIPDiscriminator",
+        "AttnGANDiscriminator": "toolbox.models.attngan:AttnGANDiscriminator",
+        "DMGANDiscriminator": "toolbox.models.dmgan:DMGANDiscriminator",
     },
     "network": {
         "Clip": "toolbox.models.clip:Clip",

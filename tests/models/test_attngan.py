@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.t2i_filled import asked, close, enlarged, fill, filled, golden, shapes
+from tests.models.t2i_filled import asked, close, enlarged, filled, golden, shapes
 from toolbox import testing
 from toolbox.interfaces import Condition, TextCodes
 from toolbox.models.attngan import AttnGANDiscriminator, AttnGANGenerator
@@ -101,20 +101,6 @@ def test_images_equal_the_reference() -> None:
     check_generator("attngan_cub", ("correct",))
 
 
-def test_the_first_images_equal_the_reference() -> None:
-    """A network of the first stage alone; it looks at no words."""
-    arrays = golden("dmgan_cub_G")
-    network = DMGANGenerator(image_size=64, stages=1, init="normal").eval()
-    own = network.state_dict()
-    network.load_state_dict(
-        {key: fill(key, shape) for key, shape in shapes("dmgan_cub_G").items() if key in own}
-    )
-    latents, condition = asked(arrays)
-    with torch.no_grad():
-        images = network(latents, Condition(codes=TextCodes(condition.codes.sentence)))  # type: ignore[union-attr]
-    close(images[:, :, ::2, ::2], arrays["img64"])
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WIDTHS)
 def test_images_equal_the_reference_in_both_modes(name: str) -> None:
@@ -188,20 +174,20 @@ def test_state_dicts_of_data_parallel() -> None:
 
 
 WRONG: list[tuple[Callable[[], Any], str]] = [
-    (lambda: tiny("attngan")(torch.randn(4, 5)), "AttnGANGenerator needs condition.codes, and got none"),
+    (lambda: tiny("attngan")(torch.randn(4, 5)), "AttnGANGenerator reads captions and got none"),
     (
         lambda: tiny("dmgan")(torch.randn(4, 5), texts(width=7)),
-        "DMGANGenerator was built for code_dim=6; the codes have 7",
+        r"codes.sentence has shape \(4, 7\), expected \(N, 6\)",
     ),
     (
         lambda: tiny("dmgan")(torch.randn(4, 5), Condition(codes=TextCodes(torch.randn(4, 6)))),
-        "DMGANGenerator needs codes of words, and the text encoder gives those of sentences only",
+        "DMGANGenerator needs codes of words; the text encoder gives those of sentences only",
     ),
     (
         lambda: tiny("attngan")(
-            torch.randn(4, 5), Condition(codes=texts().codes.replace(sentence=torch.zeros(4, 7)))
+            torch.randn(4, 5), Condition(codes=texts().codes.replace(words=torch.zeros(4, 7, 5)))
         ),
-        "built for code_dim=6; the codes have 7",
+        r"codes.words has shape \(4, 7, 5\), expected \(N, 6, L\)",
     ),
     (lambda: tiny("attngan", mask_mode="oficial"), r"mask_mode='oficial' .*did you mean 'official'"),
     (lambda: tiny("attngan", image_size=24), "image_size=24 must be a power of two"),
@@ -218,7 +204,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     ),
     (
         lambda: AttnGANDiscriminator(2, 16, 6)(torch.randn(1, 3, 16, 16), Condition(text=["a bird"])),
-        "AttnGANDiscriminator needs condition.codes",
+        "AttnGANDiscriminator reads captions and got none",
     ),
 ]
 

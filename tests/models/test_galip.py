@@ -80,8 +80,8 @@ def test_generator_gives_the_published_images() -> None:
     condition = filled.said(expected["sent_emb"])
     c = torch.cat([expected["z"], expected["sent_emb"]], 1)
     mapped = network.mapping(network.fc_code(expected["z"]).unflatten(1, (64, 7, 7)), c)
-    filled.near(mapped[:, ::16], expected["mapping_out"])
-    filled.near(network(expected["z"], condition)[:, :, ::4, ::4], expected["img"])
+    filled.close(mapped[:, ::16], expected["mapping_out"])
+    filled.close(network(expected["z"], condition)[:, :, ::4, ::4], expected["img"])
 
 
 @pytest.mark.slow
@@ -92,20 +92,20 @@ def test_discriminator_and_its_penalty_are_the_published() -> None:
     with torch.no_grad():
         larger = network.look(filled.enlarged(expected["x256_low"]))
         seen = network.look(filled.enlarged(expected["x224_low"]))
-    filled.near(larger.taps[:, :, ::32], expected["taps256"])
-    filled.near(larger.embedding, expected["emb256"])
-    filled.near(seen.taps[:, :, ::16], expected["taps224"])
-    filled.near(seen.embedding, expected["emb224"])
+    filled.close(larger.taps[:, :, ::32], expected["taps256"])
+    filled.close(larger.embedding, expected["emb256"])
+    filled.close(seen.taps[:, :, ::16], expected["taps224"])
+    filled.close(seen.embedding, expected["emb224"])
     seen.taps.requires_grad_()
     sentence = expected["sent_emb"].clone().requires_grad_()
     features = network.encode(seen)
     logits = network.judge(features, filled.said(sentence))
-    filled.near(features[:, ::8], expected["feats"])
-    filled.near(logits, expected["logit"].flatten())
+    filled.close(features[:, ::8], expected["feats"])
+    filled.close(logits, expected["logit"].flatten())
     gradients = torch.autograd.grad(logits.sum(), [seen.taps, sentence], create_graph=True)
     norms = torch.cat([gradient.flatten(1) for gradient in gradients], 1).norm(dim=1)
-    filled.near(norms, expected["magp_grad_norm"])
-    filled.near(matching_aware_penalty(logits, [seen.taps, sentence]), expected["magp"])
+    filled.close(norms, expected["magp_grad_norm"])
+    filled.close(matching_aware_penalty(logits, [seen.taps, sentence]), expected["magp"])
 
 
 def test_contracts() -> None:
@@ -220,7 +220,7 @@ def test_another_clip_than_the_generators_is_refused() -> None:
             lambda: GALIPDiscriminator(tiny_clip(), **TINY_D)(
                 torch.zeros(2, 3, 16, 16), Condition(codes=TextCodes(torch.zeros(2, 7)))
             ),
-            r"shape \(2, 7\), expected \(N, 6\); condition_dim=6",
+            r"shape \(2, 7\), expected \(N, 6\); code_dim=6",
         ),
     ],
 )

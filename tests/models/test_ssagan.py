@@ -12,7 +12,7 @@ from toolbox.interfaces import Condition, TextCodes
 from toolbox.losses.regularisers import matching_aware_penalty
 from toolbox.models.ssagan import SemanticSpatialBatchNorm, SSAGANDiscriminator, SSAGANGenerator
 
-TINY = dict(channels=2, image_size=16, condition_dim=5)
+TINY = dict(channels=2, image_size=16, code_dim=5)
 BOTH = [SSAGANGenerator, SSAGANDiscriminator]
 
 
@@ -43,7 +43,7 @@ def test_first_masks_are_the_published_networks() -> None:
     network.feature_layers = network.feature_layers[:2]
     walk = network._walk(expected["z"], filled.said(expected["sent_emb"]))
     for mask, size in zip((mask for _, mask in walk), (4, 8), strict=True):
-        filled.near(mask, expected[f"mask{size}"])
+        filled.close(mask, expected[f"mask{size}"])
 
 
 @pytest.mark.slow
@@ -52,10 +52,10 @@ def test_generator_gives_the_published_images_and_masks() -> None:
     expected, network = filled.golden("ssagan_G"), SSAGANGenerator().eval()
     filled.fill(network)
     sample = network.generate(expected["z"], filled.said(expected["sent_emb"]))
-    filled.near(sample.images[:, :, ::4, ::4], expected["img"])
+    filled.close(sample.images[:, :, ::4, ::4], expected["img"])
     for mask in sample.extras["masks"]:
         step = max(1, mask.shape[2] // 32)
-        filled.near(mask[:, :, ::step, ::step], expected[f"mask{mask.shape[2]}"])
+        filled.close(mask[:, :, ::step, ::step], expected[f"mask{mask.shape[2]}"])
     assert len(sample.extras["masks"]) == 7
 
 
@@ -67,13 +67,13 @@ def test_discriminator_and_its_penalty_are_the_published() -> None:
     sentence = expected["sent_emb"].clone().requires_grad_()
     features = network.encode(images)
     logits = network.judge(features, filled.said(sentence))
-    filled.near(features[:, ::16], expected["feat"])
-    filled.near(logits, expected["logit"].flatten())
+    filled.close(features[:, ::16], expected["feat"])
+    filled.close(logits, expected["logit"].flatten())
     wrong = network.judge(features[:-1], filled.said(sentence[1:]))
-    filled.near(wrong, expected["mismatch_logit"].flatten())
+    filled.close(wrong, expected["mismatch_logit"].flatten())
     gradients = torch.autograd.grad(logits.sum(), [images, sentence], create_graph=True)
     norms = torch.cat([gradient.flatten(1) for gradient in gradients], 1).norm(dim=1)
-    filled.near(norms, expected["grad_norm"])
+    filled.close(norms, expected["grad_norm"])
     penalty = matching_aware_penalty(logits, [images, sentence])
     torch.testing.assert_close(penalty, expected["magp"], rtol=1e-4, atol=1e-8)
     penalty.backward()
@@ -99,7 +99,7 @@ def test_the_sentence_acts_where_the_mask_is() -> None:
 
 
 def test_masks_grow_with_the_blocks() -> None:
-    network = SSAGANGenerator(channels=1, image_size=32, latent_dim=3, condition_dim=5, mask_channels=2)
+    network = SSAGANGenerator(channels=1, image_size=32, latent_dim=3, code_dim=5, mask_channels=2)
     masks = network.generate(torch.randn(2, 3), said(2)).extras["masks"]
     assert [tuple(mask.shape) for mask in masks] == [(2, 1, size, size) for size in (4, 8, 16, 32)]
     assert all(bool(((mask > 0) & (mask < 1)).all()) for mask in masks)
@@ -122,10 +122,7 @@ def test_files_of_dataparallel_and_of_old_torch_load(kind: type[nn.Module]) -> N
     [
         (None, r"reads captions and got none: condition.codes must hold sentence codes \(N, 5\)"),
         (Condition(labels=torch.zeros(2, dtype=torch.long)), "reads captions and got none"),
-        (
-            Condition(codes=TextCodes(torch.zeros(2, 7))),
-            r"shape \(2, 7\), expected \(N, 5\); condition_dim=5",
-        ),
+        (Condition(codes=TextCodes(torch.zeros(2, 7))), r"shape \(2, 7\), expected \(N, 5\); code_dim=5"),
     ],
 )
 @pytest.mark.parametrize("kind", BOTH)

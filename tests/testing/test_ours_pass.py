@@ -94,12 +94,18 @@ AUGMENTS = [
     dict(type="AdaptiveAugment", p=0.7),
 ]
 # need files that are not shipped, or are looked at below or in tests/models and tests/training
+TEXT_TO_IMAGE = ("AttnGAN", "DMGAN", "SSAGAN", "GALIP")  # test_attngan.py, test_ssagan.py, test_galip.py
 COVERED = {
     "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions"},
     "prompt_learner": {"ClusterPrompts"},
     # colour layers of other resolutions than the present have no gradient: test_pggan.py, test_stylegan.py
-    "generator": {"PGGANGenerator", "StyleGANGenerator"},
-    "discriminator": {"PromptDiscriminator", "PGGANDiscriminator", "StyleGANDiscriminator"},
+    "generator": {"PGGANGenerator", "StyleGANGenerator", *(f"{name}Generator" for name in TEXT_TO_IMAGE)},
+    "discriminator": {
+        "PromptDiscriminator",
+        "PGGANDiscriminator",
+        "StyleGANDiscriminator",
+        *(f"{name}Discriminator" for name in TEXT_TO_IMAGE),
+    },
     "objective": {
         "PixelCrossEntropy",  # test_segmentation.py
         "ImageTextContrastive",
@@ -107,6 +113,13 @@ COVERED = {
         "GradientPenalty",  # and the next two: test_progressive_objectives.py
         "Drift",
         "AuxiliaryClassifier",
+        "MatchingHinge",  # and the next two: test_matching_objectives.py
+        "MatchingAwarePenalty",
+        "ClipSimilarity",
+        "MatchingAwareAdversarial",  # and the next three: test_text_to_image_objectives.py
+        "ConditioningKL",
+        "DamsmMatching",
+        "DamsmPretraining",
     },
     "metric": {"RPrecision", "ClipScore"},  # test_caption_metrics.py
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception", "TorchvisionInception"},

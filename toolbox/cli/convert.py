@@ -26,8 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout",
         metavar="LAYOUT",
-        help="rename to the names of our PGGAN, StyleGAN, StyleGAN2, AttnGAN, DM-GAN and DAMSM: 'auto', or "
-        "the layout that it is in (klish-stylegan2, rosinality-stylegan2, attngan, damsm-text, ...)",
+        help="rename to the names of our PGGAN, StyleGAN, StyleGAN2, AttnGAN, DM-GAN, SSA-GAN, GALIP and "
+        "DAMSM: 'auto', or the layout that it is in (klish-stylegan2, rosinality-stylegan2, attngan, galip, "
+        "damsm-text, ...)",
     )
     parser.add_argument("--list", action="store_true", help="print what the file holds, and write nothing")
     parser.add_argument("--licence", default="", help="of the weights, for the card")

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample, TextCodes
 from toolbox.models.biggan import check_layers
+from toolbox.models.conditions import has_text, sentence_of, words_of
 from toolbox.models.layers import accept_parallel, fast_layout, initialise, near
-from toolbox.models.text_codes import codes_of, has_text
 from toolbox.ranges import check_whole
 
 MASK_MODES = ("correct", "official")
@@ -224,7 +224,7 @@ class AttnGANGenerator(Generator):
         Raises:
             ValueError: for a condition without codes of words, or with codes of another width.
         """
-        *_, (h, _) = self._walk(self._augmented(latents, condition)[0], self._codes(condition))
+        *_, (h, _) = self._walk(self._augmented(latents, condition)[0], condition)
         return self._image(len(self.sizes) - 1, h)
 
     def generate(
@@ -232,7 +232,7 @@ class AttnGANGenerator(Generator):
     ) -> Sample:
         """All images, with mean and log variance of the augmentation; ``rng`` is unused."""
         start, mu, logvar = self._augmented(latents, condition)
-        maps = self._walk(start, self._codes(condition))
+        maps = self._walk(start, condition)
         *smaller, images = [self._image(i, h) for i, (h, _) in enumerate(maps)]
         extras = {f"images{image.shape[2]}": image for image in smaller} | dict(mu=mu, logvar=logvar)
         return Sample(images, Condition() if condition is None else condition, latents, extras=extras)
@@ -252,29 +252,28 @@ class AttnGANGenerator(Generator):
         """
         check_layers(layers, self.feature_layers)
         start, *_ = self._augmented(latents * truncation, condition)
-        maps = [h for h, _ in self._walk(start, self._codes(condition))]
+        maps = [h for h, _ in self._walk(start, condition)]
         return {layer: maps[self.feature_layers.index(layer)] for layer in layers}
 
     def attention(self, latents: Tensor, condition: Condition | None) -> list[Tensor]:
         """How much of each word each pixel looked at: (N, L, h, h) of the map that each later stage got."""
         start, *_ = self._augmented(latents, condition)
-        maps = [attention for _, attention in self._walk(start, self._codes(condition))]
+        maps = [attention for _, attention in self._walk(start, condition)]
         return [attention for attention in maps if attention is not None]
-
-    def _codes(self, condition: Condition | None) -> TextCodes:
-        return codes_of(condition, self.code_dim, type(self).__name__, words=len(self.sizes) > 1)
 
     def _augmented(self, latents: Tensor, condition: Condition | None) -> tuple[Tensor, Tensor, Tensor]:
         """The first stage's input (N, condition_dim + noise_dim), condition first; mean and log variance."""
         noise, draw = latents.split([self.noise_dim, self.condition_dim], dim=1)
-        drawn, mu, logvar = self.ca_net(self._codes(condition).sentence, draw)
+        sentence = sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
+        drawn, mu, logvar = self.ca_net(sentence, draw)
         return torch.cat([drawn, noise], dim=1), mu, logvar
 
-    def _walk(self, start: Tensor, codes: TextCodes) -> Iterator[tuple[Tensor, Tensor | None]]:
+    def _walk(self, start: Tensor, condition: Condition | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Each stage's map, and the attention that it was made with."""
         h = self.h_net1(start)
         yield h, None
         for i in range(1, len(self.sizes)):
+            codes = words_of(condition, self.code_dim, type(self).__name__, "code_dim")
             h, attention = self.get_submodule(f"h_net{i + 1}")(h, codes, self.mask_mode)
             yield h, attention
 
@@ -390,7 +389,7 @@ class AttnGANDiscriminator(Discriminator):
         """
         name = type(self).__name__
         if has_text(condition):
-            return self.COND_DNET(features, codes_of(condition, self.code_dim, name).sentence)
+            return self.COND_DNET(features, sentence_of(condition, self.code_dim, name, "code_dim"))
         if not hasattr(self, "UNCOND_DNET"):
             raise ValueError(f"{name} was built with unconditional=False and needs condition.codes")
         return self.UNCOND_DNET(features)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from toolbox.interfaces import Condition
+from toolbox.interfaces import Condition, TextCodes
 
 
 def check_weights(weights: Tensor, n_conditions: int, network: str) -> None:
@@ -71,8 +71,10 @@ def soft_one_hot(
     return default
 
 
-def sentence_of(condition: Condition | None, width: int, network: str) -> Tensor:
-    """The sentence codes (N, width) of a condition.
+def sentence_of(
+    condition: Condition | None, width: int, network: str, argument: str = "condition_dim"
+) -> Tensor:
+    """The sentence codes (N, width) of a condition; ``argument`` is the network's that gives the width.
 
     Raises:
         ValueError: where there are none, or of another width.
@@ -85,6 +87,30 @@ def sentence_of(condition: Condition | None, width: int, network: str) -> Tensor
     if codes.sentence.ndim != 2 or codes.sentence.shape[1] != width:
         raise ValueError(
             f"{network}: condition.codes.sentence has shape {tuple(codes.sentence.shape)}, expected "
-            f"(N, {width}); condition_dim={width} must be the width of the text encoder"
+            f"(N, {width}); {argument}={width} must be the width of the text encoder"
         )
     return codes.sentence
+
+
+def words_of(condition: Condition | None, width: int, network: str, argument: str) -> TextCodes:
+    """The text codes of a condition, those of words (N, width, L) among them.
+
+    Raises:
+        ValueError: where there are none of sentences or of words, or of another width.
+    """
+    sentence_of(condition, width, network, argument)
+    assert condition is not None and condition.codes is not None
+    codes = condition.codes
+    if codes.words is None or codes.lengths is None:
+        raise ValueError(f"{network} needs codes of words; the text encoder gives those of sentences only")
+    if codes.words.ndim != 3 or codes.words.shape[1] != width:
+        raise ValueError(
+            f"{network}: condition.codes.words has shape {tuple(codes.words.shape)}, expected "
+            f"(N, {width}, L); {argument}={width} must be the width of the text encoder"
+        )
+    return codes
+
+
+def has_text(condition: Condition | None) -> bool:
+    """Whether a condition asks for a text: a discriminator with two heads judges without it where not."""
+    return condition is not None and (condition.codes is not None or condition.text is not None)

@@ -12,7 +12,7 @@ All encoders here have ``code_dim`` and one of
 from __future__ import annotations
 
 import math
-import os
+from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -124,7 +124,7 @@ class DamsmImageEncoder(nn.Module):
         code_dim: int = 256,
         image_size: int = 299,
         align_corners: bool = True,
-        inception: str | os.PathLike[str] | None = None,
+        inception: str | Path | None = None,
         update_statistics: bool = True,
     ) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class DamsmImageEncoder(nn.Module):
             x = F.max_pool2d(x, 3, stride=2) if name == "pool" else self.get_submodule(name)(x)
         return x
 
-    def _load_inception(self, path: str | os.PathLike[str]) -> None:
+    def _load_inception(self, path: str | Path) -> None:
         from toolbox.weights.errors import misfits
         from toolbox.weights.reading import read_weights
 

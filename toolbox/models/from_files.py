@@ -29,6 +29,8 @@ NAMES = (
     "g",
     "generator",
     "models.generator",
+    "model.netG",
+    "netG",
 )
 
 

@@ -2,20 +2,19 @@
 
 Tao, Bao, Tang, Xu: GALIP: Generative Adversarial CLIPs for Text-to-Image Synthesis, CVPR 2023. With 64
 channels and ViT-B/32 the generator has 51,830,211 parameters beside CLIP's, the discriminator 28,706,821 and
-its head 2,099,200. Names are those of the authors' code, tobran/GALIP, whose state dicts load
-(:func:`from_official`).
+its head 2,099,200. Names are those of the authors' code, tobran/GALIP, whose state dicts load.
 
-CLIP is borrowed (``uses=dict(clip='clip')``) and is in no state dict. Published weights need OpenAI's
+CLIP is borrowed (``uses=dict(clip='clip')``) and is then in no state dict. Published weights need OpenAI's
 ViT-B/32 with quick-GELU.
 
-From the small to the large: the view through CLIP, layers, the generator and its parts, the discriminator.
+From the small to the large: layers, the generator and its parts, the discriminator. How they see through CLIP
+is in :mod:`toolbox.models.clip_blocks`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -24,128 +23,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toolbox.interfaces import Condition, Discriminator, Generator, Record
+from toolbox.interfaces import Condition, Discriminator, Generator
 from toolbox.models.biggan import UpsampleConv2d
 from toolbox.models.clip import Clip
+from toolbox.models.clip_blocks import ClipView, ThroughClip
 from toolbox.models.conditions import sentence_of
 from toolbox.models.layers import fast_layout
 from toolbox.models.ssagan import falling_widths
-from toolbox.ranges import check_whole, given, numbered
+from toolbox.ranges import check_whole, given
 
 CLIP_IN_GENERATOR = "mapping.CLIP_ViT."
 """Where published generators keep their copy of CLIP."""
-
-
-# the view through CLIP
-
-
-@dataclass
-class ClipView(Record):
-    """Images as CLIP's vision transformer sees them.
-
-    Attributes:
-        taps: (N, K, C, h, w) patch tokens after K of its blocks, one map each.
-        embedding: (N, D) in the space of texts, of any length.
-    """
-
-    taps: Tensor
-    embedding: Tensor
-
-    def __len__(self) -> int:
-        return len(self.taps)
-
-
-class ThroughClip(nn.Module):
-    """What networks share that borrow a CLIP: it is no submodule, and its blocks are opened up.
-
-    Args:
-        clip: a Clip with a vision transformer; a config is built, frozen, and moves with this network.
-
-    Raises:
-        ValueError: for another kind of CLIP.
-    """
-
-    def __init__(self, clip: Clip | Mapping[str, Any]) -> None:
-        super().__init__()
-        from toolbox.registry import build
-
-        self._owned = not isinstance(clip, nn.Module)
-        held: Clip = build(clip, "network", "clip")
-        self._clip = (held,)  # in a tuple: borrowed networks are no submodules
-        _check_transformer(held)
-        self.width = int(self.visual.positional_embedding.shape[1])
-        self.grid = math.isqrt(len(self.visual.positional_embedding) - 1)
-        self.n_blocks = len(self.visual.transformer.resblocks)
-
-    @property
-    def clip(self) -> Clip:
-        """The borrowed CLIP."""
-        return self._clip[0]
-
-    @property
-    def visual(self) -> Any:
-        """Its image encoder."""
-        return self.clip.model.visual
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        if self._owned:
-            self.clip._apply(fn, recurse)
-        return super()._apply(fn, recurse)
-
-    def check_blocks(self, name: str, blocks: Sequence[int]) -> tuple[int, ...]:
-        """Numbers of transformer blocks, counted from 0, rising; as a tuple.
-
-        Raises:
-            ValueError: for one that CLIP does not have, or an order that does not rise.
-        """
-        check_whole(0, **numbered(name, blocks))
-        blocks = tuple(blocks)
-        if any(block >= self.n_blocks for block in blocks) or list(blocks) != sorted(set(blocks)):
-            raise ValueError(
-                f"{name}={blocks} must be rising numbers of blocks, and clip ({self.clip.architecture!r}) "
-                f"has the blocks 0 to {self.n_blocks - 1}"
-            )
-        return blocks
-
-    def tokens(self, patches: Tensor) -> Tensor:
-        """(N, 1 + h w, C): class and patch tokens of maps (N, C, h, w), as they enter the first block."""
-        visual = self.visual
-        first = visual.class_embedding.to(patches.dtype).expand(len(patches), 1, -1)
-        tokens = torch.cat([first, patches.flatten(2).transpose(1, 2)], dim=1)
-        return visual.ln_pre(tokens + visual.positional_embedding.to(tokens.dtype))
-
-    def block(self, number: int, tokens: Tensor) -> Tensor:
-        """Tokens (N, L, C) after one block."""
-        block = self.visual.transformer.resblocks[number]
-        if getattr(self.visual.transformer, "batch_first", False):
-            return block(tokens)
-        return block(tokens.transpose(0, 1)).transpose(0, 1)  # open_clip before 2.27
-
-    def patches(self, tokens: Tensor) -> Tensor:
-        """(N, C, h, w) of tokens (N, 1 + h w, C), without the class token."""
-        return tokens[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))
-
-    def view(self, pixels: Tensor, taps: Sequence[int]) -> ClipView:
-        """What CLIP makes of pixels (N, 3, H, W) of its size, mean and deviation; ``taps`` are blocks."""
-        tokens = self.tokens(self.visual.conv1(pixels))
-        found = []
-        for number in range(self.n_blocks):
-            tokens = self.block(number, tokens)
-            if number in taps:
-                found.append(self.patches(tokens))
-        embedding = self.visual.ln_post(tokens[:, 0]) @ self.visual.proj
-        return ClipView(torch.stack(found, dim=1), embedding)
-
-
-def _check_transformer(clip: Clip) -> None:
-    visual = clip.model.visual
-    needed = ("class_embedding", "positional_embedding", "conv1", "ln_pre", "transformer", "ln_post", "proj")
-    plain = all(hasattr(visual, name) for name in needed) and getattr(visual, "attn_pool", None) is None
-    if not plain or getattr(visual, "pool_type", "tok") != "tok":
-        raise ValueError(
-            f"clip: GALIP taps the blocks of a vision transformer with a class token, "
-            f"{clip.architecture!r} has a {type(visual).__name__}: take a ViT, such as 'ViT-B-32-quickgelu'"
-        )
 
 
 # layers
@@ -216,14 +104,15 @@ class ClipMapper(ThroughClip):
 
         F = bridge(code, c),   M = ViT(F; prompts(c)),   output = conv5x5 (F + 0.1 M)
 
-    Each block in ``prompted`` sees one prompt behind its tokens, and what it makes of it is dropped.
+    Each block in ``prompted`` sees one prompt behind its tokens, and what it makes of it is dropped. Of a
+    config CLIP's blocks are part of the state dict, as in published files.
     """
 
     def __init__(
         self,
         clip: Clip | Mapping[str, Any],
         latent_dim: int,
-        condition_dim: int | None,
+        code_dim: int | None,
         code_channels: int,
         bridge_blocks: int,
         prompted: Sequence[int],
@@ -231,13 +120,29 @@ class ClipMapper(ThroughClip):
     ) -> None:
         super().__init__(clip)
         self.prompted = self.check_blocks("prompted", prompted)
-        self.sentence_dim = condition_dim or self.clip.embedding_dim
-        both = latent_dim + self.sentence_dim
+        self.code_dim = code_dim or self.embedding_dim
+        both = latent_dim + self.code_dim
         hidden = max(code_channels // 2, 1)
         self.FBlocks = nn.ModuleList(BridgeBlock(code_channels, hidden, both) for _ in range(bridge_blocks))
         self.conv_fuse = nn.Conv2d(code_channels, self.width, 5, padding=2)
+        if self._owned:
+            self.CLIP_ViT = self._without_head()
         self.conv = nn.Conv2d(self.width, outputs, 5, padding=2)
         self.fc_prompt = nn.Linear(both, self.width * len(self.prompted))
+
+    @property
+    def visual(self) -> Any:
+        """CLIP's image encoder."""
+        own = self._modules.get("CLIP_ViT")
+        return super().visual if own is None else own
+
+    def _without_head(self) -> nn.Module:
+        """The image encoder alone, up to its last block; the rest of CLIP is let go."""
+        visual = self.clip.model.visual
+        visual.ln_post, visual.proj = nn.Identity(), None
+        self._clip = ()
+        frozen: nn.Module = visual.requires_grad_(False)
+        return frozen
 
     def forward(self, code: Tensor, c: Tensor) -> Tensor:
         """code (N, code_channels, h, w), c (N, condition_dim) -> (N, outputs, h, w)."""
@@ -292,11 +197,12 @@ class GALIPGenerator(Generator):
     """Images of a latent and a sentence of CLIP's: the mapper, then blocks up to the image's size.
 
     Args:
-        clip: a Clip with a vision transformer, borrowed; or its config.
+        clip: a Clip with a vision transformer, borrowed; or its config: then its blocks are part of the state
+            dict, as in published files.
         channels: width unit: blocks have 8 x channels, the last three 4, 2 and 1.
         image_size: at least 32; sizes are 8, 16, ... and last ``image_size``, doubled or less.
         latent_dim: numbers in one latent vector.
-        condition_dim: width of the sentence codes; None = CLIP's.
+        code_dim: numbers in a sentence's code; None = CLIP's.
         code_channels: width of the code that the mapper takes.
         bridge_blocks: in the mapper, before CLIP.
         prompted: blocks of CLIP, counted from 0, that see a prompt each.
@@ -315,24 +221,24 @@ class GALIPGenerator(Generator):
         channels: int = 64,
         image_size: int = 224,
         latent_dim: int = 100,
-        condition_dim: int | None = None,
+        code_dim: int | None = None,
         code_channels: int = 64,
         bridge_blocks: int = 4,
         prompted: Sequence[int] = (1, 2, 3, 4, 5, 6, 7, 8),
     ) -> None:
         super().__init__()
         check_whole(1, channels=channels, latent_dim=latent_dim, code_channels=code_channels)
-        check_whole(1, bridge_blocks=bridge_blocks, **given(condition_dim=condition_dim))
+        check_whole(1, bridge_blocks=bridge_blocks, **given(code_dim=code_dim))
         check_whole(32, image_size=image_size)
         sizes = sizes_to(image_size)
         widths = falling_widths(channels, len(sizes))
         self.image_size = image_size
         self.latent_dim = latent_dim
         self.mapping = ClipMapper(
-            clip, latent_dim, condition_dim, code_channels, bridge_blocks, prompted, widths[0]
+            clip, latent_dim, code_dim, code_channels, bridge_blocks, prompted, widths[0]
         )
-        self.condition_dim = self.mapping.sentence_dim
-        both = latent_dim + self.condition_dim
+        self.code_dim = self.mapping.code_dim
+        both = latent_dim + self.code_dim
         grid = self.mapping.grid
         self.code_shape = (code_channels, grid, grid)
         self.extent = max(width * size for width, size in zip(widths, sizes, strict=False))  # channels x side
@@ -346,13 +252,29 @@ class GALIPGenerator(Generator):
         self.to_rgb = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(widths[-1], 3, 3, padding=1))
         self.register_load_state_dict_pre_hook(_translate)
 
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of the authors' code (of netG, or of all networks) by our names, in float32.
+
+        Its copy of CLIP, often in half precision, is dropped where CLIP is borrowed.
+
+        Raises:
+            ValueError: where the borrowed CLIP is another one.
+        """
+        ours = published(state)
+        own = {key.removeprefix("netG."): value for key, value in ours.items() if key.startswith("netG.")}
+        ours = own or ours
+        if self.mapping._owned:
+            return ours
+        check_clip(self.mapping, ours)
+        return {key: value for key, value in ours.items() if not key.startswith(CLIP_IN_GENERATOR)}
+
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """Images (N, 3, size, size), mostly in [-1, 1], from latents (N, latent_dim) and ``condition.codes``.
 
         Raises:
-            ValueError: for a condition without sentence codes of ``condition_dim`` numbers.
+            ValueError: for a condition without sentence codes of ``code_dim`` numbers.
         """
-        sentence = sentence_of(condition, self.condition_dim, type(self).__name__)
+        sentence = sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
         c = torch.cat([latents, sentence.to(latents.dtype)], dim=1)
         x = self.mapping(self.fc_code(latents).unflatten(1, self.code_shape), c)
         x = fast_layout(x, self, self.extent)
@@ -443,13 +365,13 @@ class SentenceHead(nn.Module):
 class GALIPDiscriminator(ThroughClip, Discriminator):
     """Real and matching, or not, judged on what a frozen CLIP sees; there is no unconditional logit.
 
-    Train it with MatchingHinge(wrap=True), MatchingAwarePenalty and, for the generator, ClipSimilarity; with
-    ``fakes='shared'`` each batch passes through CLIP once an iteration.
+    Train it with MatchingHinge(wrap=True), MatchingAwarePenalty and, for the generator,
+    ClipSimilarity; with ``fakes='shared'`` each batch passes through CLIP once an iteration.
 
     Args:
         clip: a Clip with a vision transformer, borrowed; or its config.
         channels: width unit.
-        condition_dim: width of the sentence codes; None = CLIP's.
+        code_dim: numbers in a sentence's code; None = CLIP's.
         taps: blocks of CLIP, counted from 0, whose tokens are read.
         clip_double_rescale: images for CLIP as the authors' code makes them: nearest resize, and [-1, 1]
             brought to [0.5, 1] (halved twice), which published weights expect. False: as CLIP was trained on
@@ -463,23 +385,29 @@ class GALIPDiscriminator(ThroughClip, Discriminator):
         self,
         clip: Clip | Mapping[str, Any],
         channels: int = 64,
-        condition_dim: int | None = None,
+        code_dim: int | None = None,
         taps: Sequence[int] = (1, 4, 8),
         clip_double_rescale: bool = True,
     ) -> None:
         super().__init__(clip)
-        check_whole(1, channels=channels, **given(condition_dim=condition_dim))
+        check_whole(1, channels=channels, **given(code_dim=code_dim))
         self.taps = self.check_blocks("taps", taps)
         if not self.taps or self.grid < 4:
             raise ValueError(
                 f"taps={self.taps} of {self.grid} x {self.grid} tokens: at least a tap and 4 x 4 tokens are "
-                f"needed; {self.clip.architecture!r} cuts its images into {self.grid} x {self.grid} patches"
+                f"needed; {self.architecture!r} cuts its images into {self.grid} x {self.grid} patches"
             )
         self.clip_double_rescale = clip_double_rescale
-        self.condition_dim = condition_dim or self.clip.embedding_dim
+        self.code_dim = code_dim or self.embedding_dim
         self.netD = MateDiscriminator(self.width, len(self.taps), 8 * channels)
-        self.netC = SentenceHead(8 * channels, 2 * channels, self.condition_dim, self.grid)
+        self.netC = SentenceHead(8 * channels, 2 * channels, self.code_dim, self.grid)
         self.register_load_state_dict_pre_hook(_translate)
+
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of the authors' code, with netD and netC, by our names, in float32."""
+        ours = published(state)
+        own = {key: value for key, value in ours.items() if key.startswith(("netD.", "netC."))}
+        return own or ours
 
     def look(self, images: Tensor) -> ClipView:
         """CLIP's view of images (N, 3, H, W) in [-1, 1]; gradients reach the images."""
@@ -502,66 +430,48 @@ class GALIPDiscriminator(ThroughClip, Discriminator):
         """Logits (N,) of features and ``condition.codes``.
 
         Raises:
-            ValueError: for a condition without sentence codes of ``condition_dim`` numbers.
+            ValueError: for a condition without sentence codes of ``code_dim`` numbers.
         """
-        return self.netC(features, sentence_of(condition, self.condition_dim, type(self).__name__))
+        return self.netC(features, sentence_of(condition, self.code_dim, type(self).__name__, "code_dim"))
 
 
 # published weights
 
 
-def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of the authors' code by our names, in float32, without its copy of CLIP.
-
-    Args:
-        state: of netG; or of netD and netC together, 'netD.' and 'netC.' before their names. 'module.' of
-            DataParallel is dropped.
-    """
+def published(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors of the authors' files in float32, without the 'model.' around, and DataParallel's 'module.'."""
     ours = {}
     for key, value in state.items():
-        name = key.removeprefix("module.").replace("netD.module.", "netD.").replace("netC.module.", "netC.")
-        if not name.startswith(CLIP_IN_GENERATOR):
-            ours[name] = value.float() if value.is_floating_point() else value
+        name = key.removeprefix("model.").removeprefix("module.")
+        name = re.sub(r"^(net[GDC])\.module\.", r"\1.", name)
+        ours[name] = value.float() if value.is_floating_point() else value
     return ours
 
 
-def _translate(network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Hook of ``load_state_dict``: see :func:`from_official`; the file's CLIP must be the borrowed one."""
+def _translate(network: Any, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """Hook of ``load_state_dict``: see ``from_published``."""
     own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    if isinstance(network, GALIPGenerator):
-        check_clip(network.mapping, own)
     for key in own:
         del state[prefix + key]
-    state.update({prefix + key: value for key, value in from_official(own).items()})
+    state.update({prefix + key: value for key, value in network.from_published(own).items()})
 
 
 def check_clip(mapper: ClipMapper, state: Mapping[str, Tensor]) -> None:
-    """Raise unless the CLIP that a published generator was trained through is the one at hand.
-
-    Its copy may be in half precision.
-
-    Raises:
-        ValueError: for other activations, or other weights.
-    """
-    theirs = {
-        key.removeprefix("module.").removeprefix(CLIP_IN_GENERATOR): value
-        for key, value in state.items()
-        if key.removeprefix("module.").startswith(CLIP_IN_GENERATOR)
-    }
-    if not theirs:
-        return
-    name = mapper.clip.architecture
-    if not mapper.clip.config.get("quick_gelu", False):
+    """Raise ValueError unless a published generator was trained through the CLIP at hand."""
+    start = CLIP_IN_GENERATOR
+    theirs = {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}
+    name = mapper.architecture
+    if theirs and not mapper.quick_gelu:
         raise ValueError(
-            f"clip: published GALIPs were trained through OpenAI's CLIP, with quick-GELU; {name!r} has "
-            f"GELU: take {name.removesuffix('-quickgelu') + '-quickgelu'!r}"
+            f"clip: published GALIPs were trained through OpenAI's CLIP, with quick-GELU; {name!r} has GELU: "
+            f"take {name + '-quickgelu'!r}"
         )
     ours = dict(mapper.visual.state_dict())
     for key, value in theirs.items():
         if key not in ours or ours[key].shape != value.shape or not _alike(ours[key], value):
             raise ValueError(
                 f"clip: the generator was trained through another CLIP than {name!r} with these weights "
-                f"({CLIP_IN_GENERATOR}{key} differs): take OpenAI's ('ViT-B-32-quickgelu', weights='openai')"
+                f"({start}{key} differs): take OpenAI's ('ViT-B-32-quickgelu', weights='openai')"
             )
 
 

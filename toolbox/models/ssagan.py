@@ -2,15 +2,16 @@
 
 Liao, Hu, Yang, Rosenhahn: Text to Image Generation with Semantic-Spatial Aware GAN, CVPR 2022. At 256 px and
 64 channels the generator has 29,494,273 parameters, the discriminator 80,379,526. Names are those of the
-authors' code, wtliao/text2image, whose state dicts load as they are (:func:`from_official`).
+authors' code, wtliao/text2image, whose state dicts load as they are.
 
 From the small to the large: layers, the generator and its blocks, the discriminator and its blocks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample
 from toolbox.models.biggan import check_layers
 from toolbox.models.conditions import sentence_of
-from toolbox.models.layers import fast_layout, upsample
+from toolbox.models.layers import accept_parallel, fast_layout, upsample
 from toolbox.ranges import check_whole
 
 
@@ -50,29 +51,29 @@ def falling_widths(channels: int, blocks: int) -> list[int]:
 class SentenceMLP(nn.Module):
     """A number for each channel, out of the sentence: Linear, ReLU, Linear; 0 first."""
 
-    def __init__(self, condition_dim: int, channels: int) -> None:
+    def __init__(self, code_dim: int, channels: int) -> None:
         super().__init__()
-        self.linear1 = nn.Linear(condition_dim, condition_dim)
-        self.linear2 = nn.Linear(condition_dim, channels)
+        self.linear1 = nn.Linear(code_dim, code_dim)
+        self.linear2 = nn.Linear(code_dim, channels)
         nn.init.zeros_(self.linear2.weight)
         nn.init.zeros_(self.linear2.bias)
 
     def forward(self, sentence: Tensor) -> Tensor:
-        """(N, condition_dim) -> (N, channels, 1, 1)."""
+        """(N, code_dim) -> (N, channels, 1, 1)."""
         return self.linear2(F.relu(self.linear1(sentence)))[:, :, None, None]
 
 
 class SemanticSpatialBatchNorm(nn.Module):
     """y = BN(x) + m (gamma(s) BN(x) + beta(s)): the sentence s acts where the mask m is (eq. 4 to 6)."""
 
-    def __init__(self, channels: int, condition_dim: int) -> None:
+    def __init__(self, channels: int, code_dim: int) -> None:
         super().__init__()
         self.batch_norm2d = nn.BatchNorm2d(channels, affine=False)
-        self.fc_gamma = SentenceMLP(condition_dim, channels)
-        self.fc_beta = SentenceMLP(condition_dim, channels)
+        self.fc_gamma = SentenceMLP(code_dim, channels)
+        self.fc_beta = SentenceMLP(code_dim, channels)
 
     def forward(self, x: Tensor, sentence: Tensor, mask: Tensor) -> Tensor:
-        """x (N, channels, H, W), sentence (N, condition_dim), mask (N, 1, H, W) in (0, 1)."""
+        """x (N, channels, H, W), sentence (N, code_dim), mask (N, 1, H, W) in (0, 1)."""
         normal = self.batch_norm2d(x)
         changed = torch.addcmul(self.fc_beta(sentence), self.fc_gamma(sentence), normal)
         return torch.addcmul(normal, mask, changed)
@@ -97,13 +98,13 @@ class GeneratorBlock(nn.Module):
     All but the last block also predict the mask of the next.
     """
 
-    def __init__(self, inputs: int, outputs: int, condition_dim: int, mask_channels: int, last: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, code_dim: int, mask_channels: int, last: bool) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.zeros(1))
         self.c1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.c2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.affine0 = SemanticSpatialBatchNorm(inputs, condition_dim)
-        self.affine2 = SemanticSpatialBatchNorm(outputs, condition_dim)
+        self.affine0 = SemanticSpatialBatchNorm(inputs, code_dim)
+        self.affine2 = SemanticSpatialBatchNorm(outputs, code_dim)
         self.c_sc = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
         self.conv_mask = None if last else mask_head(outputs, mask_channels)
 
@@ -122,7 +123,7 @@ class SSAGANGenerator(Generator):
         channels: width unit: blocks have 8 x channels, the last three 4, 2 and 1.
         image_size: 4 doubled at least twice: 16, 32, 64, ...; with a block at each size.
         latent_dim: numbers in one latent vector.
-        condition_dim: width of the sentence codes.
+        code_dim: numbers in a sentence's code.
         mask_channels: width of the heads that predict the masks.
 
     ``generate`` gives the masks of all blocks as ``extras['masks']``: (N, 1, 4, 4) to (N, 1, image_size,
@@ -137,7 +138,7 @@ class SSAGANGenerator(Generator):
         channels: int = 64,
         image_size: int = 256,
         latent_dim: int = 100,
-        condition_dim: int = 256,
+        code_dim: int = 256,
         mask_channels: int = 100,
     ) -> None:
         super().__init__()
@@ -145,33 +146,33 @@ class SSAGANGenerator(Generator):
             1,
             channels=channels,
             latent_dim=latent_dim,
-            condition_dim=condition_dim,
+            code_dim=code_dim,
             mask_channels=mask_channels,
         )
         blocks = doublings(image_size, 4, least=2) + 1
         widths = falling_widths(channels, blocks)
         self.image_size = image_size
         self.latent_dim = latent_dim
-        self.condition_dim = condition_dim
+        self.code_dim = code_dim
         self.feature_layers = tuple(f"{4 << i}x{4 << i}" for i in range(blocks))
         self.feature_channels = tuple(widths[1:])
         self.extent = max(width * (4 << i) for i, width in enumerate(widths[:-1]))  # channels x side
         self.conv_mask = mask_head(widths[0], mask_channels)
         self.fc = nn.Linear(latent_dim, widths[0] * 16)
         for i, (inputs, outputs) in enumerate(pairwise(widths)):
-            block = GeneratorBlock(inputs, outputs, condition_dim, mask_channels, last=i == blocks - 1)
+            block = GeneratorBlock(inputs, outputs, code_dim, mask_channels, last=i == blocks - 1)
             self.add_module(f"block{i}", block)
         last = widths[-1]
         self.conv_img = nn.Sequential(
             nn.BatchNorm2d(last), nn.LeakyReLU(0.2), nn.Conv2d(last, 3, 3, padding=1), nn.Tanh()
         )
-        self.register_load_state_dict_pre_hook(_translate)
+        accept_parallel(self)
 
     def forward(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """Images (N, 3, size, size) in [-1, 1] from latents (N, latent_dim) and ``condition.codes``.
 
         Raises:
-            ValueError: for a condition without sentence codes of ``condition_dim`` numbers.
+            ValueError: for a condition without sentence codes of ``code_dim`` numbers.
         """
         *_, (x, _) = self._walk(latents, condition)
         return self.conv_img(x)
@@ -207,11 +208,11 @@ class SSAGANGenerator(Generator):
 
     def _walk(self, latents: Tensor, condition: Condition | None) -> Iterator[tuple[Tensor, Tensor]]:
         """(activations (N, C, s, s), mask (N, 1, s, s)) of the blocks at s = 4, 8, ..., image_size."""
-        sentence = sentence_of(condition, self.condition_dim, type(self).__name__)
+        sentence = sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
         x = fast_layout(self.fc(latents).unflatten(1, (-1, 4, 4)), self, self.extent)
         logits = self.conv_mask(x)
         for i in range(len(self.feature_layers)):
-            block = self.get_submodule(f"block{i}")
+            block: Any = self.get_submodule(f"block{i}")
             if i:
                 x = upsample(x)
                 logits = F.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=True)
@@ -251,16 +252,16 @@ class DiscriminatorBlock(nn.Module):
 class SentenceHead(nn.Module):
     """Logits of feature maps (N, inputs, 4, 4) beside the sentence, at every place the same."""
 
-    def __init__(self, inputs: int, hidden: int, condition_dim: int) -> None:
+    def __init__(self, inputs: int, hidden: int, code_dim: int) -> None:
         super().__init__()
         self.joint_conv = nn.Sequential(
-            nn.Conv2d(inputs + condition_dim, hidden, 3, padding=1, bias=False),
+            nn.Conv2d(inputs + code_dim, hidden, 3, padding=1, bias=False),
             nn.LeakyReLU(0.2),
             nn.Conv2d(hidden, 1, 4, bias=False),
         )
 
     def forward(self, features: Tensor, sentence: Tensor) -> Tensor:
-        """(N, inputs, 4, 4), (N, condition_dim) -> (N,)."""
+        """(N, inputs, 4, 4), (N, code_dim) -> (N,)."""
         tiled = sentence[:, :, None, None].expand(-1, -1, *features.shape[2:])
         return self.joint_conv(torch.cat([features, tiled], dim=1)).flatten()
 
@@ -273,23 +274,23 @@ class SSAGANDiscriminator(Discriminator):
     Args:
         channels: width unit: 2, 4, ... up to 16 x channels after the blocks.
         image_size: 4 doubled at least once; each block halves it.
-        condition_dim: width of the sentence codes.
+        code_dim: numbers in a sentence's code.
     """
 
-    def __init__(self, channels: int = 64, image_size: int = 256, condition_dim: int = 256) -> None:
+    def __init__(self, channels: int = 64, image_size: int = 256, code_dim: int = 256) -> None:
         super().__init__()
-        check_whole(1, channels=channels, condition_dim=condition_dim)
+        check_whole(1, channels=channels, code_dim=code_dim)
         blocks = doublings(image_size, 4, least=1)
         widths = [channels * min(1 << i, 16) for i in range(blocks + 1)]
         self.image_size = image_size
-        self.condition_dim = condition_dim
+        self.code_dim = code_dim
         self.conv_img = nn.Conv2d(3, channels, 3, padding=1)
         for i, (inputs, outputs) in enumerate(pairwise(widths)):
             self.add_module(f"block{i}", DiscriminatorBlock(inputs, outputs))
         self.n_blocks = blocks
         self.extent = max(width * (image_size >> i) for i, width in enumerate(widths))  # channels x side
-        self.COND_DNET = SentenceHead(widths[-1], 2 * channels, condition_dim)
-        self.register_load_state_dict_pre_hook(_translate)
+        self.COND_DNET = SentenceHead(widths[-1], 2 * channels, code_dim)
+        accept_parallel(self)
 
     def encode(self, images: Tensor) -> Tensor:
         """Features (N, C, 4, 4) of images (N, 3, size, size) in [-1, 1]."""
@@ -307,31 +308,8 @@ class SSAGANDiscriminator(Discriminator):
         """Logits (N,) of features and ``condition.codes``.
 
         Raises:
-            ValueError: for a condition without sentence codes of ``condition_dim`` numbers.
+            ValueError: for a condition without sentence codes of ``code_dim`` numbers.
         """
-        return self.COND_DNET(features, sentence_of(condition, self.condition_dim, type(self).__name__))
-
-
-# published weights
-
-
-def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of the authors' code by our names.
-
-    Theirs, without the 'module.' of DataParallel, and with the batch counts that files of old PyTorch lack.
-    """
-    ours = {key.removeprefix("module."): value for key, value in state.items()}
-    for key in list(ours):
-        if key.endswith(".running_mean"):
-            count = f"{key.removesuffix('running_mean')}num_batches_tracked"
-            ours.setdefault(count, torch.tensor(0))
-    return ours
-
-
-def _translate(network: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
-    """Hook of ``load_state_dict``: see :func:`from_official`."""
-    own = {key: value for key, value in state.items() if key.startswith(prefix)}
-    for key in own:
-        del state[key]
-    translated = from_official({key.removeprefix(prefix): value for key, value in own.items()})
-    state.update({prefix + key: value for key, value in translated.items()})
+        return self.COND_DNET(
+            features, sentence_of(condition, self.code_dim, type(self).__name__, "code_dim")
+        )

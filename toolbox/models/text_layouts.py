@@ -1,11 +1,12 @@
-"""Layouts of published text-to-image networks: AttnGAN, DM-GAN, DAMSM's encoders, as their authors save them.
+"""Layouts of published text-to-image networks and encoders, as their authors save them.
 
-Their names are ours but for spectral norm. A whole state dict may have been saved within DataParallel
-('module.' before every name), and old files have no batch counters.
+AttnGAN, DM-GAN, SSA-GAN, GALIP and DAMSM. Their names are ours but for spectral norm. A whole state dict may
+have been saved within DataParallel ('module.' before every name), and old files have no batch counters.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from toolbox.models.dmgan import from_official
+from toolbox.models.galip import published
 from toolbox.models.layers import without_parallel
 from toolbox.models.layout import Layout, Rule, State
 
@@ -60,12 +62,53 @@ def _generator(state: Mapping[str, Tensor]) -> dict[str, Any]:
 def _discriminator(state: Mapping[str, Tensor]) -> dict[str, Any]:
     weights = [name for name in state if re.search(r"\.weight(_orig)?$", name) and state[name].ndim == 4]
     halvings = [name for name in weights if name.startswith("img_code") and state[name].shape[2] == 4]
-    joint = next(state[name] for name in weights if name.startswith("COND_DNET.jointConv"))
+    joint = [state[name] for name in weights if name.startswith("COND_DNET.jointConv")]
     return dict(
         channels=len(state[halvings[0]]),
         image_size=4 << len(halvings),
-        code_dim=joint.shape[1] - joint.shape[0],
+        code_dim=joint[0].shape[1] - joint[0].shape[0],
         unconditional="UNCOND_DNET.outlogits.0.weight" in state,
+    )
+
+
+def _ssagan(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    return dict(
+        channels=state["conv_img.2.weight"].shape[1],
+        image_size=2 << _count(state, r"block\d+\.gamma"),
+        latent_dim=state["fc.weight"].shape[1],
+        code_dim=state["block0.affine0.fc_gamma.linear1.weight"].shape[1],
+        mask_channels=len(state["conv_mask.0.weight"]),
+    )
+
+
+def _ssagan_discriminator(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    blocks = _count(state, r"block\d+\.gamma")
+    widest = len(state[f"block{blocks - 1}.conv_s.weight"])
+    return dict(
+        channels=len(state["conv_img.weight"]),
+        image_size=4 << blocks,
+        code_dim=state["COND_DNET.joint_conv.0.weight"].shape[1] - widest,
+    )
+
+
+def _galip(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    blocks = _count(state, r"GBlocks\.\d+\.c1\.weight")
+    clip, latent_dim = "mapping.CLIP_ViT.", state["fc_code.weight"].shape[1]
+    width, _, patch, _ = state[f"{clip}conv1.weight"].shape
+    prompts, both = state["mapping.fc_prompt.weight"].shape
+    seen = math.isqrt(len(state[f"{clip}positional_embedding"]) - 1) * patch  # pixels that CLIP takes
+    layers = _count(state, r"mapping\.CLIP_ViT\.transformer\.resblocks\.\d+\.ln_1\.weight")
+    vision = dict(image_size=seen, patch_size=patch, layers=layers, width=width)
+    text = dict(context_length=1, vocab_size=1, width=64, heads=1, layers=1)  # never asked
+    architecture = dict(embed_dim=both - latent_dim, quick_gelu=True, vision_cfg=vision, text_cfg=text)
+    return dict(
+        clip=dict(type="Clip", architecture=architecture),
+        channels=state["to_rgb.1.weight"].shape[1],
+        image_size=seen if 2 << blocks < seen < 4 << blocks else 4 << blocks,
+        latent_dim=latent_dim,
+        code_channels=state["mapping.conv_fuse.weight"].shape[1],
+        bridge_blocks=_count(state, r"mapping\.FBlocks\.\d+\.conv1\.weight"),
+        prompted=list(range(1, 1 + prompts // width)),
     )
 
 
@@ -87,6 +130,20 @@ LAYOUTS = {
     "dmgan": _layout("DMGANGenerator", _generator, r"h_net2\.M_w\.0\.weight"),
     "dmgan-discriminator": _layout(
         "DMGANDiscriminator", _discriminator, r"img_code_s16\.0\.module\.weight_bar"
+    ),
+    "ssagan": _layout("SSAGANGenerator", _ssagan, r"block0\.affine0\.fc_gamma\.linear1\.weight"),
+    "ssagan-discriminator": _layout(
+        "SSAGANDiscriminator",
+        _ssagan_discriminator,
+        r"block0\.conv_r\.0\.weight",
+        r"COND_DNET\.joint_conv\.0\.weight",
+    ),
+    "galip": Layout(
+        "GALIPGenerator",
+        (r"(?:module\.)?mapping\.conv_fuse\.weight", r"(?:module\.)?mapping\.CLIP_ViT\.conv1\.weight"),
+        _as_it_is,
+        before=published,
+        arguments=_galip,
     ),
     "damsm-text": _layout(
         "DamsmTextEncoder", _text_encoder, r"encoder\.weight", r"rnn\.weight_hh_l0_reverse"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -22,6 +22,19 @@ from toolbox.weights.sources import is_elsewhere, local_path
 
 #: What an entry of ``model.networks`` says beside its component's own arguments.
 OF_THE_GAME = ("uses", "weights", "frozen", "freeze_layers")
+
+
+@runtime_checkable
+class ReadsPublished(Protocol):
+    """A network that reads the files of its authors itself."""
+
+    def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The file's tensors by the network's own names.
+
+        Raises:
+            ValueError: for a file that does not go with what the network borrows.
+        """
+        ...
 
 
 def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
@@ -43,6 +56,8 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
         state = _state_for(network, path, part, name)
     except WeightsError as error:
         _say_where_it_lies(network, path, what, error)
+        raise CheckpointError(f"{what}: {error}") from error
+    except ValueError as error:  # of a network that reads it itself
         raise CheckpointError(f"{what}: {error}") from error
     try:
         load_whole(network, state, what)
@@ -135,6 +150,10 @@ def _state_for(network: nn.Module, path: Path, part: str | None, name: str) -> d
     if _of_a_game(state):
         return network_state(state, part or name)
     own = network.state_dict()
+    if isinstance(network, ReadsPublished):
+        published = network.from_published(weights.part(part) if part else state)
+        if not misfits(published, own):
+            return published
     role = _role_of(network)
     if part is None and not misfits(state, own):
         return state

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from toolbox.data.caption_stream import CaptionStream
-from toolbox.data.pairs import LabelPairs
 from toolbox.data.vocabulary import ClipTokens, Tokens, Vocabulary, WordTokens, encode_texts
 from toolbox.interfaces import Condition, Conditioner, Request, Sample
 from toolbox.ranges import check_whole
@@ -59,15 +58,14 @@ class CaptionConditions(Conditioner):
         Raises:
             ValueError: for data without captions.
         """
-        stream = dataset.stream if isinstance(dataset, LabelPairs) else dataset
-        if not isinstance(stream, CaptionStream):
+        if not isinstance(dataset, CaptionStream):
             raise ValueError(
-                f"CaptionConditions needs a CaptionStream (or LabelPairs of one) as training data, not "
+                f"CaptionConditions needs a CaptionStream (or LabelPairs) as training data, not "
                 f"{type(dataset).__name__}"
             )
-        entries = np.linspace(0, len(stream) - 1, min(self.bank, len(stream))).astype(int)
-        self.ids = torch.stack([stream.caption(position, int(e)) for position, e in enumerate(entries)])
-        words = stream.tokens.vocabulary
+        entries = np.linspace(0, len(dataset) - 1, min(self.bank, len(dataset))).astype(int)
+        self.ids = torch.stack([dataset.caption(position, int(e)) for position, e in enumerate(entries)])
+        words = dataset.tokens.vocabulary
         self.vocabulary = torch.zeros(0, dtype=torch.uint8) if words is None else words.to_bytes()
 
     @property
@@ -143,4 +141,4 @@ class CaptionConditions(Conditioner):
             saved = state_dict.get(prefix + name)
             if saved is not None:
                 setattr(self, name, torch.zeros_like(saved, device="cpu"))
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)  # type: ignore[arg-type]
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

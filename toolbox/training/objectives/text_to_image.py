@@ -9,13 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox import ranks
-from toolbox.catalog import near_miss
 from toolbox.interfaces import Condition, Objective, Sample, TextCodes, Turn, from_bytes
 from toolbox.losses.damsm import matching_losses, sentence_scores, word_scores
 from toolbox.losses.selected import mean_over_selected
 from toolbox.ranges import check_positive
-
-MISMATCHES = ("shifted", "rolled", "none")
+from toolbox.training.objectives.matching import following_captions
 
 
 class MatchingAwareAdversarial(Objective):
@@ -29,12 +27,8 @@ class MatchingAwareAdversarial(Objective):
             condition with text, and unconditional ones under one without.
         generator: name of the network that is judged.
         unconditional: whether it also judges without text.
-        mismatched: texts of real images that do not fit. 'shifted': image i has the text of image i + 1, the
-            last image is left out (the authors' code). 'rolled': the last image has the first one's. 'none'.
-            Neighbours are those in the batch of all ranks.
-
-    Raises:
-        ValueError: for another ``mismatched``.
+        mismatched: whether real images are judged with the text that follows in the batch of all ranks, too.
+        wrap: the last image has the first one's text then; without it is left out (the authors' code).
     """
 
     def __init__(
@@ -42,21 +36,17 @@ class MatchingAwareAdversarial(Objective):
         discriminator: str = "discriminator",
         generator: str = "generator",
         unconditional: bool = True,
-        mismatched: str = "shifted",
+        mismatched: bool = True,
+        wrap: bool = False,
     ) -> None:
         super().__init__()
-        if mismatched not in MISMATCHES:
-            raise ValueError(
-                f"mismatched={mismatched!r} is not one of {', '.join(MISMATCHES)}"
-                f"{near_miss(mismatched, MISMATCHES)}"
-            )
         self.discriminator, self.generator = discriminator, generator
-        self.unconditional, self.mismatched = unconditional, mismatched
+        self.unconditional, self.mismatched, self.wrap = unconditional, mismatched, wrap
         name = "D" if discriminator == "discriminator" else discriminator
         real, fake = [f"{name}(x, t)"], [f"{name}(G(z, t), t)"]
         if unconditional:
             real, fake = [*real, f"{name}(x)"], [*fake, f"{name}(G(z, t))"]
-        wrong = [] if mismatched == "none" else [f"{name}(x, t')"]
+        wrong = [f"{name}(x, t')"] if mismatched else []
         self.formulas = {
             discriminator: f"{_mean_of(real, '-')} + {_mean_of(fake + wrong, '')}",
             generator: " + ".join(f"E softplus(-{term})" for term in fake),
@@ -77,7 +67,7 @@ class MatchingAwareAdversarial(Objective):
             turn.encoded(self.discriminator, sample)
         right = [F.softplus(-self._with_text(turn, real)).mean()]
         wrong = [F.softplus(self._with_text(turn, fake)).mean()]
-        if self.mismatched != "none":
+        if self.mismatched:
             wrong.append(self._mismatched_loss(turn, real))
         if self.unconditional:
             right.append(F.softplus(-turn.score(self.discriminator, real, Condition())).mean())
@@ -103,10 +93,11 @@ class MatchingAwareAdversarial(Objective):
         return turn.score(self.discriminator, sample)
 
     def _mismatched_loss(self, turn: Turn, real: Sample) -> Tensor:
-        features = turn.encoded(self.discriminator, real)
-        codes = following_codes(real.condition, self.mismatched, type(self).__name__)
-        judge = turn.network(self.discriminator).judge
-        each = F.softplus(judge(features[: len(codes)], Condition(codes=codes)).float())
+        condition, _ = following_captions(real.condition)
+        last = ranks.rank() == ranks.world() - 1
+        kept = slice(0, -1) if last and not self.wrap else slice(None)  # BatchNorm must not see the others
+        features = turn.encoded(self.discriminator, real)[kept]
+        each = F.softplus(turn.network(self.discriminator).judge(features, condition[kept]).float())
         return mean_over_selected(each, torch.ones_like(each, dtype=torch.bool))
 
 
@@ -324,28 +315,6 @@ def codes_asked(condition: Condition, owner: str) -> TextCodes:
             "encoder"
         )
     return condition.codes
-
-
-def following_codes(condition: Condition, mismatched: str, owner: str) -> TextCodes:
-    """For each image at hand the codes of the next one's text, in the batch of all ranks (collective).
-
-    With 'shifted' the last image of all has none, and there is a row less; with 'rolled' it has the first
-    one's.
-
-    Raises:
-        ValueError: without codes, or where there is no other image.
-    """
-    codes = codes_asked(condition, owner)
-    n, last = len(codes), ranks.rank() == ranks.world() - 1
-    if n * ranks.world() < 2 or (mismatched == "shifted" and n < 2):
-        raise ValueError(
-            f"{owner}: mismatched={mismatched!r} takes the texts of other images, and the batch has {n}; "
-            "take a larger batch, or mismatched='none'"
-        )
-    whole = codes.map(_gathered)
-    start = ranks.rank() * n
-    rows = torch.arange(start + 1, start + n + 1, device=codes.sentence.device) % len(whole)
-    return whole[rows[:-1] if last and mismatched == "shifted" else rows]
 
 
 def _gathered(value: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
         "data:part_names": list(getattr(source, "part_names", ())),
         "data:n_conditions": len(classes),
     }
-    tokens = getattr(getattr(stream, "stream", stream), "tokens", None)  # of a CaptionStream, or of its pairs
+    tokens = getattr(stream, "tokens", None)  # of a CaptionStream
     if tokens is not None:
         known["data:n_tokens"] = len(tokens)
     conditioner = model.get("conditioner")
