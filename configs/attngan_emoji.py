@@ -41,6 +41,10 @@ optim_wrapper = dict(
     discriminator=dict(optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))),
     generator=dict(optimizer=dict(type='Adam', lr=2e-4, betas=(0.5, 0.999))))
 train_cfg = dict(max_iters=20000)
+evaluation = dict(
+    real=dict(type='EmbeddedEmoji', split='train', image_size=32),
+    n_fake=1000, batch_size=100, extractor=dict(type='EmbeddedClipFeatures'),
+    metrics=dict(fid=dict(type='FID'), kid=dict(type='KID'), precision_recall=dict(type='PrecisionRecall')))
 quick = dict(
     before=dict(damsm=dict(train_cfg=dict(max_iters=300))),
     train_cfg=dict(max_iters=400),

@@ -14,6 +14,5 @@ optim_wrapper = dict(encoders=dict(
     optimizer=dict(type='Adam', lr=2e-3, betas=(0.5, 0.999)), clip_grad=dict(max_norm=0.25)))
 train_dataloader = dict(batch_size=48)
 train_cfg = dict(max_iters=3000)
-evaluation = None
 hooks = dict(samples=None)
 quick = dict(train_cfg=dict(max_iters=300))

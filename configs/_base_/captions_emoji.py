@@ -2,11 +2,9 @@
 
 _base_ = 'runtime.py'
 _templates = ['{name}', 'an emoji of {name}', '{name}, {keywords}', '{name}, {class}']
-_seen = dict(type='Wordings', templates=_templates, each=10, unseen=2,
-             source=dict(type='EmbeddedEmoji', split='train', image_size=32))
 train_dataloader = dict(
     batch_size=32,
-    dataset=dict(type='CaptionStream', source=_seen, sizes=[16, 32], load=1.0, max_words=12))
-evaluation = dict(
-    real=_seen, n_fake=1000, batch_size=100, extractor=dict(type='EmbeddedClipFeatures'),
-    metrics=dict(fid=dict(type='FID'), kid=dict(type='KID'), precision_recall=dict(type='PrecisionRecall')))
+    dataset=dict(
+        type='CaptionStream', sizes=[16, 32], load=1.0, max_words=12,
+        source=dict(type='Wordings', templates=_templates, each=10, unseen=2,
+                    source=dict(type='EmbeddedEmoji', split='train', image_size=32))))

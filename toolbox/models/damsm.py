@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from toolbox.compat import import_torchvision
 from toolbox.interfaces import TextCodes
-from toolbox.models.layers import accept_parallel
+from toolbox.models.layers import accept_parallel, fast_layout
 from toolbox.ranges import check_in, check_whole
 
 TO_REGIONS = (
@@ -162,6 +162,7 @@ class DamsmImageEncoder(nn.Module):
     def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (N, code_dim) and regions (N, code_dim, 17, 17) of images (N, 3, H, W) in [-1, 1]."""
         x = _resized(images, self.image_size, self.align_corners)
+        x = fast_layout(x, self, extent=0)  # no layer that learns is wide
         x = self._through(x, TO_REGIONS)  # (N, 768, 17, 17)
         regions = self.emb_features(x)
         x = self._through(x, TO_CODE).mean(dim=(2, 3))  # (N, 2048)
