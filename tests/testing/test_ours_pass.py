@@ -96,7 +96,8 @@ AUGMENTS = [
 # need files that are not shipped, or are looked at below or in tests/models and tests/training
 TEXT_TO_IMAGE = ("AttnGAN", "DMGAN", "SSAGAN", "GALIP")  # test_attngan.py, test_ssagan.py, test_galip.py
 COVERED = {
-    "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions"},
+    # captions need a data set of them: test_caption_conditions.py
+    "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions", "CaptionConditions"},
     "prompt_learner": {"ClusterPrompts"},
     # colour layers of other resolutions than the present have no gradient: test_pggan.py, test_stylegan.py
     "generator": {"PGGANGenerator", "StyleGANGenerator", *(f"{name}Generator" for name in TEXT_TO_IMAGE)},

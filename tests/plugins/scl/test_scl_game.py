@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ import torch
 from torch import Tensor
 
 from tests.plugins.scl.toy import ToyImages, ToyTexts
+from toolbox.config import load_config
 from toolbox.interfaces import Condition, Conditioner, Sample
 from toolbox.metrics.functional import label_silhouette
 from toolbox.testing.objectives import SmallDiscriminator, SmallGenerator
+from toolbox.training.explain.iteration import explain
 from toolbox.training.game.game import Game
 from toolbox.training.game.optimizers import PlayerOptimizers
+from toolbox.training.game.phases import PlanError
 from toolbox_scl.objective import LabelContrast
 
 CLASSES, WORDS = 4, 9
@@ -148,3 +152,19 @@ def test_one_branch_is_refused_in_the_first_iteration() -> None:
     game = gan(branches=["images"])
     with pytest.raises(ValueError, match="compares two branches of a batch, the game has 1"):
         game.train_step(three_classes(12), optimisers(game, 1e-2))
+
+
+CONFIG = """
+_base_ = '{base}'
+model = dict(branches={branches}, objectives=dict(labels=dict(type='LabelContrast')))
+"""
+
+
+def test_one_branch_is_refused_before_anything_is_built(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(CONFIG.format(base="toolbox/attngan_emoji", branches=["images", "partner"]))
+    assert "every term but labels is computed on each of images, partner" in explain(load_config(file))
+    file.write_text(CONFIG.format(base="toolbox/attngan_emoji", branches=["images"]))
+    message = r"model.objectives.labels \(LabelContrast\) compares the branches of a batch, and there is one"
+    with pytest.raises(PlanError, match=message):
+        explain(load_config(file))

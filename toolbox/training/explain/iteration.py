@@ -32,7 +32,8 @@ def _explain_stage(stage: Stage, named: bool) -> str:
     with_fakes = model.get("generator", "generator") in model["networks"]
     for number, step in enumerate(plan.steps, 1):
         lines += _explain_step(number, step, plan, batch, with_fakes)
-    return "\n".join(lines + _explain_rest(model))
+    coupled = [name for name, objective in plan.objectives.items() if objective.couples_branches]
+    return "\n".join(lines + _explain_rest(model, coupled))
 
 
 def _explain_step(number: int, step: Step, plan: Plan, batch: int, with_fakes: bool) -> list[str]:
@@ -61,13 +62,15 @@ def _weight(weight: LossWeight) -> str:
     return f"{weight.start:g}->{weight.to:g} (over {weight.unit} {weight.begin:g} to {weight.end:g})"
 
 
-def _explain_rest(model: Mapping[str, Any]) -> list[str]:
+def _explain_rest(model: Mapping[str, Any], coupled: list[str]) -> list[str]:
+    """What holds for all steps; ``coupled`` names the terms that see all branches at once."""
     lines = []
     if model.get("fakes") == "shared":
         lines.append("  all steps of an iteration see the same generated batch")
     branches = model.get("branches") or ("images",)
     if tuple(branches) != ("images",):
-        lines.append(f"  every term is computed on each of {', '.join(branches)} and summed")
+        but = f" but {', '.join(coupled)}" if coupled else ""
+        lines.append(f"  every term{but} is computed on each of {', '.join(branches)} and summed")
     for name, arguments in (model.get("average") or {}).items():
         if arguments is not None:
             said = ", ".join(f"{key}={value}" for key, value in arguments.items())

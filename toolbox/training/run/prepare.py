@@ -161,6 +161,16 @@ class Stage:
                     hint = near_miss(player, set(self.plan.players) - {player})
                     raise PlanError(f"model.players.{player} never moves: no phase names it{hint}")
             refuse_two_players(self.plan.players)
+            self._refuse_a_lone_branch()
+
+    def _refuse_a_lone_branch(self) -> None:
+        branches = list(self.config.model.get("branches") or ["images"])
+        for name, objective in self.plan.objectives.items():
+            if objective.couples_branches and len(branches) < 2:
+                raise PlanError(
+                    f"model.objectives.{name} ({type(objective).__name__}) compares the branches of a batch, "
+                    f"and there is one: give model.branches={branches} another field"
+                )
 
     def check(self, restored: bool = False, **changes: Any) -> Game:
         """Build everything as training would, so that a fault costs no training; the game, not to be trained.
