@@ -101,13 +101,14 @@ def test_features_of_any_clip():
         ClipFeatures(clip, layer="last")
 
 
-def test_the_transformer_reads_the_same_texts_and_has_blocks_to_tap():
+def test_the_transformer_reads_texts_alike_and_has_blocks_to_tap():
     clip, transformer = EmbeddedClip(), EmbeddedViT()
     card = json.loads(VIT_WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))
     assert card["sha256"] == hashlib.sha256(VIT_WEIGHTS.read_bytes()).hexdigest()
     assert VIT_WEIGHTS.stat().st_size < 800_000
     texts = ["a photo of a bag", "an emoji of a fox"]
-    assert torch.equal(clip.encode_texts(texts), transformer.encode_texts(texts))
+    ours, theirs = transformer.encode_texts(texts, True), clip.encode_texts(texts, True)
+    assert ((ours * theirs).sum(1) > 0.9999).all()  # the same weights under quick-GELU
     assert not any(parameter.requires_grad for parameter in transformer.parameters())
     seen = GALIPDiscriminator(transformer, channels=2, taps=(1, 3, 5)).look(torch.zeros(2, 3, 32, 32))
     assert seen.taps.shape == (2, 3, 64, 4, 4) and seen.embedding.shape == (2, 128)

@@ -50,8 +50,9 @@ class EmbeddedClip(Clip):
 class EmbeddedViT(EmbeddedClip):
     """The toy CLIP with a vision transformer in place of its image encoder: for networks that tap its blocks.
 
-    6 blocks of 4 x 4 tokens on 32-pixel images, 321,792 numbers; the text encoder is :class:`EmbeddedClip`'s
-    own, whose space it was trained into.
+    6 blocks of 4 x 4 tokens on 32-pixel images, 321,792 numbers, trained into the space of
+    :class:`EmbeddedClip`'s text encoder. Both have quick-GELU here, as OpenAI's: codes of texts differ from
+    EmbeddedClip's by half a percent, so encode texts and images with the same of the two.
 
     Args:
         pretrained: load the shipped image encoder; False gives a random one. The text encoder is loaded
