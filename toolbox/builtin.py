@@ -10,7 +10,10 @@ from toolbox.hookspecs import PLUGIN_API_VERSION, hookimpl
 from toolbox.source_tree import linked_folder
 
 #: The core's own configs; setup.cfg packs the same.
-CONFIGS = ("biggan_*.py", "clip_*.py", "pggan_*.py", "segmenter_*.py", "stylegan*.py")
+CONFIGS = (
+    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py"),
+    *("pggan_*.py", "segmenter_*.py", "stylegan*.py"),
+)
 
 COMPONENTS: dict[str, dict[str, str]] = {
     "model": {"Game": "toolbox.training.game.game:Game"},
@@ -69,6 +72,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ClipFeatures": "toolbox.models.clip_embedded:ClipFeatures",
         "EmbeddedClipFeatures": "toolbox.models.clip_embedded:EmbeddedClipFeatures",
         "FIDInception": "toolbox.metrics.extractors.inception:FIDInception",
+        "TorchvisionInception": "toolbox.metrics.extractors.torchvision_inception:TorchvisionInception",
     },
     "segmenter": {
         "UNet": "toolbox.models.segmenter:UNet",
@@ -82,6 +86,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "conditioner": {
         "NoConditions": "toolbox.training.game.conditioners:NoConditions",
         "ClassConditions": "toolbox.training.game.conditioners:ClassConditions",
+        "CaptionConditions": "toolbox.training.game.captions:CaptionConditions",
     },
     "objective": {
         "HingeAdversarial": "toolbox.training.objectives.adversarial:HingeAdversarial",

@@ -26,6 +26,7 @@ from data_makers import TEN, array_set, mini_cifar
 from PIL import Image
 
 from toolbox.data.base import ImageSet
+from toolbox.data.caption_files import read_captions
 from toolbox.data.cifar import CIFAR10
 from toolbox.data.folder import ImageFolder
 from toolbox.data.idx import FashionMNIST, read_idx
@@ -61,6 +62,7 @@ def all_cases() -> list[Case]:
         archives,
         idx_files,
         batches,
+        captions,
         tars,
         masks,
         splits,
@@ -615,8 +617,8 @@ def nested(depth: int, kind: type = list) -> Any:
     return value
 
 
-def batches() -> Iterator[Case]:
-    programs = {
+def programs() -> dict[str, bytes]:
+    return {
         "os.system": pickle.dumps(_Calls(os.system, "touch started")),
         "eval": pickle.dumps(_Calls(eval, "open('started', 'w')")),
         "exec": b"cbuiltins\nexec\n(S\"open('started', 'w')\"\ntR.",
@@ -669,7 +671,10 @@ def batches() -> Iterator[Case]:
         "html": PAYLOADS["html"],
         "a zip": PAYLOADS["zip"],
     }
-    for name, data in programs.items():
+
+
+def batches() -> Iterator[Case]:
+    for name, data in programs().items():
         yield Case(f"batch, {name}", partial(in_cifar, "data_batch_1", data))
         if name in ("os.system", "memo 2^28", "no bytes", "a nested key"):
             yield Case(f"names, {name}", partial(in_cifar, "batches.meta", data))
@@ -733,6 +738,30 @@ def batches() -> Iterator[Case]:
         partial(in_cifar, "data_batch_1", good + b"x" * 100),
         lambda d: len(d) == 10,
     )
+
+
+def in_captions(data: Data, folder: Path) -> Read:
+    (folder / "captions.pickle").write_bytes(made(data))
+    return lambda: read_captions(folder / "captions.pickle")
+
+
+def captions() -> Iterator[Case]:
+    """Pickles of plain data, as large as they may be."""
+    large: dict[str, Callable[[], bytes]] = {
+        "lists": lambda: b"]" * 6_000_000 + b".",
+        "dicts": lambda: b"(" + b"}" * 5_999_999 + b"l.",
+        "lists that hold one another": lambda: b"]" * 5_000_000 + b"a" * 4_999_999 + b".",
+        "marks": lambda: b"(" * 6_000_000 + b".",
+        "numbers": lambda: b"](" + b"M\xff\xff" * 13_000_000 + b"e.",
+        "texts": lambda: b"](" + b"U\x02ab" * 9_900_000 + b"e.",
+        "the same again": lambda: b"]q\x00(" + b"h\x00" * 19_000_000 + b"e.",
+        "a key for each number": lambda: (
+            b"}(" + b"".join(b"J" + struct.pack("<i", i << 12) + b"N" for i in range(2**19)) + b"u."
+        ),
+        "too many bytes": lambda: b"](" + b"K\x01" * 30_000_000 + b"e.",
+    }
+    for name, data in {**programs(), **large}.items():
+        yield Case(f"captions, {name}", partial(in_captions, data))
 
 
 def tars() -> Iterator[Case]:

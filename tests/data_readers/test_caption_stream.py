@@ -46,8 +46,8 @@ def test_an_item_has_all_sizes_and_a_caption(tmp_path):
     assert item["images"].dtype == item["images8"].dtype == torch.uint8
     assert item["text"].shape == (5,) and item["text"].dtype == torch.int64
     assert (item["text"][: item["lengths"]] > 0).all() and (item["text"][item["lengths"] :] == 0).all()
-    assert (item["labels"], item["index"], item["concept"]) == (1, 2, 1)
-    assert "label_set" not in item
+    assert (item["labels"], item["index"], item["group"]) == (1, 2, 1)
+    assert "label_sets" not in item
 
 
 def test_smaller_images_are_the_large_one_resized(tmp_path):
@@ -101,21 +101,20 @@ def test_crops_and_flips_vary(tmp_path):
 def test_label_sets_come_along(tmp_path):
     stream = CaptionStream(CocoCaptions(mini_coco(tmp_path), image_size=16))
     item = stream[(0, 3)]
-    assert item["label_set"].tolist() == [1, 0, 1] and item["label_set"].dtype == torch.uint8
-    assert (item["labels"], item["concept"]) == (2, 3)
+    assert item["label_sets"].tolist() == [True, False, True]
+    assert (item["labels"], item["group"]) == (2, 3)
 
 
 def test_clips_pieces(tmp_path):
-    from open_clip import SimpleTokenizer
-
     stream = birds(mini_birds(tmp_path), tokens="clip", max_words=12)
     item, number = stream[(0, 1)], stream.caption_number(0, 1)
     text = stream.source.captions[1][number]
-    assert torch.equal(item["text"], SimpleTokenizer(context_length=12)([text])[0])
+    theirs = stream.tokens._tokenizer
+    assert torch.equal(item["text"], theirs([text], context_length=12)[0])
     assert item["lengths"] == int(item["text"].argmax()) + 1
     assert stream.tokens.decode(item["text"]) == " ".join(text.lower().replace(".", " .").split())
     short = birds(tmp_path, tokens="clip", max_words=4)[(0, 1)]
-    assert torch.equal(short["text"], SimpleTokenizer(context_length=4)([text])[0]) and short["lengths"] == 4
+    assert torch.equal(short["text"], theirs([text], context_length=4)[0]) and short["lengths"] == 4
 
 
 def test_a_vocabulary_of_training_captions_reports_unknown_words(capsys):

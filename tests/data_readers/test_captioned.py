@@ -55,6 +55,12 @@ def test_groups_are_classes_without_captions_and_concepts_with_them():
     assert data[4 + 6]["group"] == data[4]["group"]  # the repetition of an image is the same concept
 
 
+def test_labels_count_the_classes_of_all_sets():
+    data = mixed()
+    assert [data[i]["labels"] for i in (0, 1, 4, 5, 11)] == [0, 1, 2, 3, 3]
+    assert data.classes == ["Cup", "Hat", "Cup", "Hat"]
+
+
 def test_sentences_follow_the_templates():
     data = mixed()
     assert {words(data, (p, 1)) for p in range(5)} == {"a photo of a hat"}

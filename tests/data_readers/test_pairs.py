@@ -8,18 +8,23 @@ import numpy as np
 import pytest
 import torch
 from caption_makers import mini_birds, mini_coco
-from test_caption_stream import birds, equal, named
+from test_caption_stream import equal, named
 from torch.utils.data import DataLoader
 
 from toolbox.data.base import DataError
 from toolbox.data.caption_stream import CaptionStream
-from toolbox.data.cub_coco import CocoCaptions
+from toolbox.data.cub_coco import CocoCaptions, CubCaptions
 from toolbox.data.pairs import LabelPairs
+from toolbox.data.relabelled import Subset
 from toolbox.data.stream import StreamSampler
 
 
-def coco(root, rule=None, **changes) -> LabelPairs:
-    return LabelPairs(CaptionStream(CocoCaptions(root, image_size=8), max_words=4), rule, **changes)
+def coco(root, rule=None) -> LabelPairs:
+    return LabelPairs(CocoCaptions(root, image_size=8), max_words=4, rule=rule)
+
+
+def flown(root, **changes) -> LabelPairs:
+    return LabelPairs(CubCaptions(root, image_size=32), sizes=(8, 32), max_words=9, **changes)
 
 
 def partners(pairs: LabelPairs, entry: int, n: int = 200) -> Counter[int]:
@@ -27,8 +32,8 @@ def partners(pairs: LabelPairs, entry: int, n: int = 200) -> Counter[int]:
 
 
 def test_an_item_stays_as_it_is_and_gets_a_partner_of_its_label(tmp_path, capsys):
-    stream = birds(mini_birds(tmp_path))
-    pairs = LabelPairs(stream)
+    pairs = flown(mini_birds(tmp_path))
+    stream = CaptionStream(pairs.source, sizes=(8, 32), max_words=9)
     assert pairs.rule == "label" and len(pairs) == 3 and pairs.lone == 1
     assert "1 of 3 items share their label with no other" in capsys.readouterr().out
     item = pairs[(5, 0)]
@@ -38,16 +43,15 @@ def test_an_item_stays_as_it_is_and_gets_a_partner_of_its_label(tmp_path, capsys
 
 
 def test_the_partner_has_draws_of_its_own(tmp_path):
-    stream = birds(mini_birds(tmp_path))
-    pairs = LabelPairs(stream)
-    own = [stream[(p, 1)] for p in range(20)]
+    pairs = flown(mini_birds(tmp_path))
+    own = [pairs[(p, 1)] for p in range(20)]
     drawn = [pairs[(p, 0)]["partner"] for p in range(20)]
     assert not any(torch.equal(one["images"], other["images"]) for one, other in zip(own, drawn, strict=True))
     assert [one["text"].tolist() for one in own] != [other["text"].tolist() for other in drawn]
 
 
 def test_a_lone_image_is_its_own_partner_with_another_caption(tmp_path):
-    pairs = LabelPairs(birds(mini_birds(tmp_path), max_words=9))
+    pairs = flown(mini_birds(tmp_path))
     for position in range(30):
         item = pairs[(position, 2)]
         assert item["partner"]["index"] == 2
@@ -55,7 +59,7 @@ def test_a_lone_image_is_its_own_partner_with_another_caption(tmp_path):
 
 
 def test_pairs_are_a_function_of_seed_and_position_in_any_process(tmp_path):
-    pairs = LabelPairs(birds(mini_birds(tmp_path)))
+    pairs = flown(mini_birds(tmp_path))
 
     def batches(n):
         loader = iter(DataLoader(pairs, 3, sampler=StreamSampler(pairs), num_workers=n))
@@ -68,7 +72,7 @@ def test_pairs_are_a_function_of_seed_and_position_in_any_process(tmp_path):
 
 
 def test_partners_of_a_label_are_drawn_alike():
-    pairs = LabelPairs(CaptionStream(named([["a b"]] * 9, classes=2)))
+    pairs = LabelPairs(named([["a b"]] * 9, classes=2))
     found = partners(pairs, 4, 800)
     assert found.keys() == {0, 2, 6, 8} and min(found.values()) > 150
 
@@ -108,7 +112,7 @@ def test_the_largest_category(tmp_path):
 
 def test_hidden_labels_find_nobody():
     split = {"labelled_per_class": 2}
-    pairs = LabelPairs(CaptionStream(named([["a b", "c"]] * 8), split))
+    pairs = LabelPairs(named([["a b", "c"]] * 8), split)
     hidden = np.flatnonzero(pairs.entry_labels < 0)
     assert pairs.lone == len(hidden) == 4
     assert pairs[(0, int(hidden[0]))]["labels"] >= 2
@@ -120,5 +124,11 @@ def test_faults_are_named(tmp_path):
         coco(tmp_path, "sampled")
     with pytest.raises(ValueError, match=r"rule='jacard'.*did you mean 'jaccard'"):
         coco(tmp_path, "jacard")
-    with pytest.raises(DataError, match="needs a CaptionStream, not ArraySet"):
-        LabelPairs(named([["a"]]))
+
+
+def test_a_few_images_make_pairs_of_their_own(tmp_path, capsys):
+    pairs = coco(mini_coco(tmp_path), "any")
+    capsys.readouterr()
+    few = pairs.of(Subset(pairs.source, [1, 3]))
+    assert (len(few), few.rule, few.lone, few.max_words) == (2, "any", 0, 4)
+    assert few[(0, 0)]["partner"]["index"] == 1 and capsys.readouterr().out == ""

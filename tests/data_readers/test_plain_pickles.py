@@ -121,5 +121,5 @@ def test_files_are_named(tmp_path):
         load_plain(path)
     with path.open("wb") as file:
         file.truncate(MOST_BYTES + 1)
-    with pytest.raises(DataError, match="more than 100,000,000"):
+    with pytest.raises(DataError, match="more than 40,000,000"):
         load_plain(path)

@@ -177,6 +177,18 @@ def test_a_further_transform_leaves_the_draws_of_the_others_alone():
     assert all(torch.equal(alone[i, i]["images"], more[i, i]["images"]) for i in range(14))
 
 
+def test_a_stream_of_other_images_keeps_what_a_subclass_has():
+    class Named(Stream):
+        def __init__(self, source, name):
+            super().__init__(source, SPLIT)
+            self.name = name
+
+    stream = Named(array_set(), "mine")
+    few = stream.of(Subset(stream.source, [3, 4]))
+    assert (few.name, len(few), len(stream)) == ("mine", 2, 14)
+    assert torch.equal(few[1]["images"], Stream(stream.source)[4]["images"])
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_change_nothing(workers):
     stream = Stream(EmbeddedFashion("test"), {"labelled_per_class": 5}, [WeakAugment()])

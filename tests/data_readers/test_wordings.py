@@ -34,7 +34,7 @@ def test_captions_that_are_sentences_are_told_apart_as_they_are():
     seen, unseen = (Wordings(source, None, 4, 1, part) for part in ("seen", "unseen"))
     assert sorted(seen.captions[0] + unseen.captions[0]) == sorted(source.captions[0])
     stream = CaptionStream(unseen, vocabulary=seen)
-    assert stream[(0, 1)]["concept"] == 1
+    assert stream[(0, 1)]["group"] == 1
 
 
 def test_faults_are_named():

@@ -31,7 +31,7 @@ from tests.gpu.cases import (
 )
 from tests.gpu.same_draws import drawing_alike
 from toolbox.config import load_config, resolve_config
-from toolbox.interfaces import Condition, Sample, concatenate
+from toolbox.interfaces import Condition, Sample, TextCodes, concatenate
 from toolbox.plugins import host
 from toolbox.registry import accepted, build, check
 from toolbox.testing import FakeTurn, random_sample
@@ -79,6 +79,8 @@ EXAMPLES: list[dict[str, Any]] = [
     dict(type="AuxiliaryClassifier"),
     dict(type="CrossEntropy"),
     dict(type="LabelCrossEntropy"),
+    dict(type="LabelContrast", encoder="clip"),
+    dict(type="LabelContrast", encoder="clip", label_loss="unicl", temperature=0.1),
     dict(type="KLiSH", clusters=8, filter_sigma=None),
 ]
 TINY = ("AjbrockDiscriminator", "TinyConvFeatures", "AdaptiveAugment", "PathLength", "KASP", "KLiSH")
@@ -88,6 +90,8 @@ NOT_TRIED = {
     "ClipFeatures": "its weights are no part of the repository; EmbeddedClipFeatures has the same code",
     "EfficientNetLite0Features": "its weights are no part of the repository",
     "IdentityFeatures": "it computes nothing",
+    "LabelClassifiers": "two linear layers",
+    "TorchvisionInception": "its weights are no part of the repository; its network is torchvision's",
 }
 
 
@@ -393,6 +397,7 @@ def real_images() -> Sample:
         weights=weights / weights.sum(dim=1, keepdim=True),
         mask=torch.randint(len(PARTS), (8, 32, 32), generator=rng),
         text=torch.randint(1, 400, (8, 6), generator=rng),
+        codes=TextCodes(torch.randn(8, 128, generator=rng)),  # of the embedded CLIP's width
     )
     views = {"weak": sample.images.flip(3), "strong": sample.images.flip(2)}
     return sample.replace(condition=condition, extras=views)
@@ -422,6 +427,9 @@ def _own(config: dict[str, Any]) -> dict[str, Any]:
 def _loss(config: dict[str, Any], name: str, device: str) -> tuple[float, dict[str, Tensor | None]]:
     objective = build(_own(config)).to(device)
     turn = DeviceTurn(name, device)
+    if objective.couples_branches:
+        other = DeviceTurn(name, device)
+        turn.branches, other.networks = [turn, other], turn.networks
     with multiplying(tf32=False), drawing_alike():
         loss = objective.losses()[name](turn)
         loss.backward()

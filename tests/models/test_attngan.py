@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.t2i_filled import asked, close, enlarged, fill, filled, golden, shapes
+from tests.models.t2i_filled import asked, close, enlarged, filled, golden, shapes
 from toolbox import testing
 from toolbox.interfaces import Condition, TextCodes
 from toolbox.models.attngan import AttnGANDiscriminator, AttnGANGenerator
@@ -99,20 +99,6 @@ def check_discriminator(name: str, size: int) -> None:
 
 def test_images_equal_the_reference() -> None:
     check_generator("attngan_cub", ("correct",))
-
-
-def test_the_first_images_equal_the_reference() -> None:
-    """A network of the first stage alone; it looks at no words."""
-    arrays = golden("dmgan_cub_G")
-    network = DMGANGenerator(image_size=64, stages=1, init="normal").eval()
-    own = network.state_dict()
-    network.load_state_dict(
-        {key: fill(key, shape) for key, shape in shapes("dmgan_cub_G").items() if key in own}
-    )
-    latents, condition = asked(arrays)
-    with torch.no_grad():
-        images = network(latents, Condition(codes=TextCodes(condition.codes.sentence)))  # type: ignore[union-attr]
-    close(images[:, :, ::2, ::2], arrays["img64"])
 
 
 @pytest.mark.slow

@@ -122,7 +122,7 @@ COVERED = {
         "DamsmPretraining",
     },
     "metric": {"RPrecision", "ClipScore"},  # test_caption_metrics.py
-    "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception"},
+    "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception", "TorchvisionInception"},
 }
 
 

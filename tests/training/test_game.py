@@ -294,7 +294,7 @@ def test_an_objective_that_asks_for_an_unknown_network_is_named() -> None:
 
 def test_data_without_images_is_refused() -> None:
     with pytest.raises(PlanError, match=r"the data set gives \['picture'\]"):
-        toy_game().read(dict(picture=torch.zeros(2)))
+        toy_game().receive(dict(picture=torch.zeros(2)))
 
 
 # -- randomness ----------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from toy_games import ToyDiscriminator, optimisers, toy_game, weights_of
 
-from toolbox.interfaces import Condition, Conditioner, Generator, Objective, Sample, TextCodes, Turn
+from toolbox.config import ConfigError
+from toolbox.interfaces import Condition, Conditioner, Generator, Metric, Objective, Sample, TextCodes, Turn
 from toolbox.models.batchnorm import standing_statistics
+from toolbox.training.evaluation.measure import build_metrics
 from toolbox.training.game.game import Game
 from toolbox.training.game.phases import PlanError
 from toolbox.training.game.sampler import Sampler
@@ -210,3 +212,43 @@ def test_a_restored_game_samples_the_same() -> None:
 def test_a_conditioner_uses_networks_that_there_are() -> None:
     with pytest.raises(PlanError, match=r"model.conditioner uses 'encode', which does not exist.*encoder"):
         text_game(conditioner=dict(type=Captions, uses=dict(encoder="encode")))
+
+
+class Length(Metric):
+    """Mean length of sentence codes, by an encoder of the game; needs no extractor."""
+
+    needs = ("fake",)
+
+    def __init__(self, encoder: Any) -> None:
+        self.encoder = encoder
+        self.reset()
+
+    @property
+    def name(self) -> str:
+        return "length"
+
+    def update_fake(self, sample: Sample) -> None:
+        ids = sample.condition.text
+        self.seen.append(self.encoder.encode_text(ids, None).sentence.norm(dim=1))
+
+    def compute(self) -> dict[str, float]:
+        return {"": float(torch.cat(self.seen).mean())}
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def merge(self, state: dict[str, Any]) -> None:
+        return None
+
+    def reset(self) -> None:
+        self.seen: list[Tensor] = []
+
+
+def test_a_metric_borrows_networks_of_the_game_and_needs_no_extractor() -> None:
+    game = text_game()
+    settings = dict(metrics=dict(length=dict(type=Length, uses=dict(encoder="encoder"))))
+    whole, by_mode = build_metrics(game, settings, with_modes=False)
+    assert whole["length"].encoder is game.network("encoder") and not by_mode
+    settings["metrics"]["length"]["uses"] = dict(encoder="encodre")
+    with pytest.raises(ConfigError, match=r"length.uses names 'encodre'.*did you mean 'encoder'"):
+        build_metrics(game, settings, with_modes=False)

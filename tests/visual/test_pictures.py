@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 from toolbox.data.base import ArraySet
 from toolbox.visual import pictures
-from toolbox.visual.pictures import draw_classes
+from toolbox.visual.pictures import draw_classes, real_set
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 WHITE = (255, 255, 255)
@@ -45,6 +46,23 @@ def test_a_row_of_real_images_is_of_its_class(
         assert [tuple(pixel) for pixel in shown[12 * row : 12 * row + 12]] == filled + [WHITE] * (
             12 - len(filled)
         )
+
+
+def test_real_images_are_those_of_training_or_else_of_the_evaluation() -> None:
+    loader = dict(dataset=dict(type="CaptionedImages", sources=[]))
+    drawn = dict(type="DrawnPortraits", images=3)
+    config = Config(dict(train_dataloader=loader, evaluation=dict(real=drawn)))
+    assert len(real_set(config)) == 3
+    assert real_set(Config(dict(train_dataloader=loader))) is None
+    assert real_set(Config(dict(train_dataloader=dict(dataset=dict(source=drawn))))).title.startswith("Drawn")
+
+
+def test_no_real_images_are_drawn_where_there_are_none(tmp_path: Path) -> None:
+    sampler = SimpleNamespace(
+        class_names=NAMES, requests=dict, sheet=lambda columns, rows: (torch.zeros(columns, 3, 8, 8), [])
+    )
+    draw_classes(sampler, None, tmp_path)  # type: ignore[arg-type]
+    assert [file.name for file in (tmp_path / "pictures").glob("*.png")] == ["classes.png"]
 
 
 def keep_and_draw(saved: dict[str, torch.Tensor], draw):  # type: ignore[no-untyped-def]

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "test": ("toolbox.cli.test", "evaluate a checkpoint"),
     "sample": ("toolbox.cli.sample", "draw from a run, a release or published weights: a grid, or files"),
     "fid": ("toolbox.cli.fid", "compare two folders, zips or samplers by FID or any other metric"),
+    "data": ("toolbox.cli.data", "all that is missing or wrong in a data folder of CUB or COCO"),
     "compare": ("toolbox.cli.compare", "runs side by side, on the same latents, with their metrics"),
     "convert": ("toolbox.cli.convert", "read weights from outside safely, write them as safetensors"),
     "release": ("toolbox.cli.release", "export a trained run: generator, conditioner and a card"),

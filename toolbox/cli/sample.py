@@ -68,7 +68,10 @@ def _add_what_to_show(parser: argparse.ArgumentParser) -> None:
         metavar="U",
         help="explicit coefficients over the clusters of --class, such as 0.7,0.3,0",
     )
-    parser.add_argument("--text", help="of this caption, for runs that know captions")
+    parser.add_argument(
+        "--text", action="append", help="of this caption, for runs that know captions; several: a row each"
+    )
+    parser.add_argument("--texts", metavar="FILE", help="of the captions in this file, one a line")
     parser.add_argument(
         "--interpolate", nargs=2, type=int, metavar=("I", "J"), help="between two clusters of --class"
     )
@@ -80,6 +83,7 @@ def _add_what_to_show(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, and print the picture's path, or the folder's."""
+    arguments.text = _texts(arguments)
     numbers = _numbers_asked_for(arguments)
     load_plugins(arguments)
     from toolbox.loading import load_sampler
@@ -104,6 +108,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _texts(arguments: argparse.Namespace) -> list[str] | None:
+    """Captions of --text and --texts, or None."""
+    texts: list[str] = list(arguments.text or ())
+    if arguments.texts is not None:
+        try:
+            lines = Path(arguments.texts).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CatalogError(f"--texts {arguments.texts}: {error}") from None
+        texts += [line.strip() for line in lines if line.strip()]
+        if not texts:
+            raise CatalogError(f"--texts {arguments.texts}: it has no captions")
+    return texts or None
+
+
 def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
     """Numbers of the images that become files; [] for a grid."""
     if arguments.mode is not None and arguments.coefficients:
@@ -113,6 +131,8 @@ def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
     numbers = arguments.seeds or list(range(arguments.n or 0))
     if not numbers:
         return []
+    if arguments.text and len(arguments.text) > 1:
+        raise CatalogError("one --text at a time goes with --n and --seeds, which write a file an image")
     of_grids = dict(by=arguments.by, interpolate=arguments.interpolate, prompts=arguments.prompts)
     for name, value in of_grids.items():
         if value:
@@ -164,6 +184,8 @@ def draw(sampler: Sampler, arguments: argparse.Namespace) -> tuple[Tensor, list[
     columns = arguments.columns
     if arguments.interpolate:
         return _interpolation(sampler, arguments), [], arguments.steps
+    if arguments.text and len(arguments.text) > 1:
+        return _rows_of_texts(sampler, arguments.text, columns)
     if arguments.coefficients or arguments.text:
         if arguments.text is None:
             _check_class(sampler, arguments)
@@ -183,9 +205,19 @@ def _request(arguments: argparse.Namespace) -> Request:
     from toolbox.interfaces import Request
 
     coefficients = tuple(arguments.coefficients) if arguments.coefficients else None
-    return Request(
-        class_name=arguments.class_name, mode=arguments.mode, coefficients=coefficients, text=arguments.text
-    )
+    text = arguments.text[0] if arguments.text else None
+    return Request(class_name=arguments.class_name, mode=arguments.mode, coefficients=coefficients, text=text)
+
+
+def _rows_of_texts(sampler: Sampler, texts: list[str], columns: int) -> tuple[Tensor, list[str], int]:
+    """A row a caption, the same latents in every row."""
+    import torch
+
+    from toolbox.interfaces import Request
+
+    latents = torch.arange(columns)
+    rows = [sampler(latents, requests=Request(text=text)).images for text in texts]
+    return torch.cat(rows), texts, columns
 
 
 def _one_request(sampler: Sampler, request: Request, n: int) -> Tensor:

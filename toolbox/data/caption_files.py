@@ -79,7 +79,7 @@ def _vocabulary(words: Any, numbers: Any, path: Path) -> Vocabulary:
         raise DataError(
             f"{path}: its vocabulary must be two dicts, a word for each id and an id for each word"
         )
-    listed = [words.get(number) for number in range(len(words))]
+    listed: list[Any] = [words.get(number) for number in range(len(words))]
     missing = [number for number, word in enumerate(listed) if not isinstance(word, str)]
     if missing:
         raise DataError(f"{path}: its vocabulary has {len(words)} words, but none of id {missing[0]}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from toolbox.catalog import near_miss
 from toolbox.data.base import DataError, Image, ImageSet, as_bytes
@@ -85,21 +86,29 @@ class CaptionStream(Stream):
         ]
 
     def of(self, source: ImageSet, split: Split | None = None) -> CaptionStream:
-        return CaptionStream(
-            source, split, self.transforms, self.seed, self.sizes, self.load, self.tokens, self.max_words
-        )
+        return CaptionStream(source, split, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        """What it was made with, but for the images."""
+        names = ("transforms", "seed", "sizes", "load", "tokens", "max_words")
+        return {name: getattr(self, name) for name in names}
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
         """What can be had at (position, entry), or at an entry, whose position is then its number.
 
         Returns:
             dict(images uint8 (3, H, W) and images64 etc. of the smaller sizes, text int64 (max_words,) filled
-            up with 0, lengths = how many of them count, labels (-1 = hidden), index = image number, concept:
-            equal where captions fit each other's images), and label_set uint8 (categories,) where there are
+            up with 0, lengths = how many of them count, labels (-1 = hidden), index = image number, group =
+            equal where captions fit each other's images), and label_sets bool (categories,) where there are
             such.
         """
         position, entry = key if isinstance(key, tuple) else (key, key)
         return self.item(position, entry, self.caption_number(position, entry))
+
+    def caption(self, position: int, entry: int) -> Tensor:
+        """Token ids (max_words,) that an entry has at a position; no image is looked at."""
+        ids = self._ids(int(self.entries[entry]), self.caption_number(position, entry))
+        return self.tokens.fit(ids, generator(self.seed, _WORDS, position))[0]
 
     def caption_number(self, position: int, entry: int) -> int:
         """Which of its captions an entry has at a position."""
@@ -117,17 +126,19 @@ class CaptionStream(Stream):
         """The item at (position, entry) with this one of its captions."""
         index = int(self.entries[entry])
         views: dict[str, Image] = {"images": self.source.picture(index)}
-        for number, transform in enumerate(self._views):
-            transform.apply(views, generator(self.seed, _VIEW, position, number))
+        rng = generator(self.seed, _VIEW, position)
+        for transform in self._views:
+            transform.apply(views, rng)
         item: dict[str, Any] = {name: as_bytes(view) for name, view in views.items()}
         ids = self._ids(index, caption)
-        item["text"], item["lengths"] = self.tokens.fit(ids, generator(self.seed, _WORDS, position))
+        choice = generator(self.seed, _WORDS, position) if len(ids) > self.max_words else None
+        item["text"], item["lengths"] = self.tokens.fit(ids, choice)
         item["labels"] = int(self.entry_labels[entry])
         item["index"] = index
         concepts, sets = self.source.concepts, self.source.label_sets
-        item["concept"] = index if concepts is None else int(concepts[index])
+        item["group"] = index if concepts is None else int(concepts[index])
         if sets is not None:
-            item["label_set"] = torch.from_numpy(sets[index].astype(np.uint8))
+            item["label_sets"] = torch.tensor(sets[index])
         return item
 
     @property

@@ -84,17 +84,18 @@ class CaptionSource:
             name, *keywords = self.data.captions[i]
             n = min(int(rng.integers(1, MAX_KEYWORDS + 1)), len(keywords))
             words["name"] = name
-            words["keywords"] = ", ".join(rng.permutation(keywords)[:n]) if n else name
+            chosen = [keywords[k] for k in rng.permutation(len(keywords))[:n]]
+            words["keywords"] = ", ".join(chosen) if n else name
         return template.format(**words)
 
 
 class CaptionedImages(Dataset[dict[str, Any]]):
     """Image sets in a row, each item with a caption (as token ids) and a mildly changed view.
 
-    An item is ``dict(images (3, H, W) in [-1, 1], text (context_length,) int64 token ids, group int64, index
-    int64)``; images of equal ``group`` are positives of each other's captions. It is asked for as
-    ``(position, index)`` and is a function of (seed, position, index); a plain index gives the unchanged
-    image.
+    An item is ``dict(images (3, H, W) in [-1, 1], text (context_length,) int64 token ids, labels, group,
+    index int64)``; images of equal ``group`` are positives of each other's captions, ``labels`` count the
+    classes of all sets. It is asked for as ``(position, index)`` and is a function of (seed, position,
+    index); a plain index gives the unchanged image.
 
     Args:
         sources: :class:`CaptionSource` or their arguments as dicts. All need the same image size.
@@ -134,6 +135,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         self.classes = [name for source in self.sources for name in source.data.classes]
         # entries of all sets lie one after the other, each set ``repeat`` times; groups too, once
         self._starts = np.cumsum([0] + [len(source.data) * source.repeat for source in self.sources])
+        self._first_class = np.cumsum([0] + [len(source.data.classes) for source in self.sources])
         self._first_group = np.cumsum([0] + [source.groups for source in self.sources])
 
     def __len__(self) -> int:
@@ -165,6 +167,7 @@ class CaptionedImages(Dataset[dict[str, Any]]):
             "images": to_tensor(image),
             "text": self.tokenize(source.caption(i, rng)),
             "index": int(index),
+            "labels": int(self._first_class[which] + source.data.labels[i]),
             "group": int(self._first_group[which]) + source.group(i),
         }
 

@@ -121,7 +121,8 @@ class CubCaptions(CaptionFolder):
         self.split = chosen_split(split, train)
         self.crop = crop
         names = read_names(root / self.split / "filenames.pickle")
-        labels, classes = _species(root / self.split / "class_info.pickle", names)
+        info = root / self.split / "class_info.pickle"
+        labels, classes = species(read_classes(info, len(names)), info, names)
         birds = root / "CUB_200_2011"
         self._boxes = _boxes(birds, names) if crop else None
         super().__init__(
@@ -145,9 +146,19 @@ class CubCaptions(CaptionFolder):
         return digest(super().fingerprint(), self._boxes)
 
 
-def _species(path: Path, names: Sequence[str]) -> tuple[NDArray[np.int64], list[str]]:
-    """Labels from 0 and names of the species; the numbers must agree with the folders of the images."""
-    numbers = read_classes(path, len(names))
+def species(
+    numbers: NDArray[np.int64], path: Path, names: Sequence[str]
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Labels from 0 and names of the species.
+
+    Args:
+        numbers: of the species of each image.
+        path: where they come from.
+        names: of the images.
+
+    Raises:
+        DataError: when the numbers do not agree with the folders of the images.
+    """
     present, labels = np.unique(numbers, return_inverse=True)
     folders: dict[int, str] = {}
     for number, name in zip(numbers.tolist(), names, strict=True):

@@ -44,6 +44,7 @@ class FileSet(ImageSet):
         self._names = list(names)
         self._background = background
         self._cache: dict[int, Image] | None = {} if cache else None
+        self._pictures: dict[int, Image] | None = {} if cache else None
         self._native = image_size is None
         size = min(self._decode(0).shape[:2]) if image_size is None else image_size
         super().__init__(labels, classes, size, title, **known)
@@ -88,7 +89,11 @@ class FileSet(ImageSet):
         return self._cache[i].copy()
 
     def picture(self, i: int) -> Image:
-        return self._decode(i)
+        if self._pictures is None:
+            return self._decode(i)
+        if i not in self._pictures:
+            self._pictures[i] = self._decode(i)
+        return self._pictures[i].copy()
 
     def _sized(self, i: int) -> Image:
         image = self._decode(i)

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
 
 from toolbox.catalog import near_miss
 from toolbox.data.base import DataError, ImageSet
 from toolbox.data.caption_stream import CaptionStream
 from toolbox.data.split import Split
 from toolbox.data.stream import HIDDEN, generator
-from toolbox.interfaces.described import Described
+from toolbox.data.transforms import Transform
+from toolbox.data.vocabulary import Tokens, Vocabulary
 from toolbox.randomness import mix
 
 RULES = ("label", "sampled", "any", "jaccard")
 _PARTNER = 6  # keeps these draws apart from those of the stream
 
 
-class LabelPairs(Described, Dataset[dict[str, Any]]):
-    """Items of a :class:`CaptionStream`, each with a ``partner``: an item of another image of the same label.
+class LabelPairs(CaptionStream):
+    """A :class:`CaptionStream` whose items have a ``partner``: another of its items, of the same label.
 
-    The partner has its own caption, crop and flip. All is a function of the stream's seed, position and
-    entry. An image whose label no other has is its own partner, with another of its captions.
+    The partner has its own caption, crop and flip. All is a function of seed, position and entry. An image
+    whose label no other has is its own partner, with another of its captions.
 
     Args:
-        stream: a :class:`CaptionStream`, or its config. It keeps the order: item i is its item i.
+        source, split, transforms, seed, sizes, load, tokens, max_words, vocabulary: of the stream.
         rule: what a common label is.
             'label': ``labels`` are equal (CUB's species; COCO's largest category).
-            Of sets of labels (COCO's ``label_set``): 'sampled' draws a category c of the item that others
+            Of sets of labels (COCO's ``label_sets``): 'sampled' draws a category c of the item that others
             show too, and the partner among them; c is the label of both. 'any': the partner is any image that
             shows one of the item's categories. 'jaccard': such images, as often as intersection over union
             says.
@@ -47,67 +47,55 @@ class LabelPairs(Described, Dataset[dict[str, Any]]):
         lone: how many entries are their own partners; said once.
     """
 
-    def __init__(self, stream: CaptionStream | Mapping[str, Any], rule: str | None = None) -> None:
-        from toolbox.registry import build
-
-        self.stream: CaptionStream = build(stream, "dataset", "stream")
-        if not isinstance(self.stream, CaptionStream):
-            raise DataError(f"LabelPairs needs a CaptionStream, not {type(self.stream).__name__}")
-        self.rule = _rule(rule, self.stream.source)
+    def __init__(
+        self,
+        source: ImageSet | Mapping[str, Any],
+        split: Split | Mapping[str, Any] | None = None,
+        transforms: Sequence[Transform | Mapping[str, Any]] = (),
+        seed: int = 0,
+        sizes: Sequence[int] | None = None,
+        load: float = 76 / 64,
+        tokens: str | Tokens = "words",
+        max_words: int = 18,
+        vocabulary: Vocabulary | ImageSet | Mapping[str, Any] | None = None,
+        rule: str | None = None,
+    ) -> None:
+        super().__init__(source, split, transforms, seed, sizes, load, tokens, max_words, vocabulary)
+        self.rule = _rule(rule, self.source)
         self._mates = self._found_mates()
-        self._other = copy.copy(self.stream)
-        self._other.seed = mix(self.stream.seed, "partner")
+        self._other = copy.copy(self)
+        self._other.seed = mix(seed, "partner")
         self.lone = int(self._mates.alone.sum())
-        if self.lone:
+        if self.lone and isinstance(tokens, str):  # else it was said of the whole
             _tell_lone(self)
 
-    def __len__(self) -> int:
-        return len(self.stream)
-
-    @property
-    def source(self) -> ImageSet:
-        """The image set below: what a run describes as its data."""
-        return self.stream.source
-
-    @property
-    def visible_labels(self) -> NDArray[np.int64]:
-        """(images,) of the stream."""
-        return self.stream.visible_labels
-
-    @property
-    def entry_labels(self) -> NDArray[np.int64]:
-        """(entries,) of the stream."""
-        return self.stream.entry_labels
-
     def of(self, source: ImageSet, split: Split | None = None) -> LabelPairs:
-        """The same of other images, such as a few of these."""
-        return LabelPairs(self.stream.of(source, split), self.rule)
+        return LabelPairs(source, split, **self._settings(), rule=self.rule)
 
     def __getitem__(self, key: tuple[int, int] | int) -> dict[str, Any]:
-        """The stream's item, and ``partner``: another item of the stream, with the same fields.
+        """A stream's item, and ``partner``: another, with the same fields.
 
         ``labels`` of both is the common label. Images without any label have numbers of their own, from
         len(classes) on.
         """
         position, entry = key if isinstance(key, tuple) else (key, key)
-        rng = generator(self.stream.seed, _PARTNER, position)
+        rng = generator(self.seed, _PARTNER, position)
         partner, label = self._mates.draw(entry, rng)
-        caption = self.stream.caption_number(position, entry)
-        item = self.stream.item(position, entry, caption)
+        caption = self.caption_number(position, entry)
+        item = self.item(position, entry, caption)
+        second = self._other.caption_number(position, partner)
         if partner == entry:
-            others = self.stream.captions_of(item["index"])
-            others = others[others != caption] if len(others) > 1 else others
-            other = self._other.item(position, entry, int(rng.choice(others)))
-        else:
-            other = self._other[position, partner]
+            others = self.captions_of(item["index"])
+            second = int(rng.choice(others[others != caption] if len(others) > 1 else others))
+        other = self._other.item(position, partner, second)
         if label is not None:
             item["labels"] = other["labels"] = label
         item["partner"] = other
         return item
 
     def _found_mates(self) -> _Mates:
-        source, images = self.source, self.stream.entries
-        labels = self.stream.entry_labels.copy()
+        source, images = self.source, self.entries
+        labels = self.entry_labels.copy()
         sets = None if source.label_sets is None else source.label_sets[images]
         sets = None if sets is None else sets & (labels != HIDDEN)[:, None]
         bare = labels == HIDDEN if sets is None else ~sets.any(1)

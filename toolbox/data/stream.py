@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,10 @@ class Stream(Described, Dataset[dict[str, Any]]):
 
     def of(self, source: ImageSet, split: Split | None = None) -> Stream:
         """The same of other images, such as a few of these."""
-        return Stream(source, split, self.transforms, self.seed, self.masks)
+        made = copy(self)  # a subclass keeps what it has
+        made.source, made.split = source, split
+        made.visible_labels, made.entries, made.entry_labels = _seen(source, split)
+        return made
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ Ids = NDArray[np.int64]
 def words_of(text: str) -> list[str]:
     r"""The words of a caption as AttnGAN cuts them: runs of ``\w``, lower case, without what is not ASCII."""
     found = re.findall(r"\w+", text.replace("\ufffd\ufffd", " ").lower())
+    if text.isascii():
+        return found
     plain = (word.encode("ascii", "ignore").decode() for word in found)
     return [word for word in plain if word]
 
@@ -129,7 +131,7 @@ class WordTokens(Described):
         if len(ids) > self.max_words:
             kept = np.arange(self.max_words) if rng is None else rng.permutation(len(ids))[: self.max_words]
             ids = ids[np.sort(kept)]
-        return torch.from_numpy(np.pad(ids, (0, self.max_words - len(ids)))), len(ids)
+        return _filled(ids, self.max_words), len(ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Words of a caption's ids."""
@@ -162,21 +164,33 @@ class ClipTokens(Described):
         """(ids (L,) int64, length with start and end); longer captions end at L."""
         if len(ids) > self.max_words:
             ids = np.append(ids[: self.max_words - 1], ids[-1])
-        return torch.from_numpy(np.pad(ids, (0, self.max_words - len(ids)))), len(ids)
+        return _filled(ids, self.max_words), len(ids)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of a caption's ids."""
         outer = (0, self._tokenizer.sot_token_id, self._tokenizer.eot_token_id)
         return str(self._tokenizer.decode([int(i) for i in ids if int(i) not in outer])).strip()
 
-    @cached_property
+    @property
     def _tokenizer(self) -> Any:
-        from toolbox.compat import import_torchvision
+        return _clip_tokenizer()
 
-        import_torchvision()
-        from open_clip import SimpleTokenizer
 
-        return SimpleTokenizer()
+def _filled(ids: Ids, length: int) -> Tensor:
+    """(length,) with zeros after the ids."""
+    row = np.zeros(length, dtype=np.int64)
+    row[: len(ids)] = ids
+    return torch.from_numpy(row)
+
+
+@cache  # making one takes half a second
+def _clip_tokenizer() -> Any:
+    from toolbox.compat import import_torchvision
+
+    import_torchvision()
+    from open_clip import SimpleTokenizer
+
+    return SimpleTokenizer()
 
 
 Tokens = WordTokens | ClipTokens

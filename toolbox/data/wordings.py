@@ -15,14 +15,15 @@ from toolbox.data.vocabulary import words_of
 from toolbox.ranges import check_seed, check_whole
 
 PARTS = ("seen", "unseen")
-_TRIES = 8  # draws for each sentence that is asked for, before an image is left with fewer
+_TRIES = 12  # draws in a row that give nothing new, before an image is left with fewer sentences
 
 
 class Wordings(Subset):
     """The images of a set, each with up to ``each`` sentences about it, of different words, as captions.
 
-    The last ``unseen`` of them are kept for ``part='unseen'``: what training has seen, in words that it has
-    not; a fairer test of text-to-image networks than concepts whose very words are new.
+    ``unseen`` of them are kept for ``part='unseen'``: images that training has seen, in other words; a fairer
+    test of text-to-image networks than concepts whose very words are new. With templates, each word of an
+    unseen sentence is in a seen one of its image.
 
     Args:
         source: an image set, or its config.
@@ -63,7 +64,7 @@ class Wordings(Subset):
         self.each, self.unseen, self.part, self.seed = each, unseen, part, seed
         told = None if templates is None else CaptionSource(built, list(templates))
         sentences = [self._sentences(built, told, i) for i in range(len(built))]
-        kept = [self._kept(texts) for texts in sentences]
+        kept = [self._kept(texts, told is not None) for texts in sentences]
         chosen = [i for i, texts in enumerate(kept) if texts]
         if not chosen:
             raise DataError(f"{built.title}: no image has an {part} sentence: ask for more of each={each}")
@@ -80,16 +81,25 @@ class Wordings(Subset):
             texts = list(dict.fromkeys((source.captions or ())[i]))
             return [texts[k] for k in rng.permutation(len(texts))[: self.each]]
         found: dict[frozenset[str], str] = {}
-        for _ in range(_TRIES * self.each):
+        tries = _TRIES
+        while tries and len(found) < self.each:
             text = told.caption(i, rng)
-            found.setdefault(frozenset(words_of(text)), text)
-            if len(found) == self.each:
-                break
+            words = frozenset(words_of(text))
+            tries = tries - 1 if words in found else _TRIES
+            found.setdefault(words, text)
         return list(found.values())
 
-    def _kept(self, texts: list[str]) -> list[str]:
-        seen = max(1, len(texts) - self.unseen)
-        return texts[:seen] if self.part == "seen" else texts[seen:]
+    def _kept(self, texts: list[str], known_words: bool) -> list[str]:
+        """Those of this part. With ``known_words``, each word of an unseen sentence is in a seen one."""
+        seen, unseen = list(texts), list[str]()
+        for text in reversed(texts):
+            others = [other for other in seen if other != text]
+            if len(unseen) == self.unseen or not others:
+                break
+            if not known_words or set(words_of(text)) <= set(words_of(" ".join(others))):
+                seen = others
+                unseen.append(text)
+        return seen if self.part == "seen" else unseen
 
     def fingerprint(self) -> str:
         return digest(super().fingerprint(), self.captions)

@@ -82,8 +82,9 @@ def word_scores(
     attention = _attention(products, mask, gamma1)
     seen = attention.flatten(1, 2) @ regions.flatten(2).transpose(1, 2)  # (I, T * L, D)
     flat = _flat_words(texts)  # (T * L, D)
-    cosines = F.cosine_similarity(seen, flat, dim=2, eps=1e-8).unflatten(1, mask.shape)  # (I, T, L)
-    scores = (gamma2 * cosines).masked_fill(~mask, -torch.inf).logsumexp(dim=2)
+    norms = seen.norm(dim=2) * flat.norm(dim=1)  # cosine_similarity would divide all of seen
+    cosines = (seen * flat).sum(dim=2) / norms.clamp(min=1e-8)
+    scores = (gamma2 * cosines.unflatten(1, mask.shape)).masked_fill(~mask, -torch.inf).logsumexp(dim=2)
     return scores / gamma2 if paper_power else scores
 
 

@@ -12,7 +12,7 @@ All encoders here have ``code_dim`` and one of
 from __future__ import annotations
 
 import math
-import os
+from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from toolbox.compat import import_torchvision
 from toolbox.interfaces import TextCodes
-from toolbox.models.layers import accept_parallel
+from toolbox.models.layers import accept_parallel, fast_layout
 from toolbox.ranges import check_in, check_whole
 
 TO_REGIONS = (
@@ -124,7 +124,7 @@ class DamsmImageEncoder(nn.Module):
         code_dim: int = 256,
         image_size: int = 299,
         align_corners: bool = True,
-        inception: str | os.PathLike[str] | None = None,
+        inception: str | Path | None = None,
         update_statistics: bool = True,
     ) -> None:
         super().__init__()
@@ -162,6 +162,7 @@ class DamsmImageEncoder(nn.Module):
     def encode_images(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (N, code_dim) and regions (N, code_dim, 17, 17) of images (N, 3, H, W) in [-1, 1]."""
         x = _resized(images, self.image_size, self.align_corners)
+        x = fast_layout(x, self, extent=0)  # no layer that learns is wide
         x = self._through(x, TO_REGIONS)  # (N, 768, 17, 17)
         regions = self.emb_features(x)
         x = self._through(x, TO_CODE).mean(dim=(2, 3))  # (N, 2048)
@@ -172,7 +173,7 @@ class DamsmImageEncoder(nn.Module):
             x = F.max_pool2d(x, 3, stride=2) if name == "pool" else self.get_submodule(name)(x)
         return x
 
-    def _load_inception(self, path: str | os.PathLike[str]) -> None:
+    def _load_inception(self, path: str | Path) -> None:
         from toolbox.weights.errors import misfits
         from toolbox.weights.reading import read_weights
 

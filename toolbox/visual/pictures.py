@@ -23,7 +23,6 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     from toolbox.config import load_config
     from toolbox.loading import load_run
     from toolbox.plugins import host
-    from toolbox.registry import build
     from toolbox.runs.kept import kept_path
     from toolbox.runs.terminal import say
 
@@ -32,16 +31,29 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     if config.model.get("generator", "generator") not in config.model["networks"]:
         return
     sampler = load_run(folder, config, device=device)
-    real = build(config.train_dataloader["dataset"]["source"], "dataset", "train_dataloader.dataset.source")
+    real = real_set(config)
     draw_classes(sampler, real, folder)
     faults = host().call_each("draw_pictures", sampler=sampler, real=real, folder=folder)
     for name, error in faults.items():  # a picture must not cost the run
         say(f"plugin {name}: could not draw its pictures: {type(error).__name__}: {error}")
 
 
+def real_set(config: Any) -> Any:
+    """The images that generated ones are shown beside: those of training, or of the evaluation.
+
+    None where the data of training are no :class:`toolbox.data.Stream` and nothing is evaluated.
+    """
+    from toolbox.registry import build
+
+    source, where = config.train_dataloader["dataset"].get("source"), "train_dataloader.dataset.source"
+    if source is None:
+        source, where = (config.get("evaluation") or {}).get("real"), "evaluation.real"
+    return None if source is None else build(source, "dataset", where)
+
+
 def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, rows: int = 20) -> None:
     """Generated images, a row for each thing that can be asked for, and real ones of the same classes beside
-    them.
+    them (``real`` = None: without these).
     """
     kind = next(iter(sampler.requests()), "")
     images, names = sampler.sheet(columns, rows)
@@ -49,7 +61,7 @@ def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, r
     caption = f"Generated, {what}the same latents in every row."
     add_picture(folder, "classes", images, caption, columns, names or None)
     shown = sampler.class_names[:rows]
-    if shown:
+    if shown and real is not None:
         numbers = [np.flatnonzero(real.labels == y)[:columns] for y in range(len(shown))]
         of_class = [real_images(real, rows, fill=columns) for rows in numbers]
         caption = f"Real images of the same classes ({real.title})."

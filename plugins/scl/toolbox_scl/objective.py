@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from toolbox import ranks
 from toolbox.catalog import near_miss
-from toolbox.interfaces import Condition, Objective, Sample, Turn
+from toolbox.interfaces import Objective, Sample, Turn
 from toolbox.losses.selected import mean_over_selected
 from toolbox.ranges import check_positive
 from toolbox_scl import losses
 from toolbox_scl.labels import RULES, Positives, positives_by, with_own_views
+from toolbox_scl.views import (
+    Views,
+    check_views,
+    image_codes,
+    labels_of,
+    over_ranks,
+    sentence_codes,
+    sets_of,
+    two_branches,
+)
 
 VIEWS = ("i1", "t1", "i2", "t2")  # image and text of the first branch, of the second
 CROSS_BRANCH = ("i1i2", "t1t2", "i1t2", "i2t1")
@@ -34,20 +43,6 @@ FORMULAS = {
     "ce": "CE(C_i(i), y) + CE(C_t(t), y), mean over the branches",
     "none": "0",
 }
-
-
-class Views(NamedTuple):
-    """What is contrasted, of N items, or of those of all ranks.
-
-    Attributes:
-        codes: {'i1': (N, D), 't1': ..., 'i2': ..., 't2': ...}.
-        labels: (2 N,) int64, first branch first; None where the rule needs none.
-        sets: (2 N, C) bool, the same.
-    """
-
-    codes: dict[str, Tensor]
-    labels: Tensor | None
-    sets: Tensor | None
 
 
 class LabelContrast(Objective):
@@ -72,7 +67,7 @@ class LabelContrast(Objective):
             sentence codes with gradients, for pre-training; None = ``condition.codes``.
         labels: 'equal' (of ``condition.labels``; below 0 = none), 'any' (sets of labels that share one) or
             'jaccard' (by the share of labels in common).
-        label_sets: field of ``condition.extra``, or of the batch, that holds the sets, (N, C) bool.
+        label_set: field of ``condition.extra``, or of the batch, that holds the sets, (N, C) of truth values.
         ignore_overlap: with 'equal': pairs of other labels whose sets overlap are no negatives either.
         form: of 'unicl': 'mean' over positives and directions, or 'sum'.
         classifier: of 'ce': a network of the game, a LabelClassifiers, or the config of one, which is then
@@ -95,7 +90,7 @@ class LabelContrast(Objective):
         encoder: str = "image_encoder",
         text_encoder: str | None = None,
         labels: str = "equal",
-        label_sets: str = "label_sets",
+        label_set: str = "label_set",
         ignore_overlap: bool = False,
         form: str = "mean",
         classifier: str | Mapping[str, Any] | None = None,
@@ -108,6 +103,8 @@ class LabelContrast(Objective):
         _check_one_of(FORMS, form=form)
         _check_one_of(GATHERS, gather=gather)
         check_positive(temperature=temperature)
+        if mode == "pairwise" and label_loss in ("unicl", "ce"):
+            raise ValueError(f"mode='pairwise' goes with label_loss='scl' or 'nt_xent', not {label_loss!r}")
         if ignore_overlap and labels != "equal":
             raise ValueError(f"ignore_overlap=True goes with labels='equal', not {labels!r}")
         if text_encoder is not None and teaches not in (encoder, text_encoder):
@@ -123,10 +120,11 @@ class LabelContrast(Objective):
         self.encoder = encoder
         self.text_encoder = text_encoder
         self.labels = labels
-        self.label_sets = label_sets
+        self.label_set = label_set
         self.ignore_overlap = ignore_overlap
         self.form = form
         self.gather = gather
+        self._log: dict[str, Tensor] = {}
         self._set_classifier(classifier)
         key = f"{label_loss} {mode}" if label_loss in ("scl", "nt_xent") else label_loss
         self.formulas = {teaches: FORMULAS[key].format(tau=temperature, pairs=", ".join(self.pairs))}
@@ -171,119 +169,36 @@ class LabelContrast(Objective):
             ValueError: for a game without two branches, items without labels or codes, and, in the first
                 iteration, a batch in which nothing can be told apart.
         """
-        first, second = self._branches(turn)
+        first, second = two_branches(turn)
         if self.label_loss == "none" or turn is not first:
             return torch.zeros((), device=turn.real.images.device)
-        samples = [self._sample(branch) for branch in (first, second)]
+        samples = [branch.real if self._pretrains else branch.fake for branch in (first, second)]
         if self.label_loss == "ce":
             return self._cross_entropy([first, second], samples)
-        views = self._gathered(self._views([first, second], samples))
+        views = self._views([first, second], samples)
+        if self.gather == "all":
+            views = over_ranks(views)
         positives = self._positives(views)
         if turn.iteration == 0:
-            self._check_batch(views, positives.weights)
+            check_views(views, positives.weights)
         return self._loss(views.codes, positives)
-
-    # -- what is compared ------------------------------------------------------------------------------------
-
-    def _branches(self, turn: Turn) -> list[Turn]:
-        branches = list(turn.branches)
-        if len(branches) != 2:
-            raise ValueError(
-                f"LabelContrast compares two branches of a batch, the game has {len(branches)}: give "
-                "model.branches two fields whose items share labels, such as ['images', 'partner']"
-            )
-        return branches
-
-    def _sample(self, branch: Turn) -> Sample:
-        return branch.real if self._pretrains else branch.fake
 
     def _views(self, branches: Sequence[Turn], samples: Sequence[Sample]) -> Views:
         codes: dict[str, Tensor] = {}
         for number, (branch, sample) in enumerate(zip(branches, samples, strict=True), start=1):
-            codes[f"i{number}"] = self._image_codes(branch, sample)
-            codes[f"t{number}"] = self._sentence_codes(branch, sample)
+            codes[f"i{number}"] = image_codes(branch, sample, self.encoder)
+            codes[f"t{number}"] = sentence_codes(branch, sample, self.text_encoder)
         shapes = {name: tuple(code.shape) for name, code in codes.items()}
         if len(set(shapes.values())) > 1:
             raise ValueError(f"LabelContrast: codes have shapes {shapes}: images and texts need one space")
         labels, sets = None, None
         if self.label_loss != "nt_xent":
             if self.labels == "equal":
-                labels = torch.cat([self._labels(sample.condition) for sample in samples])
+                labels = torch.cat([labels_of(sample.condition) for sample in samples])
             if self.labels != "equal" or self.ignore_overlap:
-                sets = torch.cat([self._sets(sample) for sample in samples])
+                both = zip(branches, samples, strict=True)
+                sets = torch.cat([sets_of(*each, self.label_set) for each in both])
         return Views(codes, labels, sets)
-
-    def _image_codes(self, branch: Turn, sample: Sample) -> Tensor:
-        """(N, D) of a sample's images; encoded once a turn for all terms that use this key."""
-        network = branch.network(self.encoder)
-        if not hasattr(network, "encode_images"):
-            raise ValueError(
-                f"LabelContrast: encoder={self.encoder!r} is a {type(network).__name__}, which has no "
-                "encode_images"
-            )
-        key = ("image codes", self.encoder, id(sample))
-        found = branch.once(key, lambda: network.encode_images(sample.images))
-        return found[0] if isinstance(found, tuple) else found
-
-    def _sentence_codes(self, branch: Turn, sample: Sample) -> Tensor:
-        """(N, D): of the text encoder with gradients, or constants."""
-        if self.text_encoder is not None:
-            network = branch.network(self.text_encoder)
-            key = ("text codes", self.text_encoder, id(sample))
-            found = branch.once(key, lambda: _encode_text(network, sample))
-            return getattr(found, "sentence", found)
-        codes = sample.condition.codes
-        if codes is None:
-            raise ValueError(
-                "LabelContrast: condition.codes is None: give the game a conditioner that encodes captions, "
-                "or name a text_encoder"
-            )
-        return codes.sentence.detach()
-
-    def _labels(self, condition: Condition) -> Tensor:
-        if condition.labels is None:
-            raise ValueError(
-                f"LabelContrast: condition.labels is None: label_loss={self.label_loss!r} needs data with "
-                "labels (label_loss='nt_xent' does without)"
-            )
-        return condition.labels
-
-    def _sets(self, sample: Sample) -> Tensor:
-        sets = sample.condition.extra.get(self.label_sets, sample.extras.get(self.label_sets))
-        if sets is None:
-            fields = sorted({*sample.condition.extra, *sample.extras})
-            raise ValueError(
-                f"LabelContrast: sets of labels are needed, and no field is called "
-                f"{self.label_sets!r}{near_miss(self.label_sets, fields)}; there are {fields}"
-            )
-        return sets > 0
-
-    def _gathered(self, views: Views) -> Views:
-        """Those of all ranks, rank by rank within each branch."""
-        if self.gather == "local" or not ranks.running():
-            return views
-        codes = {name: ranks.gather_rows_with_gradient(code) for name, code in views.codes.items()}
-        return Views(codes, _gather_halves(views.labels), _gather_halves(views.sets))
-
-    def _check_batch(self, views: Views, weights: Tensor) -> None:
-        """Something must be told apart."""
-        n = len(views.codes["i1"])
-        if n < 2:
-            raise ValueError("LabelContrast: a batch of one item has no negatives: take a larger one")
-        if views.labels is not None and bool((views.labels < 0).all()):
-            raise ValueError(
-                "LabelContrast: no item of the batch has a label (all are hidden): label_loss='nt_xent' "
-                "does without"
-            )
-        if views.labels is not None:
-            _check_partners(*views.labels.chunk(2))
-        if bool((weights > 0).all()):
-            raise ValueError(
-                f"LabelContrast: the {n} items of the batch share one label, so that there are no negatives: "
-                "take a larger batch, or data of several labels"
-            )
-
-    # -- the loss --------------------------------------------------------------------------------------------
 
     def _loss(self, codes: Mapping[str, Tensor], positives: Positives) -> Tensor:
         weights, ignored = positives
@@ -314,28 +229,31 @@ class LabelContrast(Objective):
 
     def _cross_entropy(self, branches: Sequence[Turn], samples: Sequence[Sample]) -> Tensor:
         """Mean over the branches of both classifiers' losses, over items that have a label."""
-        terms = []
+        terms, shares = [], []
         for branch, sample in zip(branches, samples, strict=True):
             own = self.own_classifier
             network: Any = branch.network(str(self.classifier)) if own is None else own
-            truth = self._labels(sample.condition) if self.labels == "equal" else self._sets(sample)
-            known = truth >= 0 if truth.ndim == 1 else truth.any(dim=1)
-            codes = self._image_codes(branch, sample), self._sentence_codes(branch, sample)
-            for layer, code in zip((network.image, network.text), codes, strict=True):
-                each = losses.label_cross_entropy(layer(code), truth)  # (N,)
-                terms.append(mean_over_selected(each, known))
+            truth, known = self._truth(branch, sample, network.image.out_features)
+            images = image_codes(branch, sample, self.encoder)
+            texts = sentence_codes(branch, sample, self.text_encoder)
+            for logits in (network.image(images), network.text(texts)):
+                terms.append(mean_over_selected(losses.label_cross_entropy(logits, truth), known))
+            shares.append(known.float().mean())
+        self._log = {"labelled": torch.stack(shares).mean().detach()}
         return torch.stack(terms).sum() / len(branches)
 
+    def _truth(self, branch: Turn, sample: Sample, classes: int) -> tuple[Tensor, Tensor]:
+        """Labels (N,) or sets (N, C), and who has any (N,); numbers beyond the classes are none."""
+        if self.labels == "equal":
+            labels = labels_of(sample.condition)
+            return labels.where(labels < classes, -1), (labels >= 0) & (labels < classes)
+        sets = sets_of(branch, sample, self.label_set)
+        return sets, sets.any(dim=1)
 
-def _check_partners(first: Tensor, second: Tensor) -> None:
-    """The branches' items must share their labels."""
-    differ = ((first != second) & (first >= 0) & (second >= 0)).nonzero().flatten()
-    if len(differ):
-        i = int(differ[0])
-        raise ValueError(
-            f"LabelContrast: item {i} has label {int(first[i])} in the first branch and {int(second[i])} in "
-            "the second: branches must pair items of one label"
-        )
+    def log(self) -> dict[str, Tensor]:
+        """Of 'ce': share of items that have a label."""
+        values, self._log = self._log, {}
+        return values
 
 
 def _blocks(pairs: Tensor, branches: Sequence[int]) -> Tensor:
@@ -343,24 +261,6 @@ def _blocks(pairs: Tensor, branches: Sequence[int]) -> Tensor:
     n = len(pairs) // 2
     parts = pairs.view(2, n, 2, n)[branches][:, :, branches]  # (V, N, V, N)
     return parts.reshape(len(branches) * n, len(branches) * n)
-
-
-def _gather_halves(value: Tensor | None) -> Tensor | None:
-    """Rows (2 n, ...) of two branches, of all ranks: the first branch's of all, then the second's."""
-    if value is None:
-        return None
-    there = value.byte() if value.dtype == torch.bool else value  # not every backend gathers truth values
-    return torch.cat([ranks.gather_rows(half.contiguous()) for half in there.chunk(2)]).to(value.dtype)
-
-
-def _encode_text(network: Any, sample: Sample) -> Any:
-    """TextCodes, or sentence codes (N, D), of a sample's token ids, with gradients."""
-    ids = sample.condition.text
-    if not isinstance(ids, Tensor):
-        raise ValueError("LabelContrast: text_encoder needs token ids (N, L) as condition.text")
-    if not hasattr(network, "encode_text"):
-        return network.encode_tokens(ids)
-    return network.encode_text(ids, None)
 
 
 def _checked_pairs(pairs: Sequence[str] | None, mode: str) -> tuple[str, ...]:

@@ -99,11 +99,11 @@ SETS = torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [0, 0, 0], [0, 
 
 def with_sets(**arguments: Any) -> Tensor:
     labels = [0, 1, 2, 0, -1, 2]
-    return LabelContrast(**arguments).contrast(turns(labels=labels, label_sets=SETS)[0])
+    return LabelContrast(**arguments).contrast(turns(labels=labels, label_set=SETS)[0])
 
 
 def test_sets_of_labels() -> None:
-    codes = codes_of_fakes(turns(labels=[0, 1, 2, 0, -1, 2], label_sets=SETS))
+    codes = codes_of_fakes(turns(labels=[0, 1, 2, 0, -1, 2], label_set=SETS))
     both = SETS.float() @ SETS.float().t()
     either = (SETS[:, None] | SETS[None, :]).sum(-1)
     own = torch.eye(6)
@@ -116,7 +116,7 @@ def test_overlapping_sets_are_no_negatives() -> None:
     labels = torch.tensor([0, 1, 2, 0, 9, 2])
     same = labels[:, None] == labels[None, :]
     overlap = (SETS.float() @ SETS.float().t() > 0) & ~same
-    codes = codes_of_fakes(turns(labels=[0, 1, 2, 0, -1, 2], label_sets=SETS))
+    codes = codes_of_fakes(turns(labels=[0, 1, 2, 0, -1, 2], label_set=SETS))
     expected = supervised_contrast(codes, same, 0.5, ignored=overlap)
     torch.testing.assert_close(with_sets(ignore_overlap=True), expected)
     assert with_sets(ignore_overlap=True) < with_sets()
@@ -126,8 +126,15 @@ def test_sets_may_be_a_field_of_the_batch() -> None:
     both = turns()
     for turn in both:
         turn._real = turn._real.replace(extras={"categories": SETS})
-    arguments = dict(labels="any", label_sets="categories", teaches="image_encoder")
-    assert LabelContrast(**arguments).contrast(both[0]).isfinite()
+    arguments = dict(labels="any", label_set="categories")
+    assert LabelContrast(teaches="image_encoder", **arguments).contrast(both[0]).isfinite()
+    of_fakes = LabelContrast(**arguments).contrast(both[0])
+    torch.testing.assert_close(of_fakes, LabelContrast(labels="any").contrast(turns(label_set=SETS)[0]))
+    both = turns()
+    both[0]._real = both[0]._real.replace(extras={"categories": SETS})
+    both[0].once("as asked", lambda: both[1].fake)
+    with pytest.raises(ValueError, match="'categories' is of the real images, and the generated ones have"):
+        LabelContrast(**arguments).contrast(both[0])
 
 
 def test_cross_entropy_moves_its_classifiers_in_pretraining() -> None:
@@ -148,6 +155,9 @@ def test_cross_entropy_moves_its_classifiers_in_pretraining() -> None:
             truth = torch.tensor([0, 1, 2, 0, 2])
             by_hand = by_hand + torch.nn.functional.cross_entropy(layer(code)[known], truth) / 2
     torch.testing.assert_close(loss, by_hand)
+    assert objective.log() == {"labelled": pytest.approx(5 / 6)} and not objective.log()
+    both = turns("image_encoder", labels=[0, 1, 77, 2, 0, 2])  # an image without a label has its own number
+    torch.testing.assert_close(objective.contrast(both[0]), by_hand)
 
 
 def test_cross_entropy_against_a_generator_takes_a_trained_classifier() -> None:
@@ -181,6 +191,10 @@ def test_formula_says_what_is_computed() -> None:
     ("arguments", "message"),
     [
         (dict(label_loss="slc"), r"label_loss='slc' - did you mean 'scl'\?; allowed: scl, unicl, ce"),
+        (
+            dict(mode="pairwise", label_loss="unicl"),
+            r"mode='pairwise' goes with label_loss='scl' or 'nt_xent'",
+        ),
         (dict(mode="joined"), r"mode='joined' - did you mean 'joint'\?"),
         (dict(mode="pairwise", pairs=["i1i3"]), r"pairs='i1i3' - did you mean"),
         (dict(pairs=["i1i2"]), r"pairs=\['i1i2'\] goes with mode='pairwise', not 'joint'"),
@@ -231,7 +245,7 @@ def one_branch() -> list[Any]:
     ("both", "arguments", "message"),
     [
         (one_branch, {}, "compares two branches of a batch, the game has 1: give model.branches"),
-        (lambda: turns(labels=None), {}, "condition.labels is None: label_loss='scl' needs data with labels"),
+        (lambda: turns(labels=None), {}, "condition.labels is None: give the game data with labels"),
         (lambda: turns(labels=[-1] * 4), {}, "no item of the batch has a label"),
         (lambda: turns(labels=[5] * 4), {}, "the 4 items of the batch share one label"),
         (lambda: turns(labels=[5]), {}, "a batch of one item has no negatives"),
@@ -239,9 +253,9 @@ def one_branch() -> list[Any]:
         (without_codes, {}, "condition.codes is None: give the game a conditioner that encodes captions"),
         (turns, dict(encoder="text_encoder"), "is a ToyTexts, which has no encode_images"),
         (
-            lambda: turns(label_set=SETS),
+            lambda: turns(label_sets=SETS),
             dict(labels="any"),
-            r"no field is called 'label_sets' - did you mean 'label_set'\?; there are \['label_set'\]",
+            r"no field is called 'label_set' - did you mean 'label_sets'\?; there are \['label_sets'\]",
         ),
     ],
 )

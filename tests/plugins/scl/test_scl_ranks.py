@@ -36,7 +36,7 @@ def loss_and_gradients() -> dict[str, list[Tensor]]:
         parts = networks()
         torch.manual_seed(0)
         objective = LabelContrast(teaches="image_encoder", text_encoder="text_encoder", **arguments)
-        both = turns("image_encoder", LABELS, parts, label_sets=SETS)
+        both = turns("image_encoder", LABELS, parts, label_set=SETS)
         for turn in both:
             turn._real = turn._real[here]
         loss = objective.contrast(both[0])

@@ -56,7 +56,7 @@ class FIDInception(FeatureExtractor):
         tensors = read_tensors(weights, sha256)  # first: where the file is missing no network need be made
         self.network = InceptionNetwork()
         load_strictly(self.network, tensors)
-        self._finish(_digest(self.network))
+        self._finish(digest_of(self.network))
 
     def _finish(self, weights_digest: str) -> None:
         self.n_features = LAYERS[self.layer]
@@ -100,8 +100,10 @@ class FIDInception(FeatureExtractor):
         return super().train(False)
 
 
-def read_tensors(weights: str | Path | None, sha256: str | None = None) -> dict[str, Tensor]:
-    """Tensors of a weights file, by name; nothing in it is executed.
+def read_tensors(
+    weights: str | Path | None, sha256: str | None = None, owner: str = "FIDInception", how: str = HOW_TO_GET
+) -> dict[str, Tensor]:
+    """Tensors of a weights file, by name; nothing in it is executed. ``how`` says where to get it.
 
     Raises:
         FileNotFoundError: when it is missing.
@@ -109,18 +111,21 @@ def read_tensors(weights: str | Path | None, sha256: str | None = None) -> dict[
     """
     if weights is None or not Path(weights).is_file():
         given = "weights is not given" if weights is None else f"weights={str(weights)!r}: no such file"
-        raise FileNotFoundError(f"FIDInception: {given}; {HOW_TO_GET}")
+        raise FileNotFoundError(f"{owner}: {given}; {how}")
     path = Path(weights)
-    _check_digest(path, sha256)
+    _check_digest(path, sha256, how)
     try:
         return read_weights(path).state_dict()
     except WeightsError as error:
-        raise ValueError(
-            f"weights={str(path)!r} cannot be read as tensors ({error}): {HOW_TO_GET}"
-        ) from error
+        raise ValueError(f"weights={str(path)!r} cannot be read as tensors ({error}): {how}") from error
 
 
-def load_strictly(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+def load_strictly(
+    network: nn.Module,
+    tensors: dict[str, Tensor],
+    title: str = "FID's Inception",
+    hint: str = f"torchvision's Inception is another network; {HOW_TO_GET}",
+) -> None:
     """Every tensor of the network from ``tensors`` and no other; batch counters may be absent.
 
     Raises:
@@ -136,8 +141,7 @@ def load_strictly(network: nn.Module, tensors: dict[str, Tensor]) -> None:
             problems.append(f"{key} is {tuple(tensors[key].shape)}, not {tuple(value.shape)}")
     if problems:
         raise ValueError(
-            f"weights do not fit FID's Inception: {'; '.join(problems[:5])} ({len(problems)} in all). "
-            f"torchvision's Inception is another network; {HOW_TO_GET}"
+            f"weights do not fit {title}: {'; '.join(problems[:5])} ({len(problems)} in all). {hint}"
         )
     network.load_state_dict(tensors)
 
@@ -150,19 +154,20 @@ def _checked_layer(layer: str) -> str:
     return layer
 
 
-def _check_digest(path: Path, sha256: str | None) -> None:
+def _check_digest(path: Path, sha256: str | None, how: str) -> None:
     if sha256 is None:
         return
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(sha256.lower()):
         raise ValueError(
-            f"weights={str(path)!r} has sha256 {found[:16]}..., expected {sha256}...: {HOW_TO_GET}; or "
+            f"weights={str(path)!r} has sha256 {found[:16]}..., expected {sha256}...: {how}; or "
             f"pass sha256=None (or the digest) for a conversion that you trust"
         )
 
 
-def _digest(network: nn.Module) -> str:
+def digest_of(network: nn.Module) -> str:
+    """sha256 of a network's tensors, but for batch counters."""
     digest = hashlib.sha256()
     for key, value in sorted(network.state_dict().items()):
         if not key.endswith("num_batches_tracked"):

@@ -38,9 +38,30 @@ def legacy_inception_input(images: Tensor, size: int = 299) -> Tensor:
     Bilinear with aligned corners, then torchvision's map from ImageNet's normalisation to [-1, 1], though the
     images, in [0, 1], never had that normalisation: they span about [-0.03, 0.43] in red.
     """
-    resized = F.interpolate((images + 1) / 2, (size, size), mode="bilinear", align_corners=True)
+    mean, std = _imagenet(images)
+    return _aligned(images, size) * (std / 0.5) + (mean - 0.5) / 0.5
+
+
+def imagenet_input(images: Tensor, size: int = 299) -> Tensor:
+    """Input of torchvision's Inception as in BigGAN-PyTorch: ImageNet's normalisation, aligned bilinear."""
+    mean, std = _imagenet(images)
+    return (_aligned(images, size) - mean) / std
+
+
+def plain_input(images: Tensor, size: int = 299) -> Tensor:
+    """Images as they are, in [-1, 1]; bilinear without antialiasing (inception-score-pytorch)."""
+    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False)
+
+
+def _aligned(images: Tensor, size: int) -> Tensor:
+    """In [0, 1]."""
+    return F.interpolate((images + 1) / 2, (size, size), mode="bilinear", align_corners=True)
+
+
+def _imagenet(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation."""
     mean, std = (torch.tensor(values, device=images.device).view(1, 3, 1, 1) for values in _IMAGENET)
-    return resized * (std / 0.5) + (mean - 0.5) / 0.5
+    return mean, std
 
 
 PREPROCESSING: dict[str, Callable[[Tensor, tuple[int, int]], Tensor]] = {

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from toolbox.metrics.functional.checks import Floats, Integers, as_features, as_labels, same_width
 
 ScoreForm = Literal["cosine", "clipscore", "torchmetrics"]
-_BLOCK = 256  # images whose candidates are scored together
+_BLOCK = 16  # images whose candidates are scored together: their codes stay in the cache
 _LEAST_NORM = 1e-8  # product of two lengths, as the published code clamps it
 
 
@@ -37,7 +37,7 @@ def candidate_scores(
     scores = np.empty(rows.shape)
     for start in range(0, len(images), _BLOCK):
         here = slice(start, start + _BLOCK)
-        products = np.einsum("nd,ncd->nc", images[here], texts[rows[here]])
+        products = (texts[rows[here]] @ images[here, :, None])[..., 0]  # (n, C, D) with (n, D, 1)
         scores[here] = products / np.maximum(lengths[here, None] * of_texts[rows[here]], _LEAST_NORM)
     return scores
 

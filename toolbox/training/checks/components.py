@@ -15,6 +15,8 @@ from toolbox.registry import BuildError, accepted, check
 #: 'module:function'}}.
 _PLAIN: dict[str, dict[str, tuple[str, ...]]] = {
     "Stream": {"split": ("toolbox.data.split:make_split", "toolbox.data.split:draw_split")},
+    "CaptionStream": {"split": ("toolbox.data.split:make_split", "toolbox.data.split:draw_split")},
+    "LabelPairs": {"split": ("toolbox.data.split:make_split", "toolbox.data.split:draw_split")},
     "CaptionedImages": {"sources": ("toolbox.data.captioned:CaptionSource",)},
     "ProgressiveGrowing": {"growth": ("toolbox.training.hooks.growing:Growth",)},
     "GrowingBatches": {"growth": ("toolbox.training.hooks.growing:Growth",)},

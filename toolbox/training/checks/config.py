@@ -145,7 +145,7 @@ def _check_loader(config: Mapping[str, Any]) -> None:
 def _check_measurements(evaluation: Mapping[str, Any]) -> None:
     for name, metric in named(evaluation.get("metrics") or {}, "evaluation.metrics"):
         check_is_dict(metric, f"evaluation.metrics.{name}")
-        check_component(metric, "metric", f"evaluation.metrics.{name}")
+        check_component(metric, "metric", f"evaluation.metrics.{name}", besides=["uses"])
     check_evaluation(evaluation)
     check_type(evaluation.get("seed", 0), int, "evaluation.seed")
     check_type(evaluation.get("cache_dir"), str | None, "evaluation.cache_dir")

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from toolbox import ranks
+from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.interfaces import Condition, Metric, Sample
 from toolbox.randomness import mix
 from toolbox.registry import accepted, build, check
 from toolbox.training.evaluation.records import append_records, read_records
-from toolbox.training.evaluation.settings import check_evaluation
+from toolbox.training.evaluation.settings import check_evaluation, without_uses
 from toolbox.training.game.sampler import Sampled, Sampler
 
 
@@ -182,12 +183,26 @@ def build_metrics(
         if config is None:
             continue
         where = f"evaluation.metrics.{name}"
-        if "modes" not in check(config, "metric", where).needs:
-            whole[name] = build_metric(config, where, dict(extractor=shared))
+        lent = _lent(config.get("uses") or {}, game, where)
+        own = without_uses(config)
+        if "modes" not in check(own, "metric", where).needs:
+            whole[name] = build_metric(own, where, dict(extractor=shared, **lent))
         elif with_modes:
-            given = dict(extractor=conditioner.extractor, assign=conditioner.assign)
-            by_mode[name] = build_metric(config, where, given)
+            given = dict(extractor=conditioner.extractor, assign=conditioner.assign, **lent)
+            by_mode[name] = build_metric(own, where, given)
     return whole, by_mode
+
+
+def _lent(uses: Mapping[str, str], game: Sampled, where: str) -> dict[str, Any]:
+    """Networks of the game by the arguments that a metric's ``uses`` fills."""
+    for network in uses.values():
+        if network not in game.networks:
+            known = list(game.networks)
+            raise ConfigError(
+                f"{where}.uses names {network!r}, which is no network of the game"
+                f"{near_miss(network, known)}; networks: {', '.join(known)}"
+            )
+    return {argument: game.network(network) for argument, network in uses.items()}
 
 
 def build_metric(config: Mapping[str, Any], where: str, given: Mapping[str, Any]) -> Metric:

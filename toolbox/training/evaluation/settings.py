@@ -37,4 +37,9 @@ def check_evaluation(settings: Mapping[str, Any]) -> None:
         )
     for name, config in (settings.get("metrics") or {}).items():
         if config is not None:
-            check(config, "metric", f"evaluation.metrics.{name}")
+            check(without_uses(config), "metric", f"evaluation.metrics.{name}")
+
+
+def without_uses(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A metric's own arguments: ``uses`` names networks of the game that it borrows."""
+    return {key: value for key, value in config.items() if key != "uses"}

@@ -174,7 +174,9 @@ class Damsm(Objective):
         Raises:
             ValueError: for texts or images without what is matched.
         """
-        codes, regions = turn.network(self.image_encoder).encode_images(images)
+        network = turn.network(self.image_encoder)
+        key = ("image codes", self.image_encoder, id(images))  # shared by all terms that ask for them
+        codes, regions = turn.once(key, lambda: network.encode_images(images))
         whole = texts.map(_gathered)
         known = ranks.gather_rows(labels) if self.class_masking and labels is not None else None
         scores = []
@@ -275,7 +277,9 @@ class DamsmPretraining(Damsm):
         condition = turn.real.condition
         if not isinstance(condition.text, Tensor):
             raise ValueError("DamsmPretraining needs token ids (N, L) as the batch's 'text'")
-        texts = turn.network(self.text_encoder).encode_text(condition.text, None)
+        network, ids = turn.network(self.text_encoder), condition.text
+        key = ("text codes", self.text_encoder, id(ids))  # shared by all terms that ask for them
+        texts = turn.once(key, lambda: network.encode_text(ids, None))
         return self.matching(turn, turn.real.images, texts, condition.labels)
 
 

@@ -17,8 +17,9 @@ _OF_CONDITIONER = "conditioner:"
 def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     """A game's config with the values that are known once its data are: strings that begin with
 
-    ``'data:'``: ``classes`` (names), ``n_classes``, ``part_names`` (of the masks), ``n_conditions`` (rows of
-    conditions, as many as the conditioner says: classes, or clusters of all classes);
+    ``'data:'``: ``classes`` (names), ``n_classes``, ``part_names`` (of the masks), ``n_tokens`` (of the
+    captions' vocabulary), ``n_conditions`` (rows of conditions, as many as the conditioner says: classes, or
+    clusters of all classes);
     ``'conditioner:'``: an argument of the conditioner, such as ``clusters``.
 
     Raises:
@@ -32,6 +33,9 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
         "data:part_names": list(getattr(source, "part_names", ())),
         "data:n_conditions": len(classes),
     }
+    tokens = getattr(stream, "tokens", None)  # of a CaptionStream
+    if tokens is not None:
+        known["data:n_tokens"] = len(tokens)
     conditioner = model.get("conditioner")
     if conditioner:
         arguments = _arguments(conditioner)
@@ -43,7 +47,8 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
 
 def count_conditions(conditioner: Config, classes: Sequence[str]) -> int:
     """Rows of conditions that a conditioner's networks need, as its config says."""
-    counted = check(conditioner, "conditioner", "model.conditioner").count_conditions
+    own = {name: value for name, value in conditioner.items() if name != "uses"}
+    counted = check(own, "conditioner", "model.conditioner").count_conditions
     try:
         return int(counted(classes, **_arguments(conditioner)))
     except ValueError as error:
@@ -63,7 +68,7 @@ def _arguments(config: Config) -> dict[str, Any]:
     """A component's arguments: those of the config, and defaults of its constructor."""
     parameters = accepted(check({"type": config["type"]})) or {}
     defaults = {name: p.default for name, p in parameters.items() if p.default is not inspect.Parameter.empty}
-    given = {name: value for name, value in config.items() if name != "type"}
+    given = {name: value for name, value in config.items() if name not in ("type", "uses")}
     return {**defaults, **given}
 
 

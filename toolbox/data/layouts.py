@@ -1,0 +1,197 @@
+"""Everything that is wrong with a folder of CUB or COCO, in one list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from toolbox.data.base import SPLITS, DataError
+from toolbox.data.caption_files import (
+    CaptionIds,
+    CaptionTexts,
+    read_captions,
+    read_classes,
+    read_names,
+    read_text,
+)
+from toolbox.data.coco_labels import read_instances
+from toolbox.data.cub_coco import images_folder, instances_file, read_boxes, species
+from toolbox.data.pictures import picture_shape
+from toolbox.data.vocabulary import Vocabulary
+
+LAYOUTS = {"cub": 10, "coco": 5}  # captions of an image
+PUBLISHED_WORDS = {"cub": 5450, "coco": 27297}  # of the vocabulary that published text encoders count in
+_MOST_LISTED = 5  # files of one kind
+T = TypeVar("T")
+
+
+@dataclass
+class Layout:
+    """What was found in a folder.
+
+    Attributes:
+        root: the folder.
+        layout: 'cub' or 'coco'.
+        found: what is there, a line each.
+        remarks: what is unusual, and may be meant.
+        faults: what is missing, torn or does not fit together.
+    """
+
+    root: Path
+    layout: str
+    found: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def lines(self) -> list[str]:
+        """All of it for people."""
+        marked = [*self.found, *(f"note: {remark}" for remark in self.remarks)]
+        if not self.faults:
+            return [*marked, f"{self.root} can be used"]
+        return [*marked, f"{len(self.faults)} faults:", *(f"  {fault}" for fault in self.faults)]
+
+    def get(self, read: Callable[[], T]) -> T | None:
+        """What ``read`` gives, or None: then its error is a fault."""
+        try:
+            return read()
+        except DataError as error:
+            self.faults.append(str(error))
+            return None
+
+    def count(self, what: str, names: Sequence[str]) -> None:
+        """One fault for all these."""
+        if names:
+            more = ", ..." if len(names) > _MOST_LISTED else ""
+            self.faults.append(f"{len(names):,} {what}: {', '.join(names[:_MOST_LISTED])}{more}")
+
+
+def inspect_layout(root: str | Path, layout: str) -> Layout:
+    """Look for every file that :class:`toolbox.data.cub_coco.CubCaptions` or ``CocoCaptions`` read.
+
+    Pictures are not decoded: :func:`toolbox.data.inspection.inspect_images` does that.
+
+    Args:
+        root: the folder.
+        layout: 'cub' or 'coco'.
+
+    Raises:
+        DataError: when there is no such folder.
+        ValueError: for another layout.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, LAYOUTS))}")
+    seen = Layout(Path(root), layout)
+    if not seen.root.is_dir():
+        raise DataError(f"{root} is no folder")
+    captions = seen.get(lambda: read_captions(seen.root / "captions.pickle"))
+    if captions is not None:
+        _vocabulary(seen, captions[2])
+    for number, split in enumerate(SPLITS):
+        names = seen.get(partial(read_names, seen.root / split / "filenames.pickle"))
+        if names is not None:
+            seen.found.append(f"{split}: {len(names):,} images")
+            known = None if captions is None else (captions[:2][number], captions[2])
+            _part(seen, split, names, known)
+    return seen
+
+
+def _vocabulary(seen: Layout, vocabulary: Vocabulary) -> None:
+    seen.found.append(f"vocabulary: {len(vocabulary):,} words")
+    published = PUBLISHED_WORDS[seen.layout]
+    if len(vocabulary) != published:
+        seen.remarks.append(
+            f"the vocabulary has {len(vocabulary):,} words, that of published text encoders {published:,}: "
+            "they do not fit it"
+        )
+
+
+def _part(
+    seen: Layout, split: str, names: Sequence[str], captions: tuple[CaptionIds, Vocabulary] | None
+) -> None:
+    if captions is not None:
+        _captions(seen, split, len(names), captions[0])
+    _texts(seen, split, names, captions)
+    (_birds if seen.layout == "cub" else _coco)(seen, split, names)
+
+
+def _captions(seen: Layout, split: str, images: int, ids: CaptionIds) -> None:
+    each = LAYOUTS[seen.layout]
+    if len(ids) % images or not len(ids):
+        seen.faults.append(
+            f"captions.pickle has {len(ids):,} {split} captions for {images:,} images of filenames.pickle"
+        )
+    elif len(ids) != each * images:
+        seen.remarks.append(f"{len(ids) // images} {split} captions an image, not {each}")
+    seen.count(f"{split} captions are empty", [str(number) for number in ids.empty])
+
+
+def _texts(
+    seen: Layout, split: str, names: Sequence[str], captions: tuple[CaptionIds, Vocabulary] | None
+) -> None:
+    folder = seen.root / "text"
+    if not folder.is_dir():
+        if split == SPLITS[0]:
+            seen.remarks.append("there is no folder text: captions are then the words of their ids")
+        return
+    each = LAYOUTS[seen.layout]
+    if captions is not None:
+        each = CaptionTexts(folder, names, *captions).each or each
+    faults = _faults(lambda name: read_text(folder / f"{name}.txt", each), names)
+    seen.count(f"{split} caption files cannot be used", faults)
+
+
+def _faults(look: Callable[[str], object], names: Collection[str]) -> list[str]:
+    from toolbox.runs.terminal import tracked
+
+    found = []
+    for name in tracked(names, len(names), "checking files"):
+        try:
+            look(name)
+        except (ValueError, OSError) as error:
+            found.append(str(error))
+    return found
+
+
+def _pictures(seen: Layout, split: str, folder: Path, names: Sequence[str]) -> None:
+    files = [folder / f"{name}.jpg" for name in names]
+    seen.count(
+        f"{split} pictures are missing in {folder}", [file.name for file in files if not file.is_file()]
+    )
+    present = {str(file): file for file in files if file.is_file()}
+    torn = _faults(lambda name: picture_shape(present[name], name, stored=True), present)
+    seen.count(f"{split} pictures cannot be read", torn)
+
+
+def _birds(seen: Layout, split: str, names: Sequence[str]) -> None:
+    birds = seen.root / "CUB_200_2011"
+    path = seen.root / split / "class_info.pickle"
+    classes = seen.get(lambda: species(read_classes(path, len(names)), path, names))
+    if classes is not None:
+        seen.found.append(f"{split}: {len(classes[1])} species")
+    boxes = seen.get(lambda: read_boxes(birds))
+    if boxes is not None:
+        seen.count(f"{split} images have no bounding box", [name for name in names if name not in boxes])
+    _pictures(seen, split, birds / "images", names)
+
+
+def _coco(seen: Layout, split: str, names: Sequence[str]) -> None:
+    _pictures(seen, split, images_folder(seen.root, names[0]), names)
+    file = instances_file(seen.root, split)
+    if file is None:
+        year = "train2014" if split == "train" else "val2014"
+        seen.remarks.append(
+            f"there is no annotations/instances_{year}.json: the {split} images then have no labels, which "
+            "supervised contrastive learning needs"
+        )
+        return
+    known = seen.get(lambda: read_instances(file))
+    if known is None:
+        return
+    table = seen.get(lambda: known.table(names))
+    if table is not None:
+        bare = int((table < 0).all(1).sum())
+        seen.found.append(f"{split}: {len(known.names)} categories, {bare:,} images without an object")
