@@ -56,6 +56,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
     "network": {
         "Clip": "toolbox.models.clip:Clip",
         "EmbeddedClip": "toolbox.models.clip_embedded:EmbeddedClip",
+        "EmbeddedViT": "toolbox.models.clip_embedded:EmbeddedViT",
         "DamsmTextEncoder": "toolbox.models.damsm:DamsmTextEncoder",
         "DamsmImageEncoder": "toolbox.models.damsm:DamsmImageEncoder",
         "SmallImageEncoder": "toolbox.models.damsm:SmallImageEncoder",

@@ -14,8 +14,10 @@ from toolbox.data.base import to_tensor
 from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
 from toolbox.interfaces import FeatureExtractor
 from toolbox.models.clip import Clip
-from toolbox.models.clip_embedded import CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures
+from toolbox.models.clip_embedded import CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures, EmbeddedViT
+from toolbox.models.clip_embedded import VIT as VIT_WEIGHTS
 from toolbox.models.clip_features import ClipFeatures
+from toolbox.models.galip import GALIPDiscriminator
 
 VIT = dict(
     embed_dim=16,
@@ -97,3 +99,25 @@ def test_features_of_any_clip():
         ClipFeatures(clip, layer="pooled")
     with pytest.raises(ValueError, match="layer='last' is not one of embedding, pooled"):
         ClipFeatures(clip, layer="last")
+
+
+def test_the_transformer_reads_texts_alike_and_has_blocks_to_tap():
+    clip, transformer = EmbeddedClip(), EmbeddedViT()
+    card = json.loads(VIT_WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))
+    assert card["sha256"] == hashlib.sha256(VIT_WEIGHTS.read_bytes()).hexdigest()
+    assert VIT_WEIGHTS.stat().st_size < 800_000
+    texts = ["a photo of a bag", "an emoji of a fox"]
+    ours, theirs = transformer.encode_texts(texts, True), clip.encode_texts(texts, True)
+    assert ((ours * theirs).sum(1) > 0.9999).all()  # the same weights under quick-GELU
+    assert not any(parameter.requires_grad for parameter in transformer.parameters())
+    seen = GALIPDiscriminator(transformer, channels=2, taps=(1, 3, 5)).look(torch.zeros(2, 3, 32, 32))
+    assert seen.taps.shape == (2, 3, 64, 4, 4) and seen.embedding.shape == (2, 128)
+
+
+def test_the_transformer_names_fashion_classes():
+    clip, source = EmbeddedViT(), EmbeddedFashion("test")
+    numbers = torch.arange(200) * 10
+    texts = clip.encode_texts([f"a photo of a {name}" for name in source.classes], normalize=True)
+    with torch.no_grad():
+        found = (clip.encode_images(images_of(source, numbers), normalize=True) @ texts.T).argmax(dim=1)
+    assert (found == torch.from_numpy(source.labels)[numbers]).float().mean() > 0.6  # 0.1 by chance

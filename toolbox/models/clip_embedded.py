@@ -1,4 +1,4 @@
-"""The toy CLIP that is shipped with the toolbox, and its features."""
+"""The toy CLIPs that are shipped with the toolbox, and their features."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from torch import Tensor
 from toolbox.models import clip_text
 from toolbox.models.clip import Clip
 from toolbox.models.clip_features import ClipFeatures
+from toolbox.models.clip_weights import load_strictly, read_state_dict
 
 FOLDER = Path(__file__).parent / "embedded"
 ARCHITECTURE = FOLDER / "clip_embedded_architecture.json"
 WEIGHTS = FOLDER / "clip_embedded.safetensors"
+VIT = FOLDER / "clip_embedded_vit.safetensors"
 CARD = FOLDER / "clip_embedded.json"
 WORDS = FOLDER / "clip_embedded_words.json"  # ids of the tokens that occur in its captions
 
@@ -43,6 +45,29 @@ class EmbeddedClip(Clip):
         seen = torch.zeros(len(self._token_table()), dtype=torch.bool)
         seen[json.loads(WORDS.read_text(encoding="utf-8"))] = True
         return clip_text.word_mask(self.tokenizer.decoder, self._piece, len(seen)) & seen
+
+
+class EmbeddedViT(EmbeddedClip):
+    """The toy CLIP with a vision transformer in place of its image encoder: for networks that tap its blocks.
+
+    6 blocks of 4 x 4 tokens on 32-pixel images, 321,792 numbers, trained into the space of
+    :class:`EmbeddedClip`'s text encoder. Both have quick-GELU here, as OpenAI's: codes of texts differ from
+    EmbeddedClip's by half a percent, so encode texts and images with the same of the two.
+
+    Args:
+        pretrained: load the shipped image encoder; False gives a random one. The text encoder is loaded
+            always.
+        frozen, resize: as in :class:`EmbeddedClip`.
+    """
+
+    def __init__(self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias") -> None:
+        architecture = json.loads(ARCHITECTURE.read_text(encoding="utf-8"))
+        vision = dict(image_size=32, patch_size=8, layers=6, width=64, head_width=16)
+        Clip.__init__(self, {**architecture, "quick_gelu": True, "vision_cfg": vision}, None, resize, frozen)
+        state = {key: value for key, value in read_state_dict(WEIGHTS).items() if "visual." not in key}
+        image = read_state_dict(VIT) if pretrained else self.model.visual.state_dict()
+        state |= {f"visual.{key.removeprefix('visual.')}": value for key, value in image.items()}
+        load_strictly(self.model, state, str(VIT), self.architecture, quick_gelu=True)
 
 
 class EmbeddedClipFeatures(ClipFeatures):
