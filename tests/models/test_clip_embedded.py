@@ -114,6 +114,12 @@ def test_the_transformer_reads_texts_alike_and_has_blocks_to_tap():
     assert seen.taps.shape == (2, 3, 64, 4, 4) and seen.embedding.shape == (2, 128)
 
 
+def test_codes_of_texts_are_its_features(clip):
+    ids = clip.tokenize(["a photo of a bag", "an emoji of a fox"])
+    codes = clip.encode_text(ids)
+    assert torch.equal(codes.sentence, clip.encode_tokens(ids)) and codes.words is None
+
+
 def test_the_transformer_names_fashion_classes():
     clip, source = EmbeddedViT(), EmbeddedFashion("test")
     numbers = torch.arange(200) * 10

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from toolbox.interfaces import TextCodes
 from toolbox.models import clip_text
 from toolbox.models.clip_weights import (
     architecture_config,
@@ -180,6 +181,13 @@ class Clip(nn.Module):
             return self.model.encode_text(ids, normalize=normalize)
         ids = self.truncate(ids)
         return self.encode_embeddings(self.embed_tokens(ids), ids, normalize)
+
+    def encode_text(self, ids: Tensor, lengths: Tensor | None = None) -> TextCodes:
+        """Sentence codes (N, embedding_dim) of token ids (N, L), as they are: not of unit length.
+
+        The end-of-text token says where a text ends: ``lengths`` is unused.
+        """
+        return TextCodes(self.encode_tokens(ids))
 
     def truncate(self, ids: Tensor) -> Tensor:
         """Token ids (N, L) cut after the last end-of-text token: the same features at less cost."""
