@@ -11,8 +11,8 @@ from toolbox.source_tree import linked_folder
 
 #: The core's own configs; setup.cfg packs the same.
 CONFIGS = (
-    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py"),
-    *("pggan_*.py", "segmenter_*.py", "stylegan*.py"),
+    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "dmgan_*.py", "galip_*.py"),
+    *("pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
 )
 
 COMPONENTS: dict[str, dict[str, str]] = {
