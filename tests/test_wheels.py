@@ -22,13 +22,19 @@ FOLDERS = {
     "toolbox_scl": ROOT / "plugins/scl",
 }
 CONFIGS = {
-    "toolbox": ("biggan_*.py", "clip_*.py", "pggan_*.py", "segmenter_*.py", "stylegan*.py"),
+    "toolbox": (
+        *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "dmgan_*.py", "galip_*.py"),
+        *("pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
+    ),
     "toolbox_klish": ("klish_*.py",),
     "toolbox_lcp": ("lcp_*.py",),
     "toolbox_scl": ("scl_*.py",),
 }
 BASES = {
-    "toolbox": {"cifar10.py", "runtime.py", "stylegan2_folder.py"},
+    "toolbox": {
+        *("captions_emoji.py", "cifar10.py", "damsm_stage_emoji.py", "runtime.py"),
+        "stylegan2_folder.py",
+    },
     "toolbox_klish": {"klish.py"},
     "toolbox_lcp": set(),
     "toolbox_scl": set(),

@@ -124,7 +124,7 @@ class FeatureStream:
             found = self.generator.features(
                 latents, condition, self.layers, truncation=self.truncation, **_fresh(rng)
             )
-        return [found[layer].float() for layer in self.layers]
+        return [found[layer].detach().float() for layer in self.layers]  # a constant map is a parameter
 
     def _draw(self, numbers: Sequence[int]) -> tuple[Tensor, Condition | None, torch.Generator | None]:
         """Latents, condition and the source of noise of some images; of one image where noise is random."""

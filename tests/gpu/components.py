@@ -126,7 +126,8 @@ def components(tiny: bool = False) -> dict[str, dict[str, Any]]:
 def untried() -> set[str]:
     """Registered components of these kinds that are neither tried nor in NOT_TRIED."""
     tried = {config["type"] for config in components().values()}
-    registered = {entry.name for kind in KINDS for entry in host().catalog.entries(kind)}
+    entries = [entry for kind in KINDS for entry in host().catalog.entries(kind)]
+    registered = {entry.name for entry in entries if entry.address.startswith("toolbox")}  # ours
     return registered - tried - set(NOT_TRIED)
 
 

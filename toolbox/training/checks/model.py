@@ -46,10 +46,17 @@ def check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     for key in ("conditioner", "augment"):
         beside = ["discriminators"] if key == "augment" else ["uses"]
         check_component(model.get(key), key, f"model.{key}", besides=beside)
-    check_members(
-        (model.get("conditioner") or {}).get("uses", {}).values(), model["networks"], "model.conditioner.uses"
-    )
+    _check_lent_to_conditioner(model.get("conditioner") or {}, model["networks"])
     _check_all_are_used(model)
+
+
+def _check_lent_to_conditioner(config: Config, networks: Iterable[str]) -> None:
+    uses = config.get("uses") or {}
+    if uses:
+        own = accepted(check({"type": config["type"]}, "conditioner", "model.conditioner"))
+        if own:
+            check_known(uses, own, "model.conditioner.uses")
+    check_members(uses.values(), networks, "model.conditioner.uses")
 
 
 def _check_networks(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from toolbox.catalog import near_miss
-from toolbox.checking import check_at_least
+from toolbox.checking import check_at_least, check_known
 from toolbox.config import ConfigError
-from toolbox.registry import check
+from toolbox.registry import accepted, check
 from toolbox.training.game.sampler import BATCHNORM_MODES
 
 KEYS = ("metrics", "extractor", "real", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
@@ -37,7 +37,11 @@ def check_evaluation(settings: Mapping[str, Any]) -> None:
         )
     for name, config in (settings.get("metrics") or {}).items():
         if config is not None:
-            check(without_uses(config), "metric", f"evaluation.metrics.{name}")
+            where = f"evaluation.metrics.{name}"
+            check(without_uses(config), "metric", where)
+            own = accepted(check({"type": config["type"]}, "metric", where))
+            if own:
+                check_known(config.get("uses") or {}, own, f"{where}.uses")
 
 
 def without_uses(config: Mapping[str, Any]) -> dict[str, Any]:
