@@ -187,8 +187,10 @@ class Judge(Discriminator):
 def test_real_images_are_judged_with_the_texts_that_follow(mismatched: bool, wrap: bool) -> None:
     turn = turn_of("discriminator", discriminator=Judge())
     loss = MatchingAwareAdversarial(mismatched=mismatched, wrap=wrap).discriminator_loss(turn)
-    x, t = turn.real.images.mean(dim=(1, 2, 3)), turn.real.condition.codes.sentence[:, 0]  # type: ignore[union-attr]
-    y, s = turn.fake.images.mean(dim=(1, 2, 3)), turn.fake.condition.codes.sentence[:, 0]  # type: ignore[union-attr]
+    of_real, of_fake = turn.real.condition.codes, turn.fake.condition.codes
+    assert of_real is not None and of_fake is not None
+    x, t = turn.real.images.mean(dim=(1, 2, 3)), of_real.sentence[:, 0]
+    y, s = turn.fake.images.mean(dim=(1, 2, 3)), of_fake.sentence[:, 0]
     half = torch.tensor(2.0).log()  # of logit 0
     right, wrong = [F.softplus(-(x + t)).mean(), half], [F.softplus(y + s).mean(), half]
     if mismatched:

@@ -73,7 +73,8 @@ def test_clip_score_on_each_scale() -> None:
         "torchmetrics": "torchmetrics_100_mean",
     }
     for form, key in expected.items():
-        assert clip_score(cosines, form) == pytest.approx(float(PAIRS[key]), abs=1e-10)  # type: ignore[arg-type]
+        score = clip_score(cosines, form)  # type: ignore[arg-type]
+        assert score == pytest.approx(float(PAIRS[key]), abs=1e-10)
     assert clip_score([-0.1, 0.05], "torchmetrics") == 0.0
     with pytest.raises(ValueError, match=r"form='cos': allowed are 'cosine', 'clipscore', 'torchmetrics'"):
         clip_score(cosines, "cos")  # type: ignore[arg-type]
