@@ -21,6 +21,7 @@ from toolbox.interfaces import (
     concatenate,
 )
 from toolbox.randomness import mix, rng_for
+from toolbox.training.game.draws import GameDraws
 from toolbox.training.game.precision import at_least_float32
 
 Kept = MutableMapping[Hashable, object]  # values computed once, by what they are
@@ -34,6 +35,7 @@ class Playing(Protocol):
     generator: str
     shared_latents: bool
     conditioner: Conditioner
+    draws: GameDraws
 
     @property
     def players(self) -> Mapping[str, list[str]]: ...
@@ -48,10 +50,6 @@ class Playing(Protocol):
     def entry(self, network: str, method: str) -> Callable[..., Any]: ...
 
     def augment_of(self, discriminator: str) -> Augment | None: ...
-
-    def fakes_asked(
-        self, step: int | str, rows: Rows, branch: tuple[str, ...]
-    ) -> tuple[Tensor, Condition]: ...
 
     def only(self, player: str | None) -> AbstractContextManager[None]: ...
 
@@ -100,6 +98,7 @@ class GameTurn:
         self._step = step
         self._shared = shared
         self._kept: Kept = {}
+        self._augmentations = 0  # of this turn, so far
 
     @property
     def real(self) -> Sample:
@@ -218,7 +217,7 @@ class GameTurn:
         rows = rows or self._rows
         branch = () if game.shared_latents else self._key
         key = ("fake", self.iteration, step, *branch)
-        latents, condition = game.fakes_asked(step, rows, branch)
+        latents, condition = game.draws.fakes(step, rows, branch)
         real = self._real[: len(rows)]
         condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
         noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
@@ -254,7 +253,13 @@ class GameTurn:
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
         augment = self._game.augment_of(discriminator)
-        return sample.images if augment is None else augment(sample.images, self.rng)
+        if augment is None:
+            return sample.images
+        self._augmentations += 1
+        key = (self._step, self._augmentations, *self._key)
+        drawn = self._game.draws.augmentation(augment, sample.images, key, self._rows)
+        augmented: Tensor = augment(sample.images, self.rng, *([] if drawn is None else [drawn]))
+        return augmented
 
 
 def _comparable(*conditions: Condition) -> list[Condition]:
