@@ -103,6 +103,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_models_draw_the_same_without_the_data(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -126,5 +126,9 @@ def write_config(folder: Path) -> Path:
 
 @hookimpl
 def register_components(register: Callable[[str, str, str], None]) -> None:
-    for kind, name in (("dataset", "TinyWords"), ("generator", "TinyPainter"), ("discriminator", "TinyJudge")):
+    for kind, name in (
+        ("dataset", "TinyWords"),
+        ("generator", "TinyPainter"),
+        ("discriminator", "TinyJudge"),
+    ):
         register(kind, name, f"tiny_texts:{name}")

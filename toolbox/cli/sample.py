@@ -130,7 +130,9 @@ def _tell_unknown(sampler: Sampler, texts: list[str]) -> None:
     unknown = conditioner.unknown_words(texts) if "text" in conditioner.grants and texts else {}
     if unknown:
         some = ", ".join(list(unknown)[:MOST_WORDS]) + (", ..." if len(unknown) > MOST_WORDS else "")
-        say(f"words that the vocabulary has not, left out of the captions: {sum(unknown.values()):,} ({some})")
+        say(
+            f"words that the vocabulary has not, left out of the captions: {sum(unknown.values()):,} ({some})"
+        )
 
 
 def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
