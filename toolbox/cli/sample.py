@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from toolbox.catalog import CatalogError, near_miss
 from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
-from toolbox.runs.terminal import show
+from toolbox.runs.terminal import say, show
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from toolbox.training.game.sampler import Sampled, Sampler
 
 ROWS_OF_ONE_CLASS = 5
+MOST_WORDS = 5  # that are named
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.prompts:
         show(_prompt_table(sampler.game))
         return 0
+    _tell_unknown(sampler, arguments.text or [])
     if numbers:
         return _write_files(sampler, numbers, arguments)
     images, names, columns = draw(sampler, arguments)
@@ -120,6 +122,17 @@ def _texts(arguments: argparse.Namespace) -> list[str] | None:
         if not texts:
             raise CatalogError(f"--texts {arguments.texts}: it has no captions")
     return texts or None
+
+
+def _tell_unknown(sampler: Sampler, texts: list[str]) -> None:
+    """How many words of the captions are left out, and which."""
+    conditioner = sampler.game.conditioner
+    unknown = conditioner.unknown_words(texts) if "text" in conditioner.grants and texts else {}
+    if unknown:
+        some = ", ".join(list(unknown)[:MOST_WORDS]) + (", ..." if len(unknown) > MOST_WORDS else "")
+        say(
+            f"words that the vocabulary has not, left out of the captions: {sum(unknown.values()):,} ({some})"
+        )
 
 
 def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
