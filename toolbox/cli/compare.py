@@ -69,9 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
         details[name] = dict(path=path, iteration=iteration)
         metrics[name] = _metrics(Path(path), iteration)
     columns = 10 if arguments.columns is None else arguments.columns
-    shown = dict(details=details, metrics=metrics, texts=texts or ())
-    picture = compare(samplers, out, columns, arguments.rows, **shown)
-    show(f"{picture}\n\n{facts_table(picture)}")
+    shown = compare(
+        samplers, out, columns, arguments.rows, details=details, metrics=metrics, texts=texts or ()
+    )
+    show(f"{shown}\n\n{facts_table(shown)}")
     return 0
 
 

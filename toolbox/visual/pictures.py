@@ -75,9 +75,8 @@ def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, r
 
 def draw_captioned(real: Any, folder: Path, columns: int = 6, rows: int = 2) -> None:
     """Real images out of the whole data set, each over the first of its captions."""
-    with_words = [i for i in range(len(real)) if len(real.captions[i])]
-    chosen = [with_words[k] for k in np.linspace(0, len(with_words) - 1, columns * rows).astype(int)]
-    told = [real.captions[i][0] for i in chosen]
+    chosen = np.linspace(0, len(real) - 1, min(columns * rows, len(real))).astype(int)
+    told = [next(iter(real.captions[i]), "") for i in chosen]
     caption = f"Real images and their captions ({real.title})."
     add_picture(folder, "real", real_images(real, chosen), caption, columns, captions=told)
 
