@@ -111,10 +111,6 @@ class Conditioner(Described, nn.Module, ABC):
         """
         raise ValueError(f"{type(self).__name__} cannot be asked for in words")
 
-    def unknown_words(self, texts: Sequence[str]) -> dict[str, int]:
-        """{word: how often} of the words in texts that mean nothing here and are left out. Default: none."""
-        return {}
-
     def in_words(self, condition: Condition) -> list[str]:
         """A text for each row of a condition; [] where there are none."""
         return []

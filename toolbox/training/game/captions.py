@@ -99,17 +99,12 @@ class CaptionConditions(Conditioner):
         return Condition(text=self.ids[torch.randint(len(self.ids), (n,), generator=rng)])
 
     def of_texts(self, texts: Sequence[str]) -> Condition:
-        """One condition a text; unknown words are left out, see :meth:`unknown_words`.
+        """One condition a text; unknown words are left out, see :meth:`in_words`.
 
         Raises:
             ValueError: for a text without a word that the vocabulary has.
         """
         return Condition(text=encode_texts(self.tokens, texts)[0])
-
-    def unknown_words(self, texts: Sequence[str]) -> dict[str, int]:
-        """{word: how often} of the words in texts that the vocabulary has not; they are left out."""
-        vocabulary = self.tokens.vocabulary
-        return {} if vocabulary is None else dict(vocabulary.unknown([texts]))
 
     def in_words(self, condition: Condition) -> list[str]:
         """The captions; words that are not in the vocabulary are gone from them."""
