@@ -125,6 +125,7 @@ class Game(BaseModel):
         self._seen = 0  # real images shown before it
         self._mover: str | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
+        self._still = [part for name in self.plan.moving for part in _still(self.networks[name])]
 
     def _build_conditioner(self, config: Config | None) -> Conditioner:
         with seeded(self.seed, "conditioner"):
@@ -371,11 +372,13 @@ class Game(BaseModel):
         return self._trained[player]
 
     def train(self, mode: bool = True) -> Game:
-        """Training mode for what moves; frozen networks stay in eval mode."""
+        """Training mode for what moves; frozen networks, and frozen layers of others, stay in eval mode."""
         super().train(mode)
         for name, network in self.networks.items():
             if name not in self.plan.moving:
                 network.eval()
+        for part in self._still:
+            part.eval()
         return self
 
     def forward(self, inputs: Tensor, data_samples: Condition | None = None, mode: str = "tensor") -> Tensor:
@@ -461,6 +464,12 @@ class Game(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._now = int(self.iteration)
         self._seen = int(self.images_seen)
+
+
+def _still(network: nn.Module) -> list[nn.Module]:
+    """Parts whose parameters are all frozen (``freeze_layers``): running statistics stand still, too."""
+    parts = [(part, list(part.parameters())) for part in network.modules()]
+    return [part for part, found in parts if found and not any(p.requires_grad for p in found)]
 
 
 @contextmanager

@@ -98,6 +98,7 @@ class GameTurn:
         self._step = step
         self._shared = shared
         self._kept: Kept = {}
+        self._fakes_of: int | str = step  # whose draws the fakes are
         self._augmentations = 0  # of this turn, so far
 
     @property
@@ -111,10 +112,12 @@ class GameTurn:
         moves = self.moves(self._game.generator)
         if self._game.fakes == "shared":
             whole: Sample = self._keep(self._shared, self._fakes_key, self._draw_shared)
+            self._fakes_of = "shared"
             if not moves:
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
                 return whole  # a second step of the generator needs a new graph
+        self._fakes_of = self._step
         return self.once("fake", lambda: self._draw(self._step, with_gradient=moves))
 
     def moves(self, network: str) -> bool:
@@ -177,14 +180,19 @@ class GameTurn:
 
         return self.once(("fewer", shrink), draw)
 
-    def generate(self, network: str) -> Sample:
-        """What another generator makes of the fake batch's latents and condition."""
-        fake = self.fake
-        assert fake.latents is not None
-        other = self.network(network)
-        return self.once(
-            ("generate", network), lambda: other.generate(fake.latents, fake.condition, self.rng)
-        )
+    def generate(self, network: str, same_noise: bool = False) -> Sample:
+        """What another generator makes of the fakes' latents, condition and styles; once a turn."""
+
+        def remake() -> Sample:
+            fake = self.fake.detach()
+            name = () if same_noise else (network,)
+            remade: Sample = self.network(network).remake(
+                fake, self._noise(self._fakes_of, self._rows, *name)
+            )
+            return remade.replace(images=at_least_float32(remade.images))
+
+        again: Sample = self.once(("generate", network, same_noise), remake)
+        return again
 
     def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """``compute()`` once a turn."""
@@ -215,15 +223,22 @@ class GameTurn:
     def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
         game = self._game
         rows = rows or self._rows
-        branch = () if game.shared_latents else self._key
-        key = ("fake", self.iteration, step, *branch)
-        latents, condition = game.draws.fakes(step, rows, branch)
+        key = self._key_of_fakes(step)
+        latents, condition = game.draws.fakes(step, rows, key[3:])
         real = self._real[: len(rows)]
         condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
-        noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
+        noise = self._noise(step, rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             fake = game.generator_network().generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
+
+    def _key_of_fakes(self, step: int | str) -> tuple[Any, ...]:
+        """What tells draws of fakes apart; branches with shared latents share them."""
+        return ("fake", self.iteration, step, *(() if self._game.shared_latents else self._key))
+
+    def _noise(self, step: int | str, rows: Rows, *name: str) -> RowGenerator:
+        """What a generator adds at random to these fakes; by name, another generator's."""
+        return RowGenerator.of(mix(self._game.seed, *self._key_of_fakes(step), "noise", *name), rows)
 
     def _look(self, discriminator: str, sample: Sample) -> Any:
         network = self._game.network(discriminator)
