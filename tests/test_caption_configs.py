@@ -20,9 +20,7 @@ CONFIGS = sorted(
 )
 #: Millions of numbers that train, as the authors' networks have them.
 SIZES = {
-    "attngan_cub": dict(
-        generator=7.08, discriminator64=6.31, discriminator128=19.42, discriminator256=71.86
-    ),
+    "attngan_cub": dict(generator=7.08, discriminator64=6.31, discriminator128=19.42, discriminator256=71.86),
     "attngan_coco": dict(
         generator=13.81, discriminator64=13.30, discriminator128=42.80, discriminator256=160.77
     ),
