@@ -18,6 +18,9 @@ def _with_classifiers(model, encoder, **arguments):
 
 
 _label_losses = ('scl', 'unicl', 'ce', 'nt_xent', 'none')
+_asked = '{{$LABEL_LOSS:scl}}'
+if _asked not in _label_losses:
+    raise ValueError(f'LABEL_LOSS={_asked}: it is one of {", ".join(_label_losses)}')
 # AttnGAN, DM-GAN, SSA-GAN: DAMSM before the game
 _encoders = dict(teaches='text_encoder', encoder='image_encoder', text_encoder='text_encoder')
 _damsm_with = {loss: _terms(loss, 1.0, **_encoders) for loss in _label_losses}

@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import default_collate
 
 from tests.data_readers.caption_makers import mini_birds
+from toolbox.config import ConfigError
 from toolbox.registry import build
 from toolbox.training.checks.built import check_stage_weights
 from toolbox.training.game.optimizers import PlayerOptimizers
@@ -101,6 +102,11 @@ def taught(game: Any) -> str:
 def test_the_readmes_table_is_that_of_the_configs() -> None:
     """To renew it: python -m toolbox_scl.cells"""
     assert table() in README.read_text(encoding="utf-8")
+
+
+def test_a_label_loss_that_there_is_not_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"LABEL_LOSS=sc: it is one of scl, unicl, ce, nt_xent, none"):
+        cell("ssagan", "sc", "emoji")
 
 
 class Loader:
