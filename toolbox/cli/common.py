@@ -149,7 +149,7 @@ def tell_left_out(sampler: Sampler, texts: Sequence[str], name: str = "") -> Non
         known = set(words_of(" ".join(read)))
         lost = [word for word in words_of(text) if word not in known]
         if read and lost:
-            complain(f"{name}{text!r} is read without: {', '.join(lost)}")
+            complain(f"{name}{text!r} is read without {len(lost)} of its words: {', '.join(lost)}")
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

@@ -19,10 +19,10 @@ from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.registry import Config, build
 from toolbox.tf32 import tf32
-from toolbox.training.game.ahead import AskedAhead, Drawn, Key
 from toolbox.training.game.average import Average
 from toolbox.training.game.batches import as_sample, branch_of, with_conditions, with_images, with_index_of
 from toolbox.training.game.compiled import Compiled
+from toolbox.training.game.draws import Drawn, GameDraws
 from toolbox.training.game.finite import FiniteGate, NotFiniteError
 from toolbox.training.game.gradients import GradientAverage, average_running_statistics
 from toolbox.training.game.losslog import LossLog
@@ -119,12 +119,13 @@ class Game(BaseModel):
         self.gradients = GradientAverage()
         self.finite = FiniteGate()
         self.log = LossLog()
-        self._fakes = AskedAhead(self._draw_for)
+        self.draws = GameDraws(self)
         # the two buffers as Python's numbers, which nobody has to wait for
         self._now = 0  # iteration under way
         self._seen = 0  # real images shown before it
         self._mover: str | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
+        self._still = [part for name in self.plan.moving for part in _still(self.networks[name])]
 
     def _build_conditioner(self, config: Config | None) -> Conditioner:
         with seeded(self.seed, "conditioner"):
@@ -229,51 +230,22 @@ class Game(BaseModel):
         with torch.no_grad():
             if conditioner.on_host:
                 batch = with_conditions(batch, conditioner.real)
-            there = with_images(self._moved(batch), self.channels_last)
+            there = with_images(self.draws.sent_with(batch), self.channels_last)
             if not conditioner.on_host:
                 return with_conditions(there, lambda item: conditioner.complete(conditioner.real(item)))
             # where tables are on the host, so are the numbers that look things up in them
             there = with_index_of(there, batch)
             return with_conditions(there, lambda item: conditioner.complete(item.condition))
 
-    def _moved(self, batch: Sample) -> Sample:
-        if self.device.type == "cpu":
-            self._fakes.begin_lazily()
-            return batch
-        there: Sample
-        there, drawn = moved((batch, self._fakes.begin(self._kind())), self.device)
-        self._fakes.arrived(drawn)
-        return there
-
     def draw(self, n: int, rng: torch.Generator) -> Drawn:
         """Latents (n, latent_dim) and conditions of n images, on the device."""
-        latents, condition = moved(self._draw_on_host(n, rng), self.device)
+        latents, condition = moved(self.draws.on_host(n, rng), self.device)
         return latents, self.completed(condition)
 
     def completed(self, condition: Condition) -> Condition:
         """With what the conditioner's networks compute of it."""
         with torch.no_grad():
             return self.conditioner.complete(condition)
-
-    def fakes_asked(self, step: int | str, rows: Rows, branch: tuple[str, ...] = ()) -> Drawn:
-        """Latents and conditions of the images that a step of the iteration generates, on the device.
-
-        They are drawn for the whole batch of all ranks, of which ``rows`` are kept.
-        """
-        return self._fakes.ask((step, rows, branch), lambda drawn: moved(drawn, self.device))
-
-    def _draw_for(self, key: Key) -> Drawn:
-        step, rows, branch = key
-        rng = rng_for(self.seed, "fake", self._now, step, *branch)  # type: ignore[arg-type]
-        return self._draw_on_host(rows.total, rng, rows.here)
-
-    def _draw_on_host(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> Drawn:
-        latents = self.generator_network().sample_latents(n, rng)[here]
-        return latents, self.conditioner.sample(n, rng)[here]
-
-    def _kind(self) -> tuple[int, ...]:
-        """Which steps are due in this iteration."""
-        return tuple(number for number, step in enumerate(self.steps) if self._now % step.phase.every == 0)
 
     def prepare(self, dataset: Dataset[Any]) -> None:
         """Once before the first iteration; never on resume."""
@@ -400,11 +372,13 @@ class Game(BaseModel):
         return self._trained[player]
 
     def train(self, mode: bool = True) -> Game:
-        """Training mode for what moves; frozen networks stay in eval mode."""
+        """Training mode for what moves; frozen networks, and frozen layers of others, stay in eval mode."""
         super().train(mode)
         for name, network in self.networks.items():
             if name not in self.plan.moving:
                 network.eval()
+        for part in self._still:
+            part.eval()
         return self
 
     def forward(self, inputs: Tensor, data_samples: Condition | None = None, mode: str = "tensor") -> Tensor:
@@ -490,6 +464,12 @@ class Game(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._now = int(self.iteration)
         self._seen = int(self.images_seen)
+
+
+def _still(network: nn.Module) -> list[nn.Module]:
+    """Parts whose parameters are all frozen (``freeze_layers``): running statistics stand still, too."""
+    parts = [(part, list(part.parameters())) for part in network.modules()]
+    return [part for part, found in parts if found and not any(p.requires_grad for p in found)]
 
 
 @contextmanager
