@@ -1,16 +1,8 @@
 """SCL on the small DM-GAN: pairs of one label, contrasted in DAMSM and in the game."""
 
-_base_ = 'toolbox/dmgan_emoji'
-title = 'SCL on DM-GAN, emoji'
-train_dataloader = dict(dataset=dict(
-    type='LabelPairs', sizes=[16, 32], load=1.0, max_words=12,
-    source=dict(
-        type='Wordings', templates=['{name}', 'an emoji of {name}', '{name}, {keywords}', '{name}, {class}'],
-        each=10, unseen=2, source=dict(type='EmbeddedEmoji', split='train', image_size=32))))
-before = dict(damsm=dict(model=dict(
-    branches=['images', 'partner'],
-    objectives=dict(labels=dict(type='LabelContrast', teaches='text_encoder', encoder='image_encoder',
-                                text_encoder='text_encoder', weight=1.0)))))
-model = dict(
-    branches=['images', 'partner'], shared_latents=True,
-    objectives=dict(labels=dict(type='LabelContrast', weight=0.2)))
+_base_ = ['toolbox/dmgan_emoji', '_base_/scl.py']
+_label_loss = '{{$LABEL_LOSS:scl}}'  # in its place: unicl, ce, nt_xent or none
+title = f'DM-GAN on emoji, label loss {_label_loss}'
+train_dataloader = dict(dataset=dict(_base_.train_dataloader.dataset, type='LabelPairs'))
+before = dict(damsm=dict(model=_base_._damsm_with[_label_loss]))
+model = _base_._gan_with[_label_loss]

@@ -17,6 +17,7 @@ from mmengine import Config
 from toolbox.cli.main import main
 from toolbox.config import load_config
 from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
+from toolbox.data.wordings import Wordings
 from toolbox.pipeline import train
 from toolbox.training.evaluation.records import read_records
 from toolbox.training.explain.iteration import explain
@@ -52,7 +53,7 @@ def test_full_size_is_a_consistent_game(path: Path) -> None:
 def shrunk(path: Path, folder: Path) -> Config:
     """The quick version on fewer images; lcp_folder.py is given a folder of its own."""
     config = load_config(path, quick=True)
-    parts = [config.train_dataloader.dataset.get("source"), *config.get("evaluation", {}).values()]
+    parts = [config.train_dataloader.dataset.get("source"), *(config.get("evaluation") or {}).values()]
     parts += [hook.get("data") for hook in config.hooks.values() if hook]
     for part in parts:
         if isinstance(part, dict) and part.get("type") == "DrawnPortraits":
@@ -82,7 +83,7 @@ def class_folders(root: Path) -> Path:
 def opened_once() -> Iterator[None]:
     """The embedded data are opened once for all configs: it takes longer than playing an iteration."""
     with pytest.MonkeyPatch.context() as patch:
-        for kind in (EmbeddedFashion, EmbeddedEmoji):
+        for kind in (EmbeddedFashion, EmbeddedEmoji, Wordings):
             patch.setattr(kind, "__init__", remembering(kind.__init__))
         yield
 
@@ -93,7 +94,7 @@ def remembering(make: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(make)
     def remembered(self: Any, **arguments: Any) -> None:
-        key = tuple(sorted(arguments.items()))
+        key = repr(sorted(arguments.items()))
         if key in known:
             self.__dict__.update(known[key])
         else:

@@ -7,7 +7,8 @@ train_dataloader = dict(dataset=dict(source=_coco, max_words=12))
 evaluation = dict(
     real=dict(_coco, split='test'),
     metrics=dict(inception_score=dict(type='InceptionScore', extractor=dict(
-        type='FIDInception', layer='logits_unbiased', weights='weights/pt_inception-2015-12-05-6726825d.pth'))))
+        type='FIDInception', layer='logits_unbiased',
+        weights='weights/pt_inception-2015-12-05-6726825d.pth'))))
 _r_precision = dict(
     _base_._r_precision, exclude='group',
     encoder=dict(type='DamsmImageEncoder', weights='weights/coco/image_encoder100.pth'),

@@ -25,7 +25,7 @@ _r_precision = dict(
     type='RPrecision', off_by_one=True,
     encoder=dict(type='DamsmImageEncoder', weights='weights/bird/image_encoder200.pth'),
     text_encoder=dict(type='DamsmTextEncoder', n_tokens=5450, weights='weights/bird/text_encoder200.pth'))
-# DAMSM: 200 epochs of 184 batches (the encoders published; 600 in the settings), 2 % less per epoch to a tenth
+# DAMSM: 200 epochs of 184 batches (the encoders published; 600 in the settings), lr 2 % less each, to a tenth
 _damsm_length = dict(
     train_cfg=dict(max_iters=36_800),
     param_scheduler=dict(encoders=dict(

@@ -1,4 +1,4 @@
-"""GALIP (Tao et al. 2023) with the published settings: a frozen CLIP in generator and discriminator, 224 pixels."""
+"""GALIP (Tao et al. 2023) with the published settings: a frozen CLIP in both networks, 224 pixels."""
 
 # OpenAI's ViT-B/32: a tag of open_clip, looked for on this machine (download=True fetches), or your file
 model = dict(

@@ -1,4 +1,4 @@
-"""SCL in both phases, and the losses that it is compared with, for scl_*.py: each takes those of one label loss.
+"""SCL in both phases, and the losses that it is compared with: scl_*.py take the terms of one label loss.
 
 Not established in the paper: the temperature and both weights, which are T2I_CL's (plugins/scl/README.md).
 """
@@ -18,6 +18,9 @@ def _with_classifiers(model, encoder, **arguments):
 
 
 _label_losses = ('scl', 'unicl', 'ce', 'nt_xent', 'none')
+_asked = '{{$LABEL_LOSS:scl}}'
+if _asked not in _label_losses:
+    raise ValueError(f'LABEL_LOSS={_asked}: it is one of {", ".join(_label_losses)}')
 # AttnGAN, DM-GAN, SSA-GAN: DAMSM before the game
 _encoders = dict(teaches='text_encoder', encoder='image_encoder', text_encoder='text_encoder')
 _damsm_with = {loss: _terms(loss, 1.0, **_encoders) for loss in _label_losses}
@@ -34,7 +37,8 @@ _galip_stages = {loss: [] for loss in _label_losses}
 _galip_stages['ce'] = ['classifiers']
 _galip_classifiers = dict(
     model=dict(
-        _with_classifiers(_terms('ce', 1.0, teaches='classifiers', encoder='clip', text_encoder='clip'), 'clip'),
+        _with_classifiers(
+            _terms('ce', 1.0, teaches='classifiers', encoder='clip', text_encoder='clip'), 'clip'),
         type='Game', players=dict(classifiers=['classifiers']), phases=[dict(player='classifiers')]),
     train_dataloader=dict(batch_size=64),
     optim_wrapper=dict(classifiers=dict(optimizer=dict(type='Adam', lr=1e-3))),

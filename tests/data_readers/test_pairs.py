@@ -124,6 +124,8 @@ def test_faults_are_named(tmp_path):
         coco(tmp_path, "sampled")
     with pytest.raises(ValueError, match=r"rule='jacard'.*did you mean 'jaccard'"):
         coco(tmp_path, "jacard")
+    with pytest.raises(DataError, match=r"all 5 items share one label.*instances_train2014\.json"):
+        coco(tmp_path)
 
 
 def test_a_few_images_make_pairs_of_their_own(tmp_path, capsys):

@@ -40,7 +40,7 @@ class LabelPairs(CaptionStream):
             None: 'sampled' where there are sets, else 'label'.
 
     Raises:
-        DataError: for a rule of sets where there are none.
+        DataError: for a rule of sets where there are none, and where all images share one label.
         ValueError: for another rule.
 
     Attributes:
@@ -66,8 +66,8 @@ class LabelPairs(CaptionStream):
         self._other = copy.copy(self)
         self._other.seed = mix(seed, "partner")
         self.lone = int(self._mates.alone.sum())
-        if self.lone and isinstance(tokens, str):  # else it was said of the whole
-            _tell_lone(self)
+        if isinstance(tokens, str):  # else it was said of the whole
+            _check_labels(self, self._mates)
 
     def of(self, source: ImageSet, split: Split | None = None) -> LabelPairs:
         return LabelPairs(source, split, **self._settings(), rule=self.rule)
@@ -119,13 +119,19 @@ def _rule(rule: str | None, source: ImageSet) -> str:
     return rule
 
 
-def _tell_lone(pairs: LabelPairs) -> None:
+def _check_labels(pairs: LabelPairs, mates: _Mates) -> None:
     from toolbox.runs.terminal import say
 
-    say(
-        f"{pairs.source.title}: {pairs.lone:,} of {len(pairs):,} items share their label with no other: "
-        "each is its own partner, with another caption"
-    )
+    if mates.single:
+        raise DataError(
+            f"{pairs.source.title}: all {len(pairs):,} items share one label, so that no pair differs from "
+            "another. The labels of COCO come from its annotations, annotations/instances_train2014.json"
+        )
+    if pairs.lone:
+        say(
+            f"{pairs.source.title}: {pairs.lone:,} of {len(pairs):,} items share their label with no other: "
+            "each is its own partner, with another caption"
+        )
 
 
 class _Mates(ABC):
@@ -133,9 +139,11 @@ class _Mates(ABC):
 
     Attributes:
         alone: (entries,) bool, who has nobody else.
+        single: whether all have one label, and no other.
     """
 
     alone: NDArray[np.bool_]
+    single: bool
 
     @abstractmethod
     def draw(self, entry: int, rng: np.random.Generator) -> tuple[int, int | None]:
@@ -154,6 +162,7 @@ class _EqualLabels(_Mates):
         self.place = np.empty_like(labels)  # in order
         self.place[self.order] = np.arange(len(labels))
         self.alone = self.counts == 1
+        self.single = len(counts) == 1 < len(labels)
 
     def draw(self, entry: int, rng: np.random.Generator) -> tuple[int, int | None]:
         label = int(self.labels[entry])
@@ -172,6 +181,7 @@ class _SharedCategories(_Mates):
         self.counts = sets.sum(0)
         self.sizes = sets.sum(1)
         self.alone = ~(sets & (self.counts > 1)).any(1)
+        self.single = len(sets) > 1 and int((self.counts > 0).sum()) == 1 and bool(self.sizes.all())
 
     def draw(self, entry: int, rng: np.random.Generator) -> tuple[int, int | None]:
         if not self.sizes[entry]:

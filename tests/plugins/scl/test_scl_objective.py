@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -165,6 +166,38 @@ def test_cross_entropy_against_a_generator_takes_a_trained_classifier() -> None:
     objective = LabelContrast(label_loss="ce", classifier="classifiers")
     objective.contrast(turns(parts=parts)[0]).backward()
     assert objective.trains is None and all(p.grad is not None for p in parts["generator"].parameters())
+
+
+def test_classifiers_are_taught_alone_on_codes_that_stand_still() -> None:
+    parts = networks()
+    for network in parts.values():
+        network.requires_grad_(False)
+    parts["classifiers"] = LabelClassifiers(3, encoder=parts["image_encoder"])
+    objective = LabelContrast(
+        label_loss="ce", classifier="classifiers", teaches="classifiers", text_encoder="text_encoder"
+    )
+    objective.contrast(turns("classifiers", parts=parts)[0]).backward()
+    assert all(p.grad is not None and p.grad.any() for p in parts["classifiers"].parameters())
+    with pytest.raises(ValueError, match="code_dim is not given, and no encoder says it"):
+        LabelClassifiers(3, encoder=torch.nn.Identity())
+
+
+def test_a_discriminator_that_looks_through_clip_gives_its_embedding() -> None:
+    class Looks(torch.nn.Module):
+        def __init__(self, encoder: Any) -> None:
+            super().__init__()
+            self.encoder, self.looks = encoder, 0
+
+        def look(self, images: Tensor) -> Any:
+            self.looks += 1
+            return SimpleNamespace(embedding=self.encoder.encode_images(images)[0])
+
+    parts = networks()
+    parts["judge"] = Looks(parts["image_encoder"])
+    both = turns(parts=parts)
+    torch.testing.assert_close(LabelContrast(encoder="judge").contrast(both[0]), loss_of())
+    both[0].seen("judge", both[0].fake)
+    assert parts["judge"].looks == 2  # once a branch
 
 
 class WithTwin(LabelContrast):

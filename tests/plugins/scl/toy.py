@@ -18,6 +18,7 @@ class ToyImages(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.code_dim = D
         self.linear = nn.Linear(3 * 8 * 8, D)
         self.calls = 0
 
