@@ -84,4 +84,4 @@ def played(name: str, folder: Path, iterations: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("name", ["biggan_cifar", "lcp_cifar", "stylegan2_ada_cifar"])
 def test_an_iteration_is_one_copy_and_no_wait(name: str, tmp_path: Path) -> None:
-    assert [len(moves) for moves in played(name, tmp_path, 3)[1:]] == [1, 1]
+    assert [len(moves) for moves in played(name, tmp_path, 2)[1:]] == [1]

@@ -21,6 +21,7 @@ from toolbox.registry import Config, build
 from toolbox.tf32 import tf32
 from toolbox.training.game.average import Average
 from toolbox.training.game.batches import as_sample, branch_of, with_conditions, with_images, with_index_of
+from toolbox.training.game.choices import GameChoices
 from toolbox.training.game.compiled import Compiled
 from toolbox.training.game.draws import Drawn, GameDraws
 from toolbox.training.game.finite import FiniteGate, NotFiniteError
@@ -107,6 +108,8 @@ class Game(BaseModel):
         self.networks, self.from_outside = build_networks(networks, self.plan.moving, seed)
         self.conditioner = self._build_conditioner(conditioner)
         self.objectives = nn.ModuleDict(self.plan.objectives)
+        choices = {str(n): step.choice for n, step in enumerate(self.plan.steps) if step.choice is not None}
+        self.choices = nn.ModuleDict(choices)
         self.augment = self._build_augment(augment)
         self._averages = self._build_averages(average or {})
         self.average = nn.ModuleDict(self._averages)
@@ -120,10 +123,11 @@ class Game(BaseModel):
         self.finite = FiniteGate()
         self.log = LossLog()
         self.draws = GameDraws(self)
+        self.chosen = GameChoices(self)
         # the two buffers as Python's numbers, which nobody has to wait for
         self._now = 0  # iteration under way
         self._seen = 0  # real images shown before it
-        self._mover: str | None = None
+        self._mover: tuple[str | None, frozenset[int] | None] | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
         self._still = [part for name in self.plan.moving for part in _still(self.networks[name])]
 
@@ -167,8 +171,9 @@ class Game(BaseModel):
     def _play(self, data: Mapping[str, object], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         seed_globals(mix(self.seed, "iteration", self._now, *_place()))
         batch = self.receive(data)
+        self.chosen.forget()
         shared: Kept = {}
-        for number, (step, part) in enumerate(self._moves()):
+        for number, (step, part) in enumerate(self.moves()):
             self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
         average_running_statistics(self.networks[name] for name in self._moving_in_order())
         n = len(batch) * ranks.world()  # real images of the iteration, on all ranks together
@@ -191,7 +196,7 @@ class Game(BaseModel):
         the step.
         """
         phase = step.phase
-        with self.only(phase.player):
+        with self.only(phase.player, number):
             for first, rows in splits(len(batch), self.repeats, phase, part):
                 turns = self._turns(phase.player, batch, first, rows, number, shared)
                 with computing_in(phase.precision or self.precision, self.device):
@@ -321,22 +326,26 @@ class Game(BaseModel):
         return self.iteration.device
 
     @contextmanager
-    def only(self, player: str | None) -> Iterator[None]:
-        """Gradients reach the parameters of this player alone."""
+    def only(self, player: str | None, number: int | None = None) -> Iterator[None]:
+        """Gradients reach the parameters of this player alone.
+
+        Where a phase chooses, only those of its ``number``-th step of the iteration; None: of the player's
+        first.
+        """
         before = self._mover
-        self._mover = player
-        self._let_move(player)
+        self._mover = player, self.chosen.by(player, number)
+        self._let_move(*self._mover)
         try:
             yield
         finally:
             self._mover = before
             if before is not None:
-                self._let_move(before)
+                self._let_move(*before)
 
-    def _let_move(self, player: str | None) -> None:
+    def _let_move(self, player: str | None, chosen: frozenset[int] | None) -> None:
         for name, parameters in self._trained.items():
             for parameter in parameters:
-                parameter.requires_grad_(name == player)
+                parameter.requires_grad_(name == player and (chosen is None or id(parameter) in chosen))
 
     def player_of(self, network: str) -> str | None:
         """Who moves a network; None = nobody."""
@@ -403,7 +412,8 @@ class Game(BaseModel):
             turn.branches = turns
         return turns
 
-    def _moves(self) -> Iterator[tuple[Step, int]]:
+    def moves(self) -> Iterator[tuple[Step, int]]:
+        """The optimiser steps of the iteration under way, and which part of the batch each sees."""
         for step in self.steps:
             if self._now % step.phase.every == 0:
                 for part in range(step.phase.repeat):
@@ -429,6 +439,8 @@ class Game(BaseModel):
             return {}
         self._check_finite()
         logged = {name: objective.log() for name, objective in self.plan.objectives.items()}
+        chosen = {f"moves{n}": step.choice for n, step in enumerate(self.steps)}
+        logged |= {name: choice.log() for name, choice in chosen.items() if choice is not None}
         if self.augment is not None:
             logged["augment"] = self.augment.log()
         for name, values in logged.items():
