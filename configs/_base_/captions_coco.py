@@ -10,7 +10,7 @@ evaluation = dict(
         type='FIDInception', layer='logits_unbiased',
         weights='weights/pt_inception-2015-12-05-6726825d.pth'))))
 _r_precision = dict(
-    _base_._r_precision,
+    _base_._r_precision, exclude='group',
     encoder=dict(type='DamsmImageEncoder', weights='weights/coco/image_encoder100.pth'),
     text_encoder=dict(type='DamsmTextEncoder', n_tokens=27297, weights='weights/coco/text_encoder100.pth'))
 # DAMSM: 100 epochs of 1,724 batches (82,783 images; how many the published lists have is not known)

@@ -7,10 +7,11 @@ train_dataloader = dict(
     num_workers=4, persistent_workers=True,
     dataset=dict(type='CaptionStream', source=_birds, sizes=[64, 128, 256], max_words=18,
                  transforms=[dict(type='HorizontalFlip')]))
-# as published: 30,000 images. fid is TTUR's (SSA-GAN), fid_legacy what DM-GAN and GALIP report. The Inception
-# Score of CUB is of a network trained on birds, a TensorFlow file that is not read here.
+# as published: 30,000 images, of captions of the test images. fid is TTUR's (SSA-GAN), fid_legacy what DM-GAN
+# and GALIP report. The Inception Score of CUB is of a network trained on birds, a TensorFlow file that is not
+# read here.
 evaluation = dict(
-    real=dict(_birds, split='test'), n_fake=30000, batch_size=100,
+    real=dict(_birds, split='test'), captions='real', n_fake=30000, batch_size=100,
     extractor=dict(type='FirstAvailable', candidates=[
         dict(type='FIDInception', weights='weights/pt_inception-2015-12-05-6726825d.pth'),
         dict(type='EmbeddedClipFeatures')]),
@@ -21,7 +22,7 @@ evaluation = dict(
             weights='weights/inception_v3_google-0cc3c7bd.pth'))))
 # the authors' encoders, not those of the run; evaluation.metrics.r_precision=None without them
 _r_precision = dict(
-    type='RPrecision', exclude='caption', off_by_one=True,
+    type='RPrecision', off_by_one=True,
     encoder=dict(type='DamsmImageEncoder', weights='weights/bird/image_encoder200.pth'),
     text_encoder=dict(type='DamsmTextEncoder', n_tokens=5450, weights='weights/bird/text_encoder200.pth'))
 # DAMSM: 200 epochs of 184 batches (the encoders published; 600 in the settings), lr 2 % less each, to a tenth

@@ -135,11 +135,12 @@ def test_a_set_is_told_once_and_again() -> None:
         Told(ArraySet(ToyCaptions()._images, [0] * 12, ["shape"]))
 
 
-def test_fakes_show_captions_of_another_set() -> None:
+@pytest.mark.parametrize("of_real", [False, True])
+def test_fakes_show_captions_of_another_set(of_real: bool) -> None:
     """They have text, class and group of their captions; metrics of captions compare that set's images."""
     shown = ToyCaptions()
     shown.captions = [[texts[0]] for texts in shown.captions or ()]
-    real, fake = fed(settings(captions=shown))
+    real, fake = fed(settings(captions="real" if of_real else shown, **(dict(real=shown) if of_real else {})))
     told = Told(shown, seed=0)
     expected = [told.shown_by(i) for i in range(N)]
     assert [text for batch in fake for text in batch.condition.text] == [text for _, text in expected]
@@ -202,9 +203,10 @@ def test_the_judge_comes_from_outside() -> None:
             dict(captions=ToyCaptions(image_size=8)),
             r"evaluation.captions has images of 8 x 8 pixels, .* 16 x 16",
         ),
+        (dict(captions="rael"), r"captions='rael': it is a data set, .* did you mean 'real'"),
         (dict(caption=ToyCaptions()), "evaluation has no key 'caption' - did you mean 'captions'"),
     ],
-    ids=["none", "size", "key"],
+    ids=["none", "size", "word", "key"],
 )
 def test_faults_are_found_before_training(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

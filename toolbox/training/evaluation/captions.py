@@ -12,6 +12,7 @@ from toolbox.interfaces import Conditioner, Metric, Sample
 from toolbox.metrics.captions import CaptionMetric
 from toolbox.metrics.told import Told
 from toolbox.registry import build
+from toolbox.training.evaluation.settings import REAL
 from toolbox.training.game.sampler import Sampled, Sampler
 from toolbox.weights.fingerprint import fingerprint
 
@@ -46,15 +47,16 @@ class ShowsCaptions:
 
 
 def told_by(game: Sampled, settings: Mapping[str, Any], real: Any, metrics: Sequence[Metric]) -> Told | None:
-    """What generated images are asked for, or real ones are told by: ``captions`` of the settings, else the
-    real data where a metric needs captions and it has some.
+    """What generated images are asked for, or real ones are told by: ``captions`` of the settings ('real' =
+    those of the real data), else the real data where a metric needs captions and it has some.
     """
     seed = int(settings.get("seed", 0))
     in_words = type(game.conditioner).of_texts is not Conditioner.of_texts
     readable = (lambda text: can_be_asked_for(game.conditioner, text)) if in_words else None
-    if settings.get("captions") is not None:
-        chosen = build(settings["captions"], "dataset", "evaluation.captions")
-        return Told(chosen, seed, readable)
+    chosen = settings.get("captions")
+    if chosen is not None:
+        images = real if chosen == REAL else build(chosen, "dataset", "evaluation.captions")
+        return Told(images, seed, readable)
     if any("captions" in metric.needs for metric in metrics) and getattr(real, "captions", None) is not None:
         return Told(real, seed, readable)
     return None

@@ -11,6 +11,7 @@ from toolbox.config import ConfigError
 from toolbox.registry import accepted, check
 from toolbox.training.game.sampler import BATCHNORM_MODES
 
+REAL = "real"  # as captions: those of the real data
 KEYS = ("metrics", "extractor", "real", "captions", "test", "n_fake", "batch_size", "bn", "seed", "cache_dir")
 
 
@@ -24,6 +25,12 @@ def check_evaluation(settings: Mapping[str, Any]) -> None:
     for key in settings:
         if key not in KEYS:
             raise ConfigError(f"evaluation has no key {key!r}{near_miss(key, KEYS)}; keys: {', '.join(KEYS)}")
+    captions = settings.get("captions")
+    if isinstance(captions, str) and captions != REAL:
+        raise ConfigError(
+            f"evaluation.captions={captions!r}: it is a data set, dict(type=...), or {REAL!r} for that of "
+            f"evaluation.real{near_miss(captions, [REAL])}"
+        )
     for key in ("n_fake", "batch_size"):
         check_at_least(1, settings.get(key, 1), f"evaluation.{key}")
     bn = settings.get("bn", "running")
