@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import toolbox
-from tests.models import text_filled as filled
+from tests.models import t2i_filled as filled
 from toolbox.cli.main import main
 from toolbox.interfaces import Condition, Generator
 from toolbox.models.clip import Clip
