@@ -101,7 +101,8 @@ def test_every_type_that_our_configs_name_exists() -> None:
         config = (read_config if file.name.startswith("klish_") else load_config)(file).to_dict()
         named = ("model", "evaluation", "before", "hooks", "generator", "clusterers", "truth")
         for kind in types({key: config[key] for key in named if key in config}):
-            assert kind in host().catalog or hasattr(torch.optim, kind), (name, kind)
+            torchs = hasattr(torch.optim, kind) or hasattr(torch.optim.lr_scheduler, kind)
+            assert kind in host().catalog or torchs, (name, kind)
 
 
 class WithoutBase(Generator):

@@ -32,12 +32,13 @@ CONFIGS = {
 }
 BASES = {
     "toolbox": {
-        *("captions_emoji.py", "cifar10.py", "damsm_stage_emoji.py", "runtime.py"),
+        *("attngan.py", "captions_coco.py", "captions_cub.py", "captions_emoji.py", "cifar10.py", "damsm.py"),
+        *("damsm_stage.py", "damsm_stage_emoji.py", "dmgan.py", "galip.py", "runtime.py", "ssagan.py"),
         "stylegan2_folder.py",
     },
     "toolbox_klish": {"klish.py"},
     "toolbox_lcp": set(),
-    "toolbox_scl": set(),
+    "toolbox_scl": {"scl.py"},
 }
 DATA = ("data/embedded", "models/embedded", "cli/templates")
 

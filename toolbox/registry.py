@@ -139,7 +139,7 @@ def _skips_super(component: Any) -> bool:
 
 
 def _with_weights(component: Any, name: str, arguments: dict[str, Any]) -> Any:
-    if not _is_filled(component, name):
+    if not is_filled(component, name):
         arguments["weights"] = _pretrained().local_weights(arguments["weights"])
         return component(**arguments)
     weights = arguments.pop("weights")
@@ -160,7 +160,7 @@ def _described(config: Config, kind: str | None, where: str) -> Config:
     return {**found, **config}
 
 
-def _is_filled(component: Any, name: Any) -> bool:
+def is_filled(component: Any, name: Any) -> bool:
     """Whether a component's ``weights`` are loaded into it; others have an argument of that name, or none."""
     known = accepted(component)
     if known is None or "weights" in known or not isinstance(name, str) or name not in host().catalog:
@@ -237,6 +237,6 @@ def accepted(component: Any) -> dict[str, inspect.Parameter] | None:
 def _check_arguments(component: Any, name: str, arguments: Iterable[str], place: str) -> None:
     known = accepted(component)
     for key in arguments:
-        if known is not None and key not in known and not (key == "weights" and _is_filled(component, name)):
+        if known is not None and key not in known and not (key == "weights" and is_filled(component, name)):
             hint = near_miss(key, [*known, "type"])
             raise BuildError(f"{place}{name} has no argument {key!r}{hint}; it has: {', '.join(known)}")

@@ -187,3 +187,18 @@ def test_torn_annotations_are_named(tmp_path):
         CocoCaptions(tmp_path)
     with pytest.raises(DataError, match=r"nothing\.json is missing"):
         CocoCaptions(tmp_path, instances=tmp_path / "nothing.json")
+
+
+EMOJI = dict(type="Wordings", source=dict(type="EmbeddedEmoji", image_size=16))
+
+
+@pytest.mark.parametrize("kind", [CubCaptions, CocoCaptions])
+def test_another_set_where_the_folder_is_missing_and_only_there(tmp_path, kind):
+    found = kind(tmp_path / "none", image_size=16, fallback=EMOJI)
+    assert found.embedded and found.notice.startswith(f"{tmp_path / 'none'} is missing: using Noto emoji")
+    assert found.captions[0] and found.vocabulary is None and found.captions_each is None
+    assert found.image(3).shape == (16, 16, 3) and len(found) == len(found.labels)
+    with pytest.raises(DataError, match=r"fallback .*have 16 pixels, not image_size=32"):
+        kind(tmp_path / "none", image_size=32, fallback=EMOJI)
+    with pytest.raises(DataError, match=r"filenames\.pickle"):
+        kind(tmp_path, image_size=16, fallback=EMOJI)

@@ -158,10 +158,15 @@ def test_the_official_mask_is_that_of_other_captions() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_three_small_stages(family: str) -> None:
-    sample = tiny(family, stages=3).generate(torch.randn(4, 5), texts())
+    network, latents = tiny(family, stages=3), torch.randn(4, 5)
+    sample = network.generate(latents, texts())
     assert sorted(sample.extras) == ["images16", "images8", "logvar", "mu"]
     assert sample.images.shape[2:] == (32, 32) and sample.extras["images8"].shape[2:] == (8, 8)
     assert sample.extras["mu"].shape == (4, 2)
+    seen = network.eval().generate(latents, texts()).extras["attention"]
+    assert [maps.shape[2:] for maps in seen] == [(8, 8), (16, 16)]
+    assert all(map(torch.equal, seen, network.attention(latents, texts())))
+    assert all(torch.allclose(maps.sum(1), torch.ones(1)) for maps in seen)
 
 
 def test_state_dicts_of_data_parallel() -> None:

@@ -66,8 +66,8 @@ def test_no_real_images_are_drawn_where_there_are_none(tmp_path: Path) -> None:
 
 
 def keep_and_draw(saved: dict[str, torch.Tensor], draw):  # type: ignore[no-untyped-def]
-    def save(images: torch.Tensor, path: Path, *arguments: object) -> Path:
+    def save(images: torch.Tensor, path: Path, *arguments: object, **more: object) -> Path:
         saved[path.name] = images
-        return Path(draw(images, path, *arguments))
+        return Path(draw(images, path, *arguments, **more))
 
     return save

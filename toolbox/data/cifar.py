@@ -15,6 +15,7 @@ import numpy as np
 from toolbox.data.base import ArraySet, DataError, Image, ImageSet, chosen_split
 from toolbox.data.files import check_class_count
 from toolbox.data.folder import ImageFolder
+from toolbox.data.found import Found
 from toolbox.data.pickles import MOST_BYTES, load_arrays
 
 _URL = "https://www.cs.toronto.edu/~kriz/"
@@ -70,7 +71,7 @@ _HUNDRED = _Layout(
 )
 
 
-class Cifar(ImageSet):
+class Cifar(Found):
     """What CIFAR-10 and CIFAR-100 share: finds the data, or its replacement, and then is what was found.
 
     Looked for under ``root``, in this order: the published python pickles (in their folder, or directly), the
@@ -110,31 +111,12 @@ class Cifar(ImageSet):
         if found is None and download:
             tried = _download(root, self._layout)
             found = _find(root, self._layout, split, image_size)
+        notice = ""
         if found is None:
             missing = f"{self._layout.title} not found in {root} and {tried}"
             found = _replacement(fallback, split, image_size, missing)
-            self.notice = f"{missing}: using {found.title}"
-        self._source = found
-        self.embedded = found.embedded
-        super().__init__(
-            found.labels,
-            found.classes,
-            found.image_size,
-            found.title,
-            factors=found.factors,
-            factor_names=found.factor_names,
-            captions=found.captions,
-            license=found.license,
-        )
-
-    def image(self, i: int) -> Image:
-        return self._source.image(i)
-
-    def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
-        return self._source.look_at(i, whole)
-
-    def fingerprint(self) -> str:
-        return self._source.fingerprint()
+            notice = f"{missing}: using {found.title}"
+        super().__init__(found, notice)
 
 
 class CIFAR10(Cifar):

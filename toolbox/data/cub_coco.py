@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toolbox.data.base import DataError, Image, chosen_split, digest
+from toolbox.data.base import DataError, Image, ImageSet, chosen_split, digest
 from toolbox.data.caption_files import CaptionIds, CaptionTexts, read_captions, read_classes, read_names
 from toolbox.data.coco_labels import read_instances
 from toolbox.data.files import FileSet
+from toolbox.data.found import Found, found_or
 from toolbox.data.vocabulary import Vocabulary
 
 NO_OBJECT = "no object"  # class of the images of COCO that nobody has annotated
@@ -90,7 +91,7 @@ def _captions_each(ids: CaptionIds, images: int, root: Path, split: str) -> int:
     return each
 
 
-class CubCaptions(CaptionFolder):
+class CubCaptions(Found):
     """CUB-200-2011 with ten captions an image; class = species. 8,855 training and 2,933 test images.
 
     Training and test species are disjoint. A folder such as ``data/birds``: ``captions.pickle``,
@@ -103,6 +104,8 @@ class CubCaptions(CaptionFolder):
         image_size: pixels.
         crop: to the square of 1.5 x the longer side of the bird's box, as far as the picture reaches.
         cache: keep decoded images in memory, uint8.
+        fallback: config of the data set to use where there is no such folder; it is then all that this set
+            is, ``title``, ``embedded`` and ``notice`` say so.
 
     Raises:
         DataError: for what is missing, torn or does not fit together; ``toolbox data`` lists all of it.
@@ -116,26 +119,29 @@ class CubCaptions(CaptionFolder):
         image_size: int = 256,
         crop: bool = True,
         cache: bool = False,
+        fallback: Mapping[str, Any] | ImageSet | None = None,
     ) -> None:
-        root = Path(root)
+        folder = Path(root)
         self.split = chosen_split(split, train)
         self.crop = crop
-        names = read_names(root / self.split / "filenames.pickle")
-        info = root / self.split / "class_info.pickle"
+        super().__init__(
+            *found_or(
+                folder, fallback, image_size, lambda: Birds(folder, self.split, image_size, crop, cache)
+            )
+        )
+
+
+class Birds(CaptionFolder):
+    """The folder that :class:`CubCaptions` finds; arguments as there."""
+
+    def __init__(self, root: Path, split: str, image_size: int, crop: bool, cache: bool) -> None:
+        names = read_names(root / split / "filenames.pickle")
+        info = root / split / "class_info.pickle"
         labels, classes = species(read_classes(info, len(names)), info, names)
         birds = root / "CUB_200_2011"
         self._boxes = _boxes(birds, names) if crop else None
-        super().__init__(
-            root,
-            birds / "images",
-            self.split,
-            names,
-            labels,
-            classes,
-            f"CUB-200-2011 ({self.split})",
-            image_size,
-            cache,
-        )
+        title = f"CUB-200-2011 ({split})"
+        super().__init__(root, birds / "images", split, names, labels, classes, title, image_size, cache)
         self.concepts = self.labels
 
     def _decode(self, i: int) -> Image:
@@ -228,7 +234,7 @@ def box_crop(image: Image, box: Sequence[int] | NDArray[np.int64], name: str = "
     return np.ascontiguousarray(cut)
 
 
-class CocoCaptions(CaptionFolder):
+class CocoCaptions(Found):
     """COCO 2014 with five captions an image; class = the category that covers most of it.
 
     A folder such as ``data/coco``: ``captions.pickle``, ``text/NAME.txt``, ``train`` and ``test`` with
@@ -242,6 +248,7 @@ class CocoCaptions(CaptionFolder):
         image_size: pixels.
         instances: the annotations; None: those in ``root``, where they are.
         cache: keep decoded images in memory, uint8.
+        fallback: as of :class:`CubCaptions`.
 
     Raises:
         DataError: for what is missing, torn or does not fit together; ``toolbox data`` lists all of it.
@@ -255,23 +262,27 @@ class CocoCaptions(CaptionFolder):
         image_size: int = 256,
         instances: str | Path | None = None,
         cache: bool = False,
+        fallback: Mapping[str, Any] | ImageSet | None = None,
     ) -> None:
-        root = Path(root)
+        folder = Path(root)
         self.split = chosen_split(split, train)
-        names = read_names(root / self.split / "filenames.pickle")
-        self.instances = instances_file(root, self.split) if instances is None else Path(instances)
-        labels, classes, self.label_sets = _categories(self.instances, names)
+        given = None if instances is None else Path(instances)
         super().__init__(
-            root,
-            images_folder(root, names[0]),
-            self.split,
-            names,
-            labels,
-            classes,
-            f"COCO 2014 ({self.split})",
-            image_size,
-            cache,
+            *found_or(
+                folder, fallback, image_size, lambda: Coco(folder, self.split, image_size, given, cache)
+            )
         )
+
+
+class Coco(CaptionFolder):
+    """The folder that :class:`CocoCaptions` finds; arguments as there."""
+
+    def __init__(self, root: Path, split: str, image_size: int, instances: Path | None, cache: bool) -> None:
+        names = read_names(root / split / "filenames.pickle")
+        instances = instances or instances_file(root, split)
+        labels, classes, self.label_sets = _categories(instances, names)
+        folder, title = images_folder(root, names[0]), f"COCO 2014 ({split})"
+        super().__init__(root, folder, split, names, labels, classes, title, image_size, cache)
 
     def fingerprint(self) -> str:
         return digest(super().fingerprint(), self.label_sets)

@@ -86,8 +86,12 @@ class Turn(Protocol):
         """
         ...
 
-    def generate(self, network: str) -> Sample:
-        """What another generator makes of the same latents and condition."""
+    def generate(self, network: str, same_noise: bool = False) -> Sample:
+        """What another generator makes of the fakes' latents, condition and styles.
+
+        No gradient reaches the fakes through it. Noise is drawn for this network in this turn, or is that of
+        the fakes (``same_noise``). Like ``fake``, the images are not clipped.
+        """
         ...
 
     def once(self, key: Any, compute: Callable[[], Any]) -> Any:

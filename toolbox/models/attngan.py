@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -241,12 +241,21 @@ class AttnGANGenerator(Generator):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Sample:
-        """All images, with mean and log variance of the augmentation; ``rng`` is unused."""
+        """All images, with mean and log variance of the augmentation; ``rng`` is unused.
+
+        In eval mode also how much of each word each pixel looked at: ``extras['attention']``, see
+        :meth:`attention`.
+        """
         start, mu, logvar = self._augmented(latents, condition)
-        maps = self._walk(start, condition)
-        *smaller, images = [self._image(i, h) for i, (h, _) in enumerate(maps)]
-        extras = {f"images{image.shape[2]}": image for image in smaller} | dict(mu=mu, logvar=logvar)
-        return Sample(images, Condition() if condition is None else condition, latents, extras=extras)
+        images, looks = [], []
+        for i, (h, attention) in enumerate(self._walk(start, condition)):
+            images.append(self._image(i, h))
+            looks += [] if attention is None else [attention]
+        extras: dict[str, Any] = {f"images{image.shape[2]}": image for image in images[:-1]}
+        extras |= dict(mu=mu, logvar=logvar)
+        if not self.training and looks:
+            extras["attention"] = looks
+        return Sample(images[-1], Condition() if condition is None else condition, latents, extras=extras)
 
     def features(
         self,

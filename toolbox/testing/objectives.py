@@ -170,7 +170,7 @@ class FakeTurn:
         n = -(-len(self._real) // shrink)  # rounded up
         return self.once(("fewer", shrink), lambda: self._generate("generator", n))
 
-    def generate(self, network: str) -> Sample:
+    def generate(self, network: str, same_noise: bool = False) -> Sample:
         """What a generator makes of the turn's latents and condition."""
         return self._generate(network, len(self._real))
 

@@ -61,8 +61,9 @@ class LabelContrast(Objective):
         pairs: of mode 'pairwise': some of i1i2, t1t2, i1t2, i2t1, i1t1, i2t2 (i = image, t = text, of branch
             1 or 2). Default: the first four, which cross the branches.
         temperature: tau.
-        teaches: the network whose loss it is: a generator, or one of the encoders.
-        encoder: network with ``encode_images(images) -> code (N, D)``, or ``(code, regions)``.
+        teaches: the network whose loss it is: a generator, one of the encoders, or the ``classifier``.
+        encoder: network with ``encode_images(images) -> code (N, D)``, or ``(code, regions)``; or a
+            discriminator that looks through CLIP.
         text_encoder: network whose ``encode_text(ids, lengths)`` (or ``encode_tokens(ids)``) gives the
             sentence codes with gradients, for pre-training; None = ``condition.codes``.
         labels: 'equal' (of ``condition.labels``; below 0 = none), 'any' (sets of labels that share one) or
@@ -107,7 +108,7 @@ class LabelContrast(Objective):
             raise ValueError(f"mode='pairwise' goes with label_loss='scl' or 'nt_xent', not {label_loss!r}")
         if ignore_overlap and labels != "equal":
             raise ValueError(f"ignore_overlap=True goes with labels='equal', not {labels!r}")
-        if text_encoder is not None and teaches not in (encoder, text_encoder):
+        if text_encoder is not None and teaches not in (encoder, text_encoder, classifier):
             raise ValueError(
                 f"text_encoder={text_encoder!r} goes with pre-training (teaches={encoder!r}): against "
                 "a generator sentence codes are constants"
@@ -155,8 +156,8 @@ class LabelContrast(Objective):
 
     @property
     def _pretrains(self) -> bool:
-        """Whether an encoder is taught, on real images."""
-        return self.teaches in (self.encoder, self.text_encoder)
+        """Whether an encoder or the classifier is taught, on real images."""
+        return self.teaches in (self.encoder, self.text_encoder, self.classifier)
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         """Of the network that is taught."""

@@ -44,10 +44,16 @@ def two_branches(turn: Turn) -> tuple[Turn, Turn]:
 def image_codes(branch: Turn, sample: Sample, encoder: str) -> Tensor:
     """(N, D) of a sample's images; encoded once a turn, together with the terms of the core's DAMSM.
 
+    A discriminator that looks through CLIP (GALIP's) gives the embedding that it has made anyway.
+
     Raises:
         ValueError: for a network that encodes no images.
     """
     network = branch.network(encoder)
+    if hasattr(network, "look"):
+        embedding: Tensor | None = getattr(branch.seen(encoder, sample), "embedding", None)
+        if embedding is not None:
+            return embedding
     if not hasattr(network, "encode_images"):
         raise ValueError(
             f"LabelContrast: encoder={encoder!r} is a {type(network).__name__}, which has no encode_images"

@@ -9,7 +9,7 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.checking import check_known, check_types
 from toolbox.config import ConfigError
-from toolbox.registry import BuildError, accepted, check
+from toolbox.registry import BuildError, accepted, check, is_filled
 
 #: Arguments that are no components but the arguments of a function: {component: {argument:
 #: 'module:function'}}.
@@ -61,6 +61,8 @@ def _check_names(config: Mapping[str, Any], component: Any, besides: Iterable[st
     if known is None:
         return
     names = [*known, *besides]
+    if "weights" not in names and is_filled(component, config["type"]):
+        names.append("weights")  # which its constructor does not know
     for key in config:
         if key not in (*names, "type"):
             hint = near_miss(key, [*names, "type"])

@@ -149,7 +149,7 @@ def _check_measurements(evaluation: Mapping[str, Any]) -> None:
     check_evaluation(evaluation)
     check_type(evaluation.get("seed", 0), int, "evaluation.seed")
     check_type(evaluation.get("cache_dir"), str | None, "evaluation.cache_dir")
-    for key in ("real", "test"):
+    for key in ("real", "captions", "test"):
         check_component(evaluation.get(key), "dataset", f"evaluation.{key}")
     extractor = evaluation.get("extractor")
     check_is_dict(extractor, "evaluation.extractor")

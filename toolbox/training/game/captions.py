@@ -99,7 +99,7 @@ class CaptionConditions(Conditioner):
         return Condition(text=self.ids[torch.randint(len(self.ids), (n,), generator=rng)])
 
     def of_texts(self, texts: Sequence[str]) -> Condition:
-        """One condition a text.
+        """One condition a text; unknown words are left out, see :meth:`in_words`.
 
         Raises:
             ValueError: for a text without a word that the vocabulary has.

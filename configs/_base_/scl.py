@@ -1,0 +1,42 @@
+"""SCL in both phases, and the losses that it is compared with, for scl_*.py: each takes those of one label loss.
+
+Not established in the paper: the temperature and both weights, which are T2I_CL's (plugins/scl/README.md).
+"""
+
+
+def _terms(loss, weight, **arguments):
+    """Both branches, and the loss between them."""
+    classifier = dict(classifier='classifiers') if loss == 'ce' else {}
+    term = dict(type='LabelContrast', label_loss=loss, temperature=0.5, weight=weight)
+    return dict(branches=['images', 'partner'], objectives=dict(labels=dict(term, **classifier, **arguments)))
+
+
+def _with_classifiers(model, encoder, **arguments):
+    """Cross-entropy's classifiers, of codes as wide as the encoder's."""
+    return dict(model, networks=dict(classifiers=dict(
+        type='LabelClassifiers', classes='data:n_classes', uses=dict(encoder=encoder), **arguments)))
+
+
+_label_losses = ('scl', 'unicl', 'ce', 'nt_xent', 'none')
+# AttnGAN, DM-GAN, SSA-GAN: DAMSM before the game
+_encoders = dict(teaches='text_encoder', encoder='image_encoder', text_encoder='text_encoder')
+_damsm_with = {loss: _terms(loss, 1.0, **_encoders) for loss in _label_losses}
+_damsm_with['ce'] = dict(
+    _with_classifiers(_damsm_with['ce'], 'image_encoder'),
+    players=dict(encoders=['text_encoder', 'image_encoder', 'classifiers']))
+_gan_with = {loss: dict(_terms(loss, 0.2), shared_latents=True) for loss in _label_losses}
+_gan_with['ce'] = _with_classifiers(_gan_with['ce'], 'image_encoder', weights=dict(stage='damsm'))
+# GALIP: CLIP stays as it is; what cross-entropy needs is trained before, on CLIP's codes
+_galip_with = {
+    loss: dict(_terms(loss, 0.2, encoder='discriminator'), shared_latents=True) for loss in _label_losses}
+_galip_with['ce'] = _with_classifiers(_galip_with['ce'], 'clip', weights=dict(stage='classifiers'))
+_galip_stages = {loss: [] for loss in _label_losses}
+_galip_stages['ce'] = ['classifiers']
+_galip_classifiers = dict(
+    model=dict(
+        _with_classifiers(_terms('ce', 1.0, teaches='classifiers', encoder='clip', text_encoder='clip'), 'clip'),
+        type='Game', players=dict(classifiers=['classifiers']), phases=[dict(player='classifiers')]),
+    train_dataloader=dict(batch_size=64),
+    optim_wrapper=dict(classifiers=dict(optimizer=dict(type='Adam', lr=1e-3))),
+    train_cfg=dict(max_iters=2000),
+    hooks=dict(samples=None))
