@@ -70,6 +70,8 @@ class GameDraws:
 
         ``key`` tells the augmentations of an iteration apart; ``rows`` are those at hand of its batch.
         """
+        if type(augment).draw is Augment.draw:
+            return None
         game, (n, *shape) = self._game, images.shape
 
         def draw() -> Any:
@@ -89,4 +91,5 @@ class GameDraws:
         return tuple(number for number, every in enumerate(due) if self._game.now % every == 0)
 
     def _to_device(self, value: Any) -> Any:
-        return moved(value, self._game.device)
+        device = self._game.device
+        return value if device.type == "cpu" else moved(value, device)
