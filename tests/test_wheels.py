@@ -32,9 +32,9 @@ CONFIGS = {
 }
 BASES = {
     "toolbox": {
-        *("attngan.py", "captions_coco.py", "captions_cub.py", "captions_emoji.py", "cifar10.py", "damsm.py"),
-        *("damsm_stage.py", "damsm_stage_emoji.py", "dmgan.py", "galip.py", "runtime.py", "ssagan.py"),
-        "stylegan2_folder.py",
+        *("attngan.py", "captions.py", "captions_coco.py", "captions_cub.py", "captions_emoji.py"),
+        *("cifar10.py", "damsm.py", "damsm_stage.py", "damsm_stage_emoji.py", "dmgan.py", "galip.py"),
+        *("runtime.py", "ssagan.py", "stylegan2_folder.py"),
     },
     "toolbox_klish": {"klish.py"},
     "toolbox_lcp": set(),

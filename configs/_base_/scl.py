@@ -35,11 +35,10 @@ _galip_with = {
 _galip_with['ce'] = _with_classifiers(_galip_with['ce'], 'clip', weights=dict(stage='classifiers'))
 _galip_stages = {loss: [] for loss in _label_losses}
 _galip_stages['ce'] = ['classifiers']
-_galip_classifiers = dict(
-    model=dict(
-        _with_classifiers(
-            _terms('ce', 1.0, teaches='classifiers', encoder='clip', text_encoder='clip'), 'clip'),
-        type='Game', players=dict(classifiers=['classifiers']), phases=[dict(player='classifiers')]),
+_classifiers_model = dict(  # and the game's clip
+    _with_classifiers(_terms('ce', 1.0, teaches='classifiers', encoder='clip', text_encoder='clip'), 'clip'),
+    type='Game', players=dict(classifiers=['classifiers']), phases=[dict(player='classifiers')])
+_classifiers = dict(
     train_dataloader=dict(batch_size=64),
     optim_wrapper=dict(classifiers=dict(optimizer=dict(type='Adam', lr=1e-3))),
     train_cfg=dict(max_iters=2000),

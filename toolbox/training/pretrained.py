@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from toolbox.catalog import near_miss
-from toolbox.config import kept_file, load_config
+from toolbox.config import ConfigError, kept_file, load_config
 from toolbox.interfaces import Discriminator, Generator
 from toolbox.models.declared import check_numbers
 from toolbox.models.from_files import checked_config, open_weights, read_network, translated
@@ -110,8 +110,21 @@ def fill_in_types(networks: Mapping[str, Any]) -> dict[str, Any]:
     """Networks by name, those that say ``weights=`` and no ``type`` with the architecture of their file.
 
     What an entry says beside goes before what the file says.
+
+    Raises:
+        CheckpointError, WeightsError: see :func:`described`.
+        ConfigError: the same of an entry whose name is nearly another's, and may be a slip.
     """
-    return {name: _with_type(name, config) for name, config in networks.items()}
+    filled = {}
+    for name, config in networks.items():
+        try:
+            filled[name] = _with_type(name, config)
+        except (CheckpointError, WeightsError) as error:
+            hint = near_miss(name, set(networks) - {name})
+            if not hint:
+                raise
+            raise ConfigError(f"model.networks.{name}: {error}{hint}") from error
+    return filled
 
 
 def local_weights(source: Any) -> Any:

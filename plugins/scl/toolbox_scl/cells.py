@@ -8,10 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from mmengine import Config
+from typing import Any
 
 MODELS = {"attngan": "AttnGAN", "dmgan": "DM-GAN", "ssagan": "SSA-GAN", "galip": "GALIP"}
 LABEL_LOSSES = {
@@ -30,7 +27,7 @@ def cell(
     data: str = "cub",
     quick: bool = False,
     options: Mapping[str, Any] | None = None,
-) -> Config:
+) -> Any:
     """The config ``scl/scl_<model>_<data>`` with a label loss.
 
     Args:
@@ -68,7 +65,7 @@ def table() -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _places(config: Config) -> str:
+def _places(config: Any) -> str:
     """Stages whose game has the term, the last of them the GAN."""
     games = [(name, config.before[name].model) for name in config.get("stages", ())]
     games.append(("GAN", config.model))
