@@ -11,7 +11,8 @@ model = dict(
     phases=[dict(player='encoders')],
     objectives=dict(match=dict(type='DamsmPretraining')))
 optim_wrapper = dict(encoders=dict(
-    optimizer=dict(type='Adam', lr=2e-3, betas=(0.5, 0.999)), clip_grad=dict(max_norm=0.25)))
+    optimizer=dict(type='Adam', lr=2e-3, betas=(0.5, 0.999)),
+    clip_grad=dict(max_norm=0.25, networks=['text_encoder'])))
 train_dataloader = dict(batch_size=48)
 train_cfg = dict(max_iters=3000)
 hooks = dict(samples=None)

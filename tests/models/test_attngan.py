@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.t2i_filled import asked, close, enlarged, filled, golden, shapes
+from tests.models.t2i_filled import asked, close, enlarged, filled, golden, manifest
 from toolbox import testing
 from toolbox.interfaces import Condition, TextCodes
 from toolbox.models.attngan import AttnGANDiscriminator, AttnGANGenerator
@@ -60,7 +60,9 @@ def test_names_and_shapes(name: str) -> None:
         networks: dict[str, nn.Module] = {"G": generator(name)}
         networks |= {f"D{size}": discriminator(name, size) for size in (64, 128, 256)}
     for key, network in networks.items():
-        theirs = {name: torch.empty(shape, device="meta") for name, shape in shapes(f"{name}_{key}").items()}
+        theirs = {
+            name: torch.empty(shape, device="meta") for name, shape in manifest(f"{name}_{key}").items()
+        }
         own = {name: tensor.shape for name, tensor in network.state_dict().items()}
         assert own == {name: tensor.shape for name, tensor in from_official(theirs).items()}
 
@@ -170,7 +172,7 @@ def test_three_small_stages(family: str) -> None:
 def test_state_dicts_of_data_parallel() -> None:
     official = {
         f"module.{name}": torch.zeros(shape) + 0.5
-        for name, shape in shapes("dmgan_cub_D64").items()
+        for name, shape in manifest("dmgan_cub_D64").items()
         if not name.endswith("_tracked")
     }
     network = DMGANDiscriminator(init="normal")

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toolbox.interfaces import Condition, Discriminator, Generator, Objective, Sample, concatenate
+from toolbox import ranks
+from toolbox.interfaces import Condition, Discriminator, Generator, Objective, Rows, Sample, concatenate
 from toolbox.testing.common import close, random_sample, require, rng
 
 N = 6  # images
@@ -106,6 +107,17 @@ class FakeTurn:
     def real(self) -> Sample:
         """The real batch."""
         return self._real
+
+    @property
+    def whole(self) -> Sample:
+        """The real batch: no step is split."""
+        return self.real
+
+    @property
+    def rows(self) -> Rows:
+        """All rows of this process, of the batch of all processes."""
+        n = len(self.real)
+        return Rows(ranks.rank() * n, (ranks.rank() + 1) * n, n * ranks.world())
 
     @property
     def fake(self) -> Sample:

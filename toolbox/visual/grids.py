@@ -89,7 +89,7 @@ def save_grid(
 
 def save_picture(picture: Picture, path: str | Path) -> Path:
     """Write a uint8 (H, W, 3) picture as PNG, whole or not at all; folders are made. Returns the path."""
-    write_whole(path, lambda file: Image.fromarray(picture).save(file, format="PNG", optimize=True))
+    write_whole(path, lambda file: Image.fromarray(picture).save(file, format="PNG"))
     return Path(path)
 
 

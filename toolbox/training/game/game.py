@@ -403,11 +403,14 @@ class Game(BaseModel):
         """One turn a branch; each sees its own images of the same items, and can see the others'."""
         turns = []
         here = slice(first, first + len(rows))
+        share = rows.total // ranks.world()  # of the step's batch, on this rank
+        begin = first - rows.start % share
         for branch in self.branches:
             whole = branch_of(batch, branch)
             # turns that see the same images are given the same object: what is frozen is computed once for it
             real: Any = shared.setdefault(("real", branch, here.start, here.stop), whole[here])
-            turns.append(GameTurn(self, player, real, self._now, number, shared, rows, branch))
+            of_step = real if len(rows) == share else whole[begin : begin + share]
+            turns.append(GameTurn(self, player, real, self._now, number, shared, rows, branch, of_step))
         for turn in turns:
             turn.branches = turns
         return turns

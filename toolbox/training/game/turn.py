@@ -72,6 +72,7 @@ class GameTurn:
         shared: values that live for the iteration: what only frozen networks compute, and shared fakes.
         rows: which rows of a larger batch (spread over processes, or split for accumulation) these are; None
             = all.
+        whole: the real images of the optimiser step on this process; None = ``real``.
     """
 
     def __init__(
@@ -84,17 +85,19 @@ class GameTurn:
         shared: Kept,
         rows: Rows | None = None,
         branch: str = "images",
+        whole: Sample | None = None,
     ) -> None:
         self.player = player
         self.iteration = iteration
         self.kimg = game.kimg
         self._key = () if branch == "images" else (branch,)  # what tells the draws of branches apart
-        self._rows = rows or Rows.all(len(real))
+        self.rows = rows or Rows.all(len(real))
         seed = mix(game.seed, "turn", iteration, step, *self._key)
-        self.rng: torch.Generator = RowGenerator.of(seed, self._rows)
+        self.rng: torch.Generator = RowGenerator.of(seed, self.rows)
         self.branches: list[GameTurn] = [self]
         self._game = game
         self._real = real
+        self._whole = real if whole is None else whole
         self._step = step
         self._shared = shared
         self._kept: Kept = {}
@@ -105,6 +108,11 @@ class GameTurn:
     def real(self) -> Sample:
         """The real batch."""
         return self._real
+
+    @property
+    def whole(self) -> Sample:
+        """The real images of the optimiser step on this process."""
+        return self._whole
 
     @property
     def fake(self) -> Sample:
@@ -175,7 +183,7 @@ class GameTurn:
         """
 
         def draw() -> Sample:
-            rows = self._rows.fewer(shrink)
+            rows = self.rows.fewer(shrink)
             return self._draw(f"fewer {self._step}", self.moves(self._game.generator), rows)
 
         return self.once(("fewer", shrink), draw)
@@ -186,9 +194,7 @@ class GameTurn:
         def remake() -> Sample:
             fake = self.fake.detach()
             name = () if same_noise else (network,)
-            remade: Sample = self.network(network).remake(
-                fake, self._noise(self._fakes_of, self._rows, *name)
-            )
+            remade: Sample = self.network(network).remake(fake, self._noise(self._fakes_of, self.rows, *name))
             return remade.replace(images=at_least_float32(remade.images))
 
         again: Sample = self.once(("generate", network, same_noise), remake)
@@ -222,7 +228,7 @@ class GameTurn:
 
     def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
         game = self._game
-        rows = rows or self._rows
+        rows = rows or self.rows
         key = self._key_of_fakes(step)
         latents, condition = game.draws.fakes(step, rows, key[3:])
         real = self._real[: len(rows)]
@@ -264,7 +270,7 @@ class GameTurn:
 
     @property
     def _fakes_key(self) -> tuple[Hashable, ...]:
-        return ("fake", self._rows.start, self._rows.stop, *self._key)
+        return ("fake", self.rows.start, self.rows.stop, *self._key)
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
         augment = self._game.augment_of(discriminator)
@@ -272,7 +278,7 @@ class GameTurn:
             return sample.images
         self._augmentations += 1
         key = (self._step, self._augmentations, *self._key)
-        drawn = self._game.draws.augmentation(augment, sample.images, key, self._rows)
+        drawn = self._game.draws.augmentation(augment, sample.images, key, self.rows)
         augmented: Tensor = augment(sample.images, self.rng, *([] if drawn is None else [drawn]))
         return augmented
 
