@@ -74,6 +74,17 @@ def test_samples_stand_under_or_beside_their_captions(runs: Path, tmp_path: Path
     assert beside[0] > above[0] + 100  # of the same images
 
 
+def test_files_keep_their_captions(runs: Path, tmp_path: Path) -> None:
+    """As the run reads them; without --text those that it draws itself."""
+    run, folder = str(runs / "ssa.safetensors"), tmp_path / "asked"
+    assert main(["sample", run, "--text", "A red square!", "--n", "2", "--out", str(folder)]) == 0
+    assert main(["sample", run, "--n", "2", "--out", str(tmp_path / "drawn")]) == 0
+    header, *rows = (folder / "samples.csv").read_text().splitlines()
+    assert header == "file,seed,text" and all(row.endswith(",a red square") for row in rows)
+    drawn = (tmp_path / "drawn" / "samples.csv").read_text().splitlines()
+    assert len(drawn) == 3 and all(len(row.split(",")[2].split()) >= 3 for row in drawn[1:])
+
+
 def test_where_a_generator_looks(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A block a caption; AttnGAN and DM-GAN have a column a word, SSA-GAN one a mask."""
     texts = ["--text", "a red square", "--text", LONG, "--attention"]
