@@ -15,6 +15,8 @@ from toolbox.data.vocabulary import words_of
 from toolbox.ranges import check_seed, check_whole
 
 PARTS = ("seen", "unseen")
+_MOST_SAID = 2
+_SAID: dict[str, list[list[str]]] = {}  # sentences by what they are made of
 _TRIES = 12  # draws in a row that give nothing new, before an image is left with fewer sentences
 
 
@@ -63,7 +65,7 @@ class Wordings(Subset):
         self.templates = None if templates is None else list(templates)
         self.each, self.unseen, self.part, self.seed = each, unseen, part, seed
         told = None if templates is None else CaptionSource(built, list(templates))
-        sentences = [self._sentences(built, told, i) for i in range(len(built))]
+        sentences = self._all_sentences(built, told)
         kept = [self._kept(texts, told is not None) for texts in sentences]
         chosen = [i for i, texts in enumerate(kept) if texts]
         if not chosen:
@@ -73,6 +75,15 @@ class Wordings(Subset):
         self.vocabulary = None  # the sentences have no ids
         if self.concepts is None:
             self.concepts = np.asarray(chosen, dtype=np.int64)
+
+    def _all_sentences(self, source: ImageSet, told: CaptionSource | None) -> list[list[str]]:
+        """Of every image. A run builds its data several times: the last ones are remembered."""
+        key = digest(source.fingerprint(), source.captions, self.templates, self.each, self.seed)
+        if key not in _SAID:
+            while len(_SAID) >= _MOST_SAID:
+                del _SAID[next(iter(_SAID))]
+            _SAID[key] = [self._sentences(source, told, i) for i in range(len(source))]
+        return _SAID[key]
 
     def _sentences(self, source: ImageSet, told: CaptionSource | None, i: int) -> list[str]:
         """Ones of different words, in a random order."""

@@ -1,0 +1,176 @@
+"""What the cells are judged by: captions that training has not seen, and networks that no run trains with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from toolbox.config import load_config
+from toolbox.data.base import ImageSet, to_tensor
+from toolbox.data.caption_stream import CaptionStream
+from toolbox.interfaces import Condition
+from toolbox.loading import load_game
+from toolbox.metrics.functional import (
+    candidate_scores,
+    draw_others,
+    frechet_from_features,
+    inception_score,
+    label_silhouette,
+    retrieval_hits,
+)
+from toolbox.metrics.probe import train_probe
+from toolbox.models.clip_embedded import EmbeddedClip, EmbeddedClipFeatures
+from toolbox.models.extractors import TinyConvFeatures
+from toolbox.randomness import mix
+from toolbox.registry import build
+from toolbox.training.game.sampler import Sampler
+from toolbox.training.hooks.retrieval import measure_retrieval
+
+CANDIDATES = 100
+_BATCH = 100
+OF_ENCODERS = {
+    "image-to-text": "R@1 image to text",
+    "text-to-image": "R@1 text to image",
+    "silhouette-images": "silhouette of images",
+    "silhouette-texts": "silhouette of captions",
+}
+OF_GANS = {
+    "fid": "FID (toy-clip)",
+    "fid-tiny": "FID (tiny-conv)",
+    "is": "IS (9 categories)",
+    "r-precision": "R-precision",
+    "silhouette": "silhouette",
+}
+
+
+class Judge:
+    """Images of captions against real images.
+
+    Args:
+        n: captions that are judged, one of each image drawn.
+
+    Attributes:
+        captions: (n) texts that training has not seen.
+        labels: (n,) categories of their images.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.unseen: ImageSet = build(dict(_wordings(), part="unseen"), "dataset")
+        self.n = min(n, len(self.unseen))
+        rows = np.random.default_rng(0).permutation(len(self.unseen))[: self.n]
+        self.rows = np.sort(rows)
+        self.captions = [(self.unseen.captions or ())[i][0] for i in self.rows]
+        self.labels = self.unseen.labels[self.rows]
+        self._features = [EmbeddedClipFeatures().eval(), TinyConvFeatures().eval()]
+        self._clip = EmbeddedClip().eval()
+
+    # encoders
+
+    def encoders(self, folder: Path) -> dict[str, float]:
+        """Retrieval and silhouettes of a run of encoders, on the unseen wordings."""
+        game = load_game(folder)
+        networks = [game.network(name) for name in ("image_encoder", "text_encoder")]
+        return measure_retrieval(networks[0], networks[1], self._stream, min(CANDIDATES, self.n))
+
+    def reference_encoders(self) -> dict[str, dict[str, float]]:
+        """Rows beside them: what captions and labels at random give, and the shipped toy CLIP."""
+        stream = CaptionStream(self.unseen, tokens="clip", load=1.0, max_words=24)
+        of_clip = measure_retrieval(self._clip, None, stream, min(CANDIDATES, self.n))
+        chance = {"image-to-text": of_clip["chance"], "text-to-image": of_clip["chance"]}
+        shuffled = self._shuffled_silhouette()
+        chance |= {"silhouette-images": shuffled, "silhouette-texts": shuffled}
+        return {"chance": chance, "the shipped toy CLIP": of_clip}
+
+    @cached_property
+    def _stream(self) -> CaptionStream:
+        return CaptionStream(self.unseen, load=1.0, max_words=12, vocabulary=_wordings())
+
+    # generators
+
+    def gan(self, folder: Path, seed: int) -> dict[str, float]:
+        """Of the images that a run draws for the captions."""
+        return self.images(self.drawn(folder, seed))
+
+    def drawn(self, folder: Path, seed: int) -> Tensor:
+        """(n, 3, H, W): one image a caption."""
+        game = load_game(folder)
+        sampler = Sampler(game, seed=mix(seed, "table"))
+        conditioner: Any = game.conditioner
+        found = []
+        for start in range(0, self.n, _BATCH):
+            stop = min(start + _BATCH, self.n)
+            condition: Condition = conditioner.of_texts(self.captions[start:stop])
+            found.append(sampler(torch.arange(start, stop), condition=condition).images)
+        return torch.cat(found)
+
+    def images(self, images: Tensor) -> dict[str, float]:
+        """Of any images (n, 3, H, W), image i of caption i."""
+        pooled, tiny = (_through(network, images) for network in self._features)
+        codes = _through(self._clip.encode_images, images)
+        hits = retrieval_hits(candidate_scores(codes, self._texts, np.arange(self.n), self._others))
+        return {
+            "fid": frechet_from_features(pooled, self._real[0]),
+            "fid-tiny": frechet_from_features(tiny, self._real[1]),
+            "is": inception_score(self._probe.logits(pooled), splits=1)[0],
+            "r-precision": float(hits.mean()),
+            "silhouette": label_silhouette(codes, self.labels),
+        }
+
+    def references(self) -> dict[str, dict[str, float]]:
+        """Rows beside them: real images, each with its caption, and what shows no caption."""
+        of_real = self.images(_pictures(self.unseen, self.rows))
+        chance = {"is": 1.0, "r-precision": 1 / (self._others.shape[1] + 1)}
+        return {"chance": {**chance, "silhouette": self._shuffled_silhouette()}, "real images": of_real}
+
+    def _shuffled_silhouette(self) -> float:
+        """Of real images' codes, under labels in a random order."""
+        codes = _through(self._clip.encode_images, _pictures(self.unseen, self.rows))
+        return label_silhouette(codes, np.random.default_rng(0).permutation(self.labels))
+
+    @cached_property
+    def _real(self) -> list[NDArray[np.floating[Any]]]:
+        """Features of all real images, by each network."""
+        everything = _pictures(self._source, np.arange(len(self._source)))
+        return [_through(network, everything) for network in self._features]
+
+    @cached_property
+    def _source(self) -> ImageSet:
+        found: ImageSet = build(_wordings()["source"], "dataset")
+        return found
+
+    @cached_property
+    def _probe(self) -> Any:
+        return train_probe(self._real[0], self._source.labels)
+
+    @cached_property
+    def _texts(self) -> NDArray[np.floating[Any]]:
+        with torch.no_grad():
+            return self._clip.encode_texts(self.captions).numpy()
+
+    @cached_property
+    def _others(self) -> NDArray[np.int64]:
+        """Captions of other categories that each image is compared with."""
+        fewest = self.n - int(np.bincount(self.labels).max())
+        return draw_others(self.labels, self.labels, min(CANDIDATES - 1, fewest))
+
+
+def _wordings() -> Mapping[str, Any]:
+    """The training data of all configs."""
+    found: Mapping[str, Any] = load_config("toolbox/damsm_emoji").train_dataloader.dataset.source.to_dict()
+    return found
+
+
+def _pictures(data: ImageSet, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:
+    return torch.stack([to_tensor(data.image(int(i))) for i in rows])
+
+
+@torch.no_grad()
+def _through(network: Any, images: Tensor) -> NDArray[np.floating[Any]]:
+    return torch.cat([network(part) for part in images.split(_BATCH)]).double().numpy()

@@ -1,0 +1,94 @@
+"""Training and judging cell by cell; what is done stays done."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from toolbox.config import ConfigError
+from toolbox.runs.files import write_text
+from toolbox.runs.terminal import say
+from toolbox_scl.table.judging import Judge
+from toolbox_scl.table.plan import Budget, Cell, cells
+from toolbox_scl.table.report import Tables, Values
+from toolbox_scl.table.training import config_of
+
+
+def make(out: Path, parts: Sequence[str], seeds: Sequence[int], budget: Budget) -> Tables:
+    """Train and judge what is not there yet, and write the tables after each cell.
+
+    Args:
+        out: folder of runs, results and tables.
+        parts: of PARTS.
+        seeds: one run of every row for each.
+        budget: of all rows.
+
+    Raises:
+        ConfigError: for a folder whose results have another budget.
+        Stopped: on Ctrl-C; the same call goes on with the cell that was being trained.
+    """
+    _check_budget(out, budget)
+    judge = Judge(budget.n_fake)
+    references = _references(out, judge)
+    wanted = cells(parts, seeds)
+    found: dict[Cell, Values] = {}
+    for number, cell in enumerate(wanted, start=1):
+        found[cell] = _known(cell, out)
+        if not found[cell]:
+            start = time.perf_counter()
+            found[cell] = _measured(cell, budget, out, judge)
+            seconds = time.perf_counter() - start
+            say(f"{number} of {len(wanted)}: seed {cell.seed}, {cell.name}: {seconds:.0f} s")
+        tables = Tables(found, references, parts, seeds, budget)
+        tables.write(out)
+    return tables
+
+
+def _measured(cell: Cell, budget: Budget, out: Path, judge: Judge) -> Values:
+    """Train a cell, judge it, and keep ``result.json`` beside its run."""
+    from toolbox.pipeline import train
+
+    folder = cell.folder(out)
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off
+    folder.mkdir(parents=True)
+    log = (folder / "terminal.txt").open("w", encoding="utf-8")
+    with log, contextlib.redirect_stdout(log):
+        train(config_of(cell, budget, out), work_dir=folder, evaluate=False, report=False)
+    values: dict[str, float] = {"trained": budget.pretraining}
+    if cell.model == "damsm":
+        values = judge.encoders(folder)
+    elif cell.model != "heads":
+        values = judge.gan(folder, cell.seed)
+    write_text(json.dumps(values), folder / "result.json")
+    return values
+
+
+def _known(cell: Cell, out: Path) -> Values:
+    """The result of a cell that is done, else nothing."""
+    kept = cell.folder(out) / "result.json"
+    return dict(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else {}
+
+
+def _references(out: Path, judge: Judge) -> dict[str, dict[str, Values]]:
+    kept = out / "references.json"
+    if not kept.is_file():
+        found = {"encoders": judge.reference_encoders(), "gans": judge.references()}
+        write_text(json.dumps(found, indent=2), kept)
+    return dict(json.loads(kept.read_text(encoding="utf-8")))
+
+
+def _check_budget(out: Path, budget: Budget) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    kept = out / "budget.json"
+    if not kept.is_file():
+        write_text(json.dumps(budget.record()), kept)
+    known = json.loads(kept.read_text(encoding="utf-8"))
+    if known != budget.record():
+        differ = [f"{k}={v} (there: {known.get(k)})" for k, v in budget.record().items() if known.get(k) != v]
+        raise ConfigError(
+            f"{out} holds results of another budget: {', '.join(differ)}. Take another folder, or that budget"
+        )
