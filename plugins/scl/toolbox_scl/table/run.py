@@ -52,17 +52,18 @@ def _measured(cell: Cell, budget: Budget, out: Path, judge: Judge) -> Values:
     """Train a cell, judge it, and keep ``result.json`` beside its run."""
     from toolbox.pipeline import train
 
-    folder = cell.folder(out)
+    start, folder = time.process_time(), cell.folder(out)
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off
     folder.mkdir(parents=True)
     log = (folder / "terminal.txt").open("w", encoding="utf-8")
     with log, contextlib.redirect_stdout(log):
         train(config_of(cell, budget, out), work_dir=folder, evaluate=False, report=False)
-    values: dict[str, float] = {"trained": budget.pretraining}
+    values: dict[str, float] = {}
     if cell.model == "damsm":
         values = judge.encoders(folder)
     elif cell.model != "heads":
         values = judge.gan(folder, cell.seed)
+    values["seconds"] = round(time.process_time() - start, 1)
     write_text(json.dumps(values), folder / "result.json")
     return values
 
