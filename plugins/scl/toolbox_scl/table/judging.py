@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from toolbox.config import load_config
 from toolbox.data.base import ImageSet, to_tensor
 from toolbox.data.caption_stream import CaptionStream
 from toolbox.interfaces import Condition
@@ -32,6 +31,7 @@ from toolbox.randomness import mix
 from toolbox.registry import build
 from toolbox.training.game.sampler import Sampler
 from toolbox.training.hooks.retrieval import measure_retrieval
+from toolbox_scl.table import training
 
 CANDIDATES = 100
 _BATCH = 100
@@ -62,7 +62,7 @@ class Judge:
     """
 
     def __init__(self, n: int) -> None:
-        self.unseen: ImageSet = build(dict(_wordings(), part="unseen"), "dataset")
+        self.unseen: ImageSet = build(dict(training.wordings(), part="unseen"), "dataset")
         self.n = min(n, len(self.unseen))
         rows = np.random.default_rng(0).permutation(len(self.unseen))[: self.n]
         self.rows = np.sort(rows)
@@ -77,20 +77,24 @@ class Judge:
         """Retrieval and silhouettes of a run of encoders, on the unseen wordings."""
         game = load_game(folder)
         networks = [game.network(name) for name in ("image_encoder", "text_encoder")]
-        return measure_retrieval(networks[0], networks[1], self._stream, min(CANDIDATES, self.n))
+        return measure_retrieval(networks[0], networks[1], self._stream, self._candidates)
 
     def reference_encoders(self) -> dict[str, dict[str, float]]:
         """Rows beside them: what captions and labels at random give, and the shipped toy CLIP."""
         stream = CaptionStream(self.unseen, tokens="clip", load=1.0, max_words=24)
-        of_clip = measure_retrieval(self._clip, None, stream, min(CANDIDATES, self.n))
+        of_clip = measure_retrieval(self._clip, None, stream, self._candidates)
         chance = {"image-to-text": of_clip["chance"], "text-to-image": of_clip["chance"]}
         shuffled = self._shuffled_silhouette()
         chance |= {"silhouette-images": shuffled, "silhouette-texts": shuffled}
         return {"chance": chance, "the shipped toy CLIP": of_clip}
 
+    @property
+    def _candidates(self) -> int:
+        return min(CANDIDATES, len(self.unseen))
+
     @cached_property
     def _stream(self) -> CaptionStream:
-        return CaptionStream(self.unseen, load=1.0, max_words=12, vocabulary=_wordings())
+        return CaptionStream(self.unseen, load=1.0, max_words=12, vocabulary=training.wordings())
 
     # generators
 
@@ -142,7 +146,7 @@ class Judge:
 
     @cached_property
     def _source(self) -> ImageSet:
-        found: ImageSet = build(_wordings()["source"], "dataset")
+        found: ImageSet = build(training.wordings()["source"], "dataset")
         return found
 
     @cached_property
@@ -159,12 +163,6 @@ class Judge:
         """Captions of other categories that each image is compared with."""
         fewest = self.n - int(np.bincount(self.labels).max())
         return draw_others(self.labels, self.labels, min(CANDIDATES - 1, fewest))
-
-
-def _wordings() -> Mapping[str, Any]:
-    """The training data of all configs."""
-    found: Mapping[str, Any] = load_config("toolbox/damsm_emoji").train_dataloader.dataset.source.to_dict()
-    return found
 
 
 def _pictures(data: ImageSet, rows: Sequence[int] | NDArray[np.int64]) -> Tensor:

@@ -20,6 +20,7 @@ PLACES = {
     "both": ("scl", "scl"),
 }
 PLACED = "attngan"  # the GAN of that table
+_OF_PRETRAINING = ("pretraining", "pretraining_batch")
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ class Budget:
         check_whole(20, n_fake=self.n_fake)
         check_positive(rate=self.rate)
 
-    def record(self) -> dict[str, Any]:
-        """What two results must agree on to stand in one table."""
-        return asdict(self)
+    def of(self, cell: Cell) -> dict[str, Any]:
+        """What two results of a cell must agree on to stand in one table."""
+        known = asdict(self)
+        return {key: known[key] for key in _OF_PRETRAINING} if cell.pretrains else known
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,18 @@ class Cell:
         """Of its folder."""
         return "_".join(part for part in (self.model, self.pretraining, self.loss) if part)
 
+    @property
+    def pretrains(self) -> bool:
+        """Whether it is trained before the GANs."""
+        return self.model in ("damsm", "heads")
+
     def folder(self, out: Path) -> Path:
         """Where its run lies."""
         return out / f"seed{self.seed}" / self.name
 
     def needs(self) -> list[Cell]:
         """What is trained before it."""
-        if self.model in ("damsm", "heads"):
+        if self.pretrains:
             return []
         if self.model == "galip":
             return [heads(self.seed)] if self.loss == "ce" else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Tables:
         """The JSON file: the values of single seeds."""
         cells = [dict(cell=cell.name, seed=cell.seed, values=dict(v)) for cell, v in self.results.items()]
         return dict(
-            budget=self.budget.record(), seeds=list(self.seeds), references=self.references, cells=cells
+            budget=asdict(self.budget), seeds=list(self.seeds), references=self.references, cells=cells
         )
 
     def write(self, folder: Path) -> None:

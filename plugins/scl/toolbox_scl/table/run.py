@@ -28,22 +28,21 @@ def make(out: Path, parts: Sequence[str], seeds: Sequence[int], budget: Budget) 
         budget: of all rows.
 
     Raises:
-        ConfigError: for a folder whose results have another budget.
+        ConfigError: for a folder with results of another budget.
         Stopped: on Ctrl-C; the same call goes on with the cell that was being trained.
     """
-    _check_budget(out, budget)
+    wanted = cells(parts, seeds)
+    found = {cell: _known(cell, budget, out) for cell in wanted}
+    out.mkdir(parents=True, exist_ok=True)
     judge = Judge(budget.n_fake)
     references = _references(out, judge)
-    wanted = cells(parts, seeds)
-    found: dict[Cell, Values] = {}
     for number, cell in enumerate(wanted, start=1):
-        found[cell] = _known(cell, out)
         if not found[cell]:
             start = time.perf_counter()
             found[cell] = _measured(cell, budget, out, judge)
             seconds = time.perf_counter() - start
             say(f"{number} of {len(wanted)}: seed {cell.seed}, {cell.name}: {seconds:.0f} s")
-        tables = Tables(found, references, parts, seeds, budget)
+        tables = Tables({c: v for c, v in found.items() if v}, references, parts, seeds, budget)
         tables.write(out)
     return tables
 
@@ -64,32 +63,26 @@ def _measured(cell: Cell, budget: Budget, out: Path, judge: Judge) -> Values:
     elif cell.model != "heads":
         values = judge.gan(folder, cell.seed)
     values["seconds"] = round(time.process_time() - start, 1)
-    write_text(json.dumps(values), folder / "result.json")
+    write_text(json.dumps(dict(values=values, budget=budget.of(cell))), folder / "result.json")
     return values
 
 
-def _known(cell: Cell, out: Path) -> Values:
+def _known(cell: Cell, budget: Budget, out: Path) -> Values:
     """The result of a cell that is done, else nothing."""
     kept = cell.folder(out) / "result.json"
-    return dict(json.loads(kept.read_text(encoding="utf-8"))) if kept.is_file() else {}
+    if not kept.is_file():
+        return {}
+    known, own = json.loads(kept.read_text(encoding="utf-8")), budget.of(cell)
+    if known["budget"] != own:
+        there = ", ".join(f"{key}={value}" for key, value in known["budget"].items() if own[key] != value)
+        raise ConfigError(f"{kept} was made with {there}: take that budget again, or another folder")
+    return dict(known["values"])
 
 
 def _references(out: Path, judge: Judge) -> dict[str, dict[str, Values]]:
-    kept = out / "references.json"
+    """Of this number of images, kept too."""
+    kept = out / f"references_{judge.n}.json"
     if not kept.is_file():
         found = {"encoders": judge.reference_encoders(), "gans": judge.references()}
         write_text(json.dumps(found, indent=2), kept)
     return dict(json.loads(kept.read_text(encoding="utf-8")))
-
-
-def _check_budget(out: Path, budget: Budget) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    kept = out / "budget.json"
-    if not kept.is_file():
-        write_text(json.dumps(budget.record()), kept)
-    known = json.loads(kept.read_text(encoding="utf-8"))
-    if known != budget.record():
-        differ = [f"{k}={v} (there: {known.get(k)})" for k, v in budget.record().items() if known.get(k) != v]
-        raise ConfigError(
-            f"{out} holds results of another budget: {', '.join(differ)}. Take another folder, or that budget"
-        )

@@ -8,8 +8,11 @@ from typing import Any
 from toolbox.config import load_config
 from toolbox_scl.table.plan import Budget, Cell, encoders, heads
 
-CLASSES = 9  # of the emoji
-SIZE = 32  # pixels
+
+def wordings() -> dict[str, Any]:
+    """The training data: captioned emoji, some wordings of which are kept for judging."""
+    found: dict[str, Any] = load_config("toolbox/damsm_emoji").train_dataloader.dataset.source.to_dict()
+    return found
 
 
 def config_of(cell: Cell, budget: Budget, out: Path) -> Any:
@@ -21,15 +24,15 @@ def config_of(cell: Cell, budget: Budget, out: Path) -> Any:
         out: folder of the tables, where the cells that it needs lie.
     """
     config = {"damsm": _damsm, "heads": _heads}.get(cell.model, _gan)(cell, out)
-    pretraining = cell.model in ("damsm", "heads")
     config.seed = cell.seed
     config.threads = 1
-    config.train_cfg.max_iters = budget.pretraining if pretraining else budget.iterations
-    config.train_dataloader.batch_size = budget.pretraining_batch if pretraining else budget.batch
+    config.train_cfg.max_iters = budget.pretraining if cell.pretrains else budget.iterations
+    config.train_dataloader.batch_size = budget.pretraining_batch if cell.pretrains else budget.batch
     config.train_dataloader.dataset.seed = cell.seed
+    config.train_dataloader.dataset.source = wordings()
     config.hooks.samples = None
     config.hooks.progress = None
-    if not pretraining:
+    if not cell.pretrains:
         for player in config.optim_wrapper.values():
             player.optimizer.lr = player.optimizer.lr * budget.rate
     return config
@@ -38,7 +41,7 @@ def config_of(cell: Cell, budget: Budget, out: Path) -> Any:
 def _damsm(cell: Cell, out: Path) -> Any:
     """Pre-training as the plugin's configs do it, in a run of its own."""
     config, paired = load_config("toolbox/damsm_emoji", quick=True), load_config("scl/scl_attngan_emoji")
-    config.train_dataloader.dataset = dict(paired.train_dataloader.dataset, sizes=[SIZE])
+    config.train_dataloader.dataset = dict(paired.train_dataloader.dataset, sizes=None)
     config.hooks.retrieval = None  # measured when it is done
     stage = paired.before.damsm.model
     config.model.branches = list(stage.branches)
@@ -70,7 +73,7 @@ def _gan(cell: Cell, out: Path) -> Any:
     config.stages = []
     networks, labels = config.model.networks, config.model.objectives.labels
     lender = (heads if cell.model == "galip" else lambda seed: encoders(cell.pretraining, seed))(cell.seed)
-    weights = str(lender.folder(out))
+    weights = str(lender.folder(out).absolute())
     for name in ("text_encoder", "image_encoder"):
         if name in networks:
             networks[name].weights = weights
@@ -84,4 +87,4 @@ def _gan(cell: Cell, out: Path) -> Any:
 
 
 def _classifiers(code_dim: int) -> dict[str, Any]:
-    return dict(type="LabelClassifiers", classes=CLASSES, code_dim=code_dim)
+    return dict(type="LabelClassifiers", classes="data:n_classes", code_dim=code_dim)
