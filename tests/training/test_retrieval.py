@@ -105,7 +105,7 @@ def test_first_place_is_shared_by_equal_ones() -> None:
 
 
 def small_config(folder: Path) -> Any:
-    """Two iterations of DAMSM with narrow encoders, on a part of the emoji."""
+    """Two iterations of DAMSM with narrow encoders, on two kinds of emoji."""
     narrow = {
         "train_cfg.max_iters": 2,
         "train_dataloader.batch_size": 4,
@@ -113,6 +113,10 @@ def small_config(folder: Path) -> Any:
         "hooks.progress": None,
     }
     config = load_config("toolbox/damsm_emoji", quick=True, options=narrow)
+    groups = {"play": ["Activities"], "food": ["Food & Drink"]}
+    tested = config.hooks.retrieval.data
+    for place in (config.train_dataloader.dataset.source, tested.source, tested.vocabulary):
+        place.source = dict(type="RelabelledSet", source=place.source.to_dict(), groups=groups)
     config.work_dir = str(folder)
     return config
 

@@ -78,7 +78,8 @@ class Wordings(Subset):
 
     def _all_sentences(self, source: ImageSet, told: CaptionSource | None) -> list[list[str]]:
         """Of every image. A run builds its data several times: the last ones are remembered."""
-        key = digest(source.fingerprint(), source.captions, self.templates, self.each, self.seed)
+        known = (source.captions, source.labels, source.classes)
+        key = digest(*known, self.templates, self.each, self.seed)
         if key not in _SAID:
             while len(_SAID) >= _MOST_SAID:
                 del _SAID[next(iter(_SAID))]

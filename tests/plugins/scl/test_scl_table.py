@@ -11,7 +11,8 @@ import pytest
 from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox_scl.table import run, training
-from toolbox_scl.table.plan import Budget, Cell, cells, encoders, gan, heads
+from toolbox_scl.table.judging import OF_GANS
+from toolbox_scl.table.plan import GANS, Budget, Cell, cells, encoders, gan, heads
 from toolbox_scl.table.report import Tables
 from toolbox_scl.table.run import make
 
@@ -48,21 +49,32 @@ def test_what_cells_share_is_trained_once_and_before_them() -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_one_cell_of_each_kind_and_no_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cross-entropy is the loss that takes most: classifiers that pre-training has trained."""
-    few = [encoders("ce", 0), gan("ssagan", "ce", 0), heads(0), gan("galip", "ce", 0)]
-    monkeypatch.setattr(run, "cells", lambda parts, seeds: few)
-    tables = make(tmp_path, ["encoders", "gans"], [0], TINY)
+def test_a_cell_is_trained_and_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "cells", lambda parts, seeds: [encoders("scl", 0)])
+    tables = make(tmp_path, ["encoders"], [0], TINY)
     text = (tmp_path / "table.md").read_text()
-    assert text == tables.markdown() and "| SSA-GAN | cross-entropy | " in text and "| real images |" in text
+    assert text == tables.markdown() and "| SCL | 0.0" in text and "| the shipped toy CLIP | " in text
     kept = json.loads((tmp_path / "table.json").read_text())
-    assert [cell["cell"] for cell in kept["cells"]] == [cell.name for cell in few]
+    assert [(cell["cell"], cell["seed"]) for cell in kept["cells"]] == [("damsm_scl", 0)]
     assert kept["references"]["gans"]["real images"]["r-precision"] > 0.5
 
     monkeypatch.setattr(run, "_measured", None)  # nothing is trained again
-    assert make(tmp_path, ["encoders", "gans"], [0], TINY).results == tables.results
-    with pytest.raises(ConfigError, match="was made with iterations=1: take that budget again"):
-        make(tmp_path, ["gans"], [0], Budget(**{**kept["budget"], "iterations": 2}))
+    assert make(tmp_path, ["encoders"], [0], TINY).results == tables.results
+    longer = Budget(**{**kept["budget"], "pretraining": 2})
+    with pytest.raises(ConfigError, match="was made with pretraining=1: take that budget again"):
+        make(tmp_path, ["encoders"], [0], longer)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+def test_one_cell_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cross-entropy is the loss that takes most: classifiers that pre-training has trained."""
+    few = [encoders("ce", 0), *(gan(model, "ce", 0) for model in GANS[:3]), heads(0), gan("galip", "ce", 0)]
+    monkeypatch.setattr(run, "cells", lambda parts, seeds: few)
+    found = make(tmp_path, ["encoders", "gans"], [0], TINY)
+    assert list(found.results) == few
+    assert all(set(OF_GANS) <= set(found.results[cell]) for cell in few if not cell.pretrains)
+    assert "| SSA-GAN | cross-entropy | " in found.markdown() and "| real images |" in found.markdown()
 
 
 def test_a_table_of_two_seeds_has_mean_and_deviation() -> None:

@@ -105,5 +105,7 @@ def _value(values: Sequence[float]) -> str:
     """Mean ± standard deviation, or a dash for none."""
     if not values:
         return "-"
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
+    mean = statistics.mean(values)
+    digits = 3 if abs(mean) < 10 else 1
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean:.{digits}f}{spread}"
