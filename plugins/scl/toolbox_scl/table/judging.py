@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,28 +13,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+import toolbox
 from toolbox.data.base import ImageSet, to_tensor
-from toolbox.data.caption_stream import CaptionStream
-from toolbox.interfaces import Condition
-from toolbox.loading import load_game
+from toolbox.interfaces import Request
 from toolbox.metrics.functional import (
     candidate_scores,
     draw_others,
+    first_place_shares,
     frechet_from_features,
     inception_score,
     label_silhouette,
     retrieval_hits,
 )
-from toolbox.metrics.probe import train_probe
 from toolbox.models.clip_embedded import EmbeddedClip, EmbeddedClipFeatures
 from toolbox.models.extractors import TinyConvFeatures
 from toolbox.randomness import mix
 from toolbox.registry import build
-from toolbox.training.game.sampler import Sampler
-from toolbox.training.hooks.retrieval import measure_retrieval
 from toolbox_scl.table import training
+from toolbox_scl.table.plan import CANDIDATES
 
-CANDIDATES = 100
 _BATCH = 100
 OF_ENCODERS = {
     "image-to-text": "R@1 image to text",
@@ -74,27 +72,30 @@ class Judge:
     # encoders
 
     def encoders(self, folder: Path) -> dict[str, float]:
-        """Retrieval and silhouettes of a run of encoders, on the unseen wordings."""
-        game = load_game(folder)
-        networks = [game.network(name) for name in ("image_encoder", "text_encoder")]
-        return measure_retrieval(networks[0], networks[1], self._stream, self._candidates)
+        """What the hook RetrievalTest has measured at the end of a run of encoders."""
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        names = {f"retrieval-{key}[": key for key in OF_ENCODERS}
+        return {names[start]: record["value"] for record in records if (start := _start(record)) in names}
 
     def reference_encoders(self) -> dict[str, dict[str, float]]:
         """Rows beside them: what captions and labels at random give, and the shipped toy CLIP."""
-        stream = CaptionStream(self.unseen, tokens="clip", load=1.0, max_words=24)
-        of_clip = measure_retrieval(self._clip, None, stream, self._candidates)
-        chance = {"image-to-text": of_clip["chance"], "text-to-image": of_clip["chance"]}
-        shuffled = self._shuffled_silhouette()
-        chance |= {"silhouette-images": shuffled, "silhouette-texts": shuffled}
+        everything = np.arange(len(self.unseen))
+        images = _through(self._clip.encode_images, _pictures(self.unseen, everything))
+        with torch.no_grad():
+            texts = self._clip.encode_texts([texts[0] for texts in self.unseen.captions or ()]).numpy()
+        others = draw_others(everything, everything, min(CANDIDATES, len(everything)) - 1)
+        both = {"image-to-text": (images, texts), "text-to-image": (texts, images)}
+        of_clip = {
+            name: float(first_place_shares(candidate_scores(*codes, everything, others)).mean())
+            for name, codes in both.items()
+        }
+        for name, codes in (("images", images), ("texts", texts)):
+            of_clip[f"silhouette-{name}"] = label_silhouette(codes, self.unseen.labels)
+        chance = dict.fromkeys(both, 1 / (others.shape[1] + 1))
+        shuffled = np.random.default_rng(0).permutation(self.unseen.labels)
+        chance |= dict.fromkeys(("silhouette-images", "silhouette-texts"), label_silhouette(images, shuffled))
         return {"chance": chance, "the shipped toy CLIP": of_clip}
-
-    @property
-    def _candidates(self) -> int:
-        return min(CANDIDATES, len(self.unseen))
-
-    @cached_property
-    def _stream(self) -> CaptionStream:
-        return CaptionStream(self.unseen, load=1.0, max_words=12, vocabulary=training.wordings())
 
     # generators
 
@@ -104,14 +105,11 @@ class Judge:
 
     def drawn(self, folder: Path, seed: int) -> Tensor:
         """(n, 3, H, W): one image a caption."""
-        game = load_game(folder)
-        sampler = Sampler(game, seed=mix(seed, "table"))
-        conditioner: Any = game.conditioner
+        sampler = toolbox.load_run(folder, seed=mix(seed, "table"))
         found = []
-        for start in range(0, self.n, _BATCH):
-            stop = min(start + _BATCH, self.n)
-            condition: Condition = conditioner.of_texts(self.captions[start:stop])
-            found.append(sampler(torch.arange(start, stop), condition=condition).images)
+        for numbers in torch.arange(self.n).split(_BATCH):
+            asked = [Request(text=self.captions[int(i)]) for i in numbers]
+            found.append(sampler(numbers, requests=asked).images)
         return torch.cat(found)
 
     def images(self, images: Tensor) -> dict[str, float]:
@@ -122,7 +120,7 @@ class Judge:
         return {
             "fid": frechet_from_features(pooled, self._real[0]),
             "fid-tiny": frechet_from_features(tiny, self._real[1]),
-            "is": inception_score(self._probe.logits(pooled), splits=1)[0],
+            "is": inception_score(self._classifier.predict_log_proba(pooled), splits=1)[0],
             "r-precision": float(hits.mean()),
             "silhouette": label_silhouette(codes, self.labels),
         }
@@ -150,8 +148,15 @@ class Judge:
         return found
 
     @cached_property
-    def _probe(self) -> Any:
-        return train_probe(self._real[0], self._source.labels)
+    def _classifier(self) -> Any:
+        """Linear, of the categories, on the real images' features."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        features = self._real[0]
+        regression = LogisticRegression(C=1e3 / len(features), max_iter=1000, tol=1e-3)
+        return make_pipeline(StandardScaler(), regression).fit(features, self._source.labels)
 
     @cached_property
     def _texts(self) -> NDArray[np.floating[Any]]:
@@ -172,3 +177,8 @@ def _pictures(data: ImageSet, rows: Sequence[int] | NDArray[np.int64]) -> Tensor
 @torch.no_grad()
 def _through(network: Any, images: Tensor) -> NDArray[np.floating[Any]]:
     return torch.cat([network(part) for part in images.split(_BATCH)]).double().numpy()
+
+
+def _start(record: Mapping[str, Any]) -> str:
+    """'retrieval-silhouette-images[' of a metric's name with its protocol."""
+    return str(record["metric"]).partition("[")[0] + "["

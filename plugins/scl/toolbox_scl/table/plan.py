@@ -20,6 +20,7 @@ PLACES = {
     "both": ("scl", "scl"),
 }
 PLACED = "attngan"  # the GAN of that table
+CANDIDATES = 100  # captions, or images, among which the own one is to be found
 _OF_PRETRAINING = ("pretraining", "pretraining_batch")
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.config import load_config
-from toolbox_scl.table.plan import Budget, Cell, encoders, heads
+from toolbox_scl.table.plan import CANDIDATES, Budget, Cell, encoders, heads
+
+_AT_THE_END = 10**9  # iterations between tests: the last one is tested anyway
 
 
 def wordings() -> dict[str, Any]:
@@ -42,7 +44,10 @@ def _damsm(cell: Cell, out: Path) -> Any:
     """Pre-training as the plugin's configs do it, in a run of its own."""
     config, paired = load_config("toolbox/damsm_emoji", quick=True), load_config("scl/scl_attngan_emoji")
     config.train_dataloader.dataset = dict(paired.train_dataloader.dataset, sizes=None)
-    config.hooks.retrieval = None  # measured when it is done
+    words = dict(vocabulary=wordings(), source=dict(wordings(), part="unseen"))
+    config.hooks.retrieval.update(interval=_AT_THE_END, candidates=CANDIDATES)
+    for name, source in words.items():
+        config.hooks.retrieval.data[name] = source
     stage = paired.before.damsm.model
     config.model.branches = list(stage.branches)
     config.model.objectives.labels = dict(stage.objectives.labels, label_loss=cell.pretraining)
@@ -56,6 +61,7 @@ def _damsm(cell: Cell, out: Path) -> Any:
 def _heads(cell: Cell, out: Path) -> Any:
     """Linear classifiers of the frozen CLIP's codes, on real images and captions."""
     config, paired = _damsm(cell, out), load_config("scl/scl_galip_emoji")
+    config.hooks.retrieval = None
     config.train_dataloader.dataset = dict(paired.train_dataloader.dataset)
     config.model.networks = dict(clip=paired.model.networks.clip, classifiers=_classifiers(code_dim=128))
     config.model.players.encoders = ["clip", "classifiers"]
