@@ -51,7 +51,11 @@ def test_what_cells_share_is_trained_once_and_before_them() -> None:
 @pytest.mark.usefixtures("small")
 def test_a_cell_is_trained_and_judged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "cells", lambda parts, seeds: [encoders("scl", 0)])
+    broken_off = tmp_path / "seed0" / "damsm_scl" / "iter_9.pth"
+    broken_off.parent.mkdir(parents=True)
+    broken_off.touch()
     tables = make(tmp_path, ["encoders"], [0], TINY)
+    assert not broken_off.exists()
     text = (tmp_path / "table.md").read_text()
     assert text == tables.markdown() and "| SCL | 0.0" in text and "| the shipped toy CLIP | " in text
     kept = json.loads((tmp_path / "table.json").read_text())

@@ -25,7 +25,7 @@ from toolbox.metrics.functional import (
     label_silhouette,
     retrieval_hits,
 )
-from toolbox.models.clip_embedded import EmbeddedClip, EmbeddedClipFeatures
+from toolbox.models.clip_embedded import EmbeddedClipFeatures
 from toolbox.models.extractors import TinyConvFeatures
 from toolbox.randomness import mix
 from toolbox.registry import build
@@ -66,8 +66,6 @@ class Judge:
         self.rows = np.sort(rows)
         self.captions = [(self.unseen.captions or ())[i][0] for i in self.rows]
         self.labels = self.unseen.labels[self.rows]
-        self._features = [EmbeddedClipFeatures().eval(), TinyConvFeatures().eval()]
-        self._clip = EmbeddedClip().eval()
 
     # encoders
 
@@ -135,6 +133,14 @@ class Judge:
         """Of real images' codes, under labels in a random order."""
         codes = _through(self._clip.encode_images, _pictures(self.unseen, self.rows))
         return label_silhouette(codes, np.random.default_rng(0).permutation(self.labels))
+
+    @cached_property
+    def _features(self) -> list[Any]:
+        return [EmbeddedClipFeatures().eval(), TinyConvFeatures().eval()]
+
+    @property
+    def _clip(self) -> Any:
+        return self._features[0].clip
 
     @cached_property
     def _real(self) -> list[NDArray[np.floating[Any]]]:
