@@ -39,7 +39,13 @@ def make(out: Path, parts: Sequence[str], seeds: Sequence[int], budget: Budget) 
     for number, cell in enumerate(wanted, start=1):
         if not found[cell]:
             start = time.perf_counter()
-            found[cell] = _measured(cell, budget, out, judge)
+            try:
+                found[cell] = _measured(cell, budget, out, judge)
+            except KeyboardInterrupt:
+                say(
+                    f"seed {cell.seed}, {cell.name} was broken off: the same command trains it anew and goes on"
+                )
+                raise
             seconds = time.perf_counter() - start
             say(f"{number} of {len(wanted)}: seed {cell.seed}, {cell.name}: {seconds:.0f} s")
         tables = Tables({c: v for c, v in found.items() if v}, references, parts, seeds, budget)
