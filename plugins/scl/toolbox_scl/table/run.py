@@ -42,9 +42,7 @@ def make(out: Path, parts: Sequence[str], seeds: Sequence[int], budget: Budget) 
             try:
                 found[cell] = _measured(cell, budget, out, judge)
             except KeyboardInterrupt:
-                say(
-                    f"seed {cell.seed}, {cell.name} was broken off: the same command trains it anew and goes on"
-                )
+                say(f"seed {cell.seed}, {cell.name}: broken off; the same command begins it anew and goes on")
                 raise
             seconds = time.perf_counter() - start
             say(f"{number} of {len(wanted)}: seed {cell.seed}, {cell.name}: {seconds:.0f} s")
