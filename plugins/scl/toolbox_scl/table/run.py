@@ -11,6 +11,7 @@ from pathlib import Path
 
 from toolbox.config import ConfigError
 from toolbox.runs.files import write_text
+from toolbox.runs.locking import locked
 from toolbox.runs.terminal import say
 from toolbox_scl.table.judging import Judge
 from toolbox_scl.table.plan import Budget, Cell, cells
@@ -29,25 +30,24 @@ def make(out: Path, parts: Sequence[str], seeds: Sequence[int], budget: Budget) 
 
     Raises:
         ConfigError: for a folder with results of another budget.
+        LockedError: when another command is at work in it.
         Stopped: on Ctrl-C; the same call goes on with the cell that was being trained.
     """
     wanted = cells(parts, seeds)
     found = {cell: _known(cell, budget, out) for cell in wanted}
     out.mkdir(parents=True, exist_ok=True)
-    judge = Judge(budget.n_fake)
-    references = _references(out, judge)
-    for number, cell in enumerate(wanted, start=1):
-        if not found[cell]:
-            start = time.perf_counter()
-            try:
+    with locked(out):
+        judge = Judge(budget.n_fake)
+        references = _references(out, judge)
+        for number, cell in enumerate(wanted, start=1):
+            if not found[cell]:
+                start = time.perf_counter()
                 found[cell] = _measured(cell, budget, out, judge)
-            except KeyboardInterrupt:
-                say(f"seed {cell.seed}, {cell.name}: broken off; the same command begins it anew and goes on")
-                raise
-            seconds = time.perf_counter() - start
-            say(f"{number} of {len(wanted)}: seed {cell.seed}, {cell.name}: {seconds:.0f} s")
-        tables = Tables({c: v for c, v in found.items() if v}, references, parts, seeds, budget)
-        tables.write(out)
+                seconds = time.perf_counter() - start
+                say(f"{number} of {len(wanted)}: seed {cell.seed}, {cell.name}: {seconds:.0f} s")
+            done = {cell: values for cell, values in found.items() if values}
+            tables = Tables(done, references, parts, seeds, budget)
+            tables.write(out)
     return tables
 
 
@@ -59,8 +59,12 @@ def _measured(cell: Cell, budget: Budget, out: Path, judge: Judge) -> Values:
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off
     folder.mkdir(parents=True)
     log = (folder / "terminal.txt").open("w", encoding="utf-8")
-    with log, contextlib.redirect_stdout(log):
-        train(config_of(cell, budget, out), work_dir=folder, evaluate=False, report=False)
+    try:
+        with log, contextlib.redirect_stdout(log):
+            train(config_of(cell, budget, out), work_dir=folder, evaluate=False, report=False)
+    except KeyboardInterrupt:
+        say(f"seed {cell.seed}, {cell.name}: broken off; the same command begins it anew and goes on")
+        raise
     values: dict[str, float] = {}
     if cell.model == "damsm":
         values = judge.encoders(folder)
