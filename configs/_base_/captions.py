@@ -1,10 +1,10 @@
-"""Images with captions at 256 pixels, measured as published; captions_cub.py and captions_coco.py say which."""
+"""Images with captions, 256 pixels, measured as published; captions_cub.py and captions_coco.py go on."""
 
 _base_ = 'runtime.py'
 train_dataloader = dict(
     num_workers=4, persistent_workers=True,
     dataset=dict(type='CaptionStream', sizes=[64, 128, 256], transforms=[dict(type='HorizontalFlip')]))
-# 30,000 images, of captions of the test images. fid is TTUR's (SSA-GAN), fid_legacy what DM-GAN and GALIP report.
+# 30,000 images, of test images' captions. fid is TTUR's (SSA-GAN), fid_legacy what DM-GAN and GALIP report.
 evaluation = dict(
     captions='real', n_fake=30000, batch_size=100,
     extractor=dict(type='FirstAvailable', candidates=[

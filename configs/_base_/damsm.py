@@ -1,7 +1,7 @@
 """DAMSM's own game, which damsm_*.py play and damsm_stage.py plays before another (AttnGAN, sec. 3.2).
 
-The authors make a new optimiser every epoch; here it is one. The text encoder's gradients alone are clipped, as
-theirs.
+The authors make a new optimiser every epoch; here it is one. As in theirs, only the text encoder's gradients
+are clipped.
 """
 
 _inception = 'weights/inception_v3_google-0cc3c7bd.pth'  # torchvision's, of ImageNet
