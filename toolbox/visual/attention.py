@@ -14,7 +14,7 @@ from toolbox.training.game.sampler import Sampler
 from toolbox.visual.grids import Picture, image_grid, save_picture, stacked
 
 _LARGEST = 128  # pixels: larger images are reduced
-_SMALLEST = 64  # smaller ones are enlarged, so that maps can be seen
+_SHOWN = 96  # up to which smaller ones are enlarged, so that maps can be seen
 _DARK = 0.12  # what is left of the image where nothing looks
 
 
@@ -86,7 +86,7 @@ def _fitting(images: Tensor) -> Tensor:
     size = images.shape[-1]
     if size > _LARGEST:
         return F.interpolate(images, (_LARGEST, _LARGEST), mode="bilinear", antialias=True)
-    factor = -(-_SMALLEST // size) if size < _SMALLEST else 1
+    factor = max(1, _SHOWN // size)
     return images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
 
