@@ -1,4 +1,4 @@
-"""Images with captions at 256 pixels, measured as published; captions_cub.py and captions_coco.py say which."""
+"""Images with captions, 256 pixels, measured as published; captions_cub.py and captions_coco.py say which."""
 
 _base_ = 'runtime.py'
 train_dataloader = dict(
