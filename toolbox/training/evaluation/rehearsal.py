@@ -31,7 +31,8 @@ def check_measurable(game: Sampled, settings: Mapping[str, Any], played: bool = 
         played: the game is prepared: every metric is also fed two real and two generated images.
 
     Returns:
-        A line for each metric that so few images do not give, or give by another protocol.
+        A line where the real images are not those that were asked for, and one for each metric that so few
+        images do not give, or give by another protocol.
 
     Raises:
         ConfigError: for what could not be measured, whatever is trained.
@@ -48,7 +49,8 @@ def check_measurable(game: Sampled, settings: Mapping[str, Any], played: bool = 
     if played:
         _feed_a_few(game, real, whole, by_mode)
     _check_names(metrics)
-    return _shortages(metrics, real, int(settings.get("n_fake", 10000)))
+    stand_in = [str(real.notice)] if getattr(real, "notice", "") else []
+    return [*stand_in, *_shortages(metrics, real, int(settings.get("n_fake", 10000)))]
 
 
 def _check_size(game: Sampled, data: Any, key: str) -> None:
