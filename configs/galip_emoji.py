@@ -25,6 +25,11 @@ optim_wrapper = dict(
 train_cfg = dict(max_iters=20000)
 evaluation = dict(
     real=dict(type='EmbeddedEmoji', split='train', image_size=32),
+    captions=dict(
+        type='Wordings', templates=['{name}', 'an emoji of {name}', '{name}, {keywords}', '{name}, {class}'],
+        each=10, unseen=2, part='unseen', source=dict(type='EmbeddedEmoji', split='train', image_size=32)),
     n_fake=1000, batch_size=100, extractor=dict(type='EmbeddedClipFeatures'),
-    metrics=dict(fid=dict(type='FID'), kid=dict(type='KID'), precision_recall=dict(type='PrecisionRecall')))
+    metrics=dict(
+        fid=dict(type='FID'), kid=dict(type='KID'), precision_recall=dict(type='PrecisionRecall'),
+        r_precision=dict(type='RPrecision', encoder=dict(type='EmbeddedClip'))))
 quick = dict(train_cfg=dict(max_iters=400))

@@ -26,6 +26,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ProgressBar": "toolbox.training.hooks.progress:ProgressBar",
         "ProgressiveGrowing": "toolbox.training.hooks.growing:ProgressiveGrowing",
         "SampleGrid": "toolbox.visual.sample_grid:SampleGrid",
+        "RetrievalTest": "toolbox.training.hooks.retrieval:RetrievalTest",
         "SegmentationTest": "toolbox.training.hooks.segmentation:SegmentationTest",
         "Tracking": "toolbox.training.hooks.tracking:Tracking",
     },

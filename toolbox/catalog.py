@@ -18,6 +18,7 @@ KINDS: dict[str, str | None] = {
     "objective": "toolbox.interfaces:Objective",
     "conditioner": "toolbox.interfaces:Conditioner",
     "augment": "toolbox.interfaces:Augment",
+    "choice": "toolbox.interfaces:Choice",
     "extractor": "toolbox.interfaces:FeatureExtractor",
     "segmenter": "toolbox.interfaces:Segmenter",
     "network": "torch.nn:Module",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -36,6 +37,15 @@ def _declare_missing_operators() -> None:
     for operator in ("nms", "qnms"):
         library.define(f"{operator}{_SCHEMA}")
     _keep_alive.append(library)
+
+
+@cache  # making one takes half a second
+def clip_tokenizer(context_length: int = 77) -> Any:
+    """open_clip's tokenizer of CLIP's pieces, one for the whole process: it works offline."""
+    import_torchvision()
+    from open_clip import SimpleTokenizer
+
+    return SimpleTokenizer(context_length=context_length)
 
 
 def reachable(url: str, seconds: float = 8.0) -> bool:

@@ -1,12 +1,12 @@
-"""Images with captions, 256 pixels, measured as published; captions_cub.py and captions_coco.py say which."""
+"""Images with captions, 256 pixels, measured as published; captions_cub.py and captions_coco.py go on."""
 
 _base_ = 'runtime.py'
 train_dataloader = dict(
     num_workers=4, persistent_workers=True,
     dataset=dict(type='CaptionStream', sizes=[64, 128, 256], transforms=[dict(type='HorizontalFlip')]))
-# 30,000 images. fid is TTUR's (SSA-GAN), fid_legacy what DM-GAN and GALIP report.
+# 30,000 images, of test images' captions. fid is TTUR's (SSA-GAN), fid_legacy what DM-GAN and GALIP report.
 evaluation = dict(
-    n_fake=30000, batch_size=100,
+    captions='real', n_fake=30000, batch_size=100,
     extractor=dict(type='FirstAvailable', candidates=[
         dict(type='FIDInception', weights='weights/pt_inception-2015-12-05-6726825d.pth'),
         dict(type='EmbeddedClipFeatures')]),

@@ -11,7 +11,7 @@ evaluation = dict(
         weights='weights/pt_inception-2015-12-05-6726825d.pth'))))
 # the authors' encoders, not those of the run; evaluation.metrics.r_precision=None without them
 _r_precision = dict(
-    type='RPrecision', exclude='caption', off_by_one=True,
+    type='RPrecision', exclude='group', off_by_one=True,
     encoder=dict(type='DamsmImageEncoder', weights='weights/coco/image_encoder100.pth'),
     text_encoder=dict(type='DamsmTextEncoder', n_tokens=27297, weights='weights/coco/text_encoder100.pth'))
 # DAMSM: 100 epochs of 1,724 batches (82,783 images; how many the published lists have is not known)

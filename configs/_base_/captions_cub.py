@@ -8,7 +8,7 @@ train_dataloader = dict(dataset=dict(source=_birds, max_words=18))
 evaluation = dict(real=dict(_birds, split='test'))
 # the authors' encoders, not those of the run; evaluation.metrics.r_precision=None without them
 _r_precision = dict(
-    type='RPrecision', exclude='caption', off_by_one=True,
+    type='RPrecision', off_by_one=True,
     encoder=dict(type='DamsmImageEncoder', weights='weights/bird/image_encoder200.pth'),
     text_encoder=dict(type='DamsmTextEncoder', n_tokens=5450, weights='weights/bird/text_encoder200.pth'))
 # DAMSM: 200 epochs of 184 batches (the encoders published; 600 in the settings), lr 2 % less each, to a tenth

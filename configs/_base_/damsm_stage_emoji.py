@@ -12,7 +12,8 @@ before = dict(
             objectives=dict(match=dict(type='DamsmPretraining'))),
         train_dataloader=dict(batch_size=48),
         optim_wrapper=dict(encoders=dict(
-            optimizer=dict(type='Adam', lr=2e-3, betas=(0.5, 0.999)), clip_grad=dict(max_norm=0.25))),
+            optimizer=dict(type='Adam', lr=2e-3, betas=(0.5, 0.999)),
+            clip_grad=dict(max_norm=0.25, networks=['text_encoder']))),
         train_cfg=dict(max_iters=3000),
         hooks=dict(samples=None)))
 stages = ['damsm']
@@ -26,6 +27,11 @@ model = dict(
 train_cfg = dict(max_iters=20000)
 evaluation = dict(
     real=dict(type='EmbeddedEmoji', split='train', image_size=32),
+    captions=dict(
+        type='Wordings', templates=['{name}', 'an emoji of {name}', '{name}, {keywords}', '{name}, {class}'],
+        each=10, unseen=2, part='unseen', source=dict(type='EmbeddedEmoji', split='train', image_size=32)),
     n_fake=1000, batch_size=100, extractor=dict(type='EmbeddedClipFeatures'),
-    metrics=dict(fid=dict(type='FID'), kid=dict(type='KID'), precision_recall=dict(type='PrecisionRecall')))
+    metrics=dict(
+        fid=dict(type='FID'), kid=dict(type='KID'), precision_recall=dict(type='PrecisionRecall'),
+        r_precision=dict(type='RPrecision', encoder=dict(type='EmbeddedClip'))))
 quick = dict(before=dict(damsm=dict(train_cfg=dict(max_iters=300))), train_cfg=dict(max_iters=400))

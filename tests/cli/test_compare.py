@@ -83,3 +83,8 @@ def test_values_are_of_one_iteration() -> None:
         dict(metric="b"),
     ]
     assert values_of(records, 2) == {"a": 2.0} and values_of([], 1) == {}
+
+
+def test_what_a_value_must_be_compared_with_stays_beside_it() -> None:
+    record = dict(metric="r", value=0.5, values={"": 0.5, "std": 0.1, "chance": 0.01, "real": 0.98})
+    assert values_of([record], 1) == {"r": 0.5, "r.real": 0.98, "r.chance": 0.01}

@@ -29,6 +29,16 @@ def test_seen_and_unseen_sentences_are_about_the_same_images():
     assert seen.captions == Wordings(source, each=6).captions
 
 
+def test_sentences_are_made_once_of_the_same_words(monkeypatch):
+    first = Wordings(named(CAPTIONS), each=6).captions
+    monkeypatch.setattr(Wordings, "_sentences", None)  # nobody asks for it again
+    assert Wordings(named(CAPTIONS), each=6).captions == first
+    monkeypatch.undo()
+    others = [["bear", *CAPTIONS[0][1:]], *CAPTIONS[1:]]
+    assert Wordings(named(others), each=6).captions[0][0].startswith("bear")
+    assert Wordings(named(CAPTIONS), each=6, seed=1).captions != first
+
+
 def test_captions_that_are_sentences_are_told_apart_as_they_are():
     source = named([["a cat", "one cat", "the cat", "cat"]] * 2)
     seen, unseen = (Wordings(source, None, 4, 1, part) for part in ("seen", "unseen"))

@@ -48,6 +48,7 @@ KINDS = (
 )
 N, CLASSES, CLUSTERS = 4, 3, 2
 ROWS = CLASSES * CLUSTERS  # of conditions
+WORDS, TOKENS, CODE = 6, 400, 128  # of captions: the longest, the vocabulary, the width of the embedded CLIP
 MOST_NORMS = 30  # each BatchNorm of few images amplifies rounding; networks of more are compared in eval mode
 
 PARTS = ["ground", "thing"]
@@ -56,6 +57,7 @@ _FILLED = {
     "data:n_classes": CLASSES,
     "data:n_conditions": CLASSES,
     "data:part_names": PARTS,
+    "data:n_tokens": TOKENS,
     "conditioner:clusters": CLUSTERS,
 }
 _PROMPTS = dict(type="ClusterPrompts", class_names=_FILLED["data:classes"], clusters=CLUSTERS, context=2)
@@ -84,16 +86,11 @@ EXAMPLES: list[dict[str, Any]] = [
     dict(type="KLiSH", clusters=8, filter_sigma=None),
 ]
 TINY = ("AjbrockDiscriminator", "TinyConvFeatures", "AdaptiveAugment", "PathLength", "KASP", "KLiSH")
-_TEXT = "it needs text codes, which are not made here yet"
 #: Registered, and not tried: why.
 NOT_TRIED = {
-    **{f"{family}Generator": _TEXT for family in ("AttnGAN", "DMGAN", "SSAGAN", "GALIP")},
-    **{f"{family}Discriminator": _TEXT for family in ("AttnGAN", "DMGAN", "SSAGAN", "GALIP")},
-    **dict.fromkeys(("DamsmTextEncoder", "DamsmImageEncoder", "SmallImageEncoder"), _TEXT),
-    **dict.fromkeys(("DamsmMatching", "DamsmPretraining", "ClipSimilarity", "ConditioningKL"), _TEXT),
-    **dict.fromkeys(("MatchingAwareAdversarial", "MatchingAwarePenalty", "MatchingHinge"), _TEXT),
     "Clip": "its weights are no part of the repository; EmbeddedClip has the same code",
     "ClipFeatures": "its weights are no part of the repository; EmbeddedClipFeatures has the same code",
+    "DamsmImageEncoder": "torchvision's Inception, and two layers as SmallImageEncoder has them",
     "EfficientNetLite0Features": "its weights are no part of the repository",
     "IdentityFeatures": "it computes nothing",
     "LabelClassifiers": "two linear layers",
@@ -187,13 +184,15 @@ def _network(config: dict[str, Any], device: str) -> Found:
     kind = host().catalog.find(config["type"]).kind
     module = _built(config)
     given, ask = _ASKED[kind](module)
-    return compared(module, (given.requires_grad_(kind != "extractor"), ask), device)
+    learns = kind != "extractor" and given.is_floating_point()
+    return compared(module, (given.requires_grad_(learns), ask), device)
 
 
 def _built(config: dict[str, Any]) -> Any:
     """Equal at every call."""
     arguments = dict(config)
-    arguments.update({key: build(dict(type="EmbeddedClip")) for key in arguments.pop("uses", {})})
+    clip = "EmbeddedViT" if config["type"].startswith("GALIP") else "EmbeddedClip"
+    arguments.update({key: build(dict(type=clip)) for key in arguments.pop("uses", {})})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if config["type"] == "FIDInception":
@@ -226,7 +225,7 @@ Ask = Callable[[Any, Tensor], Tensor]  # of a module and its input
 
 
 def _ask_generator(module: Any) -> tuple[Tensor, Ask]:
-    asked = conditions(module.n_conditions)
+    asked = texts(module) or conditions(module.n_conditions)
 
     def ask(one: Any, latents: Tensor) -> Tensor:
         images: Tensor = one(latents, None if asked is None else asked.to(latents.device))
@@ -237,7 +236,8 @@ def _ask_generator(module: Any) -> tuple[Tensor, Ask]:
 
 def _ask_discriminator(module: Any) -> tuple[Tensor, Ask]:
     prompts = getattr(module, "prompts", None)
-    asked = conditions(prompts.n_prompts if prompts is not None else getattr(module, "n_conditions", 0))
+    rows = prompts.n_prompts if prompts is not None else getattr(module, "n_conditions", 0)
+    asked = texts(module) or conditions(rows)
 
     def ask(one: Any, images: Tensor) -> Tensor:
         logits: Tensor = one(images, None if asked is None else asked.to(images.device))
@@ -250,6 +250,22 @@ def _ask_images(module: Any) -> tuple[Tensor, Ask]:
     return images_for(module), lambda one, images: one(images)
 
 
+def _ask_network(module: Any) -> tuple[Tensor, Ask]:
+    if hasattr(module, "encode_text") and hasattr(module, "code_dim"):
+        lengths = torch.arange(N) % WORDS + 1
+
+        def ask(one: Any, ids: Tensor) -> Tensor:
+            codes = one.encode_text(ids, lengths.to(ids.device))
+            return torch.cat([codes.sentence, codes.words.flatten(1)], dim=1)
+
+        return torch.randint(1, TOKENS, (N, WORDS), generator=_rng(5)), ask
+    if hasattr(module, "encode_images") and hasattr(module, "code_dim"):
+        return images_for(module), lambda one, images: torch.cat(
+            [code.flatten(1) for code in one.encode_images(images)], dim=1
+        )
+    return _ask_images(module)
+
+
 def _ask_augment(module: Any) -> tuple[Tensor, Ask]:
     return images_for(module), lambda one, images: one(images, _rng())
 
@@ -257,7 +273,7 @@ def _ask_augment(module: Any) -> tuple[Tensor, Ask]:
 _ASKED: dict[str, Callable[[Any], tuple[Tensor, Ask]]] = {
     "generator": _ask_generator,
     "discriminator": _ask_discriminator,
-    "network": _ask_images,
+    "network": _ask_network,
     "segmenter": _ask_images,
     "extractor": _ask_images,
     "augment": _ask_augment,
@@ -269,6 +285,19 @@ def images_for(module: Any) -> Tensor:
     size = getattr(module, "image_size", None)
     images: Tensor = random_sample(N, size if isinstance(size, int) else 32).images
     return images
+
+
+def texts(module: Any) -> Condition | None:
+    """Codes of N captions of the width that it was made for; None for a network that reads none."""
+    width = getattr(module, "code_dim", None)
+    return None if width is None else Condition(codes=codes_of(N, width))
+
+
+def codes_of(n: int, width: int) -> TextCodes:
+    """Of n captions, of sentences and words, the last words of most missing."""
+    rng = _rng(6)
+    words = torch.randn(n, width, WORDS, generator=rng)
+    return TextCodes(torch.randn(n, width, generator=rng), words, torch.arange(n) % WORDS + 1)
 
 
 def conditions(n: int) -> Condition | None:
@@ -354,24 +383,66 @@ _NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+_AT32 = dict(channels=8, image_size=32, code_dim=CODE)
+#: For terms that read captions, beside those above and in their place.
+_TEXT_NETWORKS: dict[str, dict[str, Any]] = {
+    "generator": dict(
+        type="AttnGANGenerator", stages=2, residual_blocks=1, noise_dim=8, condition_dim=8, **_AT32
+    ),
+    "discriminator": dict(type="SSAGANDiscriminator", **_AT32),
+    "discriminator16": dict(type="AttnGANDiscriminator", **{**_AT32, "image_size": 16}),
+    "discriminator32": dict(type="AttnGANDiscriminator", **_AT32),
+    "text_encoder": dict(type="DamsmTextEncoder", n_tokens=TOKENS, embedding_dim=16, code_dim=CODE),
+    "image_encoder": dict(type="SmallImageEncoder", code_dim=CODE, image_size=32),
+}
+READ_CAPTIONS = (
+    "ClipSimilarity",
+    "ConditioningKL",
+    "DamsmMatching",
+    "DamsmPretraining",
+    "LabelContrast",
+    "MatchingAwareAdversarial",
+    "MatchingAwarePenalty",
+    "MatchingHinge",
+)
+
+
+_THROUGH_CLIP = dict(
+    type="GALIPDiscriminator", channels=8, taps=(1, 3, 5), clip_double_rescale=False, uses=dict(clip="clip")
+)
+
+
+def _networks_for(objective: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Configs of networks that it can be tried on, by name."""
+    if objective["type"] not in READ_CAPTIONS:
+        return _NETWORKS
+    looks = objective["type"] == "ClipSimilarity" or objective.get("encoder") == "discriminator"
+    return {**_NETWORKS, **_TEXT_NETWORKS, **(dict(discriminator=_THROUGH_CLIP) if looks else {})}
+
+
 @cache
-def _made(name: str) -> nn.Module:
-    """A network to try objectives on; they are given copies."""
-    found: nn.Module = _built(_NETWORKS[name])
+def _made(config: str) -> nn.Module:
+    """A network to try objectives on, of a config in JSON; they are given copies."""
+    found: nn.Module = _built(json.loads(config))
+    for part in found.modules():
+        if isinstance(part, nn.modules.dropout._DropoutNd):
+            part.p = 0.0  # its draws are from the device's own global generator
     return found
 
 
 class DeviceTurn(FakeTurn):
     """A turn whose networks and images are on a device; its conditions have weights, too."""
 
-    def __init__(self, moves: str, device: str) -> None:
+    def __init__(self, moves: str, device: str, configs: Mapping[str, Any] = _NETWORKS) -> None:
         super().__init__(moves, {}, real_images().to(device))
         self._device = device
+        self._configs = configs
 
     def network(self, name: str) -> nn.Module:
-        """One of _NETWORKS, made when it is first asked for."""
+        """One of the configs', made when it is first asked for."""
         if name not in self.networks:
-            self.networks[name] = _moved(_made(name), self._device).requires_grad_(self.moves(name))
+            made = _made(json.dumps(self._configs[name]))
+            self.networks[name] = _moved(made, self._device).requires_grad_(self.moves(name))
         return self.networks[name]
 
     def _generate(self, network: str, n: int) -> Sample:
@@ -403,8 +474,8 @@ def real_images() -> Sample:
         labels=labels,
         weights=weights / weights.sum(dim=1, keepdim=True),
         mask=torch.randint(len(PARTS), (8, 32, 32), generator=rng),
-        text=torch.randint(1, 400, (8, 6), generator=rng),
-        codes=TextCodes(torch.randn(8, 128, generator=rng)),  # of the embedded CLIP's width
+        text=torch.randint(1, TOKENS, (8, WORDS), generator=rng),
+        codes=codes_of(8, CODE),
     )
     views = {"weak": sample.images.flip(3), "strong": sample.images.flip(2)}
     return sample.replace(condition=condition, extras=views)
@@ -415,7 +486,7 @@ def _objective(config: dict[str, Any], device: str) -> Found:
     worst = {"loss": 0.0, "gradient": 0.0}
     names: list[str] = []
     for name in build(_own(config)).losses():
-        if name not in _NETWORKS:
+        if name not in _networks_for(config):
             raise LeftOutError(f"no network {name!r} to try it on")
         there, here = (_loss(config, name, place) for place in ("cpu", device))
         gradient, parameter = gradients_off(here[1], there[1])
@@ -433,9 +504,9 @@ def _own(config: dict[str, Any]) -> dict[str, Any]:
 
 def _loss(config: dict[str, Any], name: str, device: str) -> tuple[float, dict[str, Tensor | None]]:
     objective = build(_own(config)).to(device)
-    turn = DeviceTurn(name, device)
+    turn = DeviceTurn(name, device, _networks_for(config))
     if objective.couples_branches:
-        other = DeviceTurn(name, device)
+        other = DeviceTurn(name, device, _networks_for(config))
         turn.branches, other.networks = [turn, other], turn.networks
     with multiplying(tf32=False), drawing_alike():
         loss = objective.losses()[name](turn)

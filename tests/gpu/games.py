@@ -41,6 +41,8 @@ FAMILIES = {
     "PGGAN": "pggan_folder",
     "StyleGAN": "stylegan_folder",
     "segmenter": "segmenter_portraits",
+    "AttnGAN": "attngan_emoji",
+    "SCL on GALIP": "scl_galip_emoji",
 }
 FIRST, LATER, HALF = 1e-3, 0.1, 0.1  # of a loss, relative to its size or 1: the larger
 RESUMED = 1e-2  # of weights, relative to their largest, where an operation has no deterministic algorithm
@@ -158,8 +160,9 @@ def play(
     settings.setdefault("threads", torch.get_num_threads())  # some configs name one
     config = load_config(_file_of(name), name in FAMILIES.values(), settings, tell=lambda line: None)
     config.work_dir, config.stages = str(folder), []
-    if "classifier" in config.model.networks:
-        config.model.networks.classifier.pop("weights")
+    for network in config.model.networks.values():
+        if isinstance(network.get("weights"), dict):
+            network.pop("weights")  # of a stage, which is not played here
     kept = ("checkpoints", "journal", "growing")
     config.hooks = {hook: value for hook, value in config.hooks.items() if hook in kept}
     source = config.train_dataloader.dataset.source

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.metrics.test_caption_metrics import Codes
 from tests.metrics.toys import Blocks, Pixels, sampler
 from toolbox import ranks
 from toolbox.interfaces import Metric, Sample
@@ -21,8 +22,10 @@ from toolbox.metrics import (
     InceptionScore,
     IntraFID,
     PrecisionRecall,
+    RPrecision,
     evaluate,
 )
+from toolbox.metrics.told import Told
 from toolbox.testing.processes import run_ranks
 
 
@@ -70,14 +73,30 @@ def metrics() -> list[Metric]:
         ClassifierAccuracy(Blocks()),
         ClusterConsistency(Blocks(), nearest_half),
         Brightest(),
+        RPrecision(Codes(), candidates=11, folds=6),
     ]
+
+
+class CaptionedPixels(Pixels):
+    """Two captions an image, of the class and a number."""
+
+    @property
+    def captions(self) -> list[list[str]]:
+        return [[f"{label + 1} {100 + i}", f"{label + 1} {200 + i}"] for i, label in enumerate(self.labels)]
+
+
+def captioned(index: Tensor) -> Sample:
+    sample = sampler(index)
+    text = [f"{int(i) % 3 + 1} {100 + int(i)}" for i in index]
+    return sample.replace(condition=sample.condition.replace(text=text))
 
 
 def measure(folder: Path | None = None, batch_size: int = 8) -> dict[str, float]:
     return evaluate(
-        sampler,
+        captioned,
         Pixels(),
         metrics(),
+        told=Told(CaptionedPixels(), seed=1),
         n_fake=60,
         batch_size=batch_size,
         cache_dir=folder and folder / "cache",

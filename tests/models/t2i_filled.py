@@ -9,6 +9,7 @@ import functools
 import json
 import math
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,12 +34,17 @@ def _names() -> dict[str, dict[str, list[int]]]:
     return json.loads((DATA / "names.json").read_text())
 
 
-def shapes(name: str) -> dict[str, list[int]]:
+def manifest(name: str) -> dict[str, tuple[int, ...]]:
     """{name: shape} of the state dict of a network of the authors' repositories."""
-    return _names()[name]
+    return {key: tuple(shape) for key, shape in _names()[name].items()}
 
 
-def fill(name: str, shape: list[int]) -> Tensor:
+def shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """{name: shape} of a state dict."""
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+
+def value(name: str, shape: tuple[int, ...]) -> Tensor:
     """The value of one tensor: a function of its name and shape."""
     last = name.rpartition(".")[2]
     if last == "num_batches_tracked":
@@ -61,8 +67,15 @@ def fill(name: str, shape: list[int]) -> Tensor:
 
 def state(name: str, counters: bool = False) -> dict[str, Tensor]:
     """The state dict of a network, without the batch counters, which old files have not."""
-    own = {key: value for key, value in shapes(name).items() if counters or not key.endswith("_tracked")}
-    return {key: fill(key, value) for key, value in own.items()}
+    own = {key: shape for key, shape in manifest(name).items() if counters or not key.endswith("_tracked")}
+    return {key: value(key, shape) for key, shape in own.items()}
+
+
+@torch.no_grad()
+def fill(network: nn.Module, prefix: str = "") -> None:
+    """Every tensor of a network by ``prefix`` + its name, one after the other."""
+    for name, tensor in network.state_dict().items():
+        tensor.copy_(value(prefix + name, tuple(tensor.shape)))
 
 
 def filled(network: Network, name: str) -> Network:
@@ -80,6 +93,11 @@ def asked(arrays: dict[str, Tensor]) -> tuple[Tensor, Condition]:
     """Latents and condition of a generator's reference."""
     codes = TextCodes(arrays["sent_emb"], arrays["words_emb"], arrays["cap_lens"])
     return torch.cat([arrays["z"], arrays["ca_eps"]], dim=1), Condition(codes=codes)
+
+
+def said(sentence: Tensor) -> Condition:
+    """The condition of sentence codes (N, D)."""
+    return Condition(codes=TextCodes(sentence))
 
 
 def close(ours: Any, reference: Tensor, tolerance: float = 1e-4) -> None:

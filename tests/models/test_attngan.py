@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models.t2i_filled import asked, close, enlarged, filled, golden, shapes
+from tests.models.t2i_filled import asked, close, enlarged, filled, golden, manifest
 from toolbox import testing
 from toolbox.interfaces import Condition, TextCodes
 from toolbox.models.attngan import AttnGANDiscriminator, AttnGANGenerator
@@ -60,7 +60,9 @@ def test_names_and_shapes(name: str) -> None:
         networks: dict[str, nn.Module] = {"G": generator(name)}
         networks |= {f"D{size}": discriminator(name, size) for size in (64, 128, 256)}
     for key, network in networks.items():
-        theirs = {name: torch.empty(shape, device="meta") for name, shape in shapes(f"{name}_{key}").items()}
+        theirs = {
+            name: torch.empty(shape, device="meta") for name, shape in manifest(f"{name}_{key}").items()
+        }
         own = {name: tensor.shape for name, tensor in network.state_dict().items()}
         assert own == {name: tensor.shape for name, tensor in from_official(theirs).items()}
 
@@ -156,16 +158,21 @@ def test_the_official_mask_is_that_of_other_captions() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_three_small_stages(family: str) -> None:
-    sample = tiny(family, stages=3).generate(torch.randn(4, 5), texts())
+    network, latents = tiny(family, stages=3), torch.randn(4, 5)
+    sample = network.generate(latents, texts())
     assert sorted(sample.extras) == ["images16", "images8", "logvar", "mu"]
     assert sample.images.shape[2:] == (32, 32) and sample.extras["images8"].shape[2:] == (8, 8)
     assert sample.extras["mu"].shape == (4, 2)
+    seen = network.eval().generate(latents, texts()).extras["attention"]
+    assert [maps.shape[2:] for maps in seen] == [(8, 8), (16, 16)]
+    assert all(map(torch.equal, seen, network.attention(latents, texts())))
+    assert all(torch.allclose(maps.sum(1), torch.ones(1)) for maps in seen)
 
 
 def test_state_dicts_of_data_parallel() -> None:
     official = {
         f"module.{name}": torch.zeros(shape) + 0.5
-        for name, shape in shapes("dmgan_cub_D64").items()
+        for name, shape in manifest("dmgan_cub_D64").items()
         if not name.endswith("_tracked")
     }
     network = DMGANDiscriminator(init="normal")

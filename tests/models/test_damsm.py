@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.models.t2i_filled import close, enlarged, filled, golden, shapes, state
+from tests.models.t2i_filled import close, enlarged, filled, golden, manifest, shapes, state
 from toolbox.models.damsm import DamsmImageEncoder, DamsmTextEncoder, SmallImageEncoder
 
 
@@ -81,8 +81,7 @@ def test_sizes_that_do_not_fit(make: object, message: str) -> None:
 def test_names_and_shapes_of_the_image_encoder() -> None:
     with torch.device("meta"):
         network = DamsmImageEncoder()
-    own = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
-    assert own == shapes("damsm_image_encoder")
+    assert shapes(network.state_dict()) == manifest("damsm_image_encoder")
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == 721_152
 
 

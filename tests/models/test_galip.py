@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.models import text_filled as filled
+from tests.models import t2i_filled as filled
 from toolbox import testing
 from toolbox.interfaces import Condition, TextCodes
 from toolbox.losses.regularisers import matching_aware_penalty

@@ -6,8 +6,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from toolbox.models.biggan import DownsampleConv2d, SelfAttention, UpsampleConv2d
-from toolbox.models.layers import WIDE, fast_layout, initialise, settle, spectral_norm
+from toolbox.models.biggan import SelfAttention
+from toolbox.models.layers import (
+    WIDE,
+    DownsampleConv2d,
+    SmallMapConv2d,
+    UpsampleConv2d,
+    fast_layout,
+    initialise,
+    leaky_relu,
+    settle,
+    spectral_norm,
+)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -31,6 +41,37 @@ def test_resampling_gradients(kind: type[torch.nn.Conv2d]) -> None:
         torch.randn(1, 1, 2, 2, dtype=torch.double, requires_grad=True),
     )
     assert torch.autograd.gradcheck(layer, (x,))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("kernel", "stride", "bias"), [(4, 2, False), (3, 1, True)])
+def test_convolution_to_a_small_map(
+    layout: torch.memory_format, kernel: int, stride: int, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = SmallMapConv2d(3, 5, kernel, stride, padding=1, bias=bias)
+    x = torch.randn(2, 3, 8, 6).contiguous(memory_format=layout).requires_grad_()
+    leaves = [x, *layer.parameters()]
+    expected = layer(x)  # few weights: torch's convolution
+    gradients = torch.autograd.grad(expected.square().sum(), leaves)
+    monkeypatch.setattr("toolbox.models.layers.MANY_WEIGHTS", 1)
+    found = layer(x)
+    assert found.grad_fn is not None and "Convolution" not in found.grad_fn.name()
+    assert found.stride() == expected.stride()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    others = torch.autograd.grad(found.square().sum(), leaves)
+    torch.testing.assert_close(others, gradients, atol=1e-4, rtol=1e-4)
+    assert "Convolution" in layer(x.repeat(20, 1, 1, 1)).grad_fn.name()  # at many places
+
+
+def test_leaky_relu_has_no_second_derivative() -> None:
+    x = torch.randn(3, 4, dtype=torch.double, requires_grad=True)
+    assert torch.equal(leaky_relu(x), F.leaky_relu(x, 0.2))
+    assert torch.autograd.gradcheck(leaky_relu, (x,)) and torch.autograd.gradgradcheck(leaky_relu, (x,))
+    scaled, reached = 2 * x, []
+    (first,) = torch.autograd.grad(leaky_relu(scaled).sum(), x, create_graph=True)
+    scaled.register_hook(reached.append)
+    assert torch.autograd.grad(first.sum(), x, allow_unused=True) == (None,)
+    assert all(gradient is None for gradient in reached)
 
 
 @pytest.mark.parametrize(

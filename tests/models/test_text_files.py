@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import toolbox
-from tests.models import text_filled as filled
+from tests.models import t2i_filled as filled
 from toolbox.cli.main import main
 from toolbox.interfaces import Condition, Generator
 from toolbox.models.clip import Clip
@@ -18,7 +18,8 @@ from toolbox.models.from_files import read_network, translated
 from toolbox.models.galip import GALIPDiscriminator, GALIPGenerator
 from toolbox.models.ssagan import SSAGANDiscriminator, SSAGANGenerator
 from toolbox.training.checkpoints import CheckpointError
-from toolbox.training.pretrained import load_network_weights
+from toolbox.training.pretrained import fill_in_types, load_network_weights
+from toolbox.weights.errors import WeightsError
 
 TINY = dict(channels=2, image_size=16, code_dim=5)
 CLIP = dict(
@@ -83,6 +84,28 @@ def test_published_galips_bring_their_clip() -> None:
     )
 
 
+def test_published_galip_discriminators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strictly all tensors of both manifests, out of a file with a generator; an unknown CLIP is said."""
+    shapes = {
+        f"{name[-1]}.{key}": shape
+        for name in ("galip_D", "galip_C")
+        for key, shape in filled.manifest(name).items()
+    }
+    tensors = {f"model.net{key[0]}.module.{key[2:]}": shape for key, shape in shapes.items()}
+    whole = {key: torch.empty(shape, device="meta") for key, shape in tensors.items()}
+    other = {
+        "model.netG.module.fc_code.weight": torch.empty(2, 2),
+        "optimizers.optimizer_D.step": torch.ones(1),
+    }
+    state, config = translated(whole | other, "auto")
+    assert filled.shapes(state) == {f"net{key}": shape for key, shape in shapes.items()}
+    clip = dict(type="Clip", architecture="ViT-B-32-quickgelu")
+    assert config == dict(type="GALIPDiscriminator", clip=clip, channels=64, taps=[1, 4, 8])
+    monkeypatch.setattr("toolbox.models.text_layouts.SEEN_THROUGH", {})
+    with pytest.raises(WeightsError, match=r"taps 3 blocks of a CLIP .* \(768, 512\) numbers and 7 patches"):
+        translated(whole, "galip-discriminator")
+
+
 def test_a_file_of_ssagan(tmp_path: Path) -> None:
     network = moved(SSAGANGenerator(latent_dim=6, mask_channels=3, **TINY))
     torch.save(
@@ -144,6 +167,27 @@ def test_a_generator_of_galip_needs_no_other_file(galip: Any, tmp_path: Path, ca
     arguments = ["convert", str(path), "-o", str(out), "--network", "model.netG", "--layout", "galip"]
     assert main(arguments) == 0, capsys.readouterr().err
     same(toolbox.load_generator(out), generator, 6)
+
+
+@pytest.mark.filterwarnings("ignore:.*weights_only")
+def test_a_discriminator_of_galip_is_converted(
+    galip: Any, clip: Clip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """It is the same through a borrowed CLIP, without a type beside its file."""
+    path, _, discriminator = galip
+    monkeypatch.setattr("toolbox.models.text_layouts.SEEN_THROUGH", {(64, 6, 4): (CLIP, (0, 1, 2))})
+    out = tmp_path / "judge.safetensors"
+    assert main(["convert", str(path), "-o", str(out), "--layout", "galip-discriminator"]) == 0, (
+        capsys.readouterr()
+    )
+    for file in (path, out):
+        config = dict(weights=str(file), uses=dict(clip="clip"), clip_double_rescale=False)
+        (found,) = fill_in_types(dict(discriminator=config)).values()
+        assert found == dict(config, type="GALIPDiscriminator", channels=2, taps=[0, 1, 2])
+        judge = GALIPDiscriminator(clip, channels=2, taps=(0, 1, 2))
+        load_network_weights(judge, file, "discriminator")
+        for key, value in discriminator.state_dict().items():
+            assert torch.equal(judge.state_dict()[key], value), key
 
 
 def test_networks_of_galip_in_a_game(galip: Any, clip: Clip) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import toolbox
-from tests.models.t2i_filled import shapes
+from tests.models.t2i_filled import manifest
 from toolbox.cli.main import main
 from toolbox.models.attngan import AttnGANDiscriminator, AttnGANGenerator
 from toolbox.models.damsm import DamsmTextEncoder
@@ -47,7 +47,7 @@ def test_published_networks_are_described(name: str) -> None:
     """Also where they have no batch counters."""
     state = {
         key: torch.empty(shape, device="meta")
-        for key, shape in shapes(name).items()
+        for key, shape in manifest(name).items()
         if not key.endswith("num_batches_tracked")
     }
     assert translated(state, "auto")[1] == PUBLISHED[name]

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -275,10 +275,7 @@ def _timeless(line: str) -> dict[str, Any]:
 
 
 def first_configs() -> dict[str, str]:
-    """{plugin: its first training config} of every plugin of this checkout, the core left out.
-
-    Those that need captions are left out, too: the small data set of these runs has none.
-    """
+    """{plugin: its first training config} of every plugin of this checkout, the core left out."""
     from toolbox.plugins import host
 
     found: dict[str, str] = {}
@@ -286,9 +283,7 @@ def first_configs() -> dict[str, str]:
         clustering = file.name.startswith(
             "klish_"
         )  # tests/plugins/klish/test_klish_checkpoints.py kills a fit
-        of_captions = file.name.startswith("scl_")
-        left_out = clustering or of_captions
-        if name.partition("/")[0] != "toolbox" and file.resolve().is_relative_to(ROOT) and not left_out:
+        if name.partition("/")[0] != "toolbox" and file.resolve().is_relative_to(ROOT) and not clustering:
             found.setdefault(name.partition("/")[0], name)
     return found
 
@@ -339,7 +334,9 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
         "hooks.samples.interval": 2,
         "hooks.samples.columns": 2,
     }
-    if "source" in full.train_dataloader.dataset:
+    if "templates" in full.train_dataloader.dataset.get("source", {}):
+        options |= _small_captions(full)
+    elif "source" in full.train_dataloader.dataset:
         options |= {f"train_dataloader.dataset.source.{key}": value for key, value in source.items()}
     if "split" in full.train_dataloader.dataset:
         options["train_dataloader.dataset.split.labelled_per_class"] = 12
@@ -351,6 +348,17 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
         }
     if full.get("evaluation"):
         options |= _small_evaluation(full.evaluation, source, cache)
+    return options
+
+
+def _small_captions(full: Any) -> dict[str, Any]:
+    """Two short sentences an image, and networks of few channels."""
+    start = "train_dataloader.dataset.source"
+    options: dict[str, Any] = {f"{start}.each": 2, f"{start}.unseen": 0, f"{start}.templates": ["{name}"]}
+    options[f"{start}.templates"] += ["{class}"]
+    for name, network in full.model.networks.items():
+        if "channels" in network:
+            options[f"model.networks.{name}.channels"] = 4
     return options
 
 
@@ -376,11 +384,11 @@ def _small_evaluation(evaluation: Any, source: dict[str, str], cache: Path) -> d
     }
 
 
-def moments(duration: float, rng: random.Random, stages: bool = True) -> Iterator[tuple[str, Moment]]:
+def moments(duration: float, rng: random.Random, stages: Sequence[str] = ()) -> Iterator[tuple[str, Moment]]:
     """Moments of every kind, in turn, for ever: anywhere, and where a kill may hurt most."""
     while True:
-        if stages:
-            yield "in an earlier stage", once_there("stages/classifier/scalars.jsonl", rng.uniform(0, 0.1))
+        for stage in stages:
+            yield f"in {stage}", once_there(f"stages/{stage}/scalars.jsonl", rng.uniform(0, 0.1))
         yield "anywhere", after(rng.uniform(0, duration))
         yield "while a checkpoint is written", while_writing(".iter_*.tmp")
         yield "in the last evaluation", once_there("done.json", rng.uniform(0, 1))

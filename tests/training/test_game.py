@@ -29,6 +29,7 @@ from toolbox.interfaces import Augment, Turn
 from toolbox.randomness import rng_for
 from toolbox.training.game.average import Average
 from toolbox.training.game.game import Game, NotFiniteError
+from toolbox.training.game.optimizers import check_optimizers
 from toolbox.training.game.phases import LossWeight, PlanError
 from toolbox.training.game.turn import GameTurn
 
@@ -492,6 +493,41 @@ def test_frozen_layers_do_not_move() -> None:
     after = weights_of(game.network("generator"))
     assert torch.equal(before["linear.bias"], after["linear.bias"])
     assert not torch.equal(before["linear.weight"], after["linear.weight"])
+
+
+def test_clipping_of_one_network() -> None:
+    game = toy_game(players=dict(both=["generator", "discriminator"]), phases=[dict(player="both")])
+    wrapper = optimisers(game, lr=1.0, clip_grad=dict(max_norm=0.5, networks=["generator"]))["both"]
+    before = {name: weights_of(game.network(name)) for name in PLAYERS}
+    for parameter in game.trained_parameters("both"):
+        parameter.grad = torch.ones_like(parameter)
+    wrapper.step()
+    steps = {
+        name: torch.cat([(value - before[name][key]).flatten() for key, value in weights_of(network).items()])
+        for name, network in game.networks.items()
+    }
+    assert float(steps["generator"].norm()) == pytest.approx(0.5, rel=1e-4)
+    assert torch.allclose(steps["discriminator"], torch.tensor(-1.0))
+
+
+@pytest.mark.parametrize(
+    ("clipping", "message"),
+    [
+        (dict(max_norm=1.0, networks=["generatr"]), r"'generatr' - did you mean 'generator'.* is not among"),
+        (dict(max_norm=1.0, networks="generator"), "networks='generator' must be a list of networks of the"),
+        (
+            dict(max_norm=1.0, networks=["discriminator"]),
+            "'discriminator' is not among networks of the player",
+        ),
+        (dict(networks=["generator"]), r"clip_grad=\{'networks': \['generator'\]\} clips nothing"),
+    ],
+)
+def test_clipping_of_networks_that_are_none(clipping: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_optimizers(
+            dict(generator=dict(optimizer=dict(type="SGD", lr=1.0), clip_grad=clipping)),
+            dict(generator=["generator"]),
+        )
 
 
 def test_lr_mult_scales_one_networks_rate() -> None:

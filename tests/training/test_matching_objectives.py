@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from toy_games import PLAYERS, optimisers, toy_game, weights_of
 
-from tests.models import text_filled as filled
+from tests.models import t2i_filled as filled
 from toolbox import testing
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample, TextCodes
 from toolbox.losses.adversarial import matching_hinge_discriminator
@@ -89,7 +89,7 @@ def test_real_images_under_the_next_caption_are_wrong(wrap: bool) -> None:
 
 def test_hinge_by_hand() -> None:
     real, fake, wrong = torch.tensor([0.5, 3.0]), torch.tensor([-2.0, 1.0]), torch.tensor([0.0, 5.0])
-    loss = matching_hinge_discriminator(real, fake, wrong, torch.tensor([True, False]))
+    loss = matching_hinge_discriminator(real, fake, wrong, torch.tensor([2.0, 0.0]))
     assert float(loss) == 0.25 + (1.0 + 1.0) / 2
 
 

@@ -184,7 +184,7 @@ def torchrun(folder: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 90.0) -> None:
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not path.is_file() and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[1][-2000:]

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import killing
 import pytest
+import tiny_texts
+
+from toolbox.config import load_config
 
 PLUGINS = killing.first_configs()
-TITLES = {**PLUGINS, "core": "toolbox/biggan_cifar"}
+TITLES = {**PLUGINS, "core": "toolbox/biggan_cifar", "damsm": "toolbox/damsm_emoji"}
 
 
 class Workshop:
@@ -25,6 +28,8 @@ class Workshop:
         self.data = killing.write_small_set(folder / "data")
 
     def command(self, config: str) -> list[str]:
+        if config.endswith(".py"):  # small as it is
+            return [config, "--deterministic", "--seed", "3"]
         return killing.small_command(config, self.data, self.folder / "statistics")
 
     def uninterrupted(self, config: str) -> Callable[[], Path]:
@@ -56,7 +61,22 @@ def workshop(fork_server: killing.ForkServer, tmp_path: Path) -> Workshop:
 
 
 def test_every_plugin_is_tried() -> None:
-    assert "lcp" in PLUGINS
+    assert {"lcp", "scl"} <= set(PLUGINS)
+
+
+def test_a_text_to_image_run_killed_in_each_stage(workshop: Workshop, tmp_path: Path) -> None:
+    """DAMSM with SCL, then a generator with SCL: after the first iterations of each, and while the last one's
+    checkpoint is written.
+    """
+    config = str(tiny_texts.write_config(tmp_path))
+    whole = workshop.uninterrupted(config)
+    victim = workshop.victim(config, "killed")
+    victim.run_until(killing.once_there("stages/damsm/iter_2.pth"))
+    victim.run_until(killing.once_there("iter_2.pth"))
+    victim.run_until(killing.while_writing(".iter_6.pth.*.tmp"))
+    victim.finish()
+    assert victim.kills >= 2  # a checkpoint of few kilobytes is written fast
+    killing.assert_same_folder(whole(), victim.folder)
 
 
 @pytest.mark.parametrize("plugin", PLUGINS)
@@ -86,7 +106,8 @@ def test_twenty_kills_leave_no_trace(
     config, seed = TITLES[plugin], random.SystemRandom().randrange(10**6)
     rng = random.Random(seed)
     whole = workshop.uninterrupted(config)()
-    moments, kills, runs = killing.moments(6, rng, stages=plugin != "core"), 0, 0
+    stages = load_config(config, quick=True).get("stages", ())
+    moments, kills, runs = killing.moments(6, rng, stages), 0, 0
     while kills < 20:
         victim = workshop.victim(config, f"killed-{seed}-{runs}")
         found = [name for name, moment in (next(moments) for _ in range(3)) if victim.run_until(moment)]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from toy_games import optimisers, toy_game, weights_of
 
-from tests.models.t2i_filled import asked, close, enlarged, fill, filled, golden, shapes
+from tests.models.t2i_filled import asked, close, enlarged, filled, golden, manifest, value
 from toolbox import ranks, testing
 from toolbox.interfaces import Condition, Discriminator, Sample, TextCodes
 from toolbox.losses.damsm import damsm_losses
@@ -81,8 +81,8 @@ def reference_generator(family: str, stages: int) -> AttnGANGenerator:
     kinds = dict(attngan=AttnGANGenerator, dmgan=DMGANGenerator)
     network = kinds[family](image_size=32 << stages, stages=stages, mask_mode="official", init="normal")
     own = network.state_dict()
-    names = shapes(f"{family}_cub_G")
-    network.load_state_dict({key: fill(key, names[key]) for key in own})
+    names = manifest(f"{family}_cub_G")
+    network.load_state_dict({key: value(key, names[key]) for key in own})
     return network
 
 

@@ -28,8 +28,19 @@ class FakeSampler:
         return {"class": classes} if classes else {}
 
     def __call__(self, indices: torch.Tensor, *, requests: Sequence[Request] | None = None) -> Sample:
+        if requests is not None and requests[0].text is not None:
+            return self.draw_texts(indices, [request.text for request in requests])
         labels = None if requests is None else [self.classes.index(r.class_name or "") for r in requests]
         self.asked = (indices.tolist(), labels)
+        return self.draw(indices)
+
+    def draw_texts(self, indices: torch.Tensor, texts: list[str | None]) -> Sample:
+        if "zebra" in texts:
+            raise ValueError("'zebra' has no word that the vocabulary knows")
+        self.read = list(zip(indices.tolist(), texts, strict=True))
+        return self.draw(indices)
+
+    def draw(self, indices: torch.Tensor) -> Sample:
         return Sample((indices / 10 - 0.5)[:, None, None, None].expand(-1, 3, self.size, self.size))
 
 
@@ -85,6 +96,18 @@ def test_metrics_stand_beside_the_pictures(tmp_path: Path) -> None:
     widths = [Image.open(tmp_path / name).width for name in ("plain.png", "c.png")]
     assert widths[1] > widths[0] + 60 and record["runs"]["base"] == {"image_size": 24, **metrics["base"]}
     assert "| base | 24 | 12.35 | 0.5 |" in (tmp_path / "c.md").read_text() and plain["runs"]
+
+
+def test_a_column_is_a_caption(tmp_path: Path) -> None:
+    """The same latents in each row of every run; the captions stand in picture and record."""
+    plain, scl = FakeSampler(), FakeSampler()
+    texts = ["a red bird", "a small bird with a very long tail that sits upon the branch of an old tree"]
+    result = run(dict(plain=plain, scl=scl), tmp_path / "c.png", rows=2, texts=texts)
+    assert plain.read == scl.read == [(0, texts[0]), (0, texts[1]), (1, texts[0]), (1, texts[1])]
+    assert result["captions"] == texts and result["classes"] == []
+    assert "Columns: captions; the same latents in each run." in (tmp_path / "c.md").read_text()
+    with pytest.raises(ValueError, match="scl: 'zebra' has no word that the vocabulary knows"):
+        compare(dict(scl=scl), tmp_path / "c.png", texts=["zebra"])
 
 
 @pytest.mark.parametrize(

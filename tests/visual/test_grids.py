@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFont
 
-from toolbox.visual.grids import GAP, MARGIN, image_grid, save_grid
+from toolbox.visual.grids import GAP, MARGIN, image_grid, save_grid, wrapped
 
 
 def test_every_tile_stands_where_it_should() -> None:
@@ -44,6 +44,23 @@ def test_a_long_name_is_cut() -> None:
     assert image_grid(torch.zeros(1, 3, 8, 8), row_names=["x" * 500]).shape[1] < 500
 
 
+def test_a_caption_goes_on_in_the_next_line() -> None:
+    """Over, beside and under the images; whole words, and dots where there is no more room."""
+    font = ImageFont.load_default(13)
+    text = "a small bird with a red head and a very long tail"
+    lines = wrapped(text, font, 100, 9)
+    assert " ".join(lines) == text and max(map(font.getlength, lines)) <= 100
+    assert wrapped(text, font, 100, 2)[1].endswith("...") and wrapped("", font, 100, 2) == []
+    images = torch.ones(4, 3, 32, 32)
+    plain = image_grid(images, 2, scale=4)
+    over = image_grid(images, 2, column_names=["a", text], scale=4)
+    under = image_grid(images, 2, captions=["a", text, "b", ""], scale=4)
+    beside = image_grid(images, 2, [text * 2, "b"], scale=4)
+    assert over.shape[0] > plain.shape[0] + 2 * 16 and under.shape[0] > plain.shape[0] + 4 * 16
+    assert beside.shape[0] == plain.shape[0] and beside.shape[1] < plain.shape[1] + 340
+    assert all((grid < 120).any() for grid in (over, under, beside))
+
+
 def test_values_outside_and_nan_are_drawn() -> None:
     images = torch.stack([torch.full((3, 4, 4), value) for value in (5.0, -5.0, float("nan"))])
     grid = image_grid(images, scale=1)
@@ -70,6 +87,7 @@ def test_saved_file_equals_the_grid(tmp_path: Path) -> None:
             "row_names has 1 entries for 2 places",
         ),
         (dict(images=torch.zeros(4, 3, 8, 8), columns=2, column_names=list("abc")), "column_names has 3"),
+        (dict(images=torch.zeros(4, 3, 8, 8), columns=2, captions=["a"]), "captions has 1 entries for 4"),
     ],
 )
 def test_faults_are_named(arguments: dict[str, object], words: str) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from PIL import Image
 
 from toolbox.data.base import ArraySet
 from toolbox.visual import pictures
-from toolbox.visual.pictures import draw_classes, real_set
+from toolbox.visual.pictures import draw_captioned, draw_classes, real_set
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 WHITE = (255, 255, 255)
@@ -65,9 +66,20 @@ def test_no_real_images_are_drawn_where_there_are_none(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "pictures").glob("*.png")] == ["classes.png"]
 
 
+def test_real_images_stand_over_their_captions(tmp_path: Path) -> None:
+    """As many as there are; one without a caption has none."""
+    real = coloured((2, 1))
+    real.captions = [["a red picture", "red"], [], ["green all over"]]
+    draw_captioned(real, tmp_path, columns=2)
+    plain = tmp_path / "plain.png"
+    pictures.save_grid(pictures.real_images(real, [0, 1, 2]), plain, 2)
+    (under, bare) = (Image.open(path).height for path in (tmp_path / "pictures" / "real.png", plain))
+    assert under > bare + 20 and "their captions" in (tmp_path / "pictures" / "captions.json").read_text()
+
+
 def keep_and_draw(saved: dict[str, torch.Tensor], draw):  # type: ignore[no-untyped-def]
-    def save(images: torch.Tensor, path: Path, *arguments: object) -> Path:
+    def save(images: torch.Tensor, path: Path, *arguments: object, **more: object) -> Path:
         saved[path.name] = images
-        return Path(draw(images, path, *arguments))
+        return Path(draw(images, path, *arguments, **more))
 
     return save

@@ -14,7 +14,8 @@ import pytest
 
 from tests.visual.fake_run import NOTICE, fake_run
 from toolbox.visual.report import write_report
-from toolbox.visual.run_folder import read_run_folder
+from toolbox.visual.results import results
+from toolbox.visual.run_folder import RunFolder, read_run_folder
 
 SECTIONS = ("results", "samples", "pictures", "tables", "losses", "environment", "configuration")
 
@@ -283,3 +284,10 @@ def test_stages_that_lead_back_are_read_once(run: Path) -> None:
     for name in "abc":
         (run / "stages" / name).symlink_to(run)
     assert set(read_run_folder(run).stages["a"].stages) == set()
+
+
+def test_real_images_and_chance_stand_beside_a_value(tmp_path: Path) -> None:
+    values = {"": 0.5, "std": 0.02, "chance": 0.01, "real": 0.986}
+    record = dict(metric="r-precision[toy-clip,1k]", value=0.5, values=values, higher_is_better=True)
+    page = results(RunFolder(tmp_path, metrics=[record]))
+    assert "std 0.02 · real images 0.986 · chance 0.01 · toy-clip, 1k · higher is better" in page

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolbox.catalog import CatalogError
+
+if TYPE_CHECKING:
+    from toolbox.training.game.sampler import Sampler
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +107,49 @@ def _by_mmengine(text: str, read: Callable[[str], Any]) -> Any:
     except (RecursionError, AssertionError):  # of a call such as dict(a=1), or brackets that do not match
         cure = "write a dict as \"{'key': value}\""
         raise SystemExit(f"error: --cfg-options: {text!r} cannot be read: {cure}") from None
+
+
+def add_text_arguments(parser: argparse.ArgumentParser, what: str) -> None:
+    """--text, --texts."""
+    parser.add_argument("--text", action="append", metavar="CAPTION", help=f"{what}; several: one each")
+    parser.add_argument("--texts", metavar="FILE", help="of the captions in this file, one a line")
+
+
+def texts_of(arguments: argparse.Namespace) -> list[str] | None:
+    """Captions of --text and --texts, or None.
+
+    Raises:
+        CatalogError: for a file that cannot be read, and captions without a letter.
+    """
+    texts: list[str] = list(arguments.text or ())
+    if "" in [text.strip() for text in texts]:
+        raise CatalogError('--text "": a caption needs words')
+    if arguments.texts is not None:
+        try:
+            lines = Path(arguments.texts).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CatalogError(f"--texts {arguments.texts}: {error}") from None
+        texts += [line.strip() for line in lines if line.strip()]
+        if not texts:
+            raise CatalogError(f"--texts {arguments.texts}: it has no captions")
+    return texts or None
+
+
+def tell_left_out(sampler: Sampler, texts: Sequence[str], name: str = "") -> None:
+    """Say which words of captions a run does not read: unknown ones, and those beyond its longest caption."""
+    from toolbox.data.vocabulary import words_of
+    from toolbox.runs.terminal import complain
+
+    conditioner = sampler.game.conditioner
+    for text in texts:
+        try:
+            read = conditioner.in_words(conditioner.of_texts([text]))
+        except ValueError:
+            return  # whoever draws it says why
+        known = set(words_of(" ".join(read)))
+        lost = [word for word in words_of(text) if word not in known]
+        if read and lost:
+            complain(f"{name}{text!r} is read without {len(lost)} of its words: {', '.join(lost)}")
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

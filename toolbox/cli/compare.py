@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+from toolbox.catalog import CatalogError
+from toolbox.cli.common import (
+    add_device_argument,
+    add_plugin_argument,
+    add_text_arguments,
+    device_of,
+    load_plugins,
+    tell_left_out,
+    texts_of,
+)
 from toolbox.runs.terminal import show
 
 if TYPE_CHECKING:
@@ -29,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME.png",
         help="the picture (default comparison.png), or a folder for it; NAME.md and NAME.json come beside it",
     )
-    parser.add_argument("--columns", type=int, default=10, help="latents and conditions to show")
+    parser.add_argument("--columns", type=int, help="latents and conditions to show (default 10)")
+    add_text_arguments(parser, "a column of this caption, for runs that know captions")
+    parser.add_argument("--rows", type=int, default=1, help="rows a run, each of other latents")
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
     add_device_argument(parser)
     add_plugin_argument(parser)
@@ -38,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Rows = runs, columns = the same latents and conditions; prints the picture's path and a table."""
     out = _picture(arguments.out)
+    texts = texts_of(arguments)
+    if texts and arguments.columns is not None:
+        raise CatalogError(
+            "--columns goes without --text, which has a column a caption: --rows for more images"
+        )
     load_plugins(arguments)
     from toolbox.loading import load_sampler
     from toolbox.visual.compare import compare, facts_table
@@ -48,11 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
     metrics: dict[str, dict[str, float]] = {}
     for name, path in _named(arguments.runs).items():
         samplers[name] = load_sampler(path, seed=arguments.seed, device=device)
+        tell_left_out(samplers[name], texts or (), f"{name}: ")
         iteration = int(samplers[name].game.iteration)
         details[name] = dict(path=path, iteration=iteration)
         metrics[name] = _metrics(Path(path), iteration)
-    picture = compare(samplers, out, columns=arguments.columns, details=details, metrics=metrics)
-    show(f"{picture}\n\n{facts_table(picture)}")
+    columns = 10 if arguments.columns is None else arguments.columns
+    shown = compare(
+        samplers, out, columns, arguments.rows, details=details, metrics=metrics, texts=texts or ()
+    )
+    show(f"{shown}\n\n{facts_table(shown)}")
     return 0
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toolbox.catalog import CatalogError, near_miss
-from toolbox.cli.common import add_device_argument, add_plugin_argument, device_of, load_plugins
+from toolbox.cli.common import (
+    add_device_argument,
+    add_plugin_argument,
+    add_text_arguments,
+    device_of,
+    load_plugins,
+    tell_left_out,
+    texts_of,
+)
 from toolbox.runs.terminal import show
 
 if TYPE_CHECKING:
@@ -68,10 +76,12 @@ def _add_what_to_show(parser: argparse.ArgumentParser) -> None:
         metavar="U",
         help="explicit coefficients over the clusters of --class, such as 0.7,0.3,0",
     )
+    add_text_arguments(parser, "of this caption, for runs that know captions")
     parser.add_argument(
-        "--text", action="append", help="of this caption, for runs that know captions; several: a row each"
+        "--attention",
+        action="store_true",
+        help="where the generator looks at each word of --text (AttnGAN, DM-GAN), or its masks (SSA-GAN)",
     )
-    parser.add_argument("--texts", metavar="FILE", help="of the captions in this file, one a line")
     parser.add_argument(
         "--interpolate", nargs=2, type=int, metavar=("I", "J"), help="between two clusters of --class"
     )
@@ -83,7 +93,7 @@ def _add_what_to_show(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw, and print the picture's path, or the folder's."""
-    arguments.text = _texts(arguments)
+    arguments.text = texts_of(arguments)
     numbers = _numbers_asked_for(arguments)
     load_plugins(arguments)
     from toolbox.loading import load_sampler
@@ -96,30 +106,23 @@ def run(arguments: argparse.Namespace) -> int:
         device=device_of(arguments),
         truncation=arguments.truncation,
     )
+    tell_left_out(sampler, arguments.text or ())
     if arguments.prompts:
         show(_prompt_table(sampler.game))
         return 0
     if numbers:
         return _write_files(sampler, numbers, arguments)
-    images, names, columns = draw(sampler, arguments)
     out = Path(arguments.out) if arguments.out else _default_picture(sampler, arguments)
-    save_grid(images, out, columns=columns, row_names=names or None)
+    if arguments.attention:
+        from toolbox.visual.attention import save_attention
+
+        show(save_attention(sampler, arguments.text, out))
+        return 0
+    images, names, columns = draw(sampler, arguments)
+    one = arguments.text[0] if arguments.text and not names else None
+    save_grid(images, out, columns=columns, row_names=names or None, title=one)
     show(out)
     return 0
-
-
-def _texts(arguments: argparse.Namespace) -> list[str] | None:
-    """Captions of --text and --texts, or None."""
-    texts: list[str] = list(arguments.text or ())
-    if arguments.texts is not None:
-        try:
-            lines = Path(arguments.texts).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise CatalogError(f"--texts {arguments.texts}: {error}") from None
-        texts += [line.strip() for line in lines if line.strip()]
-        if not texts:
-            raise CatalogError(f"--texts {arguments.texts}: it has no captions")
-    return texts or None
 
 
 def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
@@ -128,12 +131,19 @@ def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
         raise CatalogError(
             "--cluster and --coefficients exclude each other: one cluster alone, or shares of all"
         )
+    if arguments.attention and not arguments.text:
+        raise CatalogError("--attention is to the words of a caption: say which with --text or --texts")
     numbers = arguments.seeds or list(range(arguments.n or 0))
     if not numbers:
         return []
     if arguments.text and len(arguments.text) > 1:
         raise CatalogError("one --text at a time goes with --n and --seeds, which write a file an image")
-    of_grids = dict(by=arguments.by, interpolate=arguments.interpolate, prompts=arguments.prompts)
+    of_grids = dict(
+        by=arguments.by,
+        interpolate=arguments.interpolate,
+        prompts=arguments.prompts,
+        attention=arguments.attention,
+    )
     for name, value in of_grids.items():
         if value:
             raise CatalogError(f"--{name} does not go with --n and --seeds, which write a file an image")
@@ -164,6 +174,7 @@ def _default_picture(sampler: Sampler, arguments: argparse.Namespace) -> Path:
         cluster=arguments.mode,
         coefficients=arguments.coefficients,
         text=arguments.text,
+        attention=arguments.attention or None,
         interpolate=arguments.interpolate,
         steps=arguments.steps if arguments.interpolate else None,
         **{key: getattr(arguments, key) for key in usual if getattr(arguments, key) != usual[key]},

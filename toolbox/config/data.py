@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ def to_python(config: Any) -> str:
     """A resolved config as a Python file, for people to read."""
     from mmengine import Config
 
-    return str(Config(_finite(config.to_dict())).pretty_text)
+    text = Config(_finite(config.to_dict()), format_python_code=False).pretty_text  # yapf takes a second
+    return re.sub(r"^(\w+)=", r"\1 = ", str(text), flags=re.MULTILINE) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -39,10 +39,10 @@ class Resolved:
         return {key: plain(item, marks=key == "before") for key, item in self.tree.items()}
 
     def config(self) -> Config:
-        """As mmengine's Config."""
+        """As mmengine's Config; its text, which a run writes many times, is not made pretty by yapf."""
         from mmengine import Config
 
-        return Config(self.values(), filename=str(self.file))
+        return Config(self.values(), filename=str(self.file), format_python_code=False)
 
     def set(self, key: str, value: Any, words: str) -> None:
         """Give a top-level key a value; ``words``: who gives it."""

@@ -203,7 +203,7 @@ def _look(source: ImageSet, tokens: Tokens) -> tuple[dict[int, NDArray[np.int64]
     usable: dict[int, NDArray[np.int64]] = {}
     bare: list[int] = []
     for i, texts in enumerate(captions):
-        known = [k for k, text in enumerate(texts) if text.strip() and len(tokens.encode(text))]
+        known = [k for k, text in enumerate(texts) if text.strip() and _is_known(text, tokens)]
         if len(known) < len(texts):
             usable[i] = np.array(known, dtype=np.int64)
         if not known:
@@ -216,6 +216,11 @@ def _look(source: ImageSet, tokens: Tokens) -> tuple[dict[int, NDArray[np.int64]
         )
     unknown = dict(tokens.vocabulary.unknown(captions)) if tokens.vocabulary is not None else {}
     return usable, unknown
+
+
+def _is_known(text: str, tokens: Tokens) -> bool:
+    """Whether some of a text has an id; pieces are made of any text, and cutting thousands takes seconds."""
+    return tokens.vocabulary is None or len(tokens.encode(text)) > 0
 
 
 def _tell_unknown(source: ImageSet, unknown: Mapping[str, int]) -> None:

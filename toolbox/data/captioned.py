@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from string import Formatter
 from typing import Any
 
@@ -14,6 +13,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from toolbox.compat import clip_tokenizer
 from toolbox.data.base import DataError, Image, ImageSet, digest, text_list, to_tensor
 from toolbox.ranges import check_not_negative, check_seed, check_whole
 
@@ -175,14 +175,9 @@ class CaptionedImages(Dataset[dict[str, Any]]):
         """Token ids (context_length,) of one caption."""
         return self._tokenizer([text])[0]
 
-    @cached_property
+    @property
     def _tokenizer(self) -> Any:
-        from toolbox.compat import import_torchvision
-
-        import_torchvision()
-        from open_clip import SimpleTokenizer
-
-        return SimpleTokenizer(context_length=self.context_length)
+        return clip_tokenizer(self.context_length)
 
     def _locate(self, index: int) -> tuple[int, int]:
         if not 0 <= index < len(self):

@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from toolbox.compat import clip_tokenizer
 from toolbox.data.base import DataError, digest, text_list
 from toolbox.interfaces.described import Described
 from toolbox.ranges import check_whole
@@ -173,7 +173,7 @@ class ClipTokens(Described):
 
     @property
     def _tokenizer(self) -> Any:
-        return _clip_tokenizer()
+        return clip_tokenizer()
 
 
 def _filled(ids: Ids, length: int) -> Tensor:
@@ -181,16 +181,6 @@ def _filled(ids: Ids, length: int) -> Tensor:
     row = np.zeros(length, dtype=np.int64)
     row[: len(ids)] = ids
     return torch.from_numpy(row)
-
-
-@cache  # making one takes half a second
-def _clip_tokenizer() -> Any:
-    from toolbox.compat import import_torchvision
-
-    import_torchvision()
-    from open_clip import SimpleTokenizer
-
-    return SimpleTokenizer()
 
 
 Tokens = WordTokens | ClipTokens

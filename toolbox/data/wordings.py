@@ -16,6 +16,8 @@ from toolbox.ranges import check_seed, check_whole
 
 PARTS = ("seen", "unseen")
 _TRIES = 12  # draws in a row that give nothing new, before an image is left with fewer sentences
+_REMEMBERED = 4  # sets whose sentences are not made again in this process: a run's stages ask for one set
+_sentences_of: dict[str, list[list[str]]] = {}
 
 
 class Wordings(Subset):
@@ -63,8 +65,7 @@ class Wordings(Subset):
         self.templates = None if templates is None else list(templates)
         self.each, self.unseen, self.part, self.seed = each, unseen, part, seed
         told = None if templates is None else CaptionSource(built, list(templates))
-        sentences = [self._sentences(built, told, i) for i in range(len(built))]
-        kept = [self._kept(texts, told is not None) for texts in sentences]
+        kept = [self._kept(texts, told is not None) for texts in self._all_sentences(built, told)]
         chosen = [i for i, texts in enumerate(kept) if texts]
         if not chosen:
             raise DataError(f"{built.title}: no image has an {part} sentence: ask for more of each={each}")
@@ -74,6 +75,17 @@ class Wordings(Subset):
         if self.concepts is None:
             self.concepts = np.asarray(chosen, dtype=np.int64)
 
+    def _all_sentences(self, source: ImageSet, told: CaptionSource | None) -> list[list[str]]:
+        """Of each image; remembered by all that they depend on."""
+        captions = [list(texts) for texts in source.captions or ()]
+        key = digest(captions, source.labels, source.classes, self.templates, self.each, self.seed)
+        if key not in _sentences_of:
+            made = [self._sentences(source, told, i) for i in range(len(source))]
+            while len(_sentences_of) >= _REMEMBERED:
+                del _sentences_of[next(iter(_sentences_of))]
+            _sentences_of[key] = made
+        return _sentences_of[key]
+
     def _sentences(self, source: ImageSet, told: CaptionSource | None, i: int) -> list[str]:
         """Ones of different words, in a random order."""
         rng = generator(self.seed, i)
@@ -81,12 +93,16 @@ class Wordings(Subset):
             texts = list(dict.fromkeys((source.captions or ())[i]))
             return [texts[k] for k in rng.permutation(len(texts))[: self.each]]
         found: dict[frozenset[str], str] = {}
+        said = set[str]()
         tries = _TRIES
         while tries and len(found) < self.each:
             text = told.caption(i, rng)
-            words = frozenset(words_of(text))
-            tries = tries - 1 if words in found else _TRIES
-            found.setdefault(words, text)
+            words = None if text in said else frozenset(words_of(text))
+            said.add(text)
+            if words is None or words in found:
+                tries -= 1
+            else:
+                found[words], tries = text, _TRIES
         return list(found.values())
 
     def _kept(self, texts: list[str], known_words: bool) -> list[str]:

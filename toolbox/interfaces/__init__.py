@@ -8,11 +8,13 @@ Metric          real and generated images -> number
 Objective       turn -> loss
 Conditioner     -> what to draw
 Augment         images -> images, for discriminators
+Choice          -> which layers move in a step
 FeatureExtractor  images -> vectors
 Segmenter       images -> parts, a pixel at a time
 """
 
 from toolbox.interfaces.augment import Augment
+from toolbox.interfaces.choice import Choice, Choosing
 from toolbox.interfaces.clusterer import Clusterer, Features
 from toolbox.interfaces.conditioner import Conditioner, Request
 from toolbox.interfaces.discriminator import Discriminator
@@ -28,6 +30,8 @@ from toolbox.interfaces.turn import Turn
 
 __all__ = [
     "Augment",
+    "Choice",
+    "Choosing",
     "Clusterer",
     "Condition",
     "Conditioner",

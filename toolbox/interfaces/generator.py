@@ -59,6 +59,23 @@ class Generator(nn.Module, ABC):
         images = self.clipped(self(latents, condition))
         return Sample(images=images, condition=condition, latents=latents)
 
+    def remake(self, sample: Sample, rng: torch.Generator | None = None) -> Sample:
+        """What this generator makes of what another made ``sample`` of: latents, condition and styles.
+
+        Not clipped, in eval mode either: a frozen source and its copy that learns are compared as they are.
+        Where both have the same weights, the images are equal, if noise is none or ``rng`` the one that
+        :meth:`generate` was given, in its state of then.
+
+        Raises:
+            ValueError: for a sample without latents.
+        """
+        if sample.latents is None:
+            raise ValueError("remake: the sample has no latents; real images cannot be made again")
+        if self.bounded:
+            return self.generate(sample.latents, sample.condition, rng)
+        images = self(sample.latents, sample.condition)
+        return Sample(images=images, condition=sample.condition, latents=sample.latents)
+
     def clipped(self, images: Tensor) -> Tensor:
         """Images as :meth:`generate` gives them: in [-1, 1] in eval mode, in training as they are."""
         return images if self.bounded or self.training else images.clamp(-1, 1)

@@ -18,14 +18,18 @@ class Metric(Described, ABC):
     Attributes:
         needs: what must be fed: any of 'real', 'fake', 'labels', 'captions', 'pairs', 'weights', 'modes'. A
             metric that needs 'modes' is fed images of one mode (a cluster) each, taking turns, and its
-            constructor may ask for the conditioner's ``extractor`` and ``assign``.
+            constructor may ask for the conditioner's ``extractor`` and ``assign``. One that needs 'captions'
+            gets them as ``condition.text``, a list of N texts, and may ask for the conditioner's
+            ``of_texts``.
         higher_is_better: direction.
         unit: '' when the number has none.
+        own_networks: whether ``uses=`` may lend it networks of the game that it judges.
     """
 
     needs: tuple[str, ...] = ("real", "fake")
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    own_networks: ClassVar[bool] = True
 
     @property
     @abstractmethod

@@ -60,7 +60,9 @@ class Record:
         return self.map(Tensor.detach)
 
     def __getitem__(self, rows: Any) -> Any:
-        """Some rows: a slice, an index tensor or a boolean mask."""
+        """Some rows: a slice, an index tensor or a boolean mask. All of them: the record itself."""
+        if isinstance(rows, slice) and rows.indices(n := len(self)) == (0, n, 1):  # type: ignore[arg-type]
+            return self
         return type(self)(**{name: _take(value, rows) for name, value in self._values().items()})
 
     def replace(self, **changes: Any) -> Any:

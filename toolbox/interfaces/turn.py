@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from toolbox.interfaces.draws import Rows
 from toolbox.interfaces.sample import Condition, Sample
 
 
@@ -23,6 +24,9 @@ class Turn(Protocol):
             same. Draws for the images at hand go through :func:`toolbox.interfaces.draw_rows`, and several
             processes draw as one would.
         real: the real batch, its condition completed by the conditioner.
+        whole: the real images of the optimiser step on this process, of which ``real`` are a split where a
+            phase accumulates.
+        rows: which rows of the step's batch, of all processes and splits, ``real`` are.
         branches: the turns of all branches of the batch, this one among them; one where there are no
             branches.
         fake: the generated batch; carries gradients to the generator if the generator moves.
@@ -31,11 +35,15 @@ class Turn(Protocol):
     player: str
     iteration: int
     kimg: float
+    rows: Rows
     rng: torch.Generator
     branches: Any
 
     @property
     def real(self) -> Sample: ...
+
+    @property
+    def whole(self) -> Sample: ...
 
     @property
     def fake(self) -> Sample: ...
@@ -78,8 +86,12 @@ class Turn(Protocol):
         """
         ...
 
-    def generate(self, network: str) -> Sample:
-        """What another generator makes of the same latents and condition."""
+    def generate(self, network: str, same_noise: bool = False) -> Sample:
+        """What another generator makes of the fakes' latents, condition and styles.
+
+        No gradient reaches the fakes through it. Noise is drawn for this network in this turn, or is that of
+        the fakes (``same_noise``). Like ``fake``, the images are not clipped.
+        """
         ...
 
     def once(self, key: Any, compute: Callable[[], Any]) -> Any:

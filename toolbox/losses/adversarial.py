@@ -8,8 +8,6 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.losses.selected import mean_over_selected
-
 
 class AdversarialLoss(NamedTuple):
     """A two-player loss. Logits have any shape (patches too); losses are scalar means over it.
@@ -31,18 +29,18 @@ def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def matching_hinge_discriminator(
-    real: Tensor, fake: Tensor, mismatched: Tensor, selected: Tensor | None = None
+    real: Tensor, fake: Tensor, mismatched: Tensor, weights: Tensor | None = None
 ) -> Tensor:
     """E relu(1 - D(x, s)) + 1/2 [E relu(1 + D(G(z, s), s)) + E relu(1 + D(x, s'))] (DF-GAN, eq. 1).
 
     Args:
         real, fake: logits (N,) of real and generated images under their captions s.
         mismatched: logits (N,) of real images under others' captions s'.
-        selected: (N,) bool, which of ``mismatched`` count; None = all.
+        weights: (N,) of ``mismatched``, mostly of mean 1; None = all 1.
     """
     wrong = F.relu(1 + mismatched)
-    mean = wrong.mean() if selected is None else mean_over_selected(wrong, selected)
-    return F.relu(1 - real).mean() + (F.relu(1 + fake).mean() + mean) / 2
+    wrong = wrong if weights is None else wrong * weights
+    return F.relu(1 - real).mean() + (F.relu(1 + fake).mean() + wrong.mean()) / 2
 
 
 def non_saturating_discriminator(real: Tensor, fake: Tensor) -> Tensor:

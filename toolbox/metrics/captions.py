@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from toolbox.catalog import near_miss
 from toolbox.interfaces import Sample
 from toolbox.metrics.base import ExtractorMetric, FeatureBank, State, below, features_of
-from toolbox.metrics.extractors.encoders import EncoderFeatures
+from toolbox.metrics.extractors.encoders import EncoderFeatures, OfTexts
 from toolbox.metrics.functional.captions import (
     ScoreForm,
     candidate_scores,
@@ -84,9 +84,11 @@ class CaptionMetric(ExtractorMetric):
         text_encoder: of captions; None: the encoder's own, or ``condition.codes``.
         n_fake: how many generated images; None: as many as are fed.
         of_real: measure real images too.
-        preprocessing: see :class:`EncoderFeatures`.
+        preprocessing, vocabulary, of_texts: see :class:`EncoderFeatures`; an evaluation gives the game's
+            ``of_texts``.
     """
 
+    extractor: EncoderFeatures
     needs: tuple[str, ...] = ("fake", "real", "captions")
     higher_is_better = True
 
@@ -97,8 +99,12 @@ class CaptionMetric(ExtractorMetric):
         n_fake: int | None = None,
         of_real: bool = True,
         preprocessing: str | None = None,
+        vocabulary: Any = None,
+        of_texts: OfTexts | None = None,
     ) -> None:
-        extractor = EncoderFeatures(encoder, text_encoder, preprocessing)
+        extractor = EncoderFeatures(
+            encoder, text_encoder, preprocessing, vocabulary=vocabulary, of_texts=of_texts
+        )
         super().__init__(extractor, n_fake)
         self.encoder = encoder
         self.text_encoder = text_encoder
@@ -126,7 +132,6 @@ class CaptionMetric(ExtractorMetric):
         self._update(self.fake, sample, "generated")
 
     def _update(self, pairs: Pairs, sample: Sample, origin: str) -> None:
-        assert isinstance(self.extractor, EncoderFeatures)
         self.extractor.eval()
         try:
             with torch.autocast(sample.images.device.type, enabled=False):
@@ -174,10 +179,12 @@ class RPrecision(CaptionMetric):
 
     [0, 1], higher is better. The candidates of an image are its caption and, drawn once by ``seed``, captions
     of the other images measured. Nearest is meant by the cosine of the encoders' codes: DAMSM's, or CLIP's. A
-    generator that was trained through the same encoder is flattered by it.
+    generator that was trained through the same encoder is flattered by it: an evaluation lends it no network
+    of the game (``uses=``), and says so where the same weights were named.
 
     Args:
-        encoder, text_encoder, n_fake, of_real: see :class:`CaptionMetric`.
+        encoder, text_encoder, n_fake, of_real, vocabulary, of_texts: see :class:`CaptionMetric`; the encoder
+            reads captions itself, or there is a ``text_encoder``.
         candidates: captions that are compared, the own one among them.
         k: a hit is an own caption among the k nearest; ties are hits.
         exclude: whose captions do not compete: those of the same 'class' (``condition.labels``), the same
@@ -191,6 +198,7 @@ class RPrecision(CaptionMetric):
     """
 
     title = "r-precision"
+    own_networks = False
 
     def __init__(
         self,
@@ -204,8 +212,15 @@ class RPrecision(CaptionMetric):
         folds: int = 10,
         seed: int = 0,
         off_by_one: bool = False,
+        vocabulary: Any = None,
+        of_texts: OfTexts | None = None,
     ) -> None:
-        super().__init__(encoder, text_encoder, n_fake, of_real)
+        super().__init__(encoder, text_encoder, n_fake, of_real, None, vocabulary, of_texts)
+        if self.extractor.text_encoder is None:
+            raise ValueError(
+                f"{type(self.extractor.encoder).__name__} encodes no captions: give a text_encoder, since "
+                "the codes of the judged game do not count"
+            )
         check_whole(2, candidates=candidates)
         check_whole(1, k=k, folds=folds)
         check_seed(seed=seed)
@@ -239,7 +254,8 @@ class RPrecision(CaptionMetric):
             if labels is None:
                 raise ValueError(
                     f"{self.title} draws captions of other classes, and condition.labels of the {origin} "
-                    "images is None: exclude='caption' does without"
+                    "images is None: exclude='caption' does without, and captions of a labelled data set "
+                    "(evaluation.captions) have them"
                 )
             return labels
         fields = {**sample.extras, **sample.condition.extra}
@@ -283,7 +299,7 @@ class ClipScore(CaptionMetric):
     The model is part of the metric, and its name of the metric's. Cosines of different models do not compare.
 
     Args:
-        encoder, text_encoder, n_fake, of_real: see :class:`CaptionMetric`.
+        encoder, text_encoder, n_fake, of_real, vocabulary, of_texts: see :class:`CaptionMetric`.
         preprocessing: how images reach CLIP: 'plain' (antialiased bicubic) or 'galip_legacy' (as GALIP's code
             does it, for its published numbers; other images than CLIP was made for).
         form: 'cosine': the mean (GALIP); 'clipscore': the mean of 2.5 max(cos, 0); 'torchmetrics': 100 times
@@ -303,8 +319,10 @@ class ClipScore(CaptionMetric):
         of_real: bool = True,
         preprocessing: str | None = "plain",
         form: ScoreForm = "cosine",
+        vocabulary: Any = None,
+        of_texts: OfTexts | None = None,
     ) -> None:
-        super().__init__(encoder, text_encoder, n_fake, of_real, preprocessing)
+        super().__init__(encoder, text_encoder, n_fake, of_real, preprocessing, vocabulary, of_texts)
         if form not in get_args(ScoreForm):
             hint = near_miss(str(form), get_args(ScoreForm))
             raise ValueError(f"form={form!r}{hint}; allowed: {', '.join(get_args(ScoreForm))}")

@@ -24,6 +24,7 @@ from toolbox.metrics.base import (
 )
 from toolbox.metrics.faults import Faults
 from toolbox.metrics.reference import KINDS, RealStatistics
+from toolbox.metrics.told import Told
 from toolbox.runs.terminal import tracked
 from toolbox.tf32 import tf32
 
@@ -58,6 +59,7 @@ def evaluate(
     device: Device = "cpu",
     record: str | Path | None = None,
     failures: dict[str, str] | None = None,
+    told: Told | None = None,
 ) -> dict[str, float]:
     """Compute metrics of generated against real images; every network sees every image once.
 
@@ -79,6 +81,7 @@ def evaluate(
         record: file to which one JSON line a metric is appended, by rank 0.
         failures: is filled with {metric's name: why} of those that could not be computed; the others are.
             None: the first failure is raised.
+        told: images and captions of metrics that need captions; None: the real ones, where they have some.
 
     Returns:
         {name: value}; further values of a metric under ``name.key`` (``kid[tiny,2k].std``).
@@ -93,6 +96,7 @@ def evaluate(
         if isinstance(metric, ExtractorMetric):
             metric.extractor.to(device).eval()
     _feed_real(real_set, metrics, batch_size, cache_dir, device, faults)
+    _feed_told(real_set, told, metrics, batch_size, seed, device, faults)
     checked = _of_size(sampler, real_set.image_size)
     ranks.together(lambda: _feed_fake(checked, metrics, n_fake, batch_size, device, faults))
     faults.agree()
@@ -121,7 +125,9 @@ def _feed_real(
     """Give rank 0's metrics the statistics of real images: from the cache, or else from one pass."""
     users = [metric for metric in metrics if isinstance(metric, FeatureMetric) and metric.uses_real]
     others = [
-        metric for metric in metrics if not isinstance(metric, FeatureMetric) and "real" in metric.needs
+        metric
+        for metric in metrics
+        if not isinstance(metric, FeatureMetric) and "real" in metric.needs and "captions" not in metric.needs
     ]
     extractors = _distinct(users)
     wanted = {key: _kinds(users, key) for key in extractors}
@@ -144,6 +150,29 @@ def _feed_real(
         metric.use_reference(metric.empty() if found is None else found)  # none on ranks that do not compute
 
 
+def _feed_told(
+    real_set: RealImages,
+    told: Told | None,
+    metrics: Sequence[Metric],
+    batch_size: int,
+    seed: int,
+    device: Device,
+    faults: Faults,
+) -> None:
+    """Give real images with captions to the metrics that need both; without any, the images alone."""
+    users = [
+        metric
+        for metric in metrics
+        if {"captions", "real"} <= set(metric.needs) and not isinstance(metric, FeatureMetric)
+    ]
+    if not users:
+        return
+    if told is None and getattr(real_set, "captions", None) is not None:
+        told = Told(real_set, seed)
+    batches = real_batches(real_set if told is None else told.images, batch_size, device, told)
+    ranks.together(lambda: _pass_over(batches, [], {}, users, faults))
+
+
 def _pass_over(
     batches: Iterator[Sample],
     extractors: Sequence[FeatureExtractor],
@@ -163,13 +192,22 @@ def _pass_over(
                     metric.update_real(sample)
 
 
-def real_batches(real_set: RealImages, batch_size: int = 64, device: Device = "cpu") -> Iterator[Sample]:
-    """This rank's batches of all real images, in order, as Samples with their labels and index."""
+def real_batches(
+    real_set: RealImages, batch_size: int = 64, device: Device = "cpu", told: Told | None = None
+) -> Iterator[Sample]:
+    """This rank's batches of all real images, in order, as Samples with their labels and index.
+
+    With ``told`` of the same images they have text, and ``extras['group']``.
+    """
     for start in _own_starts(len(real_set), batch_size, "real images"):
         rows = range(start, min(start + batch_size, len(real_set)))
         pixels = torch.from_numpy(np.stack([real_set.image(i) for i in rows])).permute(0, 3, 1, 2)
         labels = torch.from_numpy(np.asarray(real_set.labels[rows.start : rows.stop], dtype=np.int64))
-        yield Sample(from_bytes(pixels), Condition(labels=labels), index=torch.tensor(rows)).to(device)
+        condition, extras = Condition(labels=labels), {}
+        if told is not None:
+            condition, extras = condition.replace(text=told.captions(rows)), {"group": told.groups(rows)}
+        sample = Sample(from_bytes(pixels), condition, index=torch.tensor(rows), extras=extras)
+        yield sample.to(device)
 
 
 def _feed_fake(

@@ -7,7 +7,7 @@ appendix B.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
@@ -201,14 +201,13 @@ def band_gains(draws: Draws) -> Tensor:
     return gains
 
 
-def _noise(draws: Draws, images: Tensor) -> tuple[Tensor, Tensor]:
-    """sigma (N, 1, 1, 1), itself |N(0, 0.1^2)|, and N(0, 1) for each value, on the images' device."""
+def noise_level(draws: Draws) -> Tensor:
+    """sigma (N, 1, 1, 1), itself |N(0, 0.1^2)|."""
     if draws.percentile is None:
         sigma = draws.maybe(draws.normal(0.1).abs(), 0)
     else:
         sigma = torch.erfinv(torch.full((draws.n,), draws.percentile)) * 0.1  # of |N|: not 2 percentile - 1
-    noise = normal_rows(draws.n, *images.shape[1:], rng=draws.rng, device=images.device)
-    return sigma[:, None, None, None], noise
+    return sigma[:, None, None, None]
 
 
 class AdaptiveAugment(Augment):
@@ -268,42 +267,59 @@ class AdaptiveAugment(Augment):
         self._read: tuple[Tensor, int, float] | None = None  # p, its version, its value
 
     def forward(
-        self, images: Tensor, rng: torch.Generator | None = None, percentile: float | None = None
+        self,
+        images: Tensor,
+        rng: torch.Generator | None = None,
+        drawn: Mapping[str, Any] | None = None,
+        percentile: float | None = None,
     ) -> Tensor:
         """Images (N, 3 or 1, H, W) in; the same shape out, which may leave [-1, 1].
 
+        ``drawn``: from :meth:`draw`, on the images' device; None = drawn here, from ``rng``.
         ``percentile``: see :class:`Draws`.
         """
-        draws = Draws(len(images), self.probability(), rng, percentile)
-        planned = moved(self._plan(draws, images), images.device)  # all parameters in one copy
+        planned = drawn
+        if planned is None:
+            planned = moved(self.draw(len(images), images.shape[1:], rng, percentile), images.device)
         if "theta" in planned:
             images = change.resample(images, planned["margins"], planned["theta"].to(images), self.lowpass)
         if "colours" in planned:
             images = change.recolour(images, planned["colours"])
         if "gains" in planned:  # (N, 4) @ (4, 43)
             images = change.filter_images(images, planned["gains"].to(self.bank) @ self.bank)
-        if "noise" in planned:
-            images = images + (planned["noise"] * planned["sigma"]).to(images)
+        if "sigma" in planned:
+            noise = normal_rows(*images.shape, rng=rng, device=images.device)
+            images = images + (noise * planned["sigma"]).to(images)
         if "cut" in planned:
             images = change.cut(images, *(value.to(images) for value in planned["cut"]))
         return images
 
-    def _plan(self, draws: Draws, images: Tensor) -> dict[str, Any]:
-        """Parameters of all operations, drawn in the order in which they act, on the CPU."""
+    def draw(
+        self,
+        n: int,
+        shape: Sequence[int],
+        rng: torch.Generator | None,
+        percentile: float | None = None,
+    ) -> dict[str, Any]:
+        """Parameters of all operations, drawn in the order in which they act, on the CPU.
+
+        ``percentile``: see :class:`Draws`.
+        """
+        draws = Draws(n, self.probability(), rng, percentile)
         plan: dict[str, Any] = {}
         if self._any("blit", "geom"):
-            height, width = images.shape[2:]
+            _, height, width = shape
             inverse = inverse_geometry(draws, self.operations, width, height)
             plan["margins"], plan["theta"] = change.resampling(inverse, width, height, len(self.lowpass))
         if self._any("color"):
             names = self.operations
-            if images.shape[1] == 1:  # grey
+            if shape[0] == 1:  # grey
                 names = tuple(name for name in names if name not in ("hue", "saturation"))
             plan["colours"] = colour_change(draws, names)
         if self._any("filter"):
             plan["gains"] = band_gains(draws)
         if self._any("noise"):
-            plan["sigma"], plan["noise"] = _noise(draws, images)
+            plan["sigma"] = noise_level(draws)
         if self._any("cutout"):
             size = draws.maybe(torch.full((draws.n,), 0.5), 0)
             plan["cut"] = size, draws.uniform(0, 1), draws.uniform(0, 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,14 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample, TextCodes
 from toolbox.models.biggan import check_layers
 from toolbox.models.conditions import has_text, sentence_of, words_of
-from toolbox.models.layers import accept_parallel, fast_layout, initialise, near
+from toolbox.models.layers import (
+    SmallMapConv2d,
+    UpsampleConv2d,
+    accept_parallel,
+    fast_layout,
+    initialise,
+    near,
+)
 from toolbox.ranges import check_whole
 
 MASK_MODES = ("correct", "official")
@@ -38,11 +45,12 @@ class ConditioningAugmentation(nn.Module):
 
 def up_block(width: int, out: int) -> nn.Sequential:
     """Twice the size, then a gated convolution."""
-    return nn.Sequential(nn.Upsample(scale_factor=2), *_gated(width, out))
+    first = nn.Identity()  # the doubling of published networks, which is the convolution's here
+    return nn.Sequential(first, *_gated(width, out, UpsampleConv2d))
 
 
-def _gated(width: int, out: int) -> list[nn.Module]:
-    convolution = nn.Conv2d(width, 2 * out, 3, padding=1, bias=False)
+def _gated(width: int, out: int, kind: type[nn.Conv2d] = nn.Conv2d) -> list[nn.Module]:
+    convolution = kind(width, 2 * out, 3, padding=1, bias=False)
     return [convolution, nn.BatchNorm2d(2 * out), nn.GLU(dim=1)]
 
 
@@ -131,10 +139,13 @@ class WordAttention(nn.Module):
 class NextStage(nn.Module):
     """A map (N, channels, H, W) and words to a map of twice the size."""
 
+    first_block: ClassVar[type[ResBlock]] = ResBlock
+
     def __init__(self, channels: int, code_dim: int, residual_blocks: int) -> None:
         super().__init__()
         self.look(channels, code_dim)
-        self.residual = nn.Sequential(*[ResBlock(2 * channels) for _ in range(residual_blocks)])
+        kinds = [self.first_block, *[ResBlock] * residual_blocks][:residual_blocks]
+        self.residual = nn.Sequential(*[kind(2 * channels) for kind in kinds])
         self.upsample = up_block(2 * channels, channels)
 
     def look(self, channels: int, code_dim: int) -> None:
@@ -230,12 +241,21 @@ class AttnGANGenerator(Generator):
     def generate(
         self, latents: Tensor, condition: Condition | None = None, rng: torch.Generator | None = None
     ) -> Sample:
-        """All images, with mean and log variance of the augmentation; ``rng`` is unused."""
+        """All images, with mean and log variance of the augmentation; ``rng`` is unused.
+
+        In eval mode also how much of each word each pixel looked at: ``extras['attention']``, see
+        :meth:`attention`.
+        """
         start, mu, logvar = self._augmented(latents, condition)
-        maps = self._walk(start, condition)
-        *smaller, images = [self._image(i, h) for i, (h, _) in enumerate(maps)]
-        extras = {f"images{image.shape[2]}": image for image in smaller} | dict(mu=mu, logvar=logvar)
-        return Sample(images, Condition() if condition is None else condition, latents, extras=extras)
+        images, looks = [], []
+        for i, (h, attention) in enumerate(self._walk(start, condition)):
+            images.append(self._image(i, h))
+            looks += [] if attention is None else [attention]
+        extras: dict[str, Any] = {f"images{image.shape[2]}": image for image in images[:-1]}
+        extras |= dict(mu=mu, logvar=logvar)
+        if not self.training and looks:
+            extras["attention"] = looks
+        return Sample(images[-1], Condition() if condition is None else condition, latents, extras=extras)
 
     def features(
         self,
@@ -366,7 +386,7 @@ class AttnGANDiscriminator(Discriminator):
 
     def block(self, width: int, out: int, kernel: int, norm: bool = True) -> list[nn.Module]:
         """Layers of a convolution: 4 wide halves the size, 3 wide keeps it."""
-        convolution = nn.Conv2d(width, out, kernel, stride=kernel - 2, padding=1, bias=False)
+        convolution = SmallMapConv2d(width, out, kernel, stride=kernel - 2, padding=1, bias=False)
         after = [nn.BatchNorm2d(out)] if norm else []
         return [convolution, *after, nn.LeakyReLU(0.2, inplace=True)]
 

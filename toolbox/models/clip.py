@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from toolbox.compat import clip_tokenizer
 from toolbox.interfaces import TextCodes
 from toolbox.models import clip_text
 from toolbox.models.clip_weights import (
@@ -152,20 +153,20 @@ class Clip(nn.Module):
 
     # text
 
-    @cached_property
+    @property
     def tokenizer(self) -> Any:
         """open_clip's tokenizer of this architecture; CLIP's own works offline, others may need files."""
         import open_clip
 
         if open_clip.get_model_config(self.architecture) is not None:
-            return open_clip.get_tokenizer(self.architecture)
+            return _tokenizer_of(self.architecture)
         size = clip_text.text_tower(self.model).vocab_size
         if size != CLIP_VOCABULARY:
             raise ValueError(
                 f"no tokenizer for a vocabulary of {size} tokens (CLIP's has {CLIP_VOCABULARY}): "
                 "pass token ids"
             )
-        return open_clip.SimpleTokenizer(context_length=self.context_length)
+        return clip_tokenizer(self.context_length)
 
     def tokenize(self, texts: str | Sequence[str]) -> Tensor:
         """Token ids (N, context_length) int64: start, pieces, end, zeros; too long texts keep their end."""
@@ -278,3 +279,10 @@ class Clip(nn.Module):
             flat = value.detach().cpu().contiguous().reshape(-1)
             digest.update(flat.view(torch.uint8).numpy().tobytes())  # numpy knows no bfloat16
         return digest.hexdigest()
+
+
+@cache  # several networks of one architecture; it is only read
+def _tokenizer_of(architecture: str) -> Any:
+    import open_clip
+
+    return open_clip.get_tokenizer(architecture)

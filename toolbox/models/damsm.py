@@ -54,7 +54,7 @@ class DamsmTextEncoder(nn.Module):
         check_in("[0, 1)", dropout=dropout)
         if code_dim % 2:
             raise ValueError(f"code_dim={code_dim} must be even: half of it for each direction")
-        self.code_dim = code_dim
+        self.code_dim, self.n_tokens = code_dim, n_tokens
         self.encoder = nn.Embedding(n_tokens, embedding_dim)
         self.drop = nn.Dropout(dropout)
         self.rnn = nn.LSTM(embedding_dim, code_dim // 2, batch_first=True, bidirectional=True)

@@ -10,12 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toolbox.models.attngan import AttnGANDiscriminator, AttnGANGenerator, NextStage, attend
-from toolbox.models.layers import spectral_norm
+from toolbox.models.attngan import AttnGANDiscriminator, AttnGANGenerator, NextStage, ResBlock, attend
+from toolbox.models.layers import SmallMapConv2d, spectral_norm
 
 _THEIRS = ".module.weight_bar"
+
+
+class TwiceResBlock(ResBlock):
+    """A residual block of a map beside itself, [x, x]: its first convolution needs to see x but once."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, width / 2, H, W) -> (N, width, H, W)."""
+        first, *others = self.block
+        of_both = first.weight[:, : x.shape[1]] + first.weight[:, x.shape[1] :]
+        y = F.conv2d(x, of_both, padding=1)
+        for layer in others:
+            y = layer(y)
+        return torch.cat([x, x], dim=1) + y
 
 
 class MemoryStage(NextStage):
@@ -24,6 +38,8 @@ class MemoryStage(NextStage):
     The memory mixes words and the map's mean by a gate for each word (eq. 2 to 5); each pixel reads it by
     attention (eq. 6 and 7), and a gate mixes what it reads into the map (eq. 8 and 9).
     """
+
+    first_block = TwiceResBlock
 
     def look(self, channels: int, code_dim: int) -> None:
         """Make the layers of :meth:`with_words`."""
@@ -44,13 +60,14 @@ class MemoryStage(NextStage):
         return gate * self.M_w(words) + (1 - gate) * self.M_r(mean[..., None])
 
     def with_words(self, h: Tensor, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 2 * channels, H, W): the map with what it reads, twice; the attention (N, L, H, W)."""
+        """The map with what it reads, as :attr:`residual` takes it; the attention (N, L, H, W)."""
         memory = self.memory(h, words)
         keys, values = self.key(memory).transpose(1, 2), self.value(memory).transpose(1, 2)
         read, attention = attend(h, keys, values, mask)
         gate = self.response_gate(torch.cat([h, read], dim=1))  # (N, 1, H, W)
         mixed = torch.lerp(h, read, gate)
-        return torch.cat([mixed, mixed], dim=1), attention
+        joined = mixed if len(self.residual) else torch.cat([mixed, mixed], dim=1)
+        return joined, attention
 
 
 class DMGANGenerator(AttnGANGenerator):
@@ -105,7 +122,7 @@ class DMGANDiscriminator(AttnGANDiscriminator):
 
     def block(self, width: int, out: int, kernel: int, norm: bool = True) -> list[nn.Module]:
         """Layers of a convolution: 4 wide halves the size, 3 wide keeps it."""
-        convolution = nn.Conv2d(width, out, kernel, stride=kernel - 2, padding=1)
+        convolution = SmallMapConv2d(width, out, kernel, stride=kernel - 2, padding=1)
         return [spectral_norm(convolution, eps=1e-12), nn.LeakyReLU(0.2, inplace=True)]
 
 

@@ -24,11 +24,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Discriminator, Generator
-from toolbox.models.biggan import UpsampleConv2d
 from toolbox.models.clip import Clip
 from toolbox.models.clip_blocks import ClipView, ThroughClip
 from toolbox.models.conditions import sentence_of
-from toolbox.models.layers import fast_layout
+from toolbox.models.layers import LeakyReLU, UpsampleConv2d, fast_layout
 from toolbox.models.ssagan import falling_widths
 from toolbox.ranges import check_whole, given
 
@@ -323,9 +322,9 @@ class LastBlock(nn.Module):
 def _residual(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-        nn.LeakyReLU(0.2),
+        LeakyReLU(0.2),
         nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-        nn.LeakyReLU(0.2),
+        LeakyReLU(0.2),
     )
 
 
@@ -352,7 +351,7 @@ class SentenceHead(nn.Module):
         super().__init__()
         self.joint_conv = nn.Sequential(
             nn.Conv2d(inputs + condition_dim, hidden, 4, bias=False),
-            nn.LeakyReLU(0.2),
+            LeakyReLU(0.2),
             nn.Conv2d(hidden, 1, grid - 3, bias=False),
         )
 

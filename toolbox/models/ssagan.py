@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from toolbox.interfaces import Condition, Discriminator, Generator, Sample
 from toolbox.models.biggan import check_layers
 from toolbox.models.conditions import sentence_of
-from toolbox.models.layers import accept_parallel, fast_layout, upsample
+from toolbox.models.layers import LeakyReLU, SmallMapConv2d, accept_parallel, fast_layout, upsample
 from toolbox.ranges import check_whole
 
 
@@ -233,10 +233,10 @@ class DiscriminatorBlock(nn.Module):
         super().__init__()
         self.gamma = nn.Parameter(torch.zeros(1))
         self.conv_r = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
+            SmallMapConv2d(inputs, outputs, 4, stride=2, padding=1, bias=False),
+            LeakyReLU(0.2),
+            SmallMapConv2d(outputs, outputs, 3, padding=1, bias=False),
+            LeakyReLU(0.2),
         )
         self.conv_s = nn.Conv2d(inputs, outputs, 1)
         self.skips = inputs == outputs
@@ -256,7 +256,7 @@ class SentenceHead(nn.Module):
         super().__init__()
         self.joint_conv = nn.Sequential(
             nn.Conv2d(inputs + code_dim, hidden, 3, padding=1, bias=False),
-            nn.LeakyReLU(0.2),
+            LeakyReLU(0.2),
             nn.Conv2d(hidden, 1, 4, bias=False),
         )
 

@@ -146,11 +146,26 @@ class StyleBasedGenerator(Generator):
         """
         w = self.style_latent(latents, condition)  # (N, style_dim)
         ws = self.styles(w)
-        if self.training:
+        noise = self.noise(ws, rng)  # the first draw, so that :meth:`remake` can repeat it
+        if self.mapping.training:
             self.mapping.track(w)
+        if self.training:
             ws = self._mixed(ws, condition, rng)
-        images = self.clipped(self.synthesis(ws, self.noise(ws, rng)))
+        images = self.clipped(self.synthesis(ws, noise))
         return Sample(images, Condition() if condition is None else condition, latents, extras={"ws": ws})
+
+    def remake(self, sample: Sample, rng: torch.Generator | None = None) -> Sample:
+        """As any generator, of the same styles, mixed ones too, where the two have styles of one shape.
+
+        With ``rng``, 'auto' noise is random.
+        """
+        if sample.latents is None:
+            return super().remake(sample, rng)
+        ws = sample.extras.get("ws")
+        if ws is None or ws.shape[1:] != (self.n_styles, self.style_dim):
+            ws = self.styles(self.style_latent(sample.latents, sample.condition))
+        images = self.synthesis(ws, self.noise(ws, rng, fresh=rng is not None))
+        return Sample(images, sample.condition, sample.latents, extras={"ws": ws})
 
     def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
         """w (N, style_dim) of latents (N, latent_dim), not truncated.

@@ -112,6 +112,34 @@ def _galip(state: Mapping[str, Tensor]) -> dict[str, Any]:
     )
 
 
+SEEN_THROUGH: dict[tuple[int, int, int], tuple[Any, tuple[int, ...]]] = {
+    (768, 512, 7): ("ViT-B-32-quickgelu", (1, 4, 8)),
+}
+"""CLIPs of published GALIP discriminators, of which their files say little, and the blocks that they tap.
+
+By width of the tokens, of the texts, and patches to a side.
+"""
+
+
+def _judges(state: State) -> State:
+    """Tensors of the authors' netD and netC alone, out of a file with the generator and optimisers."""
+    return published({key: value for key, value in state.items() if re.match(r"(model\.)?net[DC]\.", key)})
+
+
+def _galip_discriminator(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    outputs, width = state["netD.main.conv_s.weight"].shape[:2]
+    both = state["netC.joint_conv.0.weight"].shape[1]
+    clip = (width, both - outputs, state["netC.joint_conv.2.weight"].shape[2] + 3)
+    taps = 1 + _count(state, r"netD\.DBlocks\.\d+\.beta")
+    architecture, known = SEEN_THROUGH.get(clip, ("", ()))
+    if len(known) != taps:
+        raise ValueError(
+            f"it taps {taps} blocks of a CLIP with tokens and texts of {clip[:2]} numbers and {clip[2]} "
+            "patches to a side, which is not known"
+        )
+    return dict(clip=dict(type="Clip", architecture=architecture), channels=outputs // 8, taps=list(known))
+
+
 def _text_encoder(state: Mapping[str, Tensor]) -> dict[str, Any]:
     n_tokens, embedding_dim = state["encoder.weight"].shape
     code_dim = 2 * state["rnn.weight_hh_l0"].shape[1]
@@ -144,6 +172,16 @@ LAYOUTS = {
         _as_it_is,
         before=published,
         arguments=_galip,
+    ),
+    "galip-discriminator": Layout(
+        "GALIPDiscriminator",
+        (
+            r"(?:model\.)?netD\.(?:module\.)?DBlocks\.0\.beta",
+            r"(?:model\.)?netC\.(?:module\.)?joint_conv\.0\.weight",
+        ),
+        _as_it_is,
+        before=_judges,
+        arguments=_galip_discriminator,
     ),
     "damsm-text": _layout(
         "DamsmTextEncoder", _text_encoder, r"encoder\.weight", r"rnn\.weight_hh_l0_reverse"

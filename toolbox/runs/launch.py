@@ -86,7 +86,9 @@ def start(launcher: str, timeout: float = TIMEOUT, backend: str | None = None) -
     rank, world, local = read_place(launcher, os.environ)
     if torch.cuda.is_available():
         torch.cuda.set_device(local % torch.cuda.device_count())
-    chosen = backend or ("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    chosen = backend or ("nccl" if torch.cuda.is_available() else "gloo")
+    if chosen == "nccl":  # what the processes tell each other beside gradients stays on the hosts
+        chosen = "cpu:gloo,cuda:nccl"
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(local))
     if launcher != "pytorch":
         os.environ.setdefault("MASTER_ADDR", _first_host(launcher))

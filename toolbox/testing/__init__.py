@@ -29,6 +29,7 @@ _WHERE = {
     "small_networks": "objectives",
     "check_conditioner": "conditioners",
     "check_augment": "images",
+    "check_choice": "choices",
     "check_extractor": "images",
     "check_segmenter": "segmenters",
     "check_plugin": "plugins",

@@ -23,14 +23,16 @@ def require(holds: Any, message: str) -> None:
 
 
 def close(one: Tensor, other: Tensor, tolerance: float = TOLERANCE) -> bool:
-    """Whether two tensors agree up to rounding, relative to their size."""
+    """Whether two tensors agree up to rounding, relative to their size; infinities must be equal."""
     if one.shape != other.shape:
         return False
-    if not one.numel():
-        return True
     one, other = one.detach(), other.detach()
-    size = max(1.0, float(other.abs().max()))
-    return bool((one - other).abs().max() <= tolerance * size)
+    differ = one != other
+    if not differ.any():
+        return True
+    finite = other[other.isfinite()].abs()
+    size = max(1.0, float(finite.max()) if finite.numel() else 0.0)
+    return bool(((one - other)[differ].abs() <= tolerance * size).all())
 
 
 def rng(seed: int = 0) -> torch.Generator:

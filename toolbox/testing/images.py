@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 
@@ -26,7 +26,8 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
 
     - the shape stays, values are finite, the images are not changed in place;
     - the result is a function of the rng, and of nothing else;
-    - it draws through ``draw_rows``: an image is seen alike in a whole batch and in a part of it;
+    - it draws through ``draw_rows``: an image is seen alike in a whole batch and in a part of it, also where
+      a game draws beforehand (``draw``);
     - gradients reach the images;
     - the state dict holds everything, also what moves in iterations of training.
 
@@ -56,12 +57,13 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
         identity or any(not torch.equal(seen, other) for other in others),
         f"{name} ignores its rng (identity=True if it is meant to)",
     )
-    part = augment(images[1:3], RowGenerator.of(0, Rows(1, 3, N)))
-    require(
-        close(part, augment(images, RowGenerator.of(0, Rows.all(N)))[1:3]),
-        f"{name}: part of a batch is seen otherwise than in the whole; make every draw through "
-        "toolbox.interfaces.draw_rows",
-    )
+    part, whole = Rows(1, 3, N), Rows.all(N)
+    for see in (augment, partial(_seen_in_a_game, augment)):
+        require(
+            close(see(images[1:3], RowGenerator.of(0, part)), see(images, RowGenerator.of(0, whole))[1:3]),
+            f"{name}: part of a batch is seen otherwise than in the whole; make every draw through "
+            "toolbox.interfaces.draw_rows",
+        )
     _check_augment_state(augment, images, name)
     moving = images.clone().requires_grad_(True)
     result = augment(moving, rng())
@@ -71,6 +73,14 @@ def check_augment(augment: Augment, image_size: int = 32, identity: bool = False
         moving.grad is not None and bool(moving.grad.abs().sum() > 0),
         f"{name}: no gradient reaches the images",
     )
+
+
+def _seen_in_a_game(augment: Augment, images: torch.Tensor, rng: RowGenerator) -> torch.Tensor:
+    """As :meth:`Augment.draw` and ``forward`` do it together."""
+    n, *shape = images.shape
+    drawn = augment.draw(n, shape, RowGenerator.of(1, rng.rows))
+    seen: torch.Tensor = augment(images, rng, *([] if drawn is None else [drawn]))
+    return seen
 
 
 def _check_augment_state(augment: Augment, images: torch.Tensor, name: str) -> None:

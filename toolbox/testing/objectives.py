@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toolbox.interfaces import Condition, Discriminator, Generator, Objective, Sample, concatenate
+from toolbox import ranks
+from toolbox.interfaces import Condition, Discriminator, Generator, Objective, Rows, Sample, concatenate
 from toolbox.testing.common import close, random_sample, require, rng
 
 N = 6  # images
@@ -108,6 +109,17 @@ class FakeTurn:
         return self._real
 
     @property
+    def whole(self) -> Sample:
+        """The real batch: no step is split."""
+        return self.real
+
+    @property
+    def rows(self) -> Rows:
+        """All rows of this process, of the batch of all processes."""
+        n = len(self.real)
+        return Rows(ranks.rank() * n, (ranks.rank() + 1) * n, n * ranks.world())
+
+    @property
     def fake(self) -> Sample:
         """A batch of the generator's images, of the size of the real one."""
         return self.once("fake", lambda: self.generate("generator"))
@@ -158,7 +170,7 @@ class FakeTurn:
         n = -(-len(self._real) // shrink)  # rounded up
         return self.once(("fewer", shrink), lambda: self._generate("generator", n))
 
-    def generate(self, network: str) -> Sample:
+    def generate(self, network: str, same_noise: bool = False) -> Sample:
         """What a generator makes of the turn's latents and condition."""
         return self._generate(network, len(self._real))
 

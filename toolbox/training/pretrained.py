@@ -135,7 +135,9 @@ def local_weights(source: Any) -> Any:
 def _with_type(name: str, config: Any) -> Any:
     if not isinstance(config, Mapping) or "type" in config or not _names_a_file(config.get("weights")):
         return config
-    return {**described(config["weights"], name), **config}
+    found = described(config["weights"], name)
+    borrowed = config.get("uses") or {}  # in place of what the file says of them
+    return {key: value for key, value in found.items() if key not in borrowed} | dict(config)
 
 
 def _names_a_file(source: Any) -> bool:

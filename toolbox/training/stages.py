@@ -38,7 +38,7 @@ def stage_config(config: Config, stage: str) -> Config:
         plain = _with_inherited(before[stage], plain)
     plain["work_dir"] = str(stage_folder(config, stage))
     plain.pop("stages", None)
-    return Config(plain)
+    return Config(plain, format_python_code=False)
 
 
 def _with_inherited(own: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.interfaces import Request, Sample
+from toolbox.ranges import check_whole
 from toolbox.visual.grids import save_grid
 
 
@@ -35,6 +36,7 @@ class Comparison:
         picture: the PNG.
         conditions: what the columns have in common, in words.
         classes: class of each column, or [] where the runs have no classes in common.
+        captions: caption of each column, or [] where none were asked for.
         runs: {name: facts about the run}.
     """
 
@@ -42,6 +44,7 @@ class Comparison:
     conditions: str
     classes: list[str] = field(default_factory=list)
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    captions: list[str] = field(default_factory=list)
 
     def markdown(self) -> str:
         """The picture, and the facts as a Markdown table."""
@@ -64,9 +67,12 @@ def compare(
     details: Mapping[str, Mapping[str, Any]] | None = None,
     title: str | None = None,
     metrics: Mapping[str, Mapping[str, float]] | None = None,
+    texts: Sequence[str] = (),
 ) -> Path:
     """One picture: a block of rows for each run, in each column the same latents (and class, where all runs
     have it).
+
+    With ``texts`` a column is a caption, and a row of each run is of the same latents.
 
     Beside the PNG a ``.json`` and a ``.md`` of the same name say which runs and checkpoints it shows.
 
@@ -78,32 +84,30 @@ def compare(
         details: {run name: what to say of it: checkpoint, iteration}.
         title: line above the picture.
         metrics: {run name: {metric: value}}, under the run's name in the picture, and among its facts.
+        texts: captions, in place of ``columns``.
 
     Returns:
         Path of the picture.
 
     Raises:
-        ValueError: without samplers, for samplers of different seeds, or for details of an unknown run.
+        ValueError: without samplers, for samplers of different seeds, for details of an unknown run, or texts
+            that a run cannot be asked for, naming it.
     """
     metrics = metrics or {}
+    check_whole(1, columns=columns, rows=rows)
     _check(samplers, {**(details or {}), **metrics})
     path = Path(path)
-    indices = torch.arange(columns * rows)
-    named = _common_requests(samplers)
-    names = [list(named)[column % len(named)] for column in range(columns)] if named else []
-    requests = [named[name] for name in names * rows] if named else None
-    images = {
-        name: sampler(indices, requests=requests).images.detach().float().cpu()
-        for name, sampler in samplers.items()
-    }
+    asked = _of_texts(texts, rows) if texts else _of_classes(_common_requests(samplers), columns, rows)
+    images = {name: _drawn(name, sampler, asked) for name, sampler in samplers.items()}
     row_names = [text for name in samplers for text in [_row_name(name, metrics), *[""] * (rows - 1)]]
-    save_grid(_same_size(list(images.values())), path, columns, row_names, names or None, title=title)
+    columns = len(asked.indices) // rows
+    save_grid(_same_size(list(images.values())), path, columns, row_names, asked.names or None, title=title)
     facts = {
         name: {**_facts(samplers[name], batch), **(details or {}).get(name, {}), **metrics.get(name, {})}
         for name, batch in images.items()
     }
-    words = "the same latents" + (" and classes" if named else "; each run draws conditions of its own")
-    comparison = Comparison(str(path), words, names, facts)
+    of_classes, of_texts = ([], asked.names) if texts else (asked.names, [])
+    comparison = Comparison(str(path), asked.words, of_classes, facts, of_texts)
     path.with_suffix(".json").write_text(json.dumps(asdict(comparison), indent=2, default=str) + "\n")
     path.with_suffix(".md").write_text(comparison.markdown())
     return path
@@ -112,6 +116,38 @@ def compare(
 def facts_table(picture: str | Path) -> str:
     """The table of a picture that :func:`compare` wrote."""
     return Comparison(**json.loads(Path(picture).with_suffix(".json").read_text())).table()
+
+
+@dataclass
+class _Asked:
+    """What every run is asked for: numbers of images, requests (None: its own choice), names of columns."""
+
+    indices: Tensor
+    requests: list[Request] | None
+    names: list[str]
+    words: str
+
+
+def _of_texts(texts: Sequence[str], rows: int) -> _Asked:
+    indices = torch.arange(rows).repeat_interleave(len(texts))
+    requests = [Request(text=text) for text in texts] * rows
+    return _Asked(indices, requests, list(texts), "captions; the same latents in each run")
+
+
+def _of_classes(named: Mapping[str, Request], columns: int, rows: int) -> _Asked:
+    indices = torch.arange(columns * rows)
+    if not named:
+        return _Asked(indices, None, [], "the same latents; each run draws conditions of its own")
+    names = [list(named)[column % len(named)] for column in range(columns)]
+    return _Asked(indices, [named[name] for name in names * rows], names, "the same latents and classes")
+
+
+def _drawn(name: str, sampler: Sampler, asked: _Asked) -> Tensor:
+    try:
+        images = sampler(asked.indices, requests=asked.requests).images
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return images.detach().float().cpu()
 
 
 def _row_name(name: str, metrics: Mapping[str, Mapping[str, float]]) -> str:

@@ -15,6 +15,9 @@ from toolbox.runs.files import write_text
 from toolbox.training.game.sampler import Sampler
 from toolbox.visual.grids import save_grid
 
+#: What kinds of requests are called.
+KINDS = {"text": "caption"}
+
 
 def draw_run(folder: str | Path, device: str = "cpu") -> None:
     """Fill ``pictures/`` and ``tables/`` of a finished run's folder. A plugin that fails to draw is named,
@@ -33,6 +36,8 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     sampler = load_run(folder, config, device=device)
     real = real_set(config)
     draw_classes(sampler, real, folder)
+    if not sampler.class_names and real is not None and real.captions is not None:
+        draw_captioned(real, folder)
     faults = host().call_each("draw_pictures", sampler=sampler, real=real, folder=folder)
     for name, error in faults.items():  # a picture must not cost the run
         say(f"plugin {name}: could not draw its pictures: {type(error).__name__}: {error}")
@@ -57,7 +62,7 @@ def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, r
     """
     kind = next(iter(sampler.requests()), "")
     images, names = sampler.sheet(columns, rows)
-    what = f"one row a {kind}; " if kind else ""
+    what = f"one row a {KINDS.get(kind, kind)}; " if kind else ""
     caption = f"Generated, {what}the same latents in every row."
     add_picture(folder, "classes", images, caption, columns, names or None)
     shown = sampler.class_names[:rows]
@@ -66,6 +71,14 @@ def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, r
         of_class = [real_images(real, rows, fill=columns) for rows in numbers]
         caption = f"Real images of the same classes ({real.title})."
         add_picture(folder, "real", torch.cat(of_class), caption, columns, shown)
+
+
+def draw_captioned(real: Any, folder: Path, columns: int = 6, rows: int = 2) -> None:
+    """Real images out of the whole data set, each over the first of its captions."""
+    chosen = np.linspace(0, len(real) - 1, min(columns * rows, len(real))).astype(int)
+    told = [next(iter(real.captions[i]), "") for i in chosen]
+    caption = f"Real images and their captions ({real.title})."
+    add_picture(folder, "real", real_images(real, chosen), caption, columns, captions=told)
 
 
 def real_images(real: Any, rows: Sequence[int] | np.ndarray, fill: int = 0) -> Tensor:
@@ -85,9 +98,11 @@ def add_picture(
     columns: int,
     row_names: Sequence[str] | None = None,
     column_names: Sequence[str] | None = None,
+    captions: Sequence[str] | None = None,
 ) -> Path:
-    """A grid as ``pictures/<name>.png``, with its caption for the report."""
-    path = save_grid(images, Path(folder) / "pictures" / f"{name}.png", columns, row_names, column_names)
+    """A grid as ``pictures/<name>.png``, with its caption for the report; see :func:`save_grid`."""
+    path = Path(folder) / "pictures" / f"{name}.png"
+    save_grid(images, path, columns, row_names, column_names, captions=captions)
     add_caption(path, caption)
     return path
 

@@ -105,7 +105,7 @@ def _samples(run: RunFolder) -> Markup:
     if not run.samples:
         return missing("No sample grids yet: they are drawn into samples/ while the run goes on.")
     shown = _spread(run.samples, _MAX_FRAMES)
-    words = "The same latents in every grid; one row a class where there are classes. "
+    words = "The same latents in every grid; one row a class, or a caption, where there are such. "
     if len(shown) > 1:
         words += "Choose an earlier grid below."
     return join([element("p", words, class_="faint small"), film(shown, run.notes)])

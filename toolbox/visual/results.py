@@ -11,6 +11,7 @@ from toolbox.visual.tables import data_table, missing, properties_table, spoken,
 
 NOT_COMPARABLE = "Embedded data: not comparable with published numbers"
 _TITLES = {"is": "Inception score"}
+_BESIDE = {"real": "real images", "chance": "chance"}  # values that a metric must be compared with
 _SHOWN_APART = ("metric", "value", "classes", "versions", "notice")  # of a record
 
 
@@ -44,11 +45,14 @@ def _values(record: dict[str, Any]) -> dict[str, Any]:
 
 def _card(name: str, key: str, value: Any, record: dict[str, Any]) -> Markup:
     title, _, protocol = str(record["metric"]).partition("[")
-    spread = None if key else _values(record).get("std")
+    values = {} if key else _values(record)
+    spread = values.get("std")
+    beside = [f"{word} {number(values[part])}" for part, word in _BESIDE.items() if part in values]
     better = {True: "higher is better", False: "lower is better"}
     direction = record.get("higher_is_better")
     how = [
         "" if spread is None else f"std {number(spread, 3)}",
+        *beside,
         protocol.rstrip("]").replace(",", ", "),
         better[direction] if isinstance(direction, bool) else "",
     ]

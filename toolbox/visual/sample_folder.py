@@ -191,9 +191,9 @@ def _shown(sampler: Sampler, condition: Condition) -> dict[str, str]:
         names = sampler.game.conditioner.names()
         shown["mostly"] = names[int(row)] if len(names) == condition.weights.shape[1] else str(int(row))
         shown["weight"] = f"{float(weight):.4f}"
-    if isinstance(condition.text, list):
-        shown["text"] = str(condition.text[0])
-    return shown
+    texts = condition.text if isinstance(condition.text, list) else None
+    texts = texts or sampler.game.conditioner.in_words(condition)
+    return {**shown, "text": str(texts[0])} if texts else shown
 
 
 def numbers_of(text: str) -> list[int]:

@@ -18,7 +18,7 @@ class SampleGrid(Described, Hook):
     """Draws a grid of the same latents every so often: ``samples/iter_N.png``, one row a class.
 
     Rows are what the conditioner can be asked for (:meth:`toolbox.interfaces.Conditioner.requests`), by
-    default the classes.
+    default the classes; of a text-to-image game captions of the training set.
 
     Args:
         interval: iterations between two grids; one more at the end.

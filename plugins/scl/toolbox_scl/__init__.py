@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from toolbox import hookimpl
 from toolbox.source_tree import linked_folder
@@ -38,3 +39,11 @@ def configs() -> dict[str, Path]:
     """The ready-made configs, ``scl/<name>``."""
     folder = linked_folder(Path(__file__).parent / "configs")
     return {file.stem: file for file in sorted(folder.glob("scl_*.py"))}
+
+
+@hookimpl
+def add_commands(subparsers: Any) -> None:
+    """``toolbox scl table``."""
+    from toolbox_scl.table.command import add_commands as add
+
+    add(subparsers)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from toolbox.interfaces import Condition, FeatureExtractor
 from toolbox.metrics.extractors.text_to_image import PREPROCESSING, check_preprocessing
 from toolbox.weights.fingerprint import fingerprint
 
+OfTexts = Callable[[Sequence[str]], Condition]
 _READERS = ("encode_text", "encode_texts", "encode_tokens")  # how networks encode captions
 
 
@@ -29,9 +31,13 @@ class EncoderFeatures(FeatureExtractor):
         preprocessing: how images are brought to the ``image_size`` of the encoder before it sees them,
             'plain' or 'galip_legacy'; None leaves it to the encoder.
         name: what metrics are called by; default by the encoder.
+        vocabulary: by whose numbers a ``text_encoder`` of words reads texts: a data set that came with one
+            (CUB, COCO), or its config.
+        of_texts: makes a condition with ids of texts, where there is no ``vocabulary``: the game's.
 
     Raises:
-        ValueError: for a network that encodes no images, or an unknown preprocessing.
+        ValueError: for a network that encodes no images, an unknown preprocessing, or a vocabulary of another
+            size than the encoder's.
     """
 
     def __init__(
@@ -40,6 +46,8 @@ class EncoderFeatures(FeatureExtractor):
         text_encoder: nn.Module | Mapping[str, Any] | None = None,
         preprocessing: str | None = None,
         name: str | None = None,
+        vocabulary: Any = None,
+        of_texts: OfTexts | None = None,
     ) -> None:
         super().__init__()
         self.encoder: Any = _unwrapped(_built(encoder))
@@ -58,6 +66,8 @@ class EncoderFeatures(FeatureExtractor):
         own = self.encoder if reads else None
         self.text_encoder: Any = own if text_encoder is None else _built(text_encoder)
         self.name = name or _name_of(self.encoder)
+        self.vocabulary = None if vocabulary is None else _words(vocabulary, self.text_encoder)
+        self.of_texts = of_texts
 
     @property
     def n_features(self) -> int:  # type: ignore[override]
@@ -93,13 +103,27 @@ class EncoderFeatures(FeatureExtractor):
     def _encoded(self, text: Tensor | list[str]) -> Tensor:
         network = self.text_encoder
         if not isinstance(text, Tensor):
-            if not hasattr(network, "encode_texts"):
-                raise ValueError(f"{type(network).__name__} reads token ids (N, L), the captions are text")
-            return network.encode_texts(text)
+            if hasattr(network, "encode_texts"):
+                return network.encode_texts(text)
+            text = self._ids(text)
         ids = text.to(next(network.parameters()).device)
         if hasattr(network, "encode_text"):
             return network.encode_text(ids, None).sentence
         return network.encode_tokens(ids)
+
+    def _ids(self, texts: Sequence[str]) -> Tensor:
+        """Token ids (N, L) of texts, 0 after the last."""
+        if self.vocabulary is None:
+            ids = None if self.of_texts is None else self.of_texts(texts).text
+            if not isinstance(ids, Tensor):
+                name = type(self.text_encoder).__name__
+                raise ValueError(f"{name} reads token ids (N, L), the captions are text: give its vocabulary")
+            return ids
+        rows = [torch.as_tensor(self.vocabulary.encode(text)) for text in texts]
+        bare = next((text for text, row in zip(texts, rows, strict=True) if not len(row)), None)
+        if bare is not None:
+            raise ValueError(f"{bare!r} has no word that the vocabulary knows")
+        return pad_sequence(rows, batch_first=True)
 
     def fingerprint(self) -> str:
         """sha256 of weights and preprocessing; computed once."""
@@ -116,6 +140,24 @@ class EncoderFeatures(FeatureExtractor):
 
 def _digest_of(network: Any) -> str:
     return str(network.fingerprint()) if hasattr(network, "fingerprint") else fingerprint(network)
+
+
+def _words(vocabulary: Any, network: Any) -> Any:
+    """Something with ``encode(text) -> ids``, of as many words as the network has."""
+    known = _built(vocabulary)
+    known = getattr(known, "vocabulary", None) or known
+    if not hasattr(known, "encode"):
+        title = getattr(known, "title", type(known).__name__)
+        raise ValueError(
+            f"vocabulary: {title} came without numbers of words; CubCaptions and CocoCaptions have them"
+        )
+    size = getattr(network, "n_tokens", None)
+    if size is not None and size != len(known):
+        raise ValueError(
+            f"vocabulary has {len(known):,} words, {type(network).__name__} was trained on {size:,}: they do "
+            "not belong together"
+        )
+    return known
 
 
 def _unwrapped(encoder: Any) -> Any:

@@ -48,6 +48,19 @@ def retrieval_hits(scores: ArrayLike, k: int = 1) -> NDArray[np.bool_]:
     return (values[:, 1:] > values[:, :1]).sum(axis=1) < k
 
 
+def first_place_shares(scores: ArrayLike) -> Floats:
+    """(n,) share of first place of column 0 in each row of scores (n, C): 1 alone, 1/t among t equal ones.
+
+    Means over rows are the expected hits where ties are broken at random.
+
+    >>> first_place_shares([[2, 1, 0], [1, 1, 0], [0, 1, 0]]).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    own = values[:, :1]
+    return np.where((values > own).any(axis=1), 0.0, 1 / (values == own).sum(axis=1))
+
+
 def fold_statistics(
     hits: ArrayLike, folds: int = 10, shuffle_seed: int | None = 0, off_by_one: bool = False
 ) -> tuple[float, float]:

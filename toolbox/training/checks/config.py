@@ -18,7 +18,7 @@ from toolbox.training.checks.components import check_component, check_inside
 from toolbox.training.checks.model import check_model
 from toolbox.training.checks.names import check_removal, meant_name, named
 from toolbox.training.checks.runner import check_runner, check_schedules
-from toolbox.training.evaluation.settings import check_evaluation
+from toolbox.training.evaluation.settings import REAL, check_evaluation
 from toolbox.training.game.optimizers import check_optimizers
 from toolbox.training.game.phases import PlanError
 from toolbox.training.stages import MAIN, stage_config
@@ -149,8 +149,9 @@ def _check_measurements(evaluation: Mapping[str, Any]) -> None:
     check_evaluation(evaluation)
     check_type(evaluation.get("seed", 0), int, "evaluation.seed")
     check_type(evaluation.get("cache_dir"), str | None, "evaluation.cache_dir")
-    for key in ("real", "test"):
-        check_component(evaluation.get(key), "dataset", f"evaluation.{key}")
+    for key in ("real", "captions", "test"):
+        if evaluation.get(key) != REAL:
+            check_component(evaluation.get(key), "dataset", f"evaluation.{key}")
     extractor = evaluation.get("extractor")
     check_is_dict(extractor, "evaluation.extractor")
     check_inside(extractor, "evaluation.extractor")

@@ -115,6 +115,8 @@ def _check_phases(model: Mapping[str, Any]) -> None:
         check_is_dict(phase, f"model.phases.{number}")
         check_types(phase, Phase, f"model.phases.{number}")
         Phase.read(phase)
+        if phase.get("moves") is not None:
+            check_component(phase["moves"], "choice", f"model.phases.{number}.moves")
 
 
 def _check_weight(weight: Any, where: str) -> None:

@@ -14,10 +14,12 @@ from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.interfaces import Condition, Metric, Sample
+from toolbox.metrics.told import Told
 from toolbox.randomness import mix
 from toolbox.registry import accepted, build, check
+from toolbox.training.evaluation.captions import own_judge, told_by, with_text
 from toolbox.training.evaluation.records import append_records, read_records
-from toolbox.training.evaluation.settings import check_evaluation, without_uses
+from toolbox.training.evaluation.settings import check_evaluation, check_lent, without_uses
 from toolbox.training.game.sampler import Sampled, Sampler
 
 
@@ -28,9 +30,10 @@ def evaluate_game(
 
     Args:
         game: the game.
-        settings: ``metrics`` ({name: config}), ``real`` (data set), ``test`` (data set that the
-            pseudo-labeller is tested on), ``extractor`` (of metrics that name none), ``n_fake``,
-            ``batch_size``, ``bn``, ``seed``, ``cache_dir`` (statistics of real data).
+        settings: ``metrics`` ({name: config}), ``real`` (data set), ``captions`` (data set whose captions
+            generated images show), ``test`` (data set that the pseudo-labeller is tested on), ``extractor``
+            (of metrics that name none), ``n_fake``, ``batch_size``, ``bn``, ``seed``, ``cache_dir``
+            (statistics of real data).
         record: file that gets one JSON line a metric, all of them or none.
         checkpoint: name kept in the records.
 
@@ -79,9 +82,10 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
     seed = int(settings.get("seed", 0))
     whole, by_mode = build_metrics(game, settings, game.conditioner.modes() is not None)
     sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
+    told = told_by(game, settings, real, list(whole.values()))
     passes: list[tuple[Any, dict[str, Metric]]] = []
     if whole:
-        passes.append((sampler, whole))
+        passes.append((with_text(sampler, settings, told), whole))
     modes = game.conditioner.modes()
     if modes is not None and by_mode:
         passes.append((ModeSampler(sampler, modes), by_mode))
@@ -101,8 +105,10 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
                 device=game.device,
                 cache_dir=settings.get("cache_dir", "data/statistics"),
                 failures=failures,
+                told=told,
             )
         records = [{**line, "bn": sampler.bn} for line in read_records(record)]
+    _add_remarks(records, whole, game, told)
     accuracy = classifier_accuracy(game, settings)
     for name, value in accuracy.items():
         records.append(dict(metric=name, value=value, values={"": value}, higher_is_better=True))
@@ -110,6 +116,22 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
         line |= dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
     scores = _scores({**whole, **by_mode}, found)
     return Measured({**found, **accuracy}, scores, records, failures)
+
+
+def _add_remarks(
+    records: list[dict[str, Any]], metrics: Mapping[str, Metric], game: Sampled, told: Told | None
+) -> None:
+    """Whose captions caption metrics read, and who judges."""
+    by_name = {metric.name: metric for metric in metrics.values()}
+    for line in records:
+        metric = by_name.get(line["metric"])
+        if metric is None or "captions" not in metric.needs:
+            continue
+        if told is not None:
+            line["captions"] = told.images.title
+        notes = [line.get("note"), own_judge(metric, game)]
+        if any(notes):
+            line["note"] = "; ".join(note for note in notes if note)
 
 
 def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[str, tuple[float, bool]]:
@@ -183,10 +205,15 @@ def build_metrics(
         if config is None:
             continue
         where = f"evaluation.metrics.{name}"
-        lent = _lent(config.get("uses") or {}, game, where)
+        uses = config.get("uses") or {}
         own = without_uses(config)
-        if "modes" not in check(own, "metric", where).needs:
-            whole[name] = build_metric(own, where, dict(extractor=shared, **lent))
+        kind = check(own, "metric", where)
+        check_lent(kind, uses, where)
+        lent = _lent(uses, game, where)
+        if "modes" not in kind.needs:
+            whole[name] = build_metric(
+                own, where, dict(extractor=shared, of_texts=conditioner.of_texts, **lent)
+            )
         elif with_modes:
             given = dict(extractor=conditioner.extractor, assign=conditioner.assign, **lent)
             by_mode[name] = build_metric(own, where, given)

@@ -39,14 +39,16 @@ def append_records(path: Path, records: Iterable[Mapping[str, Any]], **of_all: A
 def values_of(records: Iterable[Mapping[str, Any]], iteration: int) -> dict[str, float]:
     """{metric's name with protocol: value} of what was measured at an iteration, the newest of each.
 
-    A metric of several equal numbers (precision and recall) has an entry for each, ``name.key``.
+    A metric of several equal numbers (precision and recall) has an entry for each, ``name.key``; others have
+    one beside their own for what they must be compared with: 'real' images, 'chance'.
     """
     found: dict[str, float] = {}
     for record in records:
         values = record.get("values") or {"": record.get("value")}
         if record.get("iteration", iteration) != iteration or "metric" not in record or "error" in record:
             continue
-        shown = {"": values[""]} if "" in values else values
+        kept = ("", "real", "chance") if "" in values else tuple(values)
+        shown = {key: values[key] for key in kept if key in values}
         named = {f"{record['metric']}.{key}" if key else str(record["metric"]): v for key, v in shown.items()}
         found |= {name: value for name, value in named.items() if isinstance(value, (int, float))}
     return found

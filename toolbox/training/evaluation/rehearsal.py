@@ -14,7 +14,9 @@ from toolbox.interfaces import Conditioner, Metric, Sample
 from toolbox.metrics.base import ExtractorMetric, with_features
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.faults import in_a_line
+from toolbox.metrics.told import Told
 from toolbox.registry import build
+from toolbox.training.evaluation.captions import own_judge, told_by, with_text
 from toolbox.training.evaluation.measure import ModeSampler, build_metrics
 from toolbox.training.evaluation.settings import check_evaluation
 from toolbox.training.game.sampler import Sampled, Sampler
@@ -45,12 +47,15 @@ def check_measurable(game: Sampled, settings: Mapping[str, Any], played: bool = 
     metrics = {**whole, **by_mode}
     _check_size(game, real, "real")
     _check_classes(conditioner, real, metrics)
+    told = _checked_captions(game, settings, real, metrics)
     _check_test(game, settings)
     if played:
-        _feed_a_few(game, real, whole, by_mode)
+        _feed_a_few(game, settings, real, told, whole, by_mode)
     _check_names(metrics)
     stand_in = [str(real.notice)] if getattr(real, "notice", "") else []
-    return [*stand_in, *_shortages(metrics, real, int(settings.get("n_fake", 10000)))]
+    own = {name: own_judge(metric, game) for name, metric in metrics.items()}
+    remarks = [f"evaluation.metrics.{name}: {why}" for name, why in own.items() if why]
+    return [*stand_in, *remarks, *_shortages(metrics, real, int(settings.get("n_fake", 10000)))]
 
 
 def _check_size(game: Sampled, data: Any, key: str) -> None:
@@ -73,6 +78,38 @@ def _check_classes(conditioner: Conditioner, real: Any, metrics: Mapping[str, Me
         raise ConfigError(f"evaluation.real has other classes than the training data: {error}") from error
 
 
+def _checked_captions(
+    game: Sampled, settings: Mapping[str, Any], real: Any, metrics: Mapping[str, Metric]
+) -> Told | None:
+    """Whose captions are shown and compared.
+
+    Raises:
+        ConfigError: for ``evaluation.captions`` without captions, of other sizes or classes, or of a game
+            that cannot be asked in words.
+    """
+    try:
+        told = told_by(game, settings, real, list(metrics.values()))
+    except ValueError as error:
+        raise ConfigError(f"evaluation.captions: {error}") from error
+    if told is None or settings.get("captions") is None:
+        return told
+    conditioner = game.conditioner
+    if type(conditioner).of_texts is Conditioner.of_texts:
+        raise ConfigError(
+            f"evaluation.captions: {type(conditioner).__name__} cannot be asked for in words, those of "
+            f"{told.images.title} for one"
+        )
+    _check_size(game, told.images, "captions")
+    if any("labels" in metric.needs for metric in metrics.values()):
+        try:
+            check_classes(real.classes, told.images.classes, "evaluation.real")
+        except ValueError as error:
+            raise ConfigError(
+                f"evaluation.captions has other classes than evaluation.real: {error}"
+            ) from error
+    return told
+
+
 def _check_test(game: Sampled, settings: Mapping[str, Any]) -> None:
     """The data that a pseudo-labeller is tested on."""
     name = game.conditioner.classifier
@@ -84,14 +121,22 @@ def _check_test(game: Sampled, settings: Mapping[str, Any]) -> None:
     _check_size(game, test, "test")
 
 
-def _feed_a_few(game: Sampled, real: Any, whole: Mapping[str, Metric], by_mode: Mapping[str, Metric]) -> None:
+def _feed_a_few(
+    game: Sampled,
+    settings: Mapping[str, Any],
+    real: Any,
+    told: Told | None,
+    whole: Mapping[str, Metric],
+    by_mode: Mapping[str, Metric],
+) -> None:
     """Feed each metric two images of each kind, as the evaluation would."""
     reals = next(real_batches(_First(real), _TRIED, game.device))
+    captioned = None if told is None else next(real_batches(_First(told.images), _TRIED, game.device, told))
     sampler = Sampler(game)
     index = torch.arange(_TRIED)
     modes = game.conditioner.modes()
     for metrics, draw in (
-        (whole, sampler),
+        (whole, with_text(sampler, settings, told)),
         (by_mode, None if modes is None else ModeSampler(sampler, modes)),
     ):
         if not metrics or draw is None:
@@ -100,7 +145,8 @@ def _feed_a_few(game: Sampled, real: Any, whole: Mapping[str, Metric], by_mode: 
             fakes = draw(index)
         fakes = fakes.replace(images=fakes.images.nan_to_num().clamp(-1, 1), index=index).to(game.device)
         for name, metric in metrics.items():
-            _feed(name, metric, reals, fakes)
+            own = reals if captioned is None or "captions" not in metric.needs else captioned
+            _feed(name, metric, own, fakes)
 
 
 def _feed(name: str, metric: Metric, reals: Sample, fakes: Sample) -> None:

@@ -53,6 +53,9 @@ def _explain_step(number: int, step: Step, plan: Plan, batch: int, with_fakes: b
         if phase.every > 1:
             weight = f"{phase.every} * {weight}"
         lines.append(f"       {weight} * {name} ({type(objective).__name__}): {formula}")
+    if step.choice is not None:
+        what = step.choice.formula or "(no formula given)"
+        lines.append(f"       what moves is chosen before each step ({type(step.choice).__name__}): {what}")
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 from toolbox.registry import build
+from toolbox.training.evaluation.settings import REAL
 from toolbox.training.explain.iteration import explain
 from toolbox.training.game.game import Game
 from toolbox.training.run.prepare import Stage, prepare
@@ -99,4 +100,12 @@ def _evaluation(config: Config) -> list[str]:
     names = [f"{name} ({metric['type']})" for name, metric in metrics if metric is not None]
     n_fake = int(evaluation.get("n_fake", 10000))
     against = f"{n_fake:,} generated images against {real.title} ({len(real):,} images)"
-    return [f"evaluation: {', '.join(names) or 'no metrics'}; {against}"]
+    of_captions = "" if evaluation.get("captions") is None else ", of captions of " + _title(evaluation, real)
+    return [f"evaluation: {', '.join(names) or 'no metrics'}; {against}{of_captions}"]
+
+
+def _title(evaluation: Any, real: Any) -> str:
+    """What the data set is called whose captions generated images show."""
+    chosen = evaluation["captions"]
+    told = real if chosen == REAL else build(chosen, "dataset", "evaluation.captions")
+    return str(told.title)

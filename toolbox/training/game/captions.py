@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ from toolbox.interfaces import Condition, Conditioner, Request, Sample
 from toolbox.ranges import check_whole
 
 SHOWN = 8  # captions that a picture has a row for
+
+
+@lru_cache(maxsize=4)  # reading COCO's words takes 10 ms, and a sampler asks for each image
+def _tokens(words: bytes, length: int) -> Tokens:
+    """Of a vocabulary's bytes; none = CLIP's pieces."""
+    if not words:
+        return ClipTokens(length)
+    return WordTokens(Vocabulary.from_bytes(torch.frombuffer(bytearray(words), dtype=torch.uint8)), length)
 
 
 class CaptionConditions(Conditioner):
@@ -77,10 +86,7 @@ class CaptionConditions(Conditioner):
         """
         if not len(self.ids):
             raise ValueError("no captions are known: prepare the conditioner, or load a checkpoint")
-        length = self.ids.shape[1]
-        if not len(self.vocabulary):
-            return ClipTokens(length)
-        return WordTokens(Vocabulary.from_bytes(self.vocabulary), length)
+        return _tokens(self.vocabulary.cpu().numpy().tobytes(), self.ids.shape[1])
 
     def of_real(self, real: Sample, rng: torch.Generator) -> Condition | None:
         """The real images' own captions and labels."""
@@ -99,7 +105,7 @@ class CaptionConditions(Conditioner):
         return Condition(text=self.ids[torch.randint(len(self.ids), (n,), generator=rng)])
 
     def of_texts(self, texts: Sequence[str]) -> Condition:
-        """One condition a text.
+        """One condition a text; unknown words are left out, see :meth:`in_words`.
 
         Raises:
             ValueError: for a text without a word that the vocabulary has.

@@ -19,10 +19,11 @@ from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.registry import Config, build
 from toolbox.tf32 import tf32
-from toolbox.training.game.ahead import AskedAhead, Drawn, Key
 from toolbox.training.game.average import Average
 from toolbox.training.game.batches import as_sample, branch_of, with_conditions, with_images, with_index_of
+from toolbox.training.game.choices import GameChoices
 from toolbox.training.game.compiled import Compiled
+from toolbox.training.game.draws import Drawn, GameDraws
 from toolbox.training.game.finite import FiniteGate, NotFiniteError
 from toolbox.training.game.gradients import GradientAverage, average_running_statistics
 from toolbox.training.game.losslog import LossLog
@@ -107,6 +108,8 @@ class Game(BaseModel):
         self.networks, self.from_outside = build_networks(networks, self.plan.moving, seed)
         self.conditioner = self._build_conditioner(conditioner)
         self.objectives = nn.ModuleDict(self.plan.objectives)
+        choices = {str(n): step.choice for n, step in enumerate(self.plan.steps) if step.choice is not None}
+        self.choices = nn.ModuleDict(choices)
         self.augment = self._build_augment(augment)
         self._averages = self._build_averages(average or {})
         self.average = nn.ModuleDict(self._averages)
@@ -119,12 +122,14 @@ class Game(BaseModel):
         self.gradients = GradientAverage()
         self.finite = FiniteGate()
         self.log = LossLog()
-        self._fakes = AskedAhead(self._draw_for)
+        self.draws = GameDraws(self)
+        self.chosen = GameChoices(self)
         # the two buffers as Python's numbers, which nobody has to wait for
         self._now = 0  # iteration under way
         self._seen = 0  # real images shown before it
-        self._mover: str | None = None
+        self._mover: tuple[str | None, frozenset[int] | None] | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
+        self._still = [part for name in self.plan.moving for part in _still(self.networks[name])]
 
     def _build_conditioner(self, config: Config | None) -> Conditioner:
         with seeded(self.seed, "conditioner"):
@@ -166,8 +171,9 @@ class Game(BaseModel):
     def _play(self, data: Mapping[str, object], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         seed_globals(mix(self.seed, "iteration", self._now, *_place()))
         batch = self.receive(data)
+        self.chosen.forget()
         shared: Kept = {}
-        for number, (step, part) in enumerate(self._moves()):
+        for number, (step, part) in enumerate(self.moves()):
             self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
         average_running_statistics(self.networks[name] for name in self._moving_in_order())
         n = len(batch) * ranks.world()  # real images of the iteration, on all ranks together
@@ -190,7 +196,7 @@ class Game(BaseModel):
         the step.
         """
         phase = step.phase
-        with self.only(phase.player):
+        with self.only(phase.player, number):
             for first, rows in splits(len(batch), self.repeats, phase, part):
                 turns = self._turns(phase.player, batch, first, rows, number, shared)
                 with computing_in(phase.precision or self.precision, self.device):
@@ -229,51 +235,22 @@ class Game(BaseModel):
         with torch.no_grad():
             if conditioner.on_host:
                 batch = with_conditions(batch, conditioner.real)
-            there = with_images(self._moved(batch), self.channels_last)
+            there = with_images(self.draws.sent_with(batch), self.channels_last)
             if not conditioner.on_host:
                 return with_conditions(there, lambda item: conditioner.complete(conditioner.real(item)))
             # where tables are on the host, so are the numbers that look things up in them
             there = with_index_of(there, batch)
             return with_conditions(there, lambda item: conditioner.complete(item.condition))
 
-    def _moved(self, batch: Sample) -> Sample:
-        if self.device.type == "cpu":
-            self._fakes.begin_lazily()
-            return batch
-        there: Sample
-        there, drawn = moved((batch, self._fakes.begin(self._kind())), self.device)
-        self._fakes.arrived(drawn)
-        return there
-
     def draw(self, n: int, rng: torch.Generator) -> Drawn:
         """Latents (n, latent_dim) and conditions of n images, on the device."""
-        latents, condition = moved(self._draw_on_host(n, rng), self.device)
+        latents, condition = moved(self.draws.on_host(n, rng), self.device)
         return latents, self.completed(condition)
 
     def completed(self, condition: Condition) -> Condition:
         """With what the conditioner's networks compute of it."""
         with torch.no_grad():
             return self.conditioner.complete(condition)
-
-    def fakes_asked(self, step: int | str, rows: Rows, branch: tuple[str, ...] = ()) -> Drawn:
-        """Latents and conditions of the images that a step of the iteration generates, on the device.
-
-        They are drawn for the whole batch of all ranks, of which ``rows`` are kept.
-        """
-        return self._fakes.ask((step, rows, branch), lambda drawn: moved(drawn, self.device))
-
-    def _draw_for(self, key: Key) -> Drawn:
-        step, rows, branch = key
-        rng = rng_for(self.seed, "fake", self._now, step, *branch)  # type: ignore[arg-type]
-        return self._draw_on_host(rows.total, rng, rows.here)
-
-    def _draw_on_host(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> Drawn:
-        latents = self.generator_network().sample_latents(n, rng)[here]
-        return latents, self.conditioner.sample(n, rng)[here]
-
-    def _kind(self) -> tuple[int, ...]:
-        """Which steps are due in this iteration."""
-        return tuple(number for number, step in enumerate(self.steps) if self._now % step.phase.every == 0)
 
     def prepare(self, dataset: Dataset[Any]) -> None:
         """Once before the first iteration; never on resume."""
@@ -349,22 +326,26 @@ class Game(BaseModel):
         return self.iteration.device
 
     @contextmanager
-    def only(self, player: str | None) -> Iterator[None]:
-        """Gradients reach the parameters of this player alone."""
+    def only(self, player: str | None, number: int | None = None) -> Iterator[None]:
+        """Gradients reach the parameters of this player alone.
+
+        Where a phase chooses, only those of its ``number``-th step of the iteration; None: of the player's
+        first.
+        """
         before = self._mover
-        self._mover = player
-        self._let_move(player)
+        self._mover = player, self.chosen.by(player, number)
+        self._let_move(*self._mover)
         try:
             yield
         finally:
             self._mover = before
             if before is not None:
-                self._let_move(before)
+                self._let_move(*before)
 
-    def _let_move(self, player: str | None) -> None:
+    def _let_move(self, player: str | None, chosen: frozenset[int] | None) -> None:
         for name, parameters in self._trained.items():
             for parameter in parameters:
-                parameter.requires_grad_(name == player)
+                parameter.requires_grad_(name == player and (chosen is None or id(parameter) in chosen))
 
     def player_of(self, network: str) -> str | None:
         """Who moves a network; None = nobody."""
@@ -400,11 +381,13 @@ class Game(BaseModel):
         return self._trained[player]
 
     def train(self, mode: bool = True) -> Game:
-        """Training mode for what moves; frozen networks stay in eval mode."""
+        """Training mode for what moves; frozen networks, and frozen layers of others, stay in eval mode."""
         super().train(mode)
         for name, network in self.networks.items():
             if name not in self.plan.moving:
                 network.eval()
+        for part in self._still:
+            part.eval()
         return self
 
     def forward(self, inputs: Tensor, data_samples: Condition | None = None, mode: str = "tensor") -> Tensor:
@@ -420,16 +403,20 @@ class Game(BaseModel):
         """One turn a branch; each sees its own images of the same items, and can see the others'."""
         turns = []
         here = slice(first, first + len(rows))
+        share = rows.total // ranks.world()  # of the step's batch, on this rank
+        begin = first - rows.start % share
         for branch in self.branches:
             whole = branch_of(batch, branch)
             # turns that see the same images are given the same object: what is frozen is computed once for it
             real: Any = shared.setdefault(("real", branch, here.start, here.stop), whole[here])
-            turns.append(GameTurn(self, player, real, self._now, number, shared, rows, branch))
+            of_step = real if len(rows) == share else whole[begin : begin + share]
+            turns.append(GameTurn(self, player, real, self._now, number, shared, rows, branch, of_step))
         for turn in turns:
             turn.branches = turns
         return turns
 
-    def _moves(self) -> Iterator[tuple[Step, int]]:
+    def moves(self) -> Iterator[tuple[Step, int]]:
+        """The optimiser steps of the iteration under way, and which part of the batch each sees."""
         for step in self.steps:
             if self._now % step.phase.every == 0:
                 for part in range(step.phase.repeat):
@@ -455,6 +442,8 @@ class Game(BaseModel):
             return {}
         self._check_finite()
         logged = {name: objective.log() for name, objective in self.plan.objectives.items()}
+        chosen = {f"moves{n}": step.choice for n, step in enumerate(self.steps)}
+        logged |= {name: choice.log() for name, choice in chosen.items() if choice is not None}
         if self.augment is not None:
             logged["augment"] = self.augment.log()
         for name, values in logged.items():
@@ -490,6 +479,12 @@ class Game(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._now = int(self.iteration)
         self._seen = int(self.images_seen)
+
+
+def _still(network: nn.Module) -> list[nn.Module]:
+    """Parts whose parameters are all frozen (``freeze_layers``): running statistics stand still, too."""
+    parts = [(part, list(part.parameters())) for part in network.modules()]
+    return [part for part, found in parts if found and not any(p.requires_grad for p in found)]
 
 
 @contextmanager

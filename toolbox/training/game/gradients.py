@@ -14,9 +14,9 @@ from toolbox import ranks
 class GradientAverage:
     """Gradients averaged over ranks by one flattened all-reduce a phase.
 
-    In the same buffer travel a flag for each parameter (has it a gradient anywhere?), one that asks everybody
-    to stop, so that a signal to one process ends the run on all after the same iteration, and one that says
-    that a loss was not finite.
+    With them travels a number that says that a loss was not finite. Beside them, from host to host so that
+    nobody waits for the device: a flag for each parameter (has it a gradient anywhere?), and one that asks
+    everybody to stop, so that a signal to one process ends the run on all after the same iteration.
 
     Attributes:
         asked: this process wishes to stop.
@@ -36,23 +36,21 @@ class GradientAverage:
             self.stopping = self.asked
             return bad
         flags = [float(p.grad is not None) for p in parameters] + [float(self.asked)]
-        by_type = _by_type(parameters)
-        carrier = next(iter(by_type), torch.float32)  # the flags travel with the gradients of this type
-        for dtype, members in by_type.items() or [(carrier, [])]:
+        *there, stopping = ranks.sum_over_ranks(torch.tensor(flags)).tolist()
+        self.stopping = bool(stopping)
+        moving = [parameter for parameter, flag in zip(parameters, there, strict=True) if flag]
+        by_type = _by_type(moving)
+        if bad is not None and not by_type:
+            return (ranks.sum_over_ranks(bad) > 0).float()
+        for number, members in enumerate(by_type.values()):
             parts = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in members]
-            extra = torch.tensor(flags if dtype == carrier else [], dtype=dtype, device=_device(parameters))
-            worse = [bad.to(dtype).view(1)] if bad is not None and dtype == carrier else []
-            total = ranks.sum_over_ranks(torch.cat([*parts, *worse, extra]))
-            if dtype == carrier:
-                sizes = [len(total) - len(worse) - len(flags), len(worse), len(flags)]
-                total, any_bad, extra = total.split(sizes)
-                bad = (any_bad[0] > 0).float() if worse else bad
-                flags = extra.tolist()
+            if bad is not None and number == 0:
+                parts.append(bad.to(parts[0]).view(1))
+            total = ranks.sum_over_ranks(torch.cat(parts))
+            if bad is not None and number == 0:
+                total, any_bad = total[:-1], total[-1]
+                bad = (any_bad > 0).float()
             _write_back(members, total / ranks.world())
-        for parameter, flag in zip(parameters, flags, strict=False):
-            if not flag:
-                parameter.grad = None
-        self.stopping = bool(flags[-1])
         return bad
 
 
@@ -82,10 +80,6 @@ def _by_type(parameters: Sequence[nn.Parameter]) -> dict[torch.dtype, list[nn.Pa
     for parameter in parameters:
         found.setdefault(parameter.dtype, []).append(parameter)
     return found
-
-
-def _device(parameters: Sequence[nn.Parameter]) -> torch.device:
-    return parameters[0].device if parameters else torch.device("cpu")
 
 
 def _write_back(parameters: Sequence[nn.Parameter], flat: Tensor) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -12,10 +13,21 @@ from toolbox.ranges import check_positive
 
 
 class PatientOptimizer(OptimWrapper):
-    """mmengine's wrapper, but that clipping does not wait for the norm of the gradients to log it."""
+    """mmengine's wrapper, but that clipping does not wait for the norm of the gradients to log it.
+
+    It clips those of all its parameters together, or of some (:meth:`clip_only`).
+    """
+
+    _clipped: set[int] | None = None
+
+    def clip_only(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Clip the gradients of these parameters alone; others stay as they are."""
+        self._clipped = {id(parameter) for parameter in parameters}
 
     def _clip_grad(self) -> None:
         found = [p for group in self.optimizer.param_groups for p in group["params"]]
+        if self._clipped is not None:
+            found = [parameter for parameter in found if id(parameter) in self._clipped]
         moving = [parameter for parameter in found if parameter.requires_grad and parameter.grad is not None]
         if moving:
             self.clip_func(moving, **self.clip_grad_kwargs)

@@ -20,7 +20,7 @@ from toolbox.registry import REGISTRIES, Config
 from toolbox.training.game.optim_wrappers import PatientOptimizer, ScaledOptimizer
 from toolbox.training.game.phases import PlanError
 
-_CLIPPING = ("type", "max_norm", "norm_type", "error_if_nonfinite", "foreach", "clip_value")
+_CLIPPING = ("type", "max_norm", "norm_type", "error_if_nonfinite", "foreach", "clip_value", "networks")
 
 
 class Players(Protocol):
@@ -44,7 +44,8 @@ class PlayerOptimizers:
 
     ``optim_wrapper = dict(constructor='PlayerOptimizers', <player>=dict(...))``: each player's entry is an
     optimizer wrapper's config, ``dict(optimizer=dict(type='Adam', lr=2e-4, ...))``, to which ``lr_mult``
-    ({network: factor}) may be added.
+    ({network: factor}) may be added. ``clip_grad`` may name the networks whose gradients are clipped,
+    together: ``clip_grad=dict(max_norm=0.25, networks=['text_encoder'])``.
     """
 
     def __init__(self, optim_wrapper_cfg: Config, paramwise_cfg: Any = None) -> None:
@@ -117,7 +118,29 @@ def _check_wrapper(config: Config, networks: Sequence[str], where: str) -> None:
     check_known(config.get("lr_mult") or {}, networks, f"{where}.lr_mult")
     for part in ("clip_grad", "lr_mult"):
         for key, value in (config.get(part) or {}).items():
-            _check_factor(part, key, value, f"{where}.{part}.{key}")
+            if key == "networks" and part == "clip_grad":
+                _check_clipped(config[part], networks, wrapper, f"{where}.{part}")
+            else:
+                _check_factor(part, key, value, f"{where}.{part}.{key}")
+
+
+def _check_clipped(clipping: Config, networks: Sequence[str], wrapper: Any, where: str) -> None:
+    """A ``clip_grad`` that names the networks whose gradients are clipped."""
+    names = clipping["networks"]
+    of_player = f"networks of the player: {', '.join(networks)}"
+    if not isinstance(names, (list, tuple)) or not names:
+        raise ConfigError(f"{where}.networks={names!r} must be a list of {of_player}")
+    for name in names:
+        if name not in networks:
+            raise ConfigError(
+                f"{where}.networks: {name!r}{near_miss(str(name), networks)} is not among {of_player}"
+            )
+    if not {"max_norm", "clip_value"} & set(clipping):
+        raise ConfigError(f"{where}={dict(clipping)} clips nothing: add max_norm=...")
+    if wrapper is not OptimWrapper and not issubclass(wrapper, PatientOptimizer):
+        raise ConfigError(
+            f"{where}.networks: {wrapper.__name__} is no PatientOptimizer, it clips all networks or none"
+        )
 
 
 def _check_factor(part: str, key: str, value: Any, where: str) -> None:
@@ -153,24 +176,38 @@ def _build(game: Players, player: str, config: dict[str, Any]) -> OptimWrapper:
     arguments = dict(config)
     optimizer = dict(arguments.pop("optimizer"))
     factors = arguments.pop("lr_mult", None) or {}
+    clipping = dict(arguments.pop("clip_grad", None) or {})
+    clipped = clipping.pop("networks", None)
+    if clipping:
+        arguments["clip_grad"] = clipping
     if "betas" in optimizer:  # torch refuses a mixture such as (0, 0.999)
         optimizer["betas"] = tuple(float(beta) for beta in optimizer["betas"])
     optimizer["params"] = _groups(game, player, factors, float(optimizer["lr"]))
-    kind = arguments.pop("type", "OptimWrapper")
     try:
         built = OPTIMIZERS.build(_fused(optimizer, game.device))
         built.register_step_post_hook(_count_versions)
-        if kind == "OptimWrapper" and "fp16" in game.precisions(player):
-            return ScaledOptimizer(game.device.type, optimizer=built, **arguments)
-        if kind == "OptimWrapper":
-            return PatientOptimizer(optimizer=built, **arguments)
-        wrapper: OptimWrapper = REGISTRIES["optim_wrapper"].build(
-            {"type": kind, **arguments}, default_args=dict(optimizer=built)
-        )
-        return wrapper
+        wrapper = _wrapped(game, player, built, arguments)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         # mmengine's and torch's, which do not say where in the config it was
         raise PlanError(f"optim_wrapper.{player}: {error.args[0] if error.args else error}") from error
+    if clipped is not None:
+        assert isinstance(wrapper, PatientOptimizer)
+        wrapper.clip_only(p for name in clipped for p in game.networks[name].parameters())
+    return wrapper
+
+
+def _wrapped(
+    game: Players, player: str, optimizer: torch.optim.Optimizer, arguments: dict[str, Any]
+) -> OptimWrapper:
+    kind = arguments.pop("type", "OptimWrapper")
+    if kind == "OptimWrapper" and "fp16" in game.precisions(player):
+        return ScaledOptimizer(game.device.type, optimizer=optimizer, **arguments)
+    if kind == "OptimWrapper":
+        return PatientOptimizer(optimizer=optimizer, **arguments)
+    wrapper: OptimWrapper = REGISTRIES["optim_wrapper"].build(
+        {"type": kind, **arguments}, default_args=dict(optimizer=optimizer)
+    )
+    return wrapper
 
 
 def _fused(optimizer: dict[str, Any], device: torch.device) -> dict[str, Any]:

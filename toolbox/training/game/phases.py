@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from toolbox.catalog import near_miss
-from toolbox.interfaces import Objective
+from toolbox.interfaces import Choice, Objective
 from toolbox.randomness import seeded
 from toolbox.ranges import check_not_negative, check_whole
-from toolbox.registry import build
+from toolbox.registry import Config, build
 from toolbox.training.game.precision import dtype_of
 
 
@@ -32,6 +32,8 @@ class Phase:
         accumulate: splits of a step's images that are computed one after the other, their gradients summed:
             memory of a smaller batch, step of the whole one (where no term couples the images of a batch).
         precision: of this step; None = the game's.
+        moves: config of a :class:`toolbox.interfaces.Choice`, which says in every step what of the player
+            moves; None = all.
     """
 
     player: str
@@ -40,6 +42,7 @@ class Phase:
     repeat: int = 1
     accumulate: int = 1
     precision: str | None = None
+    moves: Config | None = None
 
     @classmethod
     def read(cls, value: Mapping[str, Any]) -> Phase:
@@ -129,6 +132,7 @@ class Step:
 
     phase: Phase
     terms: tuple[tuple[str, str], ...]  # (objective, network whose loss of it is taken)
+    choice: Choice | None = None  # of what moves
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,9 @@ class Plan:
             with seeded(seed, "objective", name):
                 objectives[name] = build(own, "objective", f"model.objectives.{name}")
         phases = [Phase.read(phase) for phase in model["phases"]]
-        return cls(players, objectives, weights, plan(phases, players, objectives))
+        steps = plan(phases, players, objectives)
+        steps = [_with_choice(step, number, seed) for number, step in enumerate(steps)]
+        return cls(players, objectives, weights, steps)
 
 
 def plan(
@@ -203,6 +209,14 @@ def plan(
                 f"{sorted(objective.losses())}, the phases move {[p.player for p in phases]}"
             )
     return steps
+
+
+def _with_choice(step: Step, number: int, seed: int) -> Step:
+    if step.phase.moves is None:
+        return step
+    with seeded(seed, "choice", number):
+        choice: Choice = build(step.phase.moves, "choice", f"model.phases.{number}.moves")
+    return replace(step, choice=choice)
 
 
 def check_members(names: Any, networks: Iterable[str], where: str) -> None:

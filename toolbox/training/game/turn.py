@@ -21,6 +21,7 @@ from toolbox.interfaces import (
     concatenate,
 )
 from toolbox.randomness import mix, rng_for
+from toolbox.training.game.draws import GameDraws
 from toolbox.training.game.precision import at_least_float32
 
 Kept = MutableMapping[Hashable, object]  # values computed once, by what they are
@@ -34,6 +35,7 @@ class Playing(Protocol):
     generator: str
     shared_latents: bool
     conditioner: Conditioner
+    draws: GameDraws
 
     @property
     def players(self) -> Mapping[str, list[str]]: ...
@@ -48,10 +50,6 @@ class Playing(Protocol):
     def entry(self, network: str, method: str) -> Callable[..., Any]: ...
 
     def augment_of(self, discriminator: str) -> Augment | None: ...
-
-    def fakes_asked(
-        self, step: int | str, rows: Rows, branch: tuple[str, ...]
-    ) -> tuple[Tensor, Condition]: ...
 
     def only(self, player: str | None) -> AbstractContextManager[None]: ...
 
@@ -74,6 +72,7 @@ class GameTurn:
         shared: values that live for the iteration: what only frozen networks compute, and shared fakes.
         rows: which rows of a larger batch (spread over processes, or split for accumulation) these are; None
             = all.
+        whole: the real images of the optimiser step on this process; None = ``real``.
     """
 
     def __init__(
@@ -86,20 +85,24 @@ class GameTurn:
         shared: Kept,
         rows: Rows | None = None,
         branch: str = "images",
+        whole: Sample | None = None,
     ) -> None:
         self.player = player
         self.iteration = iteration
         self.kimg = game.kimg
         self._key = () if branch == "images" else (branch,)  # what tells the draws of branches apart
-        self._rows = rows or Rows.all(len(real))
+        self.rows = rows or Rows.all(len(real))
         seed = mix(game.seed, "turn", iteration, step, *self._key)
-        self.rng: torch.Generator = RowGenerator.of(seed, self._rows)
+        self.rng: torch.Generator = RowGenerator.of(seed, self.rows)
         self.branches: list[GameTurn] = [self]
         self._game = game
         self._real = real
+        self._whole = real if whole is None else whole
         self._step = step
         self._shared = shared
         self._kept: Kept = {}
+        self._fakes_of: int | str = step  # whose draws the fakes are
+        self._augmentations = 0  # of this turn, so far
 
     @property
     def real(self) -> Sample:
@@ -107,15 +110,22 @@ class GameTurn:
         return self._real
 
     @property
+    def whole(self) -> Sample:
+        """The real images of the optimiser step on this process."""
+        return self._whole
+
+    @property
     def fake(self) -> Sample:
         """The generated batch: one for the whole iteration, or a fresh one a turn (the game's ``fakes``)."""
         moves = self.moves(self._game.generator)
         if self._game.fakes == "shared":
             whole: Sample = self._keep(self._shared, self._fakes_key, self._draw_shared)
+            self._fakes_of = "shared"
             if not moves:
                 return self.once("fake", whole.detach)
             if self._shared.setdefault("generator's step", self._step) == self._step:
                 return whole  # a second step of the generator needs a new graph
+        self._fakes_of = self._step
         return self.once("fake", lambda: self._draw(self._step, with_gradient=moves))
 
     def moves(self, network: str) -> bool:
@@ -173,19 +183,22 @@ class GameTurn:
         """
 
         def draw() -> Sample:
-            rows = self._rows.fewer(shrink)
+            rows = self.rows.fewer(shrink)
             return self._draw(f"fewer {self._step}", self.moves(self._game.generator), rows)
 
         return self.once(("fewer", shrink), draw)
 
-    def generate(self, network: str) -> Sample:
-        """What another generator makes of the fake batch's latents and condition."""
-        fake = self.fake
-        assert fake.latents is not None
-        other = self.network(network)
-        return self.once(
-            ("generate", network), lambda: other.generate(fake.latents, fake.condition, self.rng)
-        )
+    def generate(self, network: str, same_noise: bool = False) -> Sample:
+        """What another generator makes of the fakes' latents, condition and styles; once a turn."""
+
+        def remake() -> Sample:
+            fake = self.fake.detach()
+            name = () if same_noise else (network,)
+            remade: Sample = self.network(network).remake(fake, self._noise(self._fakes_of, self.rows, *name))
+            return remade.replace(images=at_least_float32(remade.images))
+
+        again: Sample = self.once(("generate", network, same_noise), remake)
+        return again
 
     def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """``compute()`` once a turn."""
@@ -215,16 +228,23 @@ class GameTurn:
 
     def _draw(self, step: int | str, with_gradient: bool, rows: Rows | None = None) -> Sample:
         game = self._game
-        rows = rows or self._rows
-        branch = () if game.shared_latents else self._key
-        key = ("fake", self.iteration, step, *branch)
-        latents, condition = game.fakes_asked(step, rows, branch)
+        rows = rows or self.rows
+        key = self._key_of_fakes(step)
+        latents, condition = game.draws.fakes(step, rows, key[3:])
         real = self._real[: len(rows)]
         condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
-        noise = RowGenerator.of(mix(game.seed, *key, "noise"), rows)
+        noise = self._noise(step, rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
             fake = game.generator_network().generate(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
+
+    def _key_of_fakes(self, step: int | str) -> tuple[Any, ...]:
+        """What tells draws of fakes apart; branches with shared latents share them."""
+        return ("fake", self.iteration, step, *(() if self._game.shared_latents else self._key))
+
+    def _noise(self, step: int | str, rows: Rows, *name: str) -> RowGenerator:
+        """What a generator adds at random to these fakes; by name, another generator's."""
+        return RowGenerator.of(mix(self._game.seed, *self._key_of_fakes(step), "noise", *name), rows)
 
     def _look(self, discriminator: str, sample: Sample) -> Any:
         network = self._game.network(discriminator)
@@ -250,11 +270,17 @@ class GameTurn:
 
     @property
     def _fakes_key(self) -> tuple[Hashable, ...]:
-        return ("fake", self._rows.start, self._rows.stop, *self._key)
+        return ("fake", self.rows.start, self.rows.stop, *self._key)
 
     def _augmented(self, discriminator: str, sample: Sample) -> Tensor:
         augment = self._game.augment_of(discriminator)
-        return sample.images if augment is None else augment(sample.images, self.rng)
+        if augment is None:
+            return sample.images
+        self._augmentations += 1
+        key = (self._step, self._augmentations, *self._key)
+        drawn = self._game.draws.augmentation(augment, sample.images, key, self.rows)
+        augmented: Tensor = augment(sample.images, self.rng, *([] if drawn is None else [drawn]))
+        return augmented
 
 
 def _comparable(*conditions: Condition) -> list[Condition]:

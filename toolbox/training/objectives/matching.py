@@ -18,7 +18,8 @@ from toolbox.ranges import check_in, check_not_negative
 class MatchingHinge(Objective):
     """Hinge loss of images and captions, real images under others' captions being wrong too (DF-GAN, eq. 1).
 
-    Each real image is judged under the caption that follows in the batch (of all processes).
+    Each real image is judged under the caption that follows in the batch of the step, of all processes and
+    splits.
 
     Args:
         discriminator: name of the network that judges; its logits are conditional.
@@ -48,11 +49,11 @@ class MatchingHinge(Objective):
         Raises:
             ValueError: for a batch of one image.
         """
-        wrong, last = following_captions(turn.real.condition)
+        wrong, weights = following_captions(turn, self.wrap)
         real = turn.score(self.discriminator, turn.real)
         fake = turn.score(self.discriminator, turn.fake)
         mismatched = turn.score(self.discriminator, turn.real, wrong)
-        return adversarial.matching_hinge_discriminator(real, fake, mismatched, None if self.wrap else ~last)
+        return adversarial.matching_hinge_discriminator(real, fake, mismatched, weights)
 
     def generator_loss(self, turn: Turn) -> Tensor:
         """Be taken for real and matching."""
@@ -141,27 +142,29 @@ class ClipSimilarity(Objective):
         return -F.cosine_similarity(embedding.float(), sentence.float()).mean()
 
 
-def following_captions(condition: Condition) -> tuple[Condition, Tensor]:
-    """(the sentence code that follows each in the batch of all processes, which row is the batch's last).
+def following_captions(turn: Turn, wrap: bool = False) -> tuple[Condition, Tensor]:
+    """(the sentence code that follows each, how much each row counts) of the whole batch of the step.
 
-    The last is followed by the first. Collective.
+    The last is followed by the first; without ``wrap`` it does not count. Collective.
 
     Returns:
-        A condition with sentence codes (n, D) alone, and a (n,) bool mask.
+        A condition with sentence codes (n, D) alone, and weights (n,) whose mean over the step's batch, of
+        all processes and splits, is 1.
 
     Raises:
         ValueError: for a batch of one, or one without codes.
     """
-    sentence = _codes_of(condition).sentence
-    whole = ranks.gather_rows(sentence)
-    if len(whole) < 2:
+    sentence = ranks.gather_rows(_codes_of(turn.whole.condition).sentence)
+    total = len(sentence)
+    if total < 2:
         raise ValueError(
             "a batch of one has no mismatched caption: train_dataloader.batch_size must be 2 or more for "
-            "each part that is computed at once (repeat, accumulate)"
+            "each repetition of a phase"
         )
-    places = torch.arange(len(sentence), device=sentence.device) + ranks.rank() * len(sentence)
-    wrong = whole[(places + 1) % len(whole)]
-    return Condition(codes=TextCodes(wrong)), places == len(whole) - 1
+    places = torch.arange(turn.rows.start, turn.rows.stop, device=sentence.device)
+    wrong = Condition(codes=TextCodes(sentence[(places + 1) % total]))
+    counts = (places < total if wrap else places < total - 1).float()
+    return wrong, counts * (1.0 if wrap else total / (total - 1))
 
 
 def _codes_of(condition: Condition) -> TextCodes:

@@ -11,7 +11,6 @@ from torch import Tensor
 from toolbox import ranks
 from toolbox.interfaces import Condition, Objective, Sample, TextCodes, Turn, from_bytes
 from toolbox.losses.damsm import matching_losses, sentence_scores, word_scores
-from toolbox.losses.selected import mean_over_selected
 from toolbox.ranges import check_positive
 from toolbox.training.objectives.matching import following_captions
 
@@ -27,7 +26,8 @@ class MatchingAwareAdversarial(Objective):
             condition with text, and unconditional ones under one without.
         generator: name of the network that is judged.
         unconditional: whether it also judges without text.
-        mismatched: whether real images are judged with the text that follows in the batch of all ranks, too.
+        mismatched: whether real images are judged with the text that follows in the step's batch (of all
+            ranks and splits), too.
         wrap: the last image has the first one's text then; without it is left out (the authors' code).
     """
 
@@ -93,12 +93,14 @@ class MatchingAwareAdversarial(Objective):
         return turn.score(self.discriminator, sample)
 
     def _mismatched_loss(self, turn: Turn, real: Sample) -> Tensor:
-        condition, _ = following_captions(real.condition)
-        last = ranks.rank() == ranks.world() - 1
+        condition, weights = following_captions(turn, self.wrap)
+        last = turn.rows.stop == turn.rows.total
         kept = slice(0, -1) if last and not self.wrap else slice(None)  # BatchNorm must not see the others
         features = turn.encoded(self.discriminator, real)[kept]
+        if not len(features):  # a split of one image, the last
+            return features.sum()
         each = F.softplus(turn.network(self.discriminator).judge(features, condition[kept]).float())
-        return mean_over_selected(each, torch.ones_like(each, dtype=torch.bool))
+        return (each * weights[kept]).sum() / len(weights)
 
 
 class ConditioningKL(Objective):

@@ -113,14 +113,20 @@ def _play(stage: Stage, game: Game, images: Any, n: int) -> Trial:
 
 
 def play_first(game: Game, wrappers: Any, images: Any, n: int) -> None:
-    """The first iteration, on n images spread over the data; what moves is marked as before."""
+    """The first iteration, on n images spread over the labels; what moves is marked as before."""
     game.count_from(0, int(game.images_seen))
     moving = [(parameter, parameter.requires_grad) for parameter in game.parameters()]
-    rows = np.linspace(0, len(images), n, endpoint=False).astype(int) % len(images)
-    items = [images[int(row)] for row in rows]
+    items = [images[int(row)] for row in _over_labels(images, n)]
     game.train_step(torch.utils.data.default_collate(items), wrappers)
     for parameter, moves in moving:
         parameter.requires_grad_(moves)
+
+
+def _over_labels(images: Any, n: int) -> np.ndarray:
+    """n entries, evenly spaced when sorted by label: classes that take turns must not all be one."""
+    labels = getattr(images, "entry_labels", None)
+    order = np.arange(len(images)) if labels is None else np.argsort(labels, kind="stable")
+    return order[np.linspace(0, len(images), n, endpoint=False).astype(int) % len(images)]
 
 
 def _with_gradient(optimizer: torch.optim.Optimizer) -> set[int]:
