@@ -6,7 +6,7 @@ model = _base_._damsm.model
 train_dataloader = _base_._damsm.train_dataloader
 optim_wrapper = _base_._damsm.optim_wrapper
 hooks = dict(samples=None)
-train_cfg = _base_._damsm_length.train_cfg
-param_scheduler = _base_._damsm_length.param_scheduler
+train_cfg = _base_._damsm_here.train_cfg
+param_scheduler = _base_._damsm_here.param_scheduler
 evaluation = None
 quick = _base_._damsm_quick

@@ -15,7 +15,8 @@ _r_precision = dict(
     encoder=dict(type='DamsmImageEncoder', weights='weights/coco/image_encoder100.pth'),
     text_encoder=dict(type='DamsmTextEncoder', n_tokens=27297, weights='weights/coco/text_encoder100.pth'))
 # DAMSM: 100 epochs of 1,724 batches (82,783 images; how many the published lists have is not known)
-_damsm_length = dict(
+_damsm_here = dict(
+    model=dict(objectives=dict(match=dict(class_masking=False))),  # to the authors each image is a class
     train_cfg=dict(max_iters=172_400),
     train_dataloader=dict(dataset=dict(max_words=15)),
     param_scheduler=dict(encoders=dict(

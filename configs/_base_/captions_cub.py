@@ -12,7 +12,7 @@ _r_precision = dict(
     encoder=dict(type='DamsmImageEncoder', weights='weights/bird/image_encoder200.pth'),
     text_encoder=dict(type='DamsmTextEncoder', n_tokens=5450, weights='weights/bird/text_encoder200.pth'))
 # DAMSM: 200 epochs of 184 batches (the encoders published; 600 in the settings), lr 2 % less each, to a tenth
-_damsm_length = dict(
+_damsm_here = dict(
     train_cfg=dict(max_iters=36_800),
     param_scheduler=dict(encoders=dict(
         type='StepLR', by_epoch=False, step_size=184, gamma=0.98, end=114 * 184 + 1)))

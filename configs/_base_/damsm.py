@@ -4,7 +4,8 @@ The authors make a new optimiser every epoch; here it is one. As in theirs, only
 are clipped.
 """
 
-_inception = 'weights/inception_v3_google-0cc3c7bd.pth'  # torchvision's, of ImageNet
+# torchvision's, of ImageNet: https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth
+_inception = 'weights/inception_v3_google-0cc3c7bd.pth'
 _damsm = dict(
     model=dict(
         type='Game',

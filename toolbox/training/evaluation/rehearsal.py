@@ -33,7 +33,8 @@ def check_measurable(game: Sampled, settings: Mapping[str, Any], played: bool = 
         played: the game is prepared: every metric is also fed two real and two generated images.
 
     Returns:
-        A line for each metric that so few images do not give, or give by another protocol.
+        A line where the real images are not those that were asked for, and one for each metric that so few
+        images do not give, or give by another protocol.
 
     Raises:
         ConfigError: for what could not be measured, whatever is trained.
@@ -51,9 +52,10 @@ def check_measurable(game: Sampled, settings: Mapping[str, Any], played: bool = 
     if played:
         _feed_a_few(game, settings, real, told, whole, by_mode)
     _check_names(metrics)
+    stand_in = [str(real.notice)] if getattr(real, "notice", "") else []
     own = {name: own_judge(metric, game) for name, metric in metrics.items()}
     remarks = [f"evaluation.metrics.{name}: {why}" for name, why in own.items() if why]
-    return remarks + _shortages(metrics, real, int(settings.get("n_fake", 10000)))
+    return [*stand_in, *remarks, *_shortages(metrics, real, int(settings.get("n_fake", 10000)))]
 
 
 def _check_size(game: Sampled, data: Any, key: str) -> None:
