@@ -81,15 +81,18 @@ def test_one_cell_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "| SSA-GAN | cross-entropy | " in found.markdown() and "| real images |" in found.markdown()
 
 
-def test_a_table_of_two_seeds_has_mean_and_deviation() -> None:
+def test_a_table_of_two_seeds_has_mean_deviation_and_differences() -> None:
     results = {encoders("scl", seed): {"image-to-text": 0.25 * (seed + 1)} for seed in range(2)}
+    results[encoders("none", 1)] = {"image-to-text": 0.75}
     others = dict.fromkeys(("text-to-image", "silhouette-images", "silhouette-texts"), 0.0)
     values = {cell: {**found, **others} for cell, found in results.items()}
     references = {"encoders": {"chance": {"image-to-text": 0.01}}, "gans": {}}
     lines = Tables(values, references, ["encoders"], [0, 1], TINY).markdown().splitlines()
     assert "| SCL | 0.375 ± 0.177 | 0.000 ± 0.000 | 0.000 ± 0.000 | 0.000 ± 0.000 | 2 |" in lines
     assert "| chance | 0.010 | - | - | - |  |" in lines
-    assert "| none | - | - | - | - | 0 |" in lines
+    assert "| none | 0.750 | 0.000 | 0.000 | 0.000 | 1 |" in lines
+    assert "| UniCL | - | - | - | - | 0 |" in lines
+    assert "| SCL | -0.250 | +0.000 | +0.000 | +0.000 | 1 |" in lines  # of the seed that both have
 
 
 def test_the_command_refuses_what_makes_no_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

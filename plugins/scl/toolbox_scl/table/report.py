@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from toolbox_scl.table.judging import OF_ENCODERS, OF_GANS
 from toolbox_scl.table.plan import GANS, LOSSES, PLACED, PLACES, Budget, Cell, encoders, gan, placed
 
 Values = Mapping[str, float]
+Runs = Mapping[int, Values]  # by seed
+_WITHOUT = ("none", "neither")  # rows that the others are compared with
 _NAMES = {
     "none": "none",
     "scl": "SCL",
@@ -45,7 +49,7 @@ class Tables:
     budget: Budget
 
     def markdown(self) -> str:
-        """All tables, mean ± standard deviation over the seeds that are there."""
+        """All tables, mean ± standard deviation over the seeds that are there, and differences."""
         made = {"encoders": self._of_encoders, "gans": self._of_gans, "placement": self._of_placement}
         return "\n\n".join(made[part]() for part in made if part in self.parts) + "\n"
 
@@ -62,50 +66,67 @@ class Tables:
         write_text(json.dumps(self.record(), indent=2) + "\n", folder / "table.json")
 
     def _of_encoders(self) -> str:
-        rows = [([_NAMES[loss]], self._found(lambda seed, n=loss: encoders(n, seed))) for loss in LOSSES]
+        rows = {(_NAMES[loss],): self._found(partial(encoders, loss)) for loss in LOSSES}
         return _table("DAMSM", ["label loss"], rows, OF_ENCODERS, self.references["encoders"])
 
     def _of_gans(self) -> str:
-        rows = [
-            ([_NAMES[model], _NAMES[loss]], self._found(lambda seed, m=model, n=loss: gan(m, n, seed)))
-            for model in GANS
-            for loss in LOSSES
-        ]
+        rows = {
+            (_NAMES[m], _NAMES[loss]): self._found(partial(gan, m, loss)) for m in GANS for loss in LOSSES
+        }
         return _table("GANs", ["model", "label loss"], rows, OF_GANS, self.references["gans"])
 
     def _of_placement(self) -> str:
-        rows = [([place], self._found(lambda seed, p=place: placed(p, seed))) for place in PLACES]
+        rows = {(place,): self._found(partial(placed, place)) for place in PLACES}
         title = f"{_NAMES[PLACED]}: where SCL is"
         return _table(title, ["SCL in"], rows, OF_GANS, self.references["gans"])
 
-    def _found(self, cell: Any) -> list[Values]:
-        return [self.results[cell(seed)] for seed in self.seeds if cell(seed) in self.results]
+    def _found(self, cell: Callable[[int], Cell]) -> Runs:
+        return {seed: self.results[cell(seed)] for seed in self.seeds if cell(seed) in self.results}
 
 
 def _table(
     title: str,
     heads: Sequence[str],
-    rows: Sequence[tuple[Sequence[str], Sequence[Values]]],
+    rows: Mapping[tuple[str, ...], Runs],
     columns: Mapping[str, str],
     references: Mapping[str, Values],
 ) -> str:
-    names = [*heads, *columns.values(), "seeds"]
-    lines = [f"**{title}**", "", f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
-    for words, runs in rows:
-        values = [_value([run[key] for run in runs]) for key in columns]
-        lines.append(f"| {' | '.join([*words, *values, str(len(runs))])} |")
-    for name, known in references.items():
-        words = [name, *[""] * (len(heads) - 1)]
-        values = [_value([known[key]] if key in known else []) for key in columns]
-        lines.append(f"| {' | '.join([*words, *values, ''])} |")
-    return "\n".join(lines)
+    """Values; then differences from the row above them without a label loss, at equal seeds."""
+    known = {(name, *[""] * (len(heads) - 1)): {0: values} for name, values in references.items()}
+    lines = [_line([*heads, *columns.values(), "seeds"]), "|" + "---|" * (len(heads) + len(columns) + 1)]
+    lines += [_row(words, list(runs.values()), columns, str(len(runs))) for words, runs in rows.items()]
+    lines += [_row(words, list(runs.values()), columns, "") for words, runs in known.items()]
+    base = next(words[-1] for words in rows if words[-1] in _WITHOUT)
+    lines += ["", f"{title}: differences from {base!r} at equal seeds", "", *lines[:2]]
+    without: Runs = {}
+    for words, runs in rows.items():
+        if words[-1] in _WITHOUT:
+            without = runs
+            continue
+        paired = [_less(runs[seed], without[seed], columns) for seed in runs if seed in without]
+        lines.append(_row(words, paired, columns, str(len(paired)), sign="+"))
+    return "\n".join([f"**{title}**", "", *lines])
 
 
-def _value(values: Sequence[float]) -> str:
+def _less(one: Values, other: Values, columns: Iterable[str]) -> Values:
+    return {key: one[key] - other[key] for key in columns}
+
+
+def _row(
+    words: Sequence[str], runs: Sequence[Values], columns: Iterable[str], last: str, sign: str = ""
+) -> str:
+    return _line([*words, *(_value([run[key] for run in runs if key in run], sign) for key in columns), last])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _value(values: Sequence[float], sign: str = "") -> str:
     """Mean ± standard deviation, or a dash for none."""
     if not values:
         return "-"
     mean = statistics.mean(values)
     digits = 3 if abs(mean) < 10 else 1
     spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{mean:.{digits}f}{spread}"
+    return f"{mean:{sign}.{digits}f}{spread}"
