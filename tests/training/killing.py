@@ -335,12 +335,15 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
         "hooks.samples.columns": 2,
     }
     if "templates" in full.train_dataloader.dataset.get("source", {}):
-        options |= _small_captions(full)
+        options |= _small_captions()
     elif "source" in full.train_dataloader.dataset:
         options |= {f"train_dataloader.dataset.source.{key}": value for key, value in source.items()}
     if "split" in full.train_dataloader.dataset:
         options["train_dataloader.dataset.split.labelled_per_class"] = 12
+    options |= _small_networks(full.model.networks)
     for stage in full.get("stages", ()):
+        networks = _small_networks(full.before[stage].model.get("networks", {}))
+        options |= {f"before.{stage}.{key}": value for key, value in networks.items()}
         options |= {
             f"before.{stage}.train_cfg.max_iters": 4,
             f"before.{stage}.train_dataloader.batch_size": 8,
@@ -351,15 +354,21 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
     return options
 
 
-def _small_captions(full: Any) -> dict[str, Any]:
-    """Two short sentences an image, and networks of few channels."""
-    start = "train_dataloader.dataset.source"
-    options: dict[str, Any] = {f"{start}.each": 2, f"{start}.unseen": 0, f"{start}.templates": ["{name}"]}
-    options[f"{start}.templates"] += ["{class}"]
-    for name, network in full.model.networks.items():
-        if "channels" in network:
-            options[f"model.networks.{name}.channels"] = 4
-    return options
+def _small_captions() -> dict[str, Any]:
+    """Two short sentences an image."""
+    small = {"each": 2, "unseen": 0, "templates": ["{name}", "{class}"]}
+    return {f"train_dataloader.dataset.source.{key}": value for key, value in small.items()}
+
+
+def _small_networks(networks: Mapping[str, Any]) -> dict[str, Any]:
+    """Few channels and layers."""
+    small = {"channels": 4, "depth": 10, "width": 1}
+    return {
+        f"model.networks.{name}.{key}": value
+        for name, network in networks.items()
+        for key, value in small.items()
+        if key in (network or {})
+    }
 
 
 def _small_evaluation(evaluation: Any, source: dict[str, str], cache: Path) -> dict[str, Any]:

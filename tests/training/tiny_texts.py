@@ -37,6 +37,7 @@ before = dict(damsm=dict(
             match=dict(type='DamsmPretraining'),
             labels=dict(type='LabelContrast', teaches='text_encoder', encoder='image_encoder',
                         text_encoder='text_encoder'))),
+    hooks=dict(samples=None, evaluation=None, checkpoints=dict(best=None)),
     optim_wrapper=dict(encoders=_adam), train_cfg=dict(max_iters=4)))
 stages = ['damsm']
 model = dict(
@@ -57,7 +58,13 @@ train_dataloader = dict(batch_size=8, dataset=dict(
     source=dict(type='TinyWords', file={data!r})))
 optim_wrapper = dict(discriminator=_adam, generator=_adam)
 train_cfg = dict(max_iters=6)
-hooks = dict(checkpoints=dict(type='Checkpoints', interval=2, keep=0), journal=dict(type='Journal'))
+hooks = dict(
+    checkpoints=dict(type='Checkpoints', interval=2, keep=0, best='fid'), journal=dict(type='Journal'),
+    samples=dict(type='SampleGrid', interval=2, columns=2),
+    evaluation=dict(type='Evaluation', interval=3, metrics=['fid']))
+evaluation = dict(
+    real=dict(type='TinyWords', file={data!r}), extractor=dict(type='PooledPixels'), cache_dir=None,
+    metrics=dict(fid=dict(type='FID')), n_fake=24, batch_size=12)
 """
 
 

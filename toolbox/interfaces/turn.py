@@ -35,7 +35,6 @@ class Turn(Protocol):
     player: str
     iteration: int
     kimg: float
-    rows: Rows
     rng: torch.Generator
     branches: Any
 
@@ -44,6 +43,9 @@ class Turn(Protocol):
 
     @property
     def whole(self) -> Sample: ...
+
+    @property
+    def rows(self) -> Rows: ...
 
     @property
     def fake(self) -> Sample: ...

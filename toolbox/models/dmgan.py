@@ -25,6 +25,7 @@ class TwiceResBlock(ResBlock):
     def forward(self, x: Tensor) -> Tensor:
         """x (N, width / 2, H, W) -> (N, width, H, W)."""
         first, *others = self.block
+        assert isinstance(first, nn.Conv2d)
         of_both = first.weight[:, : x.shape[1]] + first.weight[:, x.shape[1] :]
         y = F.conv2d(x, of_both, padding=1)
         for layer in others:

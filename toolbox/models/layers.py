@@ -129,12 +129,13 @@ class SmallMapConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H', W')."""
+        assert not isinstance(self.padding, str)
         (kernel, _), (stride, _), (padding, _) = self.kernel_size, self.stride, self.padding
-        size = [(side + 2 * int(padding) - kernel) // stride + 1 for side in x.shape[2:]]
+        size = [(side + 2 * padding - kernel) // stride + 1 for side in x.shape[2:]]
         few = len(x) * size[0] * size[1] <= FEW_PLACES and self.weight.numel() >= MANY_WEIGHTS
         if x.device.type != "cpu" or not few:
             return super().forward(x)
-        patches = F.unfold(x, kernel, padding=int(padding), stride=stride)  # (N, C k k, H' W')
+        patches = F.unfold(x, kernel, padding=padding, stride=stride)  # (N, C k k, H' W')
         y = F.linear(patches.transpose(1, 2).flatten(0, 1), self.weight.flatten(1), self.bias)
         y = y.unflatten(0, (len(x), *size)).permute(0, 3, 1, 2)
         return y.contiguous() if x.is_contiguous() else y  # else channels last, as it is

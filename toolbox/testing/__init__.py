@@ -36,6 +36,9 @@ _WHERE = {
     "check_ranks": "ranks",
     "run_ranks": "processes",
     "random_sample": "common",
+    "random_texts": "texts",
+    "text_sample": "texts",
+    "text_networks": "texts",
 }
 
 __all__ = sorted([*_WHERE, "use_plugin"])

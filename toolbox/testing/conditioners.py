@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from toolbox.interfaces import Condition, Conditioner, Request, Sample
-from toolbox.testing.common import check_global_rng_untouched, require, rng
+from toolbox.interfaces import Condition, Conditioner, Request, TextCodes
+from toolbox.testing.common import check_global_rng_untouched, close, require, rng
 
 N = 12
 FIELDS = ("labels", "weights", "text", "mask", "codes")
@@ -25,12 +25,14 @@ def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any =
     - each of its ``requests`` is fulfilled: conditions of n images, of the class asked for; a function of the
       rng; what it does not grant, and a class that there is not, is a ValueError;
     - with ``dataset``: after ``prepare`` it completes real batches, and ``after_iteration`` is a function of
-      its rng;
+      its rng; what ``of_real`` gives has a row for each real image;
+    - ``complete`` keeps the rows, gives each its own codes, changes nothing the second time, draws nothing;
+    - texts: ``in_words`` gives one a row or none; ``of_texts`` of them gives these words again;
     - a fresh one that loads its state dict draws the same.
 
     Args:
         conditioner: not prepared; it is left as it was.
-        dataset: the training set it is prepared on (a Stream), for one that needs it.
+        dataset: the training set it is prepared on (a Stream, a CaptionStream), for one that needs it.
         game: what it asks for networks, the device and ``gather``; default one without networks, in one
             process.
 
@@ -49,6 +51,8 @@ def check_conditioner(conditioner: Conditioner, dataset: Any = None, game: Any =
         _check_real(ready, dataset, game, name)
     _check_draws(ready, name)
     _check_requests(ready, name)
+    _check_completion(ready, name)
+    _check_words(ready, name)
     fresh = copy.deepcopy(conditioner)
     fresh.load_state_dict(ready.state_dict(), strict=True)
     require(
@@ -138,16 +142,21 @@ def _check_names(conditioner: Conditioner, condition: Condition, name: str) -> N
 
 
 def _check_real(conditioner: Conditioner, dataset: Any, game: Any, name: str) -> None:
-    items = [dataset[i] for i in range(min(N, len(dataset)))]
-    images = torch.stack([item["images"] for item in items])
-    index = torch.tensor([item["index"] for item in items])
-    sample = Sample(images, Condition(labels=torch.tensor([item["labels"] for item in items])), index=index)
+    from toolbox.training.game.batches import as_sample
+
+    n = min(N, len(dataset))
+    sample = as_sample(torch.utils.data.default_collate([dataset[i] for i in range(n)]))
     completed = conditioner.real(sample)
     require(
-        isinstance(completed, Condition) and len(completed) in (0, len(items)),
+        isinstance(completed, Condition) and len(completed) in (0, n),
         f"{name}.real must give the Condition of the batch",
     )
     _check_rows(completed, name, zero_allowed=True)
+    asked = conditioner.of_real(sample.replace(condition=completed), rng())
+    require(
+        asked is None or (isinstance(asked, Condition) and len(asked) == n),
+        f"{name}.of_real must give a Condition of the {n} real images, or None",
+    )
     states = []
     for _ in range(2):
         other = copy.deepcopy(conditioner)
@@ -158,11 +167,44 @@ def _check_real(conditioner: Conditioner, dataset: Any, game: Any, name: str) ->
     require(same, f"{name}.after_iteration is not a function of its rng")
 
 
+def _check_completion(conditioner: Conditioner, name: str) -> None:
+    """What networks compute of a condition: codes."""
+    condition = conditioner.sample(N, rng())
+    with torch.no_grad():
+        check_global_rng_untouched(lambda: conditioner.complete(condition), f"{name}.complete")
+        whole = conditioner.complete(condition)
+        again = conditioner.complete(whole)
+        rows = conditioner.complete(condition[:3])
+    require(len(whole) == len(condition), f"{name}.complete gives {len(whole)} rows of {len(condition)}")
+    require(_equal(again, whole), f"{name}.complete changes a condition that is complete")
+    if whole.codes is not None and rows.codes is not None:
+        require(
+            close(rows.codes.sentence, whole.codes.sentence[:3]),
+            f"{name}.complete: the codes of a caption depend on the other captions of its batch",
+        )
+
+
+def _check_words(conditioner: Conditioner, name: str) -> None:
+    """Texts in, texts out."""
+    texts = conditioner.in_words(conditioner.sample(N, rng()))
+    require(
+        isinstance(texts, list) and len(texts) in (0, N) and all(isinstance(text, str) for text in texts),
+        f"{name}.in_words must give a text for each of {N} rows, or []",
+    )
+    if not texts or type(conditioner).of_texts is Conditioner.of_texts:
+        return
+    found = conditioner.of_texts(texts)
+    require(len(found) == N, f"{name}.of_texts gives {len(found)} conditions of {N} texts")
+    require(conditioner.in_words(found) == texts, f"{name}.of_texts: its conditions say other words")
+
+
 def _equal(one: Condition, other: Condition) -> bool:
-    for field in FIELDS:
-        a, b = getattr(one, field), getattr(other, field)
-        if isinstance(a, torch.Tensor) != isinstance(b, torch.Tensor):
-            return False
-        if not (torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b):
-            return False
-    return True
+    return all(_same(getattr(one, field), getattr(other, field)) for field in FIELDS)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, TextCodes) and isinstance(other, TextCodes):
+        return all(_same(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
+    return type(one) is type(other) and bool(one == other)

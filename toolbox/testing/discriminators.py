@@ -16,6 +16,7 @@ from toolbox.testing.common import (
     random_sample,
     require,
 )
+from toolbox.testing.texts import beyond_the_end, other_texts
 
 N = 4
 
@@ -29,6 +30,8 @@ def check_discriminator(
 
     - ``encode`` keeps the first axis, ``judge`` gives finite logits (n,), calling it does both;
     - features can be judged twice, under other conditions, with the same answer;
+    - with text codes in the condition, logits depend on the captions, and not on what stands beyond their
+      last words;
     - in eval mode logit i depends on its own image and condition only, and not on chance; images are not
       changed in place;
     - gradients reach the images and every trainable parameter;
@@ -38,7 +41,8 @@ def check_discriminator(
         discriminator: a small one, which is left as it was; or what makes one (a class), so that the state
             dict is loaded into one that is really fresh.
         image_size: of the images it takes.
-        condition: of 4 images; default: labels, where it has an ``n_conditions``.
+        condition: of 4 images; default: labels, where it has an ``n_conditions``. For one of captions:
+            :func:`toolbox.testing.random_texts`.
 
     Raises:
         AssertionError: naming what is broken.
@@ -73,7 +77,18 @@ def _check(
                 make,
             )
         moving = images.clone().requires_grad_(True)
-        check_gradients(discriminator, discriminator(moving, condition).sum(), name, moving, "images")
+        loss = discriminator(moving, condition).sum()
+        if condition is not None and condition.codes is not None:
+            loss = loss + _without_text(discriminator, moving)
+        check_gradients(discriminator, loss, name, moving, "images")
+
+
+def _without_text(discriminator: Discriminator, images: torch.Tensor) -> torch.Tensor:
+    """Sum of unconditional logits, which some networks of captions also give, by layers of their own."""
+    try:
+        return discriminator(images, Condition()).sum()
+    except ValueError:
+        return torch.zeros(())
 
 
 def _check_logits(
@@ -103,4 +118,21 @@ def _check_logits(
     require(
         close(torch.cat(alone), logits),
         f"{name}: in eval mode a logit depends on the other images of its batch",
+    )
+    _check_texts(discriminator, features, condition, name)
+
+
+def _check_texts(
+    discriminator: Discriminator, features: torch.Tensor, condition: Condition | None, name: str
+) -> None:
+    if condition is None or condition.codes is None:
+        return
+    logits = discriminator.judge(features, condition)
+    require(
+        not torch.equal(logits, discriminator.judge(features, other_texts(condition))),
+        f"{name}: logits do not depend on condition.codes",
+    )
+    require(
+        close(logits, discriminator.judge(features, beyond_the_end(condition))),
+        f"{name}: logits depend on word codes beyond a caption's length: see TextCodes.mask",
     )

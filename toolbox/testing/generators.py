@@ -19,6 +19,7 @@ from toolbox.testing.common import (
     require,
     rng,
 )
+from toolbox.testing.texts import beyond_the_end, other_texts
 
 N = 4
 _LARGE = 16.0  # times the weights that a generator starts with
@@ -33,7 +34,8 @@ def check_generator(
       function of its rng;
     - images are (n, 3, image_size, image_size), finite, in [-1, 1] if ``bounded``, and depend on the latents;
     - in eval mode image i depends on its own latents and condition only, and not on chance;
-    - with ``n_conditions`` the images depend on the condition;
+    - with ``n_conditions`` the images depend on the condition; with text codes in the condition they depend
+      on the captions, and not on what stands beyond their last words;
     - ``generate`` gives the same images with latents and condition; ``sample`` is a function of (seed, i);
     - large weights do not change the range: ``forward`` keeps to [-1, 1] if ``bounded``; in eval mode
       ``generate`` and ``sample`` always do;
@@ -45,7 +47,8 @@ def check_generator(
     Args:
         generator: a small one, which is left as it was; or what makes one (a class), so that the state dict
             is loaded into one that is really fresh.
-        condition: of 4 images; default: labels, where the generator has ``n_conditions``.
+        condition: of 4 images; default: labels, where the generator has ``n_conditions``. For one of
+            captions: :func:`toolbox.testing.random_texts`.
 
     Raises:
         AssertionError: naming what is broken.
@@ -79,7 +82,15 @@ def _check(generator: Generator, make: Callable[[], Generator] | None, condition
         moving = latents.clone().requires_grad_(True)
         images = generator(moving, condition)
         loss = (images * torch.randn(images.shape, generator=rng(9))).sum()
+        loss = loss + _of_extras(generator, moving, condition)
         check_gradients(generator, loss, name, moving, "latents")
+
+
+def _of_extras(generator: Generator, latents: Tensor, condition: Condition | None) -> Tensor:
+    """A loss of the further outputs: a stage's image comes out of parameters of its own."""
+    extras = generator.generate(latents, condition, rng()).extras.values()
+    found = [value for value in extras if isinstance(value, Tensor) and value.requires_grad]
+    return torch.stack([value.square().sum() for value in found]).sum() if found else torch.zeros(())
 
 
 def _check_latents(generator: Generator, name: str) -> None:
@@ -129,6 +140,16 @@ def _check_images(generator: Generator, latents: Tensor, condition: Condition | 
 
 
 def _check_condition(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
+    if condition is not None and condition.codes is not None:
+        images = generator(latents, condition)
+        require(
+            not torch.equal(images, generator(latents, other_texts(condition))),
+            f"{name}: images do not depend on condition.codes",
+        )
+        require(
+            close(images, generator(latents, beyond_the_end(condition))),
+            f"{name}: images depend on word codes beyond a caption's length: see TextCodes.mask",
+        )
     if generator.n_conditions < 2 or condition is None or condition.labels is None:
         return
     other = condition.replace(labels=(condition.labels + 1) % generator.n_conditions)
@@ -157,6 +178,10 @@ def _check_generate(generator: Generator, latents: Tensor, condition: Condition 
     require(
         asked is None or (kept is not None and torch.equal(kept, asked)),
         f"{name}.generate: the Sample does not carry the condition it was asked for",
+    )
+    require(
+        condition is None or condition.codes is None or sample.condition.codes is not None,
+        f"{name}.generate: the Sample does not carry the text codes it was asked for",
     )
 
 

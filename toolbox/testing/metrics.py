@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from toolbox.interfaces import Metric, Sample
 from toolbox.registry import BuildError, build
 from toolbox.testing.common import random_sample, require
+from toolbox.testing.texts import text_networks
 
 NEEDS = ("real", "fake", "labels", "captions", "pairs", "weights", "modes")
 
@@ -22,6 +24,7 @@ def check_metric(
     real: Sample | None = None,
     fake: Sample | None = None,
     tolerance: float = 1e-4,
+    networks: Mapping[str, nn.Module] | None = None,
 ) -> None:
     """Check the contract of :class:`toolbox.interfaces.Metric`.
 
@@ -34,15 +37,18 @@ def check_metric(
     Args:
         metric: fed nothing yet, and left as it was; or its config, ``dict(type=...)``, from which it is built
             as an evaluation does: with an extractor and, for clusters, ``assign``, where its constructor has
-            arguments of these names.
-        real, fake: what to feed; default 48 random images each, of 3 classes, with one-hot weights.
+            arguments of these names, and with ``uses`` (of ``networks``).
+        real, fake: what to feed; default 48 random images each, of 3 classes, with one-hot weights. For a
+            metric of captions: :func:`toolbox.testing.text_sample` of 48.
+        networks: {name: network} that ``uses`` in a config names; default
+            :func:`toolbox.testing.text_networks`.
         tolerance: of equal values, relative.
 
     Raises:
         AssertionError: naming what is broken.
     """
     if isinstance(metric, Mapping):
-        metric = _built(metric)
+        metric = _built(metric, networks)
     name = type(metric).__name__
     require(isinstance(metric, Metric), f"{name} does not inherit toolbox.interfaces.Metric")
     require(isinstance(metric.name, str) and metric.name, f"{name}.name must be a text")
@@ -73,13 +79,19 @@ def check_metric(
     _same(whole.compute(), value, tolerance, f"{name}.reset does not forget")
 
 
-def _built(config: Mapping[str, Any]) -> Metric:
+def _built(config: Mapping[str, Any], networks: Mapping[str, nn.Module] | None) -> Metric:
     from toolbox.training.evaluation.measure import build_metric
 
     extractor = build(dict(type="PooledPixels", size=2))
-    given = dict(extractor=extractor, assign=lambda features, labels: (features.sum(1) * 7).long() % 3)
+    assign = lambda features, labels: (features.sum(1) * 7).long() % 3  # noqa: E731
+    given: dict[str, Any] = dict(extractor=extractor, assign=assign)
+    own = dict(config)
     try:
-        return build_metric(config, "metric", given)
+        for argument, name in dict(own.pop("uses", None) or {}).items():
+            known = text_networks() if networks is None else networks
+            require(name in known, f"the metric uses {name!r}, the check has {sorted(known)}: pass networks=")
+            given[argument] = known[name]
+        return build_metric(own, "metric", given)
     except BuildError as error:
         raise AssertionError(f"an evaluation could not build the metric: {error}") from error
 

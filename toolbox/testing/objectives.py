@@ -18,6 +18,7 @@ from toolbox.testing.common import close, random_sample, require, rng
 N = 6  # images
 SIZE = 8  # pixels
 CLASSES = 3
+_JUDGED = ("labels", "weights", "text", "mask", "codes")  # what discriminators look at
 
 
 class SmallGenerator(Generator):
@@ -76,6 +77,8 @@ def small_networks() -> dict[str, nn.Module]:
 class FakeTurn:
     """A :class:`toolbox.interfaces.Turn` without a game, for tests of objectives.
 
+    Fakes of a real batch with captions are asked for these captions; others for random classes.
+
     Args:
         moves: name of the network that moves; the fake batch carries gradients if it is the generator.
         networks: {name: network}; default :func:`small_networks`.
@@ -83,6 +86,7 @@ class FakeTurn:
             views ``extras['weak']`` and ``extras['strong']``.
         seed: of latents, conditions and ``rng``.
         iteration: 0-based.
+        partner: the second branch's real batch, for objectives that read ``branches``; None = one branch.
     """
 
     def __init__(
@@ -92,16 +96,20 @@ class FakeTurn:
         real: Sample | None = None,
         seed: int = 0,
         iteration: int = 0,
+        partner: Sample | None = None,
     ) -> None:
         self.player = moves
         self.iteration = iteration
         self.kimg = 0.0
         self.rng = rng(seed)
-        self.branches = [self]
+        self.branches: list[FakeTurn] = [self]
         self.networks = dict(small_networks() if networks is None else networks)
         self._real = _default_real() if real is None else real
         self._seed = seed
         self._kept: dict[Any, Any] = {}
+        if partner is not None:
+            twin = FakeTurn(moves, self.networks, partner, seed + 1, iteration)
+            self.branches = twin.branches = [self, twin]
 
     @property
     def real(self) -> Sample:
@@ -160,7 +168,10 @@ class FakeTurn:
 
     def score_pair(self, discriminator: str, real: Sample, fake: Sample) -> tuple[Tensor, Tensor]:
         """Logits of both from one pass."""
-        conditions = [Condition(labels=part.condition.labels) for part in (real, fake)]
+        known = [name for name in _JUDGED if all(_has(part, name) for part in (real, fake))]
+        conditions = [
+            Condition(**{name: getattr(part.condition, name) for name in known}) for part in (real, fake)
+        ]
         both = Sample(torch.cat([real.images, fake.images]), concatenate(conditions))
         logits = self.score(discriminator, both)
         return logits[: len(real)], logits[len(real) :]
@@ -179,8 +190,13 @@ class FakeTurn:
         draw = rng(self._seed + 1)
         latents = generator.sample_latents(n, draw)
         labels = torch.randint(max(generator.n_conditions, 1), (n,), generator=draw)
+        asked = self._real.condition[:n]
+        if asked.text is None and asked.codes is None:
+            asked = Condition(labels=labels)
+        elif generator.n_conditions:  # it need not know the labels of the captions
+            asked = asked.replace(labels=labels)
         with torch.set_grad_enabled(self.moves(network)):
-            return generator.generate(latents, Condition(labels=labels), draw)
+            return generator.generate(latents, asked, draw)
 
     def once(self, key: Any, compute: Callable[[], Any]) -> Any:
         """``compute()`` once a turn."""
@@ -194,6 +210,10 @@ class FakeTurn:
             return self.once(("frozen", key), compute)
 
 
+def _has(sample: Sample, field: str) -> bool:
+    return getattr(sample.condition, field) is not None
+
+
 def _default_real() -> Sample:
     sample = random_sample(N, SIZE, CLASSES)
     labels = sample.condition.labels
@@ -204,7 +224,10 @@ def _default_real() -> Sample:
 
 
 def check_objective(
-    objective: Objective, networks: Mapping[str, nn.Module] | None = None, real: Sample | None = None
+    objective: Objective,
+    networks: Mapping[str, nn.Module] | None = None,
+    real: Sample | None = None,
+    partner: Sample | None = None,
 ) -> None:
     """Check the contract of :class:`toolbox.interfaces.Objective`, for each network that it has a loss of.
 
@@ -217,8 +240,11 @@ def check_objective(
 
     Args:
         objective: it is left as it was.
-        networks: {name: network} it works on; default :func:`small_networks`.
+        networks: {name: network} it works on; default :func:`small_networks`. For terms of captions:
+            :func:`toolbox.testing.text_networks` with :func:`toolbox.testing.text_sample` as ``real``.
         real: the real batch; default that of :class:`FakeTurn`.
+        partner: the second branch's real batch, of the same labels, for one with ``couples_branches``;
+            default the first one's, its images mirrored.
 
     Raises:
         AssertionError: naming what is broken.
@@ -226,6 +252,9 @@ def check_objective(
     name = type(objective).__name__
     require(isinstance(objective, Objective), f"{name} does not inherit toolbox.interfaces.Objective")
     networks = dict(small_networks() if networks is None else networks)
+    real = _default_real() if real is None else real
+    if objective.couples_branches and partner is None:
+        partner = real.replace(images=real.images.flip(3))
     losses = objective.losses()
     require(losses, f"{name}.losses() is empty: no network has a loss of it")
     own = list(objective.parameters())
@@ -239,11 +268,16 @@ def check_objective(
             f"{name} trains {network!r}, the check has {sorted(networks)}: pass networks=",
         )
         require(objective.formulas.get(network), f"{name}.formulas has no line for {network!r}")
-        _check_loss(objective, network, networks, real, f"{name}, turn of {network!r}")
+        turn = partial(FakeTurn, network, networks, real, partner=partner)
+        _check_loss(objective, network, networks, turn, f"{name}, turn of {network!r}")
 
 
 def _check_loss(
-    objective: Objective, network: str, networks: dict[str, nn.Module], real: Sample | None, name: str
+    objective: Objective,
+    network: str,
+    networks: dict[str, nn.Module],
+    make_turn: Callable[..., FakeTurn],
+    name: str,
 ) -> None:
     everyone = {**networks, "the objective": objective}
     flags: dict[nn.Parameter, bool] = {}
@@ -257,7 +291,7 @@ def _check_loss(
         parameter.grad = None
         parameter.requires_grad_(parameter in moving)
     try:
-        turn = FakeTurn(network, networks, real)
+        turn = make_turn()
         images = turn.real.images.clone(), turn.fake.images.detach().clone()
         loss = objective.losses()[network](turn)
         _check_value(loss, name)
@@ -268,13 +302,13 @@ def _check_loss(
         loss.backward()
         _check_reach(everyone, moving, name)
         _check_log(objective, name)
-        again = _again(objective, network, networks, real)
+        again = _again(objective, network, make_turn)
         require(
             close(again, loss.detach(), 1e-6),
             f"{name}: two equal turns give {float(loss.detach()):g} and {float(again):g}; every draw must "
             "come from turn.rng",
         )
-        _check_state(before, objective, partial(_again, network=network, networks=networks, real=real), name)
+        _check_state(before, objective, partial(_again, network=network, make_turn=make_turn), name)
     finally:
         for parameter, flag in flags.items():
             parameter.requires_grad_(flag).grad = None
@@ -318,12 +352,8 @@ def _check_log(objective: Objective, name: str) -> None:
 
 
 def _again(
-    objective: Objective,
-    network: str,
-    networks: dict[str, nn.Module],
-    real: Sample | None,
-    iteration: int = 0,
+    objective: Objective, network: str, make_turn: Callable[..., FakeTurn], iteration: int = 0
 ) -> Tensor:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(12345)
-        return objective.losses()[network](FakeTurn(network, networks, real, iteration=iteration)).detach()
+        return objective.losses()[network](make_turn(iteration=iteration)).detach()

@@ -216,9 +216,15 @@ class RetrievalTest(Described, Hook):
 
         data = self._test_data()
         with undisturbed(game):
-            encoders = [None if one is None else one.eval() for one in self._encoders(game)]
+            images, texts = self._encoders(game)
             found = measure_retrieval(
-                *encoders, data, self.candidates, self.seed, self.batch_size, game.device
+                images.eval(),
+                None if texts is None else texts.eval(),
+                data,
+                self.candidates,
+                self.seed,
+                self.batch_size,
+                game.device,
             )
         append_records(folder / "metrics.jsonl", self._records(found), iteration=iteration, during=ORIGIN)
         say(
