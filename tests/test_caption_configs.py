@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from tests.data_readers.caption_makers import mini_birds, mini_coco
-from toolbox.config import load_config
+from toolbox.config import ConfigError, load_config
 from toolbox.registry import build
+from toolbox.training.evaluation.rehearsal import check_measurable
 from toolbox.training.run.prepare import prepare
 from toolbox.training.run.rehearse import rehearse
 from toolbox.training.stages import MAIN, stage_config
@@ -84,14 +85,17 @@ def test_networks_are_as_large_as_published(name: str) -> None:
 
 
 def test_a_run_on_a_small_folder_of_coco_is_rehearsed(folders: dict[str, Path], tmp_path: Path) -> None:
-    """Its test split lies elsewhere, and is not there: that is said before the run."""
+    """Where its test split is not there, that is said before the run."""
     path = CONFIGS[0].parent / "scl_ssagan_coco.py"
     config = config_of(path, folders, quick=True)
-    config.work_dir, config.evaluation.real.root = str(tmp_path), str(tmp_path / "none")
-    stages = rehearse(prepare(config))
+    config.work_dir = str(tmp_path)
+    stages = rehearse(prepare(config), measured=False)
     assert [one.stage.name for one in stages] == ["damsm", "main"]
     assert all(one.trial.played for one in stages)
-    assert stages[1].lines[0].startswith(f"{tmp_path / 'none'} is missing: using Noto emoji")
+    config.evaluation.real.root, game = str(tmp_path / "none"), stages[1].trial.game
+    assert check_measurable(game, config.evaluation)[0].startswith(f"{tmp_path / 'none'} is missing: using")
+    with pytest.raises(ConfigError, match=r"evaluation.captions: .*known word.*none is missing: using Noto"):
+        check_measurable(game, config.evaluation, played=True)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

@@ -131,7 +131,7 @@ def _feed_a_few(
 ) -> None:
     """Feed each metric two images of each kind, as the evaluation would."""
     reals = next(real_batches(_First(real), _TRIED, game.device))
-    captioned = None if told is None else next(real_batches(_First(told.images), _TRIED, game.device, told))
+    captioned = None if told is None else _captioned(told, game.device)
     sampler = Sampler(game)
     index = torch.arange(_TRIED)
     modes = game.conditioner.modes()
@@ -147,6 +147,15 @@ def _feed_a_few(
         for name, metric in metrics.items():
             own = reals if captioned is None or "captions" not in metric.needs else captioned
             _feed(name, metric, own, fakes)
+
+
+def _captioned(told: Told, device: torch.device) -> Sample:
+    """The first two images with their captions."""
+    try:
+        return next(real_batches(_First(told.images), _TRIED, device, told))
+    except ValueError as error:
+        notice = getattr(told.images, "notice", "")
+        raise ConfigError(f"evaluation.captions: {error}{f'; {notice}' if notice else ''}") from error
 
 
 def _feed(name: str, metric: Metric, reals: Sample, fakes: Sample) -> None:
