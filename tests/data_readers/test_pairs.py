@@ -122,6 +122,10 @@ def test_faults_are_named(tmp_path):
     mini_coco(tmp_path, labels=False)
     with pytest.raises(DataError, match=r"rule='sampled': .* has no label sets.*instances_train2014\.json"):
         coco(tmp_path, "sampled")
+    for rule in (None, "label"):
+        message = r"no labels to make pairs by: all of it is 'picture'.*instances_train2014\.json"
+        with pytest.raises(DataError, match=message):
+            coco(tmp_path, rule)
     with pytest.raises(ValueError, match=r"rule='jacard'.*did you mean 'jaccard'"):
         coco(tmp_path, "jacard")
 

@@ -40,7 +40,7 @@ class LabelPairs(CaptionStream):
             None: 'sampled' where there are sets, else 'label'.
 
     Raises:
-        DataError: for a rule of sets where there are none.
+        DataError: for a rule of sets where there are none, and for images of one class.
         ValueError: for another rule.
 
     Attributes:
@@ -113,6 +113,11 @@ def _rule(rule: str | None, source: ImageSet) -> str:
         raise DataError(
             f"rule={rule!r}: {source.title} has no label sets. Those of COCO come from its annotations, "
             "annotations/instances_train2014.json; of other sets take rule='label'"
+        )
+    if source.label_sets is None and len(source.classes) < 2:
+        raise DataError(
+            f"{source.title} has no labels to make pairs by: all of it is {source.classes[0]!r}. Those of COCO "
+            "come from its annotations, annotations/instances_train2014.json"
         )
     if rule is None:
         return "label" if source.label_sets is None else "sampled"
