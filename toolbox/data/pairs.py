@@ -116,8 +116,8 @@ def _rule(rule: str | None, source: ImageSet) -> str:
         )
     if source.label_sets is None and len(source.classes) < 2:
         raise DataError(
-            f"{source.title} has no labels to make pairs by: all of it is {source.classes[0]!r}. Those of COCO "
-            "come from its annotations, annotations/instances_train2014.json"
+            f"{source.title} has no labels to make pairs by: all of it is {source.classes[0]!r}. Those of "
+            "COCO come from its annotations, annotations/instances_train2014.json"
         )
     if rule is None:
         return "label" if source.label_sets is None else "sampled"
