@@ -122,10 +122,12 @@ def test_faults_are_named(tmp_path):
     mini_coco(tmp_path, labels=False)
     with pytest.raises(DataError, match=r"rule='sampled': .* has no label sets.*instances_train2014\.json"):
         coco(tmp_path, "sampled")
+    for rule in (None, "label"):
+        message = r"all 5 items share one label.*instances_train2014\.json"
+        with pytest.raises(DataError, match=message):
+            coco(tmp_path, rule)
     with pytest.raises(ValueError, match=r"rule='jacard'.*did you mean 'jaccard'"):
         coco(tmp_path, "jacard")
-    with pytest.raises(DataError, match=r"all 5 items share one label.*instances_train2014\.json"):
-        coco(tmp_path)
 
 
 def test_a_few_images_make_pairs_of_their_own(tmp_path, capsys):

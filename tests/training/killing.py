@@ -98,6 +98,8 @@ def _import_everything() -> None:
     import_torchvision()
     assert not host().check()  # imports every component
     for name in (
+        "matplotlib.figure",
+        "matplotlib.backends.backend_agg",
         "mmengine.runner",
         "tqdm",
         "toolbox.cli.train",
@@ -331,9 +333,9 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
         "train_dataloader.batch_size": 8,
         "param_scheduler": [{"type": "LinearLR", "start_factor": 0.5, "begin": 0, "end": 6}],
         "hooks.checkpoints.interval": 2,
-        "hooks.samples.interval": 2,
-        "hooks.samples.columns": 2,
     }
+    if full.hooks.get("samples"):
+        options |= {"hooks.samples.interval": 2, "hooks.samples.columns": 2}
     if "templates" in full.train_dataloader.dataset.get("source", {}):
         options |= _small_captions()
     elif "source" in full.train_dataloader.dataset:

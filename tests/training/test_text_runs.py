@@ -4,6 +4,7 @@ same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import tiny_texts
 import torch
 
 from toolbox.cli.main import main
-from toolbox.config import load_config
+from toolbox.config import ConfigError, load_config
+from toolbox.data.base import DataError
 from toolbox.interfaces import Request
 from toolbox.loading import export, load_run
 from toolbox.pipeline import train
+from toolbox.registry import BuildError
 from toolbox.training.run.prepare import prepare
 from toolbox.training.run.rehearse import rehearse
 
@@ -56,6 +59,7 @@ def images_of(path: Path, texts: list[str]) -> bytes:
     return torch.cat([*asked, sampler(torch.arange(4)).images]).numpy().tobytes()
 
 
+WEIGHTS = ["model.networks.text_encoder.weights", "model.networks.image_encoder.weights"]
 TEXTS = ["a red bird", "fish on a green hill at night"]  # the second is no caption of the data
 
 
@@ -92,6 +96,77 @@ def test_classes_that_take_turns_are_not_all_one_in_the_rehearsal(tmp_path: Path
     assert all(one.trial.played for one in stages)
     labels = np.load(tmp_path / "tiny_words.npz")["labels"]
     assert len(set(labels[::3])) == 1
+
+
+def write_words(file: Path, change: Callable[[dict[str, np.ndarray]], None]) -> None:
+    with np.load(file) as arrays:
+        own = dict(arrays)
+    change(own)
+    np.savez(file, **own)
+
+
+def one_label(arrays: dict[str, np.ndarray]) -> None:
+    arrays["labels"] *= 0
+
+
+def other_words(arrays: dict[str, np.ndarray]) -> None:
+    """As many as before."""
+    arrays["captions"] = np.char.replace(arrays["captions"], "bird", "zebra")
+
+
+def more_words(arrays: dict[str, np.ndarray]) -> None:
+    arrays["captions"] = np.char.add(arrays["captions"], " really")
+
+
+def no_words(arrays: dict[str, np.ndarray]) -> None:
+    arrays["captions"][3] = " "
+
+
+def one_caption_short(arrays: dict[str, np.ndarray]) -> None:
+    arrays["captions"] = arrays["captions"][1:]
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "message"),
+    [
+        ({"train_dataloader.batch_size": 1}, None, "a batch of one item has no negatives: take a larger one"),
+        (
+            {"train_dataloader.batch_size": 1, "stages": [], **dict.fromkeys(WEIGHTS)},
+            None,
+            "a batch of one has no mismatched caption: train_dataloader.batch_size must be 2 or more",
+        ),
+        ({}, one_label, "the 8 items of the batch share one label, so that there are no negatives"),
+        ({}, no_words, r"1 images have no caption with a word, the first is image 3"),
+        ({}, one_caption_short, r"tiny: captions has 23 entries for 24 images; it needs one for each"),
+    ],
+)
+def test_bad_input_is_refused_before_training(
+    options: dict[str, Any], change: Any, message: str, tmp_path: Path
+) -> None:
+    config = tiny_texts.write_config(tmp_path)
+    if change is not None:
+        write_words(tmp_path / "tiny_words.npz", change)
+    with pytest.raises((ConfigError, DataError, BuildError), match=message):
+        rehearse(prepare(load_config(config, options=options)))
+
+
+def test_words_of_another_vocabulary(tmp_path: Path) -> None:
+    """A resumed run with other captions; a text encoder of another run, with fewer words."""
+    config = tiny_texts.write_config(tmp_path)
+    settings: dict[str, Any] = dict(work_dir=tmp_path / "run", evaluate=False, report=False)
+    train(config, options={"train_cfg.max_iters": 2}, **settings)
+    write_words(tmp_path / "tiny_words.npz", other_words)
+    with pytest.raises(ConfigError, match=r"data \(fingerprint\)"):
+        train(config, options={"train_cfg.max_iters": 4}, resume=True, **settings)
+    write_words(tmp_path / "tiny_words.npz", more_words)
+    with pytest.raises(ConfigError, match=r"text_encoder.n_tokens: 14 -> 15"):
+        train(config, options={"train_cfg.max_iters": 4}, resume=True, **settings)
+    file = str(tmp_path / "run" / "stages" / "damsm" / "iter_4.pth")
+    weights = dict(_delete_=True, checkpoint=file)
+    options = {"stages": [], WEIGHTS[0]: weights, WEIGHTS[1]: None}
+    message = r"network 'text_encoder'.*encoder.weight.*\(15, 4\)"
+    with pytest.raises(BuildError, match=message):
+        rehearse(prepare(load_config(config, options=options)))
 
 
 SMALL = {

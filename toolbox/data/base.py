@@ -209,7 +209,8 @@ class ArraySet(ImageSet):
     def fingerprint(self) -> str:
         images = np.ascontiguousarray(self._images)
         resizing = resize_name(images.shape[1:3], self.image_size)
-        return digest(images, self.labels, self.classes, self.image_size, resizing)
+        said = [] if self.captions is None else [[list(texts) for texts in self.captions]]
+        return digest(images, self.labels, self.classes, self.image_size, resizing, *said)
 
 
 def text_list(values: Any, what: str) -> list[str]:

@@ -69,8 +69,9 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
 
 def _say_where_it_lies(network: nn.Module, path: Path, what: str, error: Exception) -> None:
     """Another error, where the network is in the file, but in a dict inside of it."""
-    places = nested_below(open_weights(path)[0].tensors, network.state_dict())
-    if places:
+    weights = open_weights(path)[0]
+    places = nested_below(weights.tensors, network.state_dict())
+    if places and not _of_a_game(weights.state_dict()):  # of a game it was found, and does not fit
         raise CheckpointError(
             f"{what}: the network lies below {places[0]!r} in it: weights=dict(checkpoint={str(path)!r}, "
             f"network={places[0]!r})"
