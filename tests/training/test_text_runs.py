@@ -135,7 +135,7 @@ def one_caption_short(arrays: dict[str, np.ndarray]) -> None:
             None,
             "a batch of one has no mismatched caption: train_dataloader.batch_size must be 2 or more",
         ),
-        ({}, one_label, "the 8 items of the batch share one label, so that there are no negatives"),
+        ({}, one_label, "all 24 items share one label, so that no pair differs from another"),
         ({}, no_words, r"1 images have no caption with a word, the first is image 3"),
         ({}, one_caption_short, r"tiny: captions has 23 entries for 24 images; it needs one for each"),
     ],
