@@ -16,6 +16,7 @@ from toolbox_scl.table.plan import GANS, LOSSES, PLACED, PLACES, Budget, Cell, e
 
 Values = Mapping[str, float]
 Runs = Mapping[int, Values]  # by seed
+Rows = dict[tuple[str, ...], Runs]  # by the words that a row begins with
 _WITHOUT = ("none", "neither")  # rows that the others are compared with
 _NAMES = {
     "none": "none",
@@ -65,17 +66,17 @@ class Tables:
         write_text(json.dumps(self.record(), indent=2) + "\n", folder / "table.json")
 
     def _of_encoders(self) -> str:
-        rows = {(_NAMES[loss],): self._found(partial(encoders, loss)) for loss in LOSSES}
+        rows: Rows = {(_NAMES[loss],): self._found(partial(encoders, loss)) for loss in LOSSES}
         return _table("DAMSM", ["label loss"], rows, OF_ENCODERS, self.references["encoders"])
 
     def _of_gans(self) -> str:
-        rows = {
+        rows: Rows = {
             (_NAMES[m], _NAMES[loss]): self._found(partial(gan, m, loss)) for m in GANS for loss in LOSSES
         }
         return _table("GANs", ["model", "label loss"], rows, OF_GANS, self.references["gans"])
 
     def _of_placement(self) -> str:
-        rows = {(place,): self._found(partial(placed, place)) for place in PLACES}
+        rows: Rows = {(place,): self._found(partial(placed, place)) for place in PLACES}
         title = f"{_NAMES[PLACED]}: where SCL is"
         return _table(title, ["SCL in"], rows, OF_GANS, self.references["gans"])
 
@@ -86,7 +87,7 @@ class Tables:
 def _table(
     title: str,
     heads: Sequence[str],
-    rows: Mapping[tuple[str, ...], Runs],
+    rows: Rows,
     columns: Mapping[str, str],
     references: Mapping[str, Values],
 ) -> str:
