@@ -51,7 +51,7 @@ def test_the_code_of_the_guide_runs() -> None:
     blocks = BLOCK.findall(SAVED_LATER.sub("", FILE.sub("", GUIDE)))
     for block in blocks:
         exec(compile(block, "docs/plugins.md", "exec"), namespace)
-    assert len(blocks) == 6 and "clusterer" in namespace
+    assert len(blocks) == 7 and "clusterer" in namespace
 
 
 def test_the_plugin_of_one_file_trains_as_the_guide_says(tmp_path: Path) -> None:
