@@ -35,15 +35,16 @@ _galip_with = {
 _galip_with['ce'] = _with_classifiers(_galip_with['ce'], 'clip', weights=dict(stage='classifiers'))
 _galip_stages = {loss: [] for loss in _label_losses}
 _galip_stages['ce'] = ['classifiers']
-# GALIP with a CLIP whose two projections learn before (not established in the paper): InfoNCE, and SCL beside it.
-# Its blocks stay as they are, and so do the taps and the mapper, which see nothing but them.
+# GALIP with a CLIP whose two projections learn before, by InfoNCE and SCL (not established in the paper). Its
+# blocks stay as they are, and so do the taps and the mapper, which see nothing but them.
 _clip_blocks = [f'model.{part}' for part in (
     'token_embedding', 'positional_embedding', 'transformer', 'ln_final', 'logit_scale', 'visual.conv1',
     'visual.class_embedding', 'visual.positional_embedding', 'visual.ln', 'visual.transformer')]
 _tuning_clip = dict(frozen=False, freeze_layers=_clip_blocks)
 _tuning_terms = _terms('scl', 1.0, teaches='clip', encoder='clip', text_encoder='clip')
 _tuning_model = dict(  # and the game's clip
-    type='Game', players=dict(clip=['clip']), phases=[dict(player='clip')], branches=_tuning_terms['branches'],
+    type='Game', players=dict(clip=['clip']), phases=[dict(player='clip')],
+    branches=_tuning_terms['branches'],
     objectives=dict(captions=dict(type='ImageTextContrastive'), **_tuning_terms['objectives']))
 _tuning = dict(
     train_dataloader=dict(batch_size=64),
