@@ -20,6 +20,8 @@ SMALL = [
     "evaluation.bn=running",
     "train_dataloader.batch_size=16",
     "before.classifier.train_dataloader.batch_size=16",
+    "model.networks.generator.channels=8",
+    "model.networks.discriminator.channels=8",
 ]
 
 

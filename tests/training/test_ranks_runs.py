@@ -210,6 +210,7 @@ def test_torchrun_and_a_signal_to_it(tmp_path: Path) -> None:
     assert int(state_of(tmp_path / "run", saved)["iteration"]) == saved
 
 
+@pytest.mark.slow  # how processes end without one of their number is tested in test_launch.py
 def test_torchrun_with_a_killed_process(tmp_path: Path) -> None:
     """The other one says in a line that it was left alone, and older checkpoints are good."""
     process = torchrun(
