@@ -114,11 +114,12 @@ class Judge:
         """Of any images (n, 3, H, W), image i of caption i."""
         pooled, tiny = (_through(network, images) for network in self._features)
         codes = _through(self._clip.encode_images, images)
+        shares = self._classifier.predict_proba(pooled)  # some are 0, of images like no real one
         hits = retrieval_hits(candidate_scores(codes, self._texts, np.arange(self.n), self._others))
         return {
             "fid": frechet_from_features(pooled, self._real[0]),
             "fid-tiny": frechet_from_features(tiny, self._real[1]),
-            "is": inception_score(self._classifier.predict_log_proba(pooled), splits=1)[0],
+            "is": inception_score(np.log(shares.clip(min=1e-30)), splits=1)[0],
             "r-precision": float(hits.mean()),
             "silhouette": label_silhouette(codes, self.labels),
         }
