@@ -36,7 +36,7 @@ def size(path: Path) -> tuple[int, int]:
 def test_a_panel_of_runs_and_captions(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Rows are runs and releases, columns captions; who reads which words is said."""
     (tmp_path / "more.txt").write_text(f"{LONG}\n\nthe square is green\n")
-    asked = ["--text", "a red zebra", "--texts", str(tmp_path / "more.txt"), "--rows", "2"]
+    asked = ["--text", "a red zebra", "--texts", str(tmp_path / "more.txt"), "--each", "2"]
     sources = [f"dm={runs / 'DMGANGenerator'}", f"ssa={runs / 'ssa.safetensors'}"]
     assert main(["compare", *sources, *asked, "-o", str(tmp_path / "c.png")]) == 0
     record = json.loads((tmp_path / "c.json").read_text())

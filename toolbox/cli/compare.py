@@ -40,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--columns", type=int, help="latents and conditions to show (default 10)")
     add_text_arguments(parser, "a column of this caption, for runs that know captions")
-    parser.add_argument("--rows", type=int, default=1, help="rows a run, each of other latents")
+    parser.add_argument(
+        "--each", type=int, default=1, help="images of a run in each column, of other latents"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
     add_device_argument(parser)
     add_plugin_argument(parser)
@@ -52,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     texts = texts_of(arguments)
     if texts and arguments.columns is not None:
         raise CatalogError(
-            "--columns goes without --text, which has a column a caption: --rows for more images"
+            "--columns goes without --text, which has a column a caption: --each for more images"
         )
     load_plugins(arguments)
     from toolbox.loading import load_sampler
@@ -70,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
         metrics[name] = _metrics(Path(path), iteration)
     columns = 10 if arguments.columns is None else arguments.columns
     shown = compare(
-        samplers, out, columns, arguments.rows, details=details, metrics=metrics, texts=texts or ()
+        samplers, out, columns, arguments.each, details=details, metrics=metrics, texts=texts or ()
     )
     show(f"{shown}\n\n{facts_table(shown)}")
     return 0
