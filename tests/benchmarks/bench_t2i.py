@@ -43,7 +43,7 @@ def test_iteration(model: str, benchmark: Any, capsys: pytest.CaptureFixture[str
     check_twins(game)
     plain = plain_iteration(game, model, batch, FULL)
     named = (PUBLISHED if FULL else REDUCED)[model]
-    title = f"iteration of {named}, batch {BATCH}, against the authors' loop"
+    title = f"iteration of {named}, batch {BATCH}, against a plain loop of the authors' steps"
     ours = lambda: game.train_step(batch, optimizers)  # noqa: E731
     measure(title, ours, plain, benchmark, capsys, repeats=1 if FULL else 3)
 
