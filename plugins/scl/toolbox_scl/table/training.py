@@ -65,6 +65,7 @@ def _heads(cell: Cell, out: Path) -> Any:
     config.train_dataloader.dataset = dict(paired.train_dataloader.dataset)
     config.model.networks = dict(clip=paired.model.networks.clip, classifiers=_classifiers(code_dim=128))
     config.model.players.encoders = ["clip", "classifiers"]
+    config.optim_wrapper.encoders.clip_grad = dict(max_norm=0.25)
     labels = dict(
         type="LabelContrast", label_loss="ce", classifier="classifiers", teaches="clip", encoder="clip"
     )
