@@ -40,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--columns", type=int, help="latents and conditions to show (default 10)")
     add_text_arguments(parser, "a column of this caption, for runs that know captions")
-    parser.add_argument(
-        "--each", type=int, default=1, help="images of a run in a column, of other latents"
-    )
+    parser.add_argument("--each", type=int, default=1, help="images of a run in a column, of other latents")
     parser.add_argument("--seed", type=int, default=0, help="of the latents")
     add_device_argument(parser)
     add_plugin_argument(parser)
