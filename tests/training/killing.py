@@ -336,6 +336,8 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
     }
     if full.hooks.get("samples"):
         options |= {"hooks.samples.interval": 2, "hooks.samples.columns": 2}
+    if full.hooks.get("retrieval"):
+        options["hooks.retrieval"] = None  # of other images than these few
     if "templates" in full.train_dataloader.dataset.get("source", {}):
         options |= _small_captions()
     elif "source" in full.train_dataloader.dataset:

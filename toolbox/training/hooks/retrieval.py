@@ -186,13 +186,20 @@ class RetrievalTest(Described, Hook):
                 )
 
     def check_game(self, game: Game, config: Config) -> None:
-        """Refuse networks that encode no images or captions, and too few images.
+        """Refuse networks that encode no images or captions, another vocabulary, and too few images.
 
         Raises:
             ConfigError, ValueError, DataError: naming what is missing.
         """
-        EncoderFeatures(*self._encoders(game))
+        images, texts = self._encoders(game)
+        EncoderFeatures(images, texts)
         data = self._test_data()
+        words, known = len(data.tokens), getattr(texts, "n_tokens", None)
+        if known is not None and known != words:
+            raise ConfigError(
+                f"hooks: RetrievalTest: data has a vocabulary of {words:,} words, network "
+                f"{self.text_encoder!r} one of {known:,}: give it the training set's, data.vocabulary="
+            )
         if self.candidates is not None and self.candidates > len(data):
             raise ConfigError(
                 f"hooks: RetrievalTest: candidates={self.candidates}, and {data.source.title} has "
