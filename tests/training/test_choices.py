@@ -75,8 +75,6 @@ def moved(game: Any, iterations: int = 1) -> set[str]:
 @pytest.mark.parametrize("fakes", ["fresh", "shared"])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_only_what_was_chosen_moves(fakes: str, accumulate: int) -> None:
-    if fakes == "shared" and accumulate > 1:
-        pytest.skip("shared fakes are one split")
     terms = dict(
         adversarial=dict(type="WassersteinAdversarial"), more=dict(type=Mean, network="generator", factor=3.0)
     )

@@ -38,11 +38,12 @@ def test_a_column_a_word(tmp_path: Path) -> None:
     """The second word is looked at, the padding is not shown."""
     maps = torch.zeros(1, 3, 8, 8)
     maps[:, 1] = 1
-    path = save_attention(FakeSampler({"attention": [maps, maps]}), ["red bird"], tmp_path / "a.png")  # type: ignore[arg-type]
+    two, one_stage = FakeSampler({"attention": [maps, maps]}), FakeSampler({"attention": [maps]})
+    path = save_attention(two, ["red bird"], tmp_path / "a.png")  # type: ignore[arg-type]
     picture = np.array(Image.open(path))
     dark = (abs(picture.astype(int) - 31).max(2) < 2).mean(axis=0)  # of 255, by column of pixels
     assert 60 < (dark > 0.3).sum() < 68 and picture.shape[1] < 64 * 3 + 120
-    one = save_attention(FakeSampler({"attention": [maps]}), ["red bird"], tmp_path / "b.png")  # type: ignore[arg-type]
+    one = save_attention(one_stage, ["red bird"], tmp_path / "b.png")  # type: ignore[arg-type]
     assert Image.open(one).height < picture.shape[0] - 60
 
 
