@@ -40,6 +40,9 @@ def test_birds_are_read(tmp_path, protocol):
     assert test.vocabulary.decode(test.caption_ids(0, 1)) == sentences(3, 10)[1]
     assert birds.fingerprint() == CubCaptions(tmp_path, image_size=32).fingerprint()
     assert birds.fingerprint() != CubCaptions(tmp_path, image_size=32, crop=False).fingerprint()
+    before, text = birds.fingerprint(), next((tmp_path / "text").rglob("*.txt"))
+    text.write_text(text.read_text() + "one caption more\n")
+    assert before != CubCaptions(tmp_path, image_size=32).fingerprint()
 
 
 def test_birds_are_cut_out_by_their_boxes(tmp_path):

@@ -174,6 +174,11 @@ class CaptionTexts(Sequence[list[str]]):
             return [self.vocabulary.decode(self.ids.caption(k)) for k in range(first, first + self.each)]
         return read_text(self.folder / f"{self.names[i]}.txt", self.each)
 
+    def sizes(self) -> list[int]:
+        """Bytes of each text file, -1 where there is none: cheap, and another text is hardly as long."""
+        files = [] if self.folder is None else [self.folder / f"{name}.txt" for name in self.names]
+        return [file.stat().st_size if file.is_file() else -1 for file in files]
+
 
 def read_text(path: Path, each: int) -> list[str]:
     """The first ``each`` lines of a caption file that are not empty.

@@ -58,7 +58,7 @@ class CaptionFolder(FileSet):
                 f"{folder}: {len(missing):,} of {len(files):,} pictures are missing, such as {missing[0]}"
             )
         super().__init__(folder, files, labels, classes, title, image_size, None, cache)
-        self.captions = CaptionTexts(root / "text", names, self._ids, self.vocabulary)
+        self.captions = self._texts = CaptionTexts(root / "text", names, self._ids, self.vocabulary)
 
     def caption_ids(self, i: int, k: int) -> NDArray[np.int64]:
         if not 0 <= k < self.captions_each:
@@ -72,7 +72,8 @@ class CaptionFolder(FileSet):
         return (self.path / name).stat().st_size
 
     def fingerprint(self) -> str:
-        return digest(super().fingerprint(), self._ids.fingerprint(), self.vocabulary.fingerprint())
+        texts = self._texts.sizes()  # CLIP's pieces are cut from them, not from the ids
+        return digest(super().fingerprint(), self._ids.fingerprint(), self.vocabulary.fingerprint(), texts)
 
 
 def _captions_each(ids: CaptionIds, images: int, root: Path, split: str) -> int:
