@@ -17,6 +17,7 @@ from tests.training.killing import write_small_set
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {
     "toolbox": ROOT,
+    "toolbox_ipl": ROOT / "plugins/ipl",
     "toolbox_klish": ROOT / "plugins/klish",
     "toolbox_lcp": ROOT / "plugins/lcp",
     "toolbox_scl": ROOT / "plugins/scl",
@@ -26,6 +27,7 @@ CONFIGS = {
         *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "dmgan_*.py", "galip_*.py"),
         *("pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
     ),
+    "toolbox_ipl": ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py"),
     "toolbox_klish": ("klish_*.py",),
     "toolbox_lcp": ("lcp_*.py",),
     "toolbox_scl": ("scl_*.py",),
@@ -36,6 +38,7 @@ BASES = {
         *("cifar10.py", "damsm.py", "damsm_stage.py", "damsm_stage_emoji.py", "dmgan.py", "galip.py"),
         *("runtime.py", "ssagan.py", "stylegan2_folder.py"),
     },
+    "toolbox_ipl": set(),
     "toolbox_klish": {"klish.py"},
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},
@@ -146,7 +149,7 @@ def test_the_core_alone_holds_data(wheels: dict[str, Path]) -> None:
     data = {str(file.relative_to(ROOT)) for folder in folders for file in folder.iterdir() if file.is_file()}
     other = {name for name in packed(wheels["toolbox"]) if not name.endswith(".py")}
     assert other == {*data, "toolbox/py.typed", "toolbox/visual/report.css"}
-    for package in ("toolbox_klish", "toolbox_lcp", "toolbox_scl"):
+    for package in ("toolbox_ipl", "toolbox_klish", "toolbox_lcp", "toolbox_scl"):
         assert all(
             name.endswith(".py") and name.startswith(f"{package}/") for name in packed(wheels[package])
         )

@@ -106,7 +106,7 @@ def test_it_says_in_plain_words_what_it_does(set_up: Callable, capsys: pytest.Ca
     set_up("--extra", "test")
     making, torch, rest, check, ready = capsys.readouterr().out.splitlines()
     assert making.startswith("making ") and torch.startswith("installing torch==")
-    assert rest == "installing the toolbox, klish, lcp, scl, test and what they need ..."
+    assert rest == "installing the toolbox, ipl, klish, lcp, scl, test and what they need ..."
     assert check == "checking that all requirements are met ..." and "is ready" in ready
 
 

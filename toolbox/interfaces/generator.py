@@ -80,6 +80,19 @@ class Generator(nn.Module, ABC):
         """Images as :meth:`generate` gives them: in [-1, 1] in eval mode, in training as they are."""
         return images if self.bounded or self.training else images.clamp(-1, 1)
 
+    @property
+    def style_dim(self) -> int:
+        """Numbers in one vector of :meth:`style_latent`; those of a latent, unless set."""
+        return self.__dict__.get("style_dim", self.latent_dim)
+
+    @style_dim.setter
+    def style_dim(self, value: int) -> None:
+        self.__dict__["style_dim"] = value
+
+    def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        """What says what an image shows, (N, style_dim): w of style-based generators, here the latents."""
+        return latents
+
     def features(
         self,
         latents: Tensor,

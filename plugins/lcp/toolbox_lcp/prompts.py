@@ -135,8 +135,9 @@ class ClusterPrompts(PromptLearner):
                 "lower context, or shorten it"
             )
 
-    def forward(self, which: Tensor) -> Tensor:
+    def forward(self, which: Tensor, name: str | None = None) -> Tensor:
         """Token embeddings (N, L, d_token) of prompts ``which`` (N,): rows of the cluster table."""
+        self.named(name)
         classes = self.class_of[which]
         sentences = self.words[classes]  # (N, L, d_token)
         if not self.learn:
@@ -146,11 +147,12 @@ class ClusterPrompts(PromptLearner):
         order = self.order[classes][:, :, None]  # (N, L, 1)
         return both.gather(1, order.expand(-1, -1, both.shape[2]))
 
-    def encode(self, clip: Any, which: Tensor | None = None) -> Tensor:
+    def encode(self, clip: Any, which: Tensor | None = None, name: str | None = None) -> Tensor:
         """Text features (N, d_clip) of prompts ``which`` (default: all S), differentiable in the context.
 
         Prompts that are alike (shared or hand-written ones of a class) are encoded once.
         """
+        self.named(name)
         if which is None:
             which = torch.arange(self.n_prompts, device=self.class_of.device)
         if self.learn and not self.shared:
@@ -159,8 +161,13 @@ class ClusterPrompts(PromptLearner):
         first = torch.tensor(self.layout.offsets, device=which.device)[classes]  # any prompt of the class
         return clip.encode_embeddings(self(first), self.ids[classes])[place]
 
-    def nearest_words(self, clip: Any, top: int = 1) -> list[list[list[tuple[str, float]]]]:
+    def nearest_words(
+        self, clip: Any, top: int = 1, which: Tensor | None = None
+    ) -> list[list[list[tuple[str, float]]]]:
         """For each prompt and context slot the ``top`` nearest whole words with their Euclidean distance."""
+        if which is not None:
+            found = self.nearest_words(clip, top)
+            return [found[int(row)] for row in which]
         rows, slots = self.context.shape[:2]
         if not slots:
             return [[] for _ in range(self.n_prompts)]
