@@ -34,7 +34,7 @@ class AdaptiveLayers(Choice):
     Mapping, constant and colours stand still.
 
     Args:
-        label: Y_t, as it is: no template.
+        label: Y_t, as it is: no template. None = the target's, of the network ``prompts``.
         layers: k; None = two thirds of the styles: 12 of 18 at 1024 pixels.
         steps: of gradient descent; 0 = all layers are equally important, the first k are taken.
         batch: images that vote.
@@ -45,11 +45,12 @@ class AdaptiveLayers(Choice):
             first colours.
         clip: network that judges, or {name: weight} of several.
         generator: whose layers.
+        prompts: network that knows the labels, where ``label`` is None.
     """
 
     def __init__(
         self,
-        label: str,
+        label: str | None = None,
         layers: int | None = None,
         steps: int = 1,
         batch: int = 8,
@@ -57,21 +58,23 @@ class AdaptiveLayers(Choice):
         index_map: str = "exact",
         clip: str | Mapping[str, float] = "clip",
         generator: str = "generator",
+        prompts: str = "mapper",
     ) -> None:
         super().__init__()
-        if not label.strip():
+        if label is not None and not label.strip():
             raise ValueError(f"label={label!r} is empty")
         check_whole(0, steps=steps)
         check_whole(1, batch=batch, **({} if layers is None else {"layers": layers}))
         check_positive(lr=lr)
         check_one_of(INDEX_MAPS, index_map=index_map)
-        self.label = label.strip()
+        self.label, self.prompts = label, prompts
         self.layers, self.steps, self.batch, self.lr = layers, steps, batch, lr
         self.index_map, self.generator = index_map, generator
         self.clips: dict[str, float] = {clip: 1.0} if isinstance(clip, str) else dict(clip)
         check_not_negative(**{f"clip[{name}]": weight for name, weight in self.clips.items()})
-        chosen = "2/3 of the" if layers is None else str(layers)
-        self.formula = f'{chosen} layers that w moves most towards E_T("{self.label}"), by {batch} images'
+        chosen = "the two thirds of" if layers is None else f"the {layers}"
+        shown = "Y_t" if label is None else f'"{label}"'
+        self.formula = f"{chosen} layers that w moves most towards E_T({shown}), by {batch} images"
         self._texts = LabelFeatures()
         self._log: dict[str, Tensor] = {}
 
@@ -129,10 +132,11 @@ class AdaptiveLayers(Choice):
 
     def _distance(self, game: Choosing, images: Tensor) -> Tensor:
         """sum over CLIPs of weight mean[1 - cos(E_I, E_T(label))]."""
+        label = game.network(self.prompts).names[1] if self.label is None else self.label
         total = images.new_zeros(())
         for name, weight in self.clips.items():
             clip: Any = game.network(name)
-            text = self._texts.text(clip, self.label)[None]
+            text = self._texts.text(clip, label)[None]
             total = total + weight * (1 - F.cosine_similarity(clip.encode_images(images), text)).mean()
         return total
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
 from toolbox_ipl import losses
 from toolbox_ipl.templates import TEMPLATES
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toolbox_ipl.prompts import LatentPrompts, SharedPrompts
 from torch import Tensor
 
 from toolbox import testing
 from toolbox.models.clip import Clip
+from toolbox_ipl.prompts import LatentPrompts, SharedPrompts
 
 DATA = Path(__file__).parent / "data"
 TOWER = dict(context_length=77, vocab_size=49408, width=64, heads=4, layers=2)
@@ -148,7 +148,7 @@ def test_another_clip_another_width_of_latents_another_name(clip: Clip) -> None:
         prompts.encode(tiny_clip(width=32), latents)
     with pytest.raises(ValueError, match="each CLIP needs prompts of its own"):
         prompts.encode(tiny_clip(seed=1), latents)
-    with pytest.raises(ValueError, match="maps latents of 8 numbers, got .2, 4.: set latent_dim=4"):
+    with pytest.raises(ValueError, match=r"maps latents of 8 numbers, got \(2, 4\): set latent_dim=4"):
         prompts(torch.zeros(2, 4))
     with pytest.raises(ValueError, match="name='dsney' must be one of photo, disney"):
         prompts(latents, "dsney")
