@@ -1,6 +1,7 @@
 """The contracts. A third-party author reads these files first.
 
 Generator       latents, condition -> images
+Invertible      a generator's images -> latents
 Discriminator   images, condition -> logits
 PromptLearner   index or latents -> token embeddings
 Clusterer       features -> clusters
@@ -21,6 +22,7 @@ from toolbox.interfaces.discriminator import Discriminator
 from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows, normal_rows, uniform_rows, whole_rows
 from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.generator import Generator
+from toolbox.interfaces.invertible import Invertible
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.objective import Objective
 from toolbox.interfaces.prompt_learner import PromptLearner
@@ -39,6 +41,7 @@ __all__ = [
     "FeatureExtractor",
     "Features",
     "Generator",
+    "Invertible",
     "Metric",
     "Objective",
     "PromptLearner",

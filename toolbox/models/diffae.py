@@ -96,7 +96,9 @@ class DiffAE(NoisePredictor, Generator):
         """
         expected = (3, self.image_size, self.image_size)
         if images.shape[1:] != expected:
-            raise ValueError(f"images of {tuple(images.shape[1:])} cannot be encoded; they must be {expected}")
+            raise ValueError(
+                f"images of {tuple(images.shape[1:])} cannot be encoded; they must be {expected}"
+            )
         style: Tensor = self.encoder(images)
         return style
 
