@@ -35,7 +35,8 @@ class Compare(Objective):
 CONFIG = """
 plugins = [{plugin!r}]
 threads = 1
-_style = dict(type='StyleGAN2Generator', image_size=8, latent_dim=4, style_dim=6, channel_base=64, channel_max=8)
+_style = dict(
+    type='StyleGAN2Generator', image_size=8, latent_dim=4, style_dim=6, channel_base=64, channel_max=8)
 model = dict(
     type='Game', log_every=1,
     networks=dict(source=dict(_style), generator=dict(_style, freeze_layers=['mapping.'])),

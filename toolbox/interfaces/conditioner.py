@@ -124,9 +124,10 @@ class Conditioner(Described, nn.Module, ABC):
         """Conditions of n images to generate, a function of ``rng`` (and of ``labels`` (n,), when given)."""
 
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
-        """Moving state (prototypes, banks); not in a game without images. ``real`` holds this process's rows of the iteration's real batch.
+        """Moving state (prototypes, banks); not called in a game without images.
 
-        Its images and condition are on the game's device, its index is on the CPU where it is ``on_host``.
+        ``real`` holds this process's rows of the iteration's real batch. Its
+        images and condition are on the game's device, its index is on the CPU where it is ``on_host``.
 
         State must stay equal on all processes: gather what it is moved by with ``game.gather(tensor)``, which
         gives the rows of the whole batch in the order that one process would see; ``rng`` is the same on all.

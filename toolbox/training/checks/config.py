@@ -148,8 +148,8 @@ def _check_without_data(config: Mapping[str, Any]) -> None:
     for key in ("sampler", "batch_sampler"):
         if config.get(key) is not None:
             raise ConfigError(
-                f"train_dataloader.{key} has nothing to choose from: dataset=None trains without images. Name "
-                f"a data set, or set {key}=None"
+                f"train_dataloader.{key} has nothing to choose from: dataset=None trains without images. "
+                f"Name a data set, or set {key}=None"
             )
 
 

@@ -33,7 +33,11 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
         known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
         if not isinstance(stream, NoImages):
             known["data:n_conditions"] = count_conditions(conditioner, known["data:classes"])
-    filled: dict[str, Any] = _filled(model, known)
+    try:
+        filled: dict[str, Any] = _filled(model, known)
+    except ConfigError as error:
+        cause = "; train_dataloader.dataset=None gives no data" if isinstance(stream, NoImages) else ""
+        raise ConfigError(f"{error}{cause}") from None
     return filled
 
 
@@ -87,7 +91,5 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
     if not leaves_to_data(value):
         return value
     if value not in known:
-        raise ConfigError(
-            f"{value!r} is not known{near_miss(value, known)}; known: {', '.join(known) or 'nothing, no data'}"
-        )
+        raise ConfigError(f"{value!r} is not known{near_miss(value, known)}; known: {', '.join(known)}")
     return known[value]
