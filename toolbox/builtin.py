@@ -90,6 +90,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ClassConditions": "toolbox.training.game.conditioners:ClassConditions",
         "CaptionConditions": "toolbox.training.game.captions:CaptionConditions",
     },
+    "latents": {"Inverted": "toolbox.training.game.inversions:Inverted"},
     "objective": {
         "HingeAdversarial": "toolbox.training.objectives.adversarial:HingeAdversarial",
         "NonSaturatingAdversarial": "toolbox.training.objectives.adversarial:NonSaturatingAdversarial",

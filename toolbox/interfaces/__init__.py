@@ -10,6 +10,7 @@ Objective       turn -> loss
 Conditioner     -> what to draw
 Augment         images -> images, for discriminators
 Choice          -> which layers move in a step
+Latents         -> what images are made of in training, where not of the prior
 FeatureExtractor  images -> vectors
 Segmenter       images -> parts, a pixel at a time
 """
@@ -23,6 +24,7 @@ from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows, normal_rows,
 from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.generator import Generator
 from toolbox.interfaces.invertible import Invertible
+from toolbox.interfaces.latents import Latents
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.objective import Objective
 from toolbox.interfaces.prompt_learner import PromptLearner
@@ -42,6 +44,7 @@ __all__ = [
     "Features",
     "Generator",
     "Invertible",
+    "Latents",
     "Metric",
     "Objective",
     "PromptLearner",

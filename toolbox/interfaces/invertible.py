@@ -13,9 +13,12 @@ class Invertible(Protocol):
 
     Attributes:
         inversion_steps: of :meth:`invert`, unless said there.
+        inverts_by: method and settings, in a few words: all that latents depend on beside image, weights and
+            steps.
     """
 
     inversion_steps: int
+    inverts_by: str
 
     def invert(self, images: Tensor, steps: int | None = None) -> Tensor:
         """Latents (N, latent_dim) of images (N, 3, H, W), RGB in [-1, 1]; without gradients.

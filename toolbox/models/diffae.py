@@ -84,6 +84,7 @@ class DiffAE(NoisePredictor, Generator):
         self.bounded = clip
         self.ddim = DDIM(n_train, clip=clip)
         self.steps, self.inversion_steps = steps, inversion_steps
+        self.inverts_by = f"DDIM(n_train={n_train}, clip={clip}, heads={heads})"
         self.train_steps = steps if train_steps is None else train_steps
         for count in (self.steps, self.train_steps, self.inversion_steps):
             self.ddim.chain(count)

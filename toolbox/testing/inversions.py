@@ -31,7 +31,10 @@ def check_invertible(
         AssertionError: naming what is broken.
     """
     name = type(generator).__name__
-    require(isinstance(generator, Invertible), f"{name} has no invert(images, steps=None), inversion_steps")
+    require(
+        isinstance(generator, Invertible),
+        f"{name} lacks invert(images, steps=None), inversion_steps or inverts_by",
+    )
     assert isinstance(generator, Invertible)
     before = {key: value.clone() for key, value in generator.state_dict().items()}
     with evaluating(generator):
