@@ -43,6 +43,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "AttnGANGenerator": "toolbox.models.attngan:AttnGANGenerator",
         "DMGANGenerator": "toolbox.models.dmgan:DMGANGenerator",
         "DiffAE": "toolbox.models.diffae:DiffAE",
+        "EmbeddedDiffAE": "toolbox.models.diffae_embedded:EmbeddedDiffAE",
     },
     "discriminator": {
         "BigGANDiscriminator": "toolbox.models.biggan:BigGANDiscriminator",
