@@ -13,11 +13,11 @@ before = dict(prompts=dict(
     train_dataloader=dict(batch_size=16), train_cfg=dict(max_iters=150)))
 model = dict(
     latents=dict(images=_images, n=64),
-    networks=dict(_frozen, generator=dict(type='EmbeddedDiffAE')),
+    networks=dict(_frozen, generator=dict(type='EmbeddedDiffAE', train_steps=10)),
     average=dict(generator=dict(decay=0.95)))
 train_dataloader = dict(batch_size=4)
 optim_wrapper = dict(generator=dict(optimizer=dict(lr=2e-4)))
-param_scheduler = None
+param_scheduler = []
 train_cfg = dict(max_iters=200)
 quick = dict(
     before=dict(prompts=dict(train_cfg=dict(max_iters=30), model=dict(latents=dict(n=16)))),

@@ -274,6 +274,7 @@ def test_every_component_of_ours_is_checked() -> None:
         "augment": AUGMENTS,
         "conditioner": [],
         "prompt_learner": [],
+        "latents": [],
     }
     distributions = "generative-toolbox", "toolbox-lcp"
     ours = [record.name for record in host().records if record.distribution in distributions]

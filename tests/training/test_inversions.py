@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from pairs import run_pair
+from smooth_games import largest_difference
 from torch import Tensor, nn
 
 from tests.models.diffae_filled import SMALL, filled
+from toolbox import load_config
 from toolbox.data.base import to_tensor
 from toolbox.data.drawn import DrawnPortraits
+from toolbox.pipeline import train
 from toolbox.registry import build
+from toolbox.training.explain.iteration import explain
 from toolbox.training.game.inversions import Inverted
 from toolbox.training.game.phases import PlanError
 
@@ -109,3 +114,68 @@ def test_bad_input(tmp_path: Path) -> None:
     next(tmp_path.glob("*.npy")).write_bytes(b"torn")
     with pytest.raises(PlanError, match=r"cannot be read .*: delete it, it is made again"):
         latents(tmp_path).prepare(StandIn(network))
+
+
+# -- in a game -----------------------------------------------------------------------------------------------
+
+CONFIG = """
+plugins = [{plugin!r}]
+threads = 1
+_net = dict(type='DiffAE', steps=2, **{small!r})
+model = dict(
+    type='Game', log_every=1,
+    networks=dict(source=dict(_net), generator=dict(_net, freeze_layers=['encoder.'])),
+    latents=dict(type='Inverted', images={images!r}, steps=3, batch_size=2, cache_dir={cache!r}),
+    players=dict(generator=['generator']),
+    phases=[dict(player='generator')],
+    objectives=dict(darken=dict(type='Darken')))
+train_dataloader = dict(batch_size=4, dataset=None)
+optim_wrapper = dict(generator=dict(optimizer=dict(type='SGD', lr=0.1)))
+train_cfg = dict(max_iters=4)
+hooks = dict(checkpoints=dict(type='Checkpoints', interval=2, keep=0), journal=dict(type='Journal'))
+"""
+
+
+def write_config(folder: Path) -> Path:
+    small = {key: value for key, value in SMALL.items() if "steps" not in key}
+    plugin, cache = Path(__file__).with_name("toy_adaptation.py"), folder / "cache"
+    text = CONFIG.format(plugin=str(plugin), small=small, images=IMAGES, cache=str(cache))
+    (folder / "config.py").write_text(text)
+    return folder / "config.py"
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    contents: dict[str, Any] = torch.load(folder / "iter_4.pth", weights_only=True)
+    return contents["state_dict"]
+
+
+def play_it(config: str, folder: str) -> None:
+    train(config, work_dir=folder, report=False)
+
+
+def test_a_game_is_resumed_with_its_latents(tmp_path: Path) -> None:
+    """Bit for bit, with one file for all; they are found again where it was deleted; `explain` names them."""
+    config = write_config(tmp_path)
+    whole = train(config, work_dir=tmp_path / "whole", report=False)
+    cut = tmp_path / "cut"
+    train(config, work_dir=cut, options={"train_cfg.max_iters": 2}, report=False)
+    (file,) = (tmp_path / "cache").glob("*.npy")
+    file.unlink()
+    train(config, work_dir=cut, resume=True, report=False)
+    assert [found.name for found in (tmp_path / "cache").glob("*.npy")] == [file.name]
+    one, other = state_of(whole), state_of(cut)
+    assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+    assert "latents.digest" in one and not any(key.startswith("networks.source") for key in one)
+    assert "latents: Inverted: Latents of the images of a data set" in explain(load_config(config))
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_work(tmp_path: Path) -> None:
+    config = write_config(tmp_path)
+    run_pair(play_it, str(config), str(tmp_path / "pair"))
+    (file,) = (tmp_path / "cache").glob("*.npy")
+    shared = file.read_bytes()
+    file.unlink()
+    alone = train(config, work_dir=tmp_path / "alone", report=False)
+    assert file.read_bytes() == shared
+    assert largest_difference(state_of(alone), state_of(tmp_path / "pair")) < 1e-5
