@@ -105,7 +105,7 @@ class SemanticEncoder(nn.Module):
         """(N, 3, H, W) -> z_sem (N, style)."""
         h = images
         for layer in (*self.input_blocks, self.middle_block):
-            for part in layer:  # type: ignore[union-attr]
+            for part in layer:
                 h = part(h)
         style: Tensor = self.out(h)
         return style

@@ -148,7 +148,7 @@ def translate(
     source = pair.source
     if isinstance(source, Invertible):
         latents = source.invert(images, inversion_steps)
-        count = steps or getattr(source, "steps", 1)
+        count = int(steps or getattr(source, "steps", 1))
         extras = dict(steps=torch.full((len(images),), count))
         sample = Sample(images, latents=latents, extras=extras)
     else:

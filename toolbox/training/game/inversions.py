@@ -16,7 +16,7 @@ from torch import Tensor
 
 from toolbox import ranks
 from toolbox.data.base import to_tensor
-from toolbox.interfaces import Generator, Invertible
+from toolbox.interfaces import Invertible
 from toolbox.interfaces.latents import Latents
 from toolbox.ranges import check_whole, given
 from toolbox.registry import Config, build
@@ -171,8 +171,7 @@ class Inverted(Latents):
         images = torch.stack([to_tensor(source.image(i)) for i in rows]).to(device)
         if device.type == "meta":  # where nothing is computed
             return np.zeros((len(rows), network.latent_dim), np.float32)
-        assert isinstance(network, Generator)
-        found: NDArray[np.float32] = network.invert(images, steps).float().cpu().numpy()  # type: ignore[attr-defined]
+        found: NDArray[np.float32] = network.invert(images, steps).float().cpu().numpy()
         return found
 
 
