@@ -16,7 +16,7 @@ model = dict(
     networks=dict(_frozen, generator=dict(type='EmbeddedDiffAE', train_steps=10)),
     average=dict(generator=dict(decay=0.95)))
 train_dataloader = dict(batch_size=4)
-optim_wrapper = dict(generator=dict(optimizer=dict(lr=2e-4)))
+optim_wrapper = dict(generator=dict(optimizer=dict(lr=5e-5)))
 param_scheduler = []
 train_cfg = dict(max_iters=200)
 quick = dict(
