@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from toolbox import hookimpl
-from toolbox.interfaces import Objective, Turn
+from toolbox.interfaces import Metric, Objective, Sample, Turn
+from toolbox.metrics.base import feature_key
 
 
 class Darken(Objective):
@@ -30,6 +32,51 @@ class Compare(Objective):
 
     def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
         return {"generator": lambda turn: (turn.fake.images - turn.real.images).mean()}
+
+
+class Distance(Metric):
+    """Mean absolute difference of the images of a pair."""
+
+    needs = ("pairs",)
+    name = "distance"
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(2, dtype=torch.float64)
+
+    def update_pairs(self, source: Sample, fake: Sample) -> None:
+        assert source.latents is not None and fake.latents is not None and fake.index is not None
+        assert torch.equal(source.latents, fake.latents) and source.images.abs().max() <= 1
+        self.sums[0] += (fake.images - source.images).double().abs().mean((1, 2, 3)).sum()
+        self.sums[1] += len(fake)
+
+    def compute(self) -> dict[str, float]:
+        if not self.sums[1]:
+            raise ValueError("no pairs were fed")
+        return {"": float(self.sums[0] / self.sums[1]), "n": float(self.sums[1])}
+
+    def state(self) -> dict[str, Any]:
+        return {"sums": self.sums}
+
+    def merge(self, state: dict[str, Any]) -> None:
+        self.sums += state["sums"]
+
+    def reset(self) -> None:
+        self.sums.zero_()
+
+
+class FeatureDistance(Distance):
+    """The same of features, which the evaluation makes."""
+
+    name = "feature-distance[pixels]"
+
+    def __init__(self, extractor: Any) -> None:
+        super().__init__()
+        self.extractor = extractor
+
+    def update_pairs(self, source: Sample, fake: Sample) -> None:
+        key = feature_key(self.extractor)
+        self.sums[0] += (source.extras[key] - fake.extras[key]).double().abs().mean(1).sum()
+        self.sums[1] += len(fake)
 
 
 CONFIG = """
@@ -63,3 +110,5 @@ def write_config(file: Path) -> Path:
 def register_components(register: Callable[[str, str, str], None]) -> None:
     for name in ("Darken", "Compare"):
         register("objective", name, f"toy_adaptation:{name}")
+    for name in ("Distance", "FeatureDistance"):
+        register("metric", name, f"toy_adaptation:{name}")

@@ -7,8 +7,9 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from toolbox.config import ConfigError
 from toolbox.interfaces.described import Described
-from toolbox.ranges import check_whole
+from toolbox.ranges import check_in, check_whole
 from toolbox.training.game.sampler import Sampler
 from toolbox.training.hooks.common import game_of
 from toolbox.visual.grids import save_grid
@@ -24,13 +25,26 @@ class SampleGrid(Described, Hook):
         interval: iterations between two grids; one more at the end.
         columns: images a class.
         rows: classes shown at most.
+        truncation: in (0, 1]; below 1 images of less variety.
     """
 
     priority = "LOW"
 
-    def __init__(self, interval: int = 500, columns: int = 10, rows: int = 20) -> None:
+    def __init__(
+        self, interval: int = 500, columns: int = 10, rows: int = 20, truncation: float = 1.0
+    ) -> None:
         check_whole(1, interval=interval, columns=columns, rows=rows)
+        check_in("(0, 1]", truncation=truncation)
         self.interval, self.columns, self.rows = interval, columns, rows
+        self.truncation = truncation
+
+    def check_game(self, game: Any, config: Any) -> None:
+        """Raise ConfigError for a generator that cannot be truncated."""
+        if self.truncation < 1 and game.generator in game.networks:
+            try:
+                Sampler(game, truncation=self.truncation)
+            except ValueError as error:
+                raise ConfigError(f"SampleGrid: {error}") from error
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -51,7 +65,7 @@ class SampleGrid(Described, Hook):
             return None
         training = game.training
         # puts the generator itself into eval mode where there is no average
-        sampler = Sampler(game, seed=game.seed)
+        sampler = Sampler(game, seed=game.seed, truncation=self.truncation)
         images, names = sampler.sheet(self.columns, self.rows)
         path = Path(runner.work_dir) / "samples" / f"iter_{iteration:07d}.png"
         save_grid(images, path, self.columns, names or None)

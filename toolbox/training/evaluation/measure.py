@@ -19,7 +19,14 @@ from toolbox.randomness import mix
 from toolbox.registry import accepted, build, check
 from toolbox.training.evaluation.captions import own_judge, told_by, with_text
 from toolbox.training.evaluation.records import append_records, read_records
-from toolbox.training.evaluation.settings import check_evaluation, check_lent, without_uses
+from toolbox.training.evaluation.samplers import SOURCE, at_truncation, sampler_of, source_of
+from toolbox.training.evaluation.settings import (
+    check_evaluation,
+    check_lent,
+    real_of,
+    refuse_without_real,
+    without_uses,
+)
 from toolbox.training.game.sampler import Sampled, Sampler
 
 
@@ -30,10 +37,11 @@ def evaluate_game(
 
     Args:
         game: the game.
-        settings: ``metrics`` ({name: config}), ``real`` (data set), ``captions`` (data set whose captions
-            generated images show), ``test`` (data set that the pseudo-labeller is tested on), ``extractor``
-            (of metrics that name none), ``n_fake``, ``batch_size``, ``bn``, ``seed``, ``cache_dir``
-            (statistics of real data).
+        settings: ``metrics`` ({name: config}), ``real`` (data set; may be absent where no metric compares
+            with it), ``captions`` (data set whose captions generated images show), ``test`` (data set that
+            the pseudo-labeller is tested on), ``source`` (network that makes the other image of pairs;
+            default 'source'), ``extractor`` (of metrics that name none), ``n_fake``, ``batch_size``, ``bn``,
+            ``truncation``, ``seed``, ``cache_dir`` (statistics of real data).
         record: file that gets one JSON line a metric, all of them or none.
         checkpoint: name kept in the records.
 
@@ -42,7 +50,7 @@ def evaluate_game(
     from toolbox.runs.terminal import say
 
     check_evaluation(settings)
-    real = build(settings["real"], "dataset", "evaluation.real")
+    real = real_of(settings)
     _announce(real)
     measured = measure_game(game, settings, real)
     for line in measured.remarks():
@@ -81,7 +89,9 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
 
     seed = int(settings.get("seed", 0))
     whole, by_mode = build_metrics(game, settings, game.conditioner.modes() is not None)
-    sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
+    refuse_without_real({**whole, **by_mode}, real)
+    sampler = sampler_of(game, settings, mix(seed, "evaluation"))
+    source = source_of(game, settings, {**whole, **by_mode})
     told = told_by(game, settings, real, list(whole.values()))
     passes: list[tuple[Any, dict[str, Metric]]] = []
     if whole:
@@ -106,16 +116,43 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
                 cache_dir=settings.get("cache_dir", "data/statistics"),
                 failures=failures,
                 told=told,
+                source=None if source is None else source.again,
             )
         records = [{**line, "bn": sampler.bn} for line in read_records(record)]
     _add_remarks(records, whole, game, told)
+    _add_source(records, whole, settings)
+    scores = _scores({**whole, **by_mode}, found)
+    if sampler.truncation < 1:
+        found, failures, records = _at_truncation(sampler.truncation, found, failures, records)
     accuracy = classifier_accuracy(game, settings)
     for name, value in accuracy.items():
         records.append(dict(metric=name, value=value, values={"": value}, higher_is_better=True))
     for line in records:
         line |= dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
-    scores = _scores({**whole, **by_mode}, found)
     return Measured({**found, **accuracy}, scores, records, failures)
+
+
+def _at_truncation(
+    truncation: float, found: Mapping[str, float], failures: Mapping[str, str], records: list[dict[str, Any]]
+) -> tuple[dict[str, float], dict[str, str], list[dict[str, Any]]]:
+    """Numbers of truncated images have names of their own: they do not compare with others."""
+    renamed = {at_truncation(name, truncation): value for name, value in found.items()}
+    failed = {at_truncation(name, truncation): why for name, why in failures.items()}
+    lines = [
+        {**line, "metric": at_truncation(line["metric"], truncation), "truncation": truncation}
+        for line in records
+    ]
+    return renamed, failed, lines
+
+
+def _add_source(
+    records: list[dict[str, Any]], metrics: Mapping[str, Metric], settings: Mapping[str, Any]
+) -> None:
+    """Which network made the other image of each pair."""
+    paired = {metric.name for metric in metrics.values() if "pairs" in metric.needs}
+    for line in records:
+        if line["metric"] in paired:
+            line["source"] = settings.get("source") or SOURCE
 
 
 def _add_remarks(
@@ -145,9 +182,11 @@ def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[s
 
 
 def _announce(real: Any) -> None:
-    """Before the numbers: what they are measured against."""
+    """Before the numbers: what they are measured against, if anything."""
     from toolbox.runs.terminal import say
 
+    if real is None:
+        return
     if getattr(real, "notice", ""):
         say(real.notice)
     say(f"real images: {real.title}, {len(real):,} of them")

@@ -47,6 +47,7 @@ class Sampler:
         averaged: use the averaged copy.
         truncation: in (0, 1]; below 1 images of less variety, see
             :meth:`toolbox.interfaces.Generator.truncated`.
+        generator: name of the network that makes the images; None = the game's.
 
     Raises:
         ValueError: for another ``bn`` or ``truncation``, or a generator that cannot be truncated.
@@ -59,6 +60,7 @@ class Sampler:
         bn: str = "running",
         averaged: bool = True,
         truncation: float = 1.0,
+        generator: str | None = None,
     ) -> None:
         if bn not in BATCHNORM_MODES:
             raise ValueError(f"bn={bn!r} must be one of {', '.join(BATCHNORM_MODES)}")
@@ -68,9 +70,10 @@ class Sampler:
         self.truncation = float(truncation)
         self.seed = seed
         self.bn = bn
-        network = game.network(game.generator, averaged=averaged).eval()
+        network = game.network(generator or game.generator, averaged=averaged).eval()
         if not isinstance(network, Generator):
-            raise ValueError(f"the game's generator is a {type(network).__name__}, which is no Generator")
+            name = "the game's generator" if generator is None else repr(generator)
+            raise ValueError(f"{name} is a {type(network).__name__}, which is no Generator")
         if truncation < 1 and not network.truncates:
             raise ValueError(
                 f"truncation={truncation}: {type(network).__name__} has none, its latents all get one length"
@@ -138,8 +141,17 @@ class Sampler:
     @torch.no_grad()
     def draw(self, latents: Tensor, condition: Condition) -> Sample:
         """Images of given latents and conditions."""
-        latents = latents.to(self.game.device)
         condition = self.game.completed(condition.to(self.game.device))
+        return self._made(latents.to(self.game.device), condition)
+
+    @torch.no_grad()
+    def again(self, sample: Sample) -> Sample:
+        """Images of another sample's latents and conditions, row by row."""
+        if sample.latents is None:
+            raise ValueError("the sample has no latents; real images cannot be made again")
+        return self._made(sample.latents, sample.condition)
+
+    def _made(self, latents: Tensor, condition: Condition) -> Sample:
         with batch_statistics(self.generator) if self.bn == "batch" else nullcontext():
             if self.truncation == 1:
                 return self.generator.generate(latents, condition)
