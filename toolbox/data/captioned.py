@@ -17,7 +17,7 @@ from toolbox.compat import clip_tokenizer
 from toolbox.data.base import DataError, Image, ImageSet, digest, text_list, to_tensor
 from toolbox.ranges import check_not_negative, check_seed, check_whole
 
-PLACEHOLDERS = ("name", "class", "keywords")
+PLACEHOLDERS = ("name", "class", "keywords", "caption")
 MAX_KEYWORDS = 4
 
 
@@ -28,8 +28,9 @@ class CaptionSource:
     Attributes:
         data: the set, or its config.
         templates: sentences with the placeholders ``{name}`` (first caption), ``{keywords}`` (one to four of
-            the other captions, in random order) and ``{class}`` (class name, lower case). One is drawn at
-            each visit; one that is listed twice comes twice as often.
+            the other captions, in random order), ``{caption}`` (any one of the captions) and ``{class}``
+            (class name, lower case). One is drawn at each visit; one that is listed twice comes twice as
+            often.
         repeat: how often each image counts in an epoch, to balance sets of different sizes.
         flip: whether mirrored views are as true as the images themselves (letters and flags: no).
     """
@@ -86,6 +87,8 @@ class CaptionSource:
             words["name"] = name
             chosen = [keywords[k] for k in rng.permutation(len(keywords))[:n]]
             words["keywords"] = ", ".join(chosen) if n else name
+            if "{caption}" in template:  # templates without it draw what they always drew
+                words["caption"] = _one_of(self.data.captions[i], rng)
         return template.format(**words)
 
 
@@ -192,6 +195,10 @@ class CaptionedImages(Dataset[dict[str, Any]]):
             for source in self.sources
         ]
         return digest(parts, self.context_length, self.strength, self.seed)
+
+
+def _one_of(texts: Sequence[str], rng: np.random.Generator) -> str:
+    return texts[int(rng.integers(len(texts)))]
 
 
 def vary(image: Image, rng: np.random.Generator, strength: float = 1.0, flip: bool = False) -> Image:

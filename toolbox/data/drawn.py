@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.data.base import Image, ImageSet, chosen_split, digest
+from toolbox.data.drawn_captions import Traits, captions_of
+from toolbox.data.drawn_styles import DRAWN_STYLES, Drawing, show
 from toolbox.data.stream import generator
 from toolbox.ranges import check_whole, given
 
@@ -16,6 +18,7 @@ PARTS = ("background", "clothes", "neck", "skin", "ear", "hair", "brow", "eye", 
 STYLES = ("short hair", "long hair", "hat")
 IMAGES = {"train": 8000, "test": 2000}
 _RECIPE = 1  # raised whenever the same numbers give another picture
+_STYLE_RECIPE = 1  # the same for styles and captions
 _SPLIT_SEEDS = {"train": 0, "test": 1}
 
 Plane = NDArray[np.float64]  # (H, W)
@@ -30,6 +33,9 @@ _HAIRS = (
     (0.68, 0.28, 0.14),
     (0.68, 0.68, 0.70),
 )
+_HAIR_NAMES = ("black", "brown", "light brown", "blond", "red", "grey")
+_MOUTHS: tuple[str, ...] = ("serious", "smiling")
+_DARK = {"black": True, "brown": True, "blond": False, "grey": False}
 
 
 class DrawnPortraits(ImageSet):
@@ -44,6 +50,10 @@ class DrawnPortraits(ImageSet):
         image_size: pixels; parts are drawn at this size, not resized.
         images: how many; None: 8,000 or 2,000. A smaller set is the beginning of a larger one.
         cache: keep drawn images in memory (98 MB at 64 pixels).
+        style: 'as drawn', 'pencil sketch', 'neon', 'watercolour', 'pixel art', 'comic' or 'black and white':
+            the same portraits, another picture. Of a list, portrait i is in style i modulo its length, and
+            'style' is a factor.
+        captioned: give each portrait captions: a name of its style first, then sentences of several wordings.
 
     Attributes:
         part_names: what the numbers of :meth:`mask` mean; 0 is the background.
@@ -59,39 +69,75 @@ class DrawnPortraits(ImageSet):
         image_size: int = 64,
         images: int | None = None,
         cache: bool = True,
+        style: str | Sequence[str] = "as drawn",
+        captioned: bool = False,
     ) -> None:
         self.split = chosen_split(split, train)
         check_whole(1, **given(images=images))
+        self.style, self._styles = style, _checked_styles(style)
+        self.captioned = captioned
         n = IMAGES[self.split] if images is None else images
         faces = [_Portrait.draw(generator(_SPLIT_SEEDS[self.split], i)) for i in range(n)]
+        self._portraits = faces
+        factors, names = dict(mouth=[int(face.smile > 0) for face in faces]), dict(mouth=_MOUTHS)
+        if len(self._styles) > 1:
+            factors["style"], names["style"] = [i % len(self._styles) for i in range(n)], self._styles
         super().__init__(
             [face.style for face in faces],
             STYLES,
             image_size,
-            "Drawn portraits (embedded)",
-            factors=dict(mouth=[int(face.smile > 0) for face in faces]),
-            factor_names=dict(mouth=("serious", "smiling")),
+            _title(self._styles),
+            factors=factors,
+            factor_names=names,
+            captions=[self._captions(i) for i in range(n)] if captioned else None,
             license="the toolbox's own",
         )
-        self._portraits = faces
         self._cache: dict[int, Image] | None = {} if cache else None
 
     def image(self, i: int) -> Image:
         if self._cache is None:
-            return self._paint(i)[0]
+            return self._picture(i)
         if i not in self._cache:
-            self._cache[i] = self._paint(i)[0]
+            self._cache[i] = self._picture(i)
         return self._cache[i].copy()
 
     def mask(self, i: int) -> NDArray[np.uint8]:
         """The part that covers most of each pixel of image i: uint8 (image_size, image_size)."""
-        return self._paint(i)[1]
+        return self._portraits[i].paint(self.image_size).parts
 
     def fingerprint(self) -> str:
-        return digest("drawn portraits", _RECIPE, self.split, len(self), self.image_size)
+        more = [(_STYLE_RECIPE, self._styles)] if self._styles != ("as drawn",) else []
+        if self.captions is not None:
+            more += [(_STYLE_RECIPE, "captioned")]
+        return digest("drawn portraits", _RECIPE, self.split, len(self), self.image_size, *more)
 
-    def _paint(self, i: int) -> tuple[Image, NDArray[np.uint8]]:
-        return self._portraits[i].paint(self.image_size)
+    def _picture(self, i: int) -> Image:
+        drawing = self._portraits[i].paint(self.image_size)
+        rgb = show(drawing, self._style_of(i), generator(_SPLIT_SEEDS[self.split], i, 1))
+        return np.rint(rgb * 255).astype(np.uint8)
+
+    def _captions(self, i: int) -> list[str]:
+        rng = generator(_SPLIT_SEEDS[self.split], i, 2)
+        return captions_of(self._portraits[i].traits, self._style_of(i), rng)
+
+    def _style_of(self, i: int) -> str:
+        return self._styles[i % len(self._styles)]
+
+
+def _checked_styles(style: str | Sequence[str]) -> tuple[str, ...]:
+    styles = (style,) if isinstance(style, str) else tuple(style)
+    unknown = [name for name in styles if name not in DRAWN_STYLES]
+    if unknown or not styles:
+        what = f"style={unknown[0]!r}" if unknown else "style is empty"
+        raise ValueError(f"{what}: it is one of {', '.join(DRAWN_STYLES)}, or a list of them")
+    return styles
+
+
+def _title(styles: Sequence[str]) -> str:
+    if styles == ("as drawn",):
+        return "Drawn portraits (embedded)"
+    said = styles[0] if len(styles) == 1 else f"{len(styles)} styles"
+    return f"Drawn portraits, {said} (embedded)"
 
 
 @dataclass(frozen=True)
@@ -147,20 +193,33 @@ class _Portrait:
             backdrop=(backdrop, np.clip(backdrop + rng.uniform(-0.25, 0.25, 3), 0, 1)),
         )
 
-    def paint(self, size: int) -> tuple[Image, NDArray[np.uint8]]:
-        """RGB and parts, layer over layer, each blended by the share of the pixel that it covers."""
+    @property
+    def traits(self) -> Traits:
+        """What can be said of it."""
+        nearest = int(((np.array(_HAIRS) - self.hair) ** 2).sum(axis=1).argmin())
+        hair = _HAIR_NAMES[nearest]
+        return Traits(STYLES[self.style], hair, _DARK.get(hair), self.smile > 0, self.clothes, self.hat)
+
+    def paint(self, size: int) -> Drawing:
+        """Layer over layer, each blended by the share of the pixel that it covers."""
         places = (np.arange(size) + 0.5) * 2 / size - 1  # centres of pixels in [-1, 1]
         y, x = np.meshgrid(places, places, indexing="ij")
         height = ((y + 1) / 2)[..., None]
         rgb = self.backdrop[0] * (1 - height) + self.backdrop[1] * height  # (H, W, 3)
         parts = np.zeros((size, size), dtype=np.uint8)
+        edge, edge_of = np.full((size, size), np.inf), np.zeros((size, size), dtype=np.uint8)
         shade = (1 + self.light[0] * x + self.light[1] * y)[..., None]
         for part, depth, color in self._layers(x, y):
             pixels = depth * size / 2  # 0 at the edge
             cover = np.clip(0.5 - pixels, 0, 1)[..., None]
             rgb = rgb * (1 - cover) + np.clip(color * shade, 0, 1) * cover
             parts[cover[..., 0] > 0.5] = PARTS.index(part)
-        return np.rint(rgb * 255).astype(np.uint8), parts
+            nearest = (depth < 0) | (np.abs(depth) * 32 < edge)  # a layer hides the edges under it
+            edge, edge_of = (
+                np.where(nearest, np.abs(depth) * 32, edge),
+                np.where(nearest, np.uint8(PARTS.index(part)), edge_of),
+            )
+        return Drawing(rgb, parts, edge, edge_of)
 
     def _layers(self, x: Plane, y: Plane) -> Iterator[tuple[str, Plane, Color]]:
         """(part, signed distance from its edge, negative inside, colour), from back to front."""

@@ -239,8 +239,15 @@ class GameTurn:
             condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
         noise = self._noise(step, rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
-            fake = game.generator_network().generate(latents, condition, noise)
+            fake = self._made(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
+
+    def _made(self, latents: Tensor, condition: Condition, noise: RowGenerator) -> Sample:
+        """Not clipped: a generator that stands still, and is in eval mode, would clip what it generates."""
+        generator = self._game.generator_network()
+        if generator.training:
+            return generator.generate(latents, condition, noise)
+        return generator.remake(Sample(latents.new_empty(len(latents), 0), condition, latents=latents), noise)
 
     def _key_of_fakes(self, step: int | str) -> tuple[Any, ...]:
         """What tells draws of fakes apart; branches with shared latents share them."""
