@@ -151,6 +151,7 @@ def _replace_of_hooks(config: Config, test: Any) -> None:
 def start_from(config: Config, file: str, options: Options | None = None) -> None:
     """Fine-tune what a file holds: its generator and discriminator, architecture and weights.
 
+    A network that the config describes as it does the generator, such as its frozen source, starts there too.
     A discriminator that the file does not hold stays the config's, at the size of the file's images. All else
     is the config's.
 
@@ -170,7 +171,8 @@ def start_from(config: Config, file: str, options: Options | None = None) -> Non
         raise ConfigError(f"--from {file}: this config has no generator that could start from it")
     found = described(file, name, "generator")
     _check_conditions(file, found, networks[name])
-    networks[name] = _started(networks[name], found, file, _of_network(options, name))
+    for own in _described_alike(networks, name):
+        networks[own] = _started(networks[own], found, file, _of_network(options, own))
     for other in _discriminators(networks):
         judge = _described_if_held(file, other)
         if judge is not None:
@@ -214,6 +216,16 @@ def _check_conditions(file: str, found: Mapping[str, Any], own: Mapping[str, Any
 def _started(own: Mapping[str, Any], found: Options, file: str, said: Options) -> dict[str, Any]:
     kept = {key: own[key] for key in OF_THE_GAME if key in own and key != "weights"}
     return {**kept, **found, **said, "weights": file}
+
+
+def _described_alike(networks: Mapping[str, Any], name: str) -> list[str]:
+    """A network and those of its type and arguments: copies of it, which may move or not."""
+    plain = {
+        key: {argument: value for argument, value in own.items() if argument not in OF_THE_GAME}
+        for key, own in networks.items()
+        if own is not None
+    }
+    return [key for key, own in plain.items() if own == plain[name]]
 
 
 def _of_network(options: Options | None, name: str) -> dict[str, Any]:
