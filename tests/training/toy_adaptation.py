@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from toolbox import hookimpl
-from toolbox.interfaces import Metric, Objective, Sample, Turn
+from toolbox.interfaces import Metric, Objective, PromptLearner, Sample, Turn
 from toolbox.metrics.base import feature_key
 
 
@@ -79,6 +79,44 @@ class FeatureDistance(Distance):
         self.sums[1] += len(fake)
 
 
+class ToyText(nn.Module):
+    """Token vectors are words of three letters."""
+
+    token_width = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Parameter(torch.eye(4))
+
+    def nearest_tokens(self, vectors: Tensor, top: int = 1) -> list[list[tuple[str, float]]]:
+        distances = torch.cdist(vectors, self.words)
+        return [[("abcd"[int(row.argmin())] * 3, float(row.min()))] * top for row in distances]
+
+
+class ToyPrompts(PromptLearner):
+    """One slot of context, a linear function of w."""
+
+    names = ("day", "night")
+
+    def __init__(self, clip: Any, latent_dim: int = 6) -> None:
+        super().__init__()
+        self.map = nn.Linear(latent_dim, clip.token_width)
+
+    def forward(self, which: Tensor, name: str | None = None) -> Tensor:
+        self.named(name)
+        return self.map(which)[:, None]
+
+    def encode(self, clip: Any, which: Tensor | None = None, name: str | None = None) -> Tensor:
+        assert which is not None
+        return self(which, name)[:, 0]
+
+    def nearest_words(
+        self, clip: Any, top: int = 1, which: Tensor | None = None
+    ) -> list[list[list[tuple[str, float]]]]:
+        assert which is not None
+        return [[slot] for slot in clip.nearest_tokens(self(which)[:, 0], top)]
+
+
 CONFIG = """
 plugins = [{plugin!r}]
 threads = 1
@@ -110,5 +148,7 @@ def write_config(file: Path) -> Path:
 def register_components(register: Callable[[str, str, str], None]) -> None:
     for name in ("Darken", "Compare"):
         register("objective", name, f"toy_adaptation:{name}")
+    for name in ("ToyText", "ToyPrompts"):
+        register("network", name, f"toy_adaptation:{name}")
     for name in ("Distance", "FeatureDistance"):
         register("metric", name, f"toy_adaptation:{name}")

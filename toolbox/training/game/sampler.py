@@ -113,6 +113,10 @@ class Sampler:
             condition = self._conditions(rngs, labels, requests)
         return self.draw(latents, condition)
 
+    def latents(self, indices: Tensor) -> Tensor:
+        """(n, latent_dim) of images number ``indices``, without drawing them."""
+        return self._latents(indices)[0]
+
     def conditions(self, indices: Tensor, requests: Request | Sequence[Request] | None = None) -> Condition:
         """What images number ``indices`` (n,) are asked to show, without drawing them."""
         return self._conditions(self._latents(indices)[1], None, requests)
