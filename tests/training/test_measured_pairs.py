@@ -12,6 +12,7 @@ from pairs import run_pair
 from toy_adaptation import Distance, FeatureDistance, write_config
 
 from toolbox import load_config
+from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox.loading import load_game
 from toolbox.metrics.base import with_features
@@ -94,6 +95,11 @@ def test_a_number_of_truncated_images_has_a_name_of_its_own(run: Path) -> None:
     assert found["distance[truncation=0.5]"] == pytest.approx(by_hand(run, 0.5), rel=1e-5)
     last = records(run)[-1]
     assert last["truncation"] == 0.5 and last["metric"] == "feature-distance[pixels,truncation=0.5]"
+
+
+def test_the_command_line_measures_truncated_images(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", str(run), "--truncation", "0.25", "--device", "cpu"]) == 0
+    assert "distance[truncation=0.25]" in capsys.readouterr().out
 
 
 def test_names_at_a_truncation() -> None:
