@@ -120,6 +120,10 @@ def test_from_starts_both_generators(config: Path, first: Path) -> None:
     from toolbox.pipeline import read_config
 
     release = str(first.parent / "adapted.safetensors")
-    networks = read_config(str(config), start=release).model.networks
-    assert networks.source.weights == networks.generator.weights == release
-    assert networks.generator.freeze_layers == ["mapping."]
+    small = load_config(config).to_dict()
+    stage = {key: small[key] for key in ("model", "optim_wrapper", "train_cfg")}
+    options = {"before": dict(warm=stage), "stages": ["warm"]}
+    read = read_config(str(config), start=release, options=options)
+    for networks in (read.model.networks, read.before.warm.model.networks):
+        assert networks.source.weights == networks.generator.weights == release
+        assert networks.generator.freeze_layers == ["mapping."]
