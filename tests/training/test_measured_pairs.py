@@ -164,8 +164,10 @@ def test_a_source_of_another_size(config: Path) -> None:
 
 
 def test_an_evaluation_without_real_images_is_summed_up(config: Path) -> None:
-    text = summary(load_config(config, options={"evaluation": PAIRS}), memory=False)
-    assert "evaluation: distance (Distance), features (FeatureDistance); 10 generated images\n" in text
+    evaluation = {**PAIRS, "truncation": 0.5}
+    text = summary(load_config(config, options={"evaluation": evaluation}), memory=False)
+    named = "evaluation: distance (Distance), features (FeatureDistance)"
+    assert f"{named}; 10 generated images at truncation 0.5\n" in text
 
 
 def test_what_has_no_truncation_is_refused(config: Path) -> None:

@@ -36,7 +36,8 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
     sampler = load_run(folder, config, device=device)
     real = real_set(config)
     draw_classes(sampler, real, folder)
-    if not sampler.class_names and real is not None and real.captions is not None:
+    learnt_from = config.train_dataloader["dataset"] is not None
+    if learnt_from and not sampler.class_names and real is not None and real.captions is not None:
         draw_captioned(real, folder)
     faults = host().call_each("draw_pictures", sampler=sampler, real=real, folder=folder)
     for name, error in faults.items():  # a picture must not cost the run

@@ -42,8 +42,8 @@ def source_of(game: Sampled, settings: Mapping[str, Any], metrics: Mapping[str, 
         known = list(game.networks)
         raise ConfigError(
             f"evaluation.metrics.{asking[0]} compares pairs of images, and the game has no network {name!r} "
-            f"to make the other one of each{near_miss(name, known)}: set evaluation.source to a generator; "
-            f"networks: {', '.join(known)}"
+            f"to make the other one of each{near_miss(name, known)}: set evaluation.source to a generator, "
+            f"or leave it out, metrics=dict({asking[0]}=None); networks: {', '.join(known)}"
         )
     sampler = sampler_of(game, settings, source=name)
     sizes = [getattr(game.network(own), "image_size", None) for own in (name, game.generator)]

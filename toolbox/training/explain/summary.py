@@ -106,6 +106,8 @@ def _evaluation(config: Config) -> list[str]:
     names = [f"{name} ({metric['type']})" for name, metric in metrics if metric is not None]
     n_fake = int(evaluation.get("n_fake", 10000))
     against = f"{n_fake:,} generated images"
+    truncation = float(evaluation.get("truncation", 1))
+    against += "" if truncation == 1 else f" at truncation {truncation:g}"
     against += "" if real is None else f" against {real.title} ({len(real):,} images)"
     of_captions = "" if evaluation.get("captions") is None else ", of captions of " + _title(evaluation, real)
     return [f"evaluation: {', '.join(names) or 'no metrics'}; {against}{of_captions}"]
