@@ -134,7 +134,7 @@ optim_wrapper = dict(generator=dict(optimizer=dict(type='Adam', lr=1e-2, betas=(
 train_cfg = dict(max_iters=5)
 hooks = dict(
     checkpoints=dict(type='Checkpoints', interval=3, keep=0), journal=dict(type='Journal'),
-    samples=dict(type='SampleGrid', interval=5, columns=2))
+    samples=dict(type='SampleGrid', interval=5, columns=2, source='source'))
 """
 
 

@@ -55,8 +55,9 @@ def _style_latents(sampler: Sampler, n: int) -> Tensor:
     import torch
 
     from toolbox.interfaces import Generator
+    from toolbox.training.game.sampler import SOURCE
 
-    source = dict(sampler.game.networks.items()).get("source")
+    source = dict(sampler.game.networks.items()).get(SOURCE)
     generator = source if isinstance(source, Generator) else sampler.generator
     numbers, device = torch.arange(n), sampler.game.device
     condition = sampler.game.completed(sampler.conditions(numbers).to(device))

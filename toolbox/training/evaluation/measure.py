@@ -19,7 +19,7 @@ from toolbox.randomness import mix
 from toolbox.registry import accepted, build, check
 from toolbox.training.evaluation.captions import own_judge, told_by, with_text
 from toolbox.training.evaluation.records import append_records, read_records
-from toolbox.training.evaluation.samplers import SOURCE, at_truncation, sampler_of, source_of
+from toolbox.training.evaluation.samplers import at_truncation, sampler_of, source_of
 from toolbox.training.evaluation.settings import (
     check_evaluation,
     check_lent,
@@ -27,7 +27,7 @@ from toolbox.training.evaluation.settings import (
     refuse_without_real,
     without_uses,
 )
-from toolbox.training.game.sampler import Sampled, Sampler
+from toolbox.training.game.sampler import SOURCE, Sampled, Sampler
 
 
 def evaluate_game(

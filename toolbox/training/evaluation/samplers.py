@@ -8,9 +8,7 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
 from toolbox.interfaces import Metric
-from toolbox.training.game.sampler import Sampled, Sampler
-
-SOURCE = "source"  # what the network is called that makes the other image of a pair, unless one is named
+from toolbox.training.game.sampler import SOURCE, Sampled, Sampler
 
 
 def sampler_of(

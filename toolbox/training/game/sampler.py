@@ -14,6 +14,7 @@ from toolbox.models.batchnorm import batch_statistics, standing_statistics
 from toolbox.randomness import rng_for
 
 BATCHNORM_MODES = ("running", "batch", "standing")
+SOURCE = "source"  # what a frozen generator beside the one that learns is called, unless a config says else
 UNNAMED_ROWS = 6  # of a sheet of a game that can be asked for nothing in particular
 
 
@@ -177,16 +178,23 @@ class Sampler:
         Raises:
             ValueError: for a kind that there is not.
         """
+        made, names = self.sheet_of_samples(columns, rows, by)
+        return made.images, names
+
+    def sheet_of_samples(
+        self, columns: int = 10, rows: int = 20, by: str | None = None
+    ) -> tuple[Sample, list[str]]:
+        """:meth:`sheet`, with latents and conditions of the images."""
         kinds = self.requests()
         if by is not None and by not in kinds:
             raise ValueError(f"nothing can be shown by {by!r} here; kinds: {', '.join(kinds) or 'none'}")
         named = kinds[by] if by is not None else next(iter(kinds.values()), {})
         if not named:
-            return self(torch.arange(columns * min(rows, UNNAMED_ROWS))).images, []
+            return self(torch.arange(columns * min(rows, UNNAMED_ROWS))), []
         shown = dict(list(named.items())[:rows])
         indices = torch.arange(columns).repeat(len(shown))
         requests = [request for request in shown.values() for _ in range(columns)]
-        return self(indices, requests=requests).images, list(shown)
+        return self(indices, requests=requests), list(shown)
 
     def _draw_for_statistics(self, number: int, size: int) -> tuple[Tensor, Condition]:
         return self.game.draw(size, rng_for(self.seed, "standing", number))
