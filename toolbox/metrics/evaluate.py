@@ -234,13 +234,16 @@ def _feed_fake(
         sample = with_features(_generated(sampler, index).to(device), extractors.values())
         others = _others(source, sample, paired, device) if paired else sample
         for metric, limit in zip(metrics, limits, strict=True):
-            rows = slice(0, limit - start)
             if limit > start and not faults.hit(metric):
                 with faults.watched(metric):
-                    if "pairs" in metric.needs:
-                        metric.update_pairs(others[rows], sample[rows])
-                    else:
-                        metric.update_fake(sample[rows])
+                    _update(metric, others, sample, slice(0, limit - start))
+
+
+def _update(metric: Metric, others: Sample, sample: Sample, rows: slice) -> None:
+    if "pairs" in metric.needs:
+        metric.update_pairs(others[rows], sample[rows])
+    else:
+        metric.update_fake(sample[rows])
 
 
 def _others(

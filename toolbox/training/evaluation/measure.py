@@ -89,16 +89,12 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
 
     seed = int(settings.get("seed", 0))
     whole, by_mode = build_metrics(game, settings, game.conditioner.modes() is not None)
-    refuse_without_real({**whole, **by_mode}, real)
+    every = {**whole, **by_mode}
+    refuse_without_real(every, real)
     sampler = sampler_of(game, settings, mix(seed, "evaluation"))
-    source = source_of(game, settings, {**whole, **by_mode})
+    source = source_of(game, settings, every)
     told = told_by(game, settings, real, list(whole.values()))
-    passes: list[tuple[Any, dict[str, Metric]]] = []
-    if whole:
-        passes.append((with_text(sampler, settings, told), whole))
-    modes = game.conditioner.modes()
-    if modes is not None and by_mode:
-        passes.append((ModeSampler(sampler, modes), by_mode))
+    passes = _passes(sampler, with_text(sampler, settings, told), whole, by_mode)
     found: dict[str, float] = {}
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -120,8 +116,8 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
             )
         records = [{**line, "bn": sampler.bn} for line in read_records(record)]
     _add_remarks(records, whole, game, told)
-    _add_source(records, whole, settings)
-    scores = _scores({**whole, **by_mode}, found)
+    _add_source(records, every, settings)
+    scores = _scores(every, found)
     if sampler.truncation < 1:
         found, failures, records = _at_truncation(sampler.truncation, found, failures, records)
     accuracy = classifier_accuracy(game, settings)
@@ -130,6 +126,17 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
     for line in records:
         line |= dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
     return Measured({**found, **accuracy}, scores, records, failures)
+
+
+def _passes(
+    sampler: Sampler, of_whole: Any, whole: dict[str, Metric], by_mode: dict[str, Metric]
+) -> list[tuple[Any, dict[str, Metric]]]:
+    """(what draws the images, metrics that are fed them): of the whole distribution, of single modes."""
+    modes = sampler.game.conditioner.modes()
+    passes: list[tuple[Any, dict[str, Metric]]] = [(of_whole, whole)] if whole else []
+    if modes is not None and by_mode:
+        passes.append((ModeSampler(sampler, modes), by_mode))
+    return passes
 
 
 def _at_truncation(
