@@ -102,6 +102,15 @@ def test_the_command_line_measures_truncated_images(run: Path, capsys: pytest.Ca
     assert "distance[truncation=0.25]" in capsys.readouterr().out
 
 
+def test_images_that_nothing_was_learnt_from_are_compared_with(run: Path, tmp_path: Path) -> None:
+    """A target set that is known, in a game without images."""
+    target = dict(type="EmbeddedFashion", split="test", image_size=8)
+    fid = dict(fid=dict(type="FID"))
+    found = evaluate_run(run, device="cpu", real=target, metrics=fid, cache_dir=str(tmp_path))
+    assert len(found) == 1 and next(iter(found)).startswith("fid[")
+    assert records(run)[-1]["data"]["title"] == "Fashion-MNIST (embedded)"
+
+
 def test_names_at_a_truncation() -> None:
     assert at_truncation("fid[clip,2k]", 0.7) == "fid[clip,2k,truncation=0.7]"
     assert at_truncation("kid[clip,2k].std", 0.7) == "kid[clip,2k,truncation=0.7].std"

@@ -36,11 +36,11 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
         return
     sampler = load_run(folder, config, device=device)
     real = real_set(config)
-    draw_classes(sampler, real, folder)
+    learnt_from = real if config.train_dataloader["dataset"] is not None else None
+    draw_classes(sampler, learnt_from, folder)
     draw_pairs(sampler, folder, (config.get("evaluation") or {}).get("source") or SOURCE)
-    learnt_from = config.train_dataloader["dataset"] is not None
-    if learnt_from and not sampler.class_names and real is not None and real.captions is not None:
-        draw_captioned(real, folder)
+    if not sampler.class_names and learnt_from is not None and learnt_from.captions is not None:
+        draw_captioned(learnt_from, folder)
     faults = host().call_each("draw_pictures", sampler=sampler, real=real, folder=folder)
     for name, error in faults.items():  # a picture must not cost the run
         say(f"plugin {name}: could not draw its pictures: {type(error).__name__}: {error}")
