@@ -217,7 +217,7 @@ def _with_weights(
         weights = (config or {}).get("weights")
         if isinstance(weights, Mapping) and "stage" in weights:
             path = None if filled_later else _checkpoint_of(run, weights["stage"], name)
-            source = dict(checkpoint=path, network=weights.get("network", name))
+            source = dict(stage=weights["stage"], checkpoint=path, network=weights.get("network", name))
             networks[name] = {**config, "weights": source}
         elif weights is not None and name in restored and not _reads_weights(config):
             networks[name] = {**config, "weights": dict(checkpoint=None)}
