@@ -11,7 +11,7 @@ from toolbox.source_tree import linked_folder
 
 #: The core's own configs; setup.cfg packs the same.
 CONFIGS = (
-    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "dmgan_*.py", "galip_*.py"),
+    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "diffae_*.py", "dmgan_*.py", "galip_*.py"),
     *("pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
 )
 
@@ -42,6 +42,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "EmbeddedStyleGAN2": "toolbox.models.stylegan2_embedded:EmbeddedStyleGAN2",
         "AttnGANGenerator": "toolbox.models.attngan:AttnGANGenerator",
         "DMGANGenerator": "toolbox.models.dmgan:DMGANGenerator",
+        "DiffAE": "toolbox.models.diffae:DiffAE",
     },
     "discriminator": {
         "BigGANDiscriminator": "toolbox.models.biggan:BigGANDiscriminator",
@@ -109,6 +110,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "DamsmPretraining": "toolbox.training.objectives.text_to_image:DamsmPretraining",
         "ImageTextContrastive": "toolbox.training.objectives.contrastive:ImageTextContrastive",
         "PixelCrossEntropy": "toolbox.training.objectives.classification:PixelCrossEntropy",
+        "DenoisingLoss": "toolbox.training.objectives.denoising:DenoisingLoss",
     },
     "dataset": {
         "CIFAR10": "toolbox.data.cifar:CIFAR10",

@@ -515,8 +515,32 @@ class Opaque(Brightness):
         return {"sums": self}
 
 
-def test_a_metric_that_works_passes() -> None:
+class Change(Brightness):
+    """Mean distance of an image from its source's."""
+
+    needs = ("pairs",)
+
+    def update_pairs(self, source: Sample, fake: Sample) -> None:
+        self.sums[1] += (fake.images - source.images).double().abs().mean((1, 2, 3)).sum()
+        self.sums[3] += len(fake)
+
+    def compute(self) -> dict[str, float]:
+        self.sums[2] = 1
+        return super().compute()
+
+
+class Unpaired(Brightness):
+    needs = ("pairs",)
+
+
+class OfPairsUnasked(Change):
+    needs = ("fake",)
+    update_fake = Metric.update_fake
+
+
+def test_metrics_that_work_pass() -> None:
     testing.check_metric(Brightness())
+    testing.check_metric(Change())
 
 
 @pytest.mark.parametrize(
@@ -529,6 +553,8 @@ def test_a_metric_that_works_passes() -> None:
         (Eager, "gives a value when nothing was fed"),
         (Tensorial, "expected a finite float"),
         (Opaque, "named tensors"),
+        (Unpaired, "has no update_pairs"),
+        (OfPairsUnasked, "has no update_fake"),
     ],
 )
 def test_metrics(broken: type, message: str) -> None:

@@ -12,15 +12,16 @@ from toolbox.interfaces.sample import Sample
 class Metric(Described, ABC):
     """Feed it real and generated Samples in any order and in any batches; ask for the value once.
 
-    ``update_real`` / ``update_fake`` may be called on every process with its own share; ``state`` returns
-    named tensors, ``merge`` folds another process's state in, so that two processes give the value of one.
+    ``update_real`` / ``update_fake`` / ``update_pairs`` may be called on every process with its own share;
+    ``state`` returns named tensors, ``merge`` folds another process's state in, so that two processes give
+    the value of one.
 
     Attributes:
         needs: what must be fed: any of 'real', 'fake', 'labels', 'captions', 'pairs', 'weights', 'modes'. A
             metric that needs 'modes' is fed images of one mode (a cluster) each, taking turns, and its
             constructor may ask for the conditioner's ``extractor`` and ``assign``. One that needs 'captions'
             gets them as ``condition.text``, a list of N texts, and may ask for the conditioner's
-            ``of_texts``.
+            ``of_texts``. One that needs 'pairs' is fed by ``update_pairs`` in place of ``update_fake``.
         higher_is_better: direction.
         unit: '' when the number has none.
         own_networks: whether ``uses=`` may lend it networks of the game that it judges.
@@ -39,9 +40,18 @@ class Metric(Described, ABC):
     def update_real(self, sample: Sample) -> None:
         """Take in real images."""
 
-    @abstractmethod
     def update_fake(self, sample: Sample) -> None:
-        """Take in generated images."""
+        """Take in generated images. Every metric has it, but for those that need 'pairs'."""
+        raise NotImplementedError(f"{type(self).__name__} has no update_fake, and does not need 'pairs'")
+
+    def update_pairs(self, source: Sample, fake: Sample) -> None:
+        """Take in generated images (N, 3, H, W), and what a source made of the same: row i belongs to row i.
+
+        The source is another generator (``evaluation.source``), asked for the same latents and conditions,
+        with the noise of its weights; or, for a translation, the images that were translated. Both are in
+        [-1, 1], of one number and size; ``fake.index`` numbers the pairs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} needs 'pairs' and has no update_pairs")
 
     @abstractmethod
     def compute(self) -> dict[str, float]:

@@ -6,6 +6,7 @@ import copy
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,12 +26,14 @@ def check_metric(
     fake: Sample | None = None,
     tolerance: float = 1e-4,
     networks: Mapping[str, nn.Module] | None = None,
+    source: Sample | None = None,
 ) -> None:
     """Check the contract of :class:`toolbox.interfaces.Metric`.
 
     - ``name``, ``unit``, ``higher_is_better`` and ``needs`` are there;
     - ``compute`` refuses before anything was fed, then gives finite numbers;
     - the value does not depend on the size and the order of batches;
+    - it has ``update_fake``, or ``update_pairs`` where it needs 'pairs';
     - ``state`` is plain tensors; two halves merged give the value of one pass;
     - ``reset`` forgets: the same images fed again give the same value.
 
@@ -40,6 +43,7 @@ def check_metric(
             arguments of these names, and with ``uses`` (of ``networks``).
         real, fake: what to feed; default 48 random images each, of 3 classes, with one-hot weights. For a
             metric of captions: :func:`toolbox.testing.text_sample` of 48.
+        source: what the fakes' rows are paired with, for a metric that needs 'pairs'; default random images.
         networks: {name: network} that ``uses`` in a config names; default
             :func:`toolbox.testing.text_networks`.
         tolerance: of equal values, relative.
@@ -57,10 +61,14 @@ def check_metric(
         f"{name}.unit is a text, higher_is_better a bool",
     )
     require(set(metric.needs) <= set(NEEDS), f"{name}.needs={metric.needs} may name {NEEDS}")
+    update = "update_pairs" if "pairs" in metric.needs else "update_fake"
+    own = getattr(type(metric), update) is not getattr(Metric, update)
+    require(own, f"{name} needs {metric.needs} and has no {update}")
     real = random_sample(48, seed=1) if real is None else real
     fake = random_sample(48, seed=2) if fake is None else fake
+    images = _Images(real, fake, random_sample(len(fake), seed=3) if source is None else source)
     _check_refusal(metric, name)
-    whole = _fed(metric, real, fake, 16)
+    whole = _fed(metric, images, 16)
     value = whole.compute()
     require(value, f"{name}.compute gives no number")
     for key, number in value.items():
@@ -68,14 +76,14 @@ def check_metric(
             isinstance(number, float) and math.isfinite(number),
             f"{name}.compute()[{key!r}] is {number!r}, expected a finite float",
         )
-    larger = _fed(metric, real, fake, len(fake) - 7).compute()
+    larger = _fed(metric, images, len(fake) - 7).compute()
     _same(larger, value, tolerance, f"{name} depends on the size of the batches")
-    backwards = _fed(metric, real, fake, 16, backwards=True).compute()
+    backwards = _fed(metric, images, 16, backwards=True).compute()
     _same(backwards, value, tolerance, f"{name} depends on the order of the batches")
-    _check_merge(metric, real, fake, value, tolerance, name)
+    _check_merge(metric, images, value, tolerance, name)
     whole.reset()
     _check_refusal(whole, f"{name} after reset")
-    _feed(whole, real, fake, 16)
+    _feed(whole, images, 16)
     _same(whole.compute(), value, tolerance, f"{name}.reset does not forget")
 
 
@@ -96,12 +104,28 @@ def _built(config: Mapping[str, Any], networks: Mapping[str, nn.Module] | None) 
         raise AssertionError(f"an evaluation could not build the metric: {error}") from error
 
 
-def _feed(metric: Metric, real: Sample, fake: Sample, size: int, backwards: bool = False) -> Metric:
+@dataclass
+class _Images:
+    """What a metric is fed: each row of ``source`` belongs to that of ``fake``."""
+
+    real: Sample
+    fake: Sample
+    source: Sample
+
+    def rows(self, rows: slice) -> _Images:
+        return _Images(self.real[rows], self.fake[rows], self.source[rows])
+
+
+def _feed(metric: Metric, images: _Images, size: int, backwards: bool = False) -> Metric:
     if "real" in metric.needs:
-        for batch in _batches(real, size, backwards):
+        for batch in _batches(images.real, size, backwards):
             metric.update_real(batch)
-    for batch in _batches(fake, size, backwards):
-        metric.update_fake(batch)
+    fakes = _batches(images.fake, size, backwards)
+    for source, fake in zip(_batches(images.source, size, backwards), fakes, strict=True):
+        if "pairs" in metric.needs:
+            metric.update_pairs(source, fake)
+        else:
+            metric.update_fake(fake)
     return metric
 
 
@@ -110,8 +134,8 @@ def _batches(sample: Sample, size: int, backwards: bool) -> list[Sample]:
     return batches[::-1] if backwards else batches
 
 
-def _fed(metric: Metric, real: Sample, fake: Sample, size: int, backwards: bool = False) -> Metric:
-    return _feed(copy.deepcopy(metric), real, fake, size, backwards)
+def _fed(metric: Metric, images: _Images, size: int, backwards: bool = False) -> Metric:
+    return _feed(copy.deepcopy(metric), images, size, backwards)
 
 
 def _check_refusal(metric: Metric, name: str) -> None:
@@ -129,11 +153,11 @@ def _check_refusal(metric: Metric, name: str) -> None:
 
 
 def _check_merge(
-    metric: Metric, real: Sample, fake: Sample, value: dict[str, float], tolerance: float, name: str
+    metric: Metric, images: _Images, value: dict[str, float], tolerance: float, name: str
 ) -> None:
-    half = len(real) // 2
-    first = _fed(metric, real[:half], fake[:half], 16)
-    second = _fed(metric, real[half:], fake[half:], 16)
+    half = len(images.real) // 2
+    first = _fed(metric, images.rows(slice(half)), 16)
+    second = _fed(metric, images.rows(slice(half, None)), 16)
     file = io.BytesIO()
     torch.save(second.state(), file)
     file.seek(0)

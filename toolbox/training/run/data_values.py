@@ -8,6 +8,7 @@ from typing import Any
 
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.data.no_images import NoImages
 from toolbox.registry import Config, accepted, check
 
 _OF_DATA = "data:"
@@ -23,8 +24,24 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     ``'conditioner:'``: an argument of the conditioner, such as ``clusters``.
 
     Raises:
-        ConfigError: for one that is not known, with the near miss.
+        ConfigError: for one that is not known, with the near miss; a game without images has no data.
     """
+    known: dict[str, Any] = {} if isinstance(stream, NoImages) else _of_stream(stream)
+    conditioner = model.get("conditioner")
+    if conditioner:
+        arguments = _arguments(conditioner)
+        known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
+        if not isinstance(stream, NoImages):
+            known["data:n_conditions"] = count_conditions(conditioner, known["data:classes"])
+    try:
+        filled: dict[str, Any] = _filled(model, known)
+    except ConfigError as error:
+        cause = "; train_dataloader.dataset=None gives no data" if isinstance(stream, NoImages) else ""
+        raise ConfigError(f"{error}{cause}") from None
+    return filled
+
+
+def _of_stream(stream: Any) -> dict[str, Any]:
     source = getattr(stream, "source", None)
     classes = list(getattr(source, "classes", ()))
     known: dict[str, Any] = {
@@ -36,13 +53,7 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     tokens = getattr(stream, "tokens", None)  # of a CaptionStream
     if tokens is not None:
         known["data:n_tokens"] = len(tokens)
-    conditioner = model.get("conditioner")
-    if conditioner:
-        arguments = _arguments(conditioner)
-        known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
-        known["data:n_conditions"] = count_conditions(conditioner, classes)
-    filled: dict[str, Any] = _filled(model, known)
-    return filled
+    return known
 
 
 def count_conditions(conditioner: Config, classes: Sequence[str]) -> int:
