@@ -28,12 +28,12 @@ train_dataloader = dict(
     batch_size=128,
     dataset=dict(type='CaptionedImages', sources=[
         dict(data=dict(type='DrawnPortraits', style=_styles, captioned=True), flip=True,
-             templates=_around + ['{name}'] * 20 + ['{caption}'] * 100)]))
-optim_wrapper = dict(clip=dict(optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.98), weight_decay=0.1)))
+             templates=_around + ['{name}'] * 10 + ['{caption}'] * 220)]))
+optim_wrapper = dict(clip=dict(optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.98), weight_decay=0.1)))
 _steps = 600
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=30),
-    dict(type='CosineAnnealingLR', eta_min=1e-5, by_epoch=False, begin=30, end=_steps, T_max=_steps - 30)]
+    dict(type='CosineAnnealingLR', eta_min=2e-5, by_epoch=False, begin=30, end=_steps, T_max=_steps - 30)]
 train_cfg = dict(max_iters=_steps)
 hooks = dict(samples=None, checkpoints=dict(interval=200))
 quick = dict(train_cfg=dict(max_iters=30), hooks=dict(samples=None, checkpoints=dict(interval=15)))

@@ -41,7 +41,10 @@ LIMITS = (
     "Knows drawn portraits in seven styles only, and has forgotten most of what EmbeddedClip knew. It stands "
     "in for a real CLIP where there is no network; results with it say nothing about a real one."
 )
-SELECTION = "The number of iterations was chosen after a look at the same test portraits; one run."
+SELECTION = (
+    "Learning rate, and how often captions speak of hair and hats, were chosen after a look at the same test "
+    "portraits (one earlier run): read the numbers as slightly optimistic."
+)
 ATTRIBUTES = {  # what the words say of those who have it, and of the others
     "hat": ("a person with a hat", "a person with short hair"),
     "long hair": ("a person with long hair", "a person with short hair"),

@@ -155,6 +155,7 @@ def test_the_portrait_clip_is_as_its_card_says_and_small(portraits):
     assert card["licence"] and card["trained"]["config"] == "configs/clip_portraits.py"
     assert card["metrics"]["style named, 79 sentences"] > 0.95
     assert portraits.short_name != EmbeddedClip.short_name
+    assert ClipFeatures(portraits).name == "clip-toy-portrait-clip" != ClipFeatures(EmbeddedClip()).name
     assert not any(parameter.requires_grad for parameter in portraits.parameters())
 
 

@@ -96,6 +96,7 @@ class PortraitClip(EmbeddedClip):
         self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias", crop: bool = False
     ) -> None:
         super().__init__(True, frozen, resize, crop)
+        self.architecture = self.short_name  # not EmbeddedClip's: ClipFeatures and messages are named by it
         if pretrained:
             state = self.model.state_dict()
             changed = read_state_dict(PORTRAITS)
