@@ -100,7 +100,11 @@ COVERED = {
     "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions", "CaptionConditions"},
     "prompt_learner": {"ClusterPrompts"},
     # colour layers of other resolutions than the present have no gradient: test_pggan.py, test_stylegan.py
-    "generator": {"PGGANGenerator", "StyleGANGenerator", *(f"{name}Generator" for name in TEXT_TO_IMAGE)},
+    # the encoders of DiffAE make no images: test_diffae.py, test_diffae_embedded.py
+    "generator": {
+        *("PGGANGenerator", "StyleGANGenerator", "DiffAE", "EmbeddedDiffAE"),
+        *(f"{name}Generator" for name in TEXT_TO_IMAGE),
+    },
     "discriminator": {
         "PromptDiscriminator",
         "PGGANDiscriminator",
@@ -121,7 +125,9 @@ COVERED = {
         "ConditioningKL",
         "DamsmMatching",
         "DamsmPretraining",
+        "DenoisingLoss",  # test_denoising.py
     },
+    "latents": {"Inverted"},  # test_inversions.py
     "metric": {"RPrecision", "ClipScore"},  # test_caption_metrics.py
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception", "TorchvisionInception"},
 }
@@ -268,6 +274,7 @@ def test_every_component_of_ours_is_checked() -> None:
         "augment": AUGMENTS,
         "conditioner": [],
         "prompt_learner": [],
+        "latents": [],
     }
     distributions = "generative-toolbox", "toolbox-lcp"
     ours = [record.name for record in host().records if record.distribution in distributions]

@@ -14,6 +14,7 @@ _COMPONENTS = {
     "PromptContrast": ("objective", "prompting:PromptContrast"),
     "PromptDomain": ("objective", "prompting:PromptDomain"),
     "DirectionalClip": ("objective", "directional:DirectionalClip"),
+    "DiffusionClip": ("objective", "diffusion_clip:DiffusionClip"),
     "GlobalClip": ("objective", "nada:GlobalClip"),
     "ManifoldClip": ("objective", "nada:ManifoldClip"),
     "PatchClip": ("objective", "nada:PatchClip"),
@@ -47,3 +48,11 @@ def configs() -> dict[str, Path]:
     """The ready-made configs, ``ipl/<name>``."""
     folder = linked_folder(Path(__file__).parent / "configs")
     return {file.stem: file for pattern in _CONFIGS for file in sorted(folder.glob(pattern))}
+
+
+@hookimpl
+def add_commands(subparsers: object) -> None:
+    """``toolbox ipl``."""
+    from toolbox_ipl import commands
+
+    commands.add_commands(subparsers)
