@@ -8,7 +8,17 @@ from pathlib import Path
 from toolbox import hookimpl
 from toolbox.source_tree import linked_folder
 
-_COMPONENTS: dict[str, tuple[str, str]] = {}
+_COMPONENTS: dict[str, tuple[str, str]] = {
+    "DirectionAgreement": ("metric", "metrics.directions:DirectionAgreement"),
+    "IdentitySimilarity": ("metric", "metrics.similarity:IdentitySimilarity"),
+    "ImageSimilarity": ("metric", "metrics.similarity:ImageSimilarity"),
+    "IntraDistance": ("metric", "metrics.distances:IntraDistance"),
+    "PairwiseDistance": ("metric", "metrics.distances:PairwiseDistance"),
+    "SIFID": ("metric", "metrics.style:SIFID"),
+    "StructuralConsistency": ("metric", "metrics.structure:StructuralConsistency"),
+    "IRSE50": ("extractor", "networks.irse50:IRSE50"),
+    "LPIPS": ("extractor", "networks.lpips:LPIPS"),
+}
 _CONFIGS = ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py")
 
 
