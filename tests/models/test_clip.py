@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
+from toolbox.compat import import_torchvision
 from toolbox.models.clip import Clip
 from toolbox.models.clip_text import encode_embeddings, why_unsupported
 
@@ -145,6 +147,35 @@ def test_images_are_scaled_resized_and_normalised_as_open_clip_does(clip):
     assert torch.allclose(clip.encode_images(images, normalize=True).norm(dim=1), torch.ones(2))
     with pytest.raises(ValueError, match=r"\(N, 3, H, W\)"):
         clip(images[:, :1])
+
+
+@pytest.mark.parametrize("shape", [(50, 40), (33, 77), (20, 31), (32, 32)])
+@pytest.mark.parametrize("resize", ["bicubic", "bicubic-antialias", "antialias"])
+def test_resized_and_cropped_as_torchvision_does(resize, shape):
+    import_torchvision()
+    from torchvision.transforms import v2
+
+    cropping = Clip(small().config, resize=resize, crop=True)
+    images = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    mode = v2.InterpolationMode.BICUBIC if "bicubic" in resize else v2.InterpolationMode.BILINEAR
+    steps = [
+        v2.Resize(32, mode, antialias="antialias" in resize),
+        v2.CenterCrop(32),
+        v2.Normalize(cropping.mean.flatten().tolist(), cropping.std.flatten().tolist()),
+    ]
+    torch.testing.assert_close(cropping.preprocess(images), v2.Compose(steps)((images + 1) / 2))
+
+
+def test_without_a_crop_images_are_squeezed_and_all_of_it_tells_networks_apart(clip):
+    images = torch.rand(1, 3, 48, 64)
+    squeezed = Clip(small().config, resize="bicubic").preprocess(images)
+    expected = F.interpolate((images + 1) / 2, (32, 32), mode="bicubic", align_corners=False)
+    assert torch.equal(squeezed, (expected - clip.mean) / clip.std)
+    ways = [(resize, crop) for resize in ("bicubic", "area") for crop in (True, False)]
+    made = [Clip(small().config, resize=resize, crop=crop) for resize, crop in ways]
+    for other in made[1:]:
+        other.load_state_dict(made[0].state_dict())
+    assert len({other.fingerprint() for other in made}) == 4
 
 
 def test_nearest_tokens_name_the_words_themselves_first(clip):

@@ -90,3 +90,19 @@ def mean_w(**changes: Any) -> tuple[Tensor, Tensor]:
 def test_the_mean_w_of_a_frozen_mapping_stands_still() -> None:
     assert torch.equal(*mean_w(freeze_layers=["mapping."]))
     assert not torch.equal(*mean_w())
+
+
+def test_a_frozen_generator_of_a_game_is_not_clipped_and_adds_fresh_noise() -> None:
+    game = two_generators()
+    learning = turn_of(game).generate("source", same_noise=True)
+    frozen = two_generators()
+    frozen.generator = "source"
+    assert not frozen.network("source").training
+    fakes = [
+        GameTurn(frozen, "discriminator", frozen.receive(batch(4, size=8)), 0, k, {}).fake for k in (1, 1, 2)
+    ]
+    assert float(fakes[0].images.abs().max()) > 1 and learning.images.shape == fakes[0].images.shape
+    assert torch.equal(fakes[0].images, fakes[1].images), "a function of the turn"
+    const = frozen.network("source")(fakes[0].latents)
+    assert not torch.equal(fakes[0].images, const), "noise is drawn"
+    assert not torch.equal(fakes[0].images, fakes[2].images)

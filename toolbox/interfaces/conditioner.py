@@ -79,7 +79,11 @@ class Conditioner(Described, nn.Module, ABC):
     # -- training --------------------------------------------------------------------------------------------
 
     def prepare(self, dataset: Any, game: Any) -> None:
-        """Once, before the first iteration of a run; never on resume. ``dataset`` is the training set."""
+        """Once, before the first iteration of a run; never on resume. ``dataset`` is the training set.
+
+        That of a game without images has a length and nothing else: what it is asked for it has not, and the
+        run ends with a sentence that says so.
+        """
 
     def real(self, sample: Sample) -> Condition:
         """The full condition of a real batch. Default: as the data gives it.
@@ -120,7 +124,7 @@ class Conditioner(Described, nn.Module, ABC):
         """Conditions of n images to generate, a function of ``rng`` (and of ``labels`` (n,), when given)."""
 
     def after_iteration(self, game: Any, real: Sample, rng: torch.Generator) -> None:
-        """Moving state (prototypes, banks). ``real`` holds this process's rows of the iteration's real batch.
+        """Moving state (prototypes, banks); not in a game without images. ``real`` holds this process's rows of the iteration's real batch.
 
         Its images and condition are on the game's device, its index is on the CPU where it is ``on_host``.
 

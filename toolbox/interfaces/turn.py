@@ -19,14 +19,15 @@ class Turn(Protocol):
     Attributes:
         player: name of the player that moves.
         iteration: 0-based.
-        kimg: thousands of real images shown before this iteration.
+        kimg: thousands of real images shown before this iteration; generated ones in a game without images.
         rng: CPU generator, a function of (seed, iteration, phase): draw from it and a resumed run draws the
             same. Draws for the images at hand go through :func:`toolbox.interfaces.draw_rows`, and several
             processes draw as one would.
-        real: the real batch, its condition completed by the conditioner.
+        real: the real batch, its condition completed by the conditioner. A game without images
+            (``train_dataloader.dataset=None``) has none, nor ``whole``: an error says so.
         whole: the real images of the optimiser step on this process, of which ``real`` are a split where a
             phase accumulates.
-        rows: which rows of the step's batch, of all processes and splits, ``real`` are.
+        rows: which rows of the step's batch, of all processes and splits, ``real`` and ``fake`` are.
         branches: the turns of all branches of the batch, this one among them; one where there are no
             branches.
         fake: the generated batch; carries gradients to the generator if the generator moves.

@@ -28,7 +28,7 @@ from toolbox.models.clip_weights import (
     read_state_dict,
 )
 
-RESIZE_MODES = ("bilinear", "area", "antialias")
+RESIZE_MODES = ("bilinear", "area", "antialias", "bicubic", "bicubic-antialias")
 CLIP_VOCABULARY = 49408
 
 
@@ -40,7 +40,11 @@ class Clip(nn.Module):
         weights: a file (safetensors, or a PyTorch state dict), a tag of open_clip ('openai'), or None for
             random ones. OpenAI's weights need the '-quickgelu' architectures; the plain ones are refused.
         resize: how images are brought to the network's size: 'bilinear' (align_corners False), 'area' (as
-            vision-aided GAN does), or 'antialias' (bilinear with antialiasing, for strong reductions).
+            vision-aided GAN does), 'antialias' (bilinear with antialiasing, for strong reductions),
+            'bicubic-antialias' (CLIP's own preprocessing), or 'bicubic' (the same without antialiasing, as
+            torchvision did with tensors before 0.17). Neither is clamped.
+        crop: bring the shorter side to the network's size and cut out the middle, as CLIP's own
+            preprocessing does; without it images that are not of the network's shape are squeezed.
         frozen: no parameter asks for gradients, and ``train()`` leaves the network in eval mode. Gradients
             still reach images and token embeddings.
         download: allow fetching a tag's weights; without it only the local cache is looked at.
@@ -69,12 +73,14 @@ class Clip(nn.Module):
         resize: str = "bilinear",
         frozen: bool = True,
         download: bool = False,
+        crop: bool = False,
     ) -> None:
         super().__init__()
         if resize not in RESIZE_MODES:
             raise ValueError(f"resize={resize!r} is not one of {', '.join(RESIZE_MODES)}")
         self.config, self.architecture = architecture_config(architecture)
         self.resize = resize
+        self.crop = crop
         self.frozen = frozen
         self.embedding_dim = int(self.config["embed_dim"])
         quick_gelu = bool(self.config.get("quick_gelu", False))
@@ -142,14 +148,25 @@ class Clip(nn.Module):
         return (self._to_image_size((images + 1) / 2) - self.mean) / self.std
 
     def _to_image_size(self, images: Tensor) -> Tensor:
-        if tuple(images.shape[-2:]) == self.image_size:
+        rows, columns = self.image_size
+        height, width = images.shape[-2:]
+        if (height, width) == (rows, columns):
             return images
+        if not self.crop:
+            return self._resized(images, (rows, columns))
+        if rows * width > columns * height:
+            size = rows, int(rows * width / height)
+        else:
+            size = int(columns * height / width), columns
+        top, left = (round((side - kept) / 2) for side, kept in zip(size, (rows, columns), strict=True))
+        return self._resized(images, size)[..., top : top + rows, left : left + columns]
+
+    def _resized(self, images: Tensor, size: tuple[int, int]) -> Tensor:
         if self.resize == "area":
-            return F.interpolate(images, size=self.image_size, mode="area")
-        antialias = self.resize == "antialias"
-        return F.interpolate(
-            images, self.image_size, mode="bilinear", align_corners=False, antialias=antialias
-        )
+            return F.interpolate(images, size=size, mode="area")
+        mode = "bicubic" if self.resize.startswith("bicubic") else "bilinear"
+        antialias = self.resize.endswith("antialias")
+        return F.interpolate(images, size, mode=mode, align_corners=False, antialias=antialias)
 
     # text
 
@@ -272,6 +289,7 @@ class Clip(nn.Module):
             resize=self.resize,
             mean=self.mean.flatten().tolist(),
             std=self.std.flatten().tolist(),
+            **({"crop": True} if self.crop else {}),
         )
         digest = hashlib.sha256(json.dumps(description, sort_keys=True, default=str).encode())
         for key, value in sorted(self.model.state_dict().items()):

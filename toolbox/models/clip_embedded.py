@@ -32,12 +32,15 @@ class EmbeddedClip(Clip):
         pretrained: load the shipped weights; False gives random ones, for training it anew.
         frozen: as in :class:`Clip`.
         resize: as in :class:`Clip`; antialiased by default, since images are often larger than 32 pixels.
+        crop: as in :class:`Clip`.
     """
 
     short_name = "toy-clip"  # of metrics
 
-    def __init__(self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias") -> None:
-        super().__init__(str(ARCHITECTURE), WEIGHTS if pretrained else None, resize, frozen)
+    def __init__(
+        self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias", crop: bool = False
+    ) -> None:
+        super().__init__(str(ARCHITECTURE), WEIGHTS if pretrained else None, resize, frozen, crop=crop)
 
     @cached_property
     def _words(self) -> Tensor:

@@ -6,7 +6,7 @@ Karras et al.: A Style-Based Generator Architecture for Generative Adversarial N
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,20 @@ class TrackedMapping(nn.Module):
             self.w_avg.lerp_(mean, 1 - self.average_beta)
 
 
+class StyleLayer(NamedTuple):
+    """A layer that a style drives.
+
+    Attributes:
+        name: of the module, within its network.
+        style: which of the vectors w it reads.
+        colours: it makes colours, and passes nothing on.
+    """
+
+    name: str
+    style: int
+    colours: bool = False
+
+
 class NoisyLayer(nn.Module):
     """A layer that adds noise of size x size pixels, or none.
 
@@ -76,6 +90,10 @@ class NoisySynthesis(nn.Module):
         """Raise ValueError unless ``ws`` is (N, n_styles, style_dim)."""
         if ws.ndim != 3 or ws.shape[1] != self.n_styles:
             raise ValueError(f"ws have shape {tuple(ws.shape)}, expected (N, {self.n_styles}, style_dim)")
+
+    def style_layers(self) -> list[StyleLayer]:
+        """The layers that styles drive, in order; layers may share a style."""
+        raise NotImplementedError
 
     def layers(self) -> list[NoisyLayer]:
         """The layers that add noise, in order."""
@@ -194,6 +212,10 @@ class StyleBasedGenerator(Generator):
             cutoff = self.n_styles
         near_mean = torch.lerp(self.mapping.w_avg.to(w), w, truncation).unsqueeze(1)  # (N, 1, style_dim)
         return torch.cat([near_mean.expand_as(ws[:, :cutoff]), ws[:, cutoff:]], dim=1)
+
+    def style_layers(self) -> list[StyleLayer]:
+        """The layers that styles drive, in order, by their names in this network."""
+        return [layer._replace(name=f"synthesis.{layer.name}") for layer in self.synthesis.style_layers()]
 
     @property
     def active_styles(self) -> int:

@@ -29,6 +29,7 @@ from toolbox.models.style_based import (
     NoisyLayer,
     NoisySynthesis,
     StyleBasedGenerator,
+    StyleLayer,
     TrackedMapping,
     channels_at,
     check_choice,
@@ -166,6 +167,10 @@ class Synthesis(GrowingModule, NoisySynthesis):
             return full_precision(self.get_submodule(f"output{k}")(x))
 
         return faded(colours, self.lod, self.sizes)
+
+    def style_layers(self) -> list[StyleLayer]:
+        """Each layer reads a style; colours read none."""
+        return [StyleLayer(f"layer{i}", i) for i in range(self.n_styles)]
 
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, None]]:
         """(name, activations, None) layer by layer: the image is made of the last ones alone."""

@@ -21,6 +21,7 @@ from toolbox.models.style_based import (
     NoisyLayer,
     NoisySynthesis,
     StyleBasedGenerator,
+    StyleLayer,
     TrackedMapping,
     channels_at,
     check_choice,
@@ -294,6 +295,16 @@ class Synthesis(NoisySynthesis):
             image = so_far
         assert image is not None
         return image
+
+    def style_layers(self) -> list[StyleLayer]:
+        """Convolutions read a style each; colours share theirs with the next resolution's first one."""
+        found: list[StyleLayer] = []
+        for k, size in enumerate(self.sizes):
+            parts = (f"b{size}.conv0", 2 * k - 1, False), (f"b{size}.conv1", 2 * k, False)
+            colours = (f"b{size}.torgb", 2 * k + 1, True)
+            has_colours = self.get_submodule(f"b{size}").torgb is not None
+            found += [StyleLayer(*part) for part in (*parts[k == 0 :], *[colours] * has_colours)]
+        return found
 
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, Tensor | None]]:
         """(name, activations, image so far) layer by layer; names are those of :func:`layer_names`."""

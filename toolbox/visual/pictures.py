@@ -46,11 +46,12 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
 def real_set(config: Any) -> Any:
     """The images that generated ones are shown beside: those of training, or of the evaluation.
 
-    None where the data of training are no :class:`toolbox.data.Stream` and nothing is evaluated.
+    None where there is neither, or the data of training are no :class:`toolbox.data.Stream`.
     """
     from toolbox.registry import build
 
-    source, where = config.train_dataloader["dataset"].get("source"), "train_dataloader.dataset.source"
+    dataset = config.train_dataloader["dataset"] or {}
+    source, where = dataset.get("source"), "train_dataloader.dataset.source"
     if source is None:
         source, where = (config.get("evaluation") or {}).get("real"), "evaluation.real"
     return None if source is None else build(source, "dataset", where)

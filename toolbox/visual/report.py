@@ -65,8 +65,8 @@ def _header(run: RunFolder) -> Markup:
     properties = {
         "State": "finished" if run.finished else "running, or interrupted",
         "Iterations": _iterations(run),
-        "Real images shown": _shown(run),
-        "Data": run.data.get("title"),
+        f"{'Real' if run.has_images else 'Generated'} images shown": _shown(run),
+        "Data": run.data.get("title") if run.has_images else "none",
         "Images": _count(run.data),
         "Seed": str(seed) if "seed" in run.environment else None,
         "Started": run.environment.get("started"),

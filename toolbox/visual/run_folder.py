@@ -80,6 +80,12 @@ class RunFolder:
         return data if isinstance(data, dict) else {}
 
     @property
+    def has_images(self) -> bool:
+        """Whether it learnt from images: its config names a data set, or says nothing of it."""
+        loader = self.settings.get("train_dataloader")
+        return not isinstance(loader, dict) or loader.get("dataset", {}) is not None
+
+    @property
     def embedded(self) -> bool:
         """Whether data shipped with the toolbox was learnt from, or measured against."""
         measured = [record["data"] for record in self.metrics if isinstance(record.get("data"), dict)]

@@ -8,7 +8,17 @@ from pathlib import Path
 from toolbox import hookimpl
 from toolbox.source_tree import linked_folder
 
-_COMPONENTS: dict[str, tuple[str, str]] = {
+_COMPONENTS = {
+    "LatentPrompts": ("prompt_learner", "prompts:LatentPrompts"),
+    "SharedPrompts": ("prompt_learner", "prompts:SharedPrompts"),
+    "PromptContrast": ("objective", "prompting:PromptContrast"),
+    "PromptDomain": ("objective", "prompting:PromptDomain"),
+    "DirectionalClip": ("objective", "directional:DirectionalClip"),
+    "GlobalClip": ("objective", "nada:GlobalClip"),
+    "ManifoldClip": ("objective", "nada:ManifoldClip"),
+    "PatchClip": ("objective", "nada:PatchClip"),
+    "AdaptiveLayers": ("choice", "layers:AdaptiveLayers"),
+    "StyleLayers": ("choice", "layers:StyleLayers"),
     "DirectionAgreement": ("metric", "metrics.directions:DirectionAgreement"),
     "IdentitySimilarity": ("metric", "metrics.similarity:IdentitySimilarity"),
     "ImageSimilarity": ("metric", "metrics.similarity:ImageSimilarity"),

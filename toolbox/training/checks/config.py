@@ -131,7 +131,8 @@ def _check_loader(config: Mapping[str, Any]) -> None:
         if key in config:
             check_type(config[key], hint, f"train_dataloader.{key}")
     if config["dataset"] is None:
-        raise ConfigError("train_dataloader.dataset=None must be a dict, such as dict(type='Stream')")
+        _check_without_data(config)
+        return
     for key in ("dataset", "sampler", "batch_sampler"):
         check_is_dict(config.get(key), f"train_dataloader.{key}")
     check_component(config["dataset"], "dataset", "train_dataloader.dataset")
@@ -140,6 +141,16 @@ def _check_loader(config: Mapping[str, Any]) -> None:
     batches = config.get("batch_sampler")
     filled = ("sampler", "batch_size")
     check_component(batches, "data_sampler", "train_dataloader.batch_sampler", filled=filled)
+
+
+def _check_without_data(config: Mapping[str, Any]) -> None:
+    """A game without images: nothing is read."""
+    for key in ("sampler", "batch_sampler"):
+        if config.get(key) is not None:
+            raise ConfigError(
+                f"train_dataloader.{key} has nothing to choose from: dataset=None trains without images. Name "
+                f"a data set, or set {key}=None"
+            )
 
 
 def _check_measurements(evaluation: Mapping[str, Any]) -> None:

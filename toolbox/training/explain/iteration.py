@@ -26,23 +26,33 @@ def explain(config: Config) -> str:
 def _explain_stage(stage: Stage, named: bool) -> str:
     plan = stage.plan
     model = stage.config.model
-    batch = int(stage.config.train_dataloader["batch_size"]) // plan.repeats
+    loader = stage.config.train_dataloader
+    batch = int(loader["batch_size"]) // plan.repeats
+    real = loader["dataset"] is not None
     title = f"stage {stage.name}: " if named else ""
-    lines = [f"{title}{stage.length:,} iterations, {batch * plan.repeats} real images each"]
+    kind = "real" if real else "generated"
+    lines = [f"{title}{stage.length:,} iterations, {batch * plan.repeats} {kind} images each"]
     with_fakes = model.get("generator", "generator") in model["networks"]
+    seen = _seen(batch, real, with_fakes)
     for number, step in enumerate(plan.steps, 1):
-        lines += _explain_step(number, step, plan, batch, with_fakes)
+        lines += _explain_step(number, step, plan, seen)
     coupled = [name for name, objective in plan.objectives.items() if objective.couples_branches]
     return "\n".join(lines + _explain_rest(model, coupled))
 
 
-def _explain_step(number: int, step: Step, plan: Plan, batch: int, with_fakes: bool) -> list[str]:
+def _seen(batch: int, real: bool, generated: bool) -> str:
+    """What a step looks at."""
+    if not real:
+        return f"{batch} generated images"
+    return f"{batch} real" + (f" and {batch} generated images" if generated else " images")
+
+
+def _explain_step(number: int, step: Step, plan: Plan, seen: str) -> list[str]:
     phase = step.phase
     when = f"every {phase.every}: " if phase.every > 1 else ""
     times = f"{phase.repeat} times: " if phase.repeat > 1 else ""
     how = f", {phase.accumulate} splits one after the other" if phase.accumulate > 1 else ""
     how += f", in {phase.precision}" if phase.precision else ""
-    seen = f"{batch} real" + (f" and {batch} generated images" if with_fakes else " images")
     lines = [
         f"  {number}. {when}{times}move [{', '.join(plan.players[phase.player])}] on {seen}{how}, minimise"
     ]

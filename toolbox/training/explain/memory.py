@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from toolbox.training.game.optimizers import PlayerOptimizers
-from toolbox.training.run.trial import few, play_first, quietly
+from toolbox.training.run.trial import few, pixels_of, play_first, quietly
 
 if TYPE_CHECKING:
     from toolbox.training.game.game import Game
@@ -71,7 +71,7 @@ def estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size:
 def estimate_prepared(game: Game, wrappers: Any, sample: Any, stream: Any, batch_size: int) -> Memory:
     """:func:`estimate` of a game that is prepared on ``sample``, a few images of ``stream``."""
     unit = game.repeats * game.plan.splits
-    per_image = sample[0]["images"][0].numel()
+    per_image = pixels_of(game, sample[0])
     each = min(max(_MOST_PIXELS // per_image, 1), 8)
     small = [min(unit * max(factor * each // unit, factor), batch_size) for factor in (2, 4)]
     play_first(game, wrappers, sample, small[0])  # optimisers make their state in the first step

@@ -30,14 +30,20 @@ def summary(config: Config, memory: bool = True) -> str:
     """
     lines = []
     for one in rehearse(prepare(config)):
-        stage, game, data = one.stage, one.trial.game, one.stage.data
-        labels = f"{data['labelled']:,} labelled, {len(data['classes'])} classes"
-        lines.append(f"[{stage.name}] data: {data['title']}: {data['n']:,} images, {labels}")
+        stage, game = one.stage, one.trial.game
+        lines.append(f"[{stage.name}] {_data(stage.data)}")
         lines += [f"    {line}" for line in one.lines]
         lines += [*_networks(game), *_optimizers(stage.config.optim_wrapper, game), *_hooks(stage)]
         if memory:
             lines.append(_memory(one.trial, stage))
     return "\n".join([*lines, *_evaluation(config), "", explain(config)])
+
+
+def _data(facts: Mapping[str, Any]) -> str:
+    if not facts:
+        return "data: none, the game generates its own images"
+    labels = f"{facts['labelled']:,} labelled, {len(facts['classes'])} classes"
+    return f"data: {facts['title']}: {facts['n']:,} images, {labels}"
 
 
 def _networks(game: Game) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from toolbox.data.no_images import ROW
 from toolbox.interfaces import Condition, Sample, from_bytes
 from toolbox.training.game.phases import PlanError
 
@@ -20,9 +21,13 @@ def as_sample(data: Mapping[str, Any], branches: Collection[str] = ()) -> Sample
     A branch may be another view of the same items (images (N, 3, H, W)), or items of its own: a dict of the
     same fields, which becomes a Sample in ``extras``.
 
+    A batch of mere numbers, of a game without images, has images (N, 0): see :func:`has_images`.
+
     Raises:
-        PlanError: for a batch without images.
+        PlanError: for a batch of anything else without images.
     """
+    if set(data) == {ROW}:
+        return Sample(torch.empty(len(data[ROW]), 0))
     known = dict(data)
     images = known.pop("images", None)
     if images is None:
@@ -33,6 +38,19 @@ def as_sample(data: Mapping[str, Any], branches: Collection[str] = ()) -> Sample
         if isinstance(known.get(name), Mapping):
             known[name] = as_sample(known[name])
     return Sample(images, condition, index=index, extras=known)
+
+
+def has_images(batch: Sample) -> bool:
+    """Whether a batch is more than rows for which images are generated."""
+    return batch.images.ndim == 4
+
+
+def refuse_no_images(batch: Sample, asked: str) -> None:
+    """Raise PlanError where there are none, and something reads ``asked`` of a turn."""
+    if not has_images(batch):
+        raise PlanError(
+            f"this game has no real images (train_dataloader.dataset=None), and something reads turn.{asked}"
+        )
 
 
 def items(batch: Sample) -> list[Sample]:
@@ -75,6 +93,8 @@ def branch_of(batch: Sample, name: str) -> Sample:
     """
     if name == "images":
         return batch
+    if not has_images(batch):
+        return batch.replace()  # rows of its own, for which it draws its own fakes
     if name not in batch.extras:
         fields = sorted(["images", *batch.extras])
         raise PlanError(f"model.branches names {name!r}, the batch has {fields}")

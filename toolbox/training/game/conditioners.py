@@ -11,6 +11,7 @@ from torch import Tensor
 
 from toolbox.data.base import to_tensor
 from toolbox.data.classes import check_classes
+from toolbox.data.no_images import NoImages
 from toolbox.interfaces import Condition, Conditioner, Sample
 
 
@@ -44,11 +45,13 @@ class ClassConditions(Conditioner):
         self.register_buffer("labels", torch.zeros(0, dtype=torch.int64))
 
     def prepare(self, dataset: Any, game: Any) -> None:
-        """Check the classes; label what is unlabelled.
+        """Check the classes; label what is unlabelled. A game without images has neither.
 
         Raises:
             ValueError: when the data set's classes are not ``class_names``.
         """
+        if isinstance(dataset, NoImages) and self.classifier is None:
+            return
         check_classes(self.class_names, dataset.source.classes, "conditioner.class_names")
         labels = torch.as_tensor(np.array(dataset.visible_labels))
         if self.classifier is not None:

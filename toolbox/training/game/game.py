@@ -14,13 +14,21 @@ from torch.utils.data import Dataset
 
 from toolbox import ranks
 from toolbox.catalog import near_miss
+from toolbox.data.no_images import NoImagesError
 from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample, moved
 from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.registry import Config, build
 from toolbox.tf32 import tf32
 from toolbox.training.game.average import Average
-from toolbox.training.game.batches import as_sample, branch_of, with_conditions, with_images, with_index_of
+from toolbox.training.game.batches import (
+    as_sample,
+    branch_of,
+    has_images,
+    with_conditions,
+    with_images,
+    with_index_of,
+)
 from toolbox.training.game.choices import GameChoices
 from toolbox.training.game.compiled import Compiled
 from toolbox.training.game.draws import Drawn, GameDraws
@@ -126,7 +134,7 @@ class Game(BaseModel):
         self.chosen = GameChoices(self)
         # the two buffers as Python's numbers, which nobody has to wait for
         self._now = 0  # iteration under way
-        self._seen = 0  # real images shown before it
+        self._seen = 0  # images shown before it
         self._mover: tuple[str | None, frozenset[int] | None] | None = None
         self._trained = {player: self._parameters_of(player) for player in self.players}
         self._still = [part for name in self.plan.moving for part in _still(self.networks[name])]
@@ -176,12 +184,13 @@ class Game(BaseModel):
         for number, (step, part) in enumerate(self.moves()):
             self._move(step, part, number, batch, optim_wrapper[step.phase.player], shared)
         average_running_statistics(self.networks[name] for name in self._moving_in_order())
-        n = len(batch) * ranks.world()  # real images of the iteration, on all ranks together
+        n = len(batch) * ranks.world()  # images of the iteration, on all ranks together
         for name, average in self._averages.items():
             average.update(self.network(name), self._now, self.kimg, n)
         if self.augment is not None:
             self.augment.after_iteration(self._now, n)
-        self.conditioner.after_iteration(self, batch, rng_for(self.seed, "after", self._now))
+        if has_images(batch):
+            self.conditioner.after_iteration(self, batch, rng_for(self.seed, "after", self._now))
         self.iteration += 1
         self.images_seen += n
         logged = self._read_log()
@@ -232,6 +241,8 @@ class Game(BaseModel):
         """The batch on the game's device, and with it, unless that is a CPU, what its fakes are asked for."""
         batch = as_sample(data, self.branches)
         conditioner = self.conditioner
+        if not has_images(batch):
+            return self.draws.sent_with(batch)
         with torch.no_grad():
             if conditioner.on_host:
                 batch = with_conditions(batch, conditioner.real)
@@ -255,7 +266,10 @@ class Game(BaseModel):
     def prepare(self, dataset: Dataset[Any]) -> None:
         """Once before the first iteration; never on resume."""
         with seeded(self.seed, "prepare"), torch.no_grad():
-            self.conditioner.prepare(dataset, self)
+            try:
+                self.conditioner.prepare(dataset, self)
+            except NoImagesError as error:
+                raise PlanError(f"model.conditioner ({type(self.conditioner).__name__}): {error}") from error
 
     def gather(self, value: Tensor) -> Tensor:
         """Rows of the whole batch from every rank's rows (n, ...), in the order that one process
@@ -317,7 +331,7 @@ class Game(BaseModel):
 
     @property
     def kimg(self) -> float:
-        """Thousands of real images shown before this iteration."""
+        """Thousands of real images shown before this iteration; generated ones in a game without images."""
         return self._seen / 1000
 
     @property
@@ -469,7 +483,7 @@ class Game(BaseModel):
         )
 
     def count_from(self, iteration: int, images_seen: int) -> None:
-        """Take an iteration for the next one, with so many real images shown before it."""
+        """Take an iteration for the next one, with so many images shown before it."""
         self.iteration.fill_(iteration)
         self.images_seen.fill_(images_seen)
         self._now = iteration

@@ -21,6 +21,7 @@ from toolbox.interfaces import (
     concatenate,
 )
 from toolbox.randomness import mix, rng_for
+from toolbox.training.game.batches import has_images, refuse_no_images
 from toolbox.training.game.draws import GameDraws
 from toolbox.training.game.precision import at_least_float32
 
@@ -64,8 +65,8 @@ class GameTurn:
     Args:
         game: whose turn it is.
         player: the player that moves.
-        real: the real images of this turn, conditions completed; turns that see the same images are given the
-            same object.
+        real: the real images of this turn, conditions completed, or rows without images; turns that see the
+            same are given the same object.
         iteration: 0-based.
         step: which optimiser step of the iteration this is.
         branch: which images of the batch it sees.
@@ -106,12 +107,14 @@ class GameTurn:
 
     @property
     def real(self) -> Sample:
-        """The real batch."""
+        """The real batch; PlanError in a game without images."""
+        refuse_no_images(self._real, "real")
         return self._real
 
     @property
     def whole(self) -> Sample:
-        """The real images of the optimiser step on this process."""
+        """The real images of the optimiser step on this process; PlanError in a game without."""
+        refuse_no_images(self._whole, "whole")
         return self._whole
 
     @property
@@ -232,11 +235,19 @@ class GameTurn:
         key = self._key_of_fakes(step)
         latents, condition = game.draws.fakes(step, rows, key[3:])
         real = self._real[: len(rows)]
-        condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
+        if has_images(real):
+            condition = game.conditioner.of_real(real, rng_for(game.seed, *key, "of real")) or condition
         noise = self._noise(step, rows)
         with torch.set_grad_enabled(with_gradient), game.batchnorm_tracking(with_gradient):
-            fake = game.generator_network().generate(latents, condition, noise)
+            fake = self._made(latents, condition, noise)
         return fake.replace(images=at_least_float32(fake.images))
+
+    def _made(self, latents: Tensor, condition: Condition, noise: RowGenerator) -> Sample:
+        """Not clipped: a generator that stands still, and is in eval mode, would clip what it generates."""
+        generator = self._game.generator_network()
+        if generator.training:
+            return generator.generate(latents, condition, noise)
+        return generator.remake(Sample(latents.new_empty(len(latents), 0), condition, latents=latents), noise)
 
     def _key_of_fakes(self, step: int | str) -> tuple[Any, ...]:
         """What tells draws of fakes apart; branches with shared latents share them."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError
+from toolbox.data.no_images import NoImages
 from toolbox.registry import Config, accepted, check
 
 _OF_DATA = "data:"
@@ -23,8 +24,20 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     ``'conditioner:'``: an argument of the conditioner, such as ``clusters``.
 
     Raises:
-        ConfigError: for one that is not known, with the near miss.
+        ConfigError: for one that is not known, with the near miss; a game without images has no data.
     """
+    known: dict[str, Any] = {} if isinstance(stream, NoImages) else _of_stream(stream)
+    conditioner = model.get("conditioner")
+    if conditioner:
+        arguments = _arguments(conditioner)
+        known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
+        if not isinstance(stream, NoImages):
+            known["data:n_conditions"] = count_conditions(conditioner, known["data:classes"])
+    filled: dict[str, Any] = _filled(model, known)
+    return filled
+
+
+def _of_stream(stream: Any) -> dict[str, Any]:
     source = getattr(stream, "source", None)
     classes = list(getattr(source, "classes", ()))
     known: dict[str, Any] = {
@@ -36,13 +49,7 @@ def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     tokens = getattr(stream, "tokens", None)  # of a CaptionStream
     if tokens is not None:
         known["data:n_tokens"] = len(tokens)
-    conditioner = model.get("conditioner")
-    if conditioner:
-        arguments = _arguments(conditioner)
-        known |= {f"{_OF_CONDITIONER}{name}": value for name, value in arguments.items()}
-        known["data:n_conditions"] = count_conditions(conditioner, classes)
-    filled: dict[str, Any] = _filled(model, known)
-    return filled
+    return known
 
 
 def count_conditions(conditioner: Config, classes: Sequence[str]) -> int:
@@ -80,5 +87,7 @@ def _filled(value: Any, known: Mapping[str, Any]) -> Any:
     if not leaves_to_data(value):
         return value
     if value not in known:
-        raise ConfigError(f"{value!r} is not known{near_miss(value, known)}; known: {', '.join(known)}")
+        raise ConfigError(
+            f"{value!r} is not known{near_miss(value, known)}; known: {', '.join(known) or 'nothing, no data'}"
+        )
     return known[value]

@@ -47,6 +47,8 @@ def use_data(config: Config, path: str | Path) -> None:
         ConfigError: for a config that needs more than is there (classes), or reads no images.
     """
     dataset = (config.get("train_dataloader") or {}).get("dataset") or {}
+    if not dataset:
+        raise ConfigError("--data: this config trains without images (train_dataloader.dataset=None)")
     if "source" not in dataset:
         raise ConfigError(
             f"--data: {dataset.get('type', 'the training data')} of this config has no source that a folder "

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 from toolbox.config import ConfigError
+from toolbox.data.no_images import NoImages
+from toolbox.data.stream import StreamSampler
 from toolbox.randomness import mix
 from toolbox.registry import build
 
@@ -19,7 +21,7 @@ def build_loader(config: Config, seed: int) -> DataLoader[Any]:
     """The loader of a stage's config, whose keys are checked.
 
     ``batch_size`` counts the images of an iteration on all processes together; the loader gives this one's
-    share.
+    share. Without a data set it gives rows, for which images are generated.
 
     Raises:
         BuildError: for a data set or sampler that cannot be built.
@@ -29,6 +31,8 @@ def build_loader(config: Config, seed: int) -> DataLoader[Any]:
 
     where = "train_dataloader"
     arguments = dict(config.train_dataloader)
+    if arguments["dataset"] is None:
+        return _of_rows(int(arguments["batch_size"]), seed)
     dataset = build(arguments["dataset"], "dataset", f"{where}.dataset")
     share = int(arguments.pop("batch_size")) // ranks.world()
     sampler = {
@@ -56,6 +60,14 @@ def build_loader(config: Config, seed: int) -> DataLoader[Any]:
         # mmengine's default seeds generators that no item draws from
         loader.worker_init_fn = leave_signals_to_the_parent
     return loader
+
+
+def _of_rows(batch_size: int, seed: int) -> DataLoader[Any]:
+    from torch.utils.data import DataLoader
+
+    rows, share = NoImages(batch_size), batch_size // ranks.world()
+    sampler = StreamSampler(rows, batch_size=share, seed=mix(seed, "data"))
+    return DataLoader(rows, batch_size=share, sampler=sampler)
 
 
 def leave_signals_to_the_parent(worker: int) -> None:

@@ -63,6 +63,8 @@ def play(
 
 def _in_a_line(stage: Stage) -> str:
     data = stage.data
+    if not data:
+        return "data: none, the game generates its own images"
     labelled = f", {data['labelled']:,} labelled" if data["labelled"] < data["n"] else ""
     return f"data: {data['title']}: {data['n']:,} images{labelled}, {len(data['classes'])} classes"
 

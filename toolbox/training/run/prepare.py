@@ -15,6 +15,7 @@ from mmengine.hooks import Hook
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.config import ConfigError, check_keys
+from toolbox.data.no_images import NoImages
 from toolbox.registry import BuildError, Config, accepted, build, check
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 from toolbox.training.checks.config import check_config
@@ -114,7 +115,7 @@ class Stage:
 
     @cached_property
     def data(self) -> dict[str, Any]:
-        """What is known of the training data: title, size, labels, fingerprint."""
+        """What is known of the training data: title, size, labels, fingerprint; {} where there are none."""
         return data_facts(self.loader.dataset)
 
     def build_game(self, filled_later: bool = False, restored: bool = False, **changes: Any) -> Game:
@@ -242,7 +243,9 @@ def saves_checkpoints(hook: Hook) -> bool:
 
 
 def data_facts(stream: Any) -> dict[str, Any]:
-    """Title, size and fingerprint of a training stream's source."""
+    """Title, size and fingerprint of a training stream's source; {} of a game without images."""
+    if isinstance(stream, NoImages):
+        return {}
     source = stream.source
     return dict(
         title=source.title,

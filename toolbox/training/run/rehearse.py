@@ -74,7 +74,7 @@ def _rehearse(
     if stage.is_main and not restored:
         _look_at_images(stage)
     game = stage.check(restored, compile=False)
-    said = [stage.data["notice"], *notices(game)]
+    said = [stage.data.get("notice", ""), *notices(game)]
     check_built(game, stage.model, stage.loader.dataset, _rows_of_conditions(stage, game))
     check_stage_weights(game, stage.model, earlier)
     _check_hooks(stage, game)

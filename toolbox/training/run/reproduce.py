@@ -31,8 +31,8 @@ def check_reproducible(folder: Path, config: Config, record: Mapping[str, Any], 
     for stage in stages:
         _check_length(folder / places[stage.name], stage.length)
     kept = (record.get("data") or {}).get("fingerprint")
-    now = stages[-1].data["fingerprint"]
-    if kept is not None and kept != now and not allow_data:
+    now = stages[-1].data.get("fingerprint")
+    if kept != now and None not in (kept, now) and not allow_data:
         raise ConfigError(
             f"the training data of {folder} have changed: fingerprint {kept[:16]} -> {now[:16]}; "
             "bring the old data back, or go on with --allow-data"
@@ -63,7 +63,7 @@ def stage_folders(config: Config) -> dict[str, str]:
     return places
 
 
-def _warnings(config: Config, record: Mapping[str, Any], kept: str | None, now: str) -> list[str]:
+def _warnings(config: Config, record: Mapping[str, Any], kept: str | None, now: str | None) -> list[str]:
     found = other_surroundings(record, environment(config))
     if not config.get("deterministic"):
         found.append("the run was not made with --deterministic")

@@ -115,8 +115,9 @@ def _keep(
     record = read_record(folder)
     changes = changes_of(folder, config, list(goes_on)) if goes_on else {}
     fingerprint = record.get("data", {}).get("fingerprint")
-    if goes_on and fingerprint not in (None, data["fingerprint"]):
-        changes["data (fingerprint)"] = (fingerprint, data["fingerprint"])
+    now = data.get("fingerprint")
+    if goes_on and fingerprint not in (None, now):
+        changes["data (fingerprint)"] = (fingerprint, now)
     if not allow_changes:
         refuse(changes, folder)
     if changes:

@@ -34,7 +34,7 @@ def keep_record(
     now = dict(
         environment(config),
         goes_on_from=dict(goes_on_from),
-        data_fingerprint=data["fingerprint"],
+        data_fingerprint=data.get("fingerprint"),
         changes={key: [_plain(value) for value in pair] for key, pair in changes.items()},
     )
     first = {"data": dict(data), **(before if goes_on_from and before else now)}

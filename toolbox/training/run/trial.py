@@ -70,7 +70,7 @@ def try_iteration(stage: Stage, game: Game) -> Trial:
     error: Exception | None = None
     for per_class, per_step in _SIZES:
         images = few(stage.loader.dataset, per_class)
-        pixels = _pixels(images[0])
+        pixels = pixels_of(game, images[0])
         n = _batch(stage, game, per_step, pixels)
         if n * pixels > _MOST_PIXELS:
             break
@@ -89,9 +89,12 @@ def try_iteration(stage: Stage, game: Game) -> Trial:
     return Trial(game, remark=f"no iteration was tried: {n} images of {pixels:,} pixels take long on a CPU")
 
 
-def _pixels(item: Any) -> int:
-    """Of an item's image; 1 for an item without, which the game refuses."""
-    return int(item["images"][0].numel()) if "images" in item else 1
+def pixels_of(game: Game, item: Any) -> int:
+    """Of an item's image; of a generated one for an item without."""
+    if "images" in item:
+        return int(item["images"][0].numel())
+    size = getattr(game.networks[game.generator], "image_size", 1) if game.generator in game.networks else 1
+    return int(size) ** 2
 
 
 def _lacks_memory(error: Exception) -> bool:

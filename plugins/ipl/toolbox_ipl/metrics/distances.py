@@ -75,7 +75,7 @@ class PairwiseDistance(_DistanceMetric):
     >>> import torch
     >>> from toolbox.interfaces import Sample
     >>> images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    >>> metric = PairwiseDistance(extractor=dict(type="PooledPixels"))
+    >>> metric = PairwiseDistance(extractor=dict(type="PooledPixels"), n_fake=4)
     >>> metric.update_fake(Sample(images[:1].expand(4, -1, -1, -1)))
     >>> metric.name, round(metric.compute()[""], 4)
     ('pairwise-distance[pixels-4x4,cosine,4]', 0.0)
