@@ -14,6 +14,7 @@ from tests.training.pairs import run_pair
 from toolbox.loading import export, load_generator, load_run
 from toolbox.models.from_files import open_weights
 from toolbox.pipeline import reproduce, train
+from toolbox.training.game.game import Game
 
 STAGE = "stages/prompts"
 
@@ -78,14 +79,30 @@ def test_the_mapper_alone_learns_in_the_first_stage(whole: Path) -> None:
     assert changed and all(name.startswith("networks.mapper.layers.") for name in changed)
 
 
-def test_stopped_in_each_stage_and_resumed(config: Path, whole: Path, tmp_path: Path) -> None:
-    for options in (
-        {"stages": ["prompts"], "before.prompts.train_cfg.max_iters": 2},
-        {"train_cfg.max_iters": 2},
-        {},
-    ):
-        resume = tmp_path.joinpath("log.txt").exists() or (tmp_path / "stages").exists()
-        train(config, work_dir=tmp_path, report=False, resume=resume, options=options, allow_changes=True)
+class Cut(Exception):
+    """The power went."""
+
+
+def test_cut_in_each_stage_and_resumed(
+    config: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Game.train_step
+    left = [3, 4]  # steps until each cut: after a checkpoint of stage 1, then of stage 2
+
+    def until_cut(self: Game, *arguments: Any, **named: Any) -> Any:
+        if left:
+            left[0] -= 1
+            if not left[0]:
+                left.pop(0)
+                raise Cut
+        return step(self, *arguments, **named)
+
+    monkeypatch.setattr(Game, "train_step", until_cut)
+    for resume in (False, True):
+        with pytest.raises(Cut):
+            train(config, work_dir=tmp_path, report=False, resume=resume)
+    assert (tmp_path / "iter_2.pth").exists() and not (tmp_path / "iter_4.pth").exists()
+    train(config, work_dir=tmp_path, report=False, resume=True)
     one, other = state_of(whole), state_of(tmp_path)
     assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
