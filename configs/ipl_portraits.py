@@ -4,7 +4,7 @@ _base_ = '_base_/ipl.py'
 title = 'IPL: drawn portraits become watercolours'
 threads = 1
 _labels = ['drawing', 'watercolour']
-_source = dict(source=dict(type='EmbeddedStyleGAN2'), clip=dict(type='EmbeddedClip'))
+_source = dict(source=dict(type='EmbeddedStyleGAN2'), clip=dict(type='PortraitClip'))
 _mapper = dict(mapper=dict(names=_labels, latent_dim=128))
 before = dict(prompts=dict(model=dict(networks=dict(_source, **_mapper))))
 model = dict(networks=dict(_source, generator=dict(type='EmbeddedStyleGAN2'), **_mapper))

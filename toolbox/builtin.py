@@ -60,6 +60,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "Clip": "toolbox.models.clip:Clip",
         "EmbeddedClip": "toolbox.models.clip_embedded:EmbeddedClip",
         "EmbeddedViT": "toolbox.models.clip_embedded:EmbeddedViT",
+        "PortraitClip": "toolbox.models.clip_embedded:PortraitClip",
         "DamsmTextEncoder": "toolbox.models.damsm:DamsmTextEncoder",
         "DamsmImageEncoder": "toolbox.models.damsm:DamsmImageEncoder",
         "SmallImageEncoder": "toolbox.models.damsm:SmallImageEncoder",

@@ -11,10 +11,21 @@ import pytest
 import torch
 
 from toolbox.data.base import to_tensor
+from toolbox.data.drawn import DrawnPortraits
+from toolbox.data.drawn_captions import STYLE_NAMES
+from toolbox.data.drawn_styles import DRAWN_STYLES
 from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
 from toolbox.interfaces import FeatureExtractor
 from toolbox.models.clip import Clip
-from toolbox.models.clip_embedded import CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures, EmbeddedViT
+from toolbox.models.clip_embedded import (
+    CARD,
+    PORTRAITS,
+    WEIGHTS,
+    EmbeddedClip,
+    EmbeddedClipFeatures,
+    EmbeddedViT,
+    PortraitClip,
+)
 from toolbox.models.clip_embedded import VIT as VIT_WEIGHTS
 from toolbox.models.clip_features import ClipFeatures
 from toolbox.models.galip import GALIPDiscriminator
@@ -127,3 +138,58 @@ def test_the_transformer_names_fashion_classes():
     with torch.no_grad():
         found = (clip.encode_images(images_of(source, numbers), normalize=True) @ texts.T).argmax(dim=1)
     assert (found == torch.from_numpy(source.labels)[numbers]).float().mean() > 0.6  # 0.1 by chance
+
+
+# -- the toy CLIP of portraits -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def portraits() -> PortraitClip:
+    return PortraitClip()
+
+
+def test_the_portrait_clip_is_as_its_card_says_and_small(portraits):
+    card = json.loads(PORTRAITS.with_suffix(".json").read_text(encoding="utf-8"))
+    assert card["sha256"] == hashlib.sha256(PORTRAITS.read_bytes()).hexdigest()
+    assert PORTRAITS.stat().st_size < 2_500_000
+    assert card["licence"] and card["trained"]["config"] == "configs/clip_portraits.py"
+    assert card["metrics"]["style named, 79 sentences"] > 0.95
+    assert portraits.short_name != EmbeddedClip.short_name
+    assert ClipFeatures(portraits).name == "clip-toy-portrait-clip" != ClipFeatures(EmbeddedClip()).name
+    assert not any(parameter.requires_grad for parameter in portraits.parameters())
+
+
+def test_untrained_it_is_the_embedded_clip(clip, portraits):
+    start = PortraitClip(pretrained=False)
+    assert start.fingerprint() == clip.fingerprint() != portraits.fingerprint()
+    word = clip.embed_tokens(clip.tokenize("fox"))  # of no caption: its row is as it was
+    assert torch.equal(portraits.embed_tokens(clip.tokenize("fox"))[0, 1], word[0, 1])
+
+
+def test_it_names_the_style_of_portraits_it_was_not_trained_on(portraits):
+    data = DrawnPortraits("test", images=70, style=DRAWN_STYLES)
+    texts = [f"a photo of a {STYLE_NAMES[style][0]}." for style in DRAWN_STYLES]
+    codes = portraits.encode_texts(texts, normalize=True)
+    found = (portraits.encode_images(images_of(data, range(70)), normalize=True) @ codes.T).argmax(dim=1)
+    assert (found == torch.arange(70) % 7).float().mean() > 0.9  # 0.14 by chance
+
+
+def test_words_and_images_lead_the_same_way(portraits):
+    """From a drawing to another style of the same portrait: the direction that adaptation follows."""
+    plain, comic = (DrawnPortraits("test", images=20, style=style) for style in ("as drawn", "comic"))
+    drawn, other = (
+        portraits.encode_images(images_of(data, range(20)), normalize=True) for data in (plain, comic)
+    )
+    start, *ends = portraits.encode_texts(["drawing", "comic", "neon sign"], normalize=True)
+    right, wrong = (torch.cosine_similarity(other - drawn, (end - start)[None]).mean() for end in ends)
+    assert right > 0.6 and right > wrong + 0.3
+
+
+def test_its_nearest_words_are_those_of_its_captions(portraits):
+    row = portraits.embed_tokens(portraits.tokenize("comic"))[0, 1:2]
+    named = [text for text, _ in portraits.nearest_tokens(row, top=40)[0]]
+    assert named[0] == "comic" and "fox" not in named and {"hat", "neon"} <= set(portraits_words(portraits))
+
+
+def portraits_words(clip: PortraitClip) -> list[str]:
+    return [clip._piece(int(token)) for token in clip._words.nonzero()]

@@ -106,9 +106,10 @@ class DrawnPortraits(ImageSet):
         return self._portraits[i].paint(self.image_size).parts
 
     def fingerprint(self) -> str:
-        more = [(_STYLE_RECIPE, self._styles)] if self._styles != ("as drawn",) else []
+        plain = self._styles == ("as drawn",)
+        more: list[object] = [] if plain else [(_STYLE_RECIPE, self._styles)]
         if self.captions is not None:
-            more += [(_STYLE_RECIPE, "captioned")]
+            more.append((_STYLE_RECIPE, "captioned"))
         return digest("drawn portraits", _RECIPE, self.split, len(self), self.image_size, *more)
 
     def _picture(self, i: int) -> Image:

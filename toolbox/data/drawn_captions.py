@@ -83,18 +83,23 @@ def _sentence(traits: Traits, style: str, rng: np.random.Generator) -> str:
 
 
 def _attributes(traits: Traits, style: str, rng: np.random.Generator) -> list[str]:
-    """Up to three things that can be seen, in random order."""
+    """Up to three things that can be seen, in random order: mostly hair or hat."""
     colours = style in _SAME_COLOURS
-    clothes = [f"{_colour(traits.clothes)} clothes"] if colours else []
-    if traits.hair_style == "hat":
-        hat = f"a {_colour(traits.hat)} hat" if colours and rng.random() < 0.5 else "a hat"
-        seen = [hat, *clothes]
-    else:
-        seen = [f"{traits.hair_style.split()[0]}{_hair_colour(traits, style, rng)} hair", *clothes]
-    if rng.random() < 0.3:
-        seen.append("a smile" if traits.smiles else "a straight mouth")
-    kept = int(rng.integers(0 if rng.random() < 0.2 else 1, len(seen) + 1))
-    return [seen[k] for k in rng.permutation(len(seen))[:kept]]
+    said = []
+    if rng.random() < 0.9:
+        said.append(_on_the_head(traits, style, rng))
+    if colours and rng.random() < 0.35:
+        said.append(f"{_colour(traits.clothes)} clothes")
+    if rng.random() < 0.25:
+        said.append("a smile" if traits.smiles else "a straight mouth")
+    return [said[k] for k in rng.permutation(len(said))]
+
+
+def _on_the_head(traits: Traits, style: str, rng: np.random.Generator) -> str:
+    if traits.hair_style != "hat":
+        return f"{traits.hair_style.split()[0]}{_hair_colour(traits, style, rng)} hair"
+    named = style in _SAME_COLOURS and rng.random() < 0.5
+    return f"a {_colour(traits.hat)} hat" if named else "a hat"
 
 
 def _hair_colour(traits: Traits, style: str, rng: np.random.Generator) -> str:

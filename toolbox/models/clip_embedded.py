@@ -20,6 +20,9 @@ WEIGHTS = FOLDER / "clip_embedded.safetensors"
 VIT = FOLDER / "clip_embedded_vit.safetensors"
 CARD = FOLDER / "clip_embedded.json"
 WORDS = FOLDER / "clip_embedded_words.json"  # ids of the tokens that occur in its captions
+PORTRAITS = FOLDER / "clip_portraits.safetensors"
+PORTRAIT_WORDS = FOLDER / "clip_portraits_words.json"
+TOKEN_TABLE = "token_embedding.weight"
 
 
 class EmbeddedClip(Clip):
@@ -36,6 +39,7 @@ class EmbeddedClip(Clip):
     """
 
     short_name = "toy-clip"  # of metrics
+    words_file = WORDS
 
     def __init__(
         self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias", crop: bool = False
@@ -46,7 +50,7 @@ class EmbeddedClip(Clip):
     def _words(self) -> Tensor:
         """Words of its captions alone: all other rows of the token table are as drawn, and mean nothing."""
         seen = torch.zeros(len(self._token_table()), dtype=torch.bool)
-        seen[json.loads(WORDS.read_text(encoding="utf-8"))] = True
+        seen[_ids(self.words_file)] = True
         return clip_text.word_mask(self.tokenizer.decoder, self._piece, len(seen)) & seen
 
 
@@ -71,6 +75,39 @@ class EmbeddedViT(EmbeddedClip):
         image = read_state_dict(VIT) if pretrained else self.model.visual.state_dict()
         state |= {f"visual.{key.removeprefix('visual.')}": value for key, value in image.items()}
         load_strictly(self.model, state, str(VIT), self.architecture, quick_gelu=True)
+
+
+class PortraitClip(EmbeddedClip):
+    """A toy CLIP of drawn portraits: their styles, hair, hats and mouths, in pictures and in words.
+
+    :class:`EmbeddedClip` trained on, on :class:`toolbox.data.drawn.DrawnPortraits` in seven styles. It stands
+    in for a real CLIP where portraits are adapted to another style and there is no network, and knows nothing
+    else any more: results with it say nothing about a real one. ``clip_portraits.json`` says what it can do.
+
+    Args:
+        pretrained: load the shipped weights; False gives those of EmbeddedClip, from which they were trained.
+        frozen, resize, crop: as in :class:`EmbeddedClip`.
+    """
+
+    short_name = "toy-portrait-clip"
+    words_file = PORTRAIT_WORDS
+
+    def __init__(
+        self, pretrained: bool = True, frozen: bool = True, resize: str = "antialias", crop: bool = False
+    ) -> None:
+        super().__init__(True, frozen, resize, crop)
+        self.architecture = self.short_name  # not EmbeddedClip's: ClipFeatures and messages are named by it
+        if pretrained:
+            state = self.model.state_dict()
+            changed = read_state_dict(PORTRAITS)
+            rows = changed.pop(TOKEN_TABLE)  # of the words in its captions; all other rows are as they were
+            state[TOKEN_TABLE][_ids(self.words_file)] = rows.to(state[TOKEN_TABLE].dtype)
+            load_strictly(self.model, state | changed, str(PORTRAITS), self.architecture, quick_gelu=False)
+
+
+def _ids(path: Path) -> list[int]:
+    ids: list[int] = json.loads(path.read_text(encoding="utf-8"))
+    return ids
 
 
 class EmbeddedClipFeatures(ClipFeatures):

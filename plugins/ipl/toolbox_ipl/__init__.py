@@ -20,6 +20,15 @@ _COMPONENTS = {
     "PatchClip": ("objective", "nada:PatchClip"),
     "AdaptiveLayers": ("choice", "layers:AdaptiveLayers"),
     "StyleLayers": ("choice", "layers:StyleLayers"),
+    "DirectionAgreement": ("metric", "metrics.directions:DirectionAgreement"),
+    "IdentitySimilarity": ("metric", "metrics.similarity:IdentitySimilarity"),
+    "ImageSimilarity": ("metric", "metrics.similarity:ImageSimilarity"),
+    "IntraDistance": ("metric", "metrics.distances:IntraDistance"),
+    "PairwiseDistance": ("metric", "metrics.distances:PairwiseDistance"),
+    "SIFID": ("metric", "metrics.style:SIFID"),
+    "StructuralConsistency": ("metric", "metrics.structure:StructuralConsistency"),
+    "IRSE50": ("extractor", "networks.irse50:IRSE50"),
+    "LPIPS": ("extractor", "networks.lpips:LPIPS"),
 }
 _CONFIGS = ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py")
 
