@@ -6,7 +6,7 @@ threads = 1
 _labels = ['drawing', 'watercolour']
 _images = dict(type='DrawnPortraits', image_size=32)
 _frozen = dict(
-    source=dict(type='EmbeddedDiffAE', steps=6), clip=dict(type='EmbeddedClip'),
+    source=dict(type='EmbeddedDiffAE', steps=6), clip=dict(type='PortraitClip'),
     mapper=dict(names=_labels, latent_dim=64))
 before = dict(prompts=dict(
     model=dict(latents=dict(images=_images, n=64), networks=dict(_frozen)),
