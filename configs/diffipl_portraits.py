@@ -6,7 +6,7 @@ threads = 1
 _labels = ['drawing', 'watercolour']
 _images = dict(type='DrawnPortraits', image_size=32)
 _frozen = dict(
-    source=dict(type='EmbeddedDiffAE', steps=6), clip=dict(type='EmbeddedClip'),
+    source=dict(type='EmbeddedDiffAE', steps=6), clip=dict(type='PortraitClip'),
     mapper=dict(names=_labels, latent_dim=64))
 before = dict(prompts=dict(
     model=dict(latents=dict(images=_images, n=64), networks=dict(_frozen)),
@@ -16,7 +16,7 @@ model = dict(
     networks=dict(_frozen, generator=dict(type='EmbeddedDiffAE', train_steps=10)),
     average=dict(generator=dict(decay=0.95)))
 train_dataloader = dict(batch_size=4)
-optim_wrapper = dict(generator=dict(optimizer=dict(lr=2e-4)))
+optim_wrapper = dict(generator=dict(optimizer=dict(lr=5e-5)))
 param_scheduler = []
 train_cfg = dict(max_iters=200)
 quick = dict(

@@ -1,6 +1,7 @@
 """IPL's two stages with the authors' numbers: latents are mapped to prompts, then the generator follows."""
 
-_base_ = 'runtime.py'
+# What every run shares, as in the core's base: a plugin's wheel holds no other.
+seed = 0
 _labels = ['photo', 'disney']  # of the source and the target domain
 _mapper = dict(type='LatentPrompts', uses=dict(clip='clip'), names=_labels)
 _adam = dict(type='Adam', lr=0.05, betas=(0.9, 0.999))
@@ -33,4 +34,8 @@ model = dict(
 train_dataloader = dict(batch_size=2, dataset=None)
 optim_wrapper = dict(generator=dict(optimizer=_slow))
 train_cfg = dict(max_iters=300)
-hooks = dict(checkpoints=dict(interval=100), samples=dict(interval=50, columns=8))
+hooks = dict(
+    checkpoints=dict(type='Checkpoints', interval=100, keep=2),
+    journal=dict(type='Journal'),
+    samples=dict(type='SampleGrid', interval=50, columns=8),
+    progress=dict(type='ProgressBar'))

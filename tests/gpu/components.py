@@ -92,6 +92,7 @@ NOT_TRIED = {
     "Clip": "its weights are no part of the repository; EmbeddedClip has the same code",
     "ClipFeatures": "its weights are no part of the repository; EmbeddedClipFeatures has the same code",
     "DamsmImageEncoder": "torchvision's Inception, and two layers as SmallImageEncoder has them",
+    "DiffusionClip": "DirectionalClip, a logarithm and a mean",
     "EfficientNetLite0Features": "its weights are no part of the repository",
     "IdentityFeatures": "it computes nothing",
     "LabelClassifiers": "two linear layers",
@@ -384,6 +385,16 @@ _NETWORKS: dict[str, dict[str, Any]] = {
 }
 
 
+_AUTOENCODER = dict(
+    type="DiffAE",
+    image_size=32,
+    channels=32,
+    channel_mult=[1, 2],
+    encoder_channel_mult=[1, 2],
+    blocks=1,
+    embed_channels=32,
+    style_channels=16,
+)
 _AT32 = dict(channels=8, image_size=32, code_dim=CODE)
 #: For terms that read captions, beside those above and in their place.
 _TEXT_NETWORKS: dict[str, dict[str, Any]] = {
@@ -415,6 +426,8 @@ _THROUGH_CLIP = dict(
 
 def _networks_for(objective: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Configs of networks that it can be tried on, by name."""
+    if objective["type"] == "DenoisingLoss":
+        return {**_NETWORKS, "generator": _AUTOENCODER}
     if objective["type"] not in READ_CAPTIONS:
         return _NETWORKS
     looks = objective["type"] == "ClipSimilarity" or objective.get("encoder") == "discriminator"
