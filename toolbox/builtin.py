@@ -12,7 +12,7 @@ from toolbox.source_tree import linked_folder
 #: The core's own configs; setup.cfg packs the same.
 CONFIGS = (
     *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "diffae_*.py", "dmgan_*.py", "galip_*.py"),
-    *("pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
+    *("judge_*.py", "pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
 )
 
 COMPONENTS: dict[str, dict[str, str]] = {
@@ -66,6 +66,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "SmallImageEncoder": "toolbox.models.damsm:SmallImageEncoder",
         "WideResNet": "toolbox.models.classifiers:WideResNet",
         "SmallConvNet": "toolbox.models.classifiers:SmallConvNet",
+        "PlacedConvNet": "toolbox.models.classifiers:PlacedConvNet",
     },
     "extractor": {
         "ResNetFeatures": "toolbox.models.extractors:ResNetFeatures",
@@ -75,6 +76,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "IdentityFeatures": "toolbox.models.extractors:IdentityFeatures",
         "ClipFeatures": "toolbox.models.clip_embedded:ClipFeatures",
         "EmbeddedClipFeatures": "toolbox.models.clip_embedded:EmbeddedClipFeatures",
+        "PortraitJudge": "toolbox.models.judge_embedded:PortraitJudge",
         "FIDInception": "toolbox.metrics.extractors.inception:FIDInception",
         "TorchvisionInception": "toolbox.metrics.extractors.torchvision_inception:TorchvisionInception",
     },
@@ -125,6 +127,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "DrawnPortraits": "toolbox.data.drawn:DrawnPortraits",
         "MaskFolder": "toolbox.data.masks:MaskFolder",
         "RelabelledSet": "toolbox.data.relabelled:RelabelledSet",
+        "FactorClasses": "toolbox.data.relabelled:FactorClasses",
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",
         "Stream": "toolbox.data.stream:Stream",
         "CubCaptions": "toolbox.data.cub_coco:CubCaptions",
@@ -160,6 +163,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "RPrecision": "toolbox.metrics.captions:RPrecision",
         "ClipScore": "toolbox.metrics.captions:ClipScore",
         "LabelSilhouette": "toolbox.metrics.silhouette:LabelSilhouette",
+        "JudgedShare": "toolbox.metrics.judged:JudgedShare",
+        "AnswersKept": "toolbox.metrics.judged:AnswersKept",
     },
     "component": {"FirstAvailable": "toolbox.models.first_available:first_available"},
 }

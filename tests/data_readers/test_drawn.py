@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
+from toolbox.data.base import DataError
 from toolbox.data.captioned import CaptionedImages
 from toolbox.data.drawn import PARTS, STYLES, DrawnPortraits
 from toolbox.data.drawn_captions import SENTENCES, STYLE_NAMES
 from toolbox.data.drawn_styles import DRAWN_STYLES
+from toolbox.data.relabelled import FactorClasses
 from toolbox.registry import build
 
 
@@ -147,3 +149,18 @@ def test_captions_can_be_trained_with() -> None:
     said = {data.sources[0].caption(2, np.random.default_rng(seed)) for seed in range(60)}
     name, kind = neon.captions[2][0], STYLES[neon.labels[2]]
     assert said == {f"a photo of a {name}.", *(f"{text}, {kind}" for text in neon.captions[2])}
+
+
+def test_combinations_of_factors_can_be_classes() -> None:
+    """Named by their parts, the first changing slowest; a factor that is not there is named."""
+    drawn = dict(type="DrawnPortraits", images=30, style=["neon", "comic"])
+    data = build(dict(type="FactorClasses", source=drawn, factors=["style", "class", "mouth"]), "dataset")
+    assert len(data.classes) == 12 and data.classes[9] == "comic, long hair, smiling"
+    for i, label in enumerate(data.labels):
+        parts = data.source.factors["style"][i], data.source.labels[i], data.source.factors["mouth"][i]
+        assert label == np.ravel_multi_index(parts, (2, 3, 2))
+    np.testing.assert_array_equal(data.image(5), data.source.image(5))
+    with pytest.raises(DataError, match="has no factor 'age': it is of class, mouth, style"):
+        FactorClasses(data.source, ["age"])
+    with pytest.raises(DataError, match="factors is empty"):
+        FactorClasses(data.source, [])

@@ -72,6 +72,7 @@ EXAMPLES: list[dict[str, Any]] = [
     dict(type="DeepLabV3", part_names=PARTS, image_size=None),
     dict(type="EmbeddedSegmenter"),
     dict(type="ResNetFeatures", arch="resnet18", random=True, size=32),
+    dict(type="PortraitJudge"),
     dict(type="TinyConvFeatures"),
     dict(type="PooledPixels", size=2),
     dict(type="FIDInception"),

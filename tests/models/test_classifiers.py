@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from toolbox.models.classifiers import NORMALISATIONS, Normalise, SmallConvNet, WideResNet
+from toolbox.models.classifiers import NORMALISATIONS, Normalise, PlacedConvNet, SmallConvNet, WideResNet
 
 
 def test_published_size() -> None:
@@ -44,7 +44,7 @@ def test_normalisation_is_not_in_the_state() -> None:
     torch.testing.assert_close(Normalise(numbers)(torch.ones(1, 3, 1, 1)), torch.full((1, 3, 1, 1), 2.0))
 
 
-@pytest.mark.parametrize("network", [WideResNet(10, 1, 2), SmallConvNet(2, channels=8)])
+@pytest.mark.parametrize("network", [WideResNet(10, 1, 2), SmallConvNet(2, channels=8), PlacedConvNet(2, 16)])
 def test_learns_left_from_right(network: nn.Module) -> None:
     torch.manual_seed(0)
     labels = torch.arange(32) % 2
@@ -76,3 +76,16 @@ def test_bad_normalisation(statistics: object, message: str) -> None:
 def test_bad_depth() -> None:
     with pytest.raises(ValueError, match=r"depth=29 is not 6 n \+ 4: take 28"):
         WideResNet(depth=29)
+
+
+def test_places_count_and_need_a_size() -> None:
+    """The same strip left and right: means over all places cannot tell, a layer over places can."""
+    left = torch.zeros(1, 3, 64, 64)
+    left[..., 20:24] = 1
+    places, means = PlacedConvNet(2, 64, 4, 8).eval(), SmallConvNet(2, channels=4).eval()
+    with torch.no_grad():
+        off = [(one.features(left) - one.features(left.roll(16, 3))).abs().max() for one in (places, means)]
+    assert off[0] > 1e-3 > 1e-5 > off[1]
+    assert places.features(left).shape == (1, 8) == (1, places.n_features)
+    with pytest.raises(ValueError, match="image_size=40 must be a multiple of 16"):
+        PlacedConvNet(image_size=40)

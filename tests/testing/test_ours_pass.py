@@ -82,6 +82,7 @@ EXTRACTORS = [
     dict(type="IdentityFeatures"),
     dict(type="ResNetFeatures", arch="resnet18", random=True, size=32),
     dict(type="EmbeddedClipFeatures"),
+    dict(type="PortraitJudge"),
 ]
 SEGMENTERS = [
     dict(type="EmbeddedSegmenter"),
@@ -128,7 +129,8 @@ COVERED = {
         "DenoisingLoss",  # test_denoising.py
     },
     "latents": {"Inverted"},  # test_inversions.py
-    "metric": {"RPrecision", "ClipScore"},  # test_caption_metrics.py
+    # test_caption_metrics.py, test_judged.py
+    "metric": {"RPrecision", "ClipScore", "JudgedShare", "AnswersKept"},
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception", "TorchvisionInception"},
 }
 

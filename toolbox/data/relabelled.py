@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,39 @@ class RelabelledSet(Subset):
             factor_names={**source.factor_names, "fine": fine},
             title=f"{source.title}, {len(coarse)} coarse classes",
         )
+
+
+class FactorClasses(Subset):
+    """Each combination of known factors as a class, such as 'neon, long hair, smiling'.
+
+    The first factor changes slowest; combinations without images are classes too.
+
+    Args:
+        source: the data set, or its config.
+        factors: names of its factors; 'class' stands for its classes.
+        split: filled into the source's config, if given.
+
+    Raises:
+        DataError: for a factor that it does not have, or none.
+    """
+
+    def __init__(
+        self, source: ImageSet | Mapping[str, Any], factors: Sequence[str], split: str | None = None
+    ) -> None:
+        source = _built(source, split)
+        known = {"class": (source.labels, source.classes)}
+        known |= {name: (source.factors[name], names) for name, names in source.factor_names.items()}
+        names = text_list(factors, "factors")
+        unknown = [name for name in names if name not in known]
+        if unknown or not names:
+            what = f"{source.title} has no factor {unknown[0]!r}" if unknown else "factors is empty"
+            raise DataError(f"{what}: it is of {', '.join(known)}")
+        labels = np.zeros(len(source), dtype=np.int64)
+        for name in names:
+            values, called = known[name]
+            labels = labels * len(called) + values
+        classes = [", ".join(combined) for combined in product(*(known[name][1] for name in names))]
+        super().__init__(source, np.arange(len(source)), labels=labels, classes=classes)
 
 
 def _built(source: ImageSet | Mapping[str, Any], split: str | None) -> ImageSet:

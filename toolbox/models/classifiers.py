@@ -163,13 +163,7 @@ class SmallConvNet(nn.Module):
         self.normalise = Normalise(normalisation)
         self.blocks = nn.Sequential()
         for inputs, outputs in pairwise(widths):
-            block = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-                nn.BatchNorm2d(outputs),
-                nn.LeakyReLU(0.1),
-                nn.AvgPool2d(2),
-            )
-            self.blocks.append(block)
+            self.blocks.append(_block(inputs, outputs))
         self.head = nn.Linear(widths[-1], n_classes)
         _initialise(self)
 
@@ -180,6 +174,55 @@ class SmallConvNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, n_classes) of images (N, 3, H, W) in [-1, 1]; height and width at least 8."""
         return self.head(self.features(images))
+
+
+class PlacedConvNet(nn.Module):
+    """Four blocks of conv3x3, BN, leaky ReLU, 2x2 mean, then a layer over all places.
+
+    For aligned images: where something is counts, not only that it is there.
+
+    Args:
+        n_classes: number of logits.
+        image_size: height = width of the images, a multiple of 16.
+        channels: of the first block; the next have two, four and four times as many.
+        n_features: width of the layer before the logits.
+    """
+
+    def __init__(
+        self, n_classes: int = 10, image_size: int = 64, channels: int = 16, n_features: int = 64
+    ) -> None:
+        super().__init__()
+        check_whole(1, n_classes=n_classes, channels=channels, n_features=n_features)
+        check_whole(16, image_size=image_size)
+        if image_size % 16:
+            raise ValueError(f"image_size={image_size} must be a multiple of 16")
+        self.n_classes, self.n_features, self.image_size = n_classes, n_features, image_size
+        widths = [3, channels, 2 * channels, 4 * channels, 4 * channels]
+        self.blocks = nn.Sequential(*(_block(inputs, outputs) for inputs, outputs in pairwise(widths)))
+        self.places = nn.Sequential(
+            nn.Linear(widths[-1] * (image_size // 16) ** 2, n_features),
+            nn.BatchNorm1d(n_features),
+            nn.LeakyReLU(0.1),
+        )
+        self.head = nn.Linear(n_features, n_classes)
+        _initialise(self)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, n_features): activations before the last layer, of images (N, 3, image_size, image_size)."""
+        return self.places(self.blocks(images).flatten(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, n_classes) of images (N, 3, image_size, image_size) in [-1, 1]."""
+        return self.head(self.features(images))
+
+
+def _block(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.1),
+        nn.AvgPool2d(2),
+    )
 
 
 def _initialise(network: nn.Module) -> None:

@@ -1,75 +1,130 @@
-"""``toolbox ipl``: what the plugin adds to the command line.
-
-Heavy modules are imported when a command is called.
-"""
+"""``toolbox ipl study``, ``votes`` and ``published``."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
 from typing import Any
 
 from toolbox.runs.terminal import show
-
-# what --help says of a command, what adds its options, what is called with them
-Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
 
 
 def add_commands(subparsers: Any) -> None:
     """Add ``ipl`` with its own sub-commands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "ipl",
-        help="adapted generators: real images translated, tables, studies",
-        description="Zero-shot adaptation of generators (IPL, StyleGAN-NADA, Diff-IPL).",
+        help="user studies and tables of zero-shot adaptation",
+        description="Zero-shot adaptation of generators (IPL, StyleGAN-NADA).",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (summary, add_arguments, execute) in _COMMANDS.items():
-        command = commands.add_parser(name, help=summary)
-        add_arguments(command)
-        command.set_defaults(execute=execute)
+    add_study(commands)
+    add_votes(commands)
+    add_published(commands)
 
 
-def _translate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = (
-        "Real images through the source and the adapted generator: input, reconstruction and translation, as "
-        "files and in one figure. A Diffusion Autoencoder inverts them; for a style-based generator latents "
-        "are optimised in W+ (there is no e4e or pSp encoder here). Pictures are square and aligned as the "
-        "generator's training images were; nothing here finds faces."
-    )
+def add_study(commands: Any) -> None:
+    """``toolbox ipl study A=RUN B=RUN -o study.html``."""
+    summary = "one HTML file of blinded pairs of two methods, for raters"
+    parser: argparse.ArgumentParser = commands.add_parser("study", help=summary, description=_STUDY)
     parser.add_argument(
-        "run", help="a run's folder, a checkpoint in it, or a release of the adapted generator"
+        "methods",
+        nargs=2,
+        metavar="NAME=SOURCE",
+        help="a run, release or published weights; or a folder of pictures, the other's with the same names",
     )
-    parser.add_argument("images", nargs="+", help="pictures, or folders of them")
-    parser.add_argument("-o", "--out", required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument(
-        "--source",
-        help="the source: a file, a run, or a generator's name (default: the run's network 'source')",
-    )
-    parser.add_argument("--steps", type=int, help="of rendering (default: the source's own)")
-    parser.add_argument(
-        "--inversion-steps",
-        type=int,
-        help="of the inverse (default: the source's own, or 300 of the optimiser)",
-    )
-    parser.add_argument("--crop", action="store_true", help="take the centre of pictures that are not square")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default %(default)s)")
+    parser.add_argument("-o", "--out", default="study.html", metavar="FILE", help="default %(default)s")
+    parser.add_argument("--pairs", type=int, default=40, metavar="N", help="default %(default)s")
+    parser.add_argument("--checks", type=int, default=2, metavar="N", help="attention checks (default 2)")
+    parser.add_argument("--question", default=None, metavar="TEXT", help="what raters are asked")
+    parser.add_argument("--size", type=int, default=512, metavar="PIXELS", help="at most (default 512)")
+    parser.add_argument("--truncation", type=float, default=1.0, help="of runs (default 1, none)")
+    parser.add_argument("--seed", type=int, default=0, help="of latents, order and sides (default 0)")
+    parser.set_defaults(execute=execute_study)
 
 
-def _translate(arguments: argparse.Namespace) -> int:
-    from toolbox_ipl import translation
+_STUDY = (
+    "Write a page that shows pairs of the same latents side by side and asks which is preferred, order and "
+    "sides by chance for each rater. Raters open it in a browser and send back a CSV file. The page names no "
+    "method; the key beside it (FILE.key.json) does, and belongs to 'toolbox ipl votes'."
+)
 
-    pair = translation.load_pair(arguments.run, arguments.source, arguments.device)
-    names, images = translation.read_images(arguments.images, pair.source.image_size, arguments.crop)
-    images = images.to(arguments.device)
-    again, translated = translation.translate(pair, images, arguments.steps, arguments.inversion_steps)
-    numbers = translation.measure(pair, images, again, translated)
-    figure = translation.write(arguments.out, names, (images, again, translated), numbers)
-    for name, values in numbers.items():
-        show(f"{name}: {sum(values) / len(values):.4f} (mean of {len(values)})")
-    show(str(figure))
+
+def execute_study(arguments: argparse.Namespace) -> int:
+    """Write the page and its key; returns the exit code.
+
+    Raises:
+        ValueError: for sources that do not fit together.
+    """
+    from toolbox.ranges import check_whole
+    from toolbox_ipl.study.page import QUESTION, make_study
+    from toolbox_ipl.study.sources import pairs
+
+    check_whole(1, pairs=arguments.pairs)
+    check_whole(16, size=arguments.size)
+    named = [text.partition("=") for text in arguments.methods]
+    for text, (name, _, source) in zip(arguments.methods, named, strict=True):
+        if not name or not source:
+            raise ValueError(f"{text!r}: expected NAME=SOURCE, such as IPL=runs/ipl")
+    sources = [source for _, _, source in named]
+    settings = dict(size=arguments.size, seed=arguments.seed, truncation=arguments.truncation)
+    first, second = pairs(sources[0], sources[1], arguments.pairs, **settings)
+    study = make_study(
+        [name for name, _, _ in named],
+        first,
+        second,
+        arguments.question or QUESTION,
+        arguments.checks,
+        arguments.seed,
+    )
+    page, key = study.write(arguments.out)
+    show(f"{page}: {arguments.pairs} pairs, {arguments.checks} checks; keep {key} from the raters")
     return 0
 
 
-_COMMANDS: dict[str, Command] = {
-    "translate": ("real images: input, reconstruction, translation", _translate_arguments, _translate),
-}
+def add_votes(commands: Any) -> None:
+    """``toolbox ipl votes CSV ... --key study.key.json``."""
+    summary = "what the answers to a study say: preference, intervals, p"
+    parser: argparse.ArgumentParser = commands.add_parser("votes", help=summary, description=summary)
+    parser.add_argument("answers", nargs="+", metavar="CSV", help="files that raters sent")
+    parser.add_argument("--key", required=True, metavar="FILE", help="the key that was written with the page")
+    parser.add_argument(
+        "--allowed", type=int, default=0, metavar="N", help="checks a rater may fail (default 0)"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(execute=execute_votes)
+
+
+def execute_votes(arguments: argparse.Namespace) -> int:
+    """Print the preference; returns the exit code.
+
+    Raises:
+        ValueError: for files that are no answers to the key's study.
+    """
+    from toolbox_ipl.study.votes import as_json, preference, read_answers, summary
+
+    answers = read_answers(arguments.answers, arguments.key, arguments.allowed)
+    found = preference(list(answers.votes.values()))
+    show(as_json(answers, found) if arguments.json else summary(answers, found))
+    return 0
+
+
+def add_published(commands: Any) -> None:
+    """``toolbox ipl published``."""
+    summary = "the paper's table, and own values beside it"
+    parser: argparse.ArgumentParser = commands.add_parser("published", help=summary, description=summary)
+    parser.add_argument("--results", metavar="FILE", help="JSON: {row: {'nada' or 'ipl': {metric: value}}}")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.set_defaults(execute=execute_published)
+
+
+def execute_published(arguments: argparse.Namespace) -> int:
+    """Print the table; returns the exit code.
+
+    Raises:
+        ValueError: for a file of results that does not fit the table.
+    """
+    from toolbox_ipl.published import published_json, published_table, read_results
+
+    results = read_results(arguments.results) if arguments.results else None
+    show(json.dumps(published_json(results), indent=1) if arguments.json else published_table(results))
+    return 0

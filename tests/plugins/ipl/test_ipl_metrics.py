@@ -185,6 +185,16 @@ def test_images_that_move_as_the_words_agree() -> None:
     assert metric.compute()["spread"] == pytest.approx(1 + 1 / 3)
 
 
+def test_features_of_an_evaluation_are_not_made_again() -> None:
+    metric = ImageSimilarity(build(PIXELS))
+    key = f"features:{metric.extractor.fingerprint()}"
+    images = torch.zeros(2, 3, 16, 16)
+    rows = [[1.0, 0], [0, 1]], [[2.0, 0], [1, 0]]
+    given = [Sample(images, extras={key: torch.tensor(own)}) for own in rows]
+    metric.update_pairs(given[0], given[1])
+    assert metric.compute()[""] == 0.5
+
+
 def test_pairs_without_edges_are_counted() -> None:
     flat = Sample(torch.zeros(2, 3, 16, 16))
     metric = StructuralConsistency("sobel", size=16)

@@ -87,14 +87,12 @@ def test_cut_in_each_stage_and_resumed(
     config: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = Game.train_step
-    left = [3, 4]  # steps until each cut: after a checkpoint of stage 1, then of stage 2
+    cuts = ["mapper", "generator"]  # who is about to move for the third time
 
     def until_cut(self: Game, *arguments: Any, **named: Any) -> Any:
-        if left:
-            left[0] -= 1
-            if not left[0]:
-                left.pop(0)
-                raise Cut
+        if cuts and cuts[0] in self.players and int(self.iteration) == 2:
+            cuts.pop(0)
+            raise Cut
         return step(self, *arguments, **named)
 
     monkeypatch.setattr(Game, "train_step", until_cut)

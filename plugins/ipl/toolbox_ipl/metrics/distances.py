@@ -33,13 +33,13 @@ class _DistanceMetric(RowMetric):
     ) -> None:
         super().__init__(n_fake)
         check_whole(16, size=size)
-        self.extractor = built_extractor(extractor)
+        self.network = built_extractor(extractor)  # asked at the end, not for every image that is fed
         self.size = size
         self._device = torch.device("cpu")
 
     def protocol(self) -> list[str]:
-        kind = [] if is_squared(self.extractor) else ["cosine"]
-        return [self.extractor.name, *kind]
+        kind = [] if is_squared(self.network) else ["cosine"]
+        return [self.network.name, *kind]
 
     def update_fake(self, sample: Sample) -> None:
         """Take in generated images; larger ones are reduced to ``size``."""
@@ -51,13 +51,13 @@ class _DistanceMetric(RowMetric):
 
     def details(self) -> dict[str, Any]:
         """What belongs into the record of a result."""
-        return {"n_fake": self.rows.n, "extractor": self.extractor.fingerprint()}
+        return {"n_fake": self.rows.n, "extractor": self.network.fingerprint()}
 
     def _images(self) -> Tensor:
         return torch.from_numpy(self.checked_values())
 
     def _between(self, first: Tensor, second: Tensor | None = None) -> np.ndarray:
-        extractor = self.extractor.to(self._device).eval()
+        extractor = self.network.to(self._device).eval()
         return distances(extractor, first, second, self._device)
 
 

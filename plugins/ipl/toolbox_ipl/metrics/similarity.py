@@ -8,7 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolbox.interfaces import FeatureExtractor
+from toolbox.interfaces import FeatureExtractor, Sample
 from toolbox_ipl.metrics.building import built_extractor
 from toolbox_ipl.metrics.rows import PairMetric, mean_and_spread
 from toolbox_ipl.networks.irse50 import IRSE50
@@ -37,6 +37,7 @@ class ImageSimilarity(PairMetric):
 
     title = "image-cosine"
     higher_is_better = True
+    extractor: FeatureExtractor
 
     def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None) -> None:
         super().__init__(n_fake)
@@ -45,10 +46,18 @@ class ImageSimilarity(PairMetric):
     def protocol(self) -> list[str]:
         return [self.extractor.name]
 
+    def update_pairs(self, source: Sample, fake: Sample) -> None:
+        """Take in N pairs; an evaluation has made their features already."""
+        key = f"features:{self.extractor.fingerprint()}"
+        if key in source.extras and key in fake.extras:
+            self.rows.add(_cosines(source.extras[key], fake.extras[key]), fake.index)
+        else:
+            super().update_pairs(source, fake)
+
     def of_pairs(self, source: Tensor, fake: Tensor) -> Tensor:
         """(N,) cosines."""
         extractor = self.extractor.to(source.device).eval()
-        return F.cosine_similarity(extractor(source).double(), extractor(fake).double(), dim=1)
+        return _cosines(extractor(source), extractor(fake))
 
     def compute(self) -> dict[str, float]:
         return mean_and_spread(self.checked_values())
@@ -80,3 +89,7 @@ class IdentitySimilarity(ImageSimilarity):
     def __init__(self, weights: str | Path | None = None, n_fake: int | None = None) -> None:
         super().__init__(IRSE50(weights), n_fake)
         self.weights = weights
+
+
+def _cosines(first: Tensor, second: Tensor) -> Tensor:
+    return F.cosine_similarity(first.double(), second.double(), dim=1)
