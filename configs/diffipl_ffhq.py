@@ -12,7 +12,9 @@ _weights = 'weights/ffhq256_autoenc/last.ckpt'
 _images = dict(type='ImageFolder', root='data/celebahq', image_size=256)
 _frozen = dict(
     source=dict(type='DiffAE', weights=_weights, steps=6, inversion_steps=40),
-    clip=dict(type='Clip', architecture='ViT-B-32-quickgelu', pretrained='openai'),
+    clip=dict(type='Clip', architecture='ViT-B-32-quickgelu', weights='openai', resize='bicubic', crop=True),
     mapper=dict(names=_labels, latent_dim=512))
 before = dict(prompts=dict(model=dict(latents=dict(images=_images), networks=dict(_frozen))))
-model = dict(latents=dict(images=_images), networks=dict(_frozen, generator=dict(type='DiffAE', weights=_weights)))
+model = dict(
+    latents=dict(images=_images),
+    networks=dict(_frozen, generator=dict(type='DiffAE', weights=_weights)))
