@@ -53,7 +53,8 @@ def test_full_size_is_a_consistent_game(path: Path) -> None:
 def shrunk(path: Path, folder: Path) -> Config:
     """The quick version on fewer images; lcp_folder.py is given a folder of its own."""
     config = load_config(path, quick=True)
-    parts = [config.train_dataloader.dataset.get("source"), *(config.get("evaluation") or {}).values()]
+    dataset = config.train_dataloader.dataset or {}  # None: a game without images
+    parts = [dataset.get("source"), *(config.get("evaluation") or {}).values()]
     parts += [hook.get("data") for hook in config.hooks.values() if hook]
     for part in parts:
         if isinstance(part, dict) and part.get("type") == "DrawnPortraits":

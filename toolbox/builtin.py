@@ -43,6 +43,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "AttnGANGenerator": "toolbox.models.attngan:AttnGANGenerator",
         "DMGANGenerator": "toolbox.models.dmgan:DMGANGenerator",
         "DiffAE": "toolbox.models.diffae:DiffAE",
+        "EmbeddedDiffAE": "toolbox.models.diffae_embedded:EmbeddedDiffAE",
     },
     "discriminator": {
         "BigGANDiscriminator": "toolbox.models.biggan:BigGANDiscriminator",
@@ -93,6 +94,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "ClassConditions": "toolbox.training.game.conditioners:ClassConditions",
         "CaptionConditions": "toolbox.training.game.captions:CaptionConditions",
     },
+    "latents": {"Inverted": "toolbox.training.game.inversions:Inverted"},
     "objective": {
         "HingeAdversarial": "toolbox.training.objectives.adversarial:HingeAdversarial",
         "NonSaturatingAdversarial": "toolbox.training.objectives.adversarial:NonSaturatingAdversarial",

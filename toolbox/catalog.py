@@ -19,6 +19,7 @@ KINDS: dict[str, str | None] = {
     "conditioner": "toolbox.interfaces:Conditioner",
     "augment": "toolbox.interfaces:Augment",
     "choice": "toolbox.interfaces:Choice",
+    "latents": "toolbox.interfaces:Latents",
     "extractor": "toolbox.interfaces:FeatureExtractor",
     "segmenter": "toolbox.interfaces:Segmenter",
     "network": "torch.nn:Module",

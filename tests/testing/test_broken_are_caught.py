@@ -48,6 +48,16 @@ class LoudGenerator(SmallGenerator):
         return 20 * super().forward(latents, condition)
 
 
+class WrongStyle(SmallGenerator):
+    def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return latents[:, :1]
+
+
+class CouplingStyle(SmallGenerator):
+    def style_latent(self, latents: Tensor, condition: Condition | None = None) -> Tensor:
+        return latents - latents.mean(0)
+
+
 class LinearGenerator(SmallGenerator):
     """In [-1, 1] with the weights it starts with, and not with trained ones."""
 
@@ -192,6 +202,8 @@ class ForgetfulGenerator(SmallGenerator):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
+        (WrongStyle, r"style_latent is \(4, 1\), expected"),
+        (CouplingStyle, "style_latent of an image depends on the others"),
         (LoudGenerator, r"images run from .* expected \[-1, 1\]"),
         (LinearGenerator, r"with large weights \(end with a tanh.* images run from"),
         (UnclippedGenerator, r"generate \(in eval mode it must clip .* images run from"),
@@ -324,8 +336,84 @@ class LostPrompts(Prompts):
         pass
 
 
+class OfLatents(PromptLearner):
+    """Two slots of context from a latent, between a start and the word of a name."""
+
+    names = ("photo", "drawing")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Linear(3, 8)
+
+    def forward(self, which: Tensor, name: str | None = None) -> Tensor:
+        row = self.names.index(str(self.named(name)))
+        word = torch.full((len(which), 1, 4), float(row))
+        return torch.cat([torch.zeros_like(word), self.map(which).view(-1, 2, 4), word], 1)
+
+    def encode(self, clip: Any, which: Tensor | None = None, name: str | None = None) -> Tensor:
+        if which is None:
+            raise ValueError("pass the latents")
+        return self(which, name).mean(1)
+
+    def nearest_words(
+        self, clip: Any, top: int = 1, which: Tensor | None = None
+    ) -> list[list[list[tuple[str, float]]]]:
+        return [[[("word", 0.5)] * top] * 2 for _ in range(0 if which is None else len(which))]
+
+
+class DeafToNames(OfLatents):
+    def forward(self, which: Tensor, name: str | None = None) -> Tensor:
+        return super().forward(which, self.named(name) and self.names[0])
+
+
+class OtherContext(OfLatents):
+    def forward(self, which: Tensor, name: str | None = None) -> Tensor:
+        return (1 + self.names.index(str(self.named(name)))) * super().forward(which, name)
+
+
+class AnyName(OfLatents):
+    def forward(self, which: Tensor, name: str | None = None) -> Tensor:
+        return super().forward(which, name if name in self.names else None)
+
+
+class LastName(OfLatents):
+    def forward(self, which: Tensor, name: str | None = None) -> Tensor:
+        return super().forward(which, name or self.names[-1])
+
+
+class Inventing(OfLatents):
+    def encode(self, clip: Any, which: Tensor | None = None, name: str | None = None) -> Tensor:
+        return super().encode(clip, torch.zeros(1, 3) if which is None else which, name)
+
+
+class FewWords(OfLatents):
+    def nearest_words(self, *arguments: Any, **more: Any) -> Any:
+        return super().nearest_words(*arguments, **more)[:1]
+
+
+def check_of_latents(learner: PromptLearner) -> None:
+    latents = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    testing.check_prompt_learner(learner, clip="any", latents=latents)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (DeafToNames, "the prompts named 'drawing' are those named 'photo'"),
+        (OtherContext, "'drawing' have another context"),
+        (AnyName, "takes a name that is not among"),
+        (LastName, "without a name the first"),
+        (Inventing, "without latents must raise ValueError"),
+        (FewWords, "gives 1 prompts for 4"),
+    ],
+)
+def test_prompt_learners_of_latents(broken: type, message: str) -> None:
+    caught(check_of_latents, broken(), message)
+
+
 def test_prompts_that_work_pass() -> None:
     testing.check_prompt_learner(Prompts(), clip="any")
+    check_of_latents(OfLatents())
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,11 @@ COVERED = {
     "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions", "CaptionConditions"},
     "prompt_learner": {"ClusterPrompts"},
     # colour layers of other resolutions than the present have no gradient: test_pggan.py, test_stylegan.py
-    "generator": {"PGGANGenerator", "StyleGANGenerator", *(f"{name}Generator" for name in TEXT_TO_IMAGE)},
+    # the encoders of DiffAE make no images: test_diffae.py, test_diffae_embedded.py
+    "generator": {
+        *("PGGANGenerator", "StyleGANGenerator", "DiffAE", "EmbeddedDiffAE"),
+        *(f"{name}Generator" for name in TEXT_TO_IMAGE),
+    },
     "discriminator": {
         "PromptDiscriminator",
         "PGGANDiscriminator",
@@ -122,7 +126,9 @@ COVERED = {
         "ConditioningKL",
         "DamsmMatching",
         "DamsmPretraining",
+        "DenoisingLoss",  # test_denoising.py
     },
+    "latents": {"Inverted"},  # test_inversions.py
     # test_caption_metrics.py, test_judged.py
     "metric": {"RPrecision", "ClipScore", "JudgedShare", "AnswersKept"},
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception", "TorchvisionInception"},
@@ -270,6 +276,7 @@ def test_every_component_of_ours_is_checked() -> None:
         "augment": AUGMENTS,
         "conditioner": [],
         "prompt_learner": [],
+        "latents": [],
     }
     distributions = "generative-toolbox", "toolbox-lcp"
     ours = [record.name for record in host().records if record.distribution in distributions]

@@ -338,11 +338,12 @@ def small_options(config: str, data: Path, cache: Path) -> dict[str, Any]:
         options |= {"hooks.samples.interval": 2, "hooks.samples.columns": 2}
     if full.hooks.get("retrieval"):
         options["hooks.retrieval"] = None  # of other images than these few
-    if "templates" in full.train_dataloader.dataset.get("source", {}):
+    dataset = full.train_dataloader.dataset or {}  # None: a game without images
+    if "templates" in dataset.get("source", {}):
         options |= _small_captions()
-    elif "source" in full.train_dataloader.dataset:
+    elif "source" in dataset:
         options |= {f"train_dataloader.dataset.source.{key}": value for key, value in source.items()}
-    if "split" in full.train_dataloader.dataset:
+    if "split" in dataset:
         options["train_dataloader.dataset.split.labelled_per_class"] = 12
     options |= _small_networks(full.model.networks)
     for stage in full.get("stages", ()):

@@ -311,7 +311,10 @@ def test_a_fault_is_found_before_the_first_stage(trained: Run, options: dict[str
     ("evaluation", "message"),
     [
         (dict(n_fakes=5), "evaluation has no key 'n_fakes' - did you mean 'n_fake'"),
-        (dict(metrics={}), r"nothing of evaluation\.real"),
+        (
+            dict(extractor=dict(type="PooledPixels"), metrics=dict(fid=dict(type="FID"))),
+            r"nothing of evaluation\.real",
+        ),
         (
             dict(real=dict(type="EmbeddedFashion"), metrics=dict(fid=dict(type="FDI"))),
             r"evaluation\.metrics\.fid: no metric .*FID",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from toy_games import ToyDiscriminator, ToyGenerator, batch, optimisers, toy_game
 
-from toolbox.interfaces import Sample
+from toolbox.interfaces import Objective, Sample, Turn
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox.training.game.game import Game
 from toolbox.training.game.turn import GameTurn
@@ -106,3 +107,42 @@ def test_a_frozen_generator_of_a_game_is_not_clipped_and_adds_fresh_noise() -> N
     const = frozen.network("source")(fakes[0].latents)
     assert not torch.equal(fakes[0].images, const), "noise is drawn"
     assert not torch.equal(fakes[0].images, fakes[2].images)
+
+
+class Difference(Objective):
+    """Mean difference of the two, of which the largest is kept: 0 while the weights are equal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest: list[float] = []
+
+    def losses(self) -> Mapping[str, Callable[[Turn], Tensor]]:
+        return {"generator": self.loss}
+
+    def loss(self, turn: Turn) -> Tensor:
+        fake, twin = turn.fake.images, turn.generate("source", same_noise=True).images
+        self.largest.append(float((fake - twin).detach().abs().max()))
+        return (fake - twin).mean()
+
+
+@pytest.mark.parametrize("fakes", ["fresh", "shared"])
+@pytest.mark.parametrize("data", [batch(size=8), dict(row=torch.arange(4))], ids=["images", "no images"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_they_are_equal_in_every_split_and_part_of_an_iteration(
+    fakes: str, data: dict[str, Tensor], accumulate: int
+) -> None:
+    made = two_generators()
+    game = toy_game(
+        networks=dict(generator=dict(STYLE, style_mixing_prob=1.0, freeze_layers=["mapping."]), source=STYLE),
+        players=dict(generator=["generator"]),
+        phases=[dict(player="generator", accumulate=accumulate, repeat=2)],
+        objectives=dict(difference=dict(type=Difference)),
+        fakes=fakes,
+    )
+    for name in ("generator", "source"):
+        game.network(name).load_state_dict(made.network(name).state_dict())
+    before = game.network("generator").mapping.w_avg.clone()
+    game.train_step(data, optimisers(game, lr=0.0))
+    found = game.plan.objectives["difference"].largest
+    assert len(found) == 2 * accumulate and max(found) == 0
+    assert torch.equal(before, game.network("generator").mapping.w_avg)

@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout",
         metavar="LAYOUT",
-        help="rename to the names of our PGGAN, StyleGAN, StyleGAN2, AttnGAN, DM-GAN, SSA-GAN, GALIP and "
-        "DAMSM: 'auto', or the layout that it is in (klish-stylegan2, rosinality-stylegan2, attngan, galip, "
-        "damsm-text, ...)",
+        help="rename to the names of our PGGAN, StyleGAN, StyleGAN2, AttnGAN, DM-GAN, SSA-GAN, GALIP, DAMSM "
+        "and DiffAE: 'auto', or the layout that it is in (klish-stylegan2, rosinality-stylegan2, attngan, "
+        "galip, damsm-text, diffae, ...)",
     )
     parser.add_argument("--list", action="store_true", help="print what the file holds, and write nothing")
     parser.add_argument("--licence", default="", help="of the weights, for the card")
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     network = None
     if arguments.layout:
+        tensors = tensors if arguments.network else weights.state_dict()
         tensors, network = translated(tensors, arguments.layout, weights.tensors.get("latent_avg"), facts)
     source = dict(
         file=Path(arguments.file).name,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from toolbox.interfaces import Request
-    from toolbox.training.game.sampler import Sampled, Sampler
+    from toolbox.training.game.sampler import Sampler
 
 ROWS_OF_ONE_CLASS = 5
 
@@ -87,7 +87,9 @@ def _add_what_to_show(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, default=8, help="of an interpolation")
     parser.add_argument(
-        "--prompts", action="store_true", help="print the prompts' nearest words instead of drawing"
+        "--prompts",
+        action="store_true",
+        help="print the prompts' nearest words instead of drawing; of --columns images where they are theirs",
     )
 
 
@@ -108,7 +110,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     tell_left_out(sampler, arguments.text or ())
     if arguments.prompts:
-        show(_prompt_table(sampler.game))
+        from toolbox.cli.prompt_words import prompt_table
+
+        show(prompt_table(sampler, arguments.run, arguments.columns))
         return 0
     if numbers:
         return _write_files(sampler, numbers, arguments)
@@ -323,34 +327,3 @@ def _numbers(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0.7,0.3,0") from None
-
-
-def _prompt_table(game: Sampled) -> str:
-    """Of every network that learns prompts a line a prompt: each slot's nearest word and its distance."""
-    from toolbox.interfaces import PromptLearner
-
-    lines: list[str] = []
-    names = game.conditioner.names()
-    for network_name, network in game.networks.items():
-        prompts = getattr(network, "prompts", None)
-        if not isinstance(prompts, PromptLearner):
-            continue
-        words = prompts.nearest_words(network.clip, top=1)
-        numbered = [f"prompt {number}" for number in range(len(words))]
-        titles = names if len(names) == len(words) else numbered
-        trained = _trained_rows(game) if titles is names else range(len(words))
-        for title, slots in ((titles[row], words[row]) for row in trained):
-            nearest = [slot[0] for slot in slots if slot]
-            shown = " ".join(f"{word} ({distance:.2f})" for word, distance in nearest)
-            lines.append(f"{network_name}  {title}: {shown}")
-    if not lines:
-        raise CatalogError("this run has no network that learns prompts")
-    return "\n".join(lines)
-
-
-def _trained_rows(game: Sampled) -> list[int]:
-    """Rows of the condition that can be asked for alone; all where there are no modes."""
-    modes = game.conditioner.modes()
-    if modes is None or modes.weights is None:
-        return list(range(len(game.conditioner.names())))
-    return modes.weights.argmax(dim=1).tolist()

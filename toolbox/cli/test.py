@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bn", choices=("running", "batch", "standing"), help="how BatchNorm generators are evaluated"
     )
+    parser.add_argument(
+        "--truncation", type=float, metavar="PSI", help="in (0, 1]: images of less variety, said in the names"
+    )
     add_device_argument(parser)
     add_launcher_arguments(parser)
     _take_the_second_word(parser)
@@ -62,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     from toolbox.training.evaluation.measure import table
 
     config = _config(arguments)
-    said = dict(n_fake=arguments.n_fake, bn=arguments.bn)
+    said = dict(n_fake=arguments.n_fake, bn=arguments.bn, truncation=arguments.truncation)
     changes = {key: value for key, value in said.items() if value is not None}
     with joined(arguments):
         measured = arguments.checkpoint or arguments.run

@@ -1,6 +1,7 @@
 """The contracts. A third-party author reads these files first.
 
 Generator       latents, condition -> images
+Invertible      a generator's images -> latents
 Discriminator   images, condition -> logits
 PromptLearner   index or latents -> token embeddings
 Clusterer       features -> clusters
@@ -9,6 +10,7 @@ Objective       turn -> loss
 Conditioner     -> what to draw
 Augment         images -> images, for discriminators
 Choice          -> which layers move in a step
+Latents         -> what images are made of in training, where not of the prior
 FeatureExtractor  images -> vectors
 Segmenter       images -> parts, a pixel at a time
 """
@@ -21,6 +23,8 @@ from toolbox.interfaces.discriminator import Discriminator
 from toolbox.interfaces.draws import RowGenerator, Rows, draw_rows, normal_rows, uniform_rows, whole_rows
 from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.generator import Generator
+from toolbox.interfaces.invertible import Invertible
+from toolbox.interfaces.latents import Latents
 from toolbox.interfaces.metric import Metric
 from toolbox.interfaces.objective import Objective
 from toolbox.interfaces.prompt_learner import PromptLearner
@@ -39,6 +43,8 @@ __all__ = [
     "FeatureExtractor",
     "Features",
     "Generator",
+    "Invertible",
+    "Latents",
     "Metric",
     "Objective",
     "PromptLearner",

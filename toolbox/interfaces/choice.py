@@ -19,7 +19,7 @@ class Choosing(Protocol):
     Attributes:
         player: who is about to move.
         iteration: 0-based.
-        kimg: thousands of real images shown before this iteration.
+        kimg: as of a :class:`toolbox.interfaces.Turn`.
         rng: CPU generator, a function of (seed, iteration, step), the same on all processes.
         device: where the game is played.
     """

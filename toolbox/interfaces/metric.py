@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from toolbox.interfaces.described import Described
+from toolbox.interfaces.extractor import FeatureExtractor
 from toolbox.interfaces.sample import Sample
 
 
@@ -24,13 +25,18 @@ class Metric(Described, ABC):
             ``of_texts``. One that needs 'pairs' is fed by ``update_pairs`` in place of ``update_fake``.
         higher_is_better: direction.
         unit: '' when the number has none.
+        extractor: network on whose features of each image it works; made once for all metrics that share it,
+            they lie in the samples' extras (:func:`toolbox.metrics.base.features_of`). None: no such network.
         own_networks: whether ``uses=`` may lend it networks of the game that it judges.
+        from_outside: where it may not, what to give in their place, in words.
     """
 
     needs: tuple[str, ...] = ("real", "fake")
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = ""
+    extractor: FeatureExtractor | None = None
     own_networks: ClassVar[bool] = True
+    from_outside: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -74,3 +80,21 @@ class Metric(Described, ABC):
     @abstractmethod
     def reset(self) -> None:
         """Forget the fakes (and what was not cached of the reals)."""
+
+    def details(self) -> dict[str, Any]:
+        """What belongs into the record of a result beside its numbers (JSON values)."""
+        return {}
+
+    def shortage(self, n_real: int, per_class: Any, n_fake: int) -> str:
+        """Why so few images do not give it, or give it by another protocol; '' = they are enough.
+
+        Args:
+            n_real: real images.
+            per_class: (classes,) those of each class.
+            n_fake: generated images.
+        """
+        return ""
+
+    def judges(self) -> list[Any]:
+        """Networks by whose eyes it judges, where they must not be the game's own: a remark names those."""
+        return []

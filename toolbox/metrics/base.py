@@ -229,6 +229,7 @@ class ExtractorMetric(Metric):
     """
 
     title: ClassVar[str]
+    extractor: FeatureExtractor
 
     def __init__(self, extractor: FeatureExtractor | dict[str, Any], n_fake: int | None = None) -> None:
         check_whole(2, **given(n_fake=n_fake))
@@ -251,16 +252,6 @@ class ExtractorMetric(Metric):
     def options(self) -> list[str]:
         """What differs from the usual protocol, for the name."""
         return []
-
-    def shortage(self, n_real: int, per_class: Sequence[int] | np.ndarray, n_fake: int) -> str:
-        """Why so few images do not give it, or give it by another protocol; '' = they are enough.
-
-        Args:
-            n_real: real images.
-            per_class: (classes,) those of each class.
-            n_fake: generated images.
-        """
-        return ""
 
     def details(self) -> dict[str, Any]:
         """What belongs into the record of a result beside its numbers (JSON values)."""

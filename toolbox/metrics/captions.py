@@ -117,6 +117,9 @@ class CaptionMetric(ExtractorMetric):
     def n_fed(self) -> int:
         return len(self.fake)
 
+    def judges(self) -> list[Any]:
+        return [self.extractor.encoder]
+
     def update_real(self, sample: Sample) -> None:
         """Take in real images, where they have captions."""
         condition = sample.condition
@@ -199,6 +202,10 @@ class RPrecision(CaptionMetric):
 
     title = "r-precision"
     own_networks = False
+    from_outside = (
+        "the file of another DAMSM (encoder=dict(type='DamsmImageEncoder', weights='FILE'), "
+        "text_encoder=dict(type='DamsmTextEncoder', weights='FILE')), or a CLIP"
+    )
 
     def __init__(
         self,

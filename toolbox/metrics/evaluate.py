@@ -16,7 +16,6 @@ from torch import Tensor
 from toolbox import ranks
 from toolbox.interfaces import Condition, FeatureExtractor, Metric, Sample, from_bytes
 from toolbox.metrics.base import (
-    ExtractorMetric,
     FeatureMetric,
     Statistics,
     feature_key,
@@ -50,7 +49,7 @@ class RealImages(Protocol):
 @tf32(False)
 def evaluate(
     sampler: Sampler,
-    real_set: RealImages,
+    real_set: RealImages | None,
     metrics: Sequence[Metric],
     n_fake: int,
     batch_size: int = 64,
@@ -60,6 +59,7 @@ def evaluate(
     record: str | Path | None = None,
     failures: dict[str, str] | None = None,
     told: Told | None = None,
+    source: Callable[[Sample], Sample] | None = None,
 ) -> dict[str, float]:
     """Compute metrics of generated against real images; every network sees every image once.
 
@@ -69,7 +69,8 @@ def evaluate(
     Args:
         sampler: index (n,) int64 -> Sample of n images; image i must depend on i (and its own seed) alone, so
             that the batch size does not change the set.
-        real_set: the real images, all of them, of the size that the sampler makes.
+        real_set: the real images, all of them, of the size that the sampler makes; None where no metric needs
+            them.
         metrics: reset first; a metric with its own ``n_fake`` takes the first so many images. Afterwards rank
             0's hold everything, the others' their share.
         n_fake: how many images the other metrics take.
@@ -82,6 +83,7 @@ def evaluate(
         failures: is filled with {metric's name: why} of those that could not be computed; the others are.
             None: the first failure is raised.
         told: images and captions of metrics that need captions; None: the real ones, where they have some.
+        source: generated images -> the others of their pairs, row by row, for metrics that need pairs.
 
     Returns:
         {name: value}; further values of a metric under ``name.key`` (``kid[tiny,2k].std``).
@@ -93,12 +95,15 @@ def evaluate(
     faults = Faults(metrics, borne=failures is not None)
     for metric in metrics:
         metric.reset()
-        if isinstance(metric, ExtractorMetric):
+        if metric.extractor is not None:
             metric.extractor.to(device).eval()
-    _feed_real(real_set, metrics, batch_size, cache_dir, device, faults)
-    _feed_told(real_set, told, metrics, batch_size, seed, device, faults)
-    checked = _of_size(sampler, real_set.image_size)
-    ranks.together(lambda: _feed_fake(checked, metrics, n_fake, batch_size, device, faults))
+    checked = sampler
+    if real_set is not None:
+        _feed_real(real_set, metrics, batch_size, cache_dir, device, faults)
+        checked = _of_size(sampler, real_set.image_size)
+    if real_set is not None or told is not None:
+        _feed_told(real_set, told, metrics, batch_size, seed, device, faults)
+    ranks.together(lambda: _feed_fake(checked, source, metrics, n_fake, batch_size, device, faults))
     faults.agree()
     for metric in metrics:
         if not faults.hit(metric):
@@ -151,7 +156,7 @@ def _feed_real(
 
 
 def _feed_told(
-    real_set: RealImages,
+    real_set: Any,
     told: Told | None,
     metrics: Sequence[Metric],
     batch_size: int,
@@ -212,6 +217,7 @@ def real_batches(
 
 def _feed_fake(
     sampler: Sampler,
+    source: Callable[[Sample], Sample] | None,
     metrics: Sequence[Metric],
     n_fake: int,
     batch_size: int,
@@ -221,14 +227,38 @@ def _feed_fake(
     """Generate this rank's batches of images 0, 1, ... for the metrics, features computed once."""
     limits = [getattr(metric, "n_fake", None) or n_fake for metric in metrics]
     most = max(limits, default=0)
-    extractors = _distinct([metric for metric in metrics if isinstance(metric, ExtractorMetric)])
+    extractors = _distinct(metrics)
+    paired = [metric for metric in metrics if "pairs" in metric.needs]
     for start in _own_starts(most, batch_size, "generated images"):
         index = torch.arange(start, min(start + batch_size, most))
         sample = with_features(_generated(sampler, index).to(device), extractors.values())
+        others = _others(source, sample, paired, device) if paired else sample
         for metric, limit in zip(metrics, limits, strict=True):
             if limit > start and not faults.hit(metric):
                 with faults.watched(metric):
-                    metric.update_fake(sample if limit >= start + len(index) else sample[: limit - start])
+                    _update(metric, others, sample, slice(0, limit - start))
+
+
+def _update(metric: Metric, others: Sample, sample: Sample, rows: slice) -> None:
+    if "pairs" in metric.needs:
+        metric.update_pairs(others[rows], sample[rows])
+    else:
+        metric.update_fake(sample[rows])
+
+
+def _others(
+    source: Callable[[Sample], Sample] | None, sample: Sample, metrics: Sequence[Metric], device: Device
+) -> Sample:
+    """The other image of each pair, with the features that metrics of pairs need."""
+    if source is None:
+        raise ValueError(f"{metrics[0].name} needs pairs: no source makes the other image of each")
+    with torch.no_grad():
+        others = source(sample)
+    if others.images.shape != sample.images.shape:
+        shapes = f"{tuple(others.images.shape)} and {tuple(sample.images.shape)}"
+        raise ValueError(f"pairs of images of {shapes}: source and generator make images of one size")
+    others = others.replace(images=others.images.clamp(-1, 1), index=sample.index).to(device)
+    return with_features(others, _distinct(metrics).values())
 
 
 def _own_starts(n: int, batch_size: int, what: str) -> Iterator[int]:
@@ -285,9 +315,10 @@ def _compute(metric: Metric, results: dict[str, dict[str, float]]) -> None:
     results[metric.name] = metric.compute()
 
 
-def _distinct(metrics: Sequence[ExtractorMetric]) -> dict[str, FeatureExtractor]:
+def _distinct(metrics: Sequence[Metric]) -> dict[str, FeatureExtractor]:
     """The metrics' extractors, by the key of their features."""
-    return {feature_key(metric.extractor): metric.extractor for metric in metrics}
+    extractors = [metric.extractor for metric in metrics if metric.extractor is not None]
+    return {feature_key(extractor): extractor for extractor in extractors}
 
 
 def _kinds(metrics: Sequence[FeatureMetric], key: str) -> list[str]:
@@ -299,17 +330,12 @@ def _append_records(
     path: Path,
     metrics: Sequence[Metric],
     results: dict[str, dict[str, float]],
-    real_set: RealImages,
+    real_set: RealImages | None,
     seed: int,
     failures: Mapping[str, str],
 ) -> None:
     """What one needs to know to trust or repeat a number, one JSON line for each metric."""
-    data = {
-        "title": getattr(real_set, "title", type(real_set).__name__),
-        "n": len(real_set),
-        "fingerprint": real_set.fingerprint(),
-        "embedded": getattr(real_set, "embedded", None),
-    }
+    data = {} if real_set is None else _facts(real_set)
     versions = {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -324,13 +350,21 @@ def _append_records(
         for metric in metrics:
             if metric.name not in results:
                 continue
-            details: dict[str, Any] = metric.details() if isinstance(metric, ExtractorMetric) else {}
             line = {
                 "metric": metric.name,
                 "value": results[metric.name].get(""),
                 "values": results[metric.name],
                 "higher_is_better": metric.higher_is_better,
-                **details,
+                **metric.details(),
                 **common,
             }
             file.write(json.dumps(line) + "\n")
+
+
+def _facts(real_set: RealImages) -> dict[str, Any]:
+    return {
+        "title": getattr(real_set, "title", type(real_set).__name__),
+        "n": len(real_set),
+        "fingerprint": real_set.fingerprint(),
+        "embedded": getattr(real_set, "embedded", None),
+    }

@@ -84,6 +84,7 @@ class DiffAE(NoisePredictor, Generator):
         self.bounded = clip
         self.ddim = DDIM(n_train, clip=clip)
         self.steps, self.inversion_steps = steps, inversion_steps
+        self.inverts_by = f"DDIM(n_train={n_train}, clip={clip}, heads={heads})"
         self.train_steps = steps if train_steps is None else train_steps
         for count in (self.steps, self.train_steps, self.inversion_steps):
             self.ddim.chain(count)
@@ -96,7 +97,9 @@ class DiffAE(NoisePredictor, Generator):
         """
         expected = (3, self.image_size, self.image_size)
         if images.shape[1:] != expected:
-            raise ValueError(f"images of {tuple(images.shape[1:])} cannot be encoded; they must be {expected}")
+            raise ValueError(
+                f"images of {tuple(images.shape[1:])} cannot be encoded; they must be {expected}"
+            )
         style: Tensor = self.encoder(images)
         return style
 

@@ -64,7 +64,7 @@ class ResidualBlock(nn.Module):
         self.skip_connection: nn.Module = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor, time: Tensor | None = None, style: Tensor | None = None) -> Tensor:
-        """(N, inputs, H, W), embeddings of the time (N, E) and of the image (N, S) -> (N, outputs, H', W')."""
+        """(N, inputs, H, W), the embedded time (N, E) and z_sem (N, S) -> (N, outputs, H', W')."""
         norm, activation, convolution = self.in_layers
         h = convolution(resample(activation(norm(x)), self.change))
         if self.conditioned:
@@ -98,7 +98,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> the same."""
         places = x.flatten(2)
-        every = self.qkv(self.norm(places)).unflatten(1, (self.heads, -1)).transpose(2, 3)  # (N, heads, L, 3d)
+        every = (
+            self.qkv(self.norm(places)).unflatten(1, (self.heads, -1)).transpose(2, 3)
+        )  # (N, heads, L, 3d)
         query, key, value = every.chunk(3, dim=3)
         seen = F.scaled_dot_product_attention(query, key, value)
         h = self.proj_out(seen.transpose(2, 3).flatten(1, 2))

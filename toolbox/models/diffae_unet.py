@@ -56,8 +56,8 @@ class Widths:
         divisor = 2 ** (len(multiples) - 1)
         if not multiples or self.image_size % divisor:
             raise ValueError(
-                f"{name}={tuple(multiples)} has {len(multiples)} levels: image_size={self.image_size} must be "
-                f"divisible by 2^(levels - 1), and there must be a level"
+                f"{name}={tuple(multiples)} has {len(multiples)} level(s): there must be one or more, and "
+                f"image_size={self.image_size} divisible by 2^(levels - 1)"
             )
 
     def attended(self, block: ResidualBlock, width: int, size: int) -> nn.ModuleList:
@@ -105,7 +105,7 @@ class SemanticEncoder(nn.Module):
         """(N, 3, H, W) -> z_sem (N, style)."""
         h = images
         for layer in (*self.input_blocks, self.middle_block):
-            for part in layer:  # type: ignore[union-attr]
+            for part in layer:
                 h = part(h)
         style: Tensor = self.out(h)
         return style
@@ -123,7 +123,11 @@ class NoisePredictor(nn.Module):
         super().__init__()
         widths.check_levels("channel_mult", multiples)
         self.time_embed = TimeEmbedding(widths.channels, widths.embed)
-        kept, width, size = [widths.channels], widths.channels, widths.image_size  # kept: channels, for the way up
+        kept, width, size = (
+            [widths.channels],
+            widths.channels,
+            widths.image_size,
+        )  # kept: channels, for the way up
         down = [nn.ModuleList([nn.Conv2d(3, width, 3, padding=1)])]
         for level, multiple in enumerate(multiples):
             if level:

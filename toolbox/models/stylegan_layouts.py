@@ -2,7 +2,7 @@
 
 NVIDIA's PyTorch StyleGAN2 and ADA (ours are the same); genforce's and KLiSH's PGGAN, StyleGAN and StyleGAN2
 (KLiSH's are an older spelling of genforce's); rosinality's StyleGAN2; the text-to-image networks of
-:mod:`toolbox.models.text_layouts`. Strict: a tensor that no rule knows is an error.
+:mod:`toolbox.models.text_layouts`; Diffusion Autoencoders. Strict: a tensor that no rule knows is an error.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from toolbox.catalog import near_miss
-from toolbox.models import text_layouts
+from toolbox.models import diffae_layout, text_layouts
 from toolbox.models.declared import check_tensors, outline
 from toolbox.models.layout import Change, Layout, Rule, State
 from toolbox.models.stylegan_sizes import arguments
@@ -514,4 +514,5 @@ LAYOUTS = {
         after=_grown("lod"),
     ),
     **text_layouts.LAYOUTS,
+    "diffae": diffae_layout.LAYOUT,
 }

@@ -30,6 +30,7 @@ _WHERE = {
     "check_conditioner": "conditioners",
     "check_augment": "images",
     "check_choice": "choices",
+    "check_invertible": "inversions",
     "check_extractor": "images",
     "check_segmenter": "segmenters",
     "check_plugin": "plugins",

@@ -41,6 +41,7 @@ def check_generator(
       ``generate`` and ``sample`` always do;
     - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), as wide as ``feature_channels`` say,
       takes ``truncation`` and ``rng``, is a function of them, and refuses other names;
+    - ``style_latent`` is (n, style_dim), a function of latents and condition, each row of its own;
     - gradients reach the latents and every trainable parameter;
     - the state dict holds everything, also what moves in a forward pass of training.
 
@@ -72,6 +73,7 @@ def _check(generator: Generator, make: Callable[[], Generator] | None, condition
             _check_sample(generator, condition, name)
             _check_range(generator, latents, condition, name)
             _check_features(generator, latents, condition, name)
+            _check_style(generator, latents, condition, name)
             check_state_round_trip(
                 generator,
                 lambda network: network.eval()(latents, condition),
@@ -243,6 +245,19 @@ def _check_features(generator: Generator, latents: Tensor, condition: Condition 
         )
         return
     raise AssertionError(f"{name}.features accepts a layer that is not in feature_layers")
+
+
+def _check_style(generator: Generator, latents: Tensor, condition: Condition | None, name: str) -> None:
+    style = generator.style_latent(latents, condition)
+    require(
+        tuple(style.shape) == (N, generator.style_dim),
+        f"{name}.style_latent is {tuple(style.shape)}, expected ({N}, style_dim={generator.style_dim})",
+    )
+    own = None if condition is None else condition[:1]
+    require(
+        close(generator.style_latent(latents[:1], own), style[:1]),
+        f"{name}.style_latent of an image depends on the others, or on chance",
+    )
 
 
 def _check_feature_draws(

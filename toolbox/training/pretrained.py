@@ -13,6 +13,7 @@ from toolbox.config import ConfigError, kept_file, load_config
 from toolbox.interfaces import Discriminator, Generator
 from toolbox.models.declared import check_numbers
 from toolbox.models.from_files import checked_config, open_weights, read_network, translated
+from toolbox.plugins import host
 from toolbox.registry import Config
 from toolbox.runs.environment import is_of_run
 from toolbox.runs.terminal import say
@@ -45,7 +46,8 @@ def load_network_weights(network: nn.Module, source: Any, name: str) -> None:
         source: see :func:`toolbox.weights.sources.local_path`; a run's folder (its newest checkpoint), a
             checkpoint, a release, or a file of published weights in any known layout. Or
             dict(checkpoint=path, network=name).
-        name: of the network in the config, and in a run or release if ``source`` does not say another.
+        name: of the network in the config, and in a run or release if ``source`` does not say another; a
+            generator that is not found by its name is the only one of the file.
 
     Raises:
         CheckpointError: when the file does not hold this network whole.
@@ -83,7 +85,7 @@ def described(source: Any, name: str = "generator", role: str = "") -> dict[str,
 
     Args:
         source: as of :func:`load_network_weights`.
-        name: of the network in a run or release.
+        name: of the network in a run or release; where none is called so, and one generator is held, that.
         role: 'generator' or 'discriminator', of a file of published weights; '' = by the name.
 
     Raises:
@@ -94,8 +96,11 @@ def described(source: Any, name: str = "generator", role: str = "") -> dict[str,
     if model is None:
         role = role or ("discriminator" if name.endswith("discriminator") else "generator")
         return read_network(path, role, part)[0]
-    inner = part or (str(model.get("generator", "generator")) if role == "generator" else name)
     networks = {key: own for key, own in model["networks"].items() if own is not None}
+    main = str(model.get("generator", "generator"))
+    inner = part or (main if role == "generator" else name)
+    if part is None and inner != main and not (role or name).endswith("discriminator"):
+        inner = _meant(open_weights(path)[0].state_dict(), inner, model)
     if inner not in networks:
         raise CheckpointError(
             f"{path} holds no network {inner!r}{near_miss(inner, networks)}; it holds {', '.join(networks)}"
@@ -105,6 +110,25 @@ def described(source: Any, name: str = "generator", role: str = "") -> dict[str,
         return config
     check_numbers(config, inner)
     return checked_config(config, path)
+
+
+def _held(state: Mapping[str, Any]) -> set[str]:
+    """Networks of a game whose tensors there are: not the frozen ones, which came from files."""
+    return {key.split(".")[1] for key in state if key.startswith("networks.")}
+
+
+def _meant(state: Mapping[str, Any], name: str, model: Config) -> str:
+    """The network of a run or release that ``name`` is filled from: of its name, or the only generator."""
+    held = _held(state)
+    main = str(model.get("generator", "generator"))
+    generators = [key for key in held if _is_generator(model["networks"].get(key))]
+    takes_main = name not in held and generators == [main] and not near_miss(name, held)
+    return main if takes_main else name
+
+
+def _is_generator(config: Any) -> bool:
+    kind, catalog = str((config or {}).get("type")), host().catalog
+    return kind in catalog and catalog.find(kind).kind == "generator"
 
 
 def fill_in_types(networks: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,6 +188,8 @@ def _state_for(network: nn.Module, path: Path, part: str | None, name: str) -> d
     weights, _ = open_weights(path)
     state = weights.state_dict()
     if _of_a_game(state):
+        if part is None and isinstance(network, Generator) and name not in _held(state):
+            part = _meant(state, name, _model_of(path) or {"networks": {}})
         return network_state(state, part or name)
     own = network.state_dict()
     if isinstance(network, ReadsPublished):

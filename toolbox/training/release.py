@@ -221,7 +221,11 @@ def write_game(
     plain = {key: value for key, value in config.to_dict().items() if key not in _OF_THE_MACHINE}
     model = plain["model"]
     needed = needed_networks(model, game.generator)
-    stored = [name for name in needed if name not in game.from_outside or name == game.generator]
+    stored = [
+        name
+        for name in needed
+        if name not in game.from_outside or name == game.generator or _of_another_run(model["networks"][name])
+    ]
     check_components([*(model["networks"][name] for name in needed), model.get("conditioner")])
     fingerprints = frozen_fingerprints(game)
     card = dict(
@@ -241,6 +245,14 @@ def write_game(
     metadata = dict(toolbox=toolbox.__version__, title=card["title"])
     game.conditioner.forget_features()
     return write_with_card(out, _tensors(game, stored), card, metadata=metadata, replace=replace)
+
+
+def _of_another_run(config: Mapping[str, Any]) -> bool:
+    """Whether a network's ``weights=dict(checkpoint=...)`` name what was trained here, and not a published
+    file.
+    """
+    weights = config.get("weights")
+    return isinstance(weights, Mapping) and "checkpoint" in weights
 
 
 def _tensors(game: Game, networks: list[str]) -> dict[str, Tensor]:

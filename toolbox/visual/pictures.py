@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from toolbox.runs.files import write_text
-from toolbox.training.game.sampler import Sampler
+from toolbox.training.game.sampler import SOURCE, Sampler
 from toolbox.visual.grids import save_grid
+from toolbox.visual.paired import has_source, paired_sheet
 
 #: What kinds of requests are called.
 KINDS = {"text": "caption"}
@@ -35,9 +36,11 @@ def draw_run(folder: str | Path, device: str = "cpu") -> None:
         return
     sampler = load_run(folder, config, device=device)
     real = real_set(config)
-    draw_classes(sampler, real, folder)
-    if not sampler.class_names and real is not None and real.captions is not None:
-        draw_captioned(real, folder)
+    learnt_from = real if config.train_dataloader["dataset"] is not None else None
+    draw_classes(sampler, learnt_from, folder)
+    draw_pairs(sampler, folder, (config.get("evaluation") or {}).get("source") or SOURCE)
+    if not sampler.class_names and learnt_from is not None and learnt_from.captions is not None:
+        draw_captioned(learnt_from, folder)
     faults = host().call_each("draw_pictures", sampler=sampler, real=real, folder=folder)
     for name, error in faults.items():  # a picture must not cost the run
         say(f"plugin {name}: could not draw its pictures: {type(error).__name__}: {error}")
@@ -72,6 +75,16 @@ def draw_classes(sampler: Sampler, real: Any, folder: Path, columns: int = 12, r
         of_class = [real_images(real, rows, fill=columns) for rows in numbers]
         caption = f"Real images of the same classes ({real.title})."
         add_picture(folder, "real", torch.cat(of_class), caption, columns, shown)
+
+
+def draw_pairs(
+    sampler: Sampler, folder: Path, source: str = SOURCE, columns: int = 12, rows: int = 3
+) -> None:
+    """In a game with a source, what that makes of some latents, and under it what the generator does."""
+    if has_source(sampler.game, source):
+        images, names = paired_sheet(sampler, source, columns, rows)
+        caption = f"The same latents by {source}, and below it by {sampler.game.generator}."
+        add_picture(folder, "pairs", images, caption, columns, names)
 
 
 def draw_captioned(real: Any, folder: Path, columns: int = 6, rows: int = 2) -> None:

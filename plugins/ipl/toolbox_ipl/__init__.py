@@ -14,11 +14,21 @@ _COMPONENTS = {
     "PromptContrast": ("objective", "prompting:PromptContrast"),
     "PromptDomain": ("objective", "prompting:PromptDomain"),
     "DirectionalClip": ("objective", "directional:DirectionalClip"),
+    "DiffusionClip": ("objective", "diffusion_clip:DiffusionClip"),
     "GlobalClip": ("objective", "nada:GlobalClip"),
     "ManifoldClip": ("objective", "nada:ManifoldClip"),
     "PatchClip": ("objective", "nada:PatchClip"),
     "AdaptiveLayers": ("choice", "layers:AdaptiveLayers"),
     "StyleLayers": ("choice", "layers:StyleLayers"),
+    "DirectionAgreement": ("metric", "metrics.directions:DirectionAgreement"),
+    "IdentitySimilarity": ("metric", "metrics.similarity:IdentitySimilarity"),
+    "ImageSimilarity": ("metric", "metrics.similarity:ImageSimilarity"),
+    "IntraDistance": ("metric", "metrics.distances:IntraDistance"),
+    "PairwiseDistance": ("metric", "metrics.distances:PairwiseDistance"),
+    "SIFID": ("metric", "metrics.style:SIFID"),
+    "StructuralConsistency": ("metric", "metrics.structure:StructuralConsistency"),
+    "IRSE50": ("extractor", "networks.irse50:IRSE50"),
+    "LPIPS": ("extractor", "networks.lpips:LPIPS"),
 }
 _CONFIGS = ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py")
 
@@ -47,3 +57,11 @@ def configs() -> dict[str, Path]:
     """The ready-made configs, ``ipl/<name>``."""
     folder = linked_folder(Path(__file__).parent / "configs")
     return {file.stem: file for pattern in _CONFIGS for file in sorted(folder.glob(pattern))}
+
+
+@hookimpl
+def add_commands(subparsers: object) -> None:
+    """``toolbox ipl``."""
+    from toolbox_ipl import commands
+
+    commands.add_commands(subparsers)

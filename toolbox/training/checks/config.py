@@ -126,7 +126,8 @@ def _check_loader(config: Mapping[str, Any]) -> None:
     check_known(config, known, "train_dataloader")
     for key in ("dataset", "batch_size"):
         if key not in config:
-            raise ConfigError(f"train_dataloader.{key} is missing")
+            none = " (None: a game without images)" if key == "dataset" else ""
+            raise ConfigError(f"train_dataloader.{key} is missing{none}")
     for key, hint in _LOADER_TYPES.items():
         if key in config:
             check_type(config[key], hint, f"train_dataloader.{key}")

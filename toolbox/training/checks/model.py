@@ -46,6 +46,7 @@ def check_model(model: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     for key in ("conditioner", "augment"):
         beside = ["discriminators"] if key == "augment" else ["uses"]
         check_component(model.get(key), key, f"model.{key}", besides=beside)
+    check_component(model.get("latents"), "latents", "model.latents")
     _check_lent_to_conditioner(model.get("conditioner") or {}, model["networks"])
     _check_all_are_used(model)
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from toolbox.interfaces import Conditioner, Metric, Sample
-from toolbox.metrics.captions import CaptionMetric
 from toolbox.metrics.told import Told
 from toolbox.registry import build
 from toolbox.training.evaluation.settings import REAL
@@ -83,11 +82,9 @@ def own_judge(metric: Metric, game: Sampled) -> str:
     """A remark where a metric that is to judge from outside holds the very weights of one of the game's
     networks; '' = it does not.
     """
-    if metric.own_networks or not isinstance(metric, CaptionMetric):
-        return ""
-    judge = metric.extractor.encoder
+    judges = [] if metric.own_networks else metric.judges()
     for name, network in game.networks.items():
-        if type(network) is type(judge) and fingerprint(network) == fingerprint(judge):
+        if any(type(network) is type(j) and fingerprint(network) == fingerprint(j) for j in judges):
             return (
                 f"its encoder is the game's own {name!r}, by which the generator may have been taught: the "
                 "value flatters it"

@@ -19,8 +19,15 @@ from toolbox.randomness import mix
 from toolbox.registry import accepted, build, check
 from toolbox.training.evaluation.captions import own_judge, told_by, with_text
 from toolbox.training.evaluation.records import append_records, read_records
-from toolbox.training.evaluation.settings import check_evaluation, check_lent, without_uses
-from toolbox.training.game.sampler import Sampled, Sampler
+from toolbox.training.evaluation.samplers import at_truncation, sampler_of, source_of
+from toolbox.training.evaluation.settings import (
+    check_evaluation,
+    check_lent,
+    real_of,
+    refuse_without_real,
+    without_uses,
+)
+from toolbox.training.game.sampler import SOURCE, Sampled, Sampler
 
 
 def evaluate_game(
@@ -30,10 +37,11 @@ def evaluate_game(
 
     Args:
         game: the game.
-        settings: ``metrics`` ({name: config}), ``real`` (data set), ``captions`` (data set whose captions
-            generated images show), ``test`` (data set that the pseudo-labeller is tested on), ``extractor``
-            (of metrics that name none), ``n_fake``, ``batch_size``, ``bn``, ``seed``, ``cache_dir``
-            (statistics of real data).
+        settings: ``metrics`` ({name: config}), ``real`` (data set; may be absent where no metric compares
+            with it), ``captions`` (data set whose captions generated images show), ``test`` (data set that
+            the pseudo-labeller is tested on), ``source`` (network that makes the other image of pairs;
+            default 'source'), ``extractor`` (of metrics that name none), ``n_fake``, ``batch_size``, ``bn``,
+            ``truncation``, ``seed``, ``cache_dir`` (statistics of real data).
         record: file that gets one JSON line a metric, all of them or none.
         checkpoint: name kept in the records.
 
@@ -42,7 +50,7 @@ def evaluate_game(
     from toolbox.runs.terminal import say
 
     check_evaluation(settings)
-    real = build(settings["real"], "dataset", "evaluation.real")
+    real = real_of(settings)
     _announce(real)
     measured = measure_game(game, settings, real)
     for line in measured.remarks():
@@ -81,14 +89,12 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
 
     seed = int(settings.get("seed", 0))
     whole, by_mode = build_metrics(game, settings, game.conditioner.modes() is not None)
-    sampler = Sampler(game, seed=mix(seed, "evaluation"), bn=settings.get("bn", "running"))
+    every = {**whole, **by_mode}
+    refuse_without_real(every, real)
+    sampler = sampler_of(game, settings, mix(seed, "evaluation"))
+    source = source_of(game, settings, every)
     told = told_by(game, settings, real, list(whole.values()))
-    passes: list[tuple[Any, dict[str, Metric]]] = []
-    if whole:
-        passes.append((with_text(sampler, settings, told), whole))
-    modes = game.conditioner.modes()
-    if modes is not None and by_mode:
-        passes.append((ModeSampler(sampler, modes), by_mode))
+    passes = _passes(sampler, with_text(sampler, settings, told), whole, by_mode)
     found: dict[str, float] = {}
     failures: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -106,16 +112,54 @@ def measure_game(game: Sampled, settings: Mapping[str, Any], real: Any) -> Measu
                 cache_dir=settings.get("cache_dir", "data/statistics"),
                 failures=failures,
                 told=told,
+                source=None if source is None else source.again,
             )
         records = [{**line, "bn": sampler.bn} for line in read_records(record)]
     _add_remarks(records, whole, game, told)
+    _add_source(records, every, settings)
+    scores = _scores(every, found)
+    if sampler.truncation < 1:
+        found, failures, records = _at_truncation(sampler.truncation, found, failures, records)
     accuracy = classifier_accuracy(game, settings)
     for name, value in accuracy.items():
         records.append(dict(metric=name, value=value, values={"": value}, higher_is_better=True))
     for line in records:
         line |= dict(iteration=int(game.iteration), notice=getattr(real, "notice", ""))
-    scores = _scores({**whole, **by_mode}, found)
     return Measured({**found, **accuracy}, scores, records, failures)
+
+
+def _passes(
+    sampler: Sampler, of_whole: Any, whole: dict[str, Metric], by_mode: dict[str, Metric]
+) -> list[tuple[Any, dict[str, Metric]]]:
+    """(what draws the images, metrics that are fed them): of the whole distribution, of single modes."""
+    modes = sampler.game.conditioner.modes()
+    passes: list[tuple[Any, dict[str, Metric]]] = [(of_whole, whole)] if whole else []
+    if modes is not None and by_mode:
+        passes.append((ModeSampler(sampler, modes), by_mode))
+    return passes
+
+
+def _at_truncation(
+    truncation: float, found: Mapping[str, float], failures: Mapping[str, str], records: list[dict[str, Any]]
+) -> tuple[dict[str, float], dict[str, str], list[dict[str, Any]]]:
+    """Numbers of truncated images have names of their own: they do not compare with others."""
+    renamed = {at_truncation(name, truncation): value for name, value in found.items()}
+    failed = {at_truncation(name, truncation): why for name, why in failures.items()}
+    lines = [
+        {**line, "metric": at_truncation(line["metric"], truncation), "truncation": truncation}
+        for line in records
+    ]
+    return renamed, failed, lines
+
+
+def _add_source(
+    records: list[dict[str, Any]], metrics: Mapping[str, Metric], settings: Mapping[str, Any]
+) -> None:
+    """Which network made the other image of each pair."""
+    paired = {metric.name for metric in metrics.values() if "pairs" in metric.needs}
+    for line in records:
+        if line["metric"] in paired:
+            line["source"] = settings.get("source") or SOURCE
 
 
 def _add_remarks(
@@ -145,9 +189,11 @@ def _scores(metrics: Mapping[str, Metric], found: Mapping[str, float]) -> dict[s
 
 
 def _announce(real: Any) -> None:
-    """Before the numbers: what they are measured against."""
+    """Before the numbers: what they are measured against, if anything."""
     from toolbox.runs.terminal import say
 
+    if real is None:
+        return
     if getattr(real, "notice", ""):
         say(real.notice)
     say(f"real images: {real.title}, {len(real):,} of them")

@@ -11,14 +11,15 @@ import torch
 from toolbox.config import ConfigError
 from toolbox.data.classes import check_classes
 from toolbox.interfaces import Conditioner, Metric, Sample
-from toolbox.metrics.base import ExtractorMetric, with_features
+from toolbox.metrics.base import with_features
 from toolbox.metrics.evaluate import real_batches
 from toolbox.metrics.faults import in_a_line
 from toolbox.metrics.told import Told
 from toolbox.registry import build
 from toolbox.training.evaluation.captions import own_judge, told_by, with_text
 from toolbox.training.evaluation.measure import ModeSampler, build_metrics
-from toolbox.training.evaluation.settings import check_evaluation
+from toolbox.training.evaluation.samplers import sampler_of, source_of
+from toolbox.training.evaluation.settings import check_evaluation, needs_real, real_of, refuse_without_real
 from toolbox.training.game.sampler import Sampled, Sampler
 
 _TRIED = 2  # images of each kind
@@ -41,16 +42,19 @@ def check_measurable(game: Sampled, settings: Mapping[str, Any], played: bool = 
         BuildError: for what cannot be built.
     """
     check_evaluation(settings)
-    real = build(settings["real"], "dataset", "evaluation.real")
+    real = real_of(settings)
     conditioner = game.conditioner
     whole, by_mode = build_metrics(game, settings, type(conditioner).modes is not Conditioner.modes)
     metrics = {**whole, **by_mode}
-    _check_size(game, real, "real")
-    _check_classes(conditioner, real, metrics)
+    refuse_without_real(metrics, real)
+    if real is not None:
+        _check_size(game, real, "real")
+        _check_classes(conditioner, real, metrics)
+    source = source_of(game, settings, metrics)
     told = _checked_captions(game, settings, real, metrics)
     _check_test(game, settings)
     if played:
-        _feed_a_few(game, settings, real, told, whole, by_mode)
+        _feed_a_few(game, settings, real, told, source, (whole, by_mode))
     _check_names(metrics)
     stand_in = [str(real.notice)] if getattr(real, "notice", "") else []
     own = {name: own_judge(metric, game) for name, metric in metrics.items()}
@@ -126,13 +130,14 @@ def _feed_a_few(
     settings: Mapping[str, Any],
     real: Any,
     told: Told | None,
-    whole: Mapping[str, Metric],
-    by_mode: Mapping[str, Metric],
+    source: Sampler | None,
+    by_kind: tuple[Mapping[str, Metric], Mapping[str, Metric]],
 ) -> None:
-    """Feed each metric two images of each kind, as the evaluation would."""
-    reals = next(real_batches(_First(real), _TRIED, game.device))
+    """Feed each metric, of whole images and of modes, two images of each kind, as the evaluation would."""
+    reals = None if real is None else next(real_batches(_First(real), _TRIED, game.device))
     captioned = None if told is None else _captioned(told, game.device)
-    sampler = Sampler(game)
+    sampler = sampler_of(game, {**settings, "bn": "running"})
+    whole, by_mode = by_kind
     index = torch.arange(_TRIED)
     modes = game.conditioner.modes()
     for metrics, draw in (
@@ -143,10 +148,17 @@ def _feed_a_few(
             continue
         with torch.no_grad():
             fakes = draw(index)
-        fakes = fakes.replace(images=fakes.images.nan_to_num().clamp(-1, 1), index=index).to(game.device)
+            sources = None if source is None else _safe(source.again(fakes), index).to(game.device)
+        fakes = _safe(fakes, index).to(game.device)
         for name, metric in metrics.items():
             own = reals if captioned is None or "captions" not in metric.needs else captioned
-            _feed(name, metric, own, fakes)
+            _feed(name, metric, own, fakes, sources)
+
+
+def _safe(sample: Sample, index: torch.Tensor) -> Sample:
+    """Of a generator that has learnt nothing yet."""
+    safe: Sample = sample.replace(images=sample.images.nan_to_num().clamp(-1, 1), index=index)
+    return safe
 
 
 def _captioned(told: Told, device: torch.device) -> Sample:
@@ -158,14 +170,19 @@ def _captioned(told: Told, device: torch.device) -> Sample:
         raise ConfigError(f"evaluation.captions: {error}{f'; {notice}' if notice else ''}") from error
 
 
-def _feed(name: str, metric: Metric, reals: Sample, fakes: Sample) -> None:
+def _feed(name: str, metric: Metric, reals: Sample | None, fakes: Sample, sources: Sample | None) -> None:
     try:
-        if isinstance(metric, ExtractorMetric):
+        if metric.extractor is not None:
             extractor = metric.extractor.to(fakes.images.device).eval()
-            reals, fakes = with_features(reals, [extractor]), with_features(fakes, [extractor])
-        if "real" in metric.needs and getattr(metric, "uses_real", True):
+            fakes = with_features(fakes, [extractor])
+            reals = None if reals is None else with_features(reals, [extractor])
+            sources = None if sources is None else with_features(sources, [extractor])
+        if needs_real(metric) and reals is not None:
             metric.update_real(reals)
-        metric.update_fake(fakes)
+        if "pairs" in metric.needs and sources is not None:
+            metric.update_pairs(sources, fakes)
+        else:
+            metric.update_fake(fakes)
     except Exception as error:
         raise ConfigError(
             f"evaluation.metrics.{name} cannot take this game's images: {in_a_line(error)}. Leave it out "
@@ -200,11 +217,10 @@ def _check_names(metrics: Mapping[str, Metric]) -> None:
 
 
 def _shortages(metrics: Mapping[str, Metric], real: Any, n_fake: int) -> list[str]:
-    labels = np.asarray(real.labels)
+    labels = np.asarray([] if real is None else real.labels, dtype=np.int64)
     counts = np.bincount(labels[labels >= 0], minlength=len(getattr(real, "classes", ())))
     lines = []
     for name, metric in metrics.items():
-        if isinstance(metric, ExtractorMetric):
-            why = metric.shortage(len(real), counts, metric.n_fake or n_fake)
-            lines += [f"evaluation.metrics.{name}: {why}"] if why else []
+        why = metric.shortage(len(labels), counts, getattr(metric, "n_fake", None) or n_fake)
+        lines += [f"evaluation.metrics.{name}: {why}"] if why else []
     return lines

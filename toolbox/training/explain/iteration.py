@@ -91,6 +91,9 @@ def _explain_rest(model: Mapping[str, Any], coupled: list[str]) -> list[str]:
     conditioner = model.get("conditioner")
     if conditioner:
         lines.append(f"  conditions: {conditioner['type']}: {_what_it_is(conditioner['type'])}")
+    latents = model.get("latents")
+    if latents:
+        lines.append(f"  latents: {latents['type']}: {_what_it_is(latents['type'])}")
     augment = model.get("augment")
     if augment:
         seen = ", ".join(augment.get("discriminators") or ["every discriminator"])

@@ -65,6 +65,7 @@ def estimate(game: Game, optimizers: Mapping[str, Any], stream: Any, batch_size:
         sample = few(stream)
         game.train()
         game.prepare(sample)
+        game.prepare_latents(trial=True)
         return estimate_prepared(game, wrappers, sample, stream, batch_size)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolbox import ranks
 from toolbox.registry import build
-from toolbox.training.evaluation.settings import REAL
+from toolbox.training.evaluation.settings import REAL, real_of
 from toolbox.training.explain.iteration import explain
 from toolbox.training.game.game import Game
 from toolbox.training.run.prepare import Stage, prepare
@@ -101,11 +101,14 @@ def _evaluation(config: Config) -> list[str]:
     evaluation = config.get("evaluation")
     if not evaluation:
         return ["evaluation: none"]
-    real = build(evaluation["real"], "dataset", "evaluation.real")
+    real = real_of(evaluation)
     metrics = sorted((evaluation.get("metrics") or {}).items())
     names = [f"{name} ({metric['type']})" for name, metric in metrics if metric is not None]
     n_fake = int(evaluation.get("n_fake", 10000))
-    against = f"{n_fake:,} generated images against {real.title} ({len(real):,} images)"
+    against = f"{n_fake:,} generated images"
+    truncation = float(evaluation.get("truncation", 1))
+    against += "" if truncation == 1 else f" at truncation {truncation:g}"
+    against += "" if real is None else f" against {real.title} ({len(real):,} images)"
     of_captions = "" if evaluation.get("captions") is None else ", of captions of " + _title(evaluation, real)
     return [f"evaluation: {', '.join(names) or 'no metrics'}; {against}{of_captions}"]
 

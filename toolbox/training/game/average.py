@@ -26,7 +26,7 @@ class Average(nn.Module):
         network: the network to follow; copied now, before its first forward pass; what it borrows is shared.
         decay: weight of the old value, in [0, 1).
         start: iterations during which the average is a plain copy.
-        half_life_kimg: thousands of real images; replaces ``decay``.
+        half_life_kimg: thousands of images, as ``kimg`` of a turn counts them; replaces ``decay``.
         rampup: the half-life is at most this share of the images seen; None = no ramp.
         average_buffers: average floating buffers (BatchNorm statistics) instead of copying them; the vectors
             of spectral normalisation are neither averaged nor copied, they follow the averaged weights.

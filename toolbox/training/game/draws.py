@@ -8,7 +8,17 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from toolbox.interfaces import Augment, Condition, Conditioner, Generator, RowGenerator, Rows, Sample, moved
+from toolbox.interfaces import (
+    Augment,
+    Condition,
+    Conditioner,
+    Generator,
+    Latents,
+    RowGenerator,
+    Rows,
+    Sample,
+    moved,
+)
 from toolbox.randomness import mix, rng_for
 from toolbox.training.game.ahead import AskedAhead
 from toolbox.training.game.phases import Step
@@ -21,6 +31,7 @@ class Drawing(Protocol):
 
     seed: int
     conditioner: Conditioner
+    latents: Latents | None
 
     @property
     def now(self) -> int: ...
@@ -82,8 +93,9 @@ class GameDraws:
 
     def on_host(self, n: int, rng: torch.Generator, here: slice = slice(None)) -> Drawn:
         """Latents and conditions of n images, of which those ``here`` are kept, where they were drawn."""
-        latents = self._game.generator_network().sample_latents(n, rng)[here]
-        return latents, self._game.conditioner.sample(n, rng)[here]
+        source = self._game.latents
+        draw = self._game.generator_network().sample_latents if source is None else source.draw
+        return draw(n, rng)[here], self._game.conditioner.sample(n, rng)[here]
 
     def _kind(self) -> tuple[int, ...]:
         """Which steps are due in this iteration."""

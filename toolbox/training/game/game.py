@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from toolbox import ranks
 from toolbox.catalog import near_miss
 from toolbox.data.no_images import NoImagesError
-from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Rows, Sample, moved
+from toolbox.interfaces import Augment, Condition, Conditioner, Generator, Latents, Rows, Sample, moved
 from toolbox.models.batchnorm import frozen_running_statistics
 from toolbox.randomness import mix, rng_for, seed_globals, seeded
 from toolbox.registry import Config, build
@@ -53,6 +53,7 @@ class Game(BaseModel):
         objectives: {name: config}; ``weight`` in a config is a number or a ramp (see :class:`Weight`); None
             removes one.
         conditioner: draws the conditions of generated images; None = unconditional.
+        latents: where the latents of generated images come from; None = the generator's prior.
         augment: what discriminators see; ``discriminators`` in its config names those it applies to (default
             all).
         average: {network: arguments of :class:`Average`}.
@@ -81,6 +82,7 @@ class Game(BaseModel):
         phases: Sequence[Config],
         objectives: Mapping[str, Config | None],
         conditioner: Config | None = None,
+        latents: Config | None = None,
         augment: Config | None = None,
         average: Mapping[str, Config | None] | None = None,
         fakes: str = "fresh",
@@ -115,6 +117,9 @@ class Game(BaseModel):
         self.plan = Plan.read(parts, seed)
         self.networks, self.from_outside = build_networks(networks, self.plan.moving, seed)
         self.conditioner = self._build_conditioner(conditioner)
+        self.latents: Latents | None = None
+        if latents is not None:
+            self.latents = build(latents, "latents", "model.latents")
         self.objectives = nn.ModuleDict(self.plan.objectives)
         choices = {str(n): step.choice for n, step in enumerate(self.plan.steps) if step.choice is not None}
         self.choices = nn.ModuleDict(choices)
@@ -270,6 +275,11 @@ class Game(BaseModel):
                 self.conditioner.prepare(dataset, self)
             except NoImagesError as error:
                 raise PlanError(f"model.conditioner ({type(self.conditioner).__name__}): {error}") from error
+
+    def prepare_latents(self, trial: bool = False) -> None:
+        """Before the first iteration, and on resume; ``trial``: a few of them, for a rehearsal."""
+        if self.latents is not None:
+            self.latents.prepare(self, trial)
 
     def gather(self, value: Tensor) -> Tensor:
         """Rows of the whole batch from every rank's rows (n, ...), in the order that one process

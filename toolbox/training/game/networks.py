@@ -20,8 +20,8 @@ from toolbox.training.pretrained import load_network_weights
 
 def build_networks(
     configs: Mapping[str, Config | None], moving: Collection[str], seed: int
-) -> tuple[nn.ModuleDict, set[str]]:
-    """Networks by name, and which of them come from outside the run.
+) -> tuple[nn.ModuleDict, dict[str, str]]:
+    """Networks by name, and {name: file} of those that come from outside the run ('' = no file).
 
     Each is initialised from (seed, its name), so that adding one changes no other. A frozen network that is
     not made by this run (no ``weights`` of an earlier stage) is saved as a fingerprint only.
@@ -36,13 +36,14 @@ def build_networks(
     """
     wanted = {name: dict(config) for name, config in configs.items() if config is not None}
     built: dict[str, nn.Module] = {}
-    outside: set[str] = set()
+    outside: dict[str, str] = {}
     for name in _order(wanted):
         built[name] = _build_one(name, wanted[name], built, seed)
         if name not in moving:
             built[name].requires_grad_(False).eval()
-            if not _of_this_run(wanted[name].get("weights")):
-                outside.add(name)
+            weights = wanted[name].get("weights")
+            if not _of_this_run(weights):
+                outside[name] = file_of(weights)
     return nn.ModuleDict({name: built[name] for name in wanted}), outside
 
 
@@ -84,9 +85,22 @@ def _borrowed(config: Mapping[str, Any]) -> set[str]:
     return set((config.get("uses") or {}).values())
 
 
-def _of_this_run(weights: Any) -> TypeGuard[Mapping[str, Any]]:
-    """Whether ``weights`` are a checkpoint's, such as an earlier stage's: not a file's, not an address's."""
+def _of_a_checkpoint(weights: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether ``weights`` name a checkpoint, such as an earlier stage's: no component reads that itself."""
     return isinstance(weights, Mapping) and "url" not in weights
+
+
+def _of_this_run(weights: Any) -> bool:
+    """Whether this run makes them: an earlier stage, or the checkpoint that it goes on from."""
+    return _of_a_checkpoint(weights) and ("stage" in weights or weights.get("checkpoint") is None)
+
+
+def file_of(weights: Any) -> str:
+    """What a network's ``weights`` name, in words; '' where they name nothing."""
+    if not isinstance(weights, Mapping):
+        return "" if weights is None else str(weights)
+    place = str(weights.get("checkpoint") or weights.get("url") or "")
+    return f"network {weights['network']!r} of {place}" if weights.get("network") else place
 
 
 def _explain_stuck(waiting: Sequence[str], configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -106,7 +120,7 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
     # ``weights``, ``frozen`` and ``freeze_layers`` are the game's, unless the component has such an argument
     own = inspect.signature(check({"type": arguments.get("type")}, None, where)).parameters
     weights = None
-    if "weights" not in own or _of_this_run(arguments.get("weights")):
+    if "weights" not in own or _of_a_checkpoint(arguments.get("weights")):
         weights = arguments.pop("weights", None)
     frozen = arguments.get("frozen") if "frozen" in own else arguments.pop("frozen", False)
     freeze_layers = () if "freeze_layers" in own else arguments.pop("freeze_layers", ())
@@ -115,7 +129,7 @@ def _build_one(name: str, config: dict[str, Any], built: Mapping[str, nn.Module]
     if not isinstance(network, nn.Module):
         raise PlanError(f"{where}: {type(network).__name__} is not a network (torch.nn.Module)")
     lend(network, uses.values())
-    filled_later = _of_this_run(weights) and weights.get("checkpoint") is None  # by a whole checkpoint
+    filled_later = _of_a_checkpoint(weights) and weights.get("checkpoint") is None  # by a whole checkpoint
     if weights is not None and not filled_later:
         load_network_weights(network, weights, name)
     if frozen:

@@ -80,7 +80,7 @@ class LossWeight:
         to: value at the end of the ramp.
         start: value before ``begin``.
         begin, end: the ramp, counted in ``unit``.
-        unit: 'iterations' or 'kimg' (thousands of real images).
+        unit: 'iterations' or 'kimg' (of a turn).
     """
 
     to: float = 1.0

@@ -14,6 +14,7 @@ from toolbox.models.batchnorm import batch_statistics, standing_statistics
 from toolbox.randomness import rng_for
 
 BATCHNORM_MODES = ("running", "batch", "standing")
+SOURCE = "source"  # what a frozen generator beside the one that learns is called, unless a config says else
 UNNAMED_ROWS = 6  # of a sheet of a game that can be asked for nothing in particular
 
 
@@ -47,6 +48,7 @@ class Sampler:
         averaged: use the averaged copy.
         truncation: in (0, 1]; below 1 images of less variety, see
             :meth:`toolbox.interfaces.Generator.truncated`.
+        generator: name of the network that makes the images; None = the game's.
 
     Raises:
         ValueError: for another ``bn`` or ``truncation``, or a generator that cannot be truncated.
@@ -59,6 +61,7 @@ class Sampler:
         bn: str = "running",
         averaged: bool = True,
         truncation: float = 1.0,
+        generator: str | None = None,
     ) -> None:
         if bn not in BATCHNORM_MODES:
             raise ValueError(f"bn={bn!r} must be one of {', '.join(BATCHNORM_MODES)}")
@@ -68,9 +71,10 @@ class Sampler:
         self.truncation = float(truncation)
         self.seed = seed
         self.bn = bn
-        network = game.network(game.generator, averaged=averaged).eval()
+        network = game.network(generator or game.generator, averaged=averaged).eval()
         if not isinstance(network, Generator):
-            raise ValueError(f"the game's generator is a {type(network).__name__}, which is no Generator")
+            name = "the game's generator" if generator is None else repr(generator)
+            raise ValueError(f"{name} is a {type(network).__name__}, which is no Generator")
         if truncation < 1 and not network.truncates:
             raise ValueError(
                 f"truncation={truncation}: {type(network).__name__} has none, its latents all get one length"
@@ -110,6 +114,10 @@ class Sampler:
             condition = self._conditions(rngs, labels, requests)
         return self.draw(latents, condition)
 
+    def latents(self, indices: Tensor) -> Tensor:
+        """(n, latent_dim) of images number ``indices``, without drawing them."""
+        return self._latents(indices)[0]
+
     def conditions(self, indices: Tensor, requests: Request | Sequence[Request] | None = None) -> Condition:
         """What images number ``indices`` (n,) are asked to show, without drawing them."""
         return self._conditions(self._latents(indices)[1], None, requests)
@@ -138,8 +146,17 @@ class Sampler:
     @torch.no_grad()
     def draw(self, latents: Tensor, condition: Condition) -> Sample:
         """Images of given latents and conditions."""
-        latents = latents.to(self.game.device)
         condition = self.game.completed(condition.to(self.game.device))
+        return self._made(latents.to(self.game.device), condition)
+
+    @torch.no_grad()
+    def again(self, sample: Sample) -> Sample:
+        """Images of another sample's latents and conditions, row by row."""
+        if sample.latents is None:
+            raise ValueError("the sample has no latents; real images cannot be made again")
+        return self._made(sample.latents, sample.condition)
+
+    def _made(self, latents: Tensor, condition: Condition) -> Sample:
         with batch_statistics(self.generator) if self.bn == "batch" else nullcontext():
             if self.truncation == 1:
                 return self.generator.generate(latents, condition)
@@ -161,16 +178,23 @@ class Sampler:
         Raises:
             ValueError: for a kind that there is not.
         """
+        made, names = self.sheet_of_samples(columns, rows, by)
+        return made.images, names
+
+    def sheet_of_samples(
+        self, columns: int = 10, rows: int = 20, by: str | None = None
+    ) -> tuple[Sample, list[str]]:
+        """:meth:`sheet`, with latents and conditions of the images."""
         kinds = self.requests()
         if by is not None and by not in kinds:
             raise ValueError(f"nothing can be shown by {by!r} here; kinds: {', '.join(kinds) or 'none'}")
         named = kinds[by] if by is not None else next(iter(kinds.values()), {})
         if not named:
-            return self(torch.arange(columns * min(rows, UNNAMED_ROWS))).images, []
+            return self(torch.arange(columns * min(rows, UNNAMED_ROWS))), []
         shown = dict(list(named.items())[:rows])
         indices = torch.arange(columns).repeat(len(shown))
         requests = [request for request in shown.values() for _ in range(columns)]
-        return self(indices, requests=requests).images, list(shown)
+        return self(indices, requests=requests), list(shown)
 
     def _draw_for_statistics(self, number: int, size: int) -> tuple[Tensor, Condition]:
         return self.game.draw(size, rng_for(self.seed, "standing", number))

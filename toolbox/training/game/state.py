@@ -32,7 +32,9 @@ def check_frozen(game: Any, expected: Mapping[str, str]) -> None:
     """Raise CheckpointError when a frozen network is not the one that the checkpoint was trained with."""
     for name, found in frozen_fingerprints(game).items():
         if name in expected and expected[name] != found:
+            file = game.from_outside[name]
+            cure = f"{file} has changed, bring it back" if file else "use the same weights file"
             raise files.CheckpointError(
                 f"the frozen network {name!r} is not the one this checkpoint was trained with: sha256 "
-                f"{found[:12]}... here, {expected[name][:12]}... then; use the same weights file"
+                f"{found[:12]}... here, {expected[name][:12]}... then; {cure}"
             )

@@ -19,7 +19,7 @@ from toolbox.registry import build
 from toolbox.training.evaluation.measure import measure_game, table
 from toolbox.training.evaluation.records import ORIGIN, append_records, of_training
 from toolbox.training.evaluation.rehearsal import check_measurable
-from toolbox.training.evaluation.settings import check_evaluation
+from toolbox.training.evaluation.settings import check_evaluation, real_of
 from toolbox.training.hooks.common import game_of
 from toolbox.training.run.resume import drop_after
 
@@ -118,7 +118,7 @@ class Evaluation(Described, Hook):
         from toolbox.runs.terminal import say
 
         with undisturbed(game):
-            found = measure_game(game, settings, build(settings["real"], "dataset", "evaluation.real"))
+            found = measure_game(game, settings, real_of(settings))
         self.measured_at = iteration
         self.scores = ranks.from_main(found.scores)
         append_records(folder / "metrics.jsonl", found.records, during=ORIGIN)

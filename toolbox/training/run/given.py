@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -151,8 +151,9 @@ def _replace_of_hooks(config: Config, test: Any) -> None:
 def start_from(config: Config, file: str, options: Options | None = None) -> None:
     """Fine-tune what a file holds: its generator and discriminator, architecture and weights.
 
-    A discriminator that the file does not hold stays the config's, at the size of the file's images. All else
-    is the config's.
+    A network that the config describes as it does the generator, such as its frozen source, starts there too,
+    in earlier stages as well. A discriminator that the file does not hold stays the config's, at the size of
+    the file's images. All else is the config's.
 
     Args:
         config: loaded, changed in place.
@@ -170,7 +171,10 @@ def start_from(config: Config, file: str, options: Options | None = None) -> Non
         raise ConfigError(f"--from {file}: this config has no generator that could start from it")
     found = described(file, name, "generator")
     _check_conditions(file, found, networks[name])
-    networks[name] = _started(networks[name], found, file, _of_network(options, name))
+    plain = _plain(networks[name])
+    for place, there in _networks_of_games(config):
+        for own in _described_as(plain, there):
+            there[own] = _started(there[own], found, file, _of_network(options, own, place))
     for other in _discriminators(networks):
         judge = _described_if_held(file, other)
         if judge is not None:
@@ -216,8 +220,25 @@ def _started(own: Mapping[str, Any], found: Options, file: str, said: Options) -
     return {**kept, **found, **said, "weights": file}
 
 
-def _of_network(options: Options | None, name: str) -> dict[str, Any]:
-    start = f"model.networks.{name}."
+def _networks_of_games(config: Config) -> Iterator[tuple[str, Any]]:
+    """(prefix of the dotted key, networks) of the run's game, and of each of its stages."""
+    yield "", config.model["networks"]
+    for name, own in (config.get("before") or {}).items():
+        if own is not None:
+            yield f"before.{name}.", own["model"]["networks"]
+
+
+def _plain(network: Mapping[str, Any]) -> dict[str, Any]:
+    return {argument: value for argument, value in network.items() if argument not in OF_THE_GAME}
+
+
+def _described_as(plain: Mapping[str, Any], networks: Mapping[str, Any]) -> list[str]:
+    """Networks of this type and arguments, which may move or not."""
+    return [name for name, own in networks.items() if own is not None and _plain(own) == plain]
+
+
+def _of_network(options: Options | None, name: str, place: str = "") -> dict[str, Any]:
+    start = f"{place}model.networks.{name}."
     return {key[len(start) :]: value for key, value in (options or {}).items() if key.startswith(start)}
 
 

@@ -48,6 +48,7 @@ class GameLoop(BaseLoop):
         if self._iter == 0:
             game.prepare(self.dataloader.dataset)
         game.share_start()
+        game.prepare_latents()
         with self.stop_request.watched(), self.stop_request.postponed():
             self._play(game)
         return self.runner.model

@@ -217,13 +217,18 @@ def _with_weights(
         weights = (config or {}).get("weights")
         if isinstance(weights, Mapping) and "stage" in weights:
             path = None if filled_later else _checkpoint_of(run, weights["stage"], name)
-            source = dict(checkpoint=path, network=weights.get("network", name))
+            source = dict(stage=weights["stage"], checkpoint=path, network=weights.get("network", name))
             networks[name] = {**config, "weights": source}
-        elif weights is not None and name in restored and "weights" not in (accepted(check(config)) or {}):
+        elif weights is not None and name in restored and not _reads_weights(config):
             networks[name] = {**config, "weights": dict(checkpoint=None)}
         else:
             networks[name] = config
     return {**model, "networks": networks}
+
+
+def _reads_weights(config: Config) -> bool:
+    """Whether ``weights`` is an argument of the network itself, and not the game's."""
+    return "weights" in (accepted(check({"type": config["type"]})) or {})
 
 
 def _checkpoint_of(run: RunConfig, stage: str, network: str) -> str:

@@ -32,7 +32,7 @@ def check_reproducible(folder: Path, config: Config, record: Mapping[str, Any], 
         _check_length(folder / places[stage.name], stage.length)
     kept = (record.get("data") or {}).get("fingerprint")
     now = stages[-1].data.get("fingerprint")
-    if kept != now and None not in (kept, now) and not allow_data:
+    if kept and now and kept != now and not allow_data:
         raise ConfigError(
             f"the training data of {folder} have changed: fingerprint {kept[:16]} -> {now[:16]}; "
             "bring the old data back, or go on with --allow-data"

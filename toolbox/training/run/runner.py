@@ -94,7 +94,7 @@ def _arguments(config: Any) -> dict[str, Any]:
         logger=dict(type="LoggerHook", interval=50, log_metric_by_epoch=False),
     )
     arguments["default_hooks"] = override(quiet, arguments.get("default_hooks", {}))
-    if "param_scheduler" in arguments:
+    if arguments.get("param_scheduler") is not None:
         arguments["param_scheduler"] = _by_iteration(arguments["param_scheduler"])
     return arguments
 

@@ -105,6 +105,7 @@ def _play(stage: Stage, game: Game, images: Any, n: int) -> Trial:
     wrappers = PlayerOptimizers(stage.config.optim_wrapper)(game)
     game.train()
     game.prepare(images)
+    game.prepare_latents(trial=True)
     reached: set[int] = set()
     for _, wrapper in wrappers.items():
         wrapper.optimizer.register_step_pre_hook(

@@ -1,0 +1,1 @@
+"""Metrics of adaptation: structure, identity, style, variety and direction, each named with its protocol."""

@@ -1,0 +1,132 @@
+"""Runs of IPL: what moves, what stands still, and that stopping, ranks and releases change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.plugins.ipl.tiny_ipl import write_config
+from tests.training.pairs import run_pair
+from toolbox.loading import export, load_generator, load_run
+from toolbox.models.from_files import open_weights
+from toolbox.pipeline import reproduce, train
+
+STAGE = "stages/prompts"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_config(tmp_path_factory.mktemp("config"))
+
+
+@pytest.fixture(scope="module")
+def whole(config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(config, work_dir=tmp_path_factory.mktemp("runs") / "whole", report=False)
+
+
+def state_of(folder: Path, iteration: int = 4) -> dict[str, Tensor]:
+    contents: dict[str, Any] = torch.load(folder / f"iter_{iteration}.pth", weights_only=True)
+    return contents["state_dict"]
+
+
+def source_of(config: Path) -> dict[str, Tensor]:
+    return open_weights(config.parent / "style.safetensors")[0].state_dict()
+
+
+def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
+    """Relative to the largest number of each tensor: the mapper's weights are hundreds."""
+    pairs = [(one[key].double(), other[key].double()) for key in one]
+    return max(float((a - b).abs().max() / a.abs().max().clamp(min=1)) for a, b in pairs)
+
+
+def moved(before: dict[str, Tensor], after: dict[str, Tensor], prefix: str) -> set[str]:
+    return {name for name, value in before.items() if not torch.equal(value, after[prefix + name])}
+
+
+def test_only_chosen_layers_move_in_a_step(config: Path, tmp_path: Path) -> None:
+    options = {"train_cfg.max_iters": 1, "before.prompts.train_cfg.max_iters": 1}
+    run = train(config, work_dir=tmp_path, report=False, options=options)
+    state, source = state_of(run, 1), source_of(config)
+    changed = moved(source, state, "networks.generator.")
+    layers = {name.rsplit(".", 2 if "affine" in name else 1)[0] for name in changed}
+    assert len(layers) == 3 and all(".conv" in layer for layer in layers), changed
+    averaged = [name for name in source if name in changed]
+    for name in averaged:  # 0.99 of the source's, 0.01 of what it became
+        wanted = 0.99 * source[name] + 0.01 * state[f"networks.generator.{name}"]
+        torch.testing.assert_close(state[f"average.generator.module.{name}"], wanted)
+
+
+def test_mapping_and_colours_and_mapper_stand_still(config: Path, whole: Path) -> None:
+    state, source = state_of(whole), source_of(config)
+    changed = moved(source, state, "networks.generator.")
+    assert changed and not any(part in name for name in changed for part in ("mapping", "torgb", "const"))
+    first = state_of(whole / STAGE, 3)
+    mapper = {k.removeprefix("networks.mapper."): v for k, v in first.items() if "networks.mapper." in k}
+    assert mapper and not moved(mapper, state, "networks.mapper.")
+    assert not any(key.startswith(("networks.source.", "networks.clip.")) for key in state), "not copied"
+
+
+def test_the_mapper_alone_learns_in_the_first_stage(whole: Path) -> None:
+    start, end = (state_of(whole / STAGE, iteration) for iteration in (2, 3))
+    changed = {
+        name for name in end if name.startswith("networks.") and not torch.equal(start[name], end[name])
+    }
+    assert changed and all(name.startswith("networks.mapper.layers.") for name in changed)
+
+
+def test_stopped_in_each_stage_and_resumed(config: Path, whole: Path, tmp_path: Path) -> None:
+    for options in (
+        {"stages": ["prompts"], "before.prompts.train_cfg.max_iters": 2},
+        {"train_cfg.max_iters": 2},
+        {},
+    ):
+        resume = tmp_path.joinpath("log.txt").exists() or (tmp_path / "stages").exists()
+        train(config, work_dir=tmp_path, report=False, resume=resume, options=options, allow_changes=True)
+    one, other = state_of(whole), state_of(tmp_path)
+    assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def play(config: str, folder: str) -> None:
+    train(config, work_dir=folder, report=False)
+
+
+def test_two_processes_are_one(config: Path, whole: Path, tmp_path: Path) -> None:
+    run_pair(play, str(config), str(tmp_path))
+    assert largest_difference(state_of(whole / STAGE, 3), state_of(tmp_path / STAGE, 3)) < 1e-5
+    assert largest_difference(state_of(whole), state_of(tmp_path)) < 1e-5
+
+
+def test_a_release_needs_neither_clip_nor_mapper_and_is_a_source(
+    config: Path, whole: Path, tmp_path: Path
+) -> None:
+    file = export(whole, tmp_path / "adapted.safetensors")
+    for name in ("style", "clip"):
+        source = config.parent / f"{name}.safetensors"
+        source.rename(source.with_suffix(".away"))
+    try:
+        images = load_generator(file).sample(2, seed=0)
+        assert torch.equal(images, load_run(file, seed=0).generator.sample(2, seed=0))
+    finally:
+        for name in ("style", "clip"):
+            (config.parent / f"{name}.away").rename(config.parent / f"{name}.safetensors")
+    adapted = dict(_delete_=True, weights=str(file))
+    options = {
+        "before.prompts.model.networks.source": adapted,
+        "model.networks.source": adapted,
+        "model.networks.generator": dict(adapted, freeze_layers=["mapping."]),
+        "train_cfg.max_iters": 1,
+    }
+    again = train(config, work_dir=tmp_path / "again", report=False, options=options)
+    own = {k.removeprefix("networks.generator."): v for k, v in open_weights(file)[0].state_dict().items()}
+    changed = moved(own, state_of(again, 1), "networks.generator.")
+    assert changed and len(changed) < len(own), "it started from the adapted one"
+
+
+def test_it_is_reproduced(config: Path, tmp_path: Path) -> None:
+    options = {"deterministic": True, "train_cfg.max_iters": 2}
+    train(config, work_dir=tmp_path / "run", options=options, report=False)
+    assert not reproduce(tmp_path / "run").differing
