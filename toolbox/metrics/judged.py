@@ -111,7 +111,7 @@ class JudgedShare(_JudgedMetric):
         known = self.judge.questions[question]
         if answer not in known:
             raise ValueError(
-                f"answer={answer!r} is no answer to {question!r}: {', '.join(known)}{near_miss(answer, known)}"
+                f"answer={answer!r} is none of {question!r}, {', '.join(known)}{near_miss(answer, known)}"
             )
         self.answer = answer
 
