@@ -39,3 +39,4 @@ hooks = dict(
     journal=dict(type='Journal'),
     samples=dict(type='SampleGrid', interval=50, columns=8),
     progress=dict(type='ProgressBar'))
+quick = dict(hooks=dict(checkpoints=dict(interval=50)))

@@ -148,8 +148,8 @@ def translate(
     source = pair.source
     if isinstance(source, Invertible):
         latents = source.invert(images, inversion_steps)
-        count = int(steps or getattr(source, "steps", 1))
-        extras = dict(steps=torch.full((len(images),), count))
+        count: Any = steps or getattr(source, "steps", 1)
+        extras = dict(steps=torch.full((len(images),), int(count)))
         sample = Sample(images, latents=latents, extras=extras)
     else:
         assert isinstance(source, StyleBasedGenerator)
