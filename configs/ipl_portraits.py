@@ -19,4 +19,6 @@ evaluation = dict(
         frechet=dict(type='FID', extractor=_judge),
         diversity=dict(type='PairwiseDistance', extractor=_judge),
         edges=dict(type='StructuralConsistency', edges='sobel', size=64)))
-quick = dict(evaluation=dict(n_fake=200), before=dict(prompts=dict(train_cfg=dict(max_iters=100))), train_cfg=dict(max_iters=100))
+quick = dict(
+    evaluation=dict(n_fake=200), before=dict(prompts=dict(train_cfg=dict(max_iters=100))),
+    train_cfg=dict(max_iters=100))

@@ -1,4 +1,4 @@
-"""``toolbox ipl study``, ``votes``, ``published`` and ``blend``."""
+"""``toolbox ipl``: ``table``, ``translate``, ``study``, ``votes``, ``published`` and ``blend``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ import json
 from typing import Any
 
 from toolbox.runs.terminal import show
+from toolbox_ipl import translation_command
+from toolbox_ipl.table import command as table
 
 
 def add_commands(subparsers: Any) -> None:
     """Add ``ipl`` with its own sub-commands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "ipl",
-        help="user studies and tables of zero-shot adaptation",
-        description="Zero-shot adaptation of generators (IPL, StyleGAN-NADA).",
+        help="adapted generators: real images translated, tables, studies",
+        description="Zero-shot adaptation of generators (IPL, StyleGAN-NADA, Diff-IPL).",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, module in (("table", table), ("translate", translation_command)):
+        command = commands.add_parser(name, help=module.SUMMARY)
+        module.add_arguments(command)
+        command.set_defaults(execute=module.execute)
     add_study(commands)
     add_votes(commands)
     add_published(commands)
