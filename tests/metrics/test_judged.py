@@ -78,7 +78,7 @@ def test_they_are_metrics(config: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (dict(extractor=JUDGE, answer="neo"), "answer='neo' is no answer to 'style': as drawn, .*neon"),
+        (dict(extractor=JUDGE, answer="neo"), "answer='neo' is none of 'style', as drawn, .*neon"),
         (dict(extractor=JUDGE, answer="hat", question="hairs"), "question='hairs' is not one of style, hair"),
         (
             dict(extractor=dict(type="PooledPixels"), answer="neon"),

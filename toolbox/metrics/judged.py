@@ -8,9 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from toolbox.catalog import near_miss
 from toolbox.interfaces import FeatureExtractor, Sample
 from toolbox.metrics.base import ExtractorMetric, FeatureBank, features_of
-from toolbox.models.layers import near
 
 
 @runtime_checkable
@@ -48,7 +48,9 @@ class _JudgedMetric(ExtractorMetric):
         self.judge: Judge = self.extractor
         if question not in self.judge.questions:
             known = self.judge.questions
-            raise ValueError(f"question={question!r} is not one of {', '.join(known)}{near(question, known)}")
+            raise ValueError(
+                f"question={question!r} is not one of {', '.join(known)}{near_miss(question, known)}"
+            )
         self.question = question
         self._right = FeatureBank(1)
 
@@ -109,7 +111,7 @@ class JudgedShare(_JudgedMetric):
         known = self.judge.questions[question]
         if answer not in known:
             raise ValueError(
-                f"answer={answer!r} is no answer to {question!r}: {', '.join(known)}{near(answer, known)}"
+                f"answer={answer!r} is none of {question!r}, {', '.join(known)}{near_miss(answer, known)}"
             )
         self.answer = answer
 

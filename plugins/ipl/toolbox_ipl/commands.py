@@ -1,4 +1,4 @@
-"""``toolbox ipl study``, ``votes`` and ``published``."""
+"""``toolbox ipl``: ``table``, ``translate``, ``study``, ``votes``, ``published`` and ``blend``."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ import json
 from typing import Any
 
 from toolbox.runs.terminal import show
+from toolbox_ipl import translation_command
+from toolbox_ipl.table import command as table
 
 
 def add_commands(subparsers: Any) -> None:
     """Add ``ipl`` with its own sub-commands."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "ipl",
-        help="user studies and tables of zero-shot adaptation",
-        description="Zero-shot adaptation of generators (IPL, StyleGAN-NADA).",
+        help="adapted generators: real images translated, tables, studies",
+        description="Zero-shot adaptation of generators (IPL, StyleGAN-NADA, Diff-IPL).",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, module in (("table", table), ("translate", translation_command)):
+        command = commands.add_parser(name, help=module.SUMMARY)
+        module.add_arguments(command)
+        command.set_defaults(execute=module.execute)
     add_study(commands)
     add_votes(commands)
     add_published(commands)
+    add_blend(commands)
 
 
 def add_study(commands: Any) -> None:
@@ -127,4 +134,30 @@ def execute_published(arguments: argparse.Namespace) -> int:
 
     results = read_results(arguments.results) if arguments.results else None
     show(json.dumps(published_json(results), indent=1) if arguments.json else published_table(results))
+    return 0
+
+
+def add_blend(commands: Any) -> None:
+    """``toolbox ipl blend RUN -o FILE``."""
+    summary = "weights from the source to the adapted generator, as a picture"
+    parser: argparse.ArgumentParser = commands.add_parser("blend", help=summary, description=summary)
+    parser.add_argument("run", metavar="RUN", help="a run of both generators: its folder, or a checkpoint")
+    parser.add_argument("-o", "--out", default="blend.png", metavar="FILE", help="default %(default)s")
+    parser.add_argument("--columns", type=int, default=6, metavar="N", help="weights (default %(default)s)")
+    parser.add_argument("--rows", type=int, default=4, metavar="N", help="latents (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
+    parser.add_argument("--source", default="source", metavar="NAME", help="network (default %(default)s)")
+    parser.set_defaults(execute=execute_blend)
+
+
+def execute_blend(arguments: argparse.Namespace) -> int:
+    """Write the picture; returns the exit code.
+
+    Raises:
+        ValueError: for a run without a source.
+    """
+    from toolbox_ipl.blending import draw_blend
+
+    own = arguments
+    show(f"{draw_blend(own.run, own.out, own.columns, own.rows, own.seed, own.source)}")
     return 0

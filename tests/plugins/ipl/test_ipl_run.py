@@ -79,7 +79,7 @@ def test_the_mapper_alone_learns_in_the_first_stage(whole: Path) -> None:
     assert changed and all(name.startswith("networks.mapper.layers.") for name in changed)
 
 
-class Cut(Exception):
+class CutError(Exception):
     """The power went."""
 
 
@@ -92,12 +92,12 @@ def test_cut_in_each_stage_and_resumed(
     def until_cut(self: Game, *arguments: Any, **named: Any) -> Any:
         if cuts and cuts[0] in self.players and int(self.iteration) == 2:
             cuts.pop(0)
-            raise Cut
+            raise CutError
         return step(self, *arguments, **named)
 
     monkeypatch.setattr(Game, "train_step", until_cut)
     for resume in (False, True):
-        with pytest.raises(Cut):
+        with pytest.raises(CutError):
             train(config, work_dir=tmp_path, report=False, resume=resume)
     assert (tmp_path / "iter_2.pth").exists() and not (tmp_path / "iter_4.pth").exists()
     train(config, work_dir=tmp_path, report=False, resume=True)
