@@ -18,3 +18,17 @@ before = dict(prompts=dict(model=dict(latents=dict(images=_images), networks=dic
 model = dict(
     latents=dict(images=_images),
     networks=dict(_frozen, generator=dict(type='DiffAE', weights=_weights)))
+# In a small, without any of these files: the embedded autoencoder on drawn portraits.
+_small = dict(
+    source=dict(type='EmbeddedDiffAE', steps=6), clip=dict(type='PortraitClip'),
+    mapper=dict(names=['drawing', 'watercolour'], latent_dim=64))
+_drawn = dict(images=dict(type='DrawnPortraits', image_size=32), n=16)
+quick = dict(
+    before=dict(prompts=dict(
+        model=dict(latents=_drawn, networks=dict(_small)),
+        train_dataloader=dict(batch_size=16), train_cfg=dict(max_iters=30))),
+    model=dict(
+        latents=_drawn,
+        networks=dict(
+            _small, generator=dict(type='EmbeddedDiffAE', train_steps=10, freeze_layers=['encoder.']))),
+    train_cfg=dict(max_iters=40))

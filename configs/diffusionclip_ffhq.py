@@ -9,3 +9,6 @@ stages = []
 model = dict(
     networks=dict(mapper=None, clip=dict(architecture='ViT-B-16-quickgelu')),
     objectives=dict(diffusion=dict(term=dict(direction='fixed', labels=['photo', 'disney']))))
+quick = dict(model=dict(
+    networks=dict(mapper=None, clip=dict(type='PortraitClip')),
+    objectives=dict(diffusion=dict(term=dict(labels=['drawing', 'watercolour'])))))
