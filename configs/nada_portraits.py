@@ -9,4 +9,4 @@ model = dict(
     networks=dict(mapper=None),
     phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', label=_labels[1]))],
     objectives=dict(direction=dict(direction='fixed', labels=_labels)))
-quick = dict(_delete_=True, evaluation=dict(n_fake=200), train_cfg=dict(max_iters=100))
+quick = dict(before=None, evaluation=dict(n_fake=200), train_cfg=dict(max_iters=100))

@@ -38,11 +38,13 @@ BASES = {
         *("cifar10.py", "damsm.py", "damsm_stage.py", "damsm_stage_emoji.py", "dmgan.py", "galip.py"),
         *("runtime.py", "ssagan.py", "stylegan2_folder.py"),
     },
-    "toolbox_ipl": set(),
+    "toolbox_ipl": {"diffipl.py", "ipl.py"},
     "toolbox_klish": {"klish.py"},
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},
 }
+#: What a plugin puts into a page that it writes.
+PAGES = {"toolbox_ipl": {"toolbox_ipl/study/study.css", "toolbox_ipl/study/study.js"}}
 DATA = ("data/embedded", "models/embedded", "cli/templates")
 
 LOAD_EVERYTHING = """
@@ -150,9 +152,9 @@ def test_the_core_alone_holds_data(wheels: dict[str, Path]) -> None:
     other = {name for name in packed(wheels["toolbox"]) if not name.endswith(".py")}
     assert other == {*data, "toolbox/py.typed", "toolbox/visual/report.css"}
     for package in ("toolbox_ipl", "toolbox_klish", "toolbox_lcp", "toolbox_scl"):
-        assert all(
-            name.endswith(".py") and name.startswith(f"{package}/") for name in packed(wheels[package])
-        )
+        names = packed(wheels[package])
+        assert all(name.startswith(f"{package}/") for name in names)
+        assert {name for name in names if not name.endswith(".py")} == PAGES.get(package, set())
 
 
 def test_every_module_is_packed(wheels: dict[str, Path]) -> None:

@@ -126,7 +126,7 @@ def test_sizes_must_agree(tmp_path: Path, generator: Path, capsys: pytest.Captur
     [
         (
             ["--metric", "fdi"],
-            "no metric is called 'fdi' - did you mean 'fid'?; metrics: classifier_accuracy",
+            "no metric is called 'fdi' - did you mean 'fid'?; metrics: answers_kept, classifier_accuracy",
         ),
         (
             ["--metric", "cluster_consistency"],

@@ -318,7 +318,7 @@ class TestErrors:
             WeightsError, match=r"layout='klish-pgan' is not known; .*did you mean 'klish-pggan'"
         ):
             translate({}, "klish-pgan")
-        families = ("PGGAN", "StyleGAN", "AttnGAN", "DMGAN", "Damsm", "SSAGAN", "GALIP")
+        families = ("PGGAN", "StyleGAN", "AttnGAN", "DMGAN", "Damsm", "SSAGAN", "GALIP", "DiffAE")
         assert all(layout.family.startswith(families) for layout in LAYOUTS.values())
 
     def test_another_layout_than_said(self) -> None:

@@ -194,5 +194,5 @@ def test_an_iteration_is_explained_with_its_choice() -> None:
     from toolbox.training.explain.iteration import _explain_step
 
     game = game_of()
-    (line,) = [line for line in _explain_step(2, game.steps[1], game.plan, 4, True) if "chosen" in line]
+    (line,) = [line for line in _explain_step(2, game.steps[1], game.plan, "4 images") if "chosen" in line]
     assert line.strip() == "what moves is chosen before each step (Named): what its config names"

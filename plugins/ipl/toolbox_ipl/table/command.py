@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from toolbox.runs.terminal import show
-from toolbox_ipl.table.plan import LAMBDAS, METHODS, TARGETS
+from toolbox_ipl.table.plan import LAMBDAS, METHODS, TARGETS, Budget
 
 SUMMARY = "adapt the embedded generator by several methods, and judge"
 _HELP = {
@@ -19,8 +19,6 @@ _HELP = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Its options."""
-    from toolbox_ipl.table.run import Budget
-
     known = "; ".join(f"{name} = {words}" for name, words in METHODS.items())
     parser.description = (
         "Adapt the embedded generator of drawn portraits, judged by a network that no loss has seen; write "
@@ -48,7 +46,7 @@ def execute(arguments: argparse.Namespace) -> int:
         ConfigError: for a folder of another budget.
     """
     from toolbox.ranges import check_whole
-    from toolbox_ipl.table.run import Budget, make
+    from toolbox_ipl.table.run import make
 
     check_whole(1, seeds=arguments.seeds)
     for method in arguments.methods:

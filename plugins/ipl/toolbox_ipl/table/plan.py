@@ -30,6 +30,15 @@ LAMBDAS = ("0.1", "1", "5", "10", "50")
 
 
 @dataclass(frozen=True)
+class Budget:
+    """Equal for all rows: iterations of the generator and of the prompts, images that are judged."""
+
+    iterations: int = 300
+    prompting: int = 300
+    n_fake: int = 1000
+
+
+@dataclass(frozen=True)
 class Cell:
     """A run.
 

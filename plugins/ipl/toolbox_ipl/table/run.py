@@ -7,26 +7,17 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from toolbox.config import ConfigError
 from toolbox.runs.files import write_text
 from toolbox.runs.locking import locked
 from toolbox.runs.terminal import say
-from toolbox_ipl.table.plan import Cell, cells, options_of
+from toolbox_ipl.table.plan import Budget, Cell, cells, options_of
 from toolbox_ipl.table.report import markdown
 
 Values = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Equal for all rows: iterations of the generator and of the prompts, images that are judged."""
-
-    iterations: int = 300
-    prompting: int = 300
-    n_fake: int = 1000
 
 
 def make(
