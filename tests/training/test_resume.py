@@ -266,7 +266,7 @@ def test_higher_may_be_better(measured: Run) -> None:
         (dict(hook=dict(interval=0)), "interval=0 must be a whole number of 1 or more"),
         (
             dict(best=None, hook=dict(metrics=None), options={"evaluation": None}),
-            r"nothing of evaluation\.real",
+            r"hooks\.evaluation has nothing to measure",
         ),
     ],
     ids=["best", "not measured", "no hook", "metric", "argument", "interval", "no evaluation"],

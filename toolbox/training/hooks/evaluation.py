@@ -97,6 +97,11 @@ class Evaluation(Described, Hook):
             for name in self.metrics:
                 _check_name(name, known, "hooks.evaluation.metrics")
             known = {name: known[name] for name in self.metrics}
+        if not known:
+            raise ConfigError(
+                "hooks.evaluation has nothing to measure: evaluation.metrics names none; add some, or set "
+                "hooks.evaluation=None"
+            )
         return {**evaluation, "metrics": known, **self.changes}
 
     def before_train(self, runner: Any) -> None:
