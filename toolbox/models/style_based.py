@@ -93,7 +93,7 @@ class NoisySynthesis(nn.Module):
 
     def style_layers(self) -> list[StyleLayer]:
         """The layers that styles drive, in order; layers may share a style."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not say which style drives which layer")
 
     def layers(self) -> list[NoisyLayer]:
         """The layers that add noise, in order."""

@@ -72,7 +72,8 @@ def test_a_layer_reads_the_style_that_it_is_said_to_read(networks: dict[str, nn.
 
 
 def test_two_thirds_by_default(networks: dict[str, nn.Module]) -> None:
-    assert AdaptiveLayers(label="x")._wanted(networks["generator"], 5) == 4  # of 6 styles  # type: ignore[arg-type]
+    generator: Any = networks["generator"]
+    assert generator.n_styles == 6 and AdaptiveLayers(label="x")._wanted(generator, 5) == 4
 
 
 @pytest.mark.parametrize(
