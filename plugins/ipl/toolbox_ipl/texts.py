@@ -20,7 +20,7 @@ class LabelFeatures:
     """Features of a frozen CLIP of fixed texts: encoded when first asked for, then kept for the run."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[int, str, str], Tensor] = {}
+        self._kept: dict[tuple[int, torch.device, str, str], Tensor] = {}
 
     def templates(self, clip: Any, label: str) -> Tensor:
         """(79, d_clip), of unit length."""
@@ -31,7 +31,7 @@ class LabelFeatures:
         return self._once(clip, "text", text)
 
     def _once(self, clip: Any, kind: str, text: str) -> Tensor:
-        key = (id(clip), kind, text)
+        key = (id(clip), next(clip.parameters()).device, kind, text)  # of a CLIP that moved: encoded anew
         if key not in self._kept:
             with torch.no_grad():
                 self._kept[key] = (
