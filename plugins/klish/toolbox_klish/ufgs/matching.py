@@ -90,7 +90,7 @@ def check_assignment(assignment: Sequence[int], clusters: int, labels: int) -> N
 def tables_of(
     segmenter: Segmenter,
     data: ImageSet,
-    images: int | None = None,
+    rows: Sequence[int] | None = None,
     batch_size: int = 50,
     device: str | torch.device = "cpu",
     ignore: int | None = None,
@@ -101,7 +101,7 @@ def tables_of(
     Args:
         segmenter: of K clusters, in eval mode, on ``device``.
         data: images with masks of R labels.
-        images: the first so many; None = all.
+        rows: numbers of the images; None = all.
         batch_size: images at a time.
         device: where they are segmented.
         ignore: number in the masks of pixels that are not counted, such as 255.
@@ -110,19 +110,19 @@ def tables_of(
     Raises:
         DataError: for data without masks, or with masks that do not fit.
     """
-    n = len(data) if images is None else min(images, len(data))
-    check_whole(1, images=n, batch_size=batch_size)
+    rows = range(len(data)) if rows is None else rows
+    check_whole(1, images=len(rows), batch_size=batch_size)
     shape = (len(data.part_names), len(segmenter.part_names))
-    tables = np.zeros((n, *shape), dtype=np.int64)
-    starts = range(0, n, batch_size)
+    tables = np.zeros((len(rows), *shape), dtype=np.int64)
+    starts = range(0, len(rows), batch_size)
     for start in tracked(starts, len(starts), what):
-        rows = range(start, min(start + batch_size, n))
-        masks = [checked_mask(data, i, ignore) for i in rows]  # before any time is spent on them
-        pictures = torch.stack([to_tensor(data.image(i)) for i in rows]).to(device)
+        chosen = rows[start : start + batch_size]
+        masks = [checked_mask(data, i, ignore) for i in chosen]
+        pictures = torch.stack([to_tensor(data.image(i)) for i in chosen]).to(device)
         found = segmenter.labels(pictures).cpu().numpy()
-        for i, mask, numbers in zip(rows, masks, found, strict=True):
+        for place, (mask, numbers) in enumerate(zip(masks, found, strict=True), start=start):
             counted = slice(None) if ignore is None else mask != ignore
-            tables[i] = contingency_matrix(mask[counted].ravel(), numbers[counted].ravel(), shape)
+            tables[place] = contingency_matrix(mask[counted].ravel(), numbers[counted].ravel(), shape)
     return tables
 
 
