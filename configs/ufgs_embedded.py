@@ -20,4 +20,5 @@ segmenter = dict(
     hooks=dict(checkpoints=dict(interval=50)))
 quick = dict(
     clusters=dict(options=dict(_delete_=True)),
-    evaluation=dict(data=dict(images=50)))
+    evaluation=dict(data=dict(images=50)),
+    segmenter=dict(param_scheduler=[dict(type='MultiStepLR', milestones=[30], gamma=0.1)]))

@@ -42,13 +42,14 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 def configs() -> dict[str, Path]:
     """The ready-made configs, ``klish/<name>``."""
     folder = linked_folder(Path(__file__).parent / "configs")
-    return {file.stem: file for file in sorted(folder.glob("klish_*.py"))}
+    return {file.stem: file for name in ("klish", "ufgs") for file in sorted(folder.glob(f"{name}_*.py"))}
 
 
 @hookimpl
 def config_choices() -> dict[str, dict[str, tuple[str, ...]]]:
     """A generator is named in one of three ways."""
-    return {"klish fit": {"generator": ("type", "weights", "run")}}
+    sources = ("type", "weights", "run")
+    return {"klish fit": {"generator": sources}, "klish segment": {"generator": sources}}
 
 
 @hookimpl
