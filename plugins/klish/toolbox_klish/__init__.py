@@ -14,7 +14,13 @@ _COMPONENTS = {
     "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
     "KASP": ("clusterer", "baselines:KASP"),
     "AHC": ("clusterer", "baselines:AHC"),
+    "LSE": ("network", "lse.extractors:LSE"),
+    "NSE1": ("network", "lse.extractors:NSE1"),
+    "NSE2": ("network", "lse.extractors:NSE2"),
+    "TapCrossEntropy": ("objective", "lse.objectives:TapCrossEntropy"),
+    "TapHinge": ("objective", "lse.objectives:TapHinge"),
 }
+_CONFIGS = ("klish_*.py", "lse_*.py", "ufgs_*.py")
 
 
 @hookimpl
@@ -42,7 +48,7 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 def configs() -> dict[str, Path]:
     """The ready-made configs, ``klish/<name>``."""
     folder = linked_folder(Path(__file__).parent / "configs")
-    return {file.stem: file for name in ("klish", "ufgs") for file in sorted(folder.glob(f"{name}_*.py"))}
+    return {file.stem: file for pattern in _CONFIGS for file in sorted(folder.glob(pattern))}
 
 
 @hookimpl
