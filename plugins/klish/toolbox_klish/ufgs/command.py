@@ -29,8 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="unlabelled images, or images/ and masks/ with part_names.txt (default: as the config says)",
     )
     parser.add_argument("--config", default=CONFIG, help=f"how (default: {CONFIG})")
-    parser.add_argument("--generator", metavar="WEIGHTS", help="one at hand: a run's folder, a file, an address")
-    parser.add_argument("--masks", type=Path, metavar="FOLDER", help="labelled images: images/, masks/, part_names.txt")
+    parser.add_argument(
+        "--generator", metavar="WEIGHTS", help="one at hand: a run's folder, a file, an address"
+    )
+    parser.add_argument(
+        "--masks", type=Path, metavar="FOLDER", help="labelled images: images/, masks/, part_names.txt"
+    )
     parser.add_argument("--work-dir", help="the run's folder (default runs/<config>)")
     add_config_options(parser)
     parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")

@@ -23,7 +23,9 @@ _COLUMNS = 8
 _WALL = (228, 226, 221)  # of the background, part 0
 
 
-def draw_segments(folder: Path, config: Any, clusters: Segmenter, found: Mapping[str, Any] | None) -> Path | None:
+def draw_segments(
+    folder: Path, config: Any, clusters: Segmenter, found: Mapping[str, Any] | None
+) -> Path | None:
     """The picture of a run: real images, their clusters, and their parts where clusters have labels.
 
     Args:
@@ -66,7 +68,9 @@ def draw_rows(
         painted[name] = paint(labels, _colours(segmenter.part_names, data.part_names))
     if data.part_names:
         truth = np.stack([data.mask(i) for i in rows])
-        painted["masks"] = paint(np.minimum(truth, len(data.part_names)), part_colours(len(data.part_names) + 1))
+        painted["masks"] = paint(
+            np.minimum(truth, len(data.part_names)), part_colours(len(data.part_names) + 1)
+        )
     sheet = Sheet(min(_COLUMNS, len(rows)), title, images.shape[-1])
     for start in range(0, len(rows), _COLUMNS):
         chosen = slice(start, start + _COLUMNS)

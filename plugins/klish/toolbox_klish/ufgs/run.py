@@ -117,7 +117,9 @@ def _matched(
     if images is None:
         say("no labelled images: the segmenter's parts are clusters, and nothing is measured")
         return None
-    settings = dict(protocol=config.matching.protocol, images=len(images.rows), data=images.data.fingerprint())
+    settings = dict(
+        protocol=config.matching.protocol, images=len(images.rows), data=images.data.fingerprint()
+    )
     done = state.begin("matching", settings, again=True)
     if done is not None and (folder / MATCHING).is_file():
         return done

@@ -101,7 +101,9 @@ def _checked(part: str, given: Any, known: Any) -> dict[str, Any]:
         raise ConfigError(f"{part}={given!r} must be a dict: {KEYS[part]}")
     for key in given:
         if key not in known:
-            raise ConfigError(f"{part}: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}")
+            raise ConfigError(
+                f"{part}: unknown key {key!r}{near_miss(key, known)}; known: {', '.join(known)}"
+            )
     return dict(given)
 
 
