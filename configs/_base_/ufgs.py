@@ -1,13 +1,13 @@
-"""What UFGS configs share (KLiSH, section 5.1): clusters, pairs, segmenter, labels; and their small version."""
+"""What UFGS configs share (KLiSH, section 5.1): clusters, pairs, segmenter; and their small version."""
 
 command = 'klish segment'
 clusters = dict(clusterer='klish', fit=1990)
 # 50,000 images at psi = 0.7 with the noise of the weights, seed 1113: what the authors' scripts take.
 pairs = dict(images=50000)
 matching = dict(images=100, protocol='paper')
-# DeepLabV3 with ResNet50 from scratch: 20 epochs of the 40,000 pairs of the part 'train' (the authors' code: 10),
-# Adam at 1e-3, a tenth of it for the second half. A flip would exchange what lies left and right, and clusters
-# may have a side: no flip here. The authors flip with probability 1/2.
+# DeepLabV3 with ResNet50 from scratch: 20 epochs of the 40,000 pairs of the part 'train' (authors' code: 10),
+# Adam at 1e-3, a tenth of it for the second half. A flip would exchange what lies left and right, and
+# clusters may have a side: no flip here. The authors flip with probability 1/2.
 _steps = 25000
 segmenter = dict(
     seed=0,

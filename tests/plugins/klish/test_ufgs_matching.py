@@ -81,6 +81,6 @@ def test_what_cannot_be_matched() -> None:
 
     with pytest.raises(DataError, match="has no masks"):
         tables_of(Columns(), EmbeddedFashion("test"), [0, 1])
-    with pytest.raises(ValueError, match="protocol='offical' is not one of .* - did you mean 'official'"):
+    with pytest.raises(ValueError, match=r"protocol='offical' is not one of .* - did you mean 'official'"):
         match(tables(), "offical")
     assert len(tables_of(Columns(), DrawnPortraits(split="test", images=3), range(1, 3))) == 2

@@ -83,15 +83,15 @@ def evaluation_images(config: Any, size: int | None, matching: Labelled | None) 
     checked_mask(data, 0, own.ignore)
     if list(data.part_names) != list(matching.data.part_names):
         raise DataError(
-            f"{data.title} has the parts {', '.join(data.part_names)}; {matching.data.title}, by which clusters "
-            f"are matched, has {', '.join(matching.data.part_names)}: they must be the same"
+            f"{data.title} has the parts {', '.join(data.part_names)}; {matching.data.title}, by which "
+            f"clusters are matched, has {', '.join(matching.data.part_names)}: they must be the same"
         )
     same = data.fingerprint() == matching.data.fingerprint()
     rows = range(len(matching.rows) if same else 0, len(data))
     if not rows:
         raise DataError(
-            f"{data.title}: clusters are matched by all of its {len(data)} images, and none is left to measure "
-            "on: give it a part 'test', or take fewer with --cfg-options matching.images=..."
+            f"{data.title}: clusters are matched by all of its {len(data)} images, and none is left to "
+            "measure on: give it a part 'test', or take fewer with --cfg-options matching.images=..."
         )
     return Labelled(data, rows, own.ignore)
 

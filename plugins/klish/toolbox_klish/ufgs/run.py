@@ -117,15 +117,14 @@ def _matched(
     if images is None:
         say("no labelled images: the segmenter's parts are clusters, and nothing is measured")
         return None
-    settings = dict(
-        protocol=config.matching.protocol, images=len(images.rows), data=images.data.fingerprint()
-    )
+    data, protocol = images.data.fingerprint(), config.matching.protocol
+    settings = dict(protocol=protocol, images=len(images.rows), data=data)
     done = state.begin("matching", settings, again=True)
     if done is not None and (folder / MATCHING).is_file():
         return done
     tables = _tables(config, clusters, images, "matching")
     names = list(images.data.part_names)
-    found = match(tables, config.matching.protocol)
+    found = match(tables, protocol)
     record: dict[str, Any] = dict(
         assignment=found.assignment.tolist(),
         part_names=names,
@@ -133,7 +132,7 @@ def _matched(
         miou=found.miou,
         iou=found.iou.tolist(),
         images=len(images.rows),
-        protocol=config.matching.protocol,
+        protocol=protocol,
         others={name: match(tables, name).assignment.tolist() for name in PROTOCOLS},
     )
     write_text(json.dumps(record, indent=2) + "\n", folder / MATCHING)
@@ -177,8 +176,8 @@ def in_words(found: Mapping[str, Any]) -> str:
     scores = found["scores"]
     lines = [
         f"{found['data']}, {found['images']} images: mean IoU {100 * scores['miou-klish']:.1f} (the authors' "
-        f"evaluator, without background), {100 * scores['miou-per-image']:.1f} (background counted where it is "
-        f"taken for a part), {100 * scores['miou-pooled']:.1f} (pooled, with background)"
+        f"evaluator, without background), {100 * scores['miou-per-image']:.1f} (background counted where it "
+        f"is taken for a part), {100 * scores['miou-pooled']:.1f} (pooled, with background)"
     ]
     each = zip(found["part_names"], scores["iou-klish"], strict=True)
     lines.append(", ".join(f"{name} {100 * value:.1f}" for name, value in each if value is not None))

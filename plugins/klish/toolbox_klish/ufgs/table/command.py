@@ -55,10 +55,9 @@ def execute(arguments: argparse.Namespace) -> int:
     from toolbox.ranges import check_whole
     from toolbox_klish.ufgs.table.run import make
 
-    budget = Budget(**{field.name: getattr(arguments, field.name) for field in fields(Budget)})
-    check_whole(
-        1, seeds=arguments.seeds, **{field.name: getattr(budget, field.name) for field in fields(Budget)}
-    )
+    numbers = {field.name: getattr(arguments, field.name) for field in fields(Budget)}
+    check_whole(1, seeds=arguments.seeds, **numbers)
+    budget = Budget(**numbers)
     for method in arguments.methods:
         check_method(method)
     show(make(arguments.folder, arguments.methods, range(arguments.seeds), budget))

@@ -110,8 +110,8 @@ def check_method(method: str) -> None:
     pattern = rf"{re.escape(name)}(@[1-9]\d*)?(\+{_CHANGES})?"
     if name not in METHODS or not re.fullmatch(pattern, method) or ("@" in method and name != "klish"):
         raise ValueError(
-            f"method {method!r}{near_miss(name, METHODS)}; methods: {', '.join(METHODS)}, klish@K, and any of "
-            f"them with +{_CHANGES}"
+            f"method {method!r}{near_miss(name, METHODS)}; methods: {', '.join(METHODS)}, klish@K, and any "
+            f"of them with +{_CHANGES}"
         )
 
 

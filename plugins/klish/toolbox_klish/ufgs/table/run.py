@@ -87,7 +87,7 @@ def _result(cell: Cell, budget: Budget, tests: Mapping[str, ImageSet], out: Path
 
 
 def _masks_alone(cell: Cell, budget: Budget, folder: Path) -> dict[str, Any]:
-    """Scores of the source's own masks on generated test images, against the teacher; clusters in hindsight."""
+    """Scores of a source's own masks on generated images, against the teacher; clusters in hindsight."""
     images, masks = sources.kept(folder / "test.npz")
     names = sources.embedded_teacher().part_names
     truth = sources.GeneratedImages(images, masks["teacher"], names)
@@ -138,10 +138,8 @@ def _draw(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> None:
     }
     found = sources.classifiers(run, teacher, wanted_masks, seed, budget.shown)
     layers = run.stream(1).layers
-    for name, images, first in (
-        ("drawn", budget.pairs, sources.SEED),
-        ("test", budget.generated, sources.TEST_SEED),
-    ):
+    wanted_images = (("drawn", budget.pairs, sources.SEED), ("test", budget.generated, sources.TEST_SEED))
+    for name, images, first in wanted_images:
         made = sources.draw(run.generator, found, layers, teacher, images, first + seed)
         sources.keep(out / f"seed{seed}" / f"{name}.npz", *made)
     say(f"seed {seed}: images, LSE and clusters: {time.process_time() - start:.0f} s")
@@ -180,8 +178,6 @@ def _written(found: Mapping[Cell, Mapping[str, Any]], budget: Budget, out: Path)
     text = markdown(done, names, budget)
     rows = [dict(**asdict(cell), **values) for cell, values in done.items()]
     write_text(text, out / "table.md")
-    write_text(
-        json.dumps(dict(budget=asdict(budget), part_names=names, cells=rows), indent=2) + "\n",
-        out / "table.json",
-    )
+    record = dict(budget=asdict(budget), part_names=names, cells=rows)
+    write_text(json.dumps(record, indent=2) + "\n", out / "table.json")
     return text
