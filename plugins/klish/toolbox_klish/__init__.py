@@ -17,6 +17,7 @@ _COMPONENTS = {
     "LSE": ("network", "lse.extractors:LSE"),
     "NSE1": ("network", "lse.extractors:NSE1"),
     "NSE2": ("network", "lse.extractors:NSE2"),
+    "PascalVOC": ("dataset", "ufgs.voc:PascalVOC"),
     "TapCrossEntropy": ("objective", "lse.objectives:TapCrossEntropy"),
     "TapHinge": ("objective", "lse.objectives:TapHinge"),
 }

@@ -1,7 +1,8 @@
 """What of a run is done: ``state.json``, written whole after each arrow.
 
 An arrow is known by the settings that it was begun with. The same command goes on with what is not done;
-other settings of an arrow that was begun are refused.
+other settings of an arrow that was begun are refused, but for those that a run may be gone on with (more
+iterations). Whatever follows an arrow that was not done is done anew.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from toolbox.config import ConfigError
-from toolbox.runs.changes import differences, in_words
+from toolbox.runs.changes import Changes, differences, in_words
 from toolbox.runs.files import write_text
 
 FILE = "state.json"
+ARROWS = ("gan", "clusters", "pairs", "segmenter", "matching", "measures")
 
 
 class State:
@@ -47,18 +49,24 @@ class State:
         """
         own = json.loads(json.dumps(settings))
         known = self._arrows.get(name)
-        if known is None or (again and known["settings"] != own):
-            self._arrows[name] = dict(settings=own, done=None)
-            self._write()
-            return None
-        changes = dict(differences(known["settings"], own))
+        if known is not None and known["settings"] == own and known["done"] is not None:
+            done: dict[str, Any] = known["done"]
+            return done
+        if known is not None and not again:
+            self._refuse(name, dict(differences(known["settings"], own)))
+        self._arrows[name] = dict(settings=own, done=None)
+        for later in ARROWS[ARROWS.index(name) + 1 :]:
+            if later in self._arrows:
+                self._arrows[later]["done"] = None  # what they were made of changes
+        self._write()
+        return None
+
+    def _refuse(self, name: str, changes: Changes) -> None:
         if changes:
             raise ConfigError(
                 f"{self.path.parent} was begun otherwise: {name}: {in_words(changes)}. Give the settings it "
                 "was begun with, or name another folder with --work-dir"
             )
-        done: dict[str, Any] | None = known["done"]
-        return done
 
     def finish(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
         """Keep the record of an arrow that is done now."""
