@@ -49,10 +49,10 @@ class Budget:
     clusters: int = 20
     ahc_rows: int = 4000
     pairs: int = 800
-    iterations: int = 400
+    iterations: int = 600
     batch_size: int = 8
     channels: int = 8
-    shown: int = 1600
+    shown: int = 640
     validation: int = 100
     real: int = 200
     generated: int = 100
