@@ -19,6 +19,8 @@ from toolbox.runs.files import whole_file, write_whole
 from toolbox_klish.pairs.settings import PairSettings
 from toolbox_klish.pairs.source import Pairs, PairSource
 
+KINDS = ("images", "masks", "latents")
+
 
 def write_shard(folder: Path, shard: int, source: PairSource) -> Iterator[int]:
     """Write the three files of a shard, latents last; yields the number of new images after each batch.
@@ -51,7 +53,7 @@ def numbers_of(shard: int, settings: PairSettings) -> range:
 
 def batches(numbers: range, source: PairSource) -> Iterator[Pairs]:
     """The pairs of some numbers; what the last batch has beyond them is left out."""
-    step = source.settings.batch_size
+    step = source.batch_size
     for start in range(numbers.start, numbers.stop, step):
         yield source.draw(range(start, start + step)).first(numbers.stop - start)
 
