@@ -109,7 +109,9 @@ def test_a_diff_ipl_run_killed_while_it_inverts_and_in_each_stage(workshop: Work
     victim.finish()
     assert victim.kills == 3 and not whole.kills
     killing.assert_same_folder(whole.folder, victim.folder)
-    for one, other in zip(sorted((tmp_path / "whole" / "cache").iterdir()), sorted(cache.iterdir()), strict=True):
+    for one, other in zip(
+        sorted((tmp_path / "whole" / "cache").iterdir()), sorted(cache.iterdir()), strict=True
+    ):
         assert one.name == other.name and one.read_bytes() == other.read_bytes()
 
 
