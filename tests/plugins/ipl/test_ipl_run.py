@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from tests.plugins.ipl.tiny_ipl import write_config
 from tests.training.pairs import run_pair
 from toolbox.loading import export, load_generator, load_run
+from toolbox.models.clip import Clip
 from toolbox.models.from_files import open_weights
 from toolbox.pipeline import reproduce, train
 from toolbox.training.game.game import Game
@@ -77,6 +79,32 @@ def test_the_mapper_alone_learns_in_the_first_stage(whole: Path) -> None:
         name for name in end if name.startswith("networks.") and not torch.equal(start[name], end[name])
     }
     assert changed and all(name.startswith("networks.mapper.layers.") for name in changed)
+
+
+def test_texts_are_encoded_once(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The 79 templates and the labels in sentences: in the first iteration of a stage, by its own CLIP."""
+    encode, step = Clip.encode_texts, Game.train_step
+    seen: list[tuple[Clip, tuple[str, ...], int]] = []
+    played: list[int] = []
+
+    def counted(self: Clip, texts: str | Sequence[str], normalize: bool = False) -> Tensor:
+        if played:
+            seen.append((self, (texts,) if isinstance(texts, str) else tuple(texts), played[-1]))
+        return encode(self, texts, normalize)
+
+    def noted(self: Game, *arguments: Any, **named: Any) -> Any:
+        played.append(int(self.iteration))
+        return step(self, *arguments, **named)
+
+    monkeypatch.setattr(Clip, "encode_texts", counted)
+    monkeypatch.setattr(Game, "train_step", noted)
+    short = {"train_cfg.max_iters": 2, "before.prompts.train_cfg.max_iters": 2}
+    train(config, work_dir=tmp_path, report=False, options=short)
+    assert max(played) == 1 and {iteration for _, _, iteration in seen} == {0}
+    texts = [(id(clip), text) for clip, text, _ in seen]
+    assert len(set(texts)) == len(texts), "twice by one CLIP"
+    assert {len(text) for _, text in texts} == {1, 79}
+    assert ("a photo of a disney.",) in {text for _, text in texts}
 
 
 class CutError(Exception):
