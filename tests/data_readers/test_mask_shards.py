@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,14 @@ def test_an_image_without_its_mask(tmp_path: Path) -> None:
         MaskShards(tmp_path, None)
 
 
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    """Three sets of two hundred archives each would be too many."""
+    data = MaskShards(write(tmp_path), None)
+    assert data.image(12).any() and data.mask(12).any()
+    opened = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+    assert not [name for name in opened if name.startswith(os.path.realpath(tmp_path))]
+
+
 def test_a_shard_that_is_missing_or_torn(tmp_path: Path) -> None:
     file = shard_file(write(tmp_path), "masks", 2)
     file.write_bytes(file.read_bytes()[:200])
@@ -185,7 +194,7 @@ def test_a_shard_that_is_missing_or_torn(tmp_path: Path) -> None:
         (png(np.full((8, 8), 7, np.uint8)), r"mask of image 4 has part 7, but there are 3 part names"),
         (
             png(np.zeros((4, 4), np.uint8)),
-            r"img00000004.png is 4x4 pixels, its picture 8x8: masks are as large",
+            r"img00000004.png is 4x4 pixels, not 8x8: all images and masks",
         ),
         (png(picture_of(4)), "is no index mask: it has shape"),
         (b"nothing", "is not a readable mask"),
