@@ -140,12 +140,20 @@ class FeatureStream:
             images = torch.cat([one.images for one in each])
             maps = [torch.cat(layer) for layer in zip(*(one.maps for one in each), strict=True)]
         else:
-            images, maps = self._images(numbers), self._maps(numbers)
+            images, maps = self._images_and_maps(numbers)
         return DrawnImages(images, maps, latents, None if condition is None else condition.labels)
 
     def maps(self, i: int) -> list[Tensor]:
         """[(1, C, h, w)] float32: the maps of image ``i``, coarse to fine, each at its own size."""
         return self._maps([i])
+
+    def _images_and_maps(self, numbers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        with _in_eval_mode(self.generator):
+            latents, condition, rng = self._draw(numbers)
+            images, found = self.generator.images_and_features(
+                latents, condition, self.layers, self.truncation, rng
+            )
+        return images.float().clamp(-1, 1), [found[layer].float() for layer in self.layers]
 
     def _images(self, numbers: Sequence[int]) -> Tensor:
         with _in_eval_mode(self.generator):

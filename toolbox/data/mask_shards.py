@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.catalog import near_miss
-from toolbox.data.base import DataError, Mask, checked_mask, chosen_split, digest, text_list
+from toolbox.data.base import DataError, Image, Mask, checked_mask, chosen_split, digest, text_list
 from toolbox.data.files import FileSet
 from toolbox.data.masks import decode_mask, square_mask
-from toolbox.data.pictures import picture_shape
 from toolbox.data.stream import generator
 from toolbox.data.zipped import Archive
 
@@ -82,19 +81,14 @@ class MaskShards(FileSet):
         classes = self.record.get("classes") or ["image"]
         labels = self._labels(names) if len(classes) > 1 else np.zeros(len(names), dtype=np.int64)
         super().__init__(root, names, labels, classes, title or root.name, image_size, None, cache)
-        self._native = False  # what is wider than high is cut
+        self._shape = _shape(self.record) or self._decode(0).shape[:2]  # (H, W) of all files
 
     def mask(self, i: int) -> Mask:
         name = self._names[i]
         member = _mask_name(name)
         where = f"{self.path / 'masks'}: {member}"
         values = decode_mask(self._archive("masks", self._shard(name)).read(member), where)
-        height, width = self._reading(i, picture_shape)
-        if values.shape != (height, width):
-            raise DataError(
-                f"{where} is {values.shape[1]}x{values.shape[0]} pixels, its picture {width}x{height}: masks "
-                "are as large as their pictures"
-            )
+        self._check_shape(where, values.shape)
         return square_mask(values, self.image_size)
 
     def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
@@ -105,6 +99,17 @@ class MaskShards(FileSet):
 
     def fingerprint(self) -> str:
         return digest(super().fingerprint(), list(self.part_names))
+
+    def _check_size(self, i: int, image: Image) -> None:
+        self._check_shape(f"{self.path / 'images'}: {self._names[i]}", image.shape[:2])
+
+    def _check_shape(self, where: str, shape: tuple[int, ...]) -> None:
+        if shape != self._shape:
+            height, width = self._shape
+            raise DataError(
+                f"{where} is {shape[1]}x{shape[0]} pixels, not {width}x{height}: all images and masks of a "
+                "folder are of one size"
+            )
 
     def _read(self, name: str) -> bytes:
         return self._archive("images", self._shard(name)).read(name)
@@ -125,7 +130,7 @@ class MaskShards(FileSet):
             file = shard_file(self.path, kind, shard)
             if not file.is_file():
                 raise DataError(f"{file} is missing: {_ANEW}")
-            self._archives[kind, shard] = Archive(file)
+            self._archives[kind, shard] = Archive(file, held=False)
         return self._archives[kind, shard]
 
     def _check_there(self, i: int, name: str) -> None:
@@ -183,6 +188,12 @@ def _read_record(root: Path) -> Mapping[str, Any]:
         if not isinstance(record, dict) or not isinstance(record.get(key), kind):
             raise DataError(f"{file} must hold {key!r}, a {kind.__name__}: it is no record of pairs")
     return record
+
+
+def _shape(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(H, W) of the files, if the record says it."""
+    size = record.get("size")
+    return (int(size[1]), int(size[0])) if isinstance(size, list) and len(size) == 2 else None
 
 
 def _numbers(root: Path, there: int, wanted: int | None, split: str | None, seed: int) -> NDArray[np.int64]:

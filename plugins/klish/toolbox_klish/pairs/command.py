@@ -54,7 +54,7 @@ def _how_arguments(group: argparse._ArgumentGroup) -> None:
         "--noise", choices=("random", "const"), help="new for each image, or that of the weights (const)"
     )
     group.add_argument("--label", type=int, help="class of all images, of a class-conditional generator")
-    group.add_argument("--batch-size", type=int, help="images at a time (4)")
+    group.add_argument("--batch-size", type=int, help="images at a time (at most 16)")
     group.add_argument("--jpeg", type=int, metavar="QUALITY", help="JPEG of this quality (default: PNG)")
     group.add_argument(
         "--border-rows",
@@ -63,7 +63,7 @@ def _how_arguments(group: argparse._ArgumentGroup) -> None:
         help="cut them off above and below; clusters that mostly lie there become background",
     )
     group.add_argument("--border-images", type=int, metavar="N", help="that this is decided by (100)")
-    group.add_argument("--shard", type=int, metavar="N", help="images of a file (500)")
+    group.add_argument("--shard", type=int, metavar="N", help="images of a file (512)")
 
 
 def execute(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from itertools import chain
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from toolbox.runs.terminal import progress_bar, say
 from toolbox_klish.pairs.preview import draw_preview
 from toolbox_klish.pairs.settings import PairSettings
 from toolbox_klish.pairs.shards import (
+    KINDS,
     batches,
     encode_mask,
     encode_picture,
@@ -69,12 +71,11 @@ def make_pairs(
     """
     folder = Path(out)
     settings = settings or PairSettings()
-    _check_folder(folder, resume)
+    ranks.on_main(lambda: _check_folder(folder, resume))
     source = ranks.together(lambda: PairSource(run, settings, clusterer, clusters, fit))
     record = record_of(source)
     with explain_full_disk(folder, lambda: _kept(folder, settings)), locked(folder):
-        ranks.on_main(lambda: _begin(folder, record))
-        missing = ranks.from_main([n for n in range(settings.shards) if not is_whole(folder, n, settings)])
+        missing = ranks.on_main(lambda: _begin(folder, record, settings))
         if missing:
             ranks.on_main(lambda: _check_room(folder, missing, source))
             _write(folder, missing, source)
@@ -97,7 +98,7 @@ def record_of(source: PairSource) -> dict[str, Any]:
         truncation=settings.truncation_for(generator),
         noise=settings.noise,
         label=source.stream.label,
-        batch_size=settings.batch_size,
+        batch_size=source.batch_size,
         border_rows=settings.border_rows,
         part_names=source.part_names,
         groups=source.groups,
@@ -108,15 +109,21 @@ def record_of(source: PairSource) -> dict[str, Any]:
 
 def _write(folder: Path, missing: list[int], source: PairSource) -> None:
     """All ranks go on together, a batch each: whatever one of them meets, all hear of at once."""
-    mine = [shard for number, shard in enumerate(missing) if ranks.is_mine(number)]
-    steps = chain.from_iterable(write_shard(folder, shard, source) for shard in mine)
     total = sum(len(numbers_of(shard, source.settings)) for shard in missing)
-    with progress_bar(total, "pairs", unit="image") as bar:
+    with closing(_steps(folder, missing, source)) as steps, progress_bar(total, "pairs", unit="image") as bar:
         while True:
             done = ranks.gather_objects(ranks.together(lambda: next(steps, None)))
             if all(count is None for count in done):
                 return
             bar.update(sum(count or 0 for count in done))
+
+
+def _steps(folder: Path, missing: list[int], source: PairSource) -> Generator[int, None, None]:
+    """This rank's share of the shards, one after the other; the number of images after each batch."""
+    with explain_full_disk(folder, lambda: _kept(folder, source.settings)):
+        for number, shard in enumerate(missing):
+            if ranks.is_mine(number):
+                yield from write_shard(folder, shard, source)
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -126,7 +133,7 @@ def _check_folder(folder: Path, resume: bool) -> None:
         raise ConfigError(
             f"{folder} holds pairs already: go on with --resume, or name another folder with -o"
         )
-    foreign = [kind for kind in ("images", "masks", "latents") if (folder / kind).exists()]
+    foreign = [kind for kind in KINDS if (folder / kind).exists()]
     if foreign and not known:
         raise ConfigError(
             f"{folder} has a folder {foreign[0]!r}, but no {RECORD} that says what it holds: name another "
@@ -134,14 +141,26 @@ def _check_folder(folder: Path, resume: bool) -> None:
         )
 
 
-def _begin(folder: Path, record: dict[str, Any]) -> None:
-    """Compare with what the folder was begun with; write that down in a new one."""
-    sweep(folder)
+def _begin(folder: Path, record: dict[str, Any], settings: PairSettings) -> list[int]:
+    """Compare with what the folder was begun with, or write that down in a new one; the missing shards."""
+    _sweep(folder)
     for name in (RECORD, UNFINISHED):
         file = folder / name
         if file.is_file():
             _check_record(folder, _read(file), record)
     write_text(_as_json(record), folder / UNFINISHED)
+    missing = [shard for shard in range(settings.shards) if not is_whole(folder, shard, settings)]
+    if len(missing) < settings.shards:
+        say(f"{settings.shards - len(missing)} of {settings.shards} shards are there")
+    return missing
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes were in the middle of writing, of whichever rank."""
+    sweep(folder)
+    for kind in KINDS:
+        for leftover in (folder / kind).glob(".shard-*.tmp"):
+            leftover.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> dict[str, Any]:

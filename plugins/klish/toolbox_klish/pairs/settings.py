@@ -11,6 +11,7 @@ from toolbox_klish.checks import check_choice
 from toolbox_klish.runs.settings import check_seed
 
 SIZE = 512  # pixels of a side (the authors')
+_PIXELS = 2**20  # at a time
 TRUNCATION = 0.7  # the authors'; clusters are fitted at 0.5
 
 
@@ -26,7 +27,8 @@ class PairSettings:
         noise: 'const' = that of the weights, as the authors' images have; 'random' = drawn for each image, as
             while clustering.
         label: class of all images, of a class-conditional generator; None = as the run's config says.
-        batch_size: images at a time; with random noise always one. Rounding may depend on it.
+        batch_size: images at a time; with random noise always one. Rounding may depend on it. None = as many
+            as have a million pixels at the generator's size, at most 16.
         jpeg: quality of JPEG files, 1 to 100; None = PNG, without loss.
         border_rows: rows at the top and at the bottom that are cut off; clusters that have more than half of
             their pixels there become the background, part 0. 0 = none. (Authors: 64 for cars, black bars.)
@@ -40,15 +42,15 @@ class PairSettings:
     truncation: float | None = None
     noise: str = "const"
     label: int | None = None
-    batch_size: int = 4
+    batch_size: int | None = None
     jpeg: int | None = None
     border_rows: int = 0
     border_images: int = 100
-    shard: int = 500
+    shard: int = 512
 
     def __post_init__(self) -> None:
-        check_whole(1, images=self.images, batch_size=self.batch_size, shard=self.shard)
-        check_whole(1, border_images=self.border_images, **given(size=self.size, jpeg=self.jpeg))
+        check_whole(1, images=self.images, shard=self.shard, border_images=self.border_images)
+        check_whole(1, **given(size=self.size, jpeg=self.jpeg, batch_size=self.batch_size))
         check_whole(0, border_rows=self.border_rows)
         check_seed(self.seed, "seed")
         check_in("(0, 1]", **given(truncation=self.truncation))
@@ -78,6 +80,10 @@ class PairSettings:
                 f"border_rows={self.border_rows} leaves none of {size} rows: take at most {(size - 1) // 2}"
             )
         return size
+
+    def batch_size_for(self, generator: Generator) -> int:
+        """Images at a time, on whatever machine."""
+        return self.batch_size or max(1, min(16, _PIXELS // generator.image_size**2))
 
     def truncation_for(self, generator: Generator) -> float:
         """Truncation acts on w; a generator without one is not truncated, as in its clustering."""

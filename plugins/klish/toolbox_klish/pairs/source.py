@@ -73,6 +73,7 @@ class PairSource:
         run, settings: as given.
         clusterer, clusters, fit: in use.
         size: pixels of a side, before borders are cut off.
+        batch_size: images that are drawn together.
         part_names: what the numbers of masks mean.
         groups: {part: clusters that it stands for}.
     """
@@ -91,6 +92,7 @@ class PairSource:
         self.fit = run.seeds[0] if fit is None else fit
         self._classifier = _classifier(run, self.clusterer, self.clusters, self.fit)
         self.size = settings.size_for(run.generator)
+        self.batch_size = settings.batch_size_for(run.generator)
         self.stream = run.stream(
             settings.images, seed=settings.seed, size=self.size, **_drawing(run, settings)
         )
@@ -153,7 +155,7 @@ class PairSource:
     def _border_shares(self) -> NDArray[np.float64]:
         """(parts,) share of the pixels of each that lies in the border, over the first images."""
         inside, whole = np.zeros((2, len(self.part_names)), dtype=np.int64)
-        rows, step = self.settings.border_rows, self.settings.batch_size
+        rows, step = self.settings.border_rows, self.batch_size
         for start in range(0, self.settings.border_images, step):
             found = self._segmented(self.stream.draw(range(start, start + step)))
             whole += np.bincount(found.ravel(), minlength=len(whole))
@@ -167,7 +169,6 @@ def _drawing(run: ClusterRun, settings: PairSettings) -> dict[str, Any]:
         truncation=settings.truncation_for(run.generator),
         noise=settings.noise,
         label=label,
-        batch_size=settings.batch_size,
         pixels=None,
     )
 
