@@ -100,7 +100,12 @@ NOT_TRIED = {
     "DiffusionClip": "DirectionalClip, a logarithm and a mean",
     "EfficientNetLite0Features": "its weights are no part of the repository",
     "IdentityFeatures": "it computes nothing",
+    "LSE": "1x1 convolutions of maps, and interpolation",
     "LabelClassifiers": "two linear layers",
+    "NSE1": "1x1 convolutions of maps, and interpolation",
+    "NSE2": "convolutions of maps, and interpolation",
+    "TapCrossEntropy": "a generator and a segmenter, tried, and a cross-entropy",
+    "TapHinge": "a generator and a segmenter, tried, and a squared hinge",
     "TorchvisionInception": "its weights are no part of the repository; its network is torchvision's",
 }
 

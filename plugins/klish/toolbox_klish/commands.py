@@ -14,6 +14,8 @@ from toolbox.runs.terminal import show
 from toolbox_klish import cost
 from toolbox_klish.pairs import command as pairs_command
 from toolbox_klish.table import command as table_command
+from toolbox_klish.ufgs import command as segment_command
+from toolbox_klish.ufgs.table import command as segtable_command
 
 # what --help says of a command, what adds its options, what is called with them
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
@@ -205,6 +207,8 @@ _COMMANDS: dict[str, Command] = {
         table_command.add_arguments,
         table_command.execute,
     ),
+    "segment": (segment_command.SUMMARY, segment_command.add_arguments, segment_command.execute),
+    "segtable": (segtable_command.SUMMARY, segtable_command.add_arguments, segtable_command.execute),
     "draw": (
         "every picture of a clustering run, and its report; several runs: side by side",
         _draw_arguments,
