@@ -1,4 +1,4 @@
-"""The game of a linear extractor: no images, generator and teacher stand still; resumed, split, and shared."""
+"""The game of a linear extractor: no images, generator and teacher stand still; resumed, and on two ranks."""
 
 from __future__ import annotations
 
