@@ -12,6 +12,7 @@ from typing import Any
 
 from toolbox.runs.terminal import show
 from toolbox_klish import cost
+from toolbox_klish.separability import command as separability_command
 from toolbox_klish.table import command as table_command
 
 # what --help says of a command, what adds its options, what is called with them
@@ -203,6 +204,11 @@ _COMMANDS: dict[str, Command] = {
         "Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters",
         table_command.add_arguments,
         table_command.execute,
+    ),
+    "separability": (
+        "Tables I and III: linear extractor, SVM and class centroids on generators' features",
+        separability_command.add_arguments,
+        separability_command.execute,
     ),
     "draw": (
         "every picture of a clustering run, and its report; several runs: side by side",

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.plugins.klish.tiny_lse import PARTS, Brightest, small_generator
 from toolbox.data.base import DataError
 from toolbox.features import feature_layers_of
 from toolbox.interfaces import Generator, Segmenter
@@ -24,27 +25,10 @@ from toolbox_klish.lse.planes import Planes
 from toolbox_klish.lse.taps import Taps, drawn
 from toolbox_klish.segment import score_maps, segment
 
-PARTS = ["ground", "thing", "other"]
-
-
-class Brightest(Segmenter):
-    """A pixel's part is its brightest channel."""
-
-    part_names = PARTS
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images
-
 
 @pytest.fixture(scope="module")
 def generator() -> Generator:
-    torch.manual_seed(0)
-    small = dict(image_size=16, latent_dim=8, style_dim=8, channel_base=128)
-    network: Generator = build(dict(type="StyleGAN2Generator", **small)).eval().requires_grad_(False)
-    for name, value in network.named_parameters():
-        if "noise_strength" in name:
-            value.fill_(0.05)
-    return network
+    return small_generator()
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from tests.plugins.klish.tiny_lse import PARTS, SMALL
 from toolbox.pipeline import train
 from toolbox.testing import check_ranks
 from toolbox.training.game.game import Game
 from toolbox_klish.lse.annotations import Annotations
 
-PARTS = ["ground", "thing", "other"]
-SMALL = dict(type="StyleGAN2Generator", image_size=16, latent_dim=8, style_dim=8, channel_base=128)
 CONFIG = """
 title = 'a small extractor'
 seed = 0
