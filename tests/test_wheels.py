@@ -24,8 +24,16 @@ FOLDERS = {
 }
 CONFIGS = {
     "toolbox": (
-        *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "diffae_*.py", "dmgan_*.py"),
-        *("galip_*.py", "judge_*.py", "pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
+        *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "deeplab_*.py", "diffae_*.py"),
+        *(
+            "dmgan_*.py",
+            "galip_*.py",
+            "judge_*.py",
+            "pggan_*.py",
+            "segmenter_*.py",
+            "ssagan_*.py",
+            "stylegan*.py",
+        ),
     ),
     "toolbox_ipl": ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py"),
     "toolbox_klish": ("klish_*.py", "lse_*.py"),
