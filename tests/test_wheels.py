@@ -47,7 +47,7 @@ BASES = {
         *("runtime.py", "ssagan.py", "stylegan2_folder.py"),
     },
     "toolbox_ipl": {"diffipl.py", "ipl.py"},
-    "toolbox_klish": {"klish.py", "lse.py"},
+    "toolbox_klish": {"klish.py", "lse.py", "lse_faces.py", "lse_scenes.py"},
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},
 }
