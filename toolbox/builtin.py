@@ -137,6 +137,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "DrawnPortraits": "toolbox.data.drawn:DrawnPortraits",
         "MaskFolder": "toolbox.data.masks:MaskFolder",
         "CelebAMaskHQ": "toolbox.data.celebamask:CelebAMaskHQ",
+        "MaskShards": "toolbox.data.mask_shards:MaskShards",
         "RelabelledSet": "toolbox.data.relabelled:RelabelledSet",
         "FactorClasses": "toolbox.data.relabelled:FactorClasses",
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",
