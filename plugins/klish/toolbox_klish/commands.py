@@ -13,6 +13,7 @@ from typing import Any
 from toolbox.runs.terminal import show
 from toolbox_klish import cost
 from toolbox_klish.table import command as table_command
+from toolbox_klish.why import command as why_command
 
 # what --help says of a command, what adds its options, what is called with them
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
@@ -211,5 +212,6 @@ _COMMANDS: dict[str, Command] = {
     ),
     "name": ("show the clusters of a run, give them names and merge them", _name_arguments, _name),
     "toy": ("three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy),
+    "why": (why_command.SUMMARY, why_command.add_arguments, why_command.execute),
     "cost": ("memory and time that a fit would take, by a model", _cost_arguments, cost.execute),
 }
