@@ -17,6 +17,7 @@ from toolbox_klish.separability import command as separability_command
 from toolbox_klish.table import command as table_command
 from toolbox_klish.ufgs import command as segment_command
 from toolbox_klish.ufgs.table import command as segtable_command
+from toolbox_klish.why import command as why_command
 
 # what --help says of a command, what adds its options, what is called with them
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
@@ -227,5 +228,6 @@ _COMMANDS: dict[str, Command] = {
         pairs_command.execute,
     ),
     "toy": ("three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy),
+    "why": (why_command.SUMMARY, why_command.add_arguments, why_command.execute),
     "cost": ("memory and time that a fit would take, by a model", _cost_arguments, cost.execute),
 }
