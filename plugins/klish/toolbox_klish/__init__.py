@@ -9,11 +9,21 @@ from typing import Any
 from toolbox import hookimpl
 from toolbox.source_tree import linked_folder
 
+_CONFIGS = ("klish_*.py", "uscs_*.py")
 _COMPONENTS = {
     "KLiSH": ("clusterer", "algorithm.klish:KLiSH"),
     "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
     "KASP": ("clusterer", "baselines:KASP"),
     "AHC": ("clusterer", "baselines:AHC"),
+    "SpadeGenerator": ("generator", "uscs.generator:SpadeGenerator"),
+    "MultiscalePatchDiscriminator": ("discriminator", "uscs.judges:MultiscalePatchDiscriminator"),
+    "SpadeEncoder": ("network", "uscs.judges:SpadeEncoder"),
+    "VGG19Maps": ("network", "uscs.perceptual:VGG19Maps"),
+    "PortraitMaps": ("network", "uscs.perceptual:PortraitMaps"),
+    "MultiscaleHinge": ("objective", "uscs.objectives:MultiscaleHinge"),
+    "FeatureMatching": ("objective", "uscs.objectives:FeatureMatching"),
+    "PerceptualMatching": ("objective", "uscs.objectives:PerceptualMatching"),
+    "StyleKL": ("objective", "uscs.objectives:StyleKL"),
 }
 
 
@@ -42,7 +52,7 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 def configs() -> dict[str, Path]:
     """The ready-made configs, ``klish/<name>``."""
     folder = linked_folder(Path(__file__).parent / "configs")
-    return {file.stem: file for file in sorted(folder.glob("klish_*.py"))}
+    return {file.stem: file for pattern in _CONFIGS for file in sorted(folder.glob(pattern))}
 
 
 @hookimpl
