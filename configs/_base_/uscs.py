@@ -34,7 +34,7 @@ quick = dict(
     train_dataloader=dict(batch_size=8, num_workers=0, persistent_workers=False,
                           dataset=dict(source=_portraits)),
     model=dict(networks=dict(
-        generator=dict(image_size=64, latent_dim=32, channels=16, hidden=32),
+        generator=dict(image_size=64, latent_dim=32, channels=8, hidden=16),
         discriminator=dict(image_size=64, channels=16, layers=3),
         encoder=dict(latent_dim=32, image_size=64, channels=8),
         perceptual=dict(type='PortraitMaps'))),
