@@ -38,7 +38,9 @@ BASES = {
         *("cifar10.py", "damsm.py", "damsm_stage.py", "damsm_stage_emoji.py", "dmgan.py", "galip.py"),
         *("runtime.py", "ssagan.py", "stylegan2_folder.py"),
     },
-    "toolbox_ipl": {"diffipl.py", "ipl.py"},
+    "toolbox_ipl": {
+        *("diffipl.py", "ipl.py", "ipl_dog.py", "ipl_ffhq.py", "nada_dog.py", "nada_ffhq.py"),
+    },
     "toolbox_klish": {"klish.py"},
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},

@@ -127,6 +127,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "EmbeddedEmoji": "toolbox.data.embedded:EmbeddedEmoji",
         "DrawnPortraits": "toolbox.data.drawn:DrawnPortraits",
         "MaskFolder": "toolbox.data.masks:MaskFolder",
+        "MaskShards": "toolbox.data.mask_shards:MaskShards",
         "RelabelledSet": "toolbox.data.relabelled:RelabelledSet",
         "FactorClasses": "toolbox.data.relabelled:FactorClasses",
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",

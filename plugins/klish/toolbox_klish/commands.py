@@ -12,6 +12,7 @@ from typing import Any
 
 from toolbox.runs.terminal import show
 from toolbox_klish import cost
+from toolbox_klish.pairs import command as pairs_command
 from toolbox_klish.table import command as table_command
 
 # what --help says of a command, what adds its options, what is called with them
@@ -210,6 +211,11 @@ _COMMANDS: dict[str, Command] = {
         _draw,
     ),
     "name": ("show the clusters of a run, give them names and merge them", _name_arguments, _name),
+    "pairs": (
+        "images of a run's generator with their clusters as masks, for segmenters and painters",
+        pairs_command.add_arguments,
+        pairs_command.execute,
+    ),
     "toy": ("three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy),
     "cost": ("memory and time that a fit would take, by a model", _cost_arguments, cost.execute),
 }
