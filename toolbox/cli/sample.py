@@ -254,9 +254,9 @@ def _mask_of(file: str) -> Tensor:
     """(H, W) int64 of an index mask in a file."""
     import torch
 
-    from toolbox.data.masks import read_mask
+    from toolbox.data.masks import decode_mask
 
-    return torch.from_numpy(read_mask(file)).long()
+    return torch.from_numpy(decode_mask(Path(file), file)).long()
 
 
 def _read_masks(sampler: Sampler, arguments: argparse.Namespace) -> None:
