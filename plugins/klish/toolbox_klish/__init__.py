@@ -9,7 +9,6 @@ from typing import Any
 from toolbox import hookimpl
 from toolbox.source_tree import linked_folder
 
-_CONFIGS = ("klish_*.py", "uscs_*.py")
 _COMPONENTS = {
     "KLiSH": ("clusterer", "algorithm.klish:KLiSH"),
     "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
