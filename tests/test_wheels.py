@@ -24,8 +24,9 @@ FOLDERS = {
 }
 CONFIGS = {
     "toolbox": (
-        *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "diffae_*.py", "dmgan_*.py"),
-        *("galip_*.py", "judge_*.py", "pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
+        *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "deeplab_*.py", "diffae_*.py"),
+        *("dmgan_*.py", "galip_*.py", "judge_*.py", "pggan_*.py", "segmenter_*.py", "ssagan_*.py"),
+        "stylegan*.py",
     ),
     "toolbox_ipl": ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py"),
     "toolbox_klish": ("klish_*.py", "lse_*.py", "ufgs_*.py"),
@@ -41,7 +42,7 @@ BASES = {
     "toolbox_ipl": {
         *("diffipl.py", "ipl.py", "ipl_dog.py", "ipl_ffhq.py", "nada_dog.py", "nada_ffhq.py"),
     },
-    "toolbox_klish": {"klish.py", "lse.py", "ufgs.py"},
+    "toolbox_klish": {"klish.py", "lse.py", "lse_faces.py", "lse_scenes.py", "ufgs.py"},
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},
 }

@@ -89,6 +89,8 @@ EXAMPLES: list[dict[str, Any]] = [
 TINY = ("AjbrockDiscriminator", "TinyConvFeatures", "AdaptiveAugment", "PathLength", "KASP", "KLiSH")
 #: Registered, and not tried: why.
 NOT_TRIED = {
+    "ADE20KDeepLabV3": "DeepLabV3, tried, and a scale",
+    "ChosenParts": "some channels of a segmenter, tried",
     "Clip": "its weights are no part of the repository; EmbeddedClip has the same code",
     "ClipFeatures": "its weights are no part of the repository; EmbeddedClipFeatures has the same code",
     "DamsmImageEncoder": "torchvision's Inception, and two layers as SmallImageEncoder has them",

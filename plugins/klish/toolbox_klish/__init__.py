@@ -20,8 +20,17 @@ _COMPONENTS = {
     "PascalVOC": ("dataset", "ufgs.voc:PascalVOC"),
     "TapCrossEntropy": ("objective", "lse.objectives:TapCrossEntropy"),
     "TapHinge": ("objective", "lse.objectives:TapHinge"),
+    "SpadeGenerator": ("generator", "uscs.generator:SpadeGenerator"),
+    "MultiscalePatchDiscriminator": ("discriminator", "uscs.judges:MultiscalePatchDiscriminator"),
+    "SpadeEncoder": ("network", "uscs.judges:SpadeEncoder"),
+    "VGG19Maps": ("network", "uscs.perceptual:VGG19Maps"),
+    "PortraitMaps": ("network", "uscs.perceptual:PortraitMaps"),
+    "MultiscaleHinge": ("objective", "uscs.objectives:MultiscaleHinge"),
+    "FeatureMatching": ("objective", "uscs.objectives:FeatureMatching"),
+    "PerceptualMatching": ("objective", "uscs.objectives:PerceptualMatching"),
+    "StyleKL": ("objective", "uscs.objectives:StyleKL"),
 }
-_CONFIGS = ("klish_*.py", "lse_*.py", "ufgs_*.py")
+_CONFIGS = ("klish_*.py", "lse_*.py", "ufgs_*.py", "uscs_*.py")
 
 
 @hookimpl

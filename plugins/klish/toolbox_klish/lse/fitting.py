@@ -7,7 +7,7 @@ planes = Planes.of(lse)  # what segments images, as a clusterer does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +60,10 @@ class Fit:
     def step(self, taps: Taps, labels: Tensor) -> None:
         """One of Adam for each, on these images."""
         layers = next(iter(self.extractors.values())).layers
-        maps = taps.maps(layers)
+        self.step_on(taps.maps(layers), labels)
+
+    def step_on(self, maps: Sequence[Tensor], labels: Tensor) -> None:
+        """The same, of maps at hand."""
         rate = self.lr * (0.1 if self.done >= DROP * self.steps else 1)
         for name, extractor in self.extractors.items():
             optimizer = self._optimizers[name]
