@@ -42,6 +42,7 @@ def test_names_that_meant_two_things_mean_one() -> None:
     assert commands["--rows"] == {"klish cost"} and commands["--images"] == {"klish fit", "klish pairs"}
     numbers = {"klish draw", "klish table", "klish pairs", "klish why", "klish segtable"}
     assert commands["--clusters"] == numbers
-    assert commands["--first"] == {"klish fit", "klish table", "klish toy", "klish cost"}
+    first = {"klish fit", "klish table", "klish toy", "klish cost", "klish segtable"}
+    assert commands["--first"] == first
     assert commands["--seeds"] == {"sample"} and "klish draw" not in commands["--seed"]
     assert commands["--n"] == {"sample", "test", "fid"}
