@@ -20,7 +20,7 @@ _HELP = {
     "iterations": "of a segmenter",
     "batch_size": "images of an iteration",
     "channels": "of the segmenter at full resolution",
-    "shown": "images that LSE sees in all",
+    "shown": "images that LSE sees, for each that is annotated",
     "validation": "real images with labels, by which clusters are matched",
     "real": "real test images",
     "generated": "generated test images",

@@ -39,7 +39,7 @@ class Budget:
         ahc_rows: pixels that AHC clusters.
         pairs: images that segmenters are trained on.
         iterations, batch_size, channels: of a segmenter.
-        shown: images that LSE sees in all.
+        shown: images that LSE sees, for each that is annotated.
         validation: real images with labels, by which clusters are matched.
         real, generated: test images.
     """
