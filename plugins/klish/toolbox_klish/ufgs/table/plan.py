@@ -63,7 +63,7 @@ class Cell:
     """A segmenter.
 
     Attributes:
-        method: one of METHODS; 'klish@26': with that K; 'klish+soft': trained with blur and noise.
+        method: one of METHODS; 'kmeans@60': with that K; 'klish+soft': trained with blur and noise.
         seed: of clusters, images, annotations and training.
     """
 
@@ -108,10 +108,10 @@ def check_method(method: str) -> None:
     """
     name = re.split("[@+]", method)[0]
     pattern = rf"{re.escape(name)}(@[1-9]\d*)?(\+{_CHANGES})?"
-    if name not in METHODS or not re.fullmatch(pattern, method) or ("@" in method and name != "klish"):
+    if name not in METHODS or not re.fullmatch(pattern, method) or ("@" in method and name not in CLUSTERERS):
         raise ValueError(
-            f"method {method!r}{near_miss(name, METHODS)}; methods: {', '.join(METHODS)}, klish@K, and any "
-            f"of them with +{_CHANGES}"
+            f"method {method!r}{near_miss(name, METHODS)}; methods: {', '.join(METHODS)}, klish@K, ..., "
+            f"and any of them with +{_CHANGES}"
         )
 
 

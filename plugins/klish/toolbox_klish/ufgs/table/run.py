@@ -1,6 +1,6 @@
 """Tables V and VI on the embedded generator, cell by cell; what is done stays done.
 
-clusters/               every clusterer, a fit for each seed
+clusters/               every clusterer at the table's K, a fit for each seed; clusters-klish-60/: one at another
 seed<S>/drawn.npz       generated images of a seed, and the masks of all sources
 seed<S>/test.npz        others, to measure on
 seed<S>/<method>/       a segmenter: its training run and result.json
@@ -26,7 +26,7 @@ from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.ufgs.matching import match, relabelled, scores_of, tables_of
 from toolbox_klish.ufgs.table import sources
 from toolbox_klish.ufgs.table.cell import mask_name, measured, real_tests
-from toolbox_klish.ufgs.table.plan import Budget, Cell, cells
+from toolbox_klish.ufgs.table.plan import CLUSTERERS, Budget, Cell, cells
 from toolbox_klish.ufgs.table.report import markdown
 
 _CLUSTERS = "klish/klish_embedded"
@@ -133,8 +133,12 @@ def _prepared(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> d
 def _draw(missing: Mapping[str, tuple[str, int]], seed: int, budget: Budget, out: Path) -> None:
     """Images of a seed with the masks of sources that were not there; what was there is kept."""
     start = time.process_time()
-    run, teacher = _clusters(seed, budget, out), sources.embedded_teacher()
-    found = sources.classifiers(run, teacher, missing, seed, budget.shown)
+    teacher, found = sources.embedded_teacher(), {}
+    run = _clusters(seed, budget, out)
+    for name, (source, k) in missing.items():
+        more = k != budget.clusters and source in CLUSTERERS
+        own = _clusters(seed, budget, out, source, k) if more else run
+        found[name] = sources.classifier(own, teacher, source, k, seed, budget.shown)
     layers = run.stream(1).layers
     wanted_images = (("drawn", budget.pairs, sources.SEED), ("test", budget.generated, sources.TEST_SEED))
     for name, images, first in wanted_images:
@@ -143,9 +147,15 @@ def _draw(missing: Mapping[str, tuple[str, int]], seed: int, budget: Budget, out
     say(f"seed {seed}: images, LSE and clusters: {time.process_time() - start:.0f} s")
 
 
-def _clusters(seed: int, budget: Budget, out: Path) -> ClusterRun:
-    """The clustering run, fitted for all seeds up to this one."""
-    work = out / "clusters"
+def _clusters(
+    seed: int, budget: Budget, out: Path, source: str | None = None, k: int | None = None
+) -> ClusterRun:
+    """The clustering run, fitted for all seeds up to this one: all clusterers at the table's K, or one at K.
+
+    KLiSH and KASP start from at least one and a half times K.
+    """
+    own = k or budget.clusters
+    work = out / ("clusters" if source is None else f"clusters-{source}-{own}")
     options = {
         f"clusterers.{name}.{key}": value
         for name in ("ahc_ward", "ahc_arccos")
@@ -153,20 +163,15 @@ def _clusters(seed: int, budget: Budget, out: Path) -> ClusterRun:
     }
     choices = Choices(
         images=budget.clustered,
-        clusters=budget.first,
-        shown=[budget.clusters],
-        final=budget.clusters,
+        clusters=max(budget.first, 3 * own // 2),
+        clusterers=None if source is None else [source],
+        shown=[own],
+        final=own,
         seeds=[_SEED + number for number in range(seed + 1)],
         device="cpu",
     )
-    fit(
-        _CLUSTERS,
-        work_dir=work,
-        resume=kept_file(work) is not None,
-        options=options,
-        pictures=False,
-        choices=choices,
-    )
+    begun = kept_file(work) is not None
+    fit(_CLUSTERS, work_dir=work, resume=begun, options=options, pictures=False, choices=choices)
     return ClusterRun.open(work, "cpu")
 
 
