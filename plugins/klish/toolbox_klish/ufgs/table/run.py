@@ -1,6 +1,7 @@
 """Tables V and VI on the embedded generator, cell by cell; what is done stays done.
 
-clusters/               every clusterer at the table's K, a fit for each seed; clusters-klish-60/: one at another
+clusters/               every clusterer at the table's K, a fit for each seed
+clusters-klish-60/      one of them at another K
 seed<S>/drawn.npz       generated images of a seed, and the masks of all sources
 seed<S>/test.npz        others, to measure on
 seed<S>/<method>/       a segmenter: its training run and result.json
