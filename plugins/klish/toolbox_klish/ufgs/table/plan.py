@@ -16,7 +16,9 @@ CLUSTERERS = {
     "kasp": "UFGS (KASP)",
     "ahc_ward": "UFGS (AHC, Ward)",
     "ahc_arccos": "UFGS (AHC, arccos)",
+    "klish_angle": "UFGS (KLiSH, first clusters by angle)",
 }
+ALONE = ("klish_angle",)  # none of klish/klish_embedded: fitted in runs of their own
 #: Sources whose masks name the parts, so that nothing is matched.
 LABELLERS = {
     "lse-1": "LSE, 1 annotation",

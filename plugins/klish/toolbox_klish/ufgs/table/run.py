@@ -16,6 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from toolbox.config import ConfigError, kept_file
 from toolbox.data.base import ImageSet
 from toolbox.runs.files import explain_full_disk, sweep, write_text
@@ -27,7 +31,7 @@ from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.ufgs.matching import match, relabelled, scores_of, tables_of
 from toolbox_klish.ufgs.table import sources
 from toolbox_klish.ufgs.table.cell import mask_name, measured, real_tests
-from toolbox_klish.ufgs.table.plan import CLUSTERERS, Budget, Cell, cells
+from toolbox_klish.ufgs.table.plan import ALONE, CLUSTERERS, Budget, Cell, cells
 from toolbox_klish.ufgs.table.report import markdown
 
 _CLUSTERS = "klish/klish_embedded"
@@ -101,15 +105,14 @@ def _masks_alone(cell: Cell, budget: Budget, folder: Path) -> dict[str, Any]:
 class _Fixed:
     """Masks at hand in the place of a segmenter's, for images in their order."""
 
-    def __init__(self, masks: Any, columns: int) -> None:
-        self.part_names = [str(i) for i in range(columns)]
+    def __init__(self, masks: sources.Masks, columns: int) -> None:
+        self.part_names: Sequence[str] = [str(i) for i in range(columns)]
         self._masks, self._start = masks, 0
 
-    def labels(self, images: Any) -> Any:
-        import torch
-
+    def labels(self, images: Tensor) -> Tensor:
+        """Those of the next images."""
         start, self._start = self._start, self._start + len(images)
-        return torch.from_numpy(self._masks[start : self._start].astype("int64"))
+        return torch.from_numpy(self._masks[start : self._start].astype(np.int64))
 
 
 def _prepared(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> dict[str, ImageSet]:
@@ -137,7 +140,7 @@ def _draw(missing: Mapping[str, tuple[str, int]], seed: int, budget: Budget, out
     teacher, found = sources.embedded_teacher(), {}
     run = _clusters(seed, budget, out)
     for name, (source, k) in missing.items():
-        more = k != budget.clusters and source in CLUSTERERS
+        more = source in ALONE or (k != budget.clusters and source in CLUSTERERS)
         own = _clusters(seed, budget, out, source, k) if more else run
         found[name] = sources.classifier(own, teacher, source, k, seed, budget.shown)
     layers = run.stream(1).layers
@@ -157,11 +160,13 @@ def _clusters(
     """
     own = k or budget.clusters
     work = out / ("clusters" if source is None else f"clusters-{source}-{own}")
-    options = {
+    options: dict[str, Any] = {
         f"clusterers.{name}.{key}": value
         for name in ("ahc_ward", "ahc_arccos")
         for key, value in dict(rows=budget.ahc_rows, classifier_steps=300, learning_rate=3e-3).items()
     }
+    if source == "klish_angle":
+        options["clusterers.klish_angle"] = dict(type="KLiSH", clusters=budget.first, metric="arccos")
     choices = Choices(
         images=budget.clustered,
         clusters=max(budget.first, 3 * own // 2),
