@@ -16,7 +16,7 @@ CLUSTERERS = {
     "kasp": "UFGS (KASP)",
     "ahc_ward": "UFGS (AHC, Ward)",
     "ahc_arccos": "UFGS (AHC, arccos)",
-    "klish_angle": "UFGS (KLiSH, first clusters by angle)",
+    "klish_angle": "UFGS (KLiSH, first clusters by angle, no filter)",
 }
 ALONE = ("klish_angle",)  # none of klish/klish_embedded: fitted in runs of their own
 #: Sources whose masks name the parts, so that nothing is matched.

@@ -166,7 +166,8 @@ def _clusters(
         for key, value in dict(rows=budget.ahc_rows, classifier_steps=300, learning_rate=3e-3).items()
     }
     if source == "klish_angle":
-        options["clusterers.klish_angle"] = dict(type="KLiSH", clusters=budget.first, metric="arccos")
+        by_angle = dict(type="KLiSH", clusters=budget.first, metric="arccos", filter_sigma=None)
+        options["clusterers.klish_angle"] = by_angle
     choices = Choices(
         images=budget.clustered,
         clusters=max(budget.first, 3 * own // 2),
