@@ -51,7 +51,7 @@ class Budget:
     clusters: int = 20
     ahc_rows: int = 4000
     pairs: int = 800
-    iterations: int = 600
+    iterations: int = 1000
     batch_size: int = 8
     channels: int = 8
     shown: int = 640
