@@ -10,7 +10,7 @@ evaluation = dict(data=dict(type='DrawnPortraits', split='test', image_size=64, 
 pictures = dict(data=dict(type='DrawnPortraits', split='test', image_size=64, images=8))
 # Half of the images' size is a sixth of the time, and gives more for the same time; parts are measured at 64.
 # So few iterations want a higher rate than the paper's 1e-3.
-_steps = 600
+_steps = 1000
 segmenter = dict(
     threads=1,
     model=dict(networks=dict(segmenter=dict(
