@@ -7,9 +7,10 @@ import os
 import reprlib
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from toolbox.data.base import DataError, Image, chosen_split, text_list
 from toolbox.data.files import FileSet, check_class_count
@@ -289,12 +290,31 @@ def write_zip(path: str | Path, images: Iterable[tuple[str, Image]], index: Mapp
     """
     path = Path(path)
     part = path.with_suffix(path.suffix + ".part")
-    with zipfile.ZipFile(part, "w") as archive:
+    with open(part, "wb") as file, zip_members(file) as add:
         for name, image in images:
-            _write(archive, name, encode_png(image), zipfile.ZIP_STORED)
-        text = json.dumps(dict(index), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-        _write(archive, INDEX, text.encode(), zipfile.ZIP_DEFLATED)
+            add(name, encode_png(image))
+        add(INDEX, index_bytes(index))
     os.replace(part, path)
+
+
+@contextmanager
+def zip_members(file: IO[bytes]) -> Iterator[Callable[[str, bytes], None]]:
+    """A zip that is written into an open file: what is given takes the name and bytes of a member.
+
+    Members have no date and keep their order, so that equal content gives equal bytes. Pictures are stored
+    as they are, an index is packed.
+    """
+    with zipfile.ZipFile(file, "w") as archive:
+        yield lambda name, data: _write(archive, name, data, _packing(name))
+
+
+def index_bytes(index: Mapping[str, Any]) -> bytes:
+    """The content of a ``dataset.json``."""
+    return json.dumps(dict(index), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _packing(name: str) -> int:
+    return zipfile.ZIP_STORED if name.lower().endswith(SUFFIXES) else zipfile.ZIP_DEFLATED
 
 
 def _write(archive: zipfile.ZipFile, name: str, data: bytes, compression: int) -> None:
