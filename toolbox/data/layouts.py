@@ -1,13 +1,15 @@
-"""Everything that is wrong with a folder of CUB or COCO, in one list."""
+"""Everything that is wrong with a folder of CUB, COCO or CelebAMask-HQ, in one list."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from toolbox.data import celebamask
 from toolbox.data.base import SPLITS, DataError
 from toolbox.data.caption_files import (
     CaptionIds,
@@ -23,6 +25,7 @@ from toolbox.data.pictures import picture_shape
 from toolbox.data.vocabulary import Vocabulary
 
 LAYOUTS = {"cub": 10, "coco": 5}  # captions of an image
+FACES = "celebamask"
 PUBLISHED_WORDS = {"cub": 5450, "coco": 27297}  # of the vocabulary that published text encoders count in
 _MOST_LISTED = 5  # files of one kind
 T = TypeVar("T")
@@ -34,7 +37,7 @@ class Layout:
 
     Attributes:
         root: the folder.
-        layout: 'cub' or 'coco'.
+        layout: 'cub', 'coco' or 'celebamask'.
         found: what is there, a line each.
         remarks: what is unusual, and may be meant.
         faults: what is missing, torn or does not fit together.
@@ -70,23 +73,26 @@ class Layout:
 
 
 def inspect_layout(root: str | Path, layout: str) -> Layout:
-    """Look for every file that :class:`toolbox.data.cub_coco.CubCaptions` or ``CocoCaptions`` read.
+    """Look for every file that ``CubCaptions``, ``CocoCaptions`` or ``CelebAMaskHQ`` reads.
 
     Pictures are not decoded: :func:`toolbox.data.inspection.inspect_images` does that.
 
     Args:
         root: the folder.
-        layout: 'cub' or 'coco'.
+        layout: 'cub', 'coco' or 'celebamask'.
 
     Raises:
         DataError: when there is no such folder.
         ValueError: for another layout.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, LAYOUTS))}")
+    if layout not in (*LAYOUTS, FACES):
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, (*LAYOUTS, FACES)))}")
     seen = Layout(Path(root), layout)
     if not seen.root.is_dir():
         raise DataError(f"{root} is no folder")
+    if layout == FACES:
+        _faces(seen)
+        return seen
     captions = seen.get(lambda: read_captions(seen.root / "captions.pickle"))
     if captions is not None:
         _vocabulary(seen, captions[2])
@@ -97,6 +103,40 @@ def inspect_layout(root: str | Path, layout: str) -> Layout:
             known = None if captions is None else (captions[:2][number], captions[2])
             _part(seen, split, names, known)
     return seen
+
+
+def _faces(seen: Layout) -> None:
+    """CelebAMask-HQ: the mapping, and the picture and masks of each face."""
+    for name in (celebamask.IMAGES, celebamask.MASKS):
+        if not (seen.root / name).is_dir():
+            seen.faults.append(f"there is no folder {name}")
+    mapping = seen.get(lambda: celebamask.read_mapping(seen.root))
+    if mapping is None:
+        return
+    counts = Counter(map(celebamask.split_of, mapping.values()))
+    seen.found += [f"{split}: {counts[split]:,} faces" for split in celebamask.SPLITS]
+    if len(mapping) != celebamask.FACES:
+        seen.remarks.append(f"{len(mapping):,} faces, not {celebamask.FACES:,}")
+    _face_files(seen, sorted(mapping))
+
+
+def _face_files(seen: Layout, faces: Sequence[int]) -> None:
+    from toolbox.runs.terminal import tracked
+
+    there = {file.name for file in (seen.root / celebamask.IMAGES).glob("*.jpg")}
+    seen.count(f"pictures are missing in {celebamask.IMAGES}", _unless(there, faces))
+    masks = celebamask.masks_of(seen.root, {face // 2000 for face in faces})
+    seen.found.append(f"masks: {sum(map(len, masks.values())):,} pictures of parts")
+    seen.count("faces have no mask", [str(face) for face in faces if not masks.get(face)])
+    present = [face for face in faces if f"{face}.jpg" in there]
+    torn: list[str] = []
+    for face in tracked(present, len(present), "checking files"):
+        torn += [f"{file.name} ({why})" for file, why in celebamask.broken_files(seen.root, [face], masks)]
+    seen.count("files cannot be read", torn)
+
+
+def _unless(there: set[str], faces: Sequence[int]) -> list[str]:
+    return [name for face in faces if (name := f"{face}.jpg") not in there]
 
 
 def _vocabulary(seen: Layout, vocabulary: Vocabulary) -> None:

@@ -94,7 +94,9 @@ def directions_of(run: str | Path, n: int = 64, seed: int = 0) -> Directions:
     clip = game.network(term.clip)
     still, moved = (clip.encode_images(images) for images in (source.images, fake.images))
     texts = term.text_directions(_Shown(game, fake))  # type: ignore[arg-type]
-    images = F.normalize(directions(still, moved, term.epsilon), dim=1)  # epsilon shortens those that hardly moved
+    images = F.normalize(
+        directions(still, moved, term.epsilon), dim=1
+    )  # epsilon shortens those that hardly moved
     return Directions(images, texts)
 
 

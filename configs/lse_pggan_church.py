@@ -1,0 +1,5 @@
+"""The linear semantic extractor on PGGAN on LSUN churches, 256 px."""
+
+_base_ = '_base_/lse_scenes.py'
+title = 'LSE on PGGAN on LSUN churches'
+model = dict(networks=dict(generator=dict(weights='weights/pggan_churchoutdoor256.pth')))  # genforce's model zoo
