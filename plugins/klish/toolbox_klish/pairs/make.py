@@ -100,6 +100,7 @@ def record_of(source: PairSource) -> dict[str, Any]:
         label=source.stream.label,
         batch_size=source.batch_size,
         border_rows=settings.border_rows,
+        border_images=settings.border_images if settings.border_rows else None,
         part_names=source.part_names,
         groups=source.groups,
         classes=source.classes,
