@@ -103,6 +103,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "NoConditions": "toolbox.training.game.conditioners:NoConditions",
         "ClassConditions": "toolbox.training.game.conditioners:ClassConditions",
         "CaptionConditions": "toolbox.training.game.captions:CaptionConditions",
+        "MaskConditions": "toolbox.training.game.masks:MaskConditions",
     },
     "latents": {"Inverted": "toolbox.training.game.inversions:Inverted"},
     "objective": {
@@ -177,6 +178,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "LabelSilhouette": "toolbox.metrics.silhouette:LabelSilhouette",
         "JudgedShare": "toolbox.metrics.judged:JudgedShare",
         "AnswersKept": "toolbox.metrics.judged:AnswersKept",
+        "MaskAgreement": "toolbox.metrics.mask_agreement:MaskAgreement",
     },
     "component": {"FirstAvailable": "toolbox.models.first_available:first_available"},
 }

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from toolbox.data.base import DataError
+from toolbox.data.given import look_at
 from toolbox.data.inspection import inspect_images
 from toolbox.data.mask_shards import MaskShards, parts_of, picture_name, shard_file
 from toolbox.data.stream import Stream
@@ -102,6 +103,13 @@ def test_parts(tmp_path: Path) -> None:
     few = MaskShards(root, "train", images=12)
     assert few.numbers.tolist() == [i for i in found["train"] if i < 12]
     assert few.fingerprint() != MaskShards(root, "train").fingerprint()
+
+
+def test_a_path_that_somebody_names(tmp_path: Path) -> None:
+    found = look_at(write(tmp_path / "many"), masks=True)
+    assert found.has_masks and found.train == dict(type="MaskShards", root=str(tmp_path / "many"))
+    assert len(build(found.test, "dataset")) == 2
+    assert look_at(write(tmp_path / "few", n=2)).test is None
 
 
 def test_classes_of_a_conditional_generator(tmp_path: Path) -> None:

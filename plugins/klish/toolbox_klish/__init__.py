@@ -17,10 +17,20 @@ _COMPONENTS = {
     "LSE": ("network", "lse.extractors:LSE"),
     "NSE1": ("network", "lse.extractors:NSE1"),
     "NSE2": ("network", "lse.extractors:NSE2"),
+    "PascalVOC": ("dataset", "ufgs.voc:PascalVOC"),
     "TapCrossEntropy": ("objective", "lse.objectives:TapCrossEntropy"),
     "TapHinge": ("objective", "lse.objectives:TapHinge"),
+    "SpadeGenerator": ("generator", "uscs.generator:SpadeGenerator"),
+    "MultiscalePatchDiscriminator": ("discriminator", "uscs.judges:MultiscalePatchDiscriminator"),
+    "SpadeEncoder": ("network", "uscs.judges:SpadeEncoder"),
+    "VGG19Maps": ("network", "uscs.perceptual:VGG19Maps"),
+    "PortraitMaps": ("network", "uscs.perceptual:PortraitMaps"),
+    "MultiscaleHinge": ("objective", "uscs.objectives:MultiscaleHinge"),
+    "FeatureMatching": ("objective", "uscs.objectives:FeatureMatching"),
+    "PerceptualMatching": ("objective", "uscs.objectives:PerceptualMatching"),
+    "StyleKL": ("objective", "uscs.objectives:StyleKL"),
 }
-_CONFIGS = ("klish_*.py", "lse_*.py")
+_CONFIGS = ("klish_*.py", "lse_*.py", "ufgs_*.py", "uscs_*.py")
 
 
 @hookimpl
@@ -54,7 +64,8 @@ def configs() -> dict[str, Path]:
 @hookimpl
 def config_choices() -> dict[str, dict[str, tuple[str, ...]]]:
     """A generator is named in one of three ways."""
-    return {"klish fit": {"generator": ("type", "weights", "run")}}
+    sources = ("type", "weights", "run")
+    return {"klish fit": {"generator": sources}, "klish segment": {"generator": sources}}
 
 
 @hookimpl

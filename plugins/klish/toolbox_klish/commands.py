@@ -16,6 +16,9 @@ from toolbox_klish.lse import command as lse_command
 from toolbox_klish.pairs import command as pairs_command
 from toolbox_klish.separability import command as separability_command
 from toolbox_klish.table import command as table_command
+from toolbox_klish.ufgs import command as segment_command
+from toolbox_klish.ufgs.table import command as segtable_command
+from toolbox_klish.why import command as why_command
 
 # what --help says of a command, what adds its options, what is called with them
 Command = tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]
@@ -212,6 +215,8 @@ _COMMANDS: dict[str, Command] = {
         lse_command.add_arguments,
         lse_command.execute,
     ),
+    "segment": (segment_command.SUMMARY, segment_command.add_arguments, segment_command.execute),
+    "segtable": (segtable_command.SUMMARY, segtable_command.add_arguments, segtable_command.execute),
     "separability": (
         "Tables I and III: linear extractor, SVM and class centroids on generators' features",
         separability_command.add_arguments,
@@ -229,5 +234,6 @@ _COMMANDS: dict[str, Command] = {
         pairs_command.execute,
     ),
     "toy": ("three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy),
+    "why": (why_command.SUMMARY, why_command.add_arguments, why_command.execute),
     "cost": ("memory and time that a fit would take, by a model", _cost_arguments, cost.execute),
 }

@@ -25,6 +25,7 @@ from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox.data.mask_shards import MaskShards, picture_name, shard_file
 from toolbox.data.zipped import ZippedImages
+from toolbox.runs import files
 from toolbox.runs.files import WriteError
 from toolbox_klish.pairs import make, shards
 from toolbox_klish.pairs.make import make_pairs
@@ -151,6 +152,17 @@ class TestNothingDependsOnTheWay:
         make_pairs(ClusterRun.open(fitted), folder, SMALL, resume=True)
         assert digests(folder) == digests(made)
 
+    @pytest.mark.slow
+    @pytest.mark.parametrize("stage", range(12))
+    def test_a_kill_at_every_stage(self, made: Path, fitted: Path, tmp_path: Path, stage: int) -> None:
+        """The process ends without a word before a file takes its name, the record first and last."""
+        folder = tmp_path / "pairs"
+        with pytest.raises(RuntimeError, match="rank 0"):
+            testing.run_ranks(make_until, fitted, folder, stage, world=1)
+        assert list(folder.rglob(".*.tmp"))
+        make_pairs(ClusterRun.open(fitted), folder, SMALL, resume=True)
+        assert digests(folder) == digests(made)
+
     @pytest.mark.parametrize("kind", shards.KINDS)
     def test_a_torn_file_is_written_anew(self, made: Path, fitted: Path, tmp_path: Path, kind: str) -> None:
         folder = Path(shutil.copytree(made, tmp_path / "pairs"))
@@ -192,6 +204,20 @@ make_pairs(ClusterRun.open(sys.argv[1]), sys.argv[2], settings)
 
 
 def make_on_rank(fitted: Path, folder: Path) -> None:
+    make_pairs(ClusterRun.open(fitted), folder, SMALL)
+
+
+def make_until(fitted: Path, folder: Path, stage: int) -> None:
+    """End as a killed process does, before file number ``stage`` takes its name."""
+    put, calls = files._put_in_place, []
+
+    def put_or_end(part: Path, path: Path) -> None:
+        calls.append(path)
+        if len(calls) > stage:
+            os._exit(9)
+        put(part, path)
+
+    files._put_in_place = put_or_end
     make_pairs(ClusterRun.open(fitted), folder, SMALL)
 
 

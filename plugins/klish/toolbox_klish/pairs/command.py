@@ -63,7 +63,7 @@ def _how_arguments(group: argparse._ArgumentGroup) -> None:
         help="cut them off above and below; clusters that mostly lie there become background",
     )
     group.add_argument("--border-images", type=int, metavar="N", help="that this is decided by (100)")
-    group.add_argument("--shard", type=int, metavar="N", help="images of a file (500)")
+    group.add_argument("--shard", type=int, metavar="N", help="images of a file (512)")
 
 
 def execute(arguments: argparse.Namespace) -> int:

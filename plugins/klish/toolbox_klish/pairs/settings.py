@@ -46,7 +46,7 @@ class PairSettings:
     jpeg: int | None = None
     border_rows: int = 0
     border_images: int = 100
-    shard: int = 500
+    shard: int = 512
 
     def __post_init__(self) -> None:
         check_whole(1, images=self.images, shard=self.shard, border_images=self.border_images)
