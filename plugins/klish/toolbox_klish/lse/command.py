@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--shown", type=int, help="images shown of few annotations (6400)")
     parser.add_argument("--full", type=int, help="new images shown of all (4000; paper: 50,000)")
     parser.add_argument("--test-images", type=int, help="new images to judge on (500)")
+    parser.add_argument("--lr", type=float, help="of Adam; a tenth after 40 %% of the steps (0.001)")
     parser.add_argument("--truncation", type=float, help="in (0, 1] (0.7)")
     parser.add_argument("--size", type=int, help="pixels of the masks (those of the images)")
     parser.add_argument("--pairs", type=int, help="write so many images with each extractor's labels too")
