@@ -1,8 +1,8 @@
 """DeepLabV3 on CelebAMask-HQ, 15 parts of faces at 512 pixels: KLiSH's teacher and judge of faces.
 
 Numbers of its section 4.1; its code drops the rate after 15 epochs, and changes colours with probability 2/3.
-`toolbox data FOLDER --layout celebamask` says what a folder lacks. --quick plays on drawn portraits instead,
-unless a root was named.
+`toolbox data FOLDER --layout celebamask` says what a folder lacks. --quick plays with a small
+network, on drawn portraits unless a root was named.
 """
 
 _base_ = ['_base_/runtime.py']
@@ -34,7 +34,8 @@ quick = dict(
     train_dataloader=dict(
         batch_size=4, num_workers=0, persistent_workers=False,
         dataset=dict(source=dict(type='DrawnPortraits', image_size=64))),
-    model=dict(networks=dict(segmenter=dict(image_size=64))),
+    model=dict(networks=dict(segmenter=dict(
+        type='UNet', part_names='data:part_names', channels=6, depth=3, image_size=64))),
     train_cfg=dict(max_iters=20),
     param_scheduler=[dict(type='MultiStepLR', by_epoch=False, milestones=[10], gamma=0.1)],
     hooks=dict(

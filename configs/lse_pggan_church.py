@@ -2,4 +2,7 @@
 
 _base_ = '_base_/lse_scenes.py'
 title = 'LSE on PGGAN on LSUN churches'
-model = dict(networks=dict(generator=dict(weights='weights/pggan_churchoutdoor256.pth')))  # genforce's model zoo
+_weights = 'weights/pggan_churchoutdoor256.pth'
+files = {_weights: "genforce's model zoo"}
+model = dict(networks=dict(generator=dict(weights=_weights)))
+quick = dict(model=dict(networks=dict(generator=dict(type='EmbeddedStyleGAN2'))))

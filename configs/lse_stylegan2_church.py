@@ -2,4 +2,7 @@
 
 _base_ = '_base_/lse_scenes.py'
 title = 'LSE on StyleGAN2 on LSUN churches'
-model = dict(networks=dict(generator=dict(weights='weights/stylegan2-lsunchurch-256x256.pkl')))  # NVIDIA's
+_weights = 'weights/stylegan2-lsunchurch-256x256.pkl'
+files = {_weights: "NVIDIA's, of StyleGAN3's collection of StyleGAN2 networks"}
+model = dict(networks=dict(generator=dict(weights=_weights)))
+quick = dict(model=dict(networks=dict(generator=dict(type='EmbeddedStyleGAN2'))))

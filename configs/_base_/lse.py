@@ -20,13 +20,10 @@ hooks = dict(
     checkpoints=dict(type='Checkpoints', interval=5000, keep=2),
     journal=dict(type='Journal'),
     progress=dict(type='ProgressBar'))
-# Without the files: the embedded generator and segmenter show how a run goes, not what it reaches.
+# Without the files (each config says so) the embedded generator and segmenter show how a run goes, not what
+# it reaches.
 quick = dict(
     threads=1,
-    model=dict(
-        networks=dict(generator=dict(type='EmbeddedStyleGAN2', weights=None),
-                      teacher=dict(type='EmbeddedSegmenter')),
-        objectives=dict(parts=dict(size=None))),
     train_dataloader=dict(batch_size=4),
     train_cfg=dict(max_iters=100),
     param_scheduler=[dict(type='MultiStepLR', by_epoch=False, milestones=[40], gamma=0.1)],

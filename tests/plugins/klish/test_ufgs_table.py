@@ -115,6 +115,9 @@ def test_images_that_are_kept(tmp_path: Path) -> None:
     assert (
         (again == images).all() and set(found) == {"teacher", "klish@6"} and (found["teacher"] == masks).all()
     )
+    sources.keep(tmp_path / "drawn.npz", images, {"lse-1": masks})
+    assert sources.names_of(tmp_path / "drawn.npz") == {"teacher", "klish@6", "lse-1"}
+    assert sources.names_of(tmp_path / "none.npz") == set()
     kept = sources.GeneratedImages(again, found["teacher"], data.part_names)
     assert (kept.mask(1) == data.mask(1)).all() and list(kept.part_names) == list(data.part_names)
     sources.write_folder(tmp_path / "folder", images, masks)

@@ -70,7 +70,7 @@ def _cell(
     own: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The scores of each method: those that are there, or new ones."""
-    _check(folder, own)
+    check_settings(folder, own)
     result = folder / "result.json"
     if result.is_file():
         return dict(json.loads(result.read_text(encoding="utf-8")))
@@ -86,7 +86,7 @@ def _cell(
     return scores
 
 
-def _check(folder: Path, own: Mapping[str, Any]) -> None:
+def check_settings(folder: Path, own: Mapping[str, Any]) -> None:
     """Nothing that was made with other settings is mixed with what is made now."""
     kept = folder / "settings.json"
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else own

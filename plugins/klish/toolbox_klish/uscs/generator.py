@@ -83,7 +83,9 @@ class SpadeGenerator(Generator):
         Raises:
             ValueError: without a mask, or with one of another size or with parts beyond ``n_parts``.
         """
-        mask = one_hot(checked_mask(condition, self.n_parts, self.image_size, type(self).__name__), self.n_parts)
+        mask = one_hot(
+            checked_mask(condition, self.n_parts, self.image_size, type(self).__name__), self.n_parts
+        )
         x = self.fc(latents).view(len(latents), -1, self.start, self.start)
         masks: dict[int, Tensor] = {}
         for block, doubled in self._blocks():

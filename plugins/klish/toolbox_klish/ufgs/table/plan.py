@@ -39,7 +39,7 @@ class Budget:
         ahc_rows: pixels that AHC clusters.
         pairs: images that segmenters are trained on.
         iterations, batch_size, channels: of a segmenter.
-        shown: images that LSE sees in all.
+        shown: images that LSE sees, for each that is annotated.
         validation: real images with labels, by which clusters are matched.
         real, generated: test images.
     """
@@ -49,10 +49,10 @@ class Budget:
     clusters: int = 20
     ahc_rows: int = 4000
     pairs: int = 800
-    iterations: int = 400
+    iterations: int = 600
     batch_size: int = 8
     channels: int = 8
-    shown: int = 1600
+    shown: int = 640
     validation: int = 100
     real: int = 200
     generated: int = 100

@@ -115,12 +115,14 @@ def _prepared(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> d
     """Clusters and generated images of a seed, and what its segmenters are measured on."""
     folder = out / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    names = {mask_name(cell, budget) for cell in wanted if cell.source not in ("supervised", "teacher")}
+    drawn_from = [cell for cell in wanted if cell.source not in ("supervised", "teacher")]
+    names = {mask_name(cell, budget): (cell.source, cell.clusters(budget.clusters)) for cell in drawn_from}
     test = folder / "test.npz"
-    there = set(sources.kept(test)[1]) if test.is_file() else set()
+    there = sources.names_of(folder / "drawn.npz") & sources.names_of(test)
+    missing = {name: source for name, source in names.items() if name not in there}
+    if missing or not there:
+        _draw(missing, seed, budget, out)
     teacher = sources.embedded_teacher()
-    if not test.is_file() or not names <= there:
-        _draw(wanted, seed, budget, out)
     images, masks = sources.kept(test)
     return {
         **real_tests(budget, seed),
@@ -128,15 +130,11 @@ def _prepared(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> d
     }
 
 
-def _draw(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> None:
+def _draw(missing: Mapping[str, tuple[str, int]], seed: int, budget: Budget, out: Path) -> None:
+    """Images of a seed with the masks of sources that were not there; what was there is kept."""
     start = time.process_time()
     run, teacher = _clusters(seed, budget, out), sources.embedded_teacher()
-    wanted_masks = {
-        mask_name(cell, budget): (cell.source, cell.clusters(budget.clusters))
-        for cell in wanted
-        if cell.source not in ("supervised", "teacher")
-    }
-    found = sources.classifiers(run, teacher, wanted_masks, seed, budget.shown)
+    found = sources.classifiers(run, teacher, missing, seed, budget.shown)
     layers = run.stream(1).layers
     wanted_images = (("drawn", budget.pairs, sources.SEED), ("test", budget.generated, sources.TEST_SEED))
     for name, images, first in wanted_images:
