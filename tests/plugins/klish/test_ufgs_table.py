@@ -49,9 +49,18 @@ def test_means_of_table_vi_are_table_v(row: str, mean: float) -> None:
 
 
 def test_methods() -> None:
-    for method in ("klish", "klish@26", "klish+soft", "klish@26+soft", "lse-1", "supervised+soft", "teacher"):
+    for method in (
+        "klish",
+        "klish@26",
+        "klish+soft",
+        "klish@26+soft",
+        "kmeans@60",
+        "lse-1",
+        "supervised+soft",
+        "teacher",
+    ):
         check_method(method)
-    for method in ("klisch", "lse-1@3", "klish@0", "klish+", "kmeans@4"):
+    for method in ("klisch", "lse-1@3", "klish@0", "klish+", "teacher@4"):
         with pytest.raises(ValueError, match="methods: klish, kmeans"):
             check_method(method)
     cell = Cell("klish@26+soft", 1)

@@ -102,7 +102,8 @@ def _source(
 def _images_and_masks(cell: Cell, budget: Budget, pairs: Path) -> tuple[Any, Any]:
     if cell.source == "supervised":
         data = DrawnPortraits(split="train", images=budget.pairs)
-        return tuple(np.stack([of(i) for i in range(budget.pairs)]) for of in (data.image, data.mask))
+        rows = range(budget.pairs)
+        return np.stack([data.image(i) for i in rows]), np.stack([data.mask(i) for i in rows])
     images, masks = sources.kept(pairs)
     return images, masks[mask_name(cell, budget)]
 

@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Train segmenters on images of the embedded generator, each with the masks of another source, and "
         "measure them on drawn portraits with exact masks; write FOLDER/table.md and FOLDER/table.json, with "
         "the paper's Tables V and VI. What is done is kept: the same command goes on where it stopped. "
-        f"Methods: {known}; klish@26 = with that K; klish+soft = trained with blur and noise."
+        f"Methods: {known}; klish@26, kmeans@60, ... = with that K; klish+soft = trained with blur and noise."
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/klish_segtable"), metavar="FOLDER")
     parser.add_argument("--methods", nargs="+", default=_DEFAULT, metavar="METHOD")

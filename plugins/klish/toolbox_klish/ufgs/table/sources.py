@@ -47,27 +47,22 @@ class GeneratedImages(ArraySet):
         return self._masks[i]
 
 
-def classifiers(
-    run: ClusterRun, teacher: Segmenter, sources: Mapping[str, tuple[str, int]], seed: int, shown: int
-) -> dict[str, Any]:
-    """{name: what segments maps}, each fitted.
+def classifier(run: ClusterRun, teacher: Segmenter, source: str, k: int, seed: int, shown: int) -> Any:
+    """What segments maps as a source does.
 
     Args:
         run: of the clusterers.
         teacher: whose labels stand for a person's annotations.
-        sources: {name: (clusterer or 'lse-N', K)}.
+        source: name of a clusterer of the run, or 'lse-N': N annotations.
+        k: number of clusters.
         seed: of the table; clusterers were fitted with that of the run at its place.
         shown: images that LSE sees, for each that is annotated.
     """
-    found: dict[str, Any] = {}
-    for name, (source, k) in sources.items():
-        if source.startswith("lse-"):
-            n = int(source[4:])
-            few = annotate(run.generator, teacher, n, seed=seed, truncation=TRUNCATION)
-            found[name] = Planes.of(fit_few(run.generator, few, shown * n, lr=LSE_RATE, seed=seed))
-        else:
-            found[name] = run.classifier(k, source, run.seeds[seed])
-    return found
+    if not source.startswith("lse-"):
+        return run.classifier(k, source, run.seeds[seed])
+    n = int(source.removeprefix("lse-"))
+    few = annotate(run.generator, teacher, n, seed=seed, truncation=TRUNCATION)
+    return Planes.of(fit_few(run.generator, few, shown * n, lr=LSE_RATE, seed=seed))
 
 
 def draw(
