@@ -25,5 +25,6 @@ evaluation = dict(
         mask_agreement=dict(type='MaskAgreement', segmenter=dict(type='EmbeddedSegmenter')),
         fid=dict(type='FID')))
 hooks = dict(checkpoints=dict(interval=100), samples=dict(interval=300))
-quick = dict(train_cfg=dict(max_iters=60), hooks=dict(checkpoints=dict(interval=30), samples=dict(interval=30)),
-             evaluation=dict(n_fake=100))
+quick = dict(
+    train_cfg=dict(max_iters=60), hooks=dict(checkpoints=dict(interval=30), samples=dict(interval=30)),
+    evaluation=dict(n_fake=100))

@@ -78,7 +78,7 @@ class Spade(nn.Module):
 
 
 class SpadeBlock(nn.Module):
-    """Residual block whose normalisations see the mask (SPADE, fig. 4b); the skip is learnt where widths differ.
+    """Residual block whose normalisations see the mask (SPADE, fig. 4b); learnt skip where widths differ.
 
     x -> SPADE, leaky ReLU, conv3x3 -> SPADE, leaky ReLU, conv3x3, plus the skip SPADE, conv1x1.
     """
