@@ -115,6 +115,20 @@ class FeatureStream:
                 yield chunk
             self._kept = made
 
+    def places(self) -> Tensor:
+        """(rows, 2) float64 in [-1, 1]: where the pixel of each row lies in its image, column and row.
+
+        -1 and 1 are the first and the last column or row of pixels. In the order of the chunks.
+        """
+        line = torch.linspace(-1, 1, self.size, dtype=torch.float64)
+        if self.size == 1:
+            line = torch.zeros(1, dtype=torch.float64)
+        row, column = torch.meshgrid(line, line, indexing="ij")
+        every = torch.stack([column, row], dim=-1).flatten(0, 1)
+        return torch.cat(
+            [every if self.pixels is None else every[self._chosen(i)] for i in range(self.images)]
+        )
+
     def _made(self) -> Iterator[Tensor]:
         together = 1 if self.noise == "random" else self.batch_size
         for start in range(0, self.images, together):
@@ -191,10 +205,13 @@ class FeatureStream:
         rows = stack_maps(maps, self.size)[0].flatten(1).T
         if self.pixels is None:
             return rows.contiguous()
+        return rows[self._chosen(i).to(rows.device)]
+
+    def _chosen(self, i: int) -> Tensor:
+        """(pixels,) numbers of the random pixels of image ``i``, in raster order."""
         # a seed below 0: none of those that images are drawn from
         rng = torch.Generator().manual_seed(-1 - self.seed * _APART - i)
-        chosen = torch.randperm(self.size * self.size, generator=rng)[: self.pixels].sort().values
-        return rows[chosen.to(rows.device)]
+        return torch.randperm(self.size * self.size, generator=rng)[: self.pixels].sort().values
 
 
 def feature_stream(

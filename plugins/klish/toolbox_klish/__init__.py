@@ -9,12 +9,17 @@ from typing import Any
 from toolbox import hookimpl
 from toolbox.source_tree import linked_folder
 
-_CONFIGS = ("klish_*.py", "uscs_*.py")
 _COMPONENTS = {
     "KLiSH": ("clusterer", "algorithm.klish:KLiSH"),
     "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
     "KASP": ("clusterer", "baselines:KASP"),
     "AHC": ("clusterer", "baselines:AHC"),
+    "LSE": ("network", "lse.extractors:LSE"),
+    "NSE1": ("network", "lse.extractors:NSE1"),
+    "NSE2": ("network", "lse.extractors:NSE2"),
+    "PascalVOC": ("dataset", "ufgs.voc:PascalVOC"),
+    "TapCrossEntropy": ("objective", "lse.objectives:TapCrossEntropy"),
+    "TapHinge": ("objective", "lse.objectives:TapHinge"),
     "SpadeGenerator": ("generator", "uscs.generator:SpadeGenerator"),
     "MultiscalePatchDiscriminator": ("discriminator", "uscs.judges:MultiscalePatchDiscriminator"),
     "SpadeEncoder": ("network", "uscs.judges:SpadeEncoder"),
@@ -25,6 +30,7 @@ _COMPONENTS = {
     "PerceptualMatching": ("objective", "uscs.objectives:PerceptualMatching"),
     "StyleKL": ("objective", "uscs.objectives:StyleKL"),
 }
+_CONFIGS = ("klish_*.py", "lse_*.py", "ufgs_*.py", "uscs_*.py")
 
 
 @hookimpl
@@ -58,7 +64,8 @@ def configs() -> dict[str, Path]:
 @hookimpl
 def config_choices() -> dict[str, dict[str, tuple[str, ...]]]:
     """A generator is named in one of three ways."""
-    return {"klish fit": {"generator": ("type", "weights", "run")}}
+    sources = ("type", "weights", "run")
+    return {"klish fit": {"generator": sources}, "klish segment": {"generator": sources}}
 
 
 @hookimpl

@@ -44,7 +44,7 @@ def test_full_and_quick(path: Path, tmp_path: Path) -> None:
     full = read_config(path)
     quick = read_config(path, quick=True)
     assert path.read_text().startswith('"""KLiSH') and full.title
-    assert {"klish", "kmeans", "kasp", "ahc_ward", "ahc_arccos"} == set(full.clusterers)
+    assert {"klish", "kmeans", "kasp", "ahc_ward", "ahc_arccos"} <= set(full.clusterers)
     assert full.seeds[0] in range(1990, 1995) and len(full.seeds) == 5
     assert max(numbers_of(full)) <= full.clusterers.klish.clusters
     run = planned(quick, tmp_path / "run")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from toolbox_klish.algorithm.initial import by_size, filtered, given_labels
 from toolbox_klish.algorithm.joint import JointSolver
 from toolbox_klish.algorithm.kmeans import METRICS, centre_planes, class_means, kmeans, nearest
 from toolbox_klish.algorithm.merge import MergeLoop, MergeTree, Stop, union_places
+from toolbox_klish.algorithm.place import DIRECTIONS, WithoutPlace, given_places, place_directions
 from toolbox_klish.algorithm.solvers import NewtonSolver, Solver
 from toolbox_klish.checks import check_choice, usable_device
 from toolbox_klish.progress import Report, Trainings, silent
@@ -28,6 +29,7 @@ from toolbox_klish.svm.planes import LinearClassifier, Planes, join
 
 SOLVERS = ("newton", "joint")
 HESSIANS = ("same", "tf32")
+IN_MEMORY = 2 * 2**30  # bytes of features without place that are kept, not made anew at every pass
 
 
 class KLiSH(Clusterer):
@@ -69,6 +71,10 @@ class KLiSH(Clusterer):
         tolerance, max_passes: of Newton's method (see :func:`toolbox_klish.svm.working_set.train`).
         joint_calls: cap of 'joint'.
         seed: of k-means.
+        drop_place: so many directions of the features are not looked at: those that say best where a pixel
+            lies within k-means' clusters (:mod:`toolbox_klish.algorithm.place`; 12 was measured). For
+            generators whose large, plain parts fall into pieces by place. ``fit`` needs ``places`` then.
+            None = the paper's algorithm, on features as they are.
 
     Attributes:
         merges_: (merges, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted
@@ -85,6 +91,8 @@ class KLiSH(Clusterer):
 
     On several ranks each fits on its own rows, and all end with the same tree.
     """
+
+    loop: ClassVar[type[MergeLoop]] = MergeLoop  # a subclass may choose in another order
 
     def __init__(
         self,
@@ -107,6 +115,7 @@ class KLiSH(Clusterer):
         max_passes: int = 100,
         joint_calls: int = 20,
         seed: int = 0,
+        drop_place: int | None = None,
     ) -> None:
         check_whole(1, clusters=clusters, max_passes=max_passes, joint_calls=joint_calls)
         check_whole(1, kmeans_restarts=kmeans_restarts, kmeans_sample=kmeans_sample)
@@ -119,6 +128,8 @@ class KLiSH(Clusterer):
         check_positive(C=C)
         _check_stop(clusters, first, stop_iou)
         check_not_negative(**given(filter_sigma=filter_sigma))  # None for no filter
+        check_whole(1, **given(drop_place=drop_place))
+        check_in(f"[1, {DIRECTIONS}]", **given(drop_place=drop_place))
         self.clusters = clusters
         self.C = C
         self.filter_sigma = filter_sigma
@@ -138,6 +149,7 @@ class KLiSH(Clusterer):
         self.max_passes = max_passes
         self.joint_calls = joint_calls
         self.seed = seed
+        self.drop_place = drop_place
         self._first: NDArray[np.integer] | None = None  # (N,) first cluster of each fitted row
 
     @property
@@ -154,6 +166,7 @@ class KLiSH(Clusterer):
         checkpoint: str | Path | None = None,
         every: float = 60.0,
         progress: Report = silent,
+        places: ArrayLike | None = None,
     ) -> KLiSH:
         """Find the tree of clusters.
 
@@ -167,16 +180,21 @@ class KLiSH(Clusterer):
                 same kind of machine).
             every: seconds between two writes of it; it is also written after k-means, and at the end.
             progress: told what is being done, and how many trainings of a class are done, of how many.
+            places: (N, 2) in [-1, 1], where each row's pixel lies in its image (of a stream: its
+                ``places()``); used with ``drop_place`` alone.
 
         Raises:
-            ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` that does not
-                fit, a ``checkpoint`` of other features or settings, a ``device`` that is not there.
+            ValueError: for fewer rows than clusters, NaN or constant features, an ``initial`` or ``places``
+                that do not fit, a ``checkpoint`` of other features or settings, a ``device`` that is not
+                there.
         """
         device = torch.device(usable_device(self.device))
         rounded = self.hessian == "tf32" or (self.hessian is None and device.type == "cuda")
         blocks = FeatureBlocks(features, self.precision, device, rounded)
         blocks.need(self._many)
         self._trainings = self._counted(progress)
+        if self.drop_place is not None:
+            blocks = self._without_place(blocks, places)
         file = Checkpoint(checkpoint, self._identity(blocks, initial), every)
         state = file.load() or self._begin(blocks, initial)
         file.save(state, now=True)
@@ -293,6 +311,20 @@ class KLiSH(Clusterer):
             centres = found["centres"][order.to(centres.device)]
         return labels, centre_planes(centres, self.metric)
 
+    def _without_place(self, blocks: FeatureBlocks, places: ArrayLike | None) -> FeatureBlocks:
+        """The features without the directions that say most of place within clusters of k-means.
+
+        Planes trained on them lie in what is left, so that they score features as they are alike.
+        """
+        known = given_places(places, blocks.rows)
+        self._trainings.begin("where pixels lie")
+        labels = nearest(blocks, self._kmeans(blocks), self.metric)
+        directions = place_directions(blocks, known, labels, self._many, int(self.drop_place or 0))
+        left: Any = WithoutPlace(blocks, directions)
+        if blocks.rows * blocks.width * blocks.dtype.itemsize <= IN_MEMORY:
+            left = torch.cat(list(left))
+        return FeatureBlocks(left, self.precision, blocks.device, blocks.rounded)
+
     def _kmeans(self, blocks: FeatureBlocks) -> Tensor:
         return kmeans(
             blocks,
@@ -308,7 +340,7 @@ class KLiSH(Clusterer):
     def _merge(self, blocks: FeatureBlocks, state: FitState, file: Checkpoint) -> None:
         """Algorithm 1 from where ``state`` stands; its tree grows, and is saved now and then."""
         labels = state.labels.to(blocks.device, copy=True)  # the loop changes these, not the state's
-        loop = MergeLoop(blocks, labels, state.start.to(blocks.device), self._solver())
+        loop = self.loop(blocks, labels, state.start.to(blocks.device), self._solver())
         if state.tree.members:
             self._trainings.begin("confidences", self._trainings.of_merges(state.tree.smallest))
             loop.resume(state.tree)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -69,10 +69,17 @@ def make_pairs(
             same, WriteError; finished shards stay.
         LockedError: when another process is at work in the folder.
     """
-    folder = Path(out)
     settings = settings or PairSettings()
+    return write_pairs(lambda: PairSource(run, settings, clusterer, clusters, fit), out, settings, resume)
+
+
+def write_pairs(
+    make_source: Callable[[], PairSource], out: str | Path, settings: PairSettings, resume: bool = False
+) -> Path:
+    """As :func:`make_pairs`, of any source with these settings."""
+    folder = Path(out)
     ranks.on_main(lambda: _check_folder(folder, resume))
-    source = ranks.together(lambda: PairSource(run, settings, clusterer, clusters, fit))
+    source = ranks.together(make_source)
     record = record_of(source)
     with explain_full_disk(folder, lambda: _kept(folder, settings)), locked(folder):
         missing = ranks.on_main(lambda: _begin(folder, record, settings))
@@ -86,7 +93,7 @@ def make_pairs(
 def record_of(source: PairSource) -> dict[str, Any]:
     """What ``pairs.json`` says but for the counts."""
     settings = source.settings
-    generator = source.run.generator
+    generator = source.stream.generator
     return dict(
         format=FORMAT,
         images=settings.images,
@@ -100,6 +107,7 @@ def record_of(source: PairSource) -> dict[str, Any]:
         label=source.stream.label,
         batch_size=source.batch_size,
         border_rows=settings.border_rows,
+        border_images=settings.border_images if settings.border_rows else None,
         part_names=source.part_names,
         groups=source.groups,
         classes=source.classes,

@@ -1,0 +1,1 @@
+"""Why AHC by angle is ahead of KLiSH on some generators: settings and data changed one at a time."""
