@@ -12,7 +12,7 @@ model = dict(
         generator=dict(image_size=64, latent_dim=32, channels=8, hidden=16),
         discriminator=dict(image_size=64, channels=16, layers=3),
         encoder=dict(latent_dim=32, image_size=64, channels=8),
-        perceptual=dict(_delete_=True, type='PortraitMaps')),
+        perceptual=dict(type='PortraitMaps')),
     conditioner=dict(bank=256),
     average=dict(generator=dict(half_life_kimg=0.2, rampup=0.05)))
 optim_wrapper = dict(

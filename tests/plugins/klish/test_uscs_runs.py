@@ -93,7 +93,7 @@ def stream() -> Stream:
 
 def test_two_ranks_end_as_one() -> None:
     """BatchNorm too: its statistics are those of all ranks. One iteration: L1's sign turns on rounding."""
-    testing.check_ranks(game, stream, iterations=1, batch_size=4, tolerance=1e-5)
+    testing.check_ranks(game, stream, iterations=1, batch_size=4, tolerance=1e-4)
 
 
 def test_gradients_of_splits_are_those_of_conditions_row_by_row() -> None:
