@@ -17,7 +17,7 @@ model = dict(
     average=dict(generator=dict(half_life_kimg=0.2, rampup=0.05)))
 optim_wrapper = dict(
     generator=dict(optimizer=dict(lr=6e-4)), discriminator=dict(optimizer=dict(lr=6e-4)))
-train_cfg = dict(max_iters=1500)
+train_cfg = dict(max_iters=1000)
 evaluation = dict(
     real=dict(type='DrawnPortraits', image_size=64), n_fake=1000, batch_size=50,
     extractor=dict(type='EmbeddedClipFeatures'),

@@ -119,6 +119,8 @@ def test_agreement_is_the_share_of_pixels() -> None:
     rest.update_fake(images[1:])
     half.merge(rest.state())
     assert half.compute() == whole.compute()
+    with pytest.raises(ValueError, match="the masks have the parts hair; Known knows background, "):
+        MaskAgreement(Known(), part_names=["hair"])
     with pytest.raises(ValueError, match="generated images have no masks"):
         whole.update_fake(Sample(images.images))
 
