@@ -29,7 +29,7 @@ CONFIGS = {
         "stylegan*.py",
     ),
     "toolbox_ipl": ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py"),
-    "toolbox_klish": ("klish_*.py", "lse_*.py", "ufgs_*.py"),
+    "toolbox_klish": ("klish_*.py", "lse_*.py", "ufgs_*.py", "uscs_*.py"),
     "toolbox_lcp": ("lcp_*.py",),
     "toolbox_scl": ("scl_*.py",),
 }
@@ -42,7 +42,9 @@ BASES = {
     "toolbox_ipl": {
         *("diffipl.py", "ipl.py", "ipl_dog.py", "ipl_ffhq.py", "nada_dog.py", "nada_ffhq.py"),
     },
-    "toolbox_klish": {"klish.py", "lse.py", "lse_faces.py", "lse_scenes.py", "ufgs.py"},
+    "toolbox_klish": {
+        *("klish.py", "lse.py", "lse_faces.py", "lse_scenes.py", "ufgs.py", "uscs.py", "uscs_pairs.py"),
+    },
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},
 }
