@@ -81,6 +81,16 @@ def test_a_generator_named_on_the_command_line_is_the_one_that_is_clustered() ->
     assert notes == [f"--quick swaps: EmbeddedStyleGAN2 instead of {published} (generator)"]
 
 
+def test_weights_named_on_the_command_line_stay_where_quick_has_a_network_of_its_own() -> None:
+    place, published = "model.networks.source", "weights='weights/stylegan2-ffhq-config-f.pt'"
+    config, notes = resolved("ipl/ipl_ffhq_disney")
+    assert config["model"]["networks"]["source"] == dict(type="EmbeddedStyleGAN2")
+    assert f"EmbeddedStyleGAN2 instead of {published} (before.prompts.{place}, {place}" in notes[0]
+    config, notes = resolved("ipl/ipl_ffhq_disney", model__networks__source__weights="mine.pt")
+    assert config["model"]["networks"]["source"] == dict(weights="mine.pt")
+    assert f"{place}: weights='mine.pt' (--cfg-options)" in notes[1]
+
+
 @pytest.mark.parametrize(
     "source", [dict(type="MyImages", root="MY"), dict(type="ZippedImages", path="MY.zip")]
 )

@@ -24,11 +24,12 @@ FOLDERS = {
 }
 CONFIGS = {
     "toolbox": (
-        *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "diffae_*.py", "dmgan_*.py"),
-        *("galip_*.py", "judge_*.py", "pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
+        *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "deeplab_*.py", "diffae_*.py"),
+        *("dmgan_*.py", "galip_*.py", "judge_*.py", "pggan_*.py", "segmenter_*.py", "ssagan_*.py"),
+        "stylegan*.py",
     ),
     "toolbox_ipl": ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py"),
-    "toolbox_klish": ("klish_*.py",),
+    "toolbox_klish": ("klish_*.py", "lse_*.py", "ufgs_*.py"),
     "toolbox_lcp": ("lcp_*.py",),
     "toolbox_scl": ("scl_*.py",),
 }
@@ -38,8 +39,10 @@ BASES = {
         *("cifar10.py", "damsm.py", "damsm_stage.py", "damsm_stage_emoji.py", "dmgan.py", "galip.py"),
         *("runtime.py", "ssagan.py", "stylegan2_folder.py"),
     },
-    "toolbox_ipl": {"diffipl.py", "ipl.py"},
-    "toolbox_klish": {"klish.py"},
+    "toolbox_ipl": {
+        *("diffipl.py", "ipl.py", "ipl_dog.py", "ipl_ffhq.py", "nada_dog.py", "nada_ffhq.py"),
+    },
+    "toolbox_klish": {"klish.py", "lse.py", "lse_faces.py", "lse_scenes.py", "ufgs.py"},
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},
 }
@@ -52,10 +55,12 @@ import toolbox
 from toolbox.config import load_config
 from toolbox.plugins import host
 from toolbox_klish.runs.settings import KEYS
+from toolbox_klish.ufgs.settings import KEYS as UFGS_KEYS
 
 print(toolbox.__file__)
 for name, file in host().configs().items():
-    own = dict(command='klish fit', keys=KEYS) if name.startswith('klish/') else {}
+    own = dict(command='klish fit', keys=KEYS) if name.startswith('klish/klish_') else {}
+    own = dict(command='klish segment', keys=UFGS_KEYS) if name.startswith('klish/ufgs_') else own
     assert load_config(name, **own).filename == str(file)
     print(name)
 """

@@ -11,8 +11,16 @@ from toolbox.source_tree import linked_folder
 
 #: The core's own configs; setup.cfg packs the same.
 CONFIGS = (
-    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "diffae_*.py", "dmgan_*.py", "galip_*.py"),
-    *("judge_*.py", "pggan_*.py", "segmenter_*.py", "ssagan_*.py", "stylegan*.py"),
+    *("attngan_*.py", "biggan_*.py", "clip_*.py", "damsm_*.py", "deeplab_*.py", "diffae_*.py"),
+    *(
+        "dmgan_*.py",
+        "galip_*.py",
+        "judge_*.py",
+        "pggan_*.py",
+        "segmenter_*.py",
+        "ssagan_*.py",
+        "stylegan*.py",
+    ),
 )
 
 COMPONENTS: dict[str, dict[str, str]] = {
@@ -84,6 +92,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "UNet": "toolbox.models.segmenter:UNet",
         "DeepLabV3": "toolbox.models.segmenter:DeepLabV3",
         "EmbeddedSegmenter": "toolbox.models.segmenter:EmbeddedSegmenter",
+        "ADE20KDeepLabV3": "toolbox.models.chosen_parts:ADE20KDeepLabV3",
+        "ChosenParts": "toolbox.models.chosen_parts:ChosenParts",
     },
     "augment": {
         "DiffAugment": "toolbox.models.diffaugment:DiffAugment",
@@ -93,6 +103,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "NoConditions": "toolbox.training.game.conditioners:NoConditions",
         "ClassConditions": "toolbox.training.game.conditioners:ClassConditions",
         "CaptionConditions": "toolbox.training.game.captions:CaptionConditions",
+        "MaskConditions": "toolbox.training.game.masks:MaskConditions",
     },
     "latents": {"Inverted": "toolbox.training.game.inversions:Inverted"},
     "objective": {
@@ -126,6 +137,8 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "EmbeddedEmoji": "toolbox.data.embedded:EmbeddedEmoji",
         "DrawnPortraits": "toolbox.data.drawn:DrawnPortraits",
         "MaskFolder": "toolbox.data.masks:MaskFolder",
+        "CelebAMaskHQ": "toolbox.data.celebamask:CelebAMaskHQ",
+        "MaskShards": "toolbox.data.mask_shards:MaskShards",
         "RelabelledSet": "toolbox.data.relabelled:RelabelledSet",
         "FactorClasses": "toolbox.data.relabelled:FactorClasses",
         "CaptionedImages": "toolbox.data.captioned:CaptionedImages",
@@ -165,6 +178,7 @@ COMPONENTS: dict[str, dict[str, str]] = {
         "LabelSilhouette": "toolbox.metrics.silhouette:LabelSilhouette",
         "JudgedShare": "toolbox.metrics.judged:JudgedShare",
         "AnswersKept": "toolbox.metrics.judged:AnswersKept",
+        "MaskAgreement": "toolbox.metrics.mask_agreement:MaskAgreement",
     },
     "component": {"FirstAvailable": "toolbox.models.first_available:first_available"},
 }

@@ -40,6 +40,23 @@ class FeatureLayer:
     size: int
 
 
+@dataclass(frozen=True)
+class DrawnImages:
+    """Images of a generator, with what they were made of.
+
+    Attributes:
+        images: (N, 3, H, W) in [-1, 1], at the generator's own size.
+        maps: [(N, C, h, w)] float32, coarse to fine, each at its own size.
+        latents: (N, latent_dim).
+        labels: (N,) int64, or None for an unconditional generator.
+    """
+
+    images: Tensor
+    maps: list[Tensor]
+    latents: Tensor
+    labels: Tensor | None
+
+
 class FeatureStream:
     """Rows of features of a generator's images 0, 1, ...; made by :func:`feature_stream`.
 
@@ -122,14 +139,41 @@ class FeatureStream:
     @torch.no_grad()
     def image(self, i: int) -> Tensor:
         """(3, H, W) in [-1, 1]: image ``i``, at the generator's own size."""
-        with _in_eval_mode(self.generator):
-            latents, condition, rng = self._draw([i])
-            images = self.generator.truncated(latents, condition, self.truncation, **_fresh(rng))
-        return images[0].float().clamp(-1, 1)
+        return self._images([i])[0]
+
+    @torch.no_grad()
+    def draw(self, numbers: Sequence[int]) -> DrawnImages:
+        """Images by their numbers, with their maps; with random noise one after the other.
+
+        An image is a function of seed and number, but for rounding, which may depend on how many are drawn
+        together.
+        """
+        latents, condition, _ = self._draw(numbers)
+        if self.noise == "random" and len(numbers) > 1:
+            each = [self.draw([i]) for i in numbers]
+            images = torch.cat([one.images for one in each])
+            maps = [torch.cat(layer) for layer in zip(*(one.maps for one in each), strict=True)]
+        else:
+            images, maps = self._images_and_maps(numbers)
+        return DrawnImages(images, maps, latents, None if condition is None else condition.labels)
 
     def maps(self, i: int) -> list[Tensor]:
         """[(1, C, h, w)] float32: the maps of image ``i``, coarse to fine, each at its own size."""
         return self._maps([i])
+
+    def _images_and_maps(self, numbers: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
+        with _in_eval_mode(self.generator):
+            latents, condition, rng = self._draw(numbers)
+            images, found = self.generator.images_and_features(
+                latents, condition, self.layers, self.truncation, rng
+            )
+        return images.float().clamp(-1, 1), [found[layer].float() for layer in self.layers]
+
+    def _images(self, numbers: Sequence[int]) -> Tensor:
+        with _in_eval_mode(self.generator):
+            latents, condition, rng = self._draw(numbers)
+            images = self.generator.truncated(latents, condition, self.truncation, **_fresh(rng))
+        return images.float().clamp(-1, 1)
 
     @torch.no_grad()
     def _maps(self, numbers: Sequence[int]) -> list[Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from toolbox.catalog import near_miss
 from toolbox.interfaces import Generator
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, read_checkpoint
 
@@ -39,7 +40,12 @@ def load_run(
 
 
 def load_sampler(
-    path: str | Path, seed: int = 0, bn: str = "running", device: str = "cpu", truncation: float = 1.0
+    path: str | Path,
+    seed: int = 0,
+    bn: str = "running",
+    device: str = "cpu",
+    truncation: float = 1.0,
+    generator: str | None = None,
 ) -> Sampler:
     """Whatever images can be drawn from, as a Sampler: what :func:`load_run` and :func:`load_generator` open.
 
@@ -49,10 +55,11 @@ def load_sampler(
         path: as :func:`load_generator` takes it.
         seed, bn, truncation: of the Sampler.
         device: where to put it.
+        generator: name of another of a run's networks that generates, such as 'source'; None = the run's.
 
     Raises:
         CheckpointError, WeightsError: for what is none of these.
-        ValueError: for a truncation where the generator has none.
+        ValueError: for a truncation where the generator has none, or a network that is not there.
     """
     from toolbox.runs.terminal import say
     from toolbox.training.game.lone import LoneGenerator
@@ -61,7 +68,17 @@ def load_sampler(
 
     path = local_path(path, say)
     game = load_game(path) if _holds_game(path) else LoneGenerator(load_generator(path))
-    return Sampler(game.to(device), seed=seed, bn=bn, truncation=truncation)
+    if generator is not None:
+        check_network(game, generator, path)
+    return Sampler(game.to(device), seed=seed, bn=bn, truncation=truncation, generator=generator)
+
+
+def check_network(game: Any, name: str, path: str | Path) -> None:
+    """Raise ValueError for a network that a run does not have, with those it has."""
+    networks = getattr(game, "networks", {})
+    if name not in networks:
+        known = ", ".join(networks) or "none by name"
+        raise ValueError(f"{path} has no network {name!r}{near_miss(name, networks)}; networks: {known}")
 
 
 def load_game(path: str | Path, config: Config | None = None) -> Game | ReleasedGame:

@@ -33,22 +33,26 @@ class Iteration:
         self.play()
 
 
-def runner_iteration(name: str, folder: Path, quick: bool = True, **options: Any) -> Iteration:
-    """Loader, hooks and game, without earlier stages: a classifier that one would train is a random one.
+def runner_iteration(
+    name: str, folder: Path, quick: bool = True, stage: str | None = None, **options: Any
+) -> Iteration:
+    """Loader, hooks and game, without earlier stages: what one would train is random.
 
     Args:
         name: file of the config.
         folder: of the run.
         quick: of :func:`toolbox.load_config`.
+        stage: one that comes before the run's own game, in its place.
         **options: overrides by dotted key.
     """
     config = load_config(CONFIGS / name, quick=quick, options=options, tell=lambda line: None)
     config.work_dir, config.threads = str(folder), torch.get_num_threads()
-    config.stages = []
-    if "classifier" in config.model.networks:
-        config.model.networks.classifier.pop("weights")
+    config.stages = [] if stage is None else [stage]
+    for network in config.model.networks.values():
+        if network and "stage" in (network.get("weights") or {}):
+            network.pop("weights")
     config.hooks.progress = config.hooks.samples = None
-    runner = build_runner(prepare(config)[-1])
+    runner = build_runner(prepare(config)[0])
     runner._train_loop = loop = runner.build_train_loop(runner._train_loop)
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     if runner.param_schedulers:

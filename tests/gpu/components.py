@@ -89,6 +89,8 @@ EXAMPLES: list[dict[str, Any]] = [
 TINY = ("AjbrockDiscriminator", "TinyConvFeatures", "AdaptiveAugment", "PathLength", "KASP", "KLiSH")
 #: Registered, and not tried: why.
 NOT_TRIED = {
+    "ADE20KDeepLabV3": "DeepLabV3, tried, and a scale",
+    "ChosenParts": "some channels of a segmenter, tried",
     "Clip": "its weights are no part of the repository; EmbeddedClip has the same code",
     "ClipFeatures": "its weights are no part of the repository; EmbeddedClipFeatures has the same code",
     "DamsmImageEncoder": "torchvision's Inception, and two layers as SmallImageEncoder has them",
@@ -100,7 +102,12 @@ NOT_TRIED = {
     "DiffusionClip": "DirectionalClip, a logarithm and a mean",
     "EfficientNetLite0Features": "its weights are no part of the repository",
     "IdentityFeatures": "it computes nothing",
+    "LSE": "1x1 convolutions of maps, and interpolation",
     "LabelClassifiers": "two linear layers",
+    "NSE1": "1x1 convolutions of maps, and interpolation",
+    "NSE2": "convolutions of maps, and interpolation",
+    "TapCrossEntropy": "a generator and a segmenter, tried, and a cross-entropy",
+    "TapHinge": "a generator and a segmenter, tried, and a squared hinge",
     "TorchvisionInception": "its weights are no part of the repository; its network is torchvision's",
 }
 

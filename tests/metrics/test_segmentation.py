@@ -65,6 +65,7 @@ def test_by_hand() -> None:
     # without background; part 3 never occurs and is left out
     assert result["miou-per-image"] == pytest.approx((3 / 4 + 1 / 3) / 2)
     assert result["miou-klish"] == pytest.approx((3 / 4 + 1 / 2) / 2)  # the first pixel is dropped
+    assert result["iou-klish"] == [None, 3 / 4, 1 / 2, None]
     assert result["iou"] == pytest.approx([3 / 4, 2 / 3, 1 / 3, 0])
     assert result["miou-pooled"] == pytest.approx((3 / 4 + 2 / 3 + 1 / 3 + 0) / 4)
     assert result["pixel-accuracy"] == 6 / 8
@@ -100,7 +101,7 @@ def test_statistics_of_parts_add_up() -> None:
 def test_perfect_and_empty() -> None:
     truth = torch.randint(0, 3, (2, 8, 8), generator=torch.Generator().manual_seed(1))
     perfect = scores_of(truth, truth, 3)
-    assert {value for name, value in perfect.items() if name != "iou"} == {1.0}
+    assert {value for name, value in perfect.items() if not name.startswith("iou")} == {1.0}
     with pytest.raises(ValueError, match="no masks were fed"):
         SegmentationScores(3).compute()
     with pytest.raises(ValueError, match="no pixel but those of ignore"):

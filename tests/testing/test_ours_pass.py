@@ -97,6 +97,7 @@ AUGMENTS = [
 # need files that are not shipped, or are looked at below or in tests/models and tests/training
 TEXT_TO_IMAGE = ("AttnGAN", "DMGAN", "SSAGAN", "GALIP")  # test_attngan.py, test_ssagan.py, test_galip.py
 COVERED = {
+    "segmenter": {"ADE20KDeepLabV3", "ChosenParts"},  # test_chosen_parts.py
     # captions need a data set of them: test_caption_conditions.py
     "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions", "CaptionConditions"},
     "prompt_learner": {"ClusterPrompts"},

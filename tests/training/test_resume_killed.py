@@ -14,6 +14,7 @@ import killing
 import pytest
 import tiny_texts
 
+from tests.plugins.ipl import tiny_ipl
 from toolbox.config import load_config
 
 PLUGINS = killing.first_configs()
@@ -74,6 +75,44 @@ def test_a_text_to_image_run_killed_in_each_stage(workshop: Workshop, tmp_path: 
     victim.finish()
     assert victim.kills == 3 and not whole.kills
     killing.assert_same_folder(whole.folder, victim.folder)
+
+
+@pytest.mark.slow
+def test_an_ipl_run_killed_in_each_stage(workshop: Workshop, tmp_path: Path) -> None:
+    """The mapper, then the generator: behind a checkpoint of each, and at the end."""
+    config = str(tiny_ipl.write_config(tmp_path))
+    whole, victim = workshop.victim(config, "whole"), workshop.victim(config, "killed")
+    whole.finish()
+    for file, later in (("stages/prompts/iter_2.pth", "iter_2.pth"), ("iter_2.pth", "done.json")):
+        victim.run_until(killing.once_there(file))
+        assert not (victim.folder / later).exists()
+    victim.run_until(killing.once_there("done.json"))
+    victim.finish()
+    assert victim.kills == 3 and not whole.kills
+    killing.assert_same_folder(whole.folder, victim.folder)
+
+
+@pytest.mark.slow
+def test_a_diff_ipl_run_killed_while_it_inverts_and_in_each_stage(workshop: Workshop, tmp_path: Path) -> None:
+    """What was inverted is kept; each run has a cache of its own."""
+    runs = []
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        runs.append(workshop.victim(str(tiny_ipl.write_diffusion_config(tmp_path / name)), f"{name}-run"))
+    whole, victim = runs
+    whole.finish()
+    cache = tmp_path / "killed" / "cache"
+    victim.run_until(lambda folder, passed: any(cache.glob("*.parts/*.npy")))
+    assert any(cache.glob("*.parts/*.npy")) and not any(cache.glob("*.npy"))
+    for file in ("stages/prompts/iter_2.pth", "iter_2.pth"):
+        victim.run_until(killing.once_there(file))
+    victim.finish()
+    assert victim.kills == 3 and not whole.kills
+    killing.assert_same_folder(whole.folder, victim.folder)
+    for one, other in zip(
+        sorted((tmp_path / "whole" / "cache").iterdir()), sorted(cache.iterdir()), strict=True
+    ):
+        assert one.name == other.name and one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.slow

@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "runs",
         nargs="+",
         metavar="RUN",
-        help="a run's folder, a checkpoint, a release, or published weights; NAME=RUN gives the row a name",
+        help="a run's folder, a checkpoint, a release, or published weights; NAME=RUN gives the row a name, "
+        "RUN:NETWORK takes another of its generators, such as RUN:source",
     )
     parser.add_argument(
         "-o",
@@ -62,12 +63,13 @@ def run(arguments: argparse.Namespace) -> int:
     samplers: dict[str, Sampler] = {}
     details: dict[str, dict[str, object]] = {}
     metrics: dict[str, dict[str, float]] = {}
-    for name, path in _named(arguments.runs).items():
-        samplers[name] = load_sampler(path, seed=arguments.seed, device=device)
+    for name, text in _named(arguments.runs).items():
+        path, network = _parted(text)
+        samplers[name] = load_sampler(path, seed=arguments.seed, device=device, generator=network)
         tell_left_out(samplers[name], texts or (), f"{name}: ")
         iteration = int(samplers[name].game.iteration)
-        details[name] = dict(path=path, iteration=iteration)
-        metrics[name] = _metrics(Path(path), iteration)
+        details[name] = dict(path=text, iteration=iteration)
+        metrics[name] = {} if network else _metrics(Path(path), iteration)
     columns = 10 if arguments.columns is None else arguments.columns
     shown = compare(
         samplers, out, columns, arguments.each, details=details, metrics=metrics, texts=texts or ()
@@ -86,6 +88,14 @@ def _picture(out: str) -> Path:
             f"-o {out}: the picture is a PNG, name it {path.with_suffix('.png')}, or name a folder"
         )
     return path
+
+
+def _parted(text: str) -> tuple[str, str | None]:
+    """RUN:NETWORK in two; the colon of a path or an address is none."""
+    path, colon, network = text.rpartition(":")
+    if colon and network.isidentifier() and Path(path).exists() and not Path(text).exists():
+        return path, network
+    return text, None
 
 
 def _metrics(path: Path, iteration: int) -> dict[str, float]:

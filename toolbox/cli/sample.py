@@ -78,6 +78,13 @@ def _add_what_to_show(parser: argparse.ArgumentParser) -> None:
     )
     add_text_arguments(parser, "of this caption, for runs that know captions")
     parser.add_argument(
+        "--mask",
+        metavar="FILE",
+        action="append",
+        dest="masks",
+        help="with the parts of this index mask (PNG), for runs that know masks; several: a row each",
+    )
+    parser.add_argument(
         "--attention",
         action="store_true",
         help="where the generator looks at each word of --text (AttnGAN, DM-GAN), or its masks (SSA-GAN)",
@@ -109,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         truncation=arguments.truncation,
     )
     tell_left_out(sampler, arguments.text or ())
+    _read_masks(sampler, arguments)
     if arguments.prompts:
         from toolbox.cli.prompt_words import prompt_table
 
@@ -124,6 +132,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     images, names, columns = draw(sampler, arguments)
     one = arguments.text[0] if arguments.text and not names else None
+    if arguments.masks:
+        columns, images = columns + 1, _beside_their_masks(sampler, arguments.masks, images, columns)
     save_grid(images, out, columns=columns, row_names=names or None, title=one)
     show(out)
     return 0
@@ -137,9 +147,12 @@ def _numbers_asked_for(arguments: argparse.Namespace) -> list[int]:
         )
     if arguments.attention and not arguments.text:
         raise CatalogError("--attention is to the words of a caption: say which with --text or --texts")
+    _check_masks(arguments)
     numbers = arguments.seeds or list(range(arguments.n or 0))
     if not numbers:
         return []
+    if arguments.masks and len(arguments.masks) > 1:
+        raise CatalogError("one --mask at a time goes with --n and --seeds, which write a file an image")
     if arguments.text and len(arguments.text) > 1:
         raise CatalogError("one --text at a time goes with --n and --seeds, which write a file an image")
     of_grids = dict(
@@ -178,6 +191,7 @@ def _default_picture(sampler: Sampler, arguments: argparse.Namespace) -> Path:
         cluster=arguments.mode,
         coefficients=arguments.coefficients,
         text=arguments.text,
+        mask=arguments.masks and [Path(file).stem for file in arguments.masks],
         attention=arguments.attention or None,
         interpolate=arguments.interpolate,
         steps=arguments.steps if arguments.interpolate else None,
@@ -201,6 +215,8 @@ def draw(sampler: Sampler, arguments: argparse.Namespace) -> tuple[Tensor, list[
         return _interpolation(sampler, arguments), [], arguments.steps
     if arguments.text and len(arguments.text) > 1:
         return _rows_of_texts(sampler, arguments.text, columns)
+    if arguments.masks:
+        return _rows_of_masks(sampler, arguments.masks, columns)
     if arguments.coefficients or arguments.text:
         if arguments.text is None:
             _check_class(sampler, arguments)
@@ -221,7 +237,62 @@ def _request(arguments: argparse.Namespace) -> Request:
 
     coefficients = tuple(arguments.coefficients) if arguments.coefficients else None
     text = arguments.text[0] if arguments.text else None
-    return Request(class_name=arguments.class_name, mode=arguments.mode, coefficients=coefficients, text=text)
+    mask = _mask_of(arguments.masks[0]) if arguments.masks else None
+    return Request(arguments.class_name, arguments.mode, coefficients, text, mask)
+
+
+def _check_masks(arguments: argparse.Namespace) -> None:
+    """A mask says all that is shown: nothing else goes with it."""
+    others = ("class_name", "mode", "coefficients", "text", "by", "interpolate", "attention", "prompts")
+    given = [name for name in others if getattr(arguments, name) not in (None, False)]
+    if arguments.masks and given:
+        option = {"class_name": "class", "mode": "cluster"}.get(given[0], given[0])
+        raise CatalogError(f"--mask and --{option} exclude each other: a mask says all that is shown")
+
+
+def _mask_of(file: str) -> Tensor:
+    """(H, W) int64 of an index mask in a file."""
+    import torch
+
+    from toolbox.data.masks import decode_mask
+
+    return torch.from_numpy(decode_mask(Path(file), file)).long()
+
+
+def _read_masks(sampler: Sampler, arguments: argparse.Namespace) -> None:
+    """Refuse masks that the run cannot show, naming the file, before anything is drawn."""
+    import torch
+
+    from toolbox.interfaces import Request
+
+    for file in arguments.masks or ():
+        mask = _mask_of(file)
+        try:
+            sampler.conditions(torch.arange(1), Request(mask=mask))
+        except ValueError as error:
+            raise CatalogError(f"--mask {file}: {error}") from None
+
+
+def _rows_of_masks(sampler: Sampler, files: list[str], columns: int) -> tuple[Tensor, list[str], int]:
+    """A row a mask, the same latents in every row: an edit before and after, image by image."""
+    import torch
+
+    from toolbox.interfaces import Request
+
+    latents = torch.arange(columns)
+    rows = [sampler(latents, requests=Request(mask=_mask_of(file))).images for file in files]
+    return torch.cat(rows), [Path(file).stem for file in files], columns
+
+
+def _beside_their_masks(sampler: Sampler, files: list[str], images: Tensor, columns: int) -> Tensor:
+    """Each row of images (rows * columns, 3, H, W) with the picture of its mask before it."""
+    import torch
+
+    from toolbox.visual.masks import picture_of_mask
+
+    pictures = [picture_of_mask(_mask_of(file)) for file in files]
+    rows = zip(pictures, images.cpu().split(columns), strict=True)
+    return torch.cat([torch.cat([picture[None], row]) for picture, row in rows])
 
 
 def _rows_of_texts(sampler: Sampler, texts: list[str], columns: int) -> tuple[Tensor, list[str], int]:

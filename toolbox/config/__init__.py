@@ -54,6 +54,7 @@ KEYS: dict[str, str] = {
     "plugins": "plugin files to load",
     "work_dir": "where the run is kept; default runs/<config>",
     "load_from": "checkpoint to start from",
+    "files": "{file: where it comes from}, of the files that the config needs",
     "default_scope": "mmengine's",
     "default_hooks": "mmengine's",
     "env_cfg": "mmengine's",

@@ -4,8 +4,8 @@ A ``quick`` block speaks of what its own file and that file's bases describe. It
 
 * a component that a later file, or the command line, brought or replaced, and all inside it;
 * a component that it would swap for another ``type``, where one of those set an argument of it that the new
-  one is not given (the ``root`` of a data set). Its ``image_size`` is followed all the same: networks depend
-  on it;
+  one is not given (the ``root`` of a data set, the ``weights`` of a network that is read from a file). Its
+  ``image_size`` is followed all the same: networks depend on it;
 * a list of components or phases that one of those set.
 """
 
@@ -33,7 +33,7 @@ from toolbox.config.layers import (
 
 TreeT = TypeVar("TreeT", bound=Tree)
 
-_SIZE, _ROOT = "image_size", "root"
+_SIZE, _ROOT, _WEIGHTS = "image_size", "root", "weights"
 _TRAIN, _REAL = "train_dataloader.dataset.source", "evaluation.real"
 
 
@@ -80,7 +80,7 @@ class Quick:
         return base if removed else quick
 
     def _over(self, base: Node, quick: Node, way: Way) -> Node:
-        if replaces(base, quick, self.choices, way):
+        if replaces(base, quick, self.choices, way) or (_from_file(base) and "type" in quick):
             return self._swap(base, quick, way)
         merged = Node(base, base.origin, base.whole)
         for key, value in quick.items():
@@ -98,7 +98,8 @@ class Quick:
             kept = Node(base, base.origin, base.whole)
             if _SIZE in base and _SIZE in quick:
                 kept[_SIZE] = quick[_SIZE]
-            words = "".join(f", {key}={plain(base[key])!r}" for key in mine)
+            named = self._named(base, way)  # said already
+            words = "".join(f", {key}={plain(base[key])!r}" for key in mine if key != named)
             return self._leave(kept, way, _newest_origin(base[mine[0]]), words)
         words, now = self._word(base, way), self._word(quick, way)
         if words != now:
@@ -113,7 +114,8 @@ class Quick:
 
     def _named(self, node: Node, way: Way) -> str | None:
         """The key that says which component it is."""
-        return chosen_by(node, self.choices, way) or ("type" if "type" in node else None)
+        named = chosen_by(node, self.choices, way) or ("type" if "type" in node else None)
+        return named or (_WEIGHTS if _from_file(node) else None)
 
     def _word(self, node: Node, way: Way) -> str:
         named = self._named(node, way)
@@ -147,6 +149,11 @@ class Quick:
             f"--quick: training is on {trained}, but {_REAL} is {measured}: metrics compare with other data. "
             f"Name yours there too, or say evaluation=None"
         ]
+
+
+def _from_file(node: Node) -> bool:
+    """Whether it is a network of which only its file is named: that says the type."""
+    return "type" not in node and _WEIGHTS in node and plain(node[_WEIGHTS]) is not None
 
 
 def _since(tree: Tree, layer: int) -> Tree | None:

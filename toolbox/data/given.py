@@ -11,6 +11,7 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.data.base import DataError
 from toolbox.data.folder import class_folders, part_folder
+from toolbox.data.mask_shards import RECORD, MaskShards
 from toolbox.data.pictures import SUFFIXES
 from toolbox.data.zipped import INDEX, ZippedImages
 
@@ -39,7 +40,7 @@ def look_at(path: str | Path, masks: bool = False) -> GivenData:
     """What a folder or zip holds.
 
     A zip or a folder with ``dataset.json``; a folder of class folders; a folder of images; folders ``images``
-    and ``masks``. Each folder may have the parts ``train`` and ``test``.
+    and ``masks``. Each folder may have the parts ``train`` and ``test``. A folder of pairs (``pairs.json``).
 
     Args:
         path: of the folder or zip; relative ones are made absolute.
@@ -80,6 +81,8 @@ def _if_readable(config: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _folder(path: Path, masks: bool) -> GivenData:
+    if (path / RECORD).is_file():
+        return _pairs(path)
     train = part_folder(path, "train")
     test = _test_part(path)
     if (train / "masks").is_dir() and (train / "images").is_dir():
@@ -96,6 +99,18 @@ def _folder(path: Path, masks: bool) -> GivenData:
     classes = [name.replace("_", " ") for name in class_folders(train)]
     by_class = dict(type="ImageFolder", root=str(path))
     return GivenData(path, by_class, {**by_class, "split": "test"} if test else None, classes)
+
+
+def _pairs(path: Path) -> GivenData:
+    """What ``toolbox klish pairs`` has written; of fewer than ten some part is empty."""
+    found = MaskShards(path).classes
+    classes = found if len(found) > 1 else ()
+    train = dict(type="MaskShards", root=str(path))
+    try:
+        MaskShards(path, "test")
+    except DataError:
+        return GivenData(path, train, None, classes, True)
+    return GivenData(path, train, {**train, "split": "test"}, classes, True)
 
 
 def _test_part(path: Path) -> Path | None:

@@ -1,13 +1,15 @@
-"""Everything that is wrong with a folder of CUB or COCO, in one list."""
+"""Everything that is wrong with a folder of CUB, COCO, CelebAMask-HQ or pairs, in one list."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from toolbox.data import celebamask
 from toolbox.data.base import SPLITS, DataError
 from toolbox.data.caption_files import (
     CaptionIds,
@@ -19,10 +21,14 @@ from toolbox.data.caption_files import (
 )
 from toolbox.data.coco_labels import read_instances
 from toolbox.data.cub_coco import images_folder, instances_file, read_boxes, species
+from toolbox.data.inspection import inspect_images
+from toolbox.data.mask_shards import MaskShards, picture_name, read_record, shard_file, shard_members
 from toolbox.data.pictures import picture_shape
 from toolbox.data.vocabulary import Vocabulary
 
 LAYOUTS = {"cub": 10, "coco": 5}  # captions of an image
+FACES = "celebamask"
+PAIRS = "pairs"
 PUBLISHED_WORDS = {"cub": 5450, "coco": 27297}  # of the vocabulary that published text encoders count in
 _MOST_LISTED = 5  # files of one kind
 T = TypeVar("T")
@@ -34,7 +40,7 @@ class Layout:
 
     Attributes:
         root: the folder.
-        layout: 'cub' or 'coco'.
+        layout: 'cub', 'coco', 'celebamask' or 'pairs'.
         found: what is there, a line each.
         remarks: what is unusual, and may be meant.
         faults: what is missing, torn or does not fit together.
@@ -70,23 +76,27 @@ class Layout:
 
 
 def inspect_layout(root: str | Path, layout: str) -> Layout:
-    """Look for every file that :class:`toolbox.data.cub_coco.CubCaptions` or ``CocoCaptions`` read.
+    """Look for every file that ``CubCaptions``, ``CocoCaptions``, ``CelebAMaskHQ`` or ``MaskShards`` reads.
 
-    Pictures are not decoded: :func:`toolbox.data.inspection.inspect_images` does that.
+    Pictures are not decoded but for those of pairs: :func:`toolbox.data.inspection.inspect_images` does that.
 
     Args:
         root: the folder.
-        layout: 'cub' or 'coco'.
+        layout: 'cub', 'coco', 'celebamask' or 'pairs'.
 
     Raises:
         DataError: when there is no such folder.
         ValueError: for another layout.
     """
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, LAYOUTS))}")
+    known = (*LAYOUTS, FACES, PAIRS)
+    if layout not in known:
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, known))}")
     seen = Layout(Path(root), layout)
     if not seen.root.is_dir():
         raise DataError(f"{root} is no folder")
+    if layout in (FACES, PAIRS):
+        (_faces if layout == FACES else _pairs)(seen)
+        return seen
     captions = seen.get(lambda: read_captions(seen.root / "captions.pickle"))
     if captions is not None:
         _vocabulary(seen, captions[2])
@@ -97,6 +107,57 @@ def inspect_layout(root: str | Path, layout: str) -> Layout:
             known = None if captions is None else (captions[:2][number], captions[2])
             _part(seen, split, names, known)
     return seen
+
+
+def _pairs(seen: Layout) -> None:
+    """Pairs of pictures and masks: the shards, their members; where all are there, what they hold."""
+    record = seen.get(lambda: read_record(seen.root))
+    if record is None:
+        return
+    images, parts = record["images"], record["part_names"]
+    seen.found.append(f"{images:,} images, {len(parts)} parts: {', '.join(map(str, parts))}")
+    for kind, suffix in (("images", record.get("suffix", ".png")), ("masks", ".png")):
+        files = (shard_file(seen.root, kind, shard) for shard in range(-(-images // record["shard"])))
+        there = {name for file in files for name in seen.get(partial(shard_members, file)) or ()}
+        names = [picture_name(i, suffix) for i in range(images)]
+        seen.count(f"{kind} are missing", [name for name in names if name not in there])
+    if not seen.faults:
+        found = seen.get(lambda: inspect_images(MaskShards(seen.root, None)))
+        seen.faults += [] if found is None else list(found.broken.values())
+
+
+def _faces(seen: Layout) -> None:
+    """CelebAMask-HQ: the mapping, and the picture and masks of each face."""
+    for name in (celebamask.IMAGES, celebamask.MASKS):
+        if not (seen.root / name).is_dir():
+            seen.faults.append(f"there is no folder {name}")
+    mapping = seen.get(lambda: celebamask.read_mapping(seen.root))
+    if mapping is None:
+        return
+    counts = Counter(map(celebamask.split_of, mapping.values()))
+    seen.found += [f"{split}: {counts[split]:,} faces" for split in celebamask.SPLITS]
+    if len(mapping) != celebamask.FACES:
+        seen.remarks.append(f"{len(mapping):,} faces, not {celebamask.FACES:,}")
+    _face_files(seen, sorted(mapping))
+
+
+def _face_files(seen: Layout, faces: Sequence[int]) -> None:
+    from toolbox.runs.terminal import tracked
+
+    there = {file.name for file in (seen.root / celebamask.IMAGES).glob("*.jpg")}
+    seen.count(f"pictures are missing in {celebamask.IMAGES}", _unless(there, faces))
+    masks = celebamask.masks_of(seen.root, {face // 2000 for face in faces})
+    seen.found.append(f"masks: {sum(map(len, masks.values())):,} pictures of parts")
+    seen.count("faces have no mask", [str(face) for face in faces if not masks.get(face)])
+    present = [face for face in faces if f"{face}.jpg" in there]
+    torn: list[str] = []
+    for face in tracked(present, len(present), "checking files"):
+        torn += [f"{file.name} ({why})" for file, why in celebamask.broken_files(seen.root, [face], masks)]
+    seen.count("files cannot be read", torn)
+
+
+def _unless(there: set[str], faces: Sequence[int]) -> list[str]:
+    return [name for face in faces if (name := f"{face}.jpg") not in there]
 
 
 def _vocabulary(seen: Layout, vocabulary: Vocabulary) -> None:

@@ -59,20 +59,9 @@ class MaskFolder(FileSet):
 
     def mask(self, i: int) -> Mask:
         file = _mask_file(self.path, self._names[i])
-        try:
-            with open_picture(file, formats=("PNG",)) as opened:
-                values = np.array(opened)
-        except Exception as error:  # a torn picture raises almost anything
-            raise DataError(f"{file} is not a readable mask ({error}): it must be a whole PNG") from None
-        if values.ndim == 3 and (values == values[..., :1]).all():
-            values = values[..., 0]
-        if values.ndim != 2 or values.dtype != np.uint8:
-            raise DataError(
-                f"{file} is no index mask: it has shape {values.shape} of {values.dtype}; a mask has one "
-                "8-bit channel that holds the number of each pixel's part"
-            )
+        values = decode_mask(file, str(file))
         self._check_shape(file, values.shape, self._read(self._names[i]))
-        return _square(values, self.image_size)
+        return square_mask(values, self.image_size)
 
     def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
         shape = super().look_at(i, whole)
@@ -115,7 +104,32 @@ def _part(root: Path, split: str) -> Path:
     return folder
 
 
-def _square(values: Mask, size: int) -> Mask:
+def decode_mask(source: bytes | Path, name: str) -> Mask:
+    """uint8 (H, W) part of each pixel, of an 8-bit PNG: grey values, palette numbers, or 3 equal channels.
+
+    Args:
+        source: the file's bytes, or its path.
+        name: what to call it in errors.
+
+    Raises:
+        DataError: for what is no such file.
+    """
+    try:
+        with open_picture(source, formats=("PNG",)) as opened:
+            values = np.array(opened)
+    except Exception as error:  # a torn picture raises almost anything
+        raise DataError(f"{name} is not a readable mask ({error}): it must be a whole PNG") from None
+    if values.ndim == 3 and (values == values[..., :1]).all():
+        values = values[..., 0]
+    if values.ndim != 2 or values.dtype != np.uint8:
+        raise DataError(
+            f"{name} is no index mask: it has shape {values.shape} of {values.dtype}; a mask has one "
+            "8-bit channel that holds the number of each pixel's part"
+        )
+    return values
+
+
+def square_mask(values: Mask, size: int) -> Mask:
     """The largest centred square of a mask at ``size`` x ``size``: each pixel has the nearest one's part."""
     height, width = values.shape
     side = min(height, width)

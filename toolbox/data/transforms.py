@@ -57,14 +57,30 @@ class PixelMover(Transform):
 
 
 class HorizontalFlip(PixelMover):
-    """Mirrors left and right with probability ``p``."""
+    """Mirrors left and right with probability ``p``.
 
-    def __init__(self, p: float = 0.5) -> None:
+    Args:
+        p: probability.
+        swap: pairs of parts that a mirrored mask exchanges, such as [[3, 4]] for a left and a right eye.
+
+    Raises:
+        ValueError: for a part that is in two pairs, or no pairs of whole numbers.
+    """
+
+    def __init__(self, p: float = 0.5, swap: Sequence[Sequence[int]] = ()) -> None:
         check_probability(p=p)
         self.p = p
+        self.swap = [tuple(pair) for pair in swap]
+        self._table = _swap_table(swap)
 
     def __call__(self, image: Image, rng: Rng) -> Image:
-        return image[:, ::-1] if rng.random() < self.p else image
+        """A mask as a fourth channel is mirrored, and its parts exchanged."""
+        if rng.random() >= self.p:
+            return image
+        image = image[:, ::-1]
+        if not self.swap or image.shape[2] < 4:
+            return image
+        return np.concatenate([image[..., :3], self._table[image[..., 3:]]], axis=2)
 
 
 class ShorterSide(Transform):
@@ -135,12 +151,13 @@ class WeakAugment(PixelMover):
     Args:
         flip: probability of mirroring; 0 where left and right differ (letters, digits).
         shift: largest shift in each direction, as a share of the size; what comes in is mirrored at the edge.
+        swap: see :class:`HorizontalFlip`.
     """
 
-    def __init__(self, flip: float = 0.5, shift: float = 0.125) -> None:
+    def __init__(self, flip: float = 0.5, shift: float = 0.125, swap: Sequence[Sequence[int]] = ()) -> None:
         check_probability(flip=flip)
         check_in("[0, 1)", shift=shift)
-        self._flip = HorizontalFlip(flip)
+        self._flip = HorizontalFlip(flip, swap)
         self.shift = shift
 
     def __call__(self, image: Image, rng: Rng) -> Image:
@@ -291,6 +308,21 @@ def check_keeps_masks(transforms: Sequence[Transform]) -> None:
                 f"{type(transform).__name__} does not take masks along (keeps_masks=False): leave it out, or "
                 "take HorizontalFlip, WeakAugment, PhotometricDistortion or BlurAndNoise"
             )
+
+
+def _swap_table(swap: Sequence[Sequence[int]]) -> np.ndarray:
+    """(256,) uint8: which part each part becomes in a mirror."""
+    parts = [part for pair in swap for part in pair]
+    fine = all(isinstance(part, int) and not isinstance(part, bool) and 0 <= part < 256 for part in parts)
+    if not fine or any(len(pair) != 2 for pair in swap) or len(set(parts)) < len(parts):
+        raise ValueError(
+            f"swap={[list(pair) for pair in swap]!r} must be pairs of parts, such as [[3, 4], [5, 6]], each "
+            "part (0 to 255) once"
+        )
+    table = np.arange(256, dtype=np.uint8)
+    for left, right in swap:
+        table[[left, right]] = right, left
+    return table
 
 
 def _chroma_matrix(saturation: float, degrees: float) -> np.ndarray:

@@ -132,6 +132,25 @@ class Generator(nn.Module, ABC):
         """
         return self(latents * truncation, condition)
 
+    def images_and_features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What :meth:`truncated` and :meth:`features` give for the same noise; arguments as there.
+
+        Here in two passes; a network that can, does it in one.
+        """
+        fresh = {} if rng is None else {"rng": rng}
+        state = None if rng is None else rng.get_state()
+        images = self.truncated(latents, condition, truncation, **fresh)
+        if rng is not None and state is not None:
+            rng.set_state(state)
+        return images, self.features(latents, condition, layers, truncation=truncation, **fresh)
+
     @torch.no_grad()
     def sample(
         self, n: int, seed: int = 0, condition: Condition | None = None, truncation: float = 1.0

@@ -62,7 +62,7 @@ class SegmentationScores:
         self._check_range("found", found)
         for true_mask, mask, inside in zip(truth, found, counted, strict=True):
             pairs = true_mask[inside] * self.parts + mask[inside]  # of each pixel: true part and found part
-            self._take(torch.bincount(pairs, minlength=self.parts**2).view(self.parts, -1))
+            self.add(torch.bincount(pairs, minlength=self.parts**2).view(self.parts, -1))
 
     def _check_range(self, name: str, numbers: Tensor) -> None:
         low, high = (int(numbers.min()), int(numbers.max())) if numbers.numel() else (0, 0)
@@ -70,8 +70,8 @@ class SegmentationScores:
             also = "" if self.ignore is None or name != "truth" else f", or ignore={self.ignore}"
             raise ValueError(f"{name} has parts {low} to {high}: they must be 0 to {self.parts - 1}{also}")
 
-    def _take(self, counts: Tensor) -> None:
-        """Add one image's pixels (parts, parts) of true part i that were found as j."""
+    def add(self, counts: Tensor) -> None:
+        """Take in one image's pixels (parts, parts) of true part i that were found as j, int64."""
         self.counts += counts
         iou, union = iou_of(counts)
         self.iou_sum += iou
@@ -97,7 +97,8 @@ class SegmentationScores:
 
         Returns:
             'pixel-accuracy'; 'miou-klish', 'miou-per-image' and 'miou-pooled' as above; 'iou' (list: pooled,
-            each part). A part that never occurs counts 0 in the pooled mean and is left out of the others.
+            each part); 'iou-klish' (list: by the authors' evaluator, each part but 0, None where it never
+            occurs). A part that never occurs counts 0 in the pooled mean and is left out of the others.
 
         Raises:
             ValueError: when no pixel was counted.
@@ -114,6 +115,7 @@ class SegmentationScores:
             "miou-per-image": _without_background(self.iou_sum, self.occurs),
             "miou-pooled": float(iou.mean()),
             "iou": iou.tolist(),
+            "iou-klish": _each_without_background(self.klish_sum, self.klish_occurs),
         }
 
 
@@ -133,6 +135,12 @@ def iou_of(counts: Tensor) -> tuple[Tensor, Tensor]:
     """(parts) IoU in float64, 0 where a part never occurs, and (parts) unions, of counts (parts, parts)."""
     union = counts.sum(0) + counts.sum(1) - counts.diagonal()
     return counts.diagonal().double() / union.clamp(min=1), union
+
+
+def _each_without_background(total: Tensor, images: Tensor) -> list[float | None]:
+    """Mean of each part over the images where it occurs; None for the background, and where none does."""
+    values = [float(value) / int(n) if n else None for value, n in zip(total, images, strict=True)]
+    return [None, *values[1:]]
 
 
 def _without_background(total: Tensor, images: Tensor) -> float:

@@ -232,7 +232,10 @@ class BigGANGenerator(Generator):
 
     def forward_embedded(self, latents: Tensor, embedding: Tensor | None) -> Tensor:
         """Images from latents and any embedding (N, embedding_dim), whether the table has it or not."""
-        x = self._body(latents, embedding)  # (N, C, size, size)
+        return self._image(self._body(latents, embedding))
+
+    def _image(self, x: Tensor) -> Tensor:
+        """Images of the last activations (N, C, size, size)."""
         return torch.tanh(self.conv2d5(F.relu(self.bn4(x))))
 
     def features(
@@ -255,6 +258,21 @@ class BigGANGenerator(Generator):
         activations: dict[str, Tensor] = {}
         self._body(latents * truncation, embedding, activations)
         return {layer: activations[layer] for layer in layers}
+
+    def images_and_features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """In one pass."""
+        check_layers(layers, self.feature_layers)
+        embedding = self.embed(condition) if self.n_conditions else None
+        activations: dict[str, Tensor] = {}
+        x = self._body(latents * truncation, embedding, activations)
+        return self._image(x), {layer: activations[layer] for layer in layers}
 
     def _body(
         self, latents: Tensor, embedding: Tensor | None, activations: dict[str, Tensor] | None = None

@@ -7,7 +7,7 @@ ProgressiveGrowing sets it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -151,8 +151,9 @@ class PGGANGenerator(GrowingModule, Generator):
         """Images (N, 3, size, size), nominally in [-1, 1], of latents (N, latent_dim)."""
         whole, _ = split_lod(self.lod, self.sizes)
         last = self.sizes[-1 - whole]
-        activations = self._activations(latents, condition, {f"{last}x{last}"})
+        return self._image(self._activations(latents, condition, {f"{last}x{last}"}))
 
+    def _image(self, activations: Mapping[str, Tensor]) -> Tensor:
         def colours(k: int) -> Tensor:
             x = normalise_second_moment(activations[f"{self.sizes[k]}x{self.sizes[k]}"])
             return full_precision(self.get_submodule(f"output{k}")(x))
@@ -179,6 +180,22 @@ class PGGANGenerator(GrowingModule, Generator):
             check_choice("layers", layer, self.feature_layers)
         activations = self._activations(latents, condition, set(layers))
         return {layer: activations[layer] for layer in layers}
+
+    def images_and_features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """In one pass."""
+        for layer in layers:
+            check_choice("layers", layer, self.feature_layers)
+        whole, _ = split_lod(self.lod, self.sizes)
+        last = self.sizes[-1 - whole]
+        activations = self._activations(latents, condition, {*layers, f"{last}x{last}"})
+        return self._image(activations), {layer: activations[layer] for layer in layers}
 
     def walk(self, latents: Tensor, condition: Condition | None = None) -> Iterator[tuple[str, Tensor]]:
         """(name, activations) layer by layer."""

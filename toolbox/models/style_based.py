@@ -19,6 +19,7 @@ from toolbox.ranges import check_positive, check_probability, check_whole, given
 
 NOISE_MODES = ("auto", "const", "random", "none")
 Noise = Sequence[Tensor | None]
+Seen = dict[str, Tensor | None]  # activations of the layers that are its keys
 
 
 class TrackedMapping(nn.Module):
@@ -272,6 +273,28 @@ class StyleBasedGenerator(Generator):
             if set(layers) <= set(activations):
                 break
         return {layer: activations[layer] for layer in layers}
+
+    def images_and_features(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        layers: Sequence[str],
+        truncation: float = 1.0,
+        rng: torch.Generator | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """In one pass; in two for layers above those that a growing network makes its images of."""
+        for layer in layers:
+            check_choice("layers", layer, self.feature_layers)
+        state = None if rng is None else rng.get_state()
+        ws = self.styles(self.style_latent(latents, condition), truncation)
+        seen: Seen = dict.fromkeys(layers)
+        images = self.synthesis(ws, self.noise(ws, rng, fresh=rng is not None), seen)
+        found = {layer: x for layer, x in seen.items() if x is not None}
+        if len(found) == len(seen):
+            return images, found
+        if rng is not None and state is not None:
+            rng.set_state(state)
+        return super().images_and_features(latents, condition, layers, truncation, rng)
 
     def _mixed(self, ws: Tensor, condition: Condition | None, rng: torch.Generator | None) -> Tensor:
         """Style mixing (StyleGAN, section 3.1): from one random layer on, the styles of second latents.

@@ -28,6 +28,7 @@ from toolbox.models.style_based import (
     Noise,
     NoisyLayer,
     NoisySynthesis,
+    Seen,
     StyleBasedGenerator,
     StyleLayer,
     TrackedMapping,
@@ -149,16 +150,19 @@ class Synthesis(GrowingModule, NoisySynthesis):
             self.add_module(f"layer{2 * k + 1}", StyledLayer(width, width, size, style_dim))
             self.add_module(f"output{k}", ScaledConv2d(width, 3, 1, gain=1))
 
-    def forward(self, ws: Tensor, noise: Noise | None = None) -> Tensor:
+    def forward(self, ws: Tensor, noise: Noise | None = None, seen: Seen | None = None) -> Tensor:
         """Images (N, 3, size, size), nominally in [-1, 1], of ws (N, n_styles, style_dim).
 
-        ``noise``: one tensor or None for each layer; default :meth:`constant_noise`.
+        ``noise``: one tensor or None for each layer; default :meth:`constant_noise`. ``seen`` is given the
+        activations of the layers that it has as keys, up to the last one that the image is made of.
         """
         whole, _ = split_lod(self.lod, self.sizes)
         last = self.sizes[-1 - whole]
         activations: dict[str, Tensor] = {}
         for name, x, _ in self.walk(ws, noise):
             activations[name] = x
+            if seen is not None and name in seen:
+                seen[name] = x
             if name == f"{last}x{last}":
                 break
 

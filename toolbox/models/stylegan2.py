@@ -20,6 +20,7 @@ from toolbox.models.style_based import (
     Noise,
     NoisyLayer,
     NoisySynthesis,
+    Seen,
     StyleBasedGenerator,
     StyleLayer,
     TrackedMapping,
@@ -285,14 +286,17 @@ class Synthesis(NoisySynthesis):
             )
             self.add_module(f"b{size}", block)
 
-    def forward(self, ws: Tensor, noise: Noise | None = None) -> Tensor:
+    def forward(self, ws: Tensor, noise: Noise | None = None, seen: Seen | None = None) -> Tensor:
         """Images (N, colours, size, size), nominally in [-1, 1], of ws (N, n_styles, style_dim).
 
-        ``noise``: one tensor or None for each convolution; default :meth:`constant_noise`.
+        ``noise``: one tensor or None for each convolution; default :meth:`constant_noise`. ``seen`` is given
+        the activations of the layers that it has as keys.
         """
         image = None
-        for _, _, so_far in self.walk(ws, noise):
+        for name, x, so_far in self.walk(ws, noise):
             image = so_far
+            if seen is not None and name in seen:
+                seen[name] = x
         assert image is not None
         return image
 

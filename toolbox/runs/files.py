@@ -24,12 +24,14 @@ class WriteError(OSError):
     """A file of the run could not be written; the message says which, why, and how to go on."""
 
 
-def write_whole(path: str | Path, fill: Callable[[IO[bytes]], Any]) -> None:
-    """Write beside, flush to the disk, rename: the file is whole or not there, also after a loss of power.
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """An open binary file that takes its name when the block ends well: whole, or not there.
+
+    It is written beside, flushed to the disk and renamed: a loss of power changes nothing of that.
 
     Args:
         path: the file; its folder is made.
-        fill: writes the contents into an open binary file.
 
     Raises:
         OSError: what the system says; what was there before is untouched, and nothing is left beside it.
@@ -39,12 +41,18 @@ def write_whole(path: str | Path, fill: Callable[[IO[bytes]], Any]) -> None:
     part = beside(path)
     try:
         with open(part, "wb") as file:
-            fill(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         _put_in_place(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, fill: Callable[[IO[bytes]], Any]) -> None:
+    """:func:`whole_file` for a function that writes the contents into an open binary file."""
+    with whole_file(path) as file:
+        fill(file)
 
 
 def write_text(text: str, path: str | Path) -> None:
@@ -79,8 +87,14 @@ def sweep(folder: Path) -> None:
 
 
 @contextmanager
-def explain_full_disk(folder: str | Path) -> Iterator[None]:
+def explain_full_disk(
+    folder: str | Path, intact: str | Callable[[], str] = "older checkpoints are intact"
+) -> Iterator[None]:
     """Whatever inside finds the disk full ends with one sentence.
+
+    Args:
+        folder: that is written into.
+        intact: what is not lost, in words; or a function that says it then.
 
     Raises:
         WriteError: in place of the system's error.
@@ -93,9 +107,9 @@ def explain_full_disk(folder: str | Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         what = f"cannot write {error.filename}" if error.filename else f"cannot write to {folder}"
+        kept = intact if isinstance(intact, str) else intact()
         raise WriteError(
-            f"{what}: {_FULL[error.errno]}; older checkpoints are intact. "
-            "Free some space and continue with --resume"
+            f"{what}: {_FULL[error.errno]}; {kept}. Free some space and continue with --resume"
         ) from error
 
 

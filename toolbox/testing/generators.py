@@ -41,6 +41,7 @@ def check_generator(
       ``generate`` and ``sample`` always do;
     - ``features`` gives what ``feature_layers`` lists, (n, C, h, w), as wide as ``feature_channels`` say,
       takes ``truncation`` and ``rng``, is a function of them, and refuses other names;
+      ``images_and_features`` gives the same, and the images of ``truncated``;
     - ``style_latent`` is (n, style_dim), a function of latents and condition, each row of its own;
     - gradients reach the latents and every trainable parameter;
     - the state dict holds everything, also what moves in a forward pass of training.
@@ -278,3 +279,9 @@ def _check_feature_draws(
     )
     require(close(drawn, found(0.5, rng())), f"{name}.features is not a function of its rng")
     check_global_rng_untouched(lambda: found(0.5, rng()), f"{name}.features")
+    images, both = generator.images_and_features(latents, condition, layers, truncation=0.5)
+    require(
+        close(images, generator.truncated(latents, condition, 0.5))
+        and close(both[layers[0]], found(0.5, None)),
+        f"{name}.images_and_features gives other images than truncated, or other maps than features",
+    )

@@ -1,4 +1,4 @@
-"""``toolbox ipl``: ``table``, ``translate``, ``study``, ``votes``, ``published`` and ``blend``."""
+"""``toolbox ipl``: its commands."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def add_commands(subparsers: Any) -> None:
     add_votes(commands)
     add_published(commands)
     add_blend(commands)
+    add_directions(commands)
 
 
 def add_study(commands: Any) -> None:
@@ -160,4 +161,32 @@ def execute_blend(arguments: argparse.Namespace) -> int:
 
     own = arguments
     show(f"{draw_blend(own.run, own.out, own.columns, own.rows, own.seed, own.source)}")
+    return 0
+
+
+def add_directions(commands: Any) -> None:
+    """``toolbox ipl directions RUN -o FILE``."""
+    summary = "where images move and where their texts point, as arrows"
+    parser: argparse.ArgumentParser = commands.add_parser("directions", help=summary, description=summary)
+    parser.add_argument(
+        "run", metavar="RUN", help="a run with a DirectionalClip: its folder, or a checkpoint"
+    )
+    parser.add_argument("-o", "--out", default="directions.png", metavar="FILE", help="default %(default)s")
+    parser.add_argument("--n", type=int, default=64, metavar="N", help="latents (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the latents (default 0)")
+    parser.set_defaults(execute=execute_directions)
+
+
+def execute_directions(arguments: argparse.Namespace) -> int:
+    """Write the picture, print its numbers; returns the exit code.
+
+    Raises:
+        ValueError: for a run without directions.
+    """
+    from toolbox_ipl.arrows import directions_of, draw_directions
+
+    found = directions_of(arguments.run, arguments.n, arguments.seed)
+    for name, value in found.values().items():
+        show(f"{name}: {value:.3f}")
+    show(f"{draw_directions(found, arguments.out)}")
     return 0

@@ -139,7 +139,7 @@ class DirectionalClip(ClipObjective):
         images = self.image_directions(turn, target, source, self.epsilon)
         texts = self.text_directions(turn)
         found = losses.direction_losses(images, texts)
-        self._log = {"spread": _spread(images.detach())}
+        self._log = {"spread": spread(images.detach())}
         return found
 
     @torch.no_grad()
@@ -170,7 +170,7 @@ class DirectionalClip(ClipObjective):
         return values
 
 
-def _spread(directions: Tensor) -> Tensor:
+def spread(directions: Tensor) -> Tensor:
     """1 - mean over pairs i != j of cos(d_i, d_j), of unit directions (N, d); 0 for one image."""
     n = len(directions)
     pairs: Any = directions.sum(dim=0).square().sum() - directions.square().sum()

@@ -188,13 +188,25 @@ class LatentPrompts(DomainPrompts):
         return self.output_scale * x.view(len(x), self.slots, self.token_width)
 
     def from_published(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The authors' ``mapper.pt``: ``m.mapping.mapping.{1..4}.weight``, or the same without prefixes."""
+        """The authors' ``mapper.pt``: ``m.mapping.mapping.{1..4}.weight``, or the same without prefixes.
+
+        Raises:
+            ValueError: for a mapper of a CLIP of another width, or of another number of vectors.
+        """
         found: dict[str, Tensor] = {}
         for key, value in state.items():
             parts = key.split(".")
             if "mapping" in parts and parts[-2].isdecimal() and parts[-1] in ("weight", "bias"):
                 found[f"layers.{int(parts[-2]) - 1}.{parts[-1]}"] = value
-        return found or dict(state)
+        found = found or dict(state)
+        made = found.get(f"layers.{len(self.layers) - 1}.bias")
+        if made is not None and len(made) != self.slots * self.token_width:
+            raise ValueError(
+                f"its last layer gives {len(made)} numbers, here are {self.slots} vectors of "
+                f"{self.token_width}, the width of CLIP's tokens: it belongs to a CLIP of another width, "
+                "or to a prefix of another length"
+            )
+        return found
 
 
 class SharedPrompts(DomainPrompts):

@@ -63,7 +63,7 @@ def prompt_texts(
         labels: where E_T of fixed texts is kept.
     """
     learner: DomainPrompts = turn.network(prompts)
-    encoder = turn.network(clip)
+    encoder = frozen_clip(turn, clip)
     key = ("ipl prompts", prompts, clip, generator, name)
     features = turn.once(key, lambda: learner.encode(encoder, style_latents(turn, generator), name))
     if residual == "none":
@@ -90,9 +90,23 @@ def image_features(turn: Turn, clip: str, images: Tensor) -> Tensor:
     """E_I of images of a turn, (N, d_clip), as they are; once a turn."""
     turn.once(("ipl alive", id(images)), lambda: images)  # keeps the id from being given to another object
     features: Tensor = turn.once(
-        ("ipl images", clip, id(images)), lambda: turn.network(clip).encode_images(images)
+        ("ipl images", clip, id(images)), lambda: frozen_clip(turn, clip).encode_images(images)
     )
     return features
+
+
+def frozen_clip(turn: Turn, clip: str) -> Any:
+    """The CLIP that judges.
+
+    Raises:
+        ValueError: for one that moves: what it made of texts is kept for the run.
+    """
+    if turn.moves(clip):
+        raise ValueError(
+            f"{clip!r} is trained by the player {turn.player!r}, and texts are encoded once a run: the CLIP "
+            "that judges stands still, take it out of model.players"
+        )
+    return turn.network(clip)
 
 
 def check_one_of(allowed: tuple[str, ...], **arguments: Any) -> None:

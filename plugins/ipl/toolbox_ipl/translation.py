@@ -20,6 +20,8 @@ from toolbox.models.style_based import StyleBasedGenerator
 from toolbox.registry import build
 from toolbox.runs.files import write_text
 from toolbox.visual.grids import save_grid, save_picture
+from toolbox_ipl.given_latents import read_latents, write_latents
+from toolbox_ipl.likeness import Likeness
 from toolbox_ipl.projection import project
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -98,7 +100,7 @@ def read_images(paths: Sequence[str | Path], size: int, crop: bool = False) -> t
     Raises:
         TranslationError: for no picture, or one that is not square without ``crop``.
     """
-    files = [file for path in paths for file in _files(Path(path))]
+    files = picture_files(paths)
     images = []
     for file in files:
         image = decode(file, str(file), background="white")
@@ -110,6 +112,30 @@ def read_images(paths: Sequence[str | Path], size: int, crop: bool = False) -> t
             )
         images.append(to_tensor(resize(image, size)))
     return _names(files), torch.stack(images)
+
+
+def picture_files(paths: Sequence[str | Path]) -> list[Path]:
+    """The files among ``paths``, and the pictures in its folders, by name.
+
+    Raises:
+        TranslationError: for what is not there, and folders without pictures.
+    """
+    return [file for path in paths for file in _files(Path(path))]
+
+
+def given_latents(pair: Pair, path: str | Path, files: Sequence[Path]) -> Tensor:
+    """ws (N, n_styles, style_dim) of pictures from a file: see
+    :func:`toolbox_ipl.given_latents.read_latents`.
+
+    Raises:
+        TranslationError: for a source that has no W+.
+        LatentsError: for latents that do not fit.
+    """
+    source = pair.source
+    if not isinstance(source, StyleBasedGenerator):
+        raise TranslationError(f"{type(source).__name__} inverts images itself: it takes no latents in W+")
+    ws = read_latents(path, files, source)
+    return ws.to(next(source.parameters()).device)
 
 
 def _files(path: Path) -> list[Path]:
@@ -130,48 +156,74 @@ def _names(files: Sequence[Path]) -> list[str]:
     return [stem if stems.count(stem) == 1 else f"{stem}_{i}" for i, stem in enumerate(stems)]
 
 
-@torch.no_grad()
 def translate(
     pair: Pair, images: Tensor, steps: int | None = None, inversion_steps: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Reconstructions by the source and translations, each (N, 3, H, W) in [-1, 1].
+    """Reconstructions by the source and translations, each (N, 3, H, W) in [-1, 1]: :func:`invert`, then
+    :func:`render`.
+    """
+    return render(pair, invert(pair, images, steps, inversion_steps))
 
-    A Diffusion Autoencoder inverts the images; latents of a style-based generator are optimised in W+ (see
-    :func:`toolbox_ipl.projection.project`).
+
+@torch.no_grad()
+def invert(
+    pair: Pair,
+    images: Tensor,
+    steps: int | None = None,
+    inversion_steps: int | None = None,
+    ws: Tensor | None = None,
+) -> Sample:
+    """Latents of images (N, 3, H, W) in [-1, 1], as the generators take them.
+
+    A Diffusion Autoencoder inverts the images; latents of a style-based generator are given, or optimised in
+    W+ (see :func:`toolbox_ipl.projection.project`).
 
     Args:
         pair: of generators.
         images: (N, 3, H, W) in [-1, 1].
         steps: of rendering, of generators that render in steps; None = the source's own.
         inversion_steps: of the inverse; None = its own, or 300 steps of the optimiser.
+        ws: (N, n_styles, style_dim) that somebody found for a style-based generator.
+
     """
     source = pair.source
     if isinstance(source, Invertible):
         latents = source.invert(images, inversion_steps)
         count: Any = steps or getattr(source, "steps", 1)
-        extras = dict(steps=torch.full((len(images),), int(count)))
-        sample = Sample(images, latents=latents, extras=extras)
-    else:
-        assert isinstance(source, StyleBasedGenerator)
+        return Sample(images, latents=latents, extras=dict(steps=torch.full((len(images),), int(count))))
+    assert isinstance(source, StyleBasedGenerator)
+    if ws is None:
         with torch.enable_grad():
             ws = project(source, images, inversion_steps or 300, pair.features)
-        nothing = torch.zeros(len(images), source.latent_dim, device=images.device)
-        sample = Sample(images, latents=nothing, extras=dict(ws=ws))
-    made = [network.remake(sample).images.clamp(-1, 1) for network in (source, pair.adapted)]
+    nothing = torch.zeros(len(images), source.latent_dim, device=images.device)
+    return Sample(images, latents=nothing, extras=dict(ws=ws))
+
+
+@torch.no_grad()
+def render(pair: Pair, sample: Sample) -> tuple[Tensor, Tensor]:
+    """What source and adapted generator make of inverted images, each (N, 3, H, W) in [-1, 1]."""
+    made = [network.remake(sample).images.clamp(-1, 1) for network in (pair.source, pair.adapted)]
     return made[0], made[1]
 
 
 @torch.no_grad()
-def measure(pair: Pair, images: Tensor, again: Tensor, translated: Tensor) -> dict[str, list[float]]:
-    """Of each image: root mean square errors, and cosines of the run's CLIP where it has one."""
+def measure(
+    pair: Pair, images: Tensor, again: Tensor, translated: Tensor, likenesses: Sequence[Likeness] = ()
+) -> dict[str, list[float]]:
+    """Of each image: root mean square errors, and cosines of the run's CLIP where it has one.
+
+    Each of ``likenesses`` compares the input with its reconstruction, and with its translation.
+    """
     found = {
         "reconstruction error": (again - images).square().flatten(1).mean(1).sqrt(),
         "change by translation": (translated - again).square().flatten(1).mean(1).sqrt(),
     }
     if pair.features is not None:
-        seen = [pair.features(some) for some in (images, again, translated)]
-        found["CLIP cosine of input and reconstruction"] = torch.cosine_similarity(seen[0], seen[1])
-        found["CLIP cosine of input and translation"] = torch.cosine_similarity(seen[0], seen[2])
+        likenesses = [Likeness("CLIP cosine", pair.features), *likenesses]
+    for likeness in likenesses:
+        seen = likeness.see(images)
+        for what, others in (("reconstruction", again), ("translation", translated)):
+            found[f"{likeness.name} of input and {what}"] = likeness.between(seen, likeness.see(others))
     return {name: [round(float(value), 4) for value in values] for name, values in found.items()}
 
 
@@ -180,13 +232,18 @@ def write(
     names: Sequence[str],
     rows: tuple[Tensor, Tensor, Tensor],
     numbers: dict[str, list[float]],
+    found: Sample | None = None,
 ) -> Path:
-    """Files NAME_input.png, NAME_reconstruction.png, NAME_translation.png, translation.json, figure.png."""
+    """Files NAME_input.png, NAME_reconstruction.png, NAME_translation.png, translation.json, figure.png; and
+    latents.pt, of latents in W+.
+    """
     folder = Path(folder)
     columns = ("input", "reconstruction", "translation")
     for what, images in zip(columns, rows, strict=True):
         for name, picture in zip(names, to_uint8(images.cpu()).numpy(), strict=True):
             save_picture(picture, folder / f"{name}_{what}.png")
+    if found is not None and "ws" in found.extras:
+        write_latents(folder / "latents.pt", names, found.extras["ws"])
     each = {name: {key: values[i] for key, values in numbers.items()} for i, name in enumerate(names)}
     write_text(json.dumps(each, indent=2) + "\n", folder / "translation.json")
     shown = torch.stack(rows, dim=1).flatten(0, 1).cpu()

@@ -14,7 +14,23 @@ _COMPONENTS = {
     "LloydKMeans": ("clusterer", "baselines:LloydKMeans"),
     "KASP": ("clusterer", "baselines:KASP"),
     "AHC": ("clusterer", "baselines:AHC"),
+    "LSE": ("network", "lse.extractors:LSE"),
+    "NSE1": ("network", "lse.extractors:NSE1"),
+    "NSE2": ("network", "lse.extractors:NSE2"),
+    "PascalVOC": ("dataset", "ufgs.voc:PascalVOC"),
+    "TapCrossEntropy": ("objective", "lse.objectives:TapCrossEntropy"),
+    "TapHinge": ("objective", "lse.objectives:TapHinge"),
+    "SpadeGenerator": ("generator", "uscs.generator:SpadeGenerator"),
+    "MultiscalePatchDiscriminator": ("discriminator", "uscs.judges:MultiscalePatchDiscriminator"),
+    "SpadeEncoder": ("network", "uscs.judges:SpadeEncoder"),
+    "VGG19Maps": ("network", "uscs.perceptual:VGG19Maps"),
+    "PortraitMaps": ("network", "uscs.perceptual:PortraitMaps"),
+    "MultiscaleHinge": ("objective", "uscs.objectives:MultiscaleHinge"),
+    "FeatureMatching": ("objective", "uscs.objectives:FeatureMatching"),
+    "PerceptualMatching": ("objective", "uscs.objectives:PerceptualMatching"),
+    "StyleKL": ("objective", "uscs.objectives:StyleKL"),
 }
+_CONFIGS = ("klish_*.py", "lse_*.py", "ufgs_*.py", "uscs_*.py")
 
 
 @hookimpl
@@ -42,13 +58,14 @@ def register_components(register: Callable[[str, str, str], None]) -> None:
 def configs() -> dict[str, Path]:
     """The ready-made configs, ``klish/<name>``."""
     folder = linked_folder(Path(__file__).parent / "configs")
-    return {file.stem: file for file in sorted(folder.glob("klish_*.py"))}
+    return {file.stem: file for pattern in _CONFIGS for file in sorted(folder.glob(pattern))}
 
 
 @hookimpl
 def config_choices() -> dict[str, dict[str, tuple[str, ...]]]:
     """A generator is named in one of three ways."""
-    return {"klish fit": {"generator": ("type", "weights", "run")}}
+    sources = ("type", "weights", "run")
+    return {"klish fit": {"generator": sources}, "klish segment": {"generator": sources}}
 
 
 @hookimpl

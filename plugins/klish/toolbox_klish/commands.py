@@ -12,7 +12,12 @@ from typing import Any
 
 from toolbox.runs.terminal import show
 from toolbox_klish import cost
+from toolbox_klish.lse import command as lse_command
+from toolbox_klish.pairs import command as pairs_command
+from toolbox_klish.separability import command as separability_command
 from toolbox_klish.table import command as table_command
+from toolbox_klish.ufgs import command as segment_command
+from toolbox_klish.ufgs.table import command as segtable_command
 from toolbox_klish.why import command as why_command
 
 # what --help says of a command, what adds its options, what is called with them
@@ -205,12 +210,29 @@ _COMMANDS: dict[str, Command] = {
         table_command.add_arguments,
         table_command.execute,
     ),
+    "lse": (
+        "linear extractors (LSE) from 1, 10 or all annotated images, judged by a teacher",
+        lse_command.add_arguments,
+        lse_command.execute,
+    ),
+    "segment": (segment_command.SUMMARY, segment_command.add_arguments, segment_command.execute),
+    "segtable": (segtable_command.SUMMARY, segtable_command.add_arguments, segtable_command.execute),
+    "separability": (
+        "Tables I and III: linear extractor, SVM and class centroids on generators' features",
+        separability_command.add_arguments,
+        separability_command.execute,
+    ),
     "draw": (
         "every picture of a clustering run, and its report; several runs: side by side",
         _draw_arguments,
         _draw,
     ),
     "name": ("show the clusters of a run, give them names and merge them", _name_arguments, _name),
+    "pairs": (
+        "images of a run's generator with their clusters as masks, for segmenters and painters",
+        pairs_command.add_arguments,
+        pairs_command.execute,
+    ),
     "toy": ("three sets in the plane under four algorithms (Fig. 2)", _toy_arguments, _toy),
     "why": (why_command.SUMMARY, why_command.add_arguments, why_command.execute),
     "cost": ("memory and time that a fit would take, by a model", _cost_arguments, cost.execute),

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from toolbox import testing
 from toolbox.models.clip import Clip
+from toolbox.training.checkpoints import CheckpointError
+from toolbox.training.pretrained import load_network_weights
 from toolbox_ipl.prompts import LatentPrompts, SharedPrompts
 
 DATA = Path(__file__).parent / "data"
@@ -101,6 +103,29 @@ def test_the_mapper_is_the_authors(clip: Clip) -> None:
     found = prompts.context(torch.from_numpy(golden["in_mapper_w"])).double()
     wanted = torch.from_numpy(golden["out_mapper_prompts"])
     torch.testing.assert_close(found, wanted, rtol=0, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_a_mapper_of_a_clip_of_another_width_is_refused(tmp_path: Path) -> None:
+    """Read from a file, as ``weights=`` of a network does."""
+    wide = LatentPrompts(tiny_clip(width=64), ["photo", "disney"], latent_dim=8)
+    torch.save(
+        {
+            "m": {
+                f"mapping.mapping.{i + 1}.{part}": getattr(layer, part).detach()
+                for i, layer in enumerate(wide.layers)
+                for part in ("weight", "bias")
+            }
+        },
+        tmp_path / "mapper.pt",
+    )
+    narrow = LatentPrompts(tiny_clip(width=32), ["photo", "disney"], latent_dim=8)
+    with pytest.raises(
+        CheckpointError, match=r"mapper.pt.*gives 256 numbers, here are 4 vectors of 32.*another width"
+    ):
+        load_network_weights(narrow, tmp_path / "mapper.pt", "mapper")
+    same = LatentPrompts(tiny_clip(width=64), ["photo", "disney"], latent_dim=8)
+    load_network_weights(same, tmp_path / "mapper.pt", "mapper")
+    assert torch.equal(same.layers[3].weight, wide.layers[3].weight)
 
 
 def test_the_published_size() -> None:

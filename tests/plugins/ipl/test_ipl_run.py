@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ from torch import Tensor
 
 from tests.plugins.ipl.tiny_ipl import write_config
 from tests.training.pairs import run_pair
-from toolbox.loading import export, load_generator, load_run
+from toolbox.cli.main import main
+from toolbox.loading import export, load_generator, load_run, load_sampler
+from toolbox.models.clip import Clip
 from toolbox.models.from_files import open_weights
 from toolbox.pipeline import reproduce, train
 from toolbox.training.game.game import Game
+from toolbox_ipl.arrows import directions_of
 
 STAGE = "stages/prompts"
 
@@ -77,6 +82,32 @@ def test_the_mapper_alone_learns_in_the_first_stage(whole: Path) -> None:
         name for name in end if name.startswith("networks.") and not torch.equal(start[name], end[name])
     }
     assert changed and all(name.startswith("networks.mapper.layers.") for name in changed)
+
+
+def test_texts_are_encoded_once(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The 79 templates and the labels in sentences: in the first iteration of a stage, by its own CLIP."""
+    encode, step = Clip.encode_texts, Game.train_step
+    seen: list[tuple[Clip, tuple[str, ...], int]] = []
+    played: list[int] = []
+
+    def counted(self: Clip, texts: str | Sequence[str], normalize: bool = False) -> Tensor:
+        if played:
+            seen.append((self, (texts,) if isinstance(texts, str) else tuple(texts), played[-1]))
+        return encode(self, texts, normalize)
+
+    def noted(self: Game, *arguments: Any, **named: Any) -> Any:
+        played.append(int(self.iteration))
+        return step(self, *arguments, **named)
+
+    monkeypatch.setattr(Clip, "encode_texts", counted)
+    monkeypatch.setattr(Game, "train_step", noted)
+    short = {"train_cfg.max_iters": 2, "before.prompts.train_cfg.max_iters": 2}
+    train(config, work_dir=tmp_path, report=False, options=short)
+    assert max(played) == 1 and {iteration for _, _, iteration in seen} == {0}
+    texts = [(id(clip), text) for clip, text, _ in seen]
+    assert len(set(texts)) == len(texts), "twice by one CLIP"
+    assert {len(text) for _, text in texts} == {1, 79}
+    assert ("a photo of a disney.",) in {text for _, text in texts}
 
 
 class CutError(Exception):
@@ -145,3 +176,34 @@ def test_it_is_reproduced(config: Path, tmp_path: Path) -> None:
     options = {"deterministic": True, "train_cfg.max_iters": 2}
     train(config, work_dir=tmp_path / "run", options=options, report=False)
     assert not reproduce(tmp_path / "run").differing
+
+
+def test_directions_of_a_run_as_arrows(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The numbers are those of the objective's own cosines; a run without directions is refused."""
+    found = directions_of(whole, n=6, seed=3)
+    assert found.images.shape == found.texts.shape and len(found.images) == 6
+    for directions in (found.images, found.texts):
+        assert torch.allclose(directions.norm(dim=1), torch.ones(6), atol=1e-5)
+    values = found.values()
+    cosines = found.images @ found.images.T
+    assert values["spread of images"] == pytest.approx(1 - float(cosines.sum() - 6) / 30, abs=1e-5)
+    assert values["agreement"] == pytest.approx(float((found.images * found.texts).sum(1).mean()), abs=1e-5)
+    images, texts, shares = found.plane()
+    assert images.shape == texts.shape == (6, 2) and 0 < float(shares.sum()) <= 1 + 1e-9
+    assert main(["ipl", "directions", str(whole), "-o", str(tmp_path / "arrows.png"), "--n", "6"]) == 0
+    assert "spread of texts: " in capsys.readouterr().out and (tmp_path / "arrows.png").stat().st_size > 5000
+
+
+def test_the_source_is_a_row_of_a_comparison(config: Path, whole: Path, tmp_path: Path) -> None:
+    """RUN:source shows what the source's own file shows; another name is refused."""
+    options = ["-o", str(tmp_path / "rows.png"), "--columns", "2"]
+    assert main(["compare", f"source={whole}:source", f"adapted={whole}", *options]) == 0
+    rows = json.loads((tmp_path / "rows.json").read_text())["runs"]
+    assert list(rows) == ["source", "adapted"] and rows["source"]["path"] == f"{whole}:source"
+    assert main(["compare", f"{whole}:sauce", *options]) == 1
+    numbers = torch.arange(2)
+    shown = load_sampler(whole, generator="source")(numbers).images
+    alone = load_sampler(config.parent / "style.safetensors")(numbers).images
+    assert torch.equal(shown, alone) and not torch.equal(shown, load_sampler(whole)(numbers).images)

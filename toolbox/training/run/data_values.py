@@ -18,9 +18,9 @@ _OF_CONDITIONER = "conditioner:"
 def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     """A game's config with the values that are known once its data are: strings that begin with
 
-    ``'data:'``: ``classes`` (names), ``n_classes``, ``part_names`` (of the masks), ``n_tokens`` (of the
-    captions' vocabulary), ``n_conditions`` (rows of conditions, as many as the conditioner says: classes, or
-    clusters of all classes);
+    ``'data:'``: ``classes`` (names), ``n_classes``, ``part_names`` and ``n_parts`` (of the masks), ``n_tokens``
+    (of the captions' vocabulary), ``n_conditions`` (rows of conditions, as many as the conditioner says:
+    classes, or clusters of all classes);
     ``'conditioner:'``: an argument of the conditioner, such as ``clusters``.
 
     Raises:
@@ -48,6 +48,7 @@ def _of_stream(stream: Any) -> dict[str, Any]:
         "data:classes": classes,
         "data:n_classes": len(classes),
         "data:part_names": list(getattr(source, "part_names", ())),
+        "data:n_parts": len(getattr(source, "part_names", ())),
         "data:n_conditions": len(classes),
     }
     tokens = getattr(stream, "tokens", None)  # of a CaptionStream

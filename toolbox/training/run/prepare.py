@@ -19,6 +19,7 @@ from toolbox.data.no_images import NoImages
 from toolbox.registry import BuildError, Config, accepted, build, check
 from toolbox.training.checkpoints import CheckpointError, latest_checkpoint
 from toolbox.training.checks.config import check_config
+from toolbox.training.checks.files import check_files
 from toolbox.training.game.game import Game
 from toolbox.training.game.optimizers import PlayerOptimizers
 from toolbox.training.game.phases import Plan, PlanError, refuse_two_players
@@ -56,6 +57,7 @@ def prepare(config: RunConfig) -> list[Stage]:
 def _fill_in_types(config: RunConfig) -> None:
     """Networks that say ``weights=`` alone get the architecture of their file: it is part of the record."""
     check_keys(config)
+    check_files(config)
     for place in [config, *(config.get("before") or {}).values()]:
         model = place.get("model") if place is not None else None
         networks = model.get("networks") if isinstance(model, Mapping) else None

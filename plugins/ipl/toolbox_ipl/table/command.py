@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from toolbox.runs.terminal import show
+from toolbox_ipl.published import ROWS
 from toolbox_ipl.table.plan import LAMBDAS, METHODS, TARGETS, Budget
 
 SUMMARY = "adapt the embedded generator by several methods, and judge"
@@ -36,6 +37,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for field in fields(Budget):
         option, words = "--" + field.name.replace("_", "-"), f"{_HELP[field.name]} (default: %(default)s)"
         group.add_argument(option, type=int, default=field.default, metavar="N", help=words)
+    only = parser.add_argument_group("what only the source can show, in place of it; FOLDER/source_only.md")
+    words = (
+        "do the target's prompts speak of colours, with each lambda? Prompts alone are learnt, of one target"
+    )
+    only.add_argument("--source-only", action="store_true", help=words)
+    only.add_argument("--lambdas", nargs="+", type=float, default=[0, *map(float, LAMBDAS)], metavar="LAMBDA")
+    paper = parser.add_argument_group("the paper's table in place of it; FOLDER/paper.md")
+    paper.add_argument("--paper", action="store_true", help="its ten rows, trained by their configs")
+    rows = [row.config for row in ROWS]
+    paper.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW", help=", ".join(rows))
+    paper.add_argument(
+        "--references",
+        type=Path,
+        default=Path("data/references"),
+        metavar="FOLDER",
+        help="SIFID's pictures of a row in FOLDER/ROW (default: %(default)s); the paper's are not published",
+    )
+    paper.add_argument("--quick", action="store_true", help="the configs' small version: no files needed")
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -49,10 +68,30 @@ def execute(arguments: argparse.Namespace) -> int:
     from toolbox_ipl.table.run import make
 
     check_whole(1, seeds=arguments.seeds)
+    if arguments.paper:
+        return _paper(arguments)
+    if arguments.source_only:
+        return _source_only(arguments)
     for method in arguments.methods:
         _check(method)
     budget = Budget(**{field.name: getattr(arguments, field.name) for field in fields(Budget)})
     show(make(arguments.folder, arguments.targets, arguments.methods, range(arguments.seeds), budget))
+    return 0
+
+
+def _paper(arguments: argparse.Namespace) -> int:
+    from toolbox_ipl.table.paper import make_paper
+
+    own = arguments
+    show(make_paper(own.folder, own.rows, range(own.seeds), own.references, own.quick))
+    return 0
+
+
+def _source_only(arguments: argparse.Namespace) -> int:
+    from toolbox_ipl.table.source_only import make_source_only
+
+    own, target = arguments, arguments.targets[0]
+    show(make_source_only(own.folder, own.lambdas, range(own.seeds), target, own.prompting))
     return 0
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from toolbox.config import ConfigError
 from toolbox.runs.files import write_text
@@ -49,18 +50,22 @@ def make(
 
 def _measured(cell: Cell, budget: Budget, out: Path) -> dict[str, float]:
     """Train a cell, with its measurements, and keep ``result.json`` beside its run."""
-    from toolbox.pipeline import train
-
     start, folder = time.process_time(), cell.folder(out)
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off
-    folder.mkdir(parents=True)
-    config, options = options_of(cell, **asdict(budget))
-    with (folder / "terminal.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log):
-        train(config, work_dir=folder, options=options, report=False)
+    trained(folder, *options_of(cell, **asdict(budget)))
     values = _read(folder / "metrics.jsonl")
     values["seconds"] = round(time.process_time() - start, 1)
     write_text(json.dumps(dict(values=values, budget=asdict(budget))), folder / "result.json")
     return values
+
+
+def trained(folder: Path, config: str, options: Mapping[str, Any], quick: bool = False) -> None:
+    """Train and measure in a folder, from the start; what the run says goes to its ``terminal.txt``."""
+    from toolbox.pipeline import train
+
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off
+    folder.mkdir(parents=True)
+    with (folder / "terminal.txt").open("w", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+        train(config, work_dir=folder, quick=quick, options=options, report=False)
 
 
 def _read(file: Path) -> dict[str, float]:

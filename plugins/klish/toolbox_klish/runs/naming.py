@@ -178,6 +178,10 @@ class NamedClassifier:
             groups = getattr(classifier, "groups", None)
             self.groups = names.places if groups is None else names.places[groups]
 
+    def members(self, place: int) -> list[int]:
+        """Clusters that a place of ``titles`` stands for."""
+        return self._names.members(place)
+
     @property
     def n_clusters(self) -> int:
         """Number of names, those without one included."""

@@ -1,0 +1,7 @@
+"""IPL, row 9 of the paper's Table 1."""
+
+_base_ = '_base_/ipl_dog.py'
+title = 'IPL: AFHQ dogs, photo to pointillism'
+_labels = ['photo', 'pointillism']
+before = dict(prompts=dict(model=dict(networks=dict(mapper=dict(names=_labels)))))
+model = dict(networks=dict(mapper=dict(names=_labels)))

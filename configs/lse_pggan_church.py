@@ -1,0 +1,8 @@
+"""The linear semantic extractor on PGGAN on LSUN churches, 256 px."""
+
+_base_ = '_base_/lse_scenes.py'
+title = 'LSE on PGGAN on LSUN churches'
+_weights = 'weights/pggan_churchoutdoor256.pth'
+files = {_weights: "genforce's model zoo"}
+model = dict(networks=dict(generator=dict(weights=_weights)))
+quick = dict(model=dict(networks=dict(generator=dict(type='EmbeddedStyleGAN2'))))

@@ -1,0 +1,8 @@
+"""The linear semantic extractor on StyleGAN on CelebA-HQ, 1024 px."""
+
+_base_ = '_base_/lse_faces.py'
+title = 'LSE on StyleGAN on CelebA-HQ'
+_weights = 'weights/stylegan_celebahq1024.pth'
+files = {_weights: "genforce's model zoo"}
+model = dict(networks=dict(generator=dict(weights=_weights)))
+quick = dict(model=dict(networks=dict(generator=dict(type='EmbeddedStyleGAN2'))))

@@ -1,0 +1,8 @@
+"""StyleGAN-NADA, row 8 of IPL's Table 1."""
+
+_base_ = '_base_/nada_dog.py'
+title = 'StyleGAN-NADA: AFHQ dogs, photo to cartoon'
+_labels = ['photo', 'cartoon']
+model = dict(
+    phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', label=_labels[1]))],
+    objectives=dict(direction=dict(labels=_labels)))

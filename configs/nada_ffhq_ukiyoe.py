@@ -1,0 +1,8 @@
+"""StyleGAN-NADA, row 4 of IPL's Table 1."""
+
+_base_ = '_base_/nada_ffhq.py'
+title = 'StyleGAN-NADA: FFHQ, photo to ukiyo-e'
+_labels = ['photo', 'ukiyo-e']
+model = dict(
+    phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', label=_labels[1]))],
+    objectives=dict(direction=dict(labels=_labels)))

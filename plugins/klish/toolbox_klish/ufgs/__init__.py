@@ -1,0 +1,1 @@
+"""UFGS: a segmenter from unlabelled images, by clusters of a generator's features (KLiSH, section 5.1)."""

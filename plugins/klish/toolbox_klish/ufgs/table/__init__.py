@@ -1,0 +1,1 @@
+"""Tables V and VI: segmenters of real images without masks, beside those that have seen some."""
