@@ -202,6 +202,7 @@ def test_it_explains_and_trains(installed: Installed, tmp_path: Path) -> None:
     assert (installed.empty / "runs/lcp_cifar-quick/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_it_clusters(installed: Installed) -> None:
     others = [f"clusterers.{name}=None" for name in ("kmeans", "kasp", "ahc_ward", "ahc_arccos")]
     small = ["features.images=2", "features.size=16", "truth=None"]
@@ -209,6 +210,7 @@ def test_it_clusters(installed: Installed) -> None:
     assert (installed.empty / "runs/klish_embedded-quick/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_new_plugin_passes_its_own_tests(installed: Installed) -> None:
     assert str(installed.empty / "mine") in installed.toolbox("new-plugin", "mine")
     assert "4 passed" in installed.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "mine")
