@@ -58,6 +58,7 @@ def test_memory_is_what_the_estimate_says(tmp_path: Path) -> None:
     assert cost.memory < ROWS * 1000
 
 
+@pytest.mark.slow
 def test_a_stream_gives_the_tree_of_the_array_in_few_passes() -> None:
     stream = GeneratorStream(12)
     settings: dict[str, Any] = dict(clusters=8, C=100.0, filter_sigma=None, precision="float64")
