@@ -70,7 +70,10 @@ def test_layers_of_table_ii(name: str) -> None:
 
 
 def test_every_published_row_has_a_config() -> None:
-    assert {path.stem.removeprefix("klish_") for path in CONFIGS} == {*PUBLISHED, "biggan", "embedded"}
+    assert {path.stem.removeprefix("klish_") for path in CONFIGS} == {
+        *PUBLISHED,
+        *("biggan", "embedded", "embedded_place"),
+    }
 
 
 def test_train_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:

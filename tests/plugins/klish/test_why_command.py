@@ -109,6 +109,7 @@ def test_samples_are_functions_of_their_seed() -> None:
         assert len(one.fit) == len(one.parts)
 
 
+@pytest.mark.slow
 def test_variants_can_be_fitted() -> None:
     sample = drawn_wall(1.0, 0, Size(images=2, pixels=100, test_images=1))
     for name in ("unit-rows", "standardised", "angle-order", "no-place", "no-place-truth"):
