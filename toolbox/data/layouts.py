@@ -88,9 +88,9 @@ def inspect_layout(root: str | Path, layout: str) -> Layout:
         DataError: when there is no such folder.
         ValueError: for another layout.
     """
-    known = (*LAYOUTS, FACES, PAIRS)
-    if layout not in known:
-        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, known))}")
+    allowed = (*LAYOUTS, FACES, PAIRS)
+    if layout not in allowed:
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, allowed))}")
     seen = Layout(Path(root), layout)
     if not seen.root.is_dir():
         raise DataError(f"{root} is no folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,9 @@ def _write_planes(planes: Found, folder: Path) -> None:
     import numpy as np
 
     for name, one in planes.items():
-        arrays = dict(weight=one.weight, bias=one.bias)
-        names: dict[str, Any] = dict(
-            part_names=np.array(list(one.part_names)), layers=np.array(list(one.layers))
-        )
-        write_whole(folder / f"{name}.npz", lambda file, a=arrays, n=names: np.savez(file, **a, **n))
+        arrays: dict[str, Any] = dict(weight=one.weight, bias=one.bias)
+        arrays |= dict(part_names=np.array(list(one.part_names)), layers=np.array(list(one.layers)))
+        write_whole(folder / f"{name}.npz", partial(np.savez, **arrays))
 
 
 def _read_planes(folder: Path) -> Found:
