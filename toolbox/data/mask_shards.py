@@ -21,7 +21,7 @@ from toolbox.data.base import DataError, Image, Mask, checked_mask, chosen_split
 from toolbox.data.files import FileSet
 from toolbox.data.masks import decode_mask, square_mask
 from toolbox.data.stream import generator
-from toolbox.data.zipped import Archive
+from toolbox.data.zipped import INDEX, Archive
 
 RECORD = "pairs.json"
 UNFINISHED = "unfinished.json"  # what the record will be, while shards are still written
@@ -71,7 +71,7 @@ class MaskShards(FileSet):
     ) -> None:
         self.path = root = Path(root)
         self.split = split if train is None else chosen_split(train=train)
-        self.record = _read_record(root)
+        self.record = read_record(root)
         self.part_names = text_list(self.record["part_names"], f"{root / RECORD}: part_names")
         self.numbers = _numbers(root, self.record["images"], images, self.split, split_seed)
         self._archives: dict[tuple[str, int], Archive] = {}
@@ -127,10 +127,7 @@ class MaskShards(FileSet):
 
     def _archive(self, kind: str, shard: int) -> Archive:
         if (kind, shard) not in self._archives:
-            file = shard_file(self.path, kind, shard)
-            if not file.is_file():
-                raise DataError(f"{file} is missing: {_ANEW}")
-            self._archives[kind, shard] = Archive(file, held=False)
+            self._archives[kind, shard] = _opened(shard_file(self.path, kind, shard))
         return self._archives[kind, shard]
 
     def _check_there(self, i: int, name: str) -> None:
@@ -147,8 +144,14 @@ class MaskShards(FileSet):
         """Classes of the pictures, of each shard's own index."""
         found: dict[str, int] = {}
         for shard in sorted({self._shard(name) for name in names}):
-            index = json.loads(self._archive("images", shard).read("dataset.json"))
-            found.update(index.get("labels") or {})
+            archive = self._archive("images", shard)
+            try:
+                found.update(json.loads(archive.read(INDEX))["labels"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataError(f"{archive.path}: no class of its images in {INDEX} ({error!r})") from None
+        missing = next((name for name in names if name not in found), None)
+        if missing is not None:
+            raise DataError(f"{self.path / 'images'}: {missing} has no class in {INDEX}")
         return [found[name] for name in names]
 
 
@@ -167,11 +170,31 @@ def shard_file(root: str | Path, kind: str, shard: int) -> Path:
     return Path(root) / kind / f"shard-{shard:05d}.{'npz' if kind == 'latents' else 'zip'}"
 
 
+def shard_members(file: Path) -> list[str]:
+    """Names of what a shard of images or masks holds.
+
+    Raises:
+        DataError: when it is missing or torn.
+    """
+    return _opened(file).names
+
+
+def _opened(file: Path) -> Archive:
+    if not file.is_file():
+        raise DataError(f"{file} is missing: {_ANEW}")
+    return Archive(file, held=False)
+
+
 def _mask_name(name: str) -> str:
     return name.rpartition(".")[0] + ".png"
 
 
-def _read_record(root: Path) -> Mapping[str, Any]:
+def read_record(root: Path) -> Mapping[str, Any]:
+    """What ``pairs.json`` says.
+
+    Raises:
+        DataError: when it is missing, not finished, torn, or no record of pairs.
+    """
     file = root / RECORD
     if not file.is_file():
         if (root / UNFINISHED).is_file():
@@ -187,6 +210,8 @@ def _read_record(root: Path) -> Mapping[str, Any]:
     for key, kind in (("images", int), ("shard", int), ("part_names", list)):
         if not isinstance(record, dict) or not isinstance(record.get(key), kind):
             raise DataError(f"{file} must hold {key!r}, a {kind.__name__}: it is no record of pairs")
+    if record["images"] < 1 or record["shard"] < 1:
+        raise DataError(f"{file}: 'images' and 'shard' must be at least 1: it is no record of pairs")
     return record
 
 

@@ -154,9 +154,7 @@ class WeakAugment(PixelMover):
         swap: see :class:`HorizontalFlip`.
     """
 
-    def __init__(
-        self, flip: float = 0.5, shift: float = 0.125, swap: Sequence[Sequence[int]] = ()
-    ) -> None:
+    def __init__(self, flip: float = 0.5, shift: float = 0.125, swap: Sequence[Sequence[int]] = ()) -> None:
         check_probability(flip=flip)
         check_in("[0, 1)", shift=shift)
         self._flip = HorizontalFlip(flip, swap)

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _PARTS = 256
-_FIRST = ((0, 0, 0), (255, 255, 0), (28, 230, 255), (255, 52, 255), (255, 74, 70), (0, 137, 65), (0, 111, 166))
+_FIRST = (
+    (0, 0, 0),
+    (255, 255, 0),
+    (28, 230, 255),
+    (255, 52, 255),
+    (255, 74, 70),
+    (0, 137, 65),
+    (0, 111, 166),
+)
 _GOLDEN = 0.61803398875  # of a turn: hues that follow each other lie far apart
 
 

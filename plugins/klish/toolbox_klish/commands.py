@@ -12,6 +12,7 @@ from typing import Any
 
 from toolbox.runs.terminal import show
 from toolbox_klish import cost
+from toolbox_klish.lse import command as lse_command
 from toolbox_klish.pairs import command as pairs_command
 from toolbox_klish.separability import command as separability_command
 from toolbox_klish.table import command as table_command
@@ -208,6 +209,11 @@ _COMMANDS: dict[str, Command] = {
         "Table IV: k-means, KASP, AHC and KLiSH at equal numbers of clusters",
         table_command.add_arguments,
         table_command.execute,
+    ),
+    "lse": (
+        "linear extractors (LSE) from 1, 10 or all annotated images, judged by a teacher",
+        lse_command.add_arguments,
+        lse_command.execute,
     ),
     "segment": (segment_command.SUMMARY, segment_command.add_arguments, segment_command.execute),
     "segtable": (segtable_command.SUMMARY, segtable_command.add_arguments, segtable_command.execute),

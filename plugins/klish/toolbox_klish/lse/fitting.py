@@ -7,8 +7,9 @@ planes = Planes.of(lse)  # what segments images, as a clusterer does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor
 from toolbox.interfaces import Generator, Segmenter
 from toolbox.randomness import mix, seeded
 from toolbox.ranges import check_whole
+from toolbox.runs.files import write_whole
+from toolbox.weights.reading import read_nested
 from toolbox_klish.lse.annotations import Annotations
 from toolbox_klish.lse.extractors import LSE, TapExtractor
 from toolbox_klish.lse.losses import cross_entropy
@@ -95,6 +98,7 @@ def fit_few(
     lr: float = 1e-3,
     seed: int = 0,
     batch_size: int = 16,
+    keep: Keep | None = None,
     **arguments: Any,
 ) -> LSE:
     """LSE from a few annotated images (KLiSH, section 4.3): no bias, plain sum, fresh noise each time.
@@ -108,15 +112,14 @@ def fit_few(
         lr: of Adam; a tenth after 40 % of the steps.
         seed: of start and noise.
         batch_size: most images of a step.
+        keep: where the fit is kept on the way.
         arguments: further ones of :class:`LSE` (layers, weighting, bias).
     """
     check_whole(1, shown=shown, batch_size=batch_size)
     extractor = _new(generator, annotations.part_names, seed, arguments)
     n = min(len(annotations), batch_size)
     fit = Fit({"lse": extractor}, {"lse": of_cross_entropy}, max(shown // n, 1), lr)
-    while fit.done < fit.steps:
-        fit.step(*few_batch(generator, annotations, fit.done, n, seed))
-    return extractor.requires_grad_(False).eval()
+    return _played(fit, lambda step: few_batch(generator, annotations, step, n, seed), keep)
 
 
 def few_batch(generator: Generator, annotations: Annotations, step: int, n: int, seed: int) -> Batch:
@@ -135,29 +138,72 @@ def fit_full(
     seed: int = 0,
     truncation: float = 0.7,
     size: int | None = None,
+    keep: Keep | None = None,
     **arguments: Any,
 ) -> LSE:
     """LSE from new images at every step, labelled by a teacher; arguments as of :func:`fit_few`."""
     extractor = _new(generator, teacher.part_names, seed, arguments)
     fit = Fit({"lse": extractor}, {"lse": of_cross_entropy}, steps, lr)
-    for taps, labels in taught(generator, teacher, range(steps), batch_size, seed, truncation, size):
-        fit.step(taps, labels)
-    return extractor.requires_grad_(False).eval()
+    size = size or generator.image_size
+
+    def batch(step: int) -> Batch:
+        return taught(generator, teacher, extractor.layers, step, batch_size, seed, truncation, size)
+
+    return _played(fit, batch, keep)
 
 
 def taught(
     generator: Generator,
     teacher: Segmenter,
-    steps: range,
+    layers: Sequence[str],
+    step: int,
     batch_size: int,
     seed: int,
-    truncation: float = 0.7,
-    size: int | None = None,
-) -> Iterator[Batch]:
-    """New images of each step with a teacher's labels: a function of seed and step."""
-    for step in steps:
-        taps = drawn(generator, batch_size, seed, "taught", step, truncation=truncation)
-        yield taps, teacher.labels(taps.images(), size or generator.image_size)
+    truncation: float,
+    size: int,
+) -> Batch:
+    """New images of a step with a teacher's labels: a function of seed and step."""
+    taps = drawn(generator, batch_size, seed, "taught", step, truncation=truncation).walk(layers)
+    return taps, teacher.labels(taps.images(), size)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Where a fit is kept on the way, and found again.
+
+    Attributes:
+        file: of its state.
+        every: steps between two states.
+        tell: told what is done, how much of it, and of how much.
+    """
+
+    file: Path
+    every: int = 50
+    tell: Callable[[str, int, int], None] = lambda what, done, total: None
+
+    def begin(self, fit: Fit) -> None:
+        """Go on where the file was written, if there is one."""
+        if self.file.is_file():
+            fit.load_state(read_nested(self.file))
+
+    def after_step(self, fit: Fit) -> None:
+        """Write the file when it is time."""
+        if fit.done % self.every == 0:
+            write_whole(self.file, lambda file: torch.save(fit.state(), file))
+            self.tell("training", fit.done, fit.steps)
+
+
+def _played(fit: Fit, batch: Callable[[int], Batch], keep: Keep | None) -> LSE:
+    """All steps that are left."""
+    if keep is not None:
+        keep.begin(fit)
+    while fit.done < fit.steps:
+        fit.step(*batch(fit.done))
+        if keep is not None:
+            keep.after_step(fit)
+    extractor: Any = fit.extractors["lse"]
+    finished: LSE = extractor.requires_grad_(False).eval()
+    return finished
 
 
 def _new(generator: Generator, part_names: Any, seed: int, arguments: Mapping[str, Any]) -> LSE:
@@ -182,7 +228,7 @@ class GeneratedParts:
 
     def __call__(self, n: int, seed: int = 0, truncation: float = 0.7) -> tuple[Tensor, Tensor]:
         """(images (n, 3, H, W) in [-1, 1], parts (n, size, size) int64) of random images, noise fresh."""
-        taps = drawn(self.generator, n, seed, "shown", truncation=truncation)
+        taps = drawn(self.generator, n, seed, "shown", truncation=truncation).walk(self.extractor.layers)
         return taps.images(), self.of(taps)
 
     @torch.no_grad()

@@ -31,7 +31,8 @@ def squared_hinge(scores: Tensor, labels: Tensor) -> Tensor:
 
 def margin(extractor: LSE) -> Tensor:
     """1/2 sum_l mean_k |w_lk|^2, of every layer's planes; offsets are free."""
-    squares = [convolution.weight.square().sum(dim=(1, 2, 3)).mean() for convolution in extractor.extractor]
+    weights: list[Tensor] = [convolution.weight for convolution in extractor.extractor]  # type: ignore[misc]
+    squares = [weight.square().sum(dim=(1, 2, 3)).mean() for weight in weights]
     total: Tensor = sum(squares[1:], squares[0])
     return 0.5 * total
 

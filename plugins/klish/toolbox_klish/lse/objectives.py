@@ -64,6 +64,7 @@ class _OfTaps(Objective):
     def _fresh(self, turn: Turn) -> tuple[Taps, Tensor]:
         """New images, labelled by the teacher."""
         taps = Taps.draw(turn.network(self.generator), turn.rng, turn.rows, self.truncation)
+        taps.walk(turn.network(self.extractor).layers)
         return taps, turn.network(self.teacher).labels(taps.images(), self._side(turn))
 
     def _annotated(self, turn: Turn) -> tuple[Taps, Tensor]:

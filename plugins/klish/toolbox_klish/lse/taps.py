@@ -38,6 +38,7 @@ class Taps:
         self.truncation = truncation
         self._noise = noise
         self._rows = rows or Rows.all(len(latents))
+        self._made: tuple[Tensor, dict[str, Tensor]] | None = None  # images and maps of one pass
 
     @classmethod
     def draw(cls, generator: Generator, rng: torch.Generator, rows: Rows, truncation: float = 1.0) -> Taps:
@@ -53,25 +54,42 @@ class Taps:
         return cls(generator, latents.to(device), condition, noise, truncation, rows)
 
     @torch.no_grad()
+    def walk(self, layers: Sequence[str]) -> Taps:
+        """Make images and these maps in one pass, for whoever asks for both."""
+        rng = self._fresh()
+        images, found = self.generator.images_and_features(
+            self.latents, self.condition, layers, self.truncation, rng
+        )
+        self._made = images.float().clamp(-1, 1), {name: found[name].detach().float() for name in layers}
+        return self
+
+    @torch.no_grad()
     def images(self) -> Tensor:
         """(N, 3, H, W) in [-1, 1]."""
+        if self._made is not None:
+            return self._made[0]
         rng = self._fresh()
-        images = self.generator.truncated(self.latents, self.condition, self.truncation, **rng)
+        fresh = {} if rng is None else {"rng": rng}
+        images = self.generator.truncated(self.latents, self.condition, self.truncation, **fresh)
         return images.float().clamp(-1, 1)
 
     @torch.no_grad()
     def maps(self, layers: Sequence[str]) -> list[Tensor]:
         """[(N, C_l, h_l, w_l)] float32 of these layers, as far as they lie on the way to :meth:`images`."""
-        rng = self._fresh()
-        found = self.generator.features(
-            self.latents, self.condition, layers, truncation=self.truncation, **rng
-        )
-        n = len(self.latents)
+        if self._made is not None and set(layers) <= set(self._made[1]):
+            found = self._made[1]
+        else:
+            rng = self._fresh()
+            fresh = {} if rng is None else {"rng": rng}
+            found = self.generator.features(
+                self.latents, self.condition, layers, truncation=self.truncation, **fresh
+            )
         # a constant is one map for all images
+        n = len(self.latents)
         return [found[layer].detach().float().expand(n, -1, -1, -1) for layer in layers]
 
-    def _fresh(self) -> dict[str, torch.Generator]:
-        return {} if self._noise is None else {"rng": RowGenerator.of(self._noise, self._rows)}
+    def _fresh(self) -> torch.Generator | None:
+        return None if self._noise is None else RowGenerator.of(self._noise, self._rows)
 
 
 def drawn(generator: Generator, n: int, seed: int, *keys: str | int, truncation: float = 1.0) -> Taps:

@@ -22,7 +22,7 @@ from toolbox_klish.lse.planes import Planes
 from toolbox_klish.lse.taps import drawn
 from toolbox_klish.segment import segment
 from toolbox_klish.separability.centroids import Centroids
-from toolbox_klish.separability.plan import METHODS, Budget
+from toolbox_klish.separability.plan import Budget
 
 TEST_SEED = 2022  # of the images that are judged on: the authors'
 _KEPT_EVERY = 50  # steps
@@ -67,19 +67,12 @@ class Training:
 
     def run(self, tell: Tell) -> Found:
         """Planes of each method."""
-        rest = range(self.fit.done, self.budget.steps)
-        size = self.budget.size or self.generator.image_size
-        batches = taught(
-            self.generator,
-            self.teacher,
-            rest,
-            self.budget.batch_size,
-            self.seed,
-            self.budget.truncation,
-            size,
-        )
-        for taps, labels in batches:
-            maps = taps.maps(self.centroids.layers)
+        layers, budget = self.centroids.layers, self.budget
+        size = budget.size or self.generator.image_size
+        own = (budget.batch_size, self.seed, budget.truncation, size)
+        while self.fit.done < budget.steps:
+            taps, labels = taught(self.generator, self.teacher, layers, self.fit.done, *own)
+            maps = taps.maps(layers)
             self.centroids.take(maps, labels)
             self.fit.step_on(maps, labels)
             if self.fit.done % _KEPT_EVERY == 0:
@@ -107,11 +100,11 @@ def judge(
     generator: Generator, teacher: Segmenter, found: Found, budget: Budget, tell: Tell
 ) -> dict[str, dict[str, Any]]:
     """{method: scores, see SegmentationScores.compute} on new images, the teacher's labels as truth."""
-    scores = {name: SegmentationScores(len(teacher.part_names)) for name in METHODS}
+    scores = {name: SegmentationScores(len(teacher.part_names)) for name in found}
     for start in range(0, budget.test_images, budget.batch_size):
         n = min(budget.batch_size, budget.test_images - start)
         truth, masks = masks_of(generator, teacher, found, budget, n, start)
-        for name in METHODS:
+        for name in found:
             scores[name].update(truth, masks[name])
         tell("judging", start + n, budget.test_images)
     return {name: one.compute() for name, one in scores.items()}
@@ -123,7 +116,8 @@ def masks_of(
     """Of n test images: the teacher's labels (n, H, H), and those of each method."""
     size = budget.size or generator.image_size
     taps = drawn(generator, n, TEST_SEED, "separability", start, truncation=budget.truncation)
-    maps = taps.maps(found["LSE"].layers)
+    layers = next(iter(found.values())).layers
+    maps = taps.walk(layers).maps(layers)
     masks = {name: segment(planes, maps, size) for name, planes in found.items()}
     return teacher.labels(taps.images(), size), masks
 

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="of Adam (1000; paper: 50,000)")
     parser.add_argument("--batch-size", type=int, help="images of a step (4; paper: 1)")
     parser.add_argument("--test-images", type=int, help="new images to judge on (500; paper: 10,000)")
+    parser.add_argument("--lr", type=float, help="of Adam; a tenth after 40 %% of the steps (0.001)")
     parser.add_argument("--truncation", type=float, help="in (0, 1] (0.7)")
     parser.add_argument("--size", type=int, help="pixels of the masks (those of the images)")
     parser.add_argument("--device", help="cpu, cuda, ... (default: a GPU if there is one)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def _cell(
     own: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The scores of each method: those that are there, or new ones."""
-    _check(folder, own)
+    check_settings(folder, own)
     result = folder / "result.json"
     if result.is_file():
         return dict(json.loads(result.read_text(encoding="utf-8")))
@@ -86,7 +87,7 @@ def _cell(
     return scores
 
 
-def _check(folder: Path, own: Mapping[str, Any]) -> None:
+def check_settings(folder: Path, own: Mapping[str, Any]) -> None:
     """Nothing that was made with other settings is mixed with what is made now."""
     kept = folder / "settings.json"
     known = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else own
@@ -103,11 +104,9 @@ def _write_planes(planes: Found, folder: Path) -> None:
     import numpy as np
 
     for name, one in planes.items():
-        arrays = dict(weight=one.weight, bias=one.bias)
-        names: dict[str, Any] = dict(
-            part_names=np.array(list(one.part_names)), layers=np.array(list(one.layers))
-        )
-        write_whole(folder / f"{name}.npz", lambda file, a=arrays, n=names: np.savez(file, **a, **n))
+        arrays: dict[str, Any] = dict(weight=one.weight, bias=one.bias)
+        arrays |= dict(part_names=np.array(list(one.part_names)), layers=np.array(list(one.layers)))
+        write_whole(folder / f"{name}.npz", partial(np.savez, **arrays))
 
 
 def _read_planes(folder: Path) -> Found:
