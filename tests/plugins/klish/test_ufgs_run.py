@@ -133,30 +133,29 @@ def test_matching_is_done_anew_and_other_arrows_are_refused(short: list[str], tm
         segment_images(embedded(**{"clusters.number": 7}), None, folder)
 
 
-@pytest.mark.parametrize("killed", ["matching.json", "measures.json", "state.json"])
-def test_a_kill_at_any_file(
-    killed: str, short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_at_any_file(short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is being written when the process ends is not there; the same command ends as without."""
     from toolbox.runs import files
     from toolbox_klish.ufgs import run, state
 
-    whole = segment_images(embedded(), None, tmp_path / "whole")
+    whole, again = segment_images(embedded(), None, tmp_path / "whole"), tmp_path / "again"
+    for killed in ("matching.json", "measures.json"):
 
-    def dies(text: str, path: Path) -> None:
-        if path.name == killed:
-            raise KeyboardInterrupt
-        files.write_text(text, path)
+        def dies(text: str, path: Path, name: str = killed) -> None:
+            if path.name == name:
+                raise KeyboardInterrupt
+            files.write_text(text, path)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(run, "write_text", dies)
-        patch.setattr(state, "write_text", dies)
-        with pytest.raises(KeyboardInterrupt):
-            segment_images(embedded(), None, tmp_path / "again")
-    assert not (tmp_path / "again" / killed).exists() or killed == "state.json"
-    again = segment_images(embedded(), None, tmp_path / "again")
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "write_text", dies)
+            patch.setattr(state, "write_text", dies)
+            with pytest.raises(KeyboardInterrupt):
+                segment_images(embedded(), None, again)
+        assert not (again / killed).exists()
+    segment_images(embedded(), None, again)
     for name in ("matching.json", "measures.json", "state.json", "pictures/segments.png"):
         assert (again / name).read_bytes() == (whole / name).read_bytes()
+    assert short == ["gan", "clusters", "pairs", "segmenter"] * 2
 
 
 def test_a_folder_with_masks_measures_itself(short: list[str], tmp_path: Path) -> None:
