@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,7 +33,8 @@ def squared_hinge(scores: Tensor, labels: Tensor) -> Tensor:
 
 def margin(extractor: LSE) -> Tensor:
     """1/2 sum_l mean_k |w_lk|^2, of every layer's planes; offsets are free."""
-    squares = [convolution.weight.square().sum(dim=(1, 2, 3)).mean() for convolution in extractor.extractor]
+    convolutions: Any = extractor.extractor
+    squares: list[Tensor] = [one.weight.square().sum(dim=(1, 2, 3)).mean() for one in convolutions]
     total: Tensor = sum(squares[1:], squares[0])
     return 0.5 * total
 
