@@ -16,7 +16,9 @@ SALT ?= 0
 BIN = $(VENV)/bin
 SETUP = $(PYTHON) tools/setup_venv.py --venv $(VENV) --torch-index "$(TORCH_INDEX)"
 PYTEST = OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
-FAST = $(PYTEST) -m "not slow and not gpu" --benchmark-disable -n $(JOBS) --dist loadfile $(ARGS)
+# A file stays on one worker, for its fixtures; files in their own order, since those of few tests are the long ones.
+SHARED = -n $(JOBS) --dist loadfile --no-loadscope-reorder
+FAST = $(PYTEST) -m "not slow and not gpu" --benchmark-disable $(SHARED) $(ARGS)
 
 .PHONY: train test salts slow bench gpu lint venv clean
 

@@ -4,5 +4,5 @@ _base_ = '_base_/nada_dog.py'
 title = 'StyleGAN-NADA: AFHQ dogs, photo to pointillism'
 _labels = ['photo', 'pointillism']
 model = dict(
-    phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', label=_labels[1]))],
+    phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', label=_labels[1], at_once=2))],
     objectives=dict(direction=dict(labels=_labels)))

@@ -4,5 +4,5 @@ _base_ = '_base_/nada_ffhq.py'
 title = 'StyleGAN-NADA: FFHQ, photo to ukiyo-e'
 _labels = ['photo', 'ukiyo-e']
 model = dict(
-    phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', label=_labels[1]))],
+    phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', label=_labels[1], at_once=2))],
     objectives=dict(direction=dict(labels=_labels)))

@@ -12,12 +12,12 @@ model = dict(
         generator=dict(image_size=64, latent_dim=32, channels=8, hidden=16),
         discriminator=dict(image_size=64, channels=16, layers=3),
         encoder=dict(latent_dim=32, image_size=64, channels=8),
-        perceptual=dict(_delete_=True, type='PortraitMaps')),
+        perceptual=dict(type='PortraitMaps')),
     conditioner=dict(bank=256),
     average=dict(generator=dict(half_life_kimg=0.2, rampup=0.05)))
 optim_wrapper = dict(
     generator=dict(optimizer=dict(lr=6e-4)), discriminator=dict(optimizer=dict(lr=6e-4)))
-train_cfg = dict(max_iters=1500)
+train_cfg = dict(max_iters=1000)
 evaluation = dict(
     real=dict(type='DrawnPortraits', image_size=64), n_fake=1000, batch_size=50,
     extractor=dict(type='EmbeddedClipFeatures'),
@@ -25,5 +25,6 @@ evaluation = dict(
         mask_agreement=dict(type='MaskAgreement', segmenter=dict(type='EmbeddedSegmenter')),
         fid=dict(type='FID')))
 hooks = dict(checkpoints=dict(interval=100), samples=dict(interval=300))
-quick = dict(train_cfg=dict(max_iters=60), hooks=dict(checkpoints=dict(interval=30), samples=dict(interval=30)),
-             evaluation=dict(n_fake=100))
+quick = dict(
+    train_cfg=dict(max_iters=60), hooks=dict(checkpoints=dict(interval=30), samples=dict(interval=30)),
+    evaluation=dict(n_fake=100))

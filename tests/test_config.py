@@ -185,6 +185,5 @@ def test_every_config_of_this_checkout_loads_and_says_what_it_is() -> None:
         assert _summary(file)
         if resolve_config(file).values().get("command", "train") != "train":
             continue
-        load_config(file)
         if load_config(file).get("title") and "quick" in file.read_text():
             load_config(file, quick=True)

@@ -1,20 +1,18 @@
 """Every training config in the repository: it loads, its game is consistent, its quick version is played.
 
-One iteration on a few images by default, to its end in the slow suite. What clustering configs say has tests
-of its own: tests/plugins/klish/test_klish_configs.py.
+One iteration of one of each family by default, of all and to the end in the slow suite. What clustering
+configs say has tests of its own: tests/plugins/klish/test_klish_configs.py.
 """
 
 from __future__ import annotations
 
-import functools
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mmengine import Config
 
+from tests.opened_once import opened_once
 from toolbox.cli.main import main
 from toolbox.config import ConfigError, load_config
 from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
@@ -29,16 +27,21 @@ from toolbox.training.run.rehearse import rehearse
 ALL = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
 CONFIGS = [path for path in ALL if not path.name.startswith(("klish_", "ufgs_"))]
 CLUSTERINGS = [path for path in ALL if path.name.startswith("klish_")]
-# Of configs that differ in files and words alone, some are played here, all in the slow suite.
-ALIKE = re.compile(r".*_(cub|coco)|(ipl|nada)_(ffhq|dog)_.*|(lse|uscs)_.*")
-PLAYED = ("attngan_cub", "scl_galip_coco", "ipl_ffhq_disney", "nada_dog_cubism")
-PLAYED += ("lse_embedded", "uscs_embedded")
-OFTEN = [
-    path
-    if path.stem in PLAYED or not ALIKE.fullmatch(path.stem)
-    else pytest.param(path, marks=pytest.mark.slow)
-    for path in CONFIGS
-]
+PLAYED = (
+    *("biggan_cifar", "pggan_classes", "stylegan_classes", "stylegan2_ada_auto", "stylegan2_ada_cifar"),
+    *("lcp_cifar", "lcp_cifar_labels_only", "lcp_cifar_pseudo", "lcp_folder", "lcp_stylegan2_cifar"),
+    *("attngan_emoji", "damsm_emoji", "dmgan_emoji", "galip_emoji", "ssagan_emoji", "ssagan_finetune_emoji"),
+    *(
+        "scl_galip_coco",
+        "scl_galip_tuned_emoji",
+        "ipl_portraits",
+        "nada_portraits",
+        "diffusionclip_portraits",
+    ),
+    *("clip_embedded", "clip_embedded_vit", "diffae_portraits", "segmenter_portraits", "lse_embedded"),
+    "uscs_embedded",
+)
+OFTEN = [path if path.stem in PLAYED else pytest.param(path, marks=pytest.mark.slow) for path in CONFIGS]
 
 
 def stem(path: Path) -> str:
@@ -88,31 +91,12 @@ def class_folders(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def opened_once() -> Iterator[None]:
-    """The embedded data are opened once for all configs: it takes longer than playing an iteration."""
-    with pytest.MonkeyPatch.context() as patch:
-        for kind in (EmbeddedFashion, EmbeddedEmoji, Wordings):
-            patch.setattr(kind, "__init__", remembering(kind.__init__))
+def data_opened_once() -> Iterator[None]:
+    with opened_once(EmbeddedFashion, EmbeddedEmoji, Wordings):
         yield
 
 
-def remembering(make: Callable[..., None]) -> Callable[..., None]:
-    """A constructor that makes the same of the same arguments, once."""
-    known: dict[Any, dict[str, Any]] = {}
-
-    @functools.wraps(make)
-    def remembered(self: Any, **arguments: Any) -> None:
-        key = repr(sorted(arguments.items()))
-        if key in known:
-            self.__dict__.update(known[key])
-        else:
-            make(self, **arguments)
-            known[key] = dict(self.__dict__)
-
-    return remembered
-
-
-@pytest.mark.usefixtures("opened_once")
+@pytest.mark.usefixtures("data_opened_once")
 @pytest.mark.parametrize("path", OFTEN, ids=stem)
 def test_quick_version_plays_an_iteration(path: Path, tmp_path: Path) -> None:
     """Networks, data, conditioner and evaluation are built, compared, and every phase is played once."""

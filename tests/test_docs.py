@@ -54,16 +54,12 @@ def test_the_code_of_the_guide_runs() -> None:
     assert len(blocks) == 7 and "clusterer" in namespace
 
 
-def test_the_plugin_of_one_file_trains_as_the_guide_says(tmp_path: Path) -> None:
+def test_the_plugin_of_one_file_and_the_config_without_a_base_train_as_the_guide_says(tmp_path: Path) -> None:
+    """Both commands in one process: it takes longer to start than they take to train."""
     save_the_guides_files(tmp_path)
-    run_line("toolbox train my_config.py", tmp_path)
-    assert "brightness/generator" in (tmp_path / "runs" / "my_config-quick" / "scalars.jsonl").read_text()
-
-
-def test_the_config_without_a_base_trains_as_the_guide_says(tmp_path: Path) -> None:
-    save_the_guides_files(tmp_path)
-    run_line("toolbox train from_scratch.py", tmp_path)
+    run_lines(["toolbox train from_scratch.py", "toolbox train my_config.py"], tmp_path)
     assert "fid[" in (tmp_path / "runs" / "from_scratch" / "metrics.jsonl").read_text()
+    assert "brightness/generator" in (tmp_path / "runs" / "my_config-quick" / "scalars.jsonl").read_text()
 
 
 @pytest.mark.slow
@@ -76,7 +72,7 @@ def test_the_check_of_two_processes_finds_what_the_guide_says(tmp_path: Path, wr
     test = tmp_path / "test_my_idea.py"
     if wrong:
         test.write_text(test.read_text().replace("BrightnessOfAll", "Brightness"))
-    said = in_a_process("pytest", "-q", "-p", "no:cacheprovider", str(test), cwd=tmp_path)
+    said = in_a_process("-m", "pytest", "-q", "-p", "no:cacheprovider", str(test), cwd=tmp_path)
     assert ("differs between 2 processes and one" in said.stdout) == wrong == (said.returncode == 1)
 
 
@@ -87,16 +83,19 @@ def save_the_guides_files(folder: Path) -> None:
         (folder / name).write_text(code + "\n", encoding="utf-8")
 
 
-def run_line(beginning: str, folder: Path) -> None:
-    command = next(line for line in commands(GUIDE) if line.startswith(beginning))
-    done = in_a_process("toolbox.cli.main", *shlex.split(command)[1:], cwd=folder)
+def run_lines(beginnings: list[str], folder: Path) -> None:
+    """Those commands of the guide that begin so, one after the other."""
+    found = [next(line for line in commands(GUIDE) if line.startswith(start)) for start in beginnings]
+    words = [shlex.split(line)[1:] for line in found]
+    code = f"from toolbox.cli.main import main; raise SystemExit(any([main(one) for one in {words!r}]))"
+    done = in_a_process("-c", code, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def in_a_process(module: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def in_a_process(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(ROOT), str(cwd), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", module, *words],
+        [sys.executable, *words],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,

@@ -29,7 +29,7 @@ CONFIGS = {
         "stylegan*.py",
     ),
     "toolbox_ipl": ("ipl_*.py", "nada_*.py", "diffipl_*.py", "diffusionclip_*.py"),
-    "toolbox_klish": ("klish_*.py", "lse_*.py", "ufgs_*.py"),
+    "toolbox_klish": ("klish_*.py", "lse_*.py", "ufgs_*.py", "uscs_*.py"),
     "toolbox_lcp": ("lcp_*.py",),
     "toolbox_scl": ("scl_*.py",),
 }
@@ -42,7 +42,9 @@ BASES = {
     "toolbox_ipl": {
         *("diffipl.py", "ipl.py", "ipl_dog.py", "ipl_ffhq.py", "nada_dog.py", "nada_ffhq.py"),
     },
-    "toolbox_klish": {"klish.py", "lse.py", "lse_faces.py", "lse_scenes.py", "ufgs.py"},
+    "toolbox_klish": {
+        *("klish.py", "lse.py", "lse_faces.py", "lse_scenes.py", "ufgs.py", "uscs.py", "uscs_pairs.py"),
+    },
     "toolbox_lcp": set(),
     "toolbox_scl": {"scl.py"},
 }
@@ -54,6 +56,7 @@ LOAD_EVERYTHING = """
 import toolbox
 from toolbox.config import load_config
 from toolbox.plugins import host
+from toolbox.training.explain.iteration import explain
 from toolbox_klish.runs.settings import KEYS
 from toolbox_klish.ufgs.settings import KEYS as UFGS_KEYS
 
@@ -63,6 +66,7 @@ for name, file in host().configs().items():
     own = dict(command='klish segment', keys=UFGS_KEYS) if name.startswith('klish/ufgs_') else own
     assert load_config(name, **own).filename == str(file)
     print(name)
+assert 'minimise' in explain(load_config('lcp/lcp_cifar'))
 """
 
 
@@ -172,7 +176,7 @@ def test_every_module_is_packed(wheels: dict[str, Path]) -> None:
 
 
 def test_every_config_is_listed_and_loads(installed: Installed) -> None:
-    """With all its bases; nothing comes from the source tree."""
+    """With all its bases, and one is explained; nothing comes from the source tree."""
     file, *loaded = installed.python(LOAD_EVERYTHING).split()
     assert Path(file).is_relative_to(installed.packages) and not ROOT.is_relative_to(installed.packages)
     expected = {
@@ -185,8 +189,7 @@ def test_every_config_is_listed_and_loads(installed: Installed) -> None:
     assert {line.split()[0] for line in installed.toolbox("configs").splitlines()} == expected
 
 
-def test_it_explains_and_trains(installed: Installed, tmp_path: Path) -> None:
-    assert "minimise" in installed.toolbox("explain", "lcp/lcp_cifar")
+def test_it_trains(installed: Installed, tmp_path: Path) -> None:
     small = {
         "train_cfg.max_iters": "2",
         "train_dataloader.batch_size": "16",
@@ -202,6 +205,7 @@ def test_it_explains_and_trains(installed: Installed, tmp_path: Path) -> None:
     assert (installed.empty / "runs/lcp_cifar-quick/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_it_clusters(installed: Installed) -> None:
     others = [f"clusterers.{name}=None" for name in ("kmeans", "kasp", "ahc_ward", "ahc_arccos")]
     small = ["features.images=2", "features.size=16", "truth=None"]
@@ -209,6 +213,7 @@ def test_it_clusters(installed: Installed) -> None:
     assert (installed.empty / "runs/klish_embedded-quick/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_new_plugin_passes_its_own_tests(installed: Installed) -> None:
     assert str(installed.empty / "mine") in installed.toolbox("new-plugin", "mine")
     assert "4 passed" in installed.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "mine")

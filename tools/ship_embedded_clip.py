@@ -8,30 +8,32 @@ Without a run it measures the shipped weights again and compares with the card.
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # works without installation
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from toolbox.data.base import ImageSet, to_tensor  # noqa: E402
-from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion  # noqa: E402
-from toolbox.models.clip_embedded import ARCHITECTURE, CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures  # noqa: E402
+import _shipping
+
+from toolbox.data.base import ImageSet, to_tensor
+from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
+from toolbox.models.clip_embedded import ARCHITECTURE, CARD, WEIGHTS, EmbeddedClip, EmbeddedClipFeatures
 
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
+CONFIG = "configs/clip_embedded.py"
 PREFIX = "networks.clip.model."
 TOLERANCE = 0.006  # re-measuring on another machine may flip single images
+LICENCE = (
+    "weights: Apache-2.0; trained on Noto emoji (images Apache-2.0, keywords MIT) and Fashion-MNIST (MIT)"
+)
 LIMITS = (
     "Knows the embedded emoji and Fashion-MNIST classes only. It stands in for a real CLIP where there is no "
     "network; results with it say nothing about a real one."
@@ -44,33 +46,13 @@ SELECTION = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    if options.run is not None:
-        ship(options.run)
-        write_words()
-    card = json.loads(CARD.read_text(encoding="utf-8"))
-    if card["sha256"] != _sha256(WEIGHTS):
-        print(f"{WEIGHTS.name} is not the file its card describes", file=sys.stderr)
-        return 1
-    measured = measure()
-    if options.run is not None:
-        card["metrics"] = measured
-        CARD.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(table(measured))
-    changed = [name for name, value in card["metrics"].items() if abs(value - measured[name]) > TOLERANCE]
-    for name in changed:
-        print(f"{name}: the card says {card['metrics'][name]}, measured {measured[name]}", file=sys.stderr)
-    return 1 if changed else 0
+    shipment = _shipping.Shipment(WEIGHTS, CONFIG, ship, measure, near, table)
+    return _shipping.main(shipment, __doc__, arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", nargs="?", type=Path, help="run folder of configs/clip_embedded.py")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    return parser
+def near(one: float, other: float) -> bool:
+    """Whether two shares are equal, but for a few images."""
+    return abs(one - other) <= TOLERANCE
 
 
 # -- files ---------------------------------------------------------------------------------------------------
@@ -91,57 +73,18 @@ def write_words() -> None:
 
 
 def ship(run: Path) -> None:
-    """Write the run's last weights as float16 safetensors, and the card without measurements."""
-    from safetensors.torch import save_file
-
-    from toolbox.training.checkpoints import latest_checkpoint, read_checkpoint
-
-    checkpoint = latest_checkpoint(run)
-    if checkpoint is None:
-        raise SystemExit(f"{run} holds no checkpoint: is it a run's folder?")
-    contents = read_checkpoint(checkpoint)
-    everything = contents["state_dict"]
-    state = {key.removeprefix(PREFIX): value for key, value in everything.items() if key.startswith(PREFIX)}
-    save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
-    WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
-    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    card = _card(environment, contents["meta"]["iter"], state)
-    CARD.write_text(json.dumps(card, indent=2), encoding="utf-8")
-
-
-def _half(value: Tensor) -> Tensor:
-    return value.half().contiguous() if value.is_floating_point() else value.contiguous()
-
-
-def _card(environment: dict[str, Any], iterations: int, state: dict[str, Tensor]) -> dict[str, Any]:
-    data = environment.get("data", {})
-    return dict(
-        name="clip_embedded",
+    """Write the run's last weights, its words, and the card without measurements."""
+    contents = _shipping.newest(run)
+    state = _shipping.below(contents, PREFIX)
+    _shipping.write_weights(state, WEIGHTS)
+    write_words()
+    card = _shipping.card_of(run, contents, state, WEIGHTS, CONFIG) | dict(
         architecture=ARCHITECTURE.name,
-        weights=WEIGHTS.name,
-        sha256=_sha256(WEIGHTS),
-        dtype="float16",
-        parameters=sum(value.numel() for value in state.values()),
-        trained=dict(
-            config="configs/clip_embedded.py",
-            iterations=iterations,
-            seed=environment["seed"],
-            git=environment["git"],
-            device=environment["device"],
-            versions=environment["versions"],
-            data=data.get("title"),
-            data_fingerprint=data.get("fingerprint"),
-        ),
-        licence="weights: Apache-2.0; trained on Noto emoji (images Apache-2.0, keywords MIT) and "
-        "Fashion-MNIST (MIT)",
+        licence=LICENCE,
         limits=LIMITS,
         selection=SELECTION,
-        metrics={},
     )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    _shipping.write_card(CARD, card)
 
 
 # -- measurements --------------------------------------------------------------------------------------------

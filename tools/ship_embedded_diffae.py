@@ -8,8 +8,6 @@ Without a run it measures the shipped weights again and compares with the card.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,16 +16,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # works without installation
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import toolbox  # noqa: E402
-from toolbox.data.base import to_tensor  # noqa: E402
-from toolbox.data.drawn import DrawnPortraits  # noqa: E402
-from toolbox.loading import export  # noqa: E402
-from toolbox.models.diffae import DiffAE  # noqa: E402
-from toolbox.models.diffae_embedded import WEIGHTS, EmbeddedDiffAE  # noqa: E402
-from toolbox.weights.card import card_path, read_card, read_with_card, write_with_card  # noqa: E402
+import _shipping
+from _shipping import half
+
+import toolbox
+from toolbox.data.base import to_tensor
+from toolbox.data.drawn import DrawnPortraits
+from toolbox.loading import export
+from toolbox.models.diffae import DiffAE
+from toolbox.models.diffae_embedded import WEIGHTS, EmbeddedDiffAE
+from toolbox.weights.card import card_path, read_with_card, write_with_card
 
 TOLERANCE = 0.02  # relative, of measuring again on another machine
 HELD_OUT = 32  # test portraits that are measured on
@@ -38,34 +38,13 @@ LIMITS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    if options.run is not None:
-        ship(options.run)
-    card = read_card(WEIGHTS)
-    measured = measure(EmbeddedDiffAE().eval())
-    if options.run is not None:
-        tensors, card = read_with_card(WEIGHTS)
-        write_with_card(WEIGHTS, tensors, card | dict(metrics=measured), replace=True)
-    print(json.dumps(measured, indent=2))
-    known = card["metrics"] if options.run is None else measured
-    changed = {name: value for name, value in known.items() if not close(value, measured[name])}
-    for name, value in changed.items():
-        print(f"{name}: the card says {value}, measured {measured[name]}", file=sys.stderr)
-    return 1 if changed else 0
+    config = "configs/diffae_portraits.py"
+    shipment = _shipping.Shipment(WEIGHTS, config, ship, lambda: measure(EmbeddedDiffAE().eval()), close)
+    return _shipping.main(shipment, __doc__, arguments)
 
 
 def close(one: float, other: float) -> bool:
     return abs(one - other) <= TOLERANCE * max(abs(one), 0.05)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", nargs="?", type=Path, help="run folder of configs/diffae_portraits.py")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    return parser
 
 
 def ship(run: Path) -> None:
@@ -79,14 +58,10 @@ def ship(run: Path) -> None:
     styles = torch.cat([network.encode(images) for images in batches("train", None)])
     statistics = dict(conds_mean=styles.mean(0), conds_std=styles.std(0))
     tensors |= {f"networks.generator.{name}": value for name, value in statistics.items()}
-    small = {name: _half(value) for name, value in tensors.items()}
+    small = {name: half(value) for name, value in tensors.items()}
     write_with_card(WEIGHTS, small, card | dict(dtype="float16", limits=LIMITS), replace=True)
     for path in (WEIGHTS, card_path(WEIGHTS)):
         path.chmod(0o644)
-
-
-def _half(value: Tensor) -> Tensor:
-    return value.half().contiguous() if value.is_floating_point() else value.contiguous()
 
 
 @torch.no_grad()

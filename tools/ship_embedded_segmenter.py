@@ -8,28 +8,24 @@ Without a run it measures the shipped weights again and compares with the card.
 
 from __future__ import annotations
 
-import argparse
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # works without installation
+import _shipping
 
-from toolbox.config import load_config  # noqa: E402
-from toolbox.data.drawn import DrawnPortraits  # noqa: E402
-from toolbox.data.stream import generator  # noqa: E402
-from toolbox.data.transforms import BlurAndNoise  # noqa: E402
-from toolbox.models.segmenter import CARD, WEIGHTS, EmbeddedSegmenter, embedded_card  # noqa: E402
-from toolbox.training.checkpoints import latest_checkpoint, network_state, read_checkpoint  # noqa: E402
-from toolbox.training.hooks.segmentation import measure_segmenter  # noqa: E402
+from toolbox.config import load_config
+from toolbox.data.drawn import DrawnPortraits
+from toolbox.data.stream import generator
+from toolbox.data.transforms import BlurAndNoise
+from toolbox.models.segmenter import CARD, WEIGHTS, EmbeddedSegmenter
+from toolbox.training.checkpoints import network_state
+from toolbox.training.hooks.segmentation import measure_segmenter
 
+CONFIG = "configs/segmenter_portraits.py"
 TOLERANCE = 0.002  # re-measuring on another machine may flip single pixels
 LIMITS = (
     "Knows drawn portraits at 64 x 64 pixels, and what generators trained on them make. Of any other image "
@@ -49,23 +45,8 @@ class Worn(DrawnPortraits):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    if options.run is not None:
-        ship(options.run)
-    card = embedded_card()
-    if card["sha256"] != hashlib.sha256(WEIGHTS.read_bytes()).hexdigest():
-        print(f"{WEIGHTS.name} is not the file its card describes", file=sys.stderr)
-        return 1
-    measured = measure()
-    if options.run is not None:
-        card["metrics"] = measured
-        CARD.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(json.dumps(measured, indent=2))
-    changed = {name: value for name, value in card["metrics"].items() if not close(value, measured[name])}
-    for name, value in changed.items():
-        print(f"{name}: the card says {value}, measured {measured[name]}", file=sys.stderr)
-    return 1 if changed else 0
+    shipment = _shipping.Shipment(WEIGHTS, CONFIG, ship, measure, close)
+    return _shipping.main(shipment, __doc__, arguments)
 
 
 def close(one: Any, other: Any) -> bool:
@@ -73,63 +54,19 @@ def close(one: Any, other: Any) -> bool:
     return all(abs(a - b) <= TOLERANCE for a, b in pairs)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", nargs="?", type=Path, help="run folder of configs/segmenter_portraits.py")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
-    return parser
-
-
 def ship(run: Path) -> None:
-    """Write the run's averaged weights as float16 safetensors, and the card without measurements."""
-    from safetensors.torch import save_file
-
-    checkpoint = latest_checkpoint(run)
-    if checkpoint is None:
-        raise SystemExit(f"{run} holds no checkpoint: is it a run's folder?")
-    contents = read_checkpoint(checkpoint)
+    """Write the run's averaged weights, and the card without measurements."""
+    contents = _shipping.newest(run)
     state = network_state(contents["state_dict"], "segmenter")
-    save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
-    WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
-    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    card = _card(run, environment, contents["meta"]["iter"], state)
-    CARD.write_text(json.dumps(card, indent=2), encoding="utf-8")
-
-
-def _half(value: Tensor) -> Tensor:
-    return value.half().contiguous() if value.is_floating_point() else value.contiguous()
-
-
-def _card(
-    run: Path, environment: dict[str, Any], iterations: int, state: dict[str, Tensor]
-) -> dict[str, Any]:
+    _shipping.write_weights(state, WEIGHTS)
     settings = load_config(run / "config.json").model.networks.segmenter
-    network = {key: value for key, value in settings.items() if key != "type"}
-    data = environment.get("data", {})
-    return dict(
-        name="segmenter_embedded",
-        network=network,
-        weights=WEIGHTS.name,
-        sha256=hashlib.sha256(WEIGHTS.read_bytes()).hexdigest(),
-        dtype="float16",
-        parameters=sum(value.numel() for value in state.values()),
-        trained=dict(
-            config="configs/segmenter_portraits.py",
-            iterations=iterations,
-            seed=environment["seed"],
-            git=environment["git"],
-            device=environment["device"],
-            versions=environment["versions"],
-            data=data.get("title"),
-            data_fingerprint=data.get("fingerprint"),
-        ),
+    card = _shipping.card_of(run, contents, state, WEIGHTS, CONFIG) | dict(
+        network={key: value for key, value in settings.items() if key != "type"},
         licence="weights: Apache-2.0; trained on the toolbox's own drawn portraits",
         limits=LIMITS,
         selection=SELECTION,
-        metrics={},
     )
+    _shipping.write_card(CARD, card)
 
 
 def measure() -> dict[str, Any]:

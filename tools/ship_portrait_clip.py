@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ship_embedded_clip import _card, _half, _sha256, features, zero_shot
+import _shipping
+from ship_embedded_clip import features, near, zero_shot
 
 from toolbox.config import load_config
 from toolbox.data.drawn import STYLES, DrawnPortraits
@@ -28,15 +29,13 @@ from toolbox.data.drawn_captions import STYLE_NAMES
 from toolbox.data.drawn_styles import DRAWN_STYLES
 from toolbox.data.embedded import EmbeddedFashion
 from toolbox.models.clip import Clip
-from toolbox.models.clip_embedded import PORTRAIT_WORDS, PORTRAITS, TOKEN_TABLE, PortraitClip
+from toolbox.models.clip_embedded import ARCHITECTURE, PORTRAIT_WORDS, PORTRAITS, TOKEN_TABLE, PortraitClip
 from toolbox.models.stylegan2_embedded import EmbeddedStyleGAN2
-from toolbox.training.checkpoints import latest_checkpoint, read_checkpoint
 
 CONFIG = Path(__file__).resolve().parent.parent / "configs" / "clip_portraits.py"
 CARD = PORTRAITS.with_suffix(".json")
 PREFIX = "networks.clip.model."
 PORTRAITS_MEASURED = 100  # of the test part, each in all styles
-TOLERANCE = 0.006  # re-measuring on another machine may flip single images
 LIMITS = (
     "Knows drawn portraits in seven styles only, and has forgotten most of what EmbeddedClip knew. It stands "
     "in for a real CLIP where there is no network; results with it say nothing about a real one."
@@ -53,23 +52,11 @@ ATTRIBUTES = {  # what the words say of those who have it, and of the others
 SOURCES = ("drawing", "photo", "portrait", "person")
 
 
-def main(run: Path | None = None) -> int:
-    torch.set_num_threads(1)
-    if run is not None:
-        ship(run)
-    card = json.loads(CARD.read_text(encoding="utf-8"))
-    if card["sha256"] != _sha256(PORTRAITS):
-        print(f"{PORTRAITS.name} is not the file its card describes", file=sys.stderr)
-        return 1
-    measured = measure(PortraitClip())
-    if run is not None:
-        card["metrics"] = measured
-        CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(measured, indent=2))
-    changed = [name for name, value in card["metrics"].items() if abs(value - measured[name]) > TOLERANCE]
-    for name in changed:
-        print(f"{name}: the card says {card['metrics'][name]}, measured {measured[name]}", file=sys.stderr)
-    return 1 if changed else 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    shipment = _shipping.Shipment(
+        PORTRAITS, "configs/clip_portraits.py", ship, lambda: measure(PortraitClip()), near
+    )
+    return _shipping.main(shipment, __doc__, arguments)
 
 
 # -- files ---------------------------------------------------------------------------------------------------
@@ -77,29 +64,21 @@ def main(run: Path | None = None) -> int:
 
 def ship(run: Path) -> None:
     """Write what differs from EmbeddedClip, the words, and the card without measurements."""
-    checkpoint = latest_checkpoint(run)
-    if checkpoint is None:
-        raise SystemExit(f"{run} holds no checkpoint: is it a run's folder?")
-    contents = read_checkpoint(checkpoint)
-    named = contents["state_dict"].items()
-    state = {key.removeprefix(PREFIX): _half(value) for key, value in named if key.startswith(PREFIX)}
+    contents = _shipping.newest(run)
+    state = _shipping.below(contents, PREFIX)
     words = seen_tokens()
     PORTRAIT_WORDS.write_text(json.dumps(words) + "\n", encoding="utf-8")
-    state[TOKEN_TABLE] = state[TOKEN_TABLE][words].contiguous()
-    save_file(state, PORTRAITS)
-    PORTRAITS.chmod(0o644)  # safetensors writes files for their owner only
-    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    card = _card(environment, contents["meta"]["iter"], state)
+    state[TOKEN_TABLE] = state[TOKEN_TABLE][words]
+    _shipping.write_weights(state, PORTRAITS)
+    card = _shipping.card_of(run, contents, state, PORTRAITS, "configs/clip_portraits.py")
+    card["trained"]["start"] = "clip_embedded"
     card |= dict(
-        name=PORTRAITS.stem,
-        weights=PORTRAITS.name,
-        sha256=_sha256(PORTRAITS),
-        trained=card["trained"] | dict(config="configs/clip_portraits.py", start="clip_embedded"),
+        architecture=ARCHITECTURE.name,
         licence="weights: Apache-2.0; trained on the toolbox's own drawn portraits, from EmbeddedClip",
         limits=LIMITS,
         selection=SELECTION,
     )
-    CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    _shipping.write_card(CARD, card)
 
 
 def seen_tokens() -> list[int]:
@@ -209,4 +188,4 @@ def _generated(clip: Clip) -> Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:2])))
+    sys.exit(main())

@@ -8,19 +8,19 @@ Without a run it measures the shipped weights again and compares with the card.
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from ship_embedded_clip import _card, _half, _sha256, features
+import _shipping
+from ship_embedded_clip import features
 
 from toolbox.config import load_config
 from toolbox.data.drawn import STYLES, DrawnPortraits
@@ -30,9 +30,10 @@ from toolbox.metrics.base import quantise
 from toolbox.metrics.functional.frechet import frechet_distance
 from toolbox.models.judge_embedded import CARD, WEIGHTS, PortraitJudge
 from toolbox.models.stylegan2_embedded import EmbeddedStyleGAN2
-from toolbox.training.checkpoints import latest_checkpoint, network_state, read_checkpoint
+from toolbox.training.checkpoints import network_state
 
 Features = NDArray[np.float32]
+CONFIG = "configs/judge_portraits.py"
 MEASURED = 500  # portraits of each part, each in all styles
 TOLERANCE = 0.01  # relative, or absolute below 1: another machine may flip single images
 QUESTIONS = dict(style=list(DRAWN_STYLES), hair=list(STYLES))
@@ -46,23 +47,9 @@ SELECTION = (
 )
 
 
-def main(run: Path | None = None) -> int:
-    torch.set_num_threads(1)
-    if run is not None:
-        ship(run)
-    card = json.loads(CARD.read_text(encoding="utf-8"))
-    if card["sha256"] != _sha256(WEIGHTS):
-        print(f"{WEIGHTS.name} is not the file its card describes", file=sys.stderr)
-        return 1
-    measured = measure(PortraitJudge())
-    if run is not None:
-        card["metrics"] = measured
-        CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(measured, indent=2))
-    changed = {name: value for name, value in card["metrics"].items() if not _near(value, measured[name])}
-    for name, value in changed.items():
-        print(f"{name}: the card says {value}, measured {measured[name]}", file=sys.stderr)
-    return 1 if changed else 0
+def main(arguments: Sequence[str] | None = None) -> int:
+    shipment = _shipping.Shipment(WEIGHTS, CONFIG, ship, lambda: measure(PortraitJudge()), _near)
+    return _shipping.main(shipment, __doc__, arguments)
 
 
 def _near(value: float, found: float) -> bool:
@@ -71,31 +58,20 @@ def _near(value: float, found: float) -> bool:
 
 def ship(run: Path) -> None:
     """Write the run's averaged weights, and the card without measurements."""
-    checkpoint = latest_checkpoint(run)
-    if checkpoint is None:
-        raise SystemExit(f"{run} holds no checkpoint: is it a run's folder?")
-    contents = read_checkpoint(checkpoint)
+    contents = _shipping.newest(run)
     state = network_state(contents["state_dict"], "classifier")
-    save_file({key: _half(value) for key, value in state.items()}, WEIGHTS)
-    WEIGHTS.chmod(0o644)  # safetensors writes files for their owner only
+    _shipping.write_weights(state, WEIGHTS)
     settings = load_config(run / "config.json").model.networks.classifier
     network = {key: value for key, value in settings.items() if key != "type"}
     network["n_classes"] = int(np.prod([len(answers) for answers in QUESTIONS.values()]))
-    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    card = _card(environment, contents["meta"]["iter"], state)
-    del card["architecture"]
-    card |= dict(
-        name=WEIGHTS.stem,
+    card = _shipping.card_of(run, contents, state, WEIGHTS, CONFIG) | dict(
         network=network,
         questions=QUESTIONS,
-        weights=WEIGHTS.name,
-        sha256=_sha256(WEIGHTS),
-        trained=card["trained"] | dict(config="configs/judge_portraits.py"),
         licence="weights: Apache-2.0; trained on the toolbox's own drawn portraits",
         limits=LIMITS,
         selection=SELECTION,
     )
-    CARD.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    _shipping.write_card(CARD, card)
 
 
 def measure(judge: PortraitJudge) -> dict[str, float]:
@@ -159,4 +135,4 @@ def _generated(judge: PortraitJudge) -> Features:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:2])))
+    sys.exit(main())

@@ -16,7 +16,10 @@ _frozen = dict(
     source=dict(weights=_weights),
     clip=dict(type='Clip', architecture='ViT-B-32-quickgelu', weights='openai', resize='bicubic', crop=True))
 before = dict(prompts=dict(model=dict(networks=_frozen)))
-model = dict(networks=dict(_frozen, generator=dict(weights=_weights)))
+model = dict(
+    networks=dict(_frozen, generator=dict(weights=_weights)),
+    # two at a time: the same choice in a quarter of the memory
+    phases=[dict(player='generator', moves=dict(type='AdaptiveLayers', at_once=2))])
 # The paper has ID for dogs too, by a network that is not known: here it is CLIP's cosine, under its own name.
 # Sizes, numbers of images and SIFID's pictures are not published: `toolbox ipl table --paper` takes yours.
 evaluation = dict(

@@ -80,6 +80,13 @@ def test_list_writes_nothing(network_pickle: Path, capsys: pytest.CaptureFixture
     assert os.listdir(network_pickle.parent) == [network_pickle.name]
 
 
+def test_list_of_one_network(network_pickle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The facts are JSON."""
+    assert main(["convert", str(network_pickle), "--list", "--network", "D"]) == 0
+    facts, _, rest = capsys.readouterr().out.partition("facts: ")[2].partition("\n}\n")
+    assert json.loads(facts + "}")["class"] == "SynthesisLayer" and rest.startswith("4 tensors")
+
+
 class Evil:
     """Makes a folder when it is unpickled."""
 
@@ -143,15 +150,6 @@ def test_the_command_from_the_outside(network_pickle: Path, monkeypatch: pytest.
     """A process of its own: status and stderr of a refusal."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     script = [sys.executable, "-m", "toolbox.cli.main", "convert"]
-    answer = subprocess.run(
-        [*script, str(network_pickle), "--list", "--network", "D"], capture_output=True, text=True
-    )
-    facts, _, rest = answer.stdout.partition("facts: ")[2].partition("\n}\n")
-    assert (
-        answer.returncode == 0
-        and json.loads(facts + "}")["class"] == "SynthesisLayer"
-        and rest.startswith("4 tensors")
-    )
     network_pickle.write_bytes(pickle.dumps(Evil()))
     answer = subprocess.run(
         [*script, str(network_pickle), "--list"], capture_output=True, text=True, cwd=network_pickle.parent

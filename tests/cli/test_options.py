@@ -40,7 +40,9 @@ def test_names_that_meant_two_things_mean_one() -> None:
         commands[option].add(name)
     assert commands["--data"] == {"train", "preset"}
     assert commands["--rows"] == {"klish cost"} and commands["--images"] == {"klish fit", "klish pairs"}
-    assert commands["--clusters"] == {"klish draw", "klish table", "klish pairs", "klish why"}
-    assert commands["--first"] == {"klish fit", "klish table", "klish toy", "klish cost"}
+    numbers = {"klish draw", "klish table", "klish pairs", "klish why", "klish segtable"}
+    assert commands["--clusters"] == numbers
+    first = {"klish fit", "klish table", "klish toy", "klish cost", "klish segtable"}
+    assert commands["--first"] == first
     assert commands["--seeds"] == {"sample"} and "klish draw" not in commands["--seed"]
     assert commands["--n"] == {"sample", "test", "fid"}

@@ -29,11 +29,11 @@ def test_an_image_is_a_function_of_its_number() -> None:
 def test_splits_are_other_portraits() -> None:
     """No test image equals a training image; the registered name builds the set."""
     train, test = (
-        DrawnPortraits(images=30),
-        build(dict(type="DrawnPortraits", split="test", images=30), "dataset"),
+        DrawnPortraits(images=12),
+        build(dict(type="DrawnPortraits", split="test", images=12), "dataset"),
     )
-    seen = {train.image(i).tobytes() for i in range(30)}
-    assert not seen & {test.image(i).tobytes() for i in range(30)}
+    seen = {train.image(i).tobytes() for i in range(12)}
+    assert not seen & {test.image(i).tobytes() for i in range(12)}
     assert (len(DrawnPortraits()), len(DrawnPortraits(train=False))) == (8000, 2000)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 from toolbox.data.base import DataError
 from toolbox.data.given import look_at
 from toolbox.data.inspection import inspect_images
+from toolbox.data.layouts import inspect_layout
 from toolbox.data.mask_shards import MaskShards, parts_of, picture_name, shard_file
 from toolbox.data.stream import Stream
 from toolbox.data.zipped import ZippedImages
@@ -166,6 +168,47 @@ def test_an_image_without_its_mask(tmp_path: Path) -> None:
         MaskShards(tmp_path, None)
 
 
+def test_all_faults_in_one_list(tmp_path: Path) -> None:
+    root = write(tmp_path)
+    assert inspect_layout(root, "pairs").lines == [
+        "24 images, 3 parts: ground, left, right",
+        f"{root} can be used",
+    ]
+    replace_mask(root, 4, png(np.full((8, 8), 7, np.uint8)))
+    replace_mask(root, 5, b"nothing")
+    faults = inspect_layout(root, "pairs").faults
+    assert len(faults) == 2 and "has part 7" in faults[0] and "is not a readable mask" in faults[1]
+    replace_mask(root, 13, None)
+    shard_file(root, "images", 2).unlink()
+    faults = inspect_layout(root, "pairs").faults
+    assert [fault.partition(": ")[0].rpartition("/")[2] for fault in faults] == [
+        "shard-00002.zip is missing",
+        "4 images are missing",
+        "1 masks are missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [(None, "no class of its images in dataset.json"), ([], "img00000000.png has no class in dataset.json")],
+)
+def test_classes_that_are_not_there(tmp_path: Path, labels: Any, words: str) -> None:
+    root = write(tmp_path, n=3, classes=["cat", "dog"])
+    pictures = {picture_name(i): png(picture_of(i)) for i in range(3)}
+    index = json.dumps({"labels": labels}).encode()
+    pack(shard_file(root, "images", 0), {**pictures, "dataset.json": index})
+    with pytest.raises(DataError, match=words):
+        MaskShards(root, None)
+
+
+def test_no_file_stays_open(tmp_path: Path) -> None:
+    """Three sets of two hundred archives each would be too many."""
+    data = MaskShards(write(tmp_path), None)
+    assert data.image(12).any() and data.mask(12).any()
+    opened = {os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")}
+    assert not [name for name in opened if name.startswith(os.path.realpath(tmp_path))]
+
+
 def test_a_shard_that_is_missing_or_torn(tmp_path: Path) -> None:
     file = shard_file(write(tmp_path), "masks", 2)
     file.write_bytes(file.read_bytes()[:200])
@@ -185,7 +228,7 @@ def test_a_shard_that_is_missing_or_torn(tmp_path: Path) -> None:
         (png(np.full((8, 8), 7, np.uint8)), r"mask of image 4 has part 7, but there are 3 part names"),
         (
             png(np.zeros((4, 4), np.uint8)),
-            r"img00000004.png is 4x4 pixels, its picture 8x8: masks are as large",
+            r"img00000004.png is 4x4 pixels, not 8x8: all images and masks",
         ),
         (png(picture_of(4)), "is no index mask: it has shape"),
         (b"nothing", "is not a readable mask"),

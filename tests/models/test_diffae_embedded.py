@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+import pytest
 import torch
 
 import toolbox
@@ -27,6 +28,7 @@ def test_the_weights_are_those_of_the_card() -> None:
     assert not torch.equal(EmbeddedDiffAE(pretrained=False).conds_mean, network.conds_mean)
 
 
+@pytest.mark.slow
 def test_it_inverts_held_out_portraits() -> None:
     """About as exactly as the card says: 0.098 in 20 steps, where images differ by 0.36."""
     data = DrawnPortraits("test", image_size=32, images=2)

@@ -28,6 +28,7 @@ def test_the_shipped_weights_are_those_of_the_card_and_small() -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_reaches_what_its_card_says() -> None:
     """On every twentieth test portrait; the card's numbers are of all of them."""
     data, card = DrawnPortraits("test"), embedded_card()["metrics"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+import pytest
 import torch
 
 import toolbox
@@ -33,6 +34,7 @@ def test_the_weights_are_those_of_the_card() -> None:
     assert not torch.allclose(EmbeddedStyleGAN2(pretrained=False).eval().sample(4), ours, atol=0.1)
 
 
+@pytest.mark.slow
 def test_samples_are_as_far_from_portraits_as_portraits_are_from_each_other() -> None:
     """In mean colour by place, and in spread: a collapsed or broken generator would be far off."""
     data = DrawnPortraits("test", images=300)

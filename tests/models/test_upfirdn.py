@@ -55,8 +55,8 @@ def test_a_constant_stays_constant(taps: list[int]) -> None:
 @pytest.mark.parametrize(
     ("up", "down", "padding", "flip"),
     [
-        (2, 1, [2, 1, 2, 1], False),
-        (2, 1, [0, 0, 5, 4], True),
+        pytest.param(2, 1, [2, 1, 2, 1], False, marks=pytest.mark.slow),
+        pytest.param(2, 1, [0, 0, 5, 4], True, marks=pytest.mark.slow),
         (3, 2, [3, 2, 2, 4], False),
         (1, 2, 1, True),
         (1, 2, [0, 1, 2, 0], False),  # sizes that the stride does not divide

@@ -99,7 +99,10 @@ TEXT_TO_IMAGE = ("AttnGAN", "DMGAN", "SSAGAN", "GALIP")  # test_attngan.py, test
 COVERED = {
     "segmenter": {"ADE20KDeepLabV3", "ChosenParts"},  # test_chosen_parts.py
     # captions need a data set of them: test_caption_conditions.py
-    "conditioner": {"NoConditions", "ClassConditions", "ClusterConditions", "CaptionConditions"},
+    # masks too: test_mask_conditions.py
+    "conditioner": {
+        *("NoConditions", "ClassConditions", "ClusterConditions", "CaptionConditions", "MaskConditions"),
+    },
     "prompt_learner": {"ClusterPrompts"},
     # colour layers of other resolutions than the present have no gradient: test_pggan.py, test_stylegan.py
     # the encoders of DiffAE make no images: test_diffae.py, test_diffae_embedded.py
@@ -130,8 +133,8 @@ COVERED = {
         "DenoisingLoss",  # test_denoising.py
     },
     "latents": {"Inverted"},  # test_inversions.py
-    # test_caption_metrics.py, test_judged.py
-    "metric": {"RPrecision", "ClipScore", "JudgedShare", "AnswersKept"},
+    # test_caption_metrics.py, test_judged.py, test_mask_conditions.py
+    "metric": {"RPrecision", "ClipScore", "JudgedShare", "AnswersKept", "MaskAgreement"},
     "extractor": {"EfficientNetLite0Features", "ClipFeatures", "FIDInception", "TorchvisionInception"},
 }
 

@@ -228,7 +228,9 @@ PARTS: dict[str, Callable[[], Iterable[Case]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "games" else name for name in PARTS]
+)
 def test_each_part_runs(name: str) -> None:
     found = played(PARTS[name]())
     assert {record["state"] for record in found.values()} <= {"fine", "left out"}, found

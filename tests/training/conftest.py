@@ -9,10 +9,20 @@ from typing import Any
 
 import pytest
 
+from tests.opened_once import opened_once
+from toolbox.data.embedded import EmbeddedEmoji, EmbeddedFashion
+
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
 import killing  # noqa: E402
 import tiny_run  # noqa: E402
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _data_opened_once() -> Iterator[None]:
+    """What data sets hold, and what is wrong with them, is tested in tests/data_readers."""
+    with opened_once(EmbeddedFashion, EmbeddedEmoji):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,19 @@ from toolbox.training.run.prepare import prepare
 
 ALL = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
 CONFIGS = [path for path in ALL if not path.name.startswith("klish_")]
+#: One of each family; all of them in the slow suite.
+FEW = ("biggan_cifar", "clip_embedded", "galip_emoji", "ipl_portraits", "lcp_cifar", "scl_galip_emoji")
+FEW += ("segmenter_portraits", "stylegan2_ada_cifar", "stylegan_classes")
 ERRORS = (ConfigError, BuildError, PlanError)
+
+few_and_all = pytest.mark.parametrize(
+    ("paths", "levels_at_least"),
+    [
+        ([path for path in CONFIGS if path.stem in FEW], 60),
+        pytest.param(CONFIGS, 150, marks=pytest.mark.slow),
+    ],
+    ids=["few", "all"],
+)
 
 
 def levels(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -67,21 +79,25 @@ def assert_refused(config: Any, key: str, path: Path) -> None:
     assert f"did you mean {key!r}" in str(caught.value), f"{path.stem}: {caught.value}"
 
 
-def test_a_misspelt_key_at_any_level_of_any_config_is_named() -> None:
+@few_and_all
+def test_a_misspelt_key_at_any_level_of_any_config_is_named(paths: list[Path], levels_at_least: int) -> None:
     seen: set[str] = set()
-    for path in CONFIGS:
+    for path in paths:
         for quick in (False, True):
             config = load_config(path, quick=quick)
             prepare(config)
             for key, broken in slips(config.to_dict(), seen, ""):
                 assert_refused(broken, key, path)
-    assert len(seen) > 150
+    assert len(seen) > levels_at_least
 
 
-def test_a_misspelt_key_at_any_level_of_a_quick_block_is_named() -> None:
+@few_and_all
+def test_a_misspelt_key_at_any_level_of_a_quick_block_is_named(
+    paths: list[Path], levels_at_least: int
+) -> None:
     """Of each file's own block: what it says of a component that a later file replaces is not used there."""
     seen: set[str] = set()
-    for path in CONFIGS:
+    for path in paths:
         layers = read(path)
         for number, layer in enumerate(layers):
             own = layer.file == path
@@ -92,7 +108,7 @@ def test_a_misspelt_key_at_any_level_of_a_quick_block_is_named() -> None:
                 slipped = replace(layer, values={**layer.values, "quick": broken})
                 found = resolve(path, [*layers[:number], slipped, *layers[number + 1 :]], True, {})
                 assert_refused(found.config(), key, path)
-    assert len(seen) > 30
+    assert len(seen) > levels_at_least // 5
 
 
 @pytest.fixture

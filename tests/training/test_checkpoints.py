@@ -144,7 +144,7 @@ def test_other_names_are_not_counted(tmp_path: Path) -> None:
 # -- of a whole run ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("damage", ["cut", "bit"])
+@pytest.mark.parametrize("damage", [pytest.param("cut", marks=pytest.mark.slow), "bit"])
 def test_a_run_resumes_from_the_newest_good_one(
     trained: Run, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
@@ -159,7 +159,15 @@ def test_a_run_resumes_from_the_newest_good_one(
     killing.assert_same_folder(whole, part)
 
 
-@pytest.mark.parametrize("words", ['{"itera', "[]", "", '{"iterations": null}'])
+@pytest.mark.parametrize(
+    "words",
+    [
+        '{"itera',
+        pytest.param("[]", marks=pytest.mark.slow),
+        pytest.param("", marks=pytest.mark.slow),
+        '{"iterations": null}',
+    ],
+)
 def test_a_damaged_done_json_is_not_believed(trained: Run, words: str) -> None:
     """The checkpoints say how far the run came; it ends again at once, and says so whole."""
     folder = trained()
@@ -244,7 +252,7 @@ def test_leftovers_of_a_killed_run_go(trained: Run) -> None:
 def test_checkpoints_do_not_grow(trained: Run) -> None:
     """Nor does the log in them."""
     folder = trained(
-        options={"hooks.checkpoints.interval": 20, "hooks.checkpoints.keep": 0, "train_cfg.max_iters": 200}
+        options={"hooks.checkpoints.interval": 20, "hooks.checkpoints.keep": 0, "train_cfg.max_iters": 100}
     )
     sizes = {path.stat().st_size for path in checkpoint_files(folder)[1:]}
     assert max(sizes) - min(sizes) <= 256, sizes

@@ -82,6 +82,13 @@ def played(name: str, folder: Path, iterations: int) -> list[list[str]]:
     return counted
 
 
-@pytest.mark.parametrize("name", ["biggan_cifar", "lcp_cifar", "stylegan2_ada_cifar"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("biggan_cifar", marks=pytest.mark.slow),
+        pytest.param("lcp_cifar", marks=pytest.mark.slow),
+        "stylegan2_ada_cifar",
+    ],
+)
 def test_an_iteration_is_one_copy_and_no_wait(name: str, tmp_path: Path) -> None:
     assert [len(moves) for moves in played(name, tmp_path, 2)[1:]] == [1]

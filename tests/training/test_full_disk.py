@@ -54,7 +54,14 @@ def errors_in(output: str) -> list[str]:
     return [line for line in output.replace("\r", "\n").splitlines() if line.startswith("error:")]
 
 
-@pytest.mark.parametrize("largest", [3000, 50_000, 100_000])
+@pytest.mark.parametrize(
+    "largest",
+    [
+        pytest.param(3000, marks=pytest.mark.slow),
+        pytest.param(50_000, marks=pytest.mark.slow),
+        100_000,
+    ],
+)
 def test_no_room_stops_a_run_and_nothing_is_lost(
     trained: Run, stopped: Path, fork_server: killing.ForkServer, config_file: Path, largest: int
 ) -> None:

@@ -236,7 +236,7 @@ class StoppedError(RuntimeError):
     """A run that ends in the middle."""
 
 
-@pytest.mark.parametrize("family", ["PGGAN", "StyleGAN"])
+@pytest.mark.parametrize("family", [pytest.param("PGGAN", marks=pytest.mark.slow), "StyleGAN"])
 def test_a_run_resumed_in_the_middle_of_a_fade_is_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:

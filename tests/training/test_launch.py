@@ -67,7 +67,14 @@ def start_two(
     ]
 
 
-@pytest.mark.parametrize(("what", "launcher"), [("dies", "slurm"), ("hangs", "pytorch"), ("fails", "mpi")])
+@pytest.mark.parametrize(
+    ("what", "launcher"),
+    [
+        ("dies", "slurm"),
+        pytest.param("hangs", "pytorch", marks=pytest.mark.slow),
+        pytest.param("fails", "mpi", marks=pytest.mark.slow),
+    ],
+)
 def test_the_others_end_within_the_timeout_and_say_why(tmp_path: Path, what: str, launcher: str) -> None:
     """The variables of each launcher, set by hand, start a true group."""
     timeout = 5.0

@@ -107,7 +107,7 @@ def test_the_folders_hold_the_same_files(alone: Path, together: Path) -> None:
     assert names(alone) == names(together)
 
 
-@pytest.mark.parametrize("first", ["two", "one"])
+@pytest.mark.parametrize("first", ["two", pytest.param("one", marks=pytest.mark.slow)])
 def test_a_checkpoint_goes_either_way(tmp_path: Path, alone: Path, first: str) -> None:
     config, folder = str(config_in(tmp_path)), str(tmp_path / "run")
     if first == "two":
@@ -192,6 +192,7 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 300.0)
     assert path.is_file()
 
 
+@pytest.mark.slow
 def test_torchrun_and_a_signal_to_it(tmp_path: Path) -> None:
     """SIGTERM reaches the launcher: both processes finish the same iteration, save once, and it ends well."""
     process = torchrun(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_run import write_config
 
 from toolbox.config import ConfigError, load_config
 from toolbox.registry import BuildError
@@ -92,6 +94,18 @@ def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> 
 # -- continued as another ------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def third(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run, at its third iteration."""
+    from toolbox.pipeline import train
+
+    folder = tmp_path_factory.mktemp("third")
+    options = {"train_cfg.max_iters": 3}
+    return train(
+        write_config(folder / "tiny.py"), folder / "run", evaluate=False, report=False, options=options
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -114,8 +128,10 @@ def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> 
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_run_is_not_continued_as_another(trained: Run, options: dict[str, Any], message: str) -> None:
-    folder = trained(options={"train_cfg.max_iters": 3})
+def test_a_run_is_not_continued_as_another(
+    third: Path, trained: Run, tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    folder = Path(shutil.copytree(third, tmp_path / "run"))
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     with pytest.raises(ConfigError, match=f"holds a run of another config: .*({message}).*--allow-changes"):
         trained(resume=True, options=options)

@@ -157,7 +157,14 @@ def test_a_checkpoint_without_an_optimiser_is_refused(half: Path, trained: Run) 
 
 
 @pytest.mark.parametrize(
-    "line", ["null", "[1]", '{"iteration": null}', '{"iteration": 1e999}', "[" * 100_000]
+    "line",
+    [
+        "null",
+        pytest.param("[1]", marks=pytest.mark.slow),
+        pytest.param('{"iteration": null}', marks=pytest.mark.slow),
+        pytest.param('{"iteration": 1e999}', marks=pytest.mark.slow),
+        "[" * 100_000,
+    ],
 )
 def test_damaged_journals_are_dropped(half: Path, trained: Run, line: str) -> None:
     """Lines that are no record go when the run goes on; what was measured stays readable."""

@@ -92,7 +92,7 @@ def do_at(iteration: int, action: Callable[[], None], monkeypatch: pytest.Monkey
 # -- exactness -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("at", [4, 5, 7, 8])
+@pytest.mark.parametrize("at", [5, *(pytest.param(at, marks=pytest.mark.slow) for at in (4, 7, 8))])
 def test_everything_is_as_in_an_uninterrupted_run(
     measured: Run, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -114,7 +114,7 @@ def test_everything_is_as_in_an_uninterrupted_run(
     "options",
     [
         {"model.precision": "fp16"},
-        {"model.precision": "bf16"},
+        pytest.param({"model.precision": "bf16"}, marks=pytest.mark.slow),
         {"train_dataloader.num_workers": 1},
         {
             "model.phases": [
@@ -167,25 +167,33 @@ def test_a_run_that_was_asked_to_stop_goes_on_exactly(measured: Run, monkeypatch
     killing.assert_same_folder(whole, part)
 
 
-def test_measuring_changes_nothing(measured: Run) -> None:
+@pytest.mark.parametrize(
+    ("average", "modes"),
+    [
+        (dict(decay=0.5), ("standing",)),
+        pytest.param(dict(decay=0.5), ("running", "batch"), marks=pytest.mark.slow),
+        pytest.param(None, ("running", "batch", "standing"), marks=pytest.mark.slow),
+    ],
+    ids=["standing", "averaged", "not averaged"],
+)
+def test_measuring_changes_nothing(
+    measured: Run, average: dict[str, float] | None, modes: tuple[str, ...]
+) -> None:
     """Averaged or not, in every BatchNorm mode."""
-    for average in (dict(decay=0.5), None):
-        plain = measured(
-            f"plain-{average}",
+    plain = measured(
+        "plain", best=None, options={"hooks.evaluation": None, "model.average.generator": average}
+    )
+    for bn in modes:
+        busy = measured(
+            f"busy-{bn}",
             best=None,
-            options={"hooks.evaluation": None, "model.average.generator": average},
+            hook=dict(interval=3, bn=bn, n_fake=20),
+            options={"model.average.generator": average},
         )
-        for bn in ("running", "batch", "standing"):
-            busy = measured(
-                f"busy-{bn}-{average}",
-                best=None,
-                hook=dict(interval=3, bn=bn, n_fake=20),
-                options={"model.average.generator": average},
-            )
-            for name in names(plain):
-                killing.assert_same_file(plain / name, busy / name)
-            assert (plain / "scalars.jsonl").read_bytes() == (busy / "scalars.jsonl").read_bytes()
-            assert {line["bn"] for line in records(busy)} == {bn} and len(records(busy)) == 3
+        for name in names(plain):
+            killing.assert_same_file(plain / name, busy / name)
+        assert (plain / "scalars.jsonl").read_bytes() == (busy / "scalars.jsonl").read_bytes()
+        assert {line["bn"] for line in records(busy)} == {bn} and len(records(busy)) == 3
 
 
 def test_undisturbed_gives_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +250,7 @@ def test_the_best_is_kept_by_its_metric(measured: Run) -> None:
     assert all(line["during"] == "training" for line in records(folder))
 
 
+@pytest.mark.slow
 def test_higher_may_be_better(measured: Run) -> None:
     folder = measured(best="precision_recall.recall", hook=dict(metrics=["precision_recall"]))
     values = {line["iteration"]: line["values"]["recall"] for line in records(folder)}

@@ -88,6 +88,7 @@ def test_a_run_is_tested_on_the_way_and_at_the_end(run: Path) -> None:
     assert all(0 <= line["value"] <= 1 for line in lines)
 
 
+@pytest.mark.slow
 def test_resumed_it_measures_again_what_was_after_the_checkpoint(run: Path) -> None:
     from toolbox.loading import load_game
 
@@ -147,7 +148,7 @@ def test_what_cannot_be_tested() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (dict(type="DrawnPortraits", split="tets"), "split='tets'"),
+        pytest.param(dict(type="DrawnPortraits", split="tets"), "split='tets'", marks=pytest.mark.slow),
         (dict(type="EmbeddedFashion"), "has no masks"),
     ],
 )

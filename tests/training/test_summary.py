@@ -132,11 +132,12 @@ def allocated(work: Callable[[], Any]) -> int:
     return peak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "factor"),
     [
         ("biggan_cifar", 1.1),
-        pytest.param("lcp_cifar", 1.1, marks=pytest.mark.slow),
+        ("lcp_cifar", 1.1),
         ("clip_embedded", 2.0),
     ],
 )

@@ -39,7 +39,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tiny_texts.write_config(tmp_path_factory.mktemp("texts")))
 
 
-@pytest.mark.parametrize("stage", ["damsm", ""])
+@pytest.mark.parametrize("stage", ["damsm", pytest.param("", marks=pytest.mark.slow)])
 def test_two_processes_are_one(config: str, stage: str) -> None:
     """Encoders that are matched and contrasted, then a generator and a discriminator before frozen ones."""
     make = partial(game_of, config, stage), partial(data_of, config)

@@ -80,7 +80,9 @@ def same(found: Any, file: Path) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("write", [nvidia, rosinality])
-@pytest.mark.parametrize("architecture", [{}, ARCHITECTURE], ids=["of the file", "said"])
+@pytest.mark.parametrize(
+    "architecture", [{}, pytest.param(ARCHITECTURE, marks=pytest.mark.slow)], ids=["of the file", "said"]
+)
 def test_files_of_others(
     tmp_path: Path, network: StyleGAN2Generator, way: str, write: Any, architecture: dict[str, Any]
 ) -> None:

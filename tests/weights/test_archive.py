@@ -76,13 +76,14 @@ def test_flipped_bits_are_refused_or_change_nothing(tmp_path: Path) -> None:
     assert refused > FLIPS / 4
 
 
-def test_every_bit_of_the_table_of_contents(tmp_path: Path) -> None:
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 7])
+def test_every_bit_of_the_table_of_contents(tmp_path: Path, step: int) -> None:
     """Zip readers differ here: one bit makes torch take an entry for a folder and leave its tensor unread."""
     whole = torch_zip()
     expected = load(whole)
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         start = archive.start_dir
-    for bit in range(start * 8, len(whole) * 8):
+    for bit in range(start * 8, len(whole) * 8, step):
         altered = flipped(whole, bit)
         if accepted(tmp_path / "x.pth", altered):
             assert load(altered) == expected, bit

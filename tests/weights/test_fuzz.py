@@ -45,6 +45,7 @@ WHOLE: dict[str, Callable[[], bytes]] = {
     "torchscript": torchscript,
 }
 _tried: set[bytes] = set()
+examples = pytest.mark.parametrize("examples", [40, pytest.param(400, marks=pytest.mark.slow)])
 
 
 class Reader:
@@ -124,8 +125,9 @@ def test_truncated_files(reader: Reader, kind: str) -> None:
         assert isinstance(reader(whole[:length]), WeightsError), length
 
 
+@examples
 @pytest.mark.parametrize("kind", list(WHOLE))
-def test_mutated_files(tmp_path: Path, kind: str) -> None:
+def test_mutated_files(tmp_path: Path, kind: str, examples: int) -> None:
     """Bits flipped, bytes replaced, pieces cut out, doubled and exchanged."""
     whole, reader = WHOLE[kind](), Reader(tmp_path)
     place = st.integers(0, len(whole) - 1)
@@ -135,7 +137,7 @@ def test_mutated_files(tmp_path: Path, kind: str) -> None:
         max_size=4,
     )
 
-    @settings(FUZZ, max_examples=200)
+    @settings(FUZZ, max_examples=examples)
     @given(edits)
     def check(changes: list[tuple[str, int, int]]) -> None:
         content = bytearray(whole)
@@ -160,7 +162,8 @@ def _change(content: bytearray, how: str, where: int, value: int) -> None:
         content[where:where] = bytes([value])
 
 
-def test_invented_pickles(tmp_path: Path) -> None:
+@examples
+def test_invented_pickles(tmp_path: Path, examples: int) -> None:
     """Opcodes in any order, after the header of a pickle."""
     reader = Reader(tmp_path)
     opcodes = b"]})(aesutRb012N\x85\x86\x81\x88\x94\x8f\x90\x91dlo\x93Q\x92"
@@ -180,7 +183,7 @@ def test_invented_pickles(tmp_path: Path) -> None:
         b"X" + struct.pack("<I", len(RUN)) + RUN.encode(),
     ]
 
-    @settings(FUZZ, max_examples=500)
+    @settings(FUZZ, max_examples=3 * examples)
     @given(st.lists(st.sampled_from(words), max_size=30), st.sampled_from([2, 3, 4, 5]))
     def check(program: list[bytes], protocol: int) -> None:
         reader(bytes([0x80, protocol]) + b"".join(program) + b".")
@@ -188,7 +191,8 @@ def test_invented_pickles(tmp_path: Path) -> None:
     check()
 
 
-def test_invented_files(tmp_path: Path) -> None:
+@examples
+def test_invented_files(tmp_path: Path, examples: int) -> None:
     """Any bytes behind any beginning that is recognised."""
     reader = Reader(tmp_path)
     heads = st.sampled_from(
@@ -203,7 +207,7 @@ def test_invented_files(tmp_path: Path) -> None:
         ]
     )
 
-    @settings(FUZZ, max_examples=200)
+    @settings(FUZZ, max_examples=examples)
     @given(heads, st.binary(max_size=200))
     def check(head: bytes, rest: bytes) -> None:
         reader(head + rest)
@@ -211,7 +215,8 @@ def test_invented_files(tmp_path: Path) -> None:
     check()
 
 
-def test_invented_headers_of_safetensors(tmp_path: Path) -> None:
+@examples
+def test_invented_headers_of_safetensors(tmp_path: Path, examples: int) -> None:
     """JSON of any shape, any offsets, any length before it."""
     reader = Reader(tmp_path)
     number = st.integers(-2, 2**63)
@@ -227,7 +232,7 @@ def test_invented_headers_of_safetensors(tmp_path: Path) -> None:
         st.one_of(tensor, st.none(), st.text(max_size=3)),
     )
 
-    @settings(FUZZ, max_examples=200)
+    @settings(FUZZ, max_examples=examples)
     @given(header, st.integers(-3, 3), st.binary(max_size=48))
     def check(content: dict[str, Any], off: int, data: bytes) -> None:
         import json
@@ -283,7 +288,8 @@ def test_other_things_than_files(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
 
 
-def test_at_least_two_thousand_inputs_were_tried() -> None:
+@pytest.mark.parametrize("inputs", [1000, pytest.param(2000, marks=pytest.mark.slow)])
+def test_so_many_inputs_were_tried(inputs: int) -> None:
     """The last test of the module counts what the ones above tried (run alone, it counts nothing)."""
-    assert not _tried or len(_tried) >= 2000 or os.environ.get("PYTEST_XDIST_WORKER")
+    assert not _tried or len(_tried) >= inputs or os.environ.get("PYTEST_XDIST_WORKER")
     print(f"{len(_tried)} inputs")  # noqa: T201 - shown with -s

@@ -13,9 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layout",
         required=True,
-        choices=("cub", "coco", "celebamask"),
+        choices=("cub", "coco", "celebamask", "pairs"),
         help="cub: captions.pickle, text, train, test and CUB_200_2011; coco: the same with images and "
-        "annotations; celebamask: CelebA-HQ-img, CelebAMask-HQ-mask-anno and the mapping to CelebA",
+        "annotations; celebamask: CelebA-HQ-img, CelebAMask-HQ-mask-anno and the mapping to CelebA; "
+        "pairs: images and masks in shards, as `toolbox klish pairs` writes them",
     )
 
 

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a folder of CUB, COCO or CelebAMask-HQ, in one list."""
+"""Everything that is wrong with a folder of CUB, COCO, CelebAMask-HQ or pairs, in one list."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from toolbox.data.caption_files import (
 )
 from toolbox.data.coco_labels import read_instances
 from toolbox.data.cub_coco import images_folder, instances_file, read_boxes, species
+from toolbox.data.inspection import inspect_images
+from toolbox.data.mask_shards import MaskShards, picture_name, read_record, shard_file, shard_members
 from toolbox.data.pictures import picture_shape
 from toolbox.data.vocabulary import Vocabulary
 
 LAYOUTS = {"cub": 10, "coco": 5}  # captions of an image
 FACES = "celebamask"
+PAIRS = "pairs"
 PUBLISHED_WORDS = {"cub": 5450, "coco": 27297}  # of the vocabulary that published text encoders count in
 _MOST_LISTED = 5  # files of one kind
 T = TypeVar("T")
@@ -37,7 +40,7 @@ class Layout:
 
     Attributes:
         root: the folder.
-        layout: 'cub', 'coco' or 'celebamask'.
+        layout: 'cub', 'coco', 'celebamask' or 'pairs'.
         found: what is there, a line each.
         remarks: what is unusual, and may be meant.
         faults: what is missing, torn or does not fit together.
@@ -73,25 +76,26 @@ class Layout:
 
 
 def inspect_layout(root: str | Path, layout: str) -> Layout:
-    """Look for every file that ``CubCaptions``, ``CocoCaptions`` or ``CelebAMaskHQ`` reads.
+    """Look for every file that ``CubCaptions``, ``CocoCaptions``, ``CelebAMaskHQ`` or ``MaskShards`` reads.
 
-    Pictures are not decoded: :func:`toolbox.data.inspection.inspect_images` does that.
+    Pictures are not decoded but for those of pairs: :func:`toolbox.data.inspection.inspect_images` does that.
 
     Args:
         root: the folder.
-        layout: 'cub', 'coco' or 'celebamask'.
+        layout: 'cub', 'coco', 'celebamask' or 'pairs'.
 
     Raises:
         DataError: when there is no such folder.
         ValueError: for another layout.
     """
-    if layout not in (*LAYOUTS, FACES):
-        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, (*LAYOUTS, FACES)))}")
+    allowed = (*LAYOUTS, FACES, PAIRS)
+    if layout not in allowed:
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(map(repr, allowed))}")
     seen = Layout(Path(root), layout)
     if not seen.root.is_dir():
         raise DataError(f"{root} is no folder")
-    if layout == FACES:
-        _faces(seen)
+    if layout in (FACES, PAIRS):
+        (_faces if layout == FACES else _pairs)(seen)
         return seen
     captions = seen.get(lambda: read_captions(seen.root / "captions.pickle"))
     if captions is not None:
@@ -103,6 +107,23 @@ def inspect_layout(root: str | Path, layout: str) -> Layout:
             known = None if captions is None else (captions[:2][number], captions[2])
             _part(seen, split, names, known)
     return seen
+
+
+def _pairs(seen: Layout) -> None:
+    """Pairs of pictures and masks: the shards, their members; where all are there, what they hold."""
+    record = seen.get(lambda: read_record(seen.root))
+    if record is None:
+        return
+    images, parts = record["images"], record["part_names"]
+    seen.found.append(f"{images:,} images, {len(parts)} parts: {', '.join(map(str, parts))}")
+    for kind, suffix in (("images", record.get("suffix", ".png")), ("masks", ".png")):
+        files = (shard_file(seen.root, kind, shard) for shard in range(-(-images // record["shard"])))
+        there = {name for file in files for name in seen.get(partial(shard_members, file)) or ()}
+        names = [picture_name(i, suffix) for i in range(images)]
+        seen.count(f"{kind} are missing", [name for name in names if name not in there])
+    if not seen.faults:
+        found = seen.get(lambda: inspect_images(MaskShards(seen.root, None)))
+        seen.faults += [] if found is None else list(found.broken.values())
 
 
 def _faces(seen: Layout) -> None:

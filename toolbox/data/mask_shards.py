@@ -17,12 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toolbox.catalog import near_miss
-from toolbox.data.base import DataError, Mask, checked_mask, chosen_split, digest, text_list
+from toolbox.data.base import DataError, Image, Mask, checked_mask, chosen_split, digest, text_list
 from toolbox.data.files import FileSet
 from toolbox.data.masks import decode_mask, square_mask
-from toolbox.data.pictures import picture_shape
 from toolbox.data.stream import generator
-from toolbox.data.zipped import Archive
+from toolbox.data.zipped import INDEX, Archive
 
 RECORD = "pairs.json"
 UNFINISHED = "unfinished.json"  # what the record will be, while shards are still written
@@ -72,7 +71,7 @@ class MaskShards(FileSet):
     ) -> None:
         self.path = root = Path(root)
         self.split = split if train is None else chosen_split(train=train)
-        self.record = _read_record(root)
+        self.record = read_record(root)
         self.part_names = text_list(self.record["part_names"], f"{root / RECORD}: part_names")
         self.numbers = _numbers(root, self.record["images"], images, self.split, split_seed)
         self._archives: dict[tuple[str, int], Archive] = {}
@@ -82,19 +81,14 @@ class MaskShards(FileSet):
         classes = self.record.get("classes") or ["image"]
         labels = self._labels(names) if len(classes) > 1 else np.zeros(len(names), dtype=np.int64)
         super().__init__(root, names, labels, classes, title or root.name, image_size, None, cache)
-        self._native = False  # what is wider than high is cut
+        self._shape = _shape(self.record) or self._decode(0).shape[:2]  # (H, W) of all files
 
     def mask(self, i: int) -> Mask:
         name = self._names[i]
         member = _mask_name(name)
         where = f"{self.path / 'masks'}: {member}"
         values = decode_mask(self._archive("masks", self._shard(name)).read(member), where)
-        height, width = self._reading(i, picture_shape)
-        if values.shape != (height, width):
-            raise DataError(
-                f"{where} is {values.shape[1]}x{values.shape[0]} pixels, its picture {width}x{height}: masks "
-                "are as large as their pictures"
-            )
+        self._check_shape(where, values.shape)
         return square_mask(values, self.image_size)
 
     def look_at(self, i: int, whole: bool = True) -> tuple[int, int] | None:
@@ -105,6 +99,17 @@ class MaskShards(FileSet):
 
     def fingerprint(self) -> str:
         return digest(super().fingerprint(), list(self.part_names))
+
+    def _check_size(self, i: int, image: Image) -> None:
+        self._check_shape(f"{self.path / 'images'}: {self._names[i]}", image.shape[:2])
+
+    def _check_shape(self, where: str, shape: tuple[int, ...]) -> None:
+        if shape != self._shape:
+            height, width = self._shape
+            raise DataError(
+                f"{where} is {shape[1]}x{shape[0]} pixels, not {width}x{height}: all images and masks of a "
+                "folder are of one size"
+            )
 
     def _read(self, name: str) -> bytes:
         return self._archive("images", self._shard(name)).read(name)
@@ -122,10 +127,7 @@ class MaskShards(FileSet):
 
     def _archive(self, kind: str, shard: int) -> Archive:
         if (kind, shard) not in self._archives:
-            file = shard_file(self.path, kind, shard)
-            if not file.is_file():
-                raise DataError(f"{file} is missing: {_ANEW}")
-            self._archives[kind, shard] = Archive(file)
+            self._archives[kind, shard] = _opened(shard_file(self.path, kind, shard))
         return self._archives[kind, shard]
 
     def _check_there(self, i: int, name: str) -> None:
@@ -142,8 +144,14 @@ class MaskShards(FileSet):
         """Classes of the pictures, of each shard's own index."""
         found: dict[str, int] = {}
         for shard in sorted({self._shard(name) for name in names}):
-            index = json.loads(self._archive("images", shard).read("dataset.json"))
-            found.update(index.get("labels") or {})
+            archive = self._archive("images", shard)
+            try:
+                found.update(json.loads(archive.read(INDEX))["labels"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise DataError(f"{archive.path}: no class of its images in {INDEX} ({error!r})") from None
+        missing = next((name for name in names if name not in found), None)
+        if missing is not None:
+            raise DataError(f"{self.path / 'images'}: {missing} has no class in {INDEX}")
         return [found[name] for name in names]
 
 
@@ -162,11 +170,31 @@ def shard_file(root: str | Path, kind: str, shard: int) -> Path:
     return Path(root) / kind / f"shard-{shard:05d}.{'npz' if kind == 'latents' else 'zip'}"
 
 
+def shard_members(file: Path) -> list[str]:
+    """Names of what a shard of images or masks holds.
+
+    Raises:
+        DataError: when it is missing or torn.
+    """
+    return _opened(file).names
+
+
+def _opened(file: Path) -> Archive:
+    if not file.is_file():
+        raise DataError(f"{file} is missing: {_ANEW}")
+    return Archive(file, held=False)
+
+
 def _mask_name(name: str) -> str:
     return name.rpartition(".")[0] + ".png"
 
 
-def _read_record(root: Path) -> Mapping[str, Any]:
+def read_record(root: Path) -> Mapping[str, Any]:
+    """What ``pairs.json`` says.
+
+    Raises:
+        DataError: when it is missing, not finished, torn, or no record of pairs.
+    """
     file = root / RECORD
     if not file.is_file():
         if (root / UNFINISHED).is_file():
@@ -182,7 +210,15 @@ def _read_record(root: Path) -> Mapping[str, Any]:
     for key, kind in (("images", int), ("shard", int), ("part_names", list)):
         if not isinstance(record, dict) or not isinstance(record.get(key), kind):
             raise DataError(f"{file} must hold {key!r}, a {kind.__name__}: it is no record of pairs")
+    if record["images"] < 1 or record["shard"] < 1:
+        raise DataError(f"{file}: 'images' and 'shard' must be at least 1: it is no record of pairs")
     return record
+
+
+def _shape(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(H, W) of the files, if the record says it."""
+    size = record.get("size")
+    return (int(size[1]), int(size[0])) if isinstance(size, list) and len(size) == 2 else None
 
 
 def _numbers(root: Path, there: int, wanted: int | None, split: str | None, seed: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from toolbox.data.base import DataError, Image, chosen_split, text_list
 from toolbox.data.files import FileSet, check_class_count
@@ -75,10 +75,15 @@ class Archive:
     """Named members of a zip file or folder.
 
     May be pickled and forked: each process opens the file for itself.
+
+    Args:
+        path: of the zip or folder.
+        held: keep the zip open; False: it is opened for each read, where many archives are in use.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, held: bool = True) -> None:
         self.path = path
+        self._held = held
         if not path.exists():
             raise DataError(f"{path} is missing: give the zip file, or the folder that holds {INDEX}")
         self._is_folder = path.is_dir()
@@ -143,7 +148,8 @@ class Archive:
         # A forked child shares the file offset of its parent's handle: the two would read each other's bytes.
         if self._zip is None or self._zip[0] != os.getpid():
             try:
-                self._zip = (os.getpid(), zipfile.ZipFile(self.path))
+                file = self.path if self._held else cast(IO[bytes], _Reopened(self.path))
+                self._zip = (os.getpid(), zipfile.ZipFile(file))
             except (FileNotFoundError, PermissionError):
                 raise
             except Exception as error:  # a torn archive raises almost anything
@@ -152,6 +158,38 @@ class Archive:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_zip": None}
+
+
+class _Reopened:
+    """A file for ``zipfile`` that is open while it is read, and no longer."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._size = path.stat().st_size
+        self._place = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        if start + offset < 0:
+            raise OSError(f"{self.name}: there is no place {start + offset}")
+        self._place = start + offset
+        return self._place
+
+    def read(self, n: int = -1) -> bytes:
+        with open(self.name, "rb") as file:
+            file.seek(self._place)
+            data = file.read(n)
+        self._place += len(data)
+        return data
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def _fault(member: zipfile.ZipInfo) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -22,21 +22,32 @@ class MaskAgreement(Metric):
         segmenter: a :class:`toolbox.interfaces.Segmenter`, or its config; its parts are those of the masks.
             No loss should have seen it.
         n_fake: how many generated images; None: as many as are fed.
+        part_names: of the masks, from the game's conditioner; compared with the segmenter's.
 
     Raises:
-        ValueError: for what is no segmenter.
+        ValueError: for what is no segmenter, or one of other parts.
     """
 
     needs: tuple[str, ...] = ("fake",)
     higher_is_better: ClassVar[bool] = True
 
-    def __init__(self, segmenter: Segmenter | Mapping[str, Any], n_fake: int | None = None) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter | Mapping[str, Any],
+        n_fake: int | None = None,
+        part_names: Sequence[str] | None = None,
+    ) -> None:
         from toolbox.registry import build
 
         check_whole(1, **given(n_fake=n_fake))
         built = build(segmenter, None, "segmenter") if isinstance(segmenter, Mapping) else segmenter
         if not isinstance(built, Segmenter):
             raise ValueError(f"segmenter is a {type(built).__name__}, which is no Segmenter")
+        if part_names is not None and list(part_names) != list(built.part_names):
+            raise ValueError(
+                f"the masks have the parts {', '.join(part_names)}; {type(built).__name__} knows "
+                f"{', '.join(built.part_names)}"
+            )
         self.segmenter = built.eval()
         self.n_fake = n_fake
         self.reset()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from toolbox.ranges import check_whole
 
@@ -70,12 +71,20 @@ class DDIM:
             noise = (x - alpha**0.5 * image) / (1 - alpha) ** 0.5
         return to**0.5 * image + (1 - to) ** 0.5 * noise
 
-    def render(self, noise: Noise, x: Tensor, steps: int) -> Tensor:
-        """The image (N, 3, H, W) of the noise x_T."""
+    def render(self, noise: Noise, x: Tensor, steps: int, recompute: bool = False) -> Tensor:
+        """The image (N, 3, H, W) of the noise x_T.
+
+        ``recompute``: of each step its input alone is kept for the gradient; the rest is computed again on
+        the way back, with the same random draws.
+        """
         chain = self.chain(steps)
         levels = [1.0, *self._levels(chain)]
         for number, step in reversed(list(enumerate(chain))):
-            x = self.move(x, noise(x, _numbers(step, x)), levels[number + 1], levels[number])
+
+            def moved(x: Tensor, step: int = step, number: int = number) -> Tensor:
+                return self.move(x, noise(x, _numbers(step, x)), levels[number + 1], levels[number])
+
+            x = checkpoint(moved, x, use_reentrant=False) if recompute else moved(x)
         return x
 
     def invert(self, noise: Noise, images: Tensor, steps: int) -> Tensor:

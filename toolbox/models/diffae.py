@@ -41,6 +41,8 @@ class DiffAE(NoisePredictor, Generator):
         steps: of rendering, in eval mode.
         train_steps: of rendering, in training; None = ``steps``.
         inversion_steps: of :meth:`invert`, unless said there.
+        recompute: gradients through rendering at the memory of one step: each step is computed once more on
+            the way back. They are the same.
 
     Attributes:
         conds_mean, conds_std: (style_channels,) of z_sem over the training images; 0 and 1 where they are not
@@ -70,6 +72,7 @@ class DiffAE(NoisePredictor, Generator):
         steps: int = 100,
         train_steps: int | None = None,
         inversion_steps: int = 250,
+        recompute: bool = False,
     ) -> None:
         attention = tuple(attention_resolutions)
         widths = Widths(
@@ -86,6 +89,7 @@ class DiffAE(NoisePredictor, Generator):
         self.steps, self.inversion_steps = steps, inversion_steps
         self.inverts_by = f"DDIM(n_train={n_train}, clip={clip}, heads={heads})"
         self.train_steps = steps if train_steps is None else train_steps
+        self.recompute = recompute
         for count in (self.steps, self.train_steps, self.inversion_steps):
             self.ddim.chain(count)
 
@@ -130,7 +134,8 @@ class DiffAE(NoisePredictor, Generator):
             steps: of rendering; None = ``train_steps`` in training, else ``steps``.
         """
         style, x = self.split(latents)
-        return self.ddim.render(lambda x_t, t: self.noise(x_t, t, style), x, steps or self._own_steps)
+        count, again = steps or self._own_steps, self.recompute and torch.is_grad_enabled()
+        return self.ddim.render(lambda x_t, t: self.noise(x_t, t, style), x, count, again)
 
     def split(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """z_sem (N, style_dim) and x_T (N, 3, H, W) of latents (N, latent_dim)."""

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toolbox.interfaces import Choice, Choosing
-from toolbox.models.style_based import StyleBasedGenerator, StyleLayer
-from toolbox.ranges import check_not_negative, check_positive, check_whole
+from toolbox.models.style_based import Noise, StyleBasedGenerator, StyleLayer
+from toolbox.ranges import check_not_negative, check_positive, check_whole, given
 from toolbox_ipl.texts import LabelFeatures, check_one_of
 
 INDEX_MAPS = ("exact", "official")
@@ -46,6 +46,8 @@ class AdaptiveLayers(Choice):
         clip: network that judges, or {name: weight} of several.
         generator: whose layers.
         prompts: network that knows the labels, where ``label`` is None.
+        at_once: of the images that vote, so many are made at a time: less memory, the same choice. None =
+            all. At 1024 pixels each takes 3 GB.
     """
 
     def __init__(
@@ -59,17 +61,18 @@ class AdaptiveLayers(Choice):
         clip: str | Mapping[str, float] = "clip",
         generator: str = "generator",
         prompts: str = "mapper",
+        at_once: int | None = None,
     ) -> None:
         super().__init__()
         if label is not None and not label.strip():
             raise ValueError(f"label={label!r} is empty")
         check_whole(0, steps=steps)
-        check_whole(1, batch=batch, **({} if layers is None else {"layers": layers}))
+        check_whole(1, batch=batch, **given(layers=layers, at_once=at_once))
         check_positive(lr=lr)
         check_one_of(INDEX_MAPS, index_map=index_map)
         self.label, self.prompts = label, prompts
         self.layers, self.steps, self.batch, self.lr = layers, steps, batch, lr
-        self.index_map, self.generator = index_map, generator
+        self.index_map, self.generator, self.at_once = index_map, generator, at_once
         self.clips: dict[str, float] = {clip: 1.0} if isinstance(clip, str) else dict(clip)
         check_not_negative(**{f"clip[{name}]": weight for name, weight in self.clips.items()})
         chosen = "the two thirds of" if layers is None else f"the {layers}"
@@ -124,11 +127,19 @@ class AdaptiveLayers(Choice):
         noise = network.noise(start, game.rng, fresh=True)
         ws = start.clone()
         for _ in range(self.steps):
-            ws.requires_grad_()
-            loss = self._distance(game, network.synthesis(ws, noise))
-            ws = ws.detach() - self.lr * torch.autograd.grad(loss, ws)[0]
+            ws = ws - self.lr * self._gradient(game, network, ws, noise)
         moved: list[float] = (ws - start).abs().mean(dim=(0, 2)).tolist()
         return moved
+
+    def _gradient(self, game: Choosing, network: StyleBasedGenerator, ws: Tensor, noise: Noise) -> Tensor:
+        """Of the mean distance, with respect to ws; an image's own is not that of the others."""
+        found = []
+        for rows in torch.arange(len(ws)).split(self.at_once or len(ws)):
+            own = ws[rows].requires_grad_()
+            maps = [map[rows] if map is not None and map.ndim == 4 else map for map in noise]
+            loss = self._distance(game, network.synthesis(own, maps)) * (len(own) / len(ws))
+            found.append(torch.autograd.grad(loss, own)[0])
+        return torch.cat(found)
 
     def _distance(self, game: Choosing, images: Tensor) -> Tensor:
         """sum over CLIPs of weight mean[1 - cos(E_I, E_T(label))]."""

@@ -54,7 +54,7 @@ def likenesses(
     Raises:
         FileNotFoundError, ValueError: for files that are not there or do not fit.
     """
-    first = LPIPS(*lpips) if lpips else _built("EmbeddedClipFeatures")
+    first = LPIPS(lpips[0], lpips[1]) if lpips else _built("EmbeddedClipFeatures")
     second = IRSE50(identity) if identity else _built("PortraitJudge")
     return [
         Likeness(

@@ -76,11 +76,37 @@ def test_two_thirds_by_default(networks: dict[str, nn.Module]) -> None:
     assert generator.n_styles == 6 and AdaptiveLayers(label="x")._wanted(generator, 5) == 4
 
 
+@pytest.mark.parametrize("noise_mode", ["random", "const"])
+def test_a_few_at_once_choose_the_same(networks: dict[str, nn.Module], noise_mode: str) -> None:
+    generator: Any = networks["generator"]
+    generator.noise_mode = noise_mode
+    generator.requires_grad_(False)
+    rng = torch.Generator().manual_seed(0)
+    ws = generator.styles(generator.mapping(torch.randn(5, 4, generator=rng), None)).contiguous()
+    game: Any = Networks(networks)
+    noise = generator.noise(ws, rng, fresh=True)
+    whole = AdaptiveLayers(label="disney")._gradient(game, generator, ws, noise)
+    for at_once in (1, 2, 5):
+        parts = AdaptiveLayers(label="disney", at_once=at_once)._gradient(game, generator, ws, noise)
+        torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-7)
+
+
+class Networks:
+    """What the distance to a label asks of a game."""
+
+    def __init__(self, networks: dict[str, nn.Module]) -> None:
+        self.networks = networks
+
+    def network(self, name: str) -> nn.Module:
+        return self.networks[name]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (dict(label=" "), "is empty"),
         (dict(label="x", layers=9, batch=2), "layers=9 is more than the 5"),
+        (dict(label="x", at_once=0), "at_once=0"),
         (dict(label="x", index_map="offical"), "did you mean 'official'"),
     ],
 )

@@ -172,6 +172,7 @@ def test_a_release_needs_neither_clip_nor_mapper_and_is_a_source(
     assert changed and len(changed) < len(own), "it started from the adapted one"
 
 
+@pytest.mark.slow  # as tests/training/test_no_images.py does
 def test_it_is_reproduced(config: Path, tmp_path: Path) -> None:
     options = {"deterministic": True, "train_cfg.max_iters": 2}
     train(config, work_dir=tmp_path / "run", options=options, report=False)

@@ -32,8 +32,8 @@ CLUSTERERS = [
     dict(type="LloydKMeans", clusters=3),
     dict(type="LloydKMeans", clusters=3, metric="arccos", restarts=2),
     dict(type="KASP", clusters=3, centres=9),
-    dict(type="AHC", clusters=3),
-    dict(type="AHC", clusters=3, linkage="arccos"),
+    dict(type="AHC", clusters=3, classifier_steps=50),
+    dict(type="AHC", clusters=3, linkage="arccos", classifier_steps=50),
 ]
 
 
@@ -57,6 +57,12 @@ def small() -> tuple[np.ndarray, np.ndarray]:
 def merged(X: Any, **changes: Any) -> KLiSH:
     settings = dict(clusters=9, C=100.0, filter_sigma=None, precision="float64")
     return KLiSH(**{**settings, **changes}).fit(X)
+
+
+@pytest.fixture(scope="module")
+def tree(small: tuple[np.ndarray, np.ndarray]) -> KLiSH:
+    """Of the small features, as an array."""
+    return merged(small[0])
 
 
 def same_partition(one: np.ndarray, other: np.ndarray) -> bool:
@@ -110,7 +116,7 @@ def test_every_row_twice_changes_nothing(small: tuple[np.ndarray, np.ndarray]) -
 
 @pytest.mark.parametrize("form", ["chunks", "generator", "list", "memory map", "tensor", "float64"])
 def test_any_form_of_features_gives_the_same_tree(
-    small: tuple[np.ndarray, np.ndarray], tmp_path: Path, form: str
+    small: tuple[np.ndarray, np.ndarray], tree: KLiSH, tmp_path: Path, form: str
 ) -> None:
     X = small[0]
     np.save(tmp_path / "features.npy", X)
@@ -122,7 +128,7 @@ def test_any_form_of_features_gives_the_same_tree(
         "tensor": torch.from_numpy(X),
         "float64": X.astype(np.float64),
     }[form]
-    found, expected = merged(given), merged(X)
+    found, expected = merged(given), tree
     np.testing.assert_array_equal(found.merges_, expected.merges_)
     np.testing.assert_allclose(found.iou_, expected.iou_)
     np.testing.assert_array_equal(found.labels_, expected.labels_)

@@ -30,6 +30,7 @@ def test_the_estimate(capsys: pytest.CaptureFixture[str]) -> None:
     assert 1.5 < twice.merges / once.merges <= 2 and twice.features == 2 * once.features
 
 
+@pytest.mark.slow  # as tests/test_imports.py finds of all plugins
 def test_listing_commands_imports_no_torch() -> None:
     code = (
         "import sys; from toolbox.cli.main import build_parser; build_parser(['plugins']); "

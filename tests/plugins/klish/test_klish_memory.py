@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.cost import MACHINES, estimate
@@ -43,6 +44,7 @@ class GeneratorStream:
             yield curved_clusters(rows, width=6, classes=4, seed=7, noise=0.5 + 0.01 * number)[0]
 
 
+@pytest.mark.slow
 def test_memory_is_what_the_estimate_says(tmp_path: Path) -> None:
     """Bytes for each row: the confidences of all clusters, and the scores of those trained together."""
     file = tmp_path / "features.npy"
@@ -56,6 +58,7 @@ def test_memory_is_what_the_estimate_says(tmp_path: Path) -> None:
     assert cost.memory < ROWS * 1000
 
 
+@pytest.mark.slow
 def test_a_stream_gives_the_tree_of_the_array_in_few_passes() -> None:
     stream = GeneratorStream(12)
     settings: dict[str, Any] = dict(clusters=8, C=100.0, filter_sigma=None, precision="float64")

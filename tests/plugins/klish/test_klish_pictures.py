@@ -176,7 +176,9 @@ def test_confidence_is_that_of_equation_5() -> None:
     assert heat(confidence(scores)).shape == (1, 3, 2, 2)
 
 
-@pytest.mark.parametrize("settings", [dict(clusters=12), dict(clusters=5, first=12)])
+@pytest.mark.parametrize(
+    "settings", [pytest.param(dict(clusters=12), marks=pytest.mark.slow), dict(clusters=5, first=12)]
+)
 def test_tree_and_curves(settings: dict[str, int], tmp_path: Path) -> None:
     X, _ = curved_clusters(rows=400, width=6, classes=4)
     model = KLiSH(C=100.0, filter_sigma=None, **settings).fit(X)

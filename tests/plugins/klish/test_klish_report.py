@@ -132,6 +132,7 @@ def test_naming_is_kept_and_used(folder: Path, capsys: pytest.CaptureFixture[str
     assert "<td>3 hair</td>" not in other  # other clusters than those named
 
 
+@pytest.mark.slow
 def test_names_reach_report_and_maps_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And what a name takes from another is said."""
     draw_run(ClusterRun.open(folder))

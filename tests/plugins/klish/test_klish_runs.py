@@ -250,6 +250,7 @@ class TestResuming:
         with pytest.raises(ConfigError, match=words):
             fit(config, fitted)
 
+    @pytest.mark.slow  # so is a fit in test_klish_checkpoints.py
     def test_killed(self, config: Path, fitted: Path, tmp_path: Path) -> None:
         """Killed after a few fits, continued: the same states as never killed."""
         command = [sys.executable, "-m", "toolbox.cli.main", "klish", "fit", str(config), "--no-pictures"]

@@ -223,6 +223,7 @@ def test_the_table_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert set(found) == set(ALGORITHMS) and len(found["KLiSH"]["AMI"]) == 1
 
 
+@pytest.mark.slow
 def test_klish_finds_the_drawn_clusters() -> None:
     found = fit_all(drawn(rows=3000, images=4, pixels=100), [6], 30, [0], 300, dict(filter_sigma=1.0))[6]
     for metric in METRICS:

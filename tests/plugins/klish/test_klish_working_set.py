@@ -86,7 +86,7 @@ def test_tf32_has_ten_bits_after_the_point() -> None:
     assert torch.equal(second_moments(x.double(), rounded=True), second_moments(x.double()))
 
 
-@pytest.mark.parametrize("rows", [900, 12_000])
+@pytest.mark.parametrize("rows", [900, pytest.param(12_000, marks=pytest.mark.slow)])
 def test_rounded_hessians_change_nothing(rows: int) -> None:
     """Only the steps differ: gradients are not rounded."""
     X = 1.2345 * mixture(rows)[0]

@@ -28,7 +28,7 @@ from toolbox.data.zipped import ZippedImages
 from toolbox.runs import files
 from toolbox.runs.files import WriteError
 from toolbox_klish.pairs import make, shards
-from toolbox_klish.pairs.make import make_pairs
+from toolbox_klish.pairs.make import make_pairs, record_of
 from toolbox_klish.pairs.settings import PairSettings
 from toolbox_klish.pairs.source import PairSource
 from toolbox_klish.runs.fitting import fit
@@ -247,9 +247,10 @@ class TestFullDisk:
         self, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(make.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 9, 9999))
-        with pytest.raises(OSError, match=r"10 pairs of 16 pixels need about .* GiB free: make fewer"):
+        words = r"10 pairs of 16 pixels need about .* MiB, .* has 0.0 MiB free: make fewer"
+        with pytest.raises(OSError, match=words):
             make_pairs(ClusterRun.open(fitted), tmp_path / "pairs", SMALL)
-        assert not (tmp_path / "pairs/images").exists()
+        assert not (tmp_path / "pairs").exists()
 
 
 def failing(function: Any, after: int) -> Any:
@@ -290,10 +291,25 @@ class TestSettings:
         source = PairSource(ClusterRun.open(fitted), PairSettings(images=3, border_rows=3, batch_size=3))
         assert source.part_names == ["background", "cluster 1", "cluster 2"]
         assert source.groups["background"] == [0, 3]
+        assert record_of(source)["size"] == [16, 10]
         pairs = source.draw(range(3))
         assert pairs.masks.shape == (3, 10, 16) and pairs.images.shape == (3, 10, 16, 3)
         assert pairs.masks[0, :, 0].tolist() == [2] * 5 + [1] * 4 + [0]
         assert pairs.pixels[0].tolist() == [16, 64, 80]
+
+    def test_a_border_where_a_cluster_is_called_background(
+        self, copied: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is that part, wherever it lies."""
+        Names(4, {"hair": [0], "background": [2]}).write(copied / "names.json")
+        rows = torch.tensor(
+            [2] * 3 + [1] * 5 + [0] * 5 + [3] * 3
+        )  # places: hair, background, clusters 1 and 3
+        maps = rows.view(1, 16, 1).expand(1, 16, 16)
+        monkeypatch.setattr("toolbox_klish.pairs.source.segment", lambda *given: maps)
+        source = PairSource(ClusterRun.open(copied), PairSettings(images=1, border_rows=3, batch_size=1))
+        assert source.groups == {"background": [1, 2, 3], "hair": [0]}
+        assert source.draw([0]).masks[0, :, 0].tolist() == [0] * 5 + [1] * 5
 
     def test_jpeg_and_size(self, fitted: Path, tmp_path: Path) -> None:
         settings = PairSettings(images=3, jpeg=95, size=32)

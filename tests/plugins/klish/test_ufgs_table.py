@@ -49,9 +49,18 @@ def test_means_of_table_vi_are_table_v(row: str, mean: float) -> None:
 
 
 def test_methods() -> None:
-    for method in ("klish", "klish@26", "klish+soft", "klish@26+soft", "lse-1", "supervised+soft", "teacher"):
+    for method in (
+        "klish",
+        "klish@26",
+        "klish+soft",
+        "klish@26+soft",
+        "kmeans@60",
+        "lse-1",
+        "supervised+soft",
+        "teacher",
+    ):
         check_method(method)
-    for method in ("klisch", "lse-1@3", "klish@0", "klish+", "kmeans@4"):
+    for method in ("klisch", "lse-1@3", "klish@0", "klish+", "teacher@4"):
         with pytest.raises(ValueError, match="methods: klish, kmeans"):
             check_method(method)
     cell = Cell("klish@26+soft", 1)
@@ -115,6 +124,9 @@ def test_images_that_are_kept(tmp_path: Path) -> None:
     assert (
         (again == images).all() and set(found) == {"teacher", "klish@6"} and (found["teacher"] == masks).all()
     )
+    sources.keep(tmp_path / "drawn.npz", images, {"lse-1": masks})
+    assert sources.names_of(tmp_path / "drawn.npz") == {"teacher", "klish@6", "lse-1"}
+    assert sources.names_of(tmp_path / "none.npz") == set()
     kept = sources.GeneratedImages(again, found["teacher"], data.part_names)
     assert (kept.mask(1) == data.mask(1)).all() and list(kept.part_names) == list(data.part_names)
     sources.write_folder(tmp_path / "folder", images, masks)

@@ -11,13 +11,19 @@ import pytest
 from toolbox.cli.main import main
 from toolbox.config import ConfigError
 from toolbox_klish.why import run as why_run
+from toolbox_klish.why import variants
 from toolbox_klish.why.measure import facts, joined, losses, measured
 from toolbox_klish.why.picture import draw
 from toolbox_klish.why.run import make
-from toolbox_klish.why.samples import Size, arcs, drawn_wall, of_generator, sample_of, without_wall
+from toolbox_klish.why.samples import BLUR, Size, arcs, drawn_wall, of_generator, sample_of, without_wall
 from toolbox_klish.why.variants import VARIANTS
 
 TOY = Size(images=2, pixels=150, test_images=2, shown=1)
+
+
+@pytest.fixture(autouse=True)
+def few_first_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variants, "FIRST", 6)
 
 
 def toy(out: Path, plan: dict[str, list[str]] | None = None, size: Size = TOY) -> str:
@@ -86,10 +92,12 @@ def test_clusters_of_a_part_are_joined_by_the_truth() -> None:
 
 
 def test_what_is_said_of_a_wall() -> None:
-    plain, placed = (facts(drawn_wall(amplitude, 0, TOY)) for amplitude in (0.0, 4.0))
+    size = Size(images=4, pixels=600, test_images=1)
+    plain, placed = (facts(drawn_wall(amplitude, 0, size)) for amplitude in (0.0, 4.0))
     assert placed["place in wall"] > 90 > 20 > plain["place in wall"]
     assert 45 < plain["wall"] < 55 < plain["pairs of wall"]
     assert placed["IoU of wall pieces"] > plain["IoU of wall pieces"] and plain["lowest IoU of parts"] > 95
+    assert facts(drawn_wall(0.0, 0, size, BLUR))["lowest IoU of parts"] < 90
     assert facts(arcs(0, TOY)) == {} == facts(without_wall(drawn_wall(1.0, 0, TOY)))
 
 
@@ -101,6 +109,7 @@ def test_samples_are_functions_of_their_seed() -> None:
         assert len(one.fit) == len(one.parts)
 
 
+@pytest.mark.slow
 def test_variants_can_be_fitted() -> None:
     sample = drawn_wall(1.0, 0, Size(images=2, pixels=100, test_images=1))
     for name in ("unit-rows", "standardised", "angle-order", "no-place", "no-place-truth"):

@@ -12,6 +12,8 @@ import toolbox
 from toolbox.features import feature_stream
 from toolbox_klish.algorithm.klish import KLiSH
 from toolbox_klish.algorithm.place import DIRECTIONS, place_code, place_directions
+from toolbox_klish.runs.fitting import fit
+from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.svm.blocks import FeatureBlocks
 from toolbox_klish.why.samples import Size, drawn_wall
 
@@ -91,3 +93,20 @@ def test_a_stream_says_where_its_rows_lie() -> None:
     for place, row in zip(some.places()[:3].tolist(), torch.cat(list(some))[:3], strict=True):
         assert torch.allclose(first[places.index(tuple(place))], row, atol=1e-6)
     assert len(where) == 16
+
+
+def test_a_run_knows_where_its_pixels_lie(tmp_path: Path) -> None:
+    """Some random pixels of each image, or all: the fit is that of the stream's own rows and places."""
+    config = tmp_path / "small.py"
+    config.write_text(
+        "command = 'klish fit'\n"
+        "generator = dict(type='PGGANGenerator', image_size=8, channel_max=8, latent_dim=8)\n"
+        "features = dict(images=4, size=8, pixels=40)\n"
+        "clusterers = dict(klish=dict(type='KLiSH', clusters=5, drop_place=2))\n"
+        "final = 3\ndevice = 'cpu'\n"
+    )
+    run = ClusterRun.open(fit(config, tmp_path / "run", pictures=False))
+    stream = run.stream(seed=0)
+    rows = torch.cat(list(stream)).numpy()
+    expected = KLiSH(clusters=5, drop_place=2, seed=0, device="cpu").fit(rows, places=stream.places())
+    assert np.array_equal(run.model().state()["weight"], expected.state()["weight"])

@@ -93,6 +93,7 @@ def measured(folder: Path) -> list[dict[str, float]]:
     return [evaluate_game(made, {**settings, "bn": bn}, folder / "metrics.jsonl") for bn in kinds]
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_two_ranks_is_that_of_one(tmp_path: Path) -> None:
     one, other = testing.run_ranks(measured, tmp_path / "two")
     assert one == other == measured(tmp_path / "one")

@@ -83,6 +83,7 @@ def test_names_of_clusters_do_not_matter(played):
     torch.testing.assert_close(judge(images, again), scores)
 
 
+@pytest.mark.slow
 def test_prompts_tie_clusters_to_what_they_stand_for():
     """With the class discriminator alone this seed stays at 0.5: the clusters of one class change colours."""
     assert consistency(train(seed=1, iterations=60)) > 0.95

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ TINY = dict(
 )
 
 
+#: Each model and each label loss once; all pairs of them in the slow suite.
+OFTEN = (("attngan", "scl"), ("dmgan", "unicl"), ("ssagan", "ce"), ("galip", "nt_xent"), ("galip", "none"))
+CELLS = [
+    pytest.param(*pair, marks=[] if pair in OFTEN else pytest.mark.slow)
+    for pair in itertools.product(MODELS, LABEL_LOSSES)
+]
+
+
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
     """Data sets of stages, those alike made once, on a small folder of birds."""
@@ -68,8 +77,7 @@ def tiny(model: str) -> dict[str, Any]:
     return {f"{place}.{key}": value for place, own in TINY[model].items() for key, value in own.items()}
 
 
-@pytest.mark.parametrize("label_loss", LABEL_LOSSES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("model", "label_loss"), CELLS)
 def test_a_cell_trains(model: str, label_loss: str, images: Images, tmp_path: Path) -> None:
     config = cell(model, label_loss, quick=True, options=tiny(model))
     assert config.model.objectives.labels.label_loss == label_loss

@@ -257,9 +257,9 @@ def build_metrics(
         check_lent(kind, uses, where)
         lent = _lent(uses, game, where)
         if "modes" not in kind.needs:
-            whole[name] = build_metric(
-                own, where, dict(extractor=shared, of_texts=conditioner.of_texts, **lent)
-            )
+            parts = getattr(conditioner, "part_names", None)  # of masks
+            given = dict(extractor=shared, of_texts=conditioner.of_texts, part_names=parts, **lent)
+            whole[name] = build_metric(own, where, given)
         elif with_modes:
             given = dict(extractor=conditioner.extractor, assign=conditioner.assign, **lent)
             by_mode[name] = build_metric(own, where, given)

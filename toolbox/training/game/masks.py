@@ -1,4 +1,4 @@
-"""A conditioner of semantic masks: fakes show the parts that real images show, or that somebody has painted."""
+"""A conditioner of semantic masks: fakes show the parts that real images have, or that somebody painted."""
 
 from __future__ import annotations
 

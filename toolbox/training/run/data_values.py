@@ -18,9 +18,9 @@ _OF_CONDITIONER = "conditioner:"
 def fill_from_data(model: Config, stream: Any) -> dict[str, Any]:
     """A game's config with the values that are known once its data are: strings that begin with
 
-    ``'data:'``: ``classes`` (names), ``n_classes``, ``part_names`` and ``n_parts`` (of the masks), ``n_tokens``
-    (of the captions' vocabulary), ``n_conditions`` (rows of conditions, as many as the conditioner says:
-    classes, or clusters of all classes);
+    ``'data:'``: ``classes`` (names), ``n_classes``, ``part_names`` and ``n_parts`` (of the masks),
+    ``n_tokens`` (of the captions' vocabulary), ``n_conditions`` (rows of conditions, as many as the
+    conditioner says: classes, or clusters of all classes);
     ``'conditioner:'``: an argument of the conditioner, such as ``clusters``.
 
     Raises:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -33,8 +31,8 @@ def squared_hinge(scores: Tensor, labels: Tensor) -> Tensor:
 
 def margin(extractor: LSE) -> Tensor:
     """1/2 sum_l mean_k |w_lk|^2, of every layer's planes; offsets are free."""
-    convolutions: Any = extractor.extractor
-    squares: list[Tensor] = [one.weight.square().sum(dim=(1, 2, 3)).mean() for one in convolutions]
+    weights: list[Tensor] = [convolution.weight for convolution in extractor.extractor]  # type: ignore[misc]
+    squares = [weight.square().sum(dim=(1, 2, 3)).mean() for weight in weights]
     total: Tensor = sum(squares[1:], squares[0])
     return 0.5 * total
 

@@ -82,10 +82,8 @@ def write_pairs(
     source = ranks.together(make_source)
     record = record_of(source)
     with explain_full_disk(folder, lambda: _kept(folder, settings)), locked(folder):
-        missing = ranks.on_main(lambda: _begin(folder, record, settings))
-        if missing:
-            ranks.on_main(lambda: _check_room(folder, missing, source))
-            _write(folder, missing, source)
+        missing = ranks.on_main(lambda: _begin(folder, record, source))
+        _write(folder, missing, source)
         ranks.on_main(lambda: _finish(folder, record, source))
     return folder
 
@@ -107,6 +105,7 @@ def record_of(source: PairSource) -> dict[str, Any]:
         label=source.stream.label,
         batch_size=source.batch_size,
         border_rows=settings.border_rows,
+        border_images=settings.border_images if settings.border_rows else None,
         part_names=source.part_names,
         groups=source.groups,
         classes=source.classes,
@@ -116,6 +115,8 @@ def record_of(source: PairSource) -> dict[str, Any]:
 
 def _write(folder: Path, missing: list[int], source: PairSource) -> None:
     """All ranks go on together, a batch each: whatever one of them meets, all hear of at once."""
+    if not missing:
+        return
     total = sum(len(numbers_of(shard, source.settings)) for shard in missing)
     with closing(_steps(folder, missing, source)) as steps, progress_bar(total, "pairs", unit="image") as bar:
         while True:
@@ -148,17 +149,20 @@ def _check_folder(folder: Path, resume: bool) -> None:
         )
 
 
-def _begin(folder: Path, record: dict[str, Any], settings: PairSettings) -> list[int]:
+def _begin(folder: Path, record: dict[str, Any], source: PairSource) -> list[int]:
     """Compare with what the folder was begun with, or write that down in a new one; the missing shards."""
+    settings = source.settings
     _sweep(folder)
     for name in (RECORD, UNFINISHED):
         file = folder / name
         if file.is_file():
             _check_record(folder, _read(file), record)
-    write_text(_as_json(record), folder / UNFINISHED)
     missing = [shard for shard in range(settings.shards) if not is_whole(folder, shard, settings)]
     if len(missing) < settings.shards:
         say(f"{settings.shards - len(missing)} of {settings.shards} shards are there")
+    if missing:
+        _check_room(folder, missing, source)
+    write_text(_as_json(record), folder / UNFINISHED)
     return missing
 
 
@@ -205,10 +209,14 @@ def _check_room(folder: Path, missing: list[int], source: PairSource) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
-            f"{images:,} pairs of {source.size} pixels need about {needed / GIB:.1f} GiB, {folder} has "
-            f"{free / GIB:.1f} GiB free: make fewer or smaller ones, --jpeg 95, or take another disk"
+            f"{images:,} pairs of {source.size} pixels need about {_in_words(needed)}, {folder} has "
+            f"{_in_words(free)} free: make fewer or smaller ones, --jpeg 95, or take another disk"
         )
-    say(f"{images:,} pairs, about {needed / GIB:.2f} GiB")
+    say(f"{images:,} pairs, about {_in_words(needed)}")
+
+
+def _in_words(size: int) -> str:
+    return f"{size / GIB:.1f} GiB" if size > GIB else f"{size / 2**20:.1f} MiB"
 
 
 def _kept(folder: Path, settings: PairSettings) -> str:

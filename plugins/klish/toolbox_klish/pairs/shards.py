@@ -109,7 +109,7 @@ def _index(names: Sequence[str], drawn: Sequence[Pairs], classes: Sequence[str])
     return {"labels": rows, "classes": list(classes)}
 
 
-def _arrays(drawn: Sequence[Pairs]) -> dict[str, NDArray[Any]]:
+def _arrays(drawn: Sequence[Pairs]) -> dict[str, Any]:
     found = {name: _joined([getattr(one, name) for one in drawn]) for name in ("latents", "labels", "pixels")}
     return {name: values for name, values in found.items() if values is not None}
 

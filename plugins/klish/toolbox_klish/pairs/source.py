@@ -144,7 +144,8 @@ class PairSource:
 
     def _cut_border(self) -> None:
         """Clusters with more than half of their pixels in the border are background, the rest 1, 2, ..."""
-        outside = self._border_shares() > 0.5
+        named = np.array([title == BACKGROUND for title in self.part_names])
+        outside = (self._border_shares() > 0.5) | named
         kept = [title for title, out in zip(self.part_names, outside, strict=True) if not out]
         dropped = [title for title, out in zip(self.part_names, outside, strict=True) if out]
         self._numbers = np.where(outside, 0, np.cumsum(~outside)).astype(np.uint8)
@@ -155,9 +156,9 @@ class PairSource:
     def _border_shares(self) -> NDArray[np.float64]:
         """(parts,) share of the pixels of each that lies in the border, over the first images."""
         inside, whole = np.zeros((2, len(self.part_names)), dtype=np.int64)
-        rows, step = self.settings.border_rows, self.batch_size
-        for start in range(0, self.settings.border_images, step):
-            found = self._segmented(self.stream.draw(range(start, start + step)))
+        rows, step, images = self.settings.border_rows, self.batch_size, self.settings.border_images
+        for start in range(0, images, step):
+            found = self._segmented(self.stream.draw(range(start, start + step)))[: images - start]
             whole += np.bincount(found.ravel(), minlength=len(whole))
             inside += np.bincount(found[:, rows : self.size - rows].ravel(), minlength=len(whole))
         return np.asarray((whole - inside) / np.maximum(whole, 1))

@@ -242,7 +242,7 @@ def _fit_one(run: ClusterRun, name: str, seed: int, numbers: Sequence[int], feat
             model.cut(k)
         else:
             with Heartbeat(path.stem) as progress:
-                model = _fitted(run.build(name, seed, k), features, unfinished, progress)
+                model = _fitted(run, run.build(name, seed, k), seed, features, unfinished, progress)
             if not is_cut(run.config.clusterers[name]):
                 _check_found(model, name, k)
         write_whole(path, partial(np.savez, **model.state()))
@@ -262,11 +262,15 @@ def _check_found(model: Clusterer, name: str, k: int) -> None:
         )
 
 
-def _fitted(model: Clusterer, features: Features, unfinished: Path, progress: Report) -> Clusterer:
+def _fitted(
+    run: ClusterRun, model: Clusterer, seed: int, features: Features, unfinished: Path, progress: Report
+) -> Clusterer:
     """Fitted, from where an interrupted fit stood if the clusterer can keep that."""
     if isinstance(model, KLiSH):
         unfinished.parent.mkdir(parents=True, exist_ok=True)
-        return model.fit(features, checkpoint=unfinished, progress=progress)
+        stream = None if model.drop_place is None else run.stream(seed=run.feature_seed(seed))
+        places = None if stream is None else stream.places()
+        return model.fit(features, checkpoint=unfinished, progress=progress, places=places)
     if "checkpoint" in inspect.signature(model.fit).parameters:
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         return model.fit(features, checkpoint=unfinished)  # type: ignore[call-arg]

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from toolbox.config import ConfigError
 from toolbox.interfaces import Generator, Segmenter
 from toolbox.runs.files import write_text, write_whole
@@ -103,16 +101,17 @@ def check_settings(folder: Path, own: Mapping[str, Any]) -> None:
 
 def _write_planes(planes: Found, folder: Path) -> None:
     """An npz of each: weight, bias, names of parts and layers."""
+    import numpy as np
+
     for name, one in planes.items():
-        write_whole(folder / f"{name}.npz", partial(_save, one))
-
-
-def _save(planes: Planes, file: Any) -> None:
-    parts, layers = np.array(list(planes.part_names)), np.array(list(planes.layers))
-    np.savez(file, weight=planes.weight, bias=planes.bias, part_names=parts, layers=layers)
+        arrays: dict[str, Any] = dict(weight=one.weight, bias=one.bias)
+        arrays |= dict(part_names=np.array(list(one.part_names)), layers=np.array(list(one.layers)))
+        write_whole(folder / f"{name}.npz", partial(np.savez, **arrays))
 
 
 def _read_planes(folder: Path) -> Found:
+    import numpy as np
+
     found = {}
     for name in METHODS:
         with np.load(folder / f"{name}.npz", allow_pickle=False) as file:

@@ -202,7 +202,11 @@ def _in_the_paper(run: ClusterRun) -> dict[str, str]:
     found = {}
     for name in run.clusterers:
         config = run.config.clusterers[name]
-        kinds = {"LloydKMeans": config.get("metric", "euclidean"), "AHC": config.get("linkage", "ward")}
+        kinds = {
+            "LloydKMeans": config.get("metric", "euclidean"),
+            "AHC": config.get("linkage", "ward"),
+            "KLiSH": config.get("drop_place"),  # the paper has none
+        }
         kind = kinds.get(config["type"])
         found[name] = known.get((config["type"], kind), "")
     return found

@@ -12,7 +12,7 @@ and a teacher's labels; the text says validation images, which is what is done h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,15 @@ IMAGES = 100  # the paper's validation images with labels
 PROTOCOLS = ("paper", "official")
 
 Tables = NDArray[np.int64]  # (I, R, K) pixels of label i in cluster j, of each image
+
+
+class Labeller(Protocol):
+    """What :func:`tables_of` asks of a segmenter."""
+
+    part_names: Sequence[str]
+
+    def labels(self, images: Tensor) -> Tensor:
+        """(N, H, W) cluster of each pixel of images (N, 3, H, W) in [-1, 1]."""
 
 
 class MatchedSegmenter(Segmenter):
@@ -88,7 +97,7 @@ def check_assignment(assignment: Sequence[int], clusters: int, labels: int) -> N
 
 
 def tables_of(
-    segmenter: Segmenter,
+    segmenter: Labeller,
     data: ImageSet,
     rows: Sequence[int] | None = None,
     batch_size: int = 50,

@@ -21,11 +21,11 @@ class SpadeGenerator(Generator):
     """A latent (N, latent_dim) and a mask (N, image_size, image_size) to images.
 
     A linear layer makes the first map, 2^-upsamplings of the image's side; residual blocks with SPADE follow,
-    the resolution doubled between them (nearest), channels from 16 to 1 times ``channels``; last a leaky ReLU,
+    the resolution doubled between them (nearest), channels from 16 to 1 times ``channels``; leaky ReLU,
     a 3x3 convolution and tanh.
 
     With an encoder, latents of images whose condition has ``extra['style']`` are z = mu + exp(logvar / 2)
-    latent (Kingma & Welling 2014): then :meth:`generate` has the extras 'mu' and 'logvar'. A mask and a latent
+    latent (Kingma & Welling 2014), and :meth:`generate` has the extras 'mu' and 'logvar'. A mask and a latent
     are enough at any other time.
 
     Args:
@@ -83,9 +83,8 @@ class SpadeGenerator(Generator):
         Raises:
             ValueError: without a mask, or with one of another size or with parts beyond ``n_parts``.
         """
-        mask = one_hot(
-            checked_mask(condition, self.n_parts, self.image_size, type(self).__name__), self.n_parts
-        )
+        given = checked_mask(condition, self.n_parts, self.image_size, type(self).__name__)
+        mask = one_hot(given, self.n_parts)
         x = self.fc(latents).view(len(latents), -1, self.start, self.start)
         masks: dict[int, Tensor] = {}
         for block, doubled in self._blocks():

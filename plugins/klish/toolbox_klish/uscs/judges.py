@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolbox.interfaces import Condition, Discriminator
+from toolbox.models.layers import spectral_norm
 from toolbox.ranges import check_whole
 from toolbox_klish.uscs.generator import checked_mask
-from toolbox_klish.uscs.layers import initialise, one_hot, spectral_norm
+from toolbox_klish.uscs.layers import initialise, one_hot
 
 MOST = 512  # channels of a discriminator's layer, at most
 Maps = list[list[Tensor]]  # of each scale the maps of each layer, the logits of patches last

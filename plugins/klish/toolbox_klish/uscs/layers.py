@@ -78,7 +78,7 @@ class Spade(nn.Module):
 
 
 class SpadeBlock(nn.Module):
-    """Residual block whose normalisations see the mask (SPADE, fig. 4b); the skip is learnt where widths differ.
+    """Residual block whose normalisations see the mask (SPADE, fig. 4b); learnt skip where widths differ.
 
     x -> SPADE, leaky ReLU, conv3x3 -> SPADE, leaky ReLU, conv3x3, plus the skip SPADE, conv1x1.
     """
@@ -118,8 +118,10 @@ def initialise(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             normalised = hasattr(layer, "weight_orig")
-            nn.init.xavier_normal_(layer.weight_orig if normalised else layer.weight, gain=GAIN)
+            weight = layer.weight_orig if normalised else layer.weight
+            assert isinstance(weight, Tensor)
+            nn.init.xavier_normal_(weight, gain=GAIN)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-            if normalised and not layer.weight_orig.is_meta:
+            if normalised and not weight.is_meta:  # an outline of a network has no numbers to settle
                 settle(layer)

@@ -146,9 +146,7 @@ def both_maps(turn: Turn, discriminator: str) -> tuple[Maps, Maps]:
         images = torch.cat([turn.seen(discriminator, real), turn.seen(discriminator, fake)])
         masks = [sample.condition.mask for sample in (real, fake)]
         if any(mask is None for mask in masks):
-            raise ValueError(
-                "images without masks: give the game conditioner=dict(type='MaskConditions', ...)"
-            )
+            raise ValueError("images without masks: conditioner=dict(type='MaskConditions', ...) gives some")
         together = Condition(mask=torch.cat([mask for mask in masks if mask is not None]))
         found = turn.network(discriminator).maps(images, together)
         n = len(real)

@@ -1,4 +1,4 @@
-"""Frozen networks by whose maps images are compared: VGG-19 of a file, and a small one that is always there."""
+"""Frozen networks by whose maps images are compared: VGG-19 of a file, and a small one that is shipped."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from toolbox_klish.table.table import scores
 from toolbox_klish.why.samples import Labels, Sample
 
 Table = NDArray[np.int64]  # (R, K) pixels of each part and cluster
-PIECES = 8  # of the wall, where its separability is measured
+PIECES = 4  # of the wall, where its separability is measured: as many as KLiSH leaves of 11 clusters
 _WORST = 4  # pairs of parts that are named
 
 
@@ -119,7 +119,8 @@ def separability(sample: Sample, wall: NDArray[np.bool_]) -> dict[str, float]:
     lowest IoU.
 
     Returns:
-        dict('IoU of wall pieces', 'lowest IoU of pieces', 'IoU of parts', 'lowest IoU of parts'), in percent.
+        dict('IoU of wall pieces', 'lowest IoU of pieces', 'IoU of parts', 'lowest IoU of parts'), in percent;
+        'less separable': number of parts whose IoU is below that of every piece.
     """
     pieces = LloydKMeans(PIECES, seed=0).fit(sample.fit[wall]).labels_
     labels = sample.parts + PIECES
@@ -137,6 +138,7 @@ def separability(sample: Sample, wall: NDArray[np.bool_]) -> dict[str, float]:
         "lowest IoU of pieces": float(iou[of_wall].min()),
         "IoU of parts": float(iou[~of_wall].mean()),
         "lowest IoU of parts": float(iou[~of_wall].min()),
+        "less separable": float((iou[~of_wall] < iou[of_wall].min()).sum()),
     }
 
 

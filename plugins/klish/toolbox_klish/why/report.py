@@ -97,7 +97,9 @@ def _facts(cells: Sequence[Row]) -> list[str]:
         f"those of other parts; the nearest of these lies {mean['between parts']:.0f} degrees from the "
         f"wall's. Machines trained on the true parts, with the wall cut in {PIECES} by k-means, have an IoU "
         f"of {mean['IoU of wall pieces']:.0f} % for pieces of the wall, {mean['IoU of parts']:.0f} % for "
-        f"other parts (mean; lowest: {mean['lowest IoU of pieces']:.0f} %, {mean['lowest IoU of parts']:.0f} %).",
+        f"other parts (mean; lowest: {mean['lowest IoU of pieces']:.0f} %, "
+        f"{mean['lowest IoU of parts']:.0f} %). {mean['less separable']:.1f} parts are less separable than "
+        "any piece of the wall.",
         "",
     ]
 

@@ -89,7 +89,9 @@ def of_generator(generator: Generator, name: str, seed: int, size: Size, truth: 
         truth: says which part a pixel shows; its part 0 is the wall.
     """
     pixels = generator.image_size
-    at = dict(layers=default_layers(generator), size=pixels, truncation=_truncation(generator), keep=0)
+    at: dict[str, Any] = dict(
+        layers=default_layers(generator), size=pixels, truncation=_truncation(generator), keep=0
+    )
     fitted = feature_stream(generator, size.images, seed=seed, **at)
     judged = feature_stream(generator, size.test_images, seed=TEST_SEED, **at)
     count = min(size.pixels, pixels * pixels)

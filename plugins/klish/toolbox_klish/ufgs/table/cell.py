@@ -14,6 +14,7 @@ import numpy as np
 import toolbox
 from toolbox.config import kept_file
 from toolbox.data.base import ImageSet
+from toolbox.data.drawn import DrawnPortraits
 from toolbox.interfaces import Segmenter
 from toolbox_klish.ufgs.matching import PROTOCOLS, match, relabelled, scores_of, tables_of
 from toolbox_klish.ufgs.settings import read_config
@@ -21,7 +22,7 @@ from toolbox_klish.ufgs.table import sources
 from toolbox_klish.ufgs.table.plan import Budget, Cell
 
 CONFIG = "klish/ufgs_embedded"
-_SOFT = [dict(type="BlurAndNoise", blur=1.0, noise=8.0)]
+_SOFT = [dict(type="BlurAndNoise", blur=0.7, noise=8.0)]
 
 
 def measured(
@@ -67,7 +68,8 @@ def trained(cell: Cell, budget: Budget, pairs: Path, part_names: Sequence[str], 
 
     values = read_config(CONFIG).segmenter.to_dict()
     dataset = values["train_dataloader"]["dataset"]
-    dataset["source"] = _source(cell, budget, pairs, part_names, folder)
+    size = values["model"]["networks"]["segmenter"]["image_size"]
+    dataset["source"] = _source(cell, budget, pairs, part_names, folder, size)
     if cell.soft:
         dataset["transforms"] = [*dataset["transforms"], *_SOFT]
     values["train_dataloader"]["batch_size"] = budget.batch_size
@@ -86,20 +88,24 @@ def trained(cell: Cell, budget: Budget, pairs: Path, part_names: Sequence[str], 
 
 
 def _source(
-    cell: Cell, budget: Budget, pairs: Path, part_names: Sequence[str], folder: Path
+    cell: Cell, budget: Budget, pairs: Path, part_names: Sequence[str], folder: Path, size: int
 ) -> dict[str, Any]:
-    """The training data of a cell."""
-    if cell.source == "supervised":
-        return dict(type="DrawnPortraits", split="train", images=budget.pairs)
-    images, masks = sources.kept(pairs)
-    own = masks[mask_name(cell, budget)]
-    names = (
-        [f"cluster {i}" for i in range(cell.clusters(budget.clusters))] if cell.matched else list(part_names)
-    )
+    """The training data of a cell: images and the masks of its source, of all sources in one form."""
+    root = folder / "pairs"
     if not (folder / "run" / "done.json").is_file():
-        sources.write_folder(folder / "pairs", images, own)
-    root = str((folder / "pairs").absolute())
-    return dict(type="MaskFolder", root=root, part_names=names, image_size=images.shape[1], cache=True)
+        sources.write_folder(root, *_images_and_masks(cell, budget, pairs))
+    clusters = [f"cluster {i}" for i in range(cell.clusters(budget.clusters))]
+    names = clusters if cell.matched else list(part_names)
+    return dict(type="MaskFolder", root=str(root.absolute()), part_names=names, image_size=size, cache=True)
+
+
+def _images_and_masks(cell: Cell, budget: Budget, pairs: Path) -> tuple[Any, Any]:
+    if cell.source == "supervised":
+        data = DrawnPortraits(split="train", images=budget.pairs)
+        rows = range(budget.pairs)
+        return np.stack([data.image(i) for i in rows]), np.stack([data.mask(i) for i in rows])
+    images, masks = sources.kept(pairs)
+    return images, masks[mask_name(cell, budget)]
 
 
 def mask_name(cell: Cell, budget: Budget) -> str:

@@ -20,7 +20,7 @@ _HELP = {
     "iterations": "of a segmenter",
     "batch_size": "images of an iteration",
     "channels": "of the segmenter at full resolution",
-    "shown": "images that LSE sees in all",
+    "shown": "images that LSE sees, for each that is annotated",
     "validation": "real images with labels, by which clusters are matched",
     "real": "real test images",
     "generated": "generated test images",
@@ -34,11 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Train segmenters on images of the embedded generator, each with the masks of another source, and "
         "measure them on drawn portraits with exact masks; write FOLDER/table.md and FOLDER/table.json, with "
         "the paper's Tables V and VI. What is done is kept: the same command goes on where it stopped. "
-        f"Methods: {known}; klish@26 = with that K; klish+soft = trained with blur and noise."
+        f"Methods: {known}; klish@26, kmeans@60, ... = with that K; klish+soft = trained with blur and noise."
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/klish_segtable"), metavar="FOLDER")
     parser.add_argument("--methods", nargs="+", default=_DEFAULT, metavar="METHOD")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N-1 (default: 3)")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="seeds 0 to N-1 (default: 3)")
     group = parser.add_argument_group("budget, equal for all rows")
     for field in fields(Budget):
         option, words = "--" + field.name.replace("_", "-"), f"{_HELP[field.name]} (default: %(default)s)"
@@ -56,9 +56,9 @@ def execute(arguments: argparse.Namespace) -> int:
     from toolbox_klish.ufgs.table.run import make
 
     numbers = {field.name: getattr(arguments, field.name) for field in fields(Budget)}
-    check_whole(1, seeds=arguments.seeds, **numbers)
+    check_whole(1, repeats=arguments.repeats, **numbers)
     budget = Budget(**numbers)
     for method in arguments.methods:
         check_method(method)
-    show(make(arguments.folder, arguments.methods, range(arguments.seeds), budget))
+    show(make(arguments.folder, arguments.methods, range(arguments.repeats), budget))
     return 0

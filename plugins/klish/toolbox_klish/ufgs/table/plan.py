@@ -16,7 +16,9 @@ CLUSTERERS = {
     "kasp": "UFGS (KASP)",
     "ahc_ward": "UFGS (AHC, Ward)",
     "ahc_arccos": "UFGS (AHC, arccos)",
+    "klish_angle": "UFGS (KLiSH, first clusters by angle, no filter)",
 }
+ALONE = ("klish_angle",)  # none of klish/klish_embedded: fitted in runs of their own
 #: Sources whose masks name the parts, so that nothing is matched.
 LABELLERS = {
     "lse-1": "LSE, 1 annotation",
@@ -39,7 +41,7 @@ class Budget:
         ahc_rows: pixels that AHC clusters.
         pairs: images that segmenters are trained on.
         iterations, batch_size, channels: of a segmenter.
-        shown: images that LSE sees in all.
+        shown: images that LSE sees, for each that is annotated.
         validation: real images with labels, by which clusters are matched.
         real, generated: test images.
     """
@@ -49,10 +51,10 @@ class Budget:
     clusters: int = 20
     ahc_rows: int = 4000
     pairs: int = 800
-    iterations: int = 400
+    iterations: int = 1000
     batch_size: int = 8
     channels: int = 8
-    shown: int = 1600
+    shown: int = 640
     validation: int = 100
     real: int = 200
     generated: int = 100
@@ -63,7 +65,7 @@ class Cell:
     """A segmenter.
 
     Attributes:
-        method: one of METHODS; 'klish@26': with that K; 'klish+soft': trained with blur and noise.
+        method: one of METHODS; 'kmeans@60': with that K; 'klish+soft': trained with blur and noise.
         seed: of clusters, images, annotations and training.
     """
 
@@ -108,10 +110,10 @@ def check_method(method: str) -> None:
     """
     name = re.split("[@+]", method)[0]
     pattern = rf"{re.escape(name)}(@[1-9]\d*)?(\+{_CHANGES})?"
-    if name not in METHODS or not re.fullmatch(pattern, method) or ("@" in method and name != "klish"):
+    if name not in METHODS or not re.fullmatch(pattern, method) or ("@" in method and name not in CLUSTERERS):
         raise ValueError(
-            f"method {method!r}{near_miss(name, METHODS)}; methods: {', '.join(METHODS)}, klish@K, and any "
-            f"of them with +{_CHANGES}"
+            f"method {method!r}{near_miss(name, METHODS)}; methods: {', '.join(METHODS)}, klish@K, ..., "
+            f"and any of them with +{_CHANGES}"
         )
 
 

@@ -1,6 +1,7 @@
 """Tables V and VI on the embedded generator, cell by cell; what is done stays done.
 
-clusters/               every clusterer, a fit for each seed
+clusters/               every clusterer at the table's K, a fit for each seed
+clusters-klish-60/      one of them at another K
 seed<S>/drawn.npz       generated images of a seed, and the masks of all sources
 seed<S>/test.npz        others, to measure on
 seed<S>/<method>/       a segmenter: its training run and result.json
@@ -15,6 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from toolbox.config import ConfigError, kept_file
 from toolbox.data.base import ImageSet
 from toolbox.runs.files import explain_full_disk, sweep, write_text
@@ -26,7 +31,7 @@ from toolbox_klish.runs.run import ClusterRun
 from toolbox_klish.ufgs.matching import match, relabelled, scores_of, tables_of
 from toolbox_klish.ufgs.table import sources
 from toolbox_klish.ufgs.table.cell import mask_name, measured, real_tests
-from toolbox_klish.ufgs.table.plan import Budget, Cell, cells
+from toolbox_klish.ufgs.table.plan import ALONE, CLUSTERERS, Budget, Cell, cells
 from toolbox_klish.ufgs.table.report import markdown
 
 _CLUSTERS = "klish/klish_embedded"
@@ -100,27 +105,28 @@ def _masks_alone(cell: Cell, budget: Budget, folder: Path) -> dict[str, Any]:
 class _Fixed:
     """Masks at hand in the place of a segmenter's, for images in their order."""
 
-    def __init__(self, masks: Any, columns: int) -> None:
-        self.part_names = [str(i) for i in range(columns)]
+    def __init__(self, masks: sources.Masks, columns: int) -> None:
+        self.part_names: Sequence[str] = [str(i) for i in range(columns)]
         self._masks, self._start = masks, 0
 
-    def labels(self, images: Any) -> Any:
-        import torch
-
+    def labels(self, images: Tensor) -> Tensor:
+        """Those of the next images."""
         start, self._start = self._start, self._start + len(images)
-        return torch.from_numpy(self._masks[start : self._start].astype("int64"))
+        return torch.from_numpy(self._masks[start : self._start].astype(np.int64))
 
 
 def _prepared(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> dict[str, ImageSet]:
     """Clusters and generated images of a seed, and what its segmenters are measured on."""
     folder = out / f"seed{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    names = {mask_name(cell, budget) for cell in wanted if cell.source not in ("supervised", "teacher")}
+    drawn_from = [cell for cell in wanted if cell.source not in ("supervised", "teacher")]
+    names = {mask_name(cell, budget): (cell.source, cell.clusters(budget.clusters)) for cell in drawn_from}
     test = folder / "test.npz"
-    there = set(sources.kept(test)[1]) if test.is_file() else set()
+    there = sources.names_of(folder / "drawn.npz") & sources.names_of(test)
+    missing = {name: source for name, source in names.items() if name not in there}
+    if missing or not there:
+        _draw(missing, seed, budget, out)
     teacher = sources.embedded_teacher()
-    if not test.is_file() or not names <= there:
-        _draw(wanted, seed, budget, out)
     images, masks = sources.kept(test)
     return {
         **real_tests(budget, seed),
@@ -128,15 +134,15 @@ def _prepared(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> d
     }
 
 
-def _draw(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> None:
+def _draw(missing: Mapping[str, tuple[str, int]], seed: int, budget: Budget, out: Path) -> None:
+    """Images of a seed with the masks of sources that were not there; what was there is kept."""
     start = time.process_time()
-    run, teacher = _clusters(seed, budget, out), sources.embedded_teacher()
-    wanted_masks = {
-        mask_name(cell, budget): (cell.source, cell.clusters(budget.clusters))
-        for cell in wanted
-        if cell.source not in ("supervised", "teacher")
-    }
-    found = sources.classifiers(run, teacher, wanted_masks, seed, budget.shown)
+    teacher, found = sources.embedded_teacher(), {}
+    run = _clusters(seed, budget, out)
+    for name, (source, k) in missing.items():
+        more = source in ALONE or (k != budget.clusters and source in CLUSTERERS)
+        own = _clusters(seed, budget, out, source, k) if more else run
+        found[name] = sources.classifier(own, teacher, source, k, seed, budget.shown)
     layers = run.stream(1).layers
     wanted_images = (("drawn", budget.pairs, sources.SEED), ("test", budget.generated, sources.TEST_SEED))
     for name, images, first in wanted_images:
@@ -145,30 +151,34 @@ def _draw(wanted: Sequence[Cell], seed: int, budget: Budget, out: Path) -> None:
     say(f"seed {seed}: images, LSE and clusters: {time.process_time() - start:.0f} s")
 
 
-def _clusters(seed: int, budget: Budget, out: Path) -> ClusterRun:
-    """The clustering run, fitted for all seeds up to this one."""
-    work = out / "clusters"
-    options = {
+def _clusters(
+    seed: int, budget: Budget, out: Path, source: str | None = None, k: int | None = None
+) -> ClusterRun:
+    """The clustering run, fitted for all seeds up to this one: all clusterers at the table's K, or one at K.
+
+    KLiSH and KASP start from at least one and a half times K.
+    """
+    own = k or budget.clusters
+    work = out / ("clusters" if source is None else f"clusters-{source}-{own}")
+    options: dict[str, Any] = {
         f"clusterers.{name}.{key}": value
         for name in ("ahc_ward", "ahc_arccos")
         for key, value in dict(rows=budget.ahc_rows, classifier_steps=300, learning_rate=3e-3).items()
     }
+    if source == "klish_angle":
+        by_angle = dict(type="KLiSH", clusters=budget.first, metric="arccos", filter_sigma=None)
+        options["clusterers.klish_angle"] = by_angle
     choices = Choices(
         images=budget.clustered,
-        clusters=budget.first,
-        shown=[budget.clusters],
-        final=budget.clusters,
+        clusters=max(budget.first, 3 * own // 2),
+        clusterers=None if source is None else [source],
+        shown=[own],
+        final=own,
         seeds=[_SEED + number for number in range(seed + 1)],
         device="cpu",
     )
-    fit(
-        _CLUSTERS,
-        work_dir=work,
-        resume=kept_file(work) is not None,
-        options=options,
-        pictures=False,
-        choices=choices,
-    )
+    begun = kept_file(work) is not None
+    fit(_CLUSTERS, work_dir=work, resume=begun, options=options, pictures=False, choices=choices)
     return ClusterRun.open(work, "cpu")
 
 

@@ -25,6 +25,7 @@ from toolbox_klish.segment import segment
 SEED = 1113  # of the images, the authors'; 1113 + s of seed s
 TEST_SEED = 2022  # of those that nothing was trained on
 TRUNCATION = 0.7
+LSE_RATE = 5e-3  # of Adam: five times the authors', for a tenth of their steps
 Masks = NDArray[np.uint8]  # (N, H, W)
 
 
@@ -46,26 +47,22 @@ class GeneratedImages(ArraySet):
         return self._masks[i]
 
 
-def classifiers(
-    run: ClusterRun, teacher: Segmenter, sources: Mapping[str, tuple[str, int]], seed: int, shown: int
-) -> dict[str, Any]:
-    """{name: what segments maps}, each fitted.
+def classifier(run: ClusterRun, teacher: Segmenter, source: str, k: int, seed: int, shown: int) -> Any:
+    """What segments maps as a source does.
 
     Args:
         run: of the clusterers.
         teacher: whose labels stand for a person's annotations.
-        sources: {name: (clusterer or 'lse-N', K)}.
+        source: name of a clusterer of the run, or 'lse-N': N annotations.
+        k: number of clusters.
         seed: of the table; clusterers were fitted with that of the run at its place.
-        shown: images that LSE sees in all.
+        shown: images that LSE sees, for each that is annotated.
     """
-    found: dict[str, Any] = {}
-    for name, (source, k) in sources.items():
-        if source.startswith("lse-"):
-            few = annotate(run.generator, teacher, int(source[4:]), seed=seed, truncation=TRUNCATION)
-            found[name] = Planes.of(fit_few(run.generator, few, shown, seed=seed))
-        else:
-            found[name] = run.classifier(k, source, run.seeds[seed])
-    return found
+    if not source.startswith("lse-"):
+        return run.classifier(k, source, run.seeds[seed])
+    n = int(source.removeprefix("lse-"))
+    few = annotate(run.generator, teacher, n, seed=seed, truncation=TRUNCATION)
+    return Planes.of(fit_few(run.generator, few, shown * n, lr=LSE_RATE, seed=seed))
 
 
 def draw(
@@ -102,9 +99,18 @@ def draw(
 
 
 def keep(path: Path, images: NDArray[np.uint8], masks: Mapping[str, Masks]) -> None:
-    """Both as an npz, whole or not at all."""
-    arrays: dict[str, Any] = {"images": images, **{f"masks {name}": found for name, found in masks.items()}}
-    write_whole(path, lambda file: np.savez(file, **arrays))
+    """Both as an npz, whole or not at all; masks of other sources that are there already stay."""
+    before = kept(path)[1] if path.is_file() else {}
+    arrays: dict[str, Any] = {f"masks {name}": found for name, found in {**before, **masks}.items()}
+    write_whole(path, lambda file: np.savez(file, images=images, **arrays))
+
+
+def names_of(path: Path) -> set[str]:
+    """The sources of a file that :func:`keep` has written; none where there is no file."""
+    if not path.is_file():
+        return set()
+    with np.load(path, allow_pickle=False) as file:
+        return {key.removeprefix("masks ") for key in file if key != "images"}
 
 
 def kept(path: Path) -> tuple[NDArray[np.uint8], dict[str, Masks]]:
