@@ -15,6 +15,7 @@ from toolbox.data.transforms import HorizontalFlip, WeakAugment
 from toolbox.interfaces import Condition, Request, Sample
 from toolbox.metrics.mask_agreement import MaskAgreement
 from toolbox.models.segmenter import EmbeddedSegmenter
+from toolbox.training.game.conditioners import NoConditions
 from toolbox.training.game.masks import STYLE, MaskConditions
 from toolbox.visual.masks import part_colours, picture_of_mask
 
@@ -67,6 +68,12 @@ def test_fakes_have_the_real_masks_and_their_style() -> None:
 def test_other_masks_are_refused(mask: torch.Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         prepared().fulfil(Request(mask=mask), 1, torch.Generator())
+
+
+def test_who_knows_no_masks_says_so_in_a_line() -> None:
+    message = r"^NoConditions cannot be asked for mask; it can be asked for: nothing in particular$"
+    with pytest.raises(ValueError, match=message):
+        NoConditions().fulfil(Request(mask=torch.zeros(4, 4)), 1, torch.Generator())
 
 
 def test_what_it_needs_is_said() -> None:

@@ -162,9 +162,10 @@ class Conditioner(Described, nn.Module, ABC):
         for name in request.asks():
             if name not in granted:
                 known = ", ".join(granted) or "nothing in particular"
+                value = getattr(request, name)
+                said = "" if isinstance(value, Tensor) else f"={value!r}"  # a mask is no word
                 raise ValueError(
-                    f"{type(self).__name__} cannot be asked for {name}={getattr(request, name)!r}; "
-                    f"it can be asked for: {known}"
+                    f"{type(self).__name__} cannot be asked for {name}{said}; it can be asked for: {known}"
                 )
         wanted = request.class_name
         if wanted is None:
