@@ -73,8 +73,9 @@ class KLiSH(Clusterer):
         seed: of k-means.
         drop_place: so many directions of the features are not looked at: those that say best where a pixel
             lies within k-means' clusters (:mod:`toolbox_klish.algorithm.place`; 12 was measured). For
-            generators whose large, plain parts fall into pieces by place. ``fit`` needs ``places`` then.
-            None = the paper's algorithm, on features as they are.
+            generators whose large, plain parts fall into pieces by place; where every part has a place of its
+            own, parts go with it. ``fit`` needs ``places`` then. None = the paper's algorithm, on features as
+            they are.
 
     Attributes:
         merges_: (merges, 3) rows (K, kept, removed): places in the list of clusters present, which is sorted
