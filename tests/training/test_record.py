@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pairs import run_pair
 from tiny_run import write_config
 
 from toolbox.config import ConfigError, load_config
@@ -65,6 +66,22 @@ def test_the_record_is_complete_and_has_an_entry_for_each_start(trained: Run) ->
     assert load_config(folder / "config.json").model.conditioner.class_names[0] == "t-shirt"
 
 
+def sample_and_resume(config: str, folder: str) -> bool:
+    """Whether the plugin of the run is known afterwards and was not before."""
+    from toolbox.cli.main import main
+    from toolbox.pipeline import train
+    from toolbox.plugins import host
+
+    def known() -> bool:
+        return "ToyGenerator" in {entry.name for entry in host().catalog.entries("generator")}
+
+    before = known()
+    assert main(["sample", folder, "--columns", "2"]) == 0
+    after = known()
+    train(config, folder, resume=True, evaluate=False, report=False, options={"train_cfg.max_iters": 3})
+    return after and not before
+
+
 def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> None:
     """Named once at the start; sampling and resuming find it in the folder."""
     from toolbox.pipeline import train
@@ -80,14 +97,7 @@ def test_a_plugin_file_is_part_of_the_run(config_file: Path, tmp_path: Path) -> 
         options={"train_cfg.max_iters": 2},
     )
     assert list(load_config(folder / "config.json").plugins) == [str(TOYS)]
-    code = (
-        "from toolbox.cli.main import main; import sys; sys.exit("
-        f"main(['sample', {str(folder)!r}, '--columns', '2']) or main(['train', {str(config_file)!r}, "
-        "'--work-dir', "
-        f"{str(folder)!r}, '--resume', '--no-evaluation', '--cfg-options', 'train_cfg.max_iters=3']))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert run_pair(sample_and_resume, str(config_file), str(folder), world=1) == [True]
     assert (folder / "iter_3.pth").is_file()
 
 

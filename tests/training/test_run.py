@@ -6,8 +6,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from killing import ForkServer
 
 from toolbox.config import ConfigError
 from toolbox.registry import BuildError
@@ -22,7 +21,6 @@ from toolbox.training.checkpoints import CheckpointError, latest_checkpoint, rea
 from toolbox.training.game.phases import PlanError
 
 Run = Callable[..., Path]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def contents(folder: Path, iteration: int = 5) -> dict[str, Any]:
@@ -408,33 +406,19 @@ def test_fine_tuning_starts_from_another_runs_network(trained: Run) -> None:
 START = 300  # seconds that a process may take to come to its third iteration, on a machine that is busy
 
 
-def test_ctrl_c_saves_and_stops(config_file: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    command = [
-        sys.executable,
-        "tools/train.py",
-        str(config_file),
-        "--work-dir",
-        str(folder),
-        "--no-evaluation",
-        "--cfg-options",
-        "train_cfg.max_iters=100000",
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        until = time.monotonic() + START
-        while not (folder / "iter_3.pth").is_file() and process.poll() is None and time.monotonic() < until:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=START)[0]
-    finally:
-        process.kill()
+def test_ctrl_c_saves_and_stops(fork_server: ForkServer, config_file: Path, tmp_path: Path) -> None:
+    folder, log = tmp_path / "run", tmp_path / "log.txt"
+    words = ["--work-dir", str(folder), "--no-evaluation", "--cfg-options", "train_cfg.max_iters=100000"]
+    process = fork_server.start([str(config_file), *words], log)
+    until = time.monotonic() + START
+    while not (folder / "iter_3.pth").is_file() and time.monotonic() < until:
+        os.kill(process, 0)  # it has not ended
+        time.sleep(0.05)
+    os.kill(process, signal.SIGINT)
+    status, output = fork_server.wait(), log.read_text()
     last = latest_checkpoint(folder)
     assert last is not None
     iteration = int(last.stem.split("_")[1])
     assert read_checkpoint(last)["meta"]["iter"] == iteration
     assert f"SIGINT: stopped after iteration {iteration}, checkpoint saved. Continue with --resume" in output
-    assert process.returncode == 130 and not (folder / "done.json").is_file()
+    assert status == 130 and not (folder / "done.json").is_file()
