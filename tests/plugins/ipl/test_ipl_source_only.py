@@ -22,6 +22,15 @@ def test_the_measure_is_a_correlation_over_images_and_colours() -> None:
     assert source_only._correlation(scores, scores.roll(1, 0)) == pytest.approx(float(expected), abs=1e-6)
 
 
+def test_the_slope_counts_how_much_is_said() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = source_only._scores(torch.randn(40, 8, generator=generator), torch.eye(8)[:3])
+    assert source_only._slope(scores, 0.2 * scores) == pytest.approx(0.2)
+    assert source_only._slope(scores, scores.roll(1, 0)) == pytest.approx(
+        source_only._correlation(scores, scores.roll(1, 0)), abs=1e-6
+    )
+
+
 def test_no_lambda_is_no_domain_term() -> None:
     options = source_only._options(0, 1, "grey", 5)
     assert options["before.prompts.model.objectives.domain"] is None

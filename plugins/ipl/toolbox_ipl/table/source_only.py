@@ -6,7 +6,8 @@ prompt say what its image shows, with either label; L_domain is to take from the
 target's label does not mean.
 
     a_ic = cos(E_I(G_s(w_i)), E_T("a person with <colour c> hair"));  b_ic = cos(E_T(M^i), the same)
-    kept = the correlation of a and b over all i and c, each colour's mean taken off
+    kept = the slope of b over a, of all i and c, each colour's mean taken off: 0 where prompts say nothing of
+    what an image shows, 1 where they say it as the image does; beside it their correlation
     target = mean_i cos(E_T(M_t^i), E_T(Y_t in 79 templates))
 """
 
@@ -106,9 +107,14 @@ def judged(run: Path, label: str) -> dict[str, float]:
     shown = _scores(clip.encode_images(sample.images), colours)
     prompts = [mapper.encode(clip, latents, name) for name in mapper.names]
     meant = F.normalize(LabelFeatures().templates(clip, label).mean(dim=0, keepdim=True), dim=1)
-    first, second = (_correlation(shown, _scores(texts, colours)) for texts in prompts)
+    first, second = (_scores(texts, colours) for texts in prompts)
     near = float((F.normalize(prompts[1], dim=1) @ meant.T).mean())
-    return {"kept by source": first, "kept by target": second, "target": near}
+    return {
+        "kept by source": _slope(shown, first),
+        "kept by target": _slope(shown, second),
+        "correlation": _correlation(shown, second),
+        "target": near,
+    }
 
 
 def _scores(features: Tensor, colours: Tensor) -> Tensor:
@@ -117,17 +123,21 @@ def _scores(features: Tensor, colours: Tensor) -> Tensor:
     return scores - scores.mean(dim=0)
 
 
+def _slope(first: Tensor, second: Tensor) -> float:
+    """Of the second over the first, both of mean 0."""
+    return float((first * second).sum() / first.square().sum())
+
+
 def _correlation(first: Tensor, second: Tensor) -> float:
     return float(F.cosine_similarity(first.flatten(), second.flatten(), dim=0))
 
 
 def _markdown(found: dict[float, list[dict[str, float]]]) -> str:
-    head = (
-        "| lambda | colour kept by the source's prompts | by the target's | cosine with its label | seeds |"
-    )
-    lines = [head, "|" + "---|" * 5]
+    head = ["lambda", "colour kept by the source's prompts", "by the target's", "their correlation"]
+    lines = [f"| {' | '.join([*head, 'cosine with its label', 'seeds'])} |", "|" + "---|" * 6]
+    keys = ("kept by source", "kept by target", "correlation", "target")
     for weight, runs in found.items():
-        cells = [_value([run[key] for run in runs]) for key in ("kept by source", "kept by target", "target")]
+        cells = [_value([run[key] for run in runs]) for key in keys]
         lines.append(f"| {weight:g} | {' | '.join(cells)} | {len(runs)} |")
     return "\n".join(lines) + "\n"
 
