@@ -2,7 +2,7 @@
 
 _base_ = '_base_/ufgs.py'
 title = 'UFGS of a folder of images'
-gan = dict(config='stylegan2_ada_auto')
+gan = dict(config='toolbox/stylegan2_ada_auto')
 clusters = dict(number=20)
 segmenter = dict(
     model=dict(networks=dict(segmenter=dict(image_size=256))),

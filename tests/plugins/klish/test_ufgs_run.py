@@ -211,6 +211,7 @@ def test_settings_that_make_no_sense() -> None:
     for options, message in (
         ({"matching.protocol": "papers"}, "matching.protocol='papers' is unknown - did you mean 'paper'"),
         ({"pairs.images": 0}, "pairs: images=0"),
+        ({"clusters.config": "klish/klish_embeded"}, "did you mean 'klish/klish_embedded'"),
         ({"clusters.config": None}, r"generator=dict\(type=...\) needs clusters.config"),
         (
             {"segmenter.train_dataloader.dataset.source.type": "DrawnPortraits"},

@@ -9,7 +9,7 @@ from typing import Any
 from toolbox.catalog import near_miss
 from toolbox.checking import check_type
 from toolbox.config import KEYS as OF_TRAINING
-from toolbox.config import ConfigError, check_keys, load_config
+from toolbox.config import ConfigError, check_keys, find_config, load_config
 from toolbox_klish.checks import check_choice
 from toolbox_klish.pairs.settings import PairSettings
 from toolbox_klish.ufgs.matching import IMAGES, PROTOCOLS
@@ -108,11 +108,14 @@ def _checked(part: str, given: Any, known: Any) -> dict[str, Any]:
 
 
 def _check_generator(config: Any) -> None:
-    """There is one generator: at hand, of clusters at hand, or to be trained."""
+    """There is one generator: at hand, of clusters at hand, or to be trained; configs named are there."""
+    for named in (config.gan.config, config.clusters.config):
+        if named is not None:
+            find_config(named)
     if config.generator is None and config.clusters.run is None and not config.gan.config:
         raise ConfigError(
             "the config has no generator and no gan.config: name one at hand with --generator, or a training "
-            "config with --cfg-options gan.config=stylegan2_ada_auto"
+            "config with --cfg-options gan.config=toolbox/stylegan2_ada_auto"
         )
     typed = config.generator is not None and "type" in config.generator
     if typed and config.clusters.config is None and config.clusters.run is None:
