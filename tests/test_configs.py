@@ -31,13 +31,7 @@ PLAYED = (
     *("biggan_cifar", "pggan_classes", "stylegan_classes", "stylegan2_ada_auto", "stylegan2_ada_cifar"),
     *("lcp_cifar", "lcp_cifar_labels_only", "lcp_cifar_pseudo", "lcp_folder", "lcp_stylegan2_cifar"),
     *("attngan_emoji", "damsm_emoji", "dmgan_emoji", "galip_emoji", "ssagan_emoji", "ssagan_finetune_emoji"),
-    *(
-        "scl_galip_coco",
-        "scl_galip_tuned_emoji",
-        "ipl_portraits",
-        "nada_portraits",
-        "diffusionclip_portraits",
-    ),
+    *("scl_galip_coco", "scl_galip_tuned_emoji", "ipl_portraits", "nada_portraits"),
     *("clip_embedded", "clip_embedded_vit", "diffae_portraits", "segmenter_portraits", "lse_embedded"),
     "uscs_embedded",
 )

@@ -17,7 +17,7 @@ from toolbox_lcp.layout import ClusterLayout
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-@pytest.mark.parametrize("name", ["klish", "kasp", "ahc", "kmeans"])
+@pytest.mark.parametrize("name", ["klish", "kasp", pytest.param("ahc", marks=pytest.mark.slow), "kmeans"])
 def test_any_clusterer_inside_a_class(name: str) -> None:
     """Two classes of three blobs each: found, and the same after a state dict."""
     config = load_config(CONFIGS / f"lcp_cifar_{name}.py", quick=True).model.conditioner.clusterer.to_dict()

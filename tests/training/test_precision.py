@@ -203,6 +203,7 @@ def test_compilation_leaves_state_and_copies_alone(fresh_compiler: None) -> None
     ).any()  # the copy's own weights, not those it was compiled with
 
 
+@pytest.mark.slow
 def test_of_a_style_based_generator_what_training_calls_is_compiled(fresh_compiler: None) -> None:
     """``generate`` goes past the network's own call: mapping and synthesis are the entries."""
     torch.manual_seed(0)
