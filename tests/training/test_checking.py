@@ -22,7 +22,7 @@ from toolbox.training.game.phases import PlanError
 from toolbox.training.run.prepare import prepare
 
 ALL = sorted((Path(__file__).parents[2] / "configs").glob("*.py"))
-CONFIGS = [path for path in ALL if not path.name.startswith("klish_")]
+CONFIGS = [path for path in ALL if not path.name.startswith(("klish_", "ufgs_"))]
 #: One of each family; all of them in the slow suite.
 FEW = ("biggan_cifar", "clip_embedded", "galip_emoji", "ipl_portraits", "lcp_cifar", "scl_galip_emoji")
 FEW += ("segmenter_portraits", "stylegan2_ada_cifar", "stylegan_classes")
