@@ -88,10 +88,14 @@ def test_registries_by_interface() -> None:
 
 
 def test_every_type_that_our_configs_name_exists() -> None:
+    import mmengine.optim.scheduler  # noqa: F401 - the registry is filled by it
     from mmengine.registry import PARAM_SCHEDULERS
 
     from toolbox.config import load_config
-    from toolbox_klish.runs.settings import read_config
+    from toolbox_klish.runs import settings as clustering
+    from toolbox_klish.ufgs import settings as segmenting
+
+    readers = {"klish": clustering.read_config, "ufgs": segmenting.read_config}
 
     def types(value: object) -> set[str]:
         if isinstance(value, dict):
@@ -100,7 +104,7 @@ def test_every_type_that_our_configs_name_exists() -> None:
         return set().union(*(types(item) for item in value)) if isinstance(value, (list, tuple)) else set()
 
     for name, file in host().configs().items():
-        config = (read_config if file.name.startswith("klish_") else load_config)(file).to_dict()
+        config = readers.get(file.name.partition("_")[0], load_config)(file).to_dict()
         named = ("model", "evaluation", "before", "hooks", "generator", "clusterers", "truth")
         for kind in types({key: config[key] for key in named if key in config}):
             known = kind in host().catalog or hasattr(torch.optim, kind) or kind in PARAM_SCHEDULERS
