@@ -47,7 +47,7 @@ def test_full_size_is_a_consistent_game(path: Path) -> None:
     """Players, phases and objectives fit together; every config has a first line that says what it is."""
     config = load_config(path)
     if config.get("files"):  # the architecture is that of a file
-        with pytest.raises(ConfigError, match=r"missing: weights/"):
+        with pytest.raises(ConfigError, match=r"missing: (weights|runs)/"):
             explain(config)
     assert "minimise" in explain(load_config(path, quick=True) if config.get("files") else config)
     assert path.read_text().startswith('"""')

@@ -70,7 +70,7 @@ class HorizontalFlip(PixelMover):
     def __init__(self, p: float = 0.5, swap: Sequence[Sequence[int]] = ()) -> None:
         check_probability(p=p)
         self.p = p
-        self.swap = [tuple(pair) for pair in swap]
+        self.swap = tuple(tuple(pair) for pair in swap)
         self._table = _swap_table(swap)
 
     def __call__(self, image: Image, rng: Rng) -> Image:

@@ -160,6 +160,16 @@ class PGGANGenerator(GrowingModule, Generator):
 
         return faded(colours, self.lod, self.sizes)
 
+    def truncated(
+        self,
+        latents: Tensor,
+        condition: Condition | None,
+        truncation: float,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """The images as they are: latents all get one length, beside a class they would lose weight."""
+        return self(latents, condition)
+
     def features(
         self,
         latents: Tensor,
