@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from toolbox.data.base import DataError
-from toolbox.data.masks import MaskFolder
+from toolbox.data.masks import MaskFolder, decode_mask
 from toolbox.data.stream import Stream
 from toolbox.registry import build
 
@@ -103,3 +103,8 @@ def test_a_picture_turned_by_its_camera(tmp_path: Path) -> None:
     picture = Image.open(tmp_path / "images" / "a.png")
     picture.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "images" / "a.png", exif=exif)
     assert MaskFolder(tmp_path, PARTS, image_size=8).mask(0).shape == (8, 8)
+
+
+def test_a_mask_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^there is no mask .*nosuch.png$"):
+        decode_mask(tmp_path / "nosuch.png", str(tmp_path / "nosuch.png"))

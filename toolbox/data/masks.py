@@ -117,6 +117,8 @@ def decode_mask(source: bytes | Path, name: str) -> Mask:
     try:
         with open_picture(source, formats=("PNG",)) as opened:
             values = np.array(opened)
+    except FileNotFoundError:
+        raise DataError(f"there is no mask {name}") from None
     except Exception as error:  # a torn picture raises almost anything
         raise DataError(f"{name} is not a readable mask ({error}): it must be a whole PNG") from None
     if values.ndim == 3 and (values == values[..., :1]).all():
