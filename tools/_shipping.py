@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))  # works without installation
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
+from toolbox.runs.terminal import show  # noqa: E402
 from toolbox.training.checkpoints import latest_checkpoint, read_checkpoint  # noqa: E402
 from toolbox.weights.card import card_path, file_sha256  # noqa: E402
 
@@ -52,17 +53,17 @@ def main(shipment: Shipment, about: str | None, arguments: Sequence[str] | None 
     path = card_path(shipment.weights)
     card = json.loads(path.read_text(encoding="utf-8"))
     if card["sha256"] != file_sha256(shipment.weights):
-        print(f"{shipment.weights.name} is not the file its card describes", file=sys.stderr)
+        sys.stderr.write(f"{shipment.weights.name} is not the file its card describes\n")
         return 1
     measured = dict(shipment.measure())
     if options.run is not None:
         card["metrics"] = measured
         write_card(path, card)
-    print(shipment.shown(measured))
+    show(shipment.shown(measured))
     known = card["metrics"]
     changed = [name for name, value in known.items() if not shipment.near(value, measured[name])]
     for name in changed:
-        print(f"{name}: the card says {known[name]}, measured {measured[name]}", file=sys.stderr)
+        sys.stderr.write(f"{name}: the card says {known[name]}, measured {measured[name]}\n")
     return 1 if changed else 0
 
 

@@ -5,6 +5,7 @@ Karras et al.: A Style-Based Generator Architecture for Generative Adversarial N
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -71,7 +72,7 @@ class NoisyLayer(nn.Module):
     noise_const: Tensor
 
 
-class NoisySynthesis(nn.Module):
+class NoisySynthesis(nn.Module, ABC):
     """w of every layer to an image. A subclass writes :meth:`walk` and :meth:`forward`.
 
     Attributes:
@@ -83,9 +84,9 @@ class NoisySynthesis(nn.Module):
     channels: list[int]
     n_styles: int
 
+    @abstractmethod
     def walk(self, ws: Tensor, noise: Noise | None = None) -> Iterator[tuple[str, Tensor, Tensor | None]]:
         """(name, activations, image so far) layer by layer; names are those of :func:`layer_names`."""
-        raise NotImplementedError
 
     def check(self, ws: Tensor) -> None:
         """Raise ValueError unless ``ws`` is (N, n_styles, style_dim)."""
@@ -93,8 +94,15 @@ class NoisySynthesis(nn.Module):
             raise ValueError(f"ws have shape {tuple(ws.shape)}, expected (N, {self.n_styles}, style_dim)")
 
     def style_layers(self) -> list[StyleLayer]:
-        """The layers that styles drive, in order; layers may share a style."""
-        raise NotImplementedError(f"{type(self).__name__} does not say which style drives which layer")
+        """The layers that styles drive, in order; layers may share a style.
+
+        Raises:
+            ValueError: where a network does not say.
+        """
+        raise ValueError(
+            f"{type(self).__name__} does not say which style drives which layer: give it style_layers(), or "
+            "leave out what chooses layers (moves=)"
+        )
 
     def layers(self) -> list[NoisyLayer]:
         """The layers that add noise, in order."""

@@ -11,6 +11,7 @@ from torch import nn
 from tests.plugins.ipl.test_ipl_prompts import tiny_clip
 from tests.plugins.ipl.tiny_ipl import STYLE
 from toolbox import testing
+from toolbox.models.style_based import NoisySynthesis
 from toolbox.models.stylegan2 import StyleGAN2Generator
 from toolbox_ipl.layers import AdaptiveLayers, StyleLayers
 from toolbox_ipl.prompts import LatentPrompts
@@ -133,3 +134,16 @@ def test_every_row_of_the_table_is_a_game() -> None:
         labels = mapper.names if mapper else config.model.objectives.direction.labels
         assert list(labels) == ["drawing", "neon sign"], cell
     assert {words for words, _ in TARGETS.values()} >= {"watercolour", "pencil sketch"}
+
+
+def test_a_network_that_names_no_layers_is_refused_in_a_line() -> None:
+    """Another's synthesis: what it lacks, and what to do without it."""
+
+    class Theirs(NoisySynthesis):
+        def walk(self, ws: Any, noise: Any = None) -> Any:
+            return iter(())
+
+    with pytest.raises(ValueError, match=r"^Theirs does not say .*: give it style_layers\(\), or leave out"):
+        Theirs().style_layers()
+    with pytest.raises(TypeError, match="abstract"):
+        NoisySynthesis()  # type: ignore[abstract]
